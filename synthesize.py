@@ -1,0 +1,18 @@
+"""Find texts near the decision boundary of a finished run: `python synthesize.py --help`."""
+
+import hydra
+from omegaconf import DictConfig
+
+from vos.app import register_resolvers, synthesize
+
+register_resolvers()
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="synthesize")
+def main(config: DictConfig) -> None:
+    """Hand the composed configuration to the application."""
+    synthesize(config)
+
+
+if __name__ == "__main__":
+    main()

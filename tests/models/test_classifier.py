@@ -1,0 +1,213 @@
+import logging
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from tests.conftest import toy_examples
+from vos.data import ListPool, TextData, TextDataModule
+from vos.density import ClassConditionalGaussian, FeatureBank, FeatureQueue
+from vos.errors import ConfigError
+from vos.losses import BoundaryFlattening, EnergyUncertainty
+from vos.metrics.boundary import band_width, brier, margin
+from vos.metrics.monitor import boundary_brier
+from vos.models import EncoderClassifier
+from vos.models.classifier import ClassifierModule, OptimizerSettings, RegularizerSettings
+from vos.models.seeds import derive_seed
+from vos.outliers import BoundarySampler, TailSampler
+
+NAMES = ("harmless", "harmful")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec"),
+    pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
+    pytest.mark.filterwarnings("ignore:.*GPU available but not used"),
+]
+
+
+def build(
+    tiny_encoder, *, loss="energy", start_epoch=0, refit_every=2, freeze=False, seed=0, memory="bank", weight=0.5
+):
+    classifier = EncoderClassifier(tiny_encoder, NAMES, max_length=32, dropout=0.1, freeze=freeze)
+    sampler = {"energy": TailSampler(distance=0.99), "flattening": BoundarySampler(band=1.0), None: None}[loss]
+    module_of = {"energy": EnergyUncertainty(2), "flattening": BoundaryFlattening(2, id_margin=2.0), None: None}
+    return ClassifierModule(
+        classifier,
+        ClassConditionalGaussian(2, 16),
+        FeatureBank(24, 16) if memory == "bank" else FeatureQueue(2, 16, 8),
+        sampler,
+        module_of[loss],
+        OptimizerSettings(lr=1e-3, head_lr=1e-2, weight_decay=0.01, warmup_share=0.1),
+        RegularizerSettings(weight=weight, start_epoch=start_epoch, outliers_per_class=4, refit_every=refit_every),
+        seed=seed,
+    )
+
+
+def batches(module):
+    data = TextData(toy_examples(24), toy_examples(8, "v", 24), toy_examples(8, "w", 40), ListPool([]), NAMES, [])
+    return TextDataModule(data, module.classifier.tokenizer, batch_size=6, max_length=32, seed=0)
+
+
+def messages(caplog):
+    return [r.message for r in caplog.records if r.name == "vos.models.classifier"]
+
+
+def fit(module, epochs=2, **options):
+    trainer = pl.Trainer(
+        max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False, **options,
+    )  # fmt: skip
+    trainer.fit(module, datamodule=batches(module))
+    return trainer
+
+
+@pytest.mark.parametrize("loss", ["energy", "flattening"])
+@pytest.mark.parametrize("memory", ["bank", "queue"])
+def test_the_regulariser_moves_everything_that_learns(tiny_encoder, loss, memory):
+    module = build(tiny_encoder, loss=loss, memory=memory)
+    before = {name: p.detach().clone() for name, p in module.named_parameters()}
+    fit(module)
+    still = [n for n, p in module.named_parameters() if torch.equal(p, before[n]) and "pooler" not in n]
+    assert still == []
+    assert module.density.is_fitted
+
+
+def test_gradients_of_the_regulariser_alone_reach_encoder_head_weights_and_phi(tiny_encoder):
+    module = build(tiny_encoder)
+    fit(module, epochs=1)
+    batch = next(iter(batches(module).train_dataloader()))
+    features, logits = module(batch)
+    module.zero_grad()
+    module.trainer = pl.Trainer(logger=False, accelerator="cpu")
+    module._regularize(features, logits, batch["labels"]).backward()
+    reached = {n for n, p in module.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    assert "classifier.head.weight" in reached
+    assert any(n.startswith("classifier.encoder.") for n in reached)
+    regularizer = {f"regularizer.{n}" for n, _ in module.regularizer.named_parameters()}
+    assert regularizer
+    assert regularizer <= reached
+
+
+def test_what_learns_is_in_the_optimizer_and_what_remembers_in_the_checkpoint(tiny_encoder):
+    module = build(tiny_encoder)
+    trainer = fit(module, epochs=1)
+    optimized = {id(p) for group in trainer.optimizers[0].param_groups for p in group["params"]}
+    assert optimized == {id(p) for p in module.parameters()}
+    state = module.state_dict()
+    for part in ("density.means", "density.cholesky", "memory.features", "regularizer.", "classifier.head.weight"):
+        assert any(name.startswith(part) for name in state), part
+
+
+def test_parameter_groups_hold_the_right_rates(tiny_encoder):
+    module = build(tiny_encoder)
+    groups = module._parameter_groups()
+    rates = {(g["lr"], g["weight_decay"]) for g in groups}
+    assert rates == {(1e-3, 0.0), (1e-3, 0.01), (1e-2, 0.0), (1e-2, 0.01)}
+    head = next(g for g in groups if any(p is module.classifier.head.weight for p in g["params"]))
+    assert (head["lr"], head["weight_decay"]) == (1e-2, 0.01)
+    assert sum(len(g["params"]) for g in groups) == len(list(module.parameters()))
+
+
+def test_the_rate_warms_up_and_decays(tiny_encoder):
+    module = build(tiny_encoder, loss=None)
+    rates = []
+
+    class Watch(pl.Callback):
+        def on_train_batch_start(self, trainer, *rest):
+            rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    fit(module, epochs=5, callbacks=[Watch()])
+    assert len(rates) == 20  # 24 texts in batches of 6, five times
+    assert rates[0] == pytest.approx(1e-3 / 2)
+    assert rates[1] == pytest.approx(1e-3)
+    assert rates[-1] == pytest.approx(1e-3 / 18)
+    assert rates[1:] == sorted(rates[1:], reverse=True)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(tiny_encoder):
+    weights = []
+    for seed in (0, 0, 1):
+        module = build(tiny_encoder, loss="flattening", seed=seed)
+        torch.manual_seed(len(weights))  # the global state must not matter
+        fit(module)
+        weights.append(module.classifier.head.weight.detach().clone())
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_before_its_start_the_regulariser_is_off_and_says_so(tiny_encoder, caplog):
+    with caplog.at_level(logging.INFO, logger="vos.models.classifier"):
+        module = build(tiny_encoder, start_epoch=5)
+        before = {n: p.detach().clone() for n, p in module.regularizer.named_parameters()}
+        fit(module)
+    assert messages(caplog) == ["the regulariser is inactive at step 0: it starts at epoch 5"]
+    assert not module.density.is_fitted
+    # Without a gradient AdamW leaves a parameter alone.
+    assert all(torch.equal(p, before[n]) for n, p in module.regularizer.named_parameters())
+
+
+def test_plain_training_says_that_there_is_no_regulariser(tiny_encoder, caplog):
+    with caplog.at_level(logging.INFO, logger="vos.models.classifier"):
+        fit(build(tiny_encoder, loss=None), epochs=1)
+    assert messages(caplog) == ["the regulariser is inactive at step 0: no regulariser is configured"]
+
+
+def test_until_a_class_is_ready_the_regulariser_waits_and_says_why(tiny_encoder, caplog, monkeypatch):
+    from vos.errors import NotFittedError
+
+    module = build(tiny_encoder)
+
+    def not_ready(*arguments):
+        raise NotFittedError("nothing to fit")
+
+    monkeypatch.setattr(module.density, "fit", not_ready)
+    with caplog.at_level(logging.INFO, logger="vos.models.classifier"):
+        fit(module, epochs=1)
+    assert messages(caplog) == ["the regulariser is inactive at step 0: nothing to fit"]
+
+
+def test_the_density_is_refitted_every_so_many_steps(tiny_encoder, monkeypatch):
+    module = build(tiny_encoder, refit_every=3)
+    steps = []
+    real = module.density.fit
+    monkeypatch.setattr(module.density, "fit", lambda *a: (steps.append(module.global_step), real(*a)))
+    fit(module, epochs=2)
+    assert steps == [0, 3, 6]
+
+
+def test_a_frozen_encoder_keeps_its_weights_and_its_mode(tiny_encoder):
+    module = build(tiny_encoder, freeze=True)
+    before = {n: p.detach().clone() for n, p in module.classifier.encoder.named_parameters()}
+    fit(module, epochs=1)
+    assert all(torch.equal(p, before[n]) for n, p in module.classifier.encoder.named_parameters())
+    assert not module.classifier.encoder.training
+
+
+def test_the_validation_metric_is_half_overall_half_band():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(40, 2, generator=generator, dtype=torch.float64) * 3
+    labels = torch.randint(2, (40,), generator=generator)
+    near = margin(logits).abs() <= band_width(margin(logits), 0.25)
+    assert int(near.sum()) == 10
+    p = logits.softmax(-1)
+    expected = (brier(p, labels) + brier(p[near], labels[near])) / 2
+    torch.testing.assert_close(boundary_brier(logits, labels, 0.25), expected)
+
+
+def test_derived_seeds_depend_on_every_part_and_their_order():
+    seeds = {derive_seed(*parts) for parts in [(0,), (1,), (0, 1), (1, 0), ("0", "11"), ("01", "1"), (0, "a")]}
+    assert len(seeds) == 7
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert derive_seed(0, "a") == derive_seed(0, "a")
+
+
+@pytest.mark.parametrize("wrong", [{"warmup_share": 1.5}, {"warmup_share": -0.1}])
+def test_optimizer_settings_are_checked(wrong):
+    with pytest.raises(ConfigError, match=r"optimizer\.warmup_share: expected a number in \[0, 1\]"):
+        OptimizerSettings(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"weight": -1}, {"start_epoch": -1}, {"outliers_per_class": 0}, {"refit_every": 0}])
+def test_regularizer_settings_are_checked(wrong):
+    with pytest.raises(ConfigError, match="loss: expected weight >= 0"):
+        RegularizerSettings(**wrong)

@@ -1,0 +1,101 @@
+"""Build a synthesis job from a configuration and a finished run, and run it."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from vos.app.training import quiet_libraries, run_hash
+from vos.data import PoolSource, TextData, open_pool_file
+from vos.density import ClassConditionalGaussian
+from vos.errors import RunError
+from vos.models import ClassifierFeaturizer, FeatureCache, load_classifier
+from vos.pipeline import RunDirectory, SynthesisJob, SynthesisResult, synthesize
+
+logger = logging.getLogger(__name__)
+
+
+def run_synthesis(config: DictConfig) -> SynthesisResult:
+    """Check the run, build the job, write the batch, print a summary."""
+    quiet_libraries()
+    run = RunDirectory(config.run)
+    manifest = run.open_finished()
+    output = Path(config.output or config.run)
+    existing = output / "near_boundary.jsonl"
+    if existing.exists() and not config.overwrite:
+        raise RunError(f"{existing} exists; keep it with output=FOLDER, or replace it with overwrite=true")
+    run_config = OmegaConf.load(run.config_path)
+    data: TextData = instantiate(run_config.data)
+    if data.fingerprint() != manifest["data_fingerprint"]:
+        raise RunError(f"run={run.path}: its data files have changed since; restore them, or train again")
+    classifier = load_classifier(run.model)
+    if classifier.fingerprint() != manifest["model_hash"]:
+        raise RunError(f"run={run.path}: model/ is not the model that the run saved; train again")
+    cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
+    pool: PoolSource = data.pool
+    if config.pool.path is not None:
+        pool = open_pool_file(config.pool.path, text=config.pool.text, id=config.pool.id)
+    with cache, _progress(config.progress) as progress:
+        bar = progress.add_task("pool", total=pool.size)
+        job = SynthesisJob(
+            featurizer=ClassifierFeaturizer(classifier, cache, device=config.device),
+            density=ClassConditionalGaussian.load(run.density),
+            sampler=instantiate(config.outliers),
+            train=data.train,
+            known=list(itertools.chain(data.val, data.test)),
+            pool=pool,
+            label_names=data.label_names,
+            settings=instantiate(config.candidates),
+            output=output,
+            run_hash=run_hash(run),
+            seed=config.seed,
+            progress=lambda n: progress.advance(bar, n),
+        )
+        result = synthesize(job)
+    _summary(result)
+    return result
+
+
+class _RateColumn(ProgressColumn):
+    """Texts a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:,.0f} texts/s")
+
+
+def _progress(enabled: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        disable=not enabled,
+    )
+
+
+def _summary(result: SynthesisResult) -> None:
+    table = Table(title="Near-boundary texts", show_header=False)
+    for name, value in result.report.items():
+        table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
+    for path in result.paths:
+        table.add_row(path.name, str(path))
+    Console().print(table)

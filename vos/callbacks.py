@@ -1,0 +1,254 @@
+"""Where numbers go: the console, csv, wandb, and Lightning's own callbacks.
+
+The only module that knows wandb.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytorch_lightning as pl
+import wandb
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from vos.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class NearBoundaryText:
+    """A row of the table of texts nearest the boundary."""
+
+    id: str
+    text: str
+    margin: float
+    label: str
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """What one round of refinement gave.
+
+    Attributes:
+        round: 0 is plain training.
+        metrics: flat names to numbers.
+        margins: (n,) margins of the validation texts, logit units.
+        picture: the boundary map.
+        nearest: validation texts nearest the boundary.
+    """
+
+    round: int
+    metrics: dict[str, float]
+    margins: Tensor
+    picture: Path
+    nearest: tuple[NearBoundaryText, ...]
+
+
+class Reporter(Protocol):
+    """Receives every round, and the end."""
+
+    def lightning_logger(self, number: int) -> Logger | None:
+        """Logger for the training steps of round `number`, or None."""
+        ...
+
+    def on_round(self, record: RoundRecord) -> None:
+        """A round has been measured."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        ...
+
+
+CONSOLE_ROWS = (
+    "boundary/val/accuracy",
+    "boundary/val/brier",
+    "boundary/val/band_error",
+    "boundary/val/band_ece",
+    "boundary/val/band_share",
+    "boundary/test/accuracy",
+    "boundary/test/band_error",
+    "boundary/test/pair_consistency",
+    "boundary/visibility",
+    "boundary/separation/min",
+    "boundary/shift",
+)
+
+
+LINE = ("boundary/val/accuracy", "boundary/val/brier", "boundary/val/band_error", "boundary/shift")
+
+
+class ConsoleReporter:
+    """One line a round while the run goes on, and a table with one column a round at its end."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console()
+        self._records: list[RoundRecord] = []
+
+    def lightning_logger(self, number: int) -> Logger | None:  # noqa: ARG002 - part of the protocol
+        """None: the progress bar is Lightning's."""
+        return None
+
+    def on_round(self, record: RoundRecord) -> None:
+        """Print the round's main numbers."""
+        self._records.append(record)
+        parts = [
+            f"{name.removeprefix('boundary/')} {record.metrics[name]:.4g}" for name in LINE if name in record.metrics
+        ]
+        self.console.print(f"round {record.round}: {', '.join(parts)}")
+
+    def close(self) -> None:
+        """Print the table."""
+        if not self._records:
+            return
+        table = Table(title="Boundary metrics by round")
+        table.add_column("metric")
+        for each in self._records:
+            table.add_column(f"round {each.round}", justify="right")
+        for name in CONSOLE_ROWS:
+            if any(name in each.metrics for each in self._records):
+                table.add_row(name, *(_number(each.metrics.get(name)) for each in self._records))
+        self.console.print(table)
+
+
+class CsvReporter:
+    """`rounds.csv` with one row a round, and Lightning's `steps/round-N/metrics.csv`.
+
+    Args:
+        directory: of the run.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+        self._rows: dict[int, dict[str, float]] = {}
+
+    def lightning_logger(self, number: int) -> Logger | None:
+        """A CSV logger for the steps of one round."""
+        return CSVLogger(self.directory, name="steps", version=f"round-{number}")
+
+    def on_round(self, record: RoundRecord) -> None:
+        """Write all rounds so far."""
+        self._rows[record.round] = {"round": record.round, **record.metrics}
+        write_table(self.directory / "rounds.csv", list(self._rows.values()))
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class WandbReporter:
+    """One wandb run: scalars under `boundary/...`, the margin histogram, the boundary map, the near-boundary table.
+
+    Args:
+        directory: of the run; wandb writes into `<directory>/wandb`.
+        project: wandb project.
+        mode: "offline" (default: nothing leaves the machine), "online" or "disabled".
+        config: the run's resolved configuration.
+        name: display name.
+        tags: for the wandb page.
+        texts: whether the table may hold the texts themselves; without it, ids and margins only.
+
+    Raises:
+        ConfigError: unknown mode.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        project: str,
+        config: Mapping[str, Any],
+        mode: str = "offline",
+        name: str | None = None,
+        tags: Sequence[str] = (),
+        texts: bool = True,
+    ) -> None:
+        if mode not in ("offline", "online", "disabled"):
+            raise ConfigError(f"logger.mode: expected 'offline', 'online' or 'disabled', got {mode!r}")
+        self.texts = texts
+        self.run = wandb.init(
+            project=project,
+            mode=mode,  # type: ignore[arg-type]
+            dir=str(directory),
+            config=dict(config),
+            name=name,
+            tags=list(tags),
+            settings=wandb.Settings(silent=True, console="off"),
+        )
+        self.run.define_metric("boundary/*", step_metric="round")
+
+    def lightning_logger(self, number: int) -> Logger | None:  # noqa: ARG002 - part of the protocol
+        """Lightning's logger over the same wandb run."""
+        return WandbLogger(experiment=self.run)
+
+    def on_round(self, record: RoundRecord) -> None:
+        """Log one round."""
+        table = wandb.Table(columns=["id", "text", "margin", "label"])
+        for row in record.nearest:
+            table.add_data(row.id, row.text if self.texts else "", row.margin, row.label)
+        self.run.log(
+            {
+                "round": record.round,
+                **record.metrics,
+                "boundary/margin_histogram": wandb.Histogram(record.margins.tolist()),
+                "boundary/map": wandb.Image(str(record.picture)),
+                "boundary/near_texts": table,
+            }
+        )
+
+    def close(self) -> None:
+        """Finish the wandb run."""
+        self.run.finish()
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV; columns in order of first appearance, absent values empty."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+class ResumableEarlyStopping(EarlyStopping):
+    """Early stopping that a resumed fit obeys at once when it had struck before the interruption.
+
+    Lightning restores the count of bad epochs but not the decision to stop, so a fit killed just after its last
+    checkpoint would train one epoch too many.
+    """
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Stop before the first batch when patience was used up already."""
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
+
+
+def fit_callbacks(checkpoints: Path, monitor: str, patience: int, progress: bool) -> list[Callback]:
+    """Best and last checkpoint, early stopping and the progress bar of one fit.
+
+    Args:
+        checkpoints: folder of `best.ckpt` and `last.ckpt`; the second resumes the fit exactly.
+        monitor: name of the validation metric, lower is better.
+        patience: epochs without improvement after which the fit stops; negative never stops.
+        progress: whether to draw the bar.
+    """
+    # Saved at the end of the epoch, after validation, so that a resumed fit begins with a whole epoch.
+    always: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
+    callbacks: list[Callback] = [
+        ModelCheckpoint(checkpoints, filename="best", monitor=monitor, mode="min", **always),
+        ModelCheckpoint(checkpoints, filename="last", **always),
+    ]
+    if patience >= 0:
+        callbacks.insert(0, ResumableEarlyStopping(monitor, mode="min", patience=patience))
+    if progress:
+        callbacks.append(RichProgressBar(leave=False))
+    return callbacks
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

@@ -1,0 +1,149 @@
+"""How near a text is to a virtual outlier: coordinates that texts can match, and the potential φ_z.
+
+A drawn outlier in 384 or 768 dimensions is far from every text, real or made: most directions are noise that no text can
+match. So distance is measured in the few leading directions of the within-class covariance, whitened, with the head
+normal projected out: the margin is asked for on its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vos.density import ClassConditionalGaussian
+from vos.errors import ConfigError, ShapeError
+from vos.metrics.boundary import margin
+from vos.types import LinearHead, VirtualOutliers
+
+NEIGHBOUR = 10
+"""The unit of distance is that of a real text to its 10th nearest real text (median)."""
+
+
+@dataclass(frozen=True)
+class Potential:
+    """`log φ_z(x) = -β/2 · D² - ½ (max(0, |m(x) - m_z| - δ) / τ)²`, see `TargetSpace.log_potential`.
+
+    Attributes:
+        beta: weight of the squared distance D², D in units of the space.
+        delta: half-width of the margin band that costs nothing, in logit units.
+        tau: how fast the cost grows outside the band, in logit units.
+    """
+
+    beta: float = 4.0
+    delta: float = 0.5
+    tau: float = 0.25
+
+    def __post_init__(self) -> None:
+        if self.beta < 0 or self.delta < 0 or self.tau <= 0:
+            raise ConfigError(f"potential: expected beta >= 0, delta >= 0 and tau > 0, got {self}")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Virtual outliers as goals for texts.
+
+    Attributes:
+        features: (m, d).
+        coordinates: (m, r), see `TargetSpace.coordinates`.
+        margins: (m,) logit units.
+        labels: (m,) int64, the class whose Gaussian each was drawn from.
+        mahalanobis: (m,) squared distance to that class.
+    """
+
+    features: Tensor
+    coordinates: Tensor
+    margins: Tensor
+    labels: Tensor
+    mahalanobis: Tensor
+
+    def __len__(self) -> int:
+        return self.features.shape[0]
+
+
+@dataclass(frozen=True)
+class TargetSpace:
+    """Whitened leading within-class directions, orthogonal to the head normal.
+
+    Attributes:
+        centre: (d,) float64.
+        projection: (d, r) float64; coordinates are `(h - centre) @ projection`.
+        unit: median distance of a real text to its 10th neighbour, root mean square over the r coordinates.
+        head: the classifier's last layer, which gives the margins.
+    """
+
+    centre: Tensor
+    projection: Tensor
+    unit: float
+    head: LinearHead
+
+    @classmethod
+    def fit(
+        cls, features: Tensor, density: ClassConditionalGaussian, head: LinearHead, n_directions: int = 24
+    ) -> TargetSpace:
+        """Build the space from a fitted density and the features (n, d) of real texts.
+
+        Raises:
+            ConfigError: `n_directions` outside [1, d - (C - 1)].
+            ShapeError: fewer than two real texts.
+        """
+        n_free = features.shape[1] - (head.weight.shape[0] - 1)
+        if not 1 <= n_directions <= n_free:
+            raise ConfigError(f"n_directions: expected a number in [1, {n_free}], got {n_directions}")
+        if features.shape[0] < 2:
+            raise ShapeError(f"expected features of at least 2 real texts, got {features.shape[0]}")
+        # Differences between class rows span every margin; the rest of the space leaves all margins alone.
+        normals = (head.weight[1:] - head.weight[:1]).double().T
+        basis = torch.linalg.qr(normals).Q
+        free = torch.eye(features.shape[1], dtype=torch.float64) - basis @ basis.T
+        values, vectors = torch.linalg.eigh(free @ within_class_covariance(density) @ free)
+        leading = vectors[:, -n_directions:].flip(-1) * values[-n_directions:].flip(-1).clamp_min(1e-300).rsqrt()
+        centre = density.means[density.ready].mean(0)
+        space = cls(centre, free @ leading, 1.0, head)
+        return cls(centre, free @ leading, space._neighbour_distance(features), head)
+
+    def coordinates(self, features: Tensor) -> Tensor:
+        """Coordinates (n, r) float64 of features (n, d)."""
+        return (features.double() - self.centre) @ self.projection
+
+    def distances(self, coordinates: Tensor, targets: Tensor) -> Tensor:
+        """D (n, m) between coordinates (n, r) and targets (m, r), in units."""
+        return torch.cdist(coordinates, targets) / coordinates.shape[1] ** 0.5 / self.unit
+
+    def _neighbour_distance(self, features: Tensor, sample: int = 2000) -> float:
+        # A sample of rows against all rows: the median needs no more, and memory stays bounded.
+        coordinates = self.coordinates(features)
+        rows = coordinates[:: max(1, len(coordinates) // sample)]
+        k = min(NEIGHBOUR, len(coordinates) - 1) + 1  # the row itself is its own nearest
+        nearest = self.distances(rows, coordinates).topk(k, largest=False).values[:, -1]
+        return max(float(nearest.median()), torch.finfo(torch.float64).tiny)
+
+    def targets(self, outliers: VirtualOutliers) -> Targets:
+        """Virtual outliers as targets of this space."""
+        logits = self.head.logits(outliers.features.to(self.head.weight.dtype))
+        return Targets(
+            outliers.features,
+            self.coordinates(outliers.features),
+            margin(logits),
+            outliers.labels,
+            outliers.mahalanobis,
+        )
+
+    def log_potential(
+        self, features: Tensor, margins: Tensor, targets: Targets, potential: Potential
+    ) -> tuple[Tensor, Tensor]:
+        """log φ_z(x) (n, m) and D (n, m) of texts with features (n, d) and margins (n,)."""
+        distances = self.distances(self.coordinates(features), targets.coordinates)
+        off = (margins.double()[:, None] - targets.margins.double()[None, :]).abs() - potential.delta
+        penalty = (off.clamp_min(0.0) / potential.tau) ** 2
+        return -0.5 * potential.beta * distances**2 - 0.5 * penalty, distances
+
+
+def within_class_covariance(density: ClassConditionalGaussian) -> Tensor:
+    """The tied covariance (d, d), or the mean of the per-class ones weighted by class counts."""
+    covariances = density.cholesky @ density.cholesky.mT
+    if covariances.ndim == 2:
+        return covariances
+    weights = density.counts.double() * density.ready
+    return (covariances * (weights / weights.sum())[:, None, None]).sum(0)

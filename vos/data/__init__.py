@@ -1,0 +1,28 @@
+"""Texts in: sources, validation, leak-free splits, and batches."""
+
+from vos.data.batching import LengthBucketedSampler, TokenCollator, tokenize
+from vos.data.datamodule import TextDataModule
+from vos.data.files import read_rows
+from vos.data.records import FilePool, ListPool, PoolSource, Skipped, TextData, text_uid
+from vos.data.sources import load_embedded, load_files, load_hub, load_pool_labels, open_pool_file
+from vos.data.splits import split_groups
+
+__all__ = [
+    "FilePool",
+    "LengthBucketedSampler",
+    "ListPool",
+    "PoolSource",
+    "Skipped",
+    "TextData",
+    "TextDataModule",
+    "TokenCollator",
+    "load_embedded",
+    "load_files",
+    "load_hub",
+    "load_pool_labels",
+    "open_pool_file",
+    "read_rows",
+    "split_groups",
+    "text_uid",
+    "tokenize",
+]

@@ -1,0 +1,137 @@
+"""Candidates of all splits to examples: rows must agree with each other on ids, texts and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from vos.data.labels import LabelCodec
+from vos.data.problems import Problem, ProblemLog
+from vos.data.records import Skipped
+from vos.data.validation import Candidate
+from vos.errors import DataError
+from vos.types import Example
+
+TRAIN = "train"
+
+
+def agree(
+    candidates: Mapping[str, Sequence[Candidate]],
+    codec: LabelCodec,
+    label_column: str,
+    id_column: str | None,
+    log: ProblemLog,
+) -> dict[str, list[Example]]:
+    """Examples of each split, with class indices; repeated rows are left out.
+
+    A text that stands in several splits stays in the first of them: give those that must stay whole (test) first.
+
+    Args:
+        candidates: by split name.
+        codec: gives class indices.
+        label_column: for messages.
+        id_column: for messages; None when ids are hashes of the texts.
+        log: receives bad rows; repeated rows enter its `skipped`.
+
+    Raises:
+        DataError: there are bad rows and they are not skipped.
+    """
+    known = {split: list(_with_known_label(rows, codec, label_column, log)) for split, rows in candidates.items()}
+    everything = [row for rows in known.values() for row in rows]
+    disputed = _disputed(everything, codec, label_column, log)
+    seen = _Seen(id_column, log)
+    examples = {
+        split: [
+            replace(row.example, label=codec.index(str(row.raw_label)))
+            for row in rows
+            if row.uid not in disputed and seen.is_new(row)
+        ]
+        for split, rows in known.items()
+    }
+    log.raise_if_any()
+    return examples
+
+
+def check_classes(examples: Mapping[str, Sequence[Example]], names: Sequence[str], sources: Mapping[str, str]) -> None:
+    """Whether every class has a training text, and every labelled split at least two classes.
+
+    Args:
+        examples: by split name.
+        names: class names in index order.
+        sources: where each split comes from, for messages.
+
+    Raises:
+        DataError: one class only, or a class without training texts.
+    """
+    for split, rows in examples.items():
+        present = {row.label for row in rows}
+        shown = [name for i, name in enumerate(names) if i in present]
+        absent = [name for i, name in enumerate(names) if i not in present]
+        if len(shown) < 2:
+            found = f"one class only: {shown[0]!r}" if shown else "no usable row"
+            raise DataError(f"{sources[split]}: expected texts of at least two classes, found {found}")
+        if split == TRAIN and absent:
+            raise DataError(
+                f"{sources[split]}: expected texts of every class, found none of {absent}; "
+                "add some, or name only the classes in use with label_map"
+            )
+
+
+def _with_known_label(
+    rows: Iterable[Candidate], codec: LabelCodec, column: str, log: ProblemLog
+) -> Iterable[Candidate]:
+    for row in rows:
+        if codec.index(str(row.raw_label)) is not None:
+            yield row
+            continue
+        found = f"the unknown label {str(row.raw_label)[:60]!r}"
+        known = ", ".join(map(repr, codec.known[:20])) + (", ..." if len(codec.known) > 20 else "")
+        log.add(Problem(row.source, row.line, column, found, f"one of {known}", row.example.id))
+
+
+def _disputed(rows: Sequence[Candidate], codec: LabelCodec, column: str, log: ProblemLog) -> set[str]:
+    """Uids of texts that carry different labels. All their rows are bad: nothing says which label is right."""
+    first: dict[str, Candidate] = {}
+    rivals: dict[str, list[Candidate]] = {}
+    for row in rows:
+        before = first.setdefault(row.uid, row)
+        if codec.index(str(before.raw_label)) != codec.index(str(row.raw_label)):
+            rivals.setdefault(row.uid, [before]).append(row)
+    for row in rows:
+        if row.uid not in rivals:
+            continue
+        label = codec.index(str(row.raw_label))
+        other = next(each for each in rivals[row.uid] if codec.index(str(each.raw_label)) != label)
+        found = f"label {row.raw_label!r} for a text that has label {other.raw_label!r} at {other.where}"
+        log.add(Problem(row.source, row.line, column, found, "one label a text", row.example.id))
+    return set(rivals)
+
+
+class _Seen:
+    """Texts and ids so far.
+
+    Args:
+        id_column: for messages.
+        log: receives rows that are not new.
+    """
+
+    def __init__(self, id_column: str | None, log: ProblemLog) -> None:
+        self._id_column = id_column
+        self._log = log
+        self._by_uid: dict[str, Candidate] = {}
+        self._by_id: dict[str, Candidate] = {}
+
+    def is_new(self, row: Candidate) -> bool:
+        """Whether this is the first row with its text, under an id of its own; notes the reason when it is not."""
+        twin = self._by_uid.setdefault(row.uid, row)
+        if twin is not row:
+            reason = f"same text and label as {twin.where}"
+            self._log.skipped.append(Skipped(row.source, row.line, reason, row.example.id))
+            return False
+        namesake = self._by_id.setdefault(row.example.id, row)
+        if namesake is not row:
+            found = f"id {row.example.id!r}, which another text has at {namesake.where}"
+            expected = "an id of its own for each text in all files; without an id column, ids are made from the texts"
+            self._log.add(Problem(row.source, row.line, str(self._id_column), found, expected, row.example.id))
+            return False
+        return True

@@ -1,0 +1,170 @@
+"""Batches of texts of similar length, the same on every run, and their padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from vos.errors import ConfigError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+BATCHES_PER_BUCKET = 8
+"""Neighbours in length that are shuffled together. More mixes better, fewer pads less."""
+
+TOKENIZE_CHUNK = 1024
+"""Texts a call, so that the tokenizer's own objects for the whole set are never in memory at once."""
+
+
+class LengthBucketedSampler(Sampler[list[int]]):
+    """Batches of indices of similar length, shuffled by (seed, epoch) alone.
+
+    Indices are sorted by length, longest first, and cut into buckets of `BATCHES_PER_BUCKET` batches. An epoch shuffles
+    each bucket, cuts it into batches, and shuffles the batches. The number of batches is the same in every epoch.
+
+    Every index comes exactly once an epoch when `world_size` is 1. With more ranks, neighbouring batches form one step,
+    so that ranks of a step wait little for each other. When the last step has too few batches, it is filled with
+    the epoch's first batches: all ranks have `len(self)` batches, and at most `world_size - 1` batches come
+    again (more only when there are fewer batches than ranks).
+
+    Give it to a `DataLoader` as `sampler` with `batch_size=None`: as `batch_sampler`, Lightning would not find its
+    `set_epoch`.
+
+    Args:
+        lengths: tokens of each text.
+        batch_size: indices in a batch at most.
+        seed: of the shuffles.
+        max_tokens: padded tokens (indices times longest) in a batch at most, or None. A longer text comes alone.
+        rank: which rank's batches to give.
+        world_size: number of ranks.
+        shuffle: False gives the longest first, in the same order in every epoch.
+
+    Raises:
+        ConfigError: a size below 1, or a rank outside the world.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        batch_size: int,
+        seed: int,
+        *,
+        max_tokens: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        shuffle: bool = True,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1 or (max_tokens is not None and max_tokens < 1):
+            raise ConfigError(f"expected batch_size and max_tokens of at least 1, found {batch_size} and {max_tokens}")
+        if not 0 <= rank < world_size:
+            raise ConfigError(f"expected 0 <= rank < world_size, found rank {rank} and world_size {world_size}")
+        self.seed = seed
+        self.epoch = 0
+        self.rank = rank
+        self.world_size = world_size
+        self.shuffle = shuffle
+        self._buckets = _buckets(lengths, batch_size, max_tokens)
+        self._n_batches = sum(-(-len(rows) // capacity) for rows, capacity in self._buckets)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order the next iteration gives; Lightning calls this."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-self._n_batches // self.world_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = np.random.default_rng([self.seed, self.epoch])
+        batches: list[list[int]] = []
+        for rows, capacity in self._buckets:
+            order = generator.permutation(rows) if self.shuffle else rows
+            batches += [order[i : i + capacity].tolist() for i in range(0, len(order), capacity)]
+        steps = np.arange(len(self))
+        if self.shuffle:
+            generator.shuffle(steps)
+        for step in steps.tolist():
+            yield batches[(step * self.world_size + self.rank) % len(batches)]
+
+
+def _buckets(
+    lengths: Sequence[int], batch_size: int, max_tokens: int | None
+) -> list[tuple[npt.NDArray[np.int64], int]]:
+    """Indices of each bucket and the size of its batches, longest texts first.
+
+    The first index of a bucket is its longest, so it alone decides how many fit into `max_tokens`; all batches but the
+    very last are full, which keeps their number constant whatever the shuffle.
+    """
+    sizes = np.asarray(lengths, dtype=np.int64)
+    order = np.argsort(-sizes, kind="stable")
+    buckets = []
+    start = 0
+    while start < len(order):
+        longest = max(1, int(sizes[order[start]]))
+        capacity = batch_size if max_tokens is None else max(1, min(batch_size, max_tokens // longest))
+        end = start + capacity * BATCHES_PER_BUCKET
+        buckets.append((order[start:end], capacity))
+        start = end
+    return buckets
+
+
+def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Token ids of each text, special tokens included, cut after `max_length` tokens, not padded."""
+    ids: list[list[int]] = []
+    for start in range(0, len(texts), TOKENIZE_CHUNK):
+        chunk = tokenizer(
+            list(texts[start : start + TOKENIZE_CHUNK]),
+            truncation=True,
+            max_length=max_length,
+            padding=False,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )
+        ids += chunk["input_ids"]
+    return ids
+
+
+class TokenCollator:
+    """Pads token ids on the right to the longest of the batch.
+
+    Args:
+        tokenizer: says which token pads.
+
+    Raises:
+        ConfigError: the tokenizer has no padding token.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        if tokenizer.pad_token_id is None:
+            raise ConfigError("expected a tokenizer with a padding token, found none; set tokenizer.pad_token")
+        self.padding = int(tokenizer.pad_token_id)
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        """One batch.
+
+        Args:
+            rows: each with index (int), input_ids (list of int) and label (class index; never missing).
+
+        Returns:
+            input_ids (b, t), attention_mask (b, t), labels (b,) and index (b,), all int64.
+        """
+        longest = max(len(row["input_ids"]) for row in rows)
+        tokens = torch.full((len(rows), longest), self.padding, dtype=torch.int64)
+        mask = torch.zeros_like(tokens)
+        for i, row in enumerate(rows):
+            ids = row["input_ids"]
+            tokens[i, : len(ids)] = torch.tensor(ids, dtype=torch.int64)
+            mask[i, : len(ids)] = 1
+        return {
+            "input_ids": tokens,
+            "attention_mask": mask,
+            "labels": torch.tensor([row["label"] for row in rows], dtype=torch.int64),
+            "index": torch.tensor([row["index"] for row in rows], dtype=torch.int64),
+        }

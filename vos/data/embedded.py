@@ -1,0 +1,114 @@
+"""The embedded corpus: read with the standard library, splits fixed in the file."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+
+from vos.data.agreement import TRAIN, agree, check_classes
+from vos.data.files import Row, read_jsonl
+from vos.data.labels import LabelCodec
+from vos.data.problems import Problem, ProblemLog
+from vos.data.records import ListPool, TextData
+from vos.data.validation import Candidate, Columns, RowRules, read_candidates
+from vos.errors import DataError
+
+CORPUS_FILE = "corpus.jsonl"
+POOL_LABELS_FILE = "pool_labels.jsonl"
+LABEL_NAMES = ("harmless", "harmful")
+SPLITS = ("test", "val", "train", "pool")
+
+_CODES = {"0": "harmless", "1": "harmful", "harmless": "harmless", "harmful": "harmful"}
+_COLUMNS = Columns(id="id", group="setting", pair="pair", level="level")
+
+
+def load_embedded(directory: str | Path | None = None) -> TextData:
+    """The embedded corpus. Labels of its pool are not read; `load_pool_labels` has them.
+
+    Args:
+        directory: folder with another corpus of the same layout; None takes the one in the package.
+
+    Raises:
+        DataError: no corpus there, or a bad row; names file, line and column.
+    """
+    with ExitStack() as stack:
+        path = _path(stack, directory, CORPUS_FILE)
+        rules, log = RowRules(), ProblemLog()
+        rows: dict[str, list[Row]] = {split: [] for split in SPLITS}
+        for line, row in read_jsonl(path):
+            split = row.get("split")
+            if split not in rows:
+                raise DataError(f"{path}:{line}: column 'split': expected one of {SPLITS}, found {split!r:.60}")
+            rows[split].append((line, row))
+        codec = LabelCodec((), _CODES, None, LABEL_NAMES[1])
+        read: dict[str, list[Candidate]] = {}
+        for split in SPLITS:
+            columns = replace(_COLUMNS, label=None) if split == "pool" else _COLUMNS
+            read[split] = list(read_candidates(f"{path}", rows[split], columns, rules, log))
+        pool = read.pop("pool")
+        _check_pool(pool, itertools.chain.from_iterable(read.values()), log)
+        splits = agree(read, codec, "label", "id", log)
+        check_classes(splits, codec.names, {split: f"{path}, split {split!r}" for split in splits})
+    return TextData(
+        splits[TRAIN], splits["val"], splits["test"], ListPool([row.example for row in pool]), codec.names, log.skipped
+    )
+
+
+def load_pool_labels(directory: str | Path | None = None) -> dict[str, tuple[int, ...]]:
+    """True labels of the embedded pool, for simulations: nothing else opens this file.
+
+    Args:
+        directory: see `load_embedded`.
+
+    Returns:
+        By id: (class index, level), or (class index,) where the file gives no level.
+
+    Raises:
+        DataError: no file, or a row without a known label, with a bad level, or with an id that came before.
+    """
+    labels: dict[str, tuple[int, ...]] = {}
+    with ExitStack() as stack:
+        path = _path(stack, directory, POOL_LABELS_FILE)
+        for line, row in read_jsonl(path):
+            id_, code, level = row.get("id"), _CODES.get(str(row.get("label"))), row.get("level")
+            if not isinstance(id_, str) or id_ in labels:
+                raise DataError(f"{path}:{line}: column 'id': expected an id of its own, found {id_!r:.60}")
+            if code is None:
+                raise DataError(
+                    f"{path}:{line}: column 'label': expected one of {list(_CODES)}, found {row.get('label')!r:.60}"
+                )
+            if level is not None and (not isinstance(level, int) or level < 0):
+                raise DataError(f"{path}:{line}: column 'level': expected an integer from 0 up, found {level!r:.60}")
+            labels[id_] = (LABEL_NAMES.index(code), *(() if level is None else (level,)))
+    return labels
+
+
+def _check_pool(pool: Sequence[Candidate], labelled: Iterable[Candidate], log: ProblemLog) -> None:
+    """Note pool rows whose id is taken, or whose text stands in a labelled split: its label would leak."""
+    ids: dict[str, Candidate] = {}
+    texts: dict[str, Candidate] = {}
+    for row in labelled:
+        ids.setdefault(row.example.id, row)
+        texts.setdefault(row.uid, row)
+    for row in pool:
+        namesake, twin = ids.setdefault(row.example.id, row), texts.setdefault(row.uid, row)
+        if namesake is not row:
+            found = f"id {row.example.id!r}, which line {namesake.line} has too"
+            log.add(Problem(row.source, row.line, "id", found, "an id of its own", row.example.id))
+        elif twin is not row:
+            found = f"the text of line {twin.line}"
+            log.add(Problem(row.source, row.line, "text", found, "a text of its own", row.example.id))
+
+
+def _path(stack: ExitStack, directory: str | Path | None, name: str) -> Path:
+    if directory is None:
+        path = stack.enter_context(resources.as_file(resources.files("vos.data") / "corpus" / name))
+    else:
+        path = Path(directory) / name
+    if not path.is_file():
+        raise DataError(f"{path}: expected the corpus file {name}, found nothing there; is the installation complete?")
+    return path

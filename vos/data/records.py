@@ -1,0 +1,139 @@
+"""What a data source gives: labelled splits, a pool that streams, and a list of the rows that were left out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from vos.types import Example
+
+
+def text_uid(text: str) -> str:
+    """SHA-256 (hex, first 32 characters) of the NFC-normalised text with runs of white space as one space.
+
+    Two texts are "the same" in this package when their uids are equal.
+    """
+    normalised = " ".join(unicodedata.normalize("NFC", text).split())
+    return hashlib.sha256(normalised.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row that was left out.
+
+    Attributes:
+        source: file, or data set and split.
+        line: line where the row starts, counted from 1; row number for parquet and data sets; None when unknown.
+        reason: why, without the text itself.
+        id: the row's id where it had a usable one.
+    """
+
+    source: str
+    line: int | None
+    reason: str
+    id: str | None
+
+
+class PoolSource(Protocol):
+    """Unlabelled texts, in any number.
+
+    Every `iter(pool)` starts afresh, and memory does not grow with the number of texts. A pool that knows its size
+    without a pass may also have `__len__`; `size` is there on every pool, None when unknown.
+    """
+
+    @property
+    def size(self) -> int | None:
+        """Number of texts, or None when only a pass would tell."""
+        ...
+
+    def __iter__(self) -> Iterator[Example]:
+        """The texts from the start, labels None."""
+        ...
+
+
+class ListPool:
+    """A pool in memory.
+
+    Args:
+        examples: kept as they are.
+    """
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        self._examples = list(examples)
+
+    @property
+    def size(self) -> int:
+        """Number of texts."""
+        return len(self._examples)
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __iter__(self) -> Iterator[Example]:
+        return iter(self._examples)
+
+
+class FilePool:
+    """A pool read from its source on every pass; it has no `__len__`, since only a pass could tell.
+
+    Args:
+        path: the file, or the name of the data set and split; for messages.
+        read: opens the source and yields its texts lazily, from the start on every call.
+        size: number of texts where the source says it without a pass.
+    """
+
+    def __init__(self, path: str | Path, read: Callable[[], Iterator[Example]], size: int | None = None) -> None:
+        self.path = path
+        self.size = size
+        self._read = read
+
+    def __iter__(self) -> Iterator[Example]:
+        return self._read()
+
+
+@dataclass
+class TextData:
+    """Everything that a run reads.
+
+    Attributes:
+        train: labelled.
+        val: labelled.
+        test: labelled; may be empty.
+        pool: unlabelled texts.
+        label_names: names of the C classes in index order; for two classes index 1 is the harmful one.
+        skipped: rows that were left out, with the reason.
+        ood: texts of another kind, for AUROC and FPR95; labels None; may be empty.
+    """
+
+    train: list[Example]
+    val: list[Example]
+    test: list[Example]
+    pool: PoolSource
+    label_names: tuple[str, ...]
+    skipped: list[Skipped]
+    ood: list[Example] = field(default_factory=list)
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over class names and the ids, texts and labels of train, val, test and ood, in their order.
+
+        The pool is left out: a hash of it would cost a pass over a source of any size.
+        """
+        digest = hashlib.sha256(_line(list(self.label_names)))
+        for name, examples in self._splits():
+            digest.update(_line([name, len(examples)]))
+            for example in examples:
+                digest.update(_line([example.id, example.text, example.label]))
+        return digest.hexdigest()
+
+    def _splits(self) -> Iterable[tuple[str, list[Example]]]:
+        return (("train", self.train), ("val", self.val), ("test", self.test), ("ood", self.ood))
+
+
+def _line(values: Sequence[str | int | None]) -> bytes:
+    """JSON keeps the borders between values: ("ab", "c") and ("a", "bc") differ."""
+    return json.dumps(list(values)).encode("ascii") + b"\n"

@@ -1,0 +1,212 @@
+"""Rows to candidates for examples: columns by name, and every problem of a row told apart and counted."""
+
+from __future__ import annotations
+
+import difflib
+import html
+import itertools
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from vos.data.files import WRONG_WIDTH, Row
+from vos.data.labels import label_key
+from vos.data.problems import Problem, ProblemLog
+from vos.data.records import text_uid
+from vos.errors import ConfigError, DataError
+from vos.types import Example
+
+logger = logging.getLogger(__name__)
+
+UNPRINTABLE = re.compile("[\0\ud800-\udfff]")
+"""NUL, and halves of a surrogate pair: valid in JSON escapes, but no tokenizer or file takes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which column holds what; None where there is no such column."""
+
+    text: str = "text"
+    label: str | None = "label"
+    id: str | None = None
+    group: str | None = None
+    pair: str | None = None
+    level: str | None = None
+
+    def named(self) -> list[str]:
+        """The columns that every row must have."""
+        return [c for c in (self.text, self.label, self.id, self.group, self.pair, self.level) if c is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class RowRules:
+    """What a good row is, and what happens to a bad one.
+
+    Attributes:
+        on_bad_row: "raise" (one error for all bad rows) or "skip" (left out and listed).
+        max_chars: a longer text is a bad row.
+        unescape: decode HTML entities and the `_x000D_` marks that spreadsheets leave for line breaks.
+        limit: read at most so many rows of each source; None reads all.
+    """
+
+    on_bad_row: str = "raise"
+    max_chars: int = 100_000
+    unescape: bool = False
+    limit: int | None = None
+
+    @property
+    def skips(self) -> bool:
+        """Whether bad rows are left out."""
+        return self.on_bad_row == "skip"
+
+    def __post_init__(self) -> None:
+        if self.on_bad_row not in ("raise", "skip"):
+            raise ConfigError(f"on_bad_row: expected 'raise' or 'skip', found {self.on_bad_row!r}")
+        if self.max_chars < 1 or (self.limit is not None and self.limit < 1):
+            raise ConfigError(f"expected max_chars >= 1 and limit >= 1 or None, found {self.max_chars}, {self.limit}")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A row whose own content is good; whether it agrees with the other rows is not known yet.
+
+    Attributes:
+        source: file, or data set and split.
+        line: where the row starts.
+        example: the row, without its label.
+        raw_label: see `label_key`; None for unlabelled sources.
+        uid: `text_uid` of the text.
+    """
+
+    source: str
+    line: int
+    example: Example
+    raw_label: str | None
+    uid: str
+
+    @property
+    def where(self) -> str:
+        """File and line for messages."""
+        return f"{self.source}:{self.line}"
+
+
+def read_candidates(
+    source: str, rows: Iterable[Row], columns: Columns, rules: RowRules, log: ProblemLog
+) -> Iterator[Candidate]:
+    """Rows with good content, lazily; the others go to `log`.
+
+    Raises:
+        DataError: a column is missing, or there is no row at all.
+    """
+    empty = True
+    for line, row in itertools.islice(rows, rules.limit):
+        if empty:
+            check_columns(source, row, columns)
+            empty = False
+        result = _candidate(source, line, row, columns, rules)
+        if isinstance(result, Problem):
+            log.add(result)
+        else:
+            yield result
+    if empty:
+        raise DataError(f"{source}: expected at least one row of data, found none: the file is empty")
+
+
+def stream_examples(source: str, rows: Iterable[Row], columns: Columns, rules: RowRules) -> Iterator[Example]:
+    """Unlabelled examples of a pool, with flat memory: a bad row is an error at once, or is counted in the log.
+
+    Raises:
+        DataError: a column is missing, there is no row at all, or a row is bad and bad rows are not skipped.
+    """
+    skipped = 0
+    log = ProblemLog(rules.skips)
+    for candidate in read_candidates(source, rows, columns, rules, log):
+        log.raise_if_any()
+        skipped += len(log.skipped)
+        log.skipped.clear()
+        yield candidate.example
+    log.raise_if_any()
+    skipped += len(log.skipped)
+    if skipped:
+        logger.warning("%s: left out %d bad rows of the pool", source, skipped)
+
+
+def check_columns(source: str, row: dict[str, Any], columns: Columns) -> None:
+    """Whether the first row has every column.
+
+    Raises:
+        DataError: names the missing column, the columns found, and the nearest of them.
+    """
+    found = [name for name in row if name != WRONG_WIDTH]
+    for name in columns.named():
+        if name not in row:
+            near = difflib.get_close_matches(name.lower(), [each.lower() for each in found], n=1, cutoff=0.5)
+            nearest = [each for each in found if near and each.lower() == near[0]]
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            raise DataError(f"{source}: expected a column {name!r}, found in the first row the columns {found}{hint}")
+
+
+def unescape(text: str) -> str:
+    r"""Text with HTML entities decoded and `_x000D_` marks (with the line feed after them, if any) as line feeds.
+
+    Example:
+        >>> unescape("a &lt;b&gt;_x000D_c")
+        'a <b>\nc'
+    """
+    return html.unescape(text.replace("_x000D_\n", "\n").replace("_x000D_", "\n"))
+
+
+def _candidate(source: str, line: int, row: dict[str, Any], columns: Columns, rules: RowRules) -> Candidate | Problem:
+    """One row on its own."""
+    id_ = label_key(row.get(columns.id)) if columns.id is not None else None
+
+    def problem(column: str, found: str, expected: str) -> Problem:
+        return Problem(source, line, column, found, expected, id_)
+
+    if WRONG_WIDTH in row:
+        fields, width = row[WRONG_WIDTH]
+        return problem(
+            columns.text, f"a row of {fields} fields", f"{width} fields as in the header; is the quoting right?"
+        )
+    text = row.get(columns.text)
+    if not isinstance(text, str):
+        return problem(columns.text, "nothing" if text is None else f"a {type(text).__name__}", "a text")
+    text = unescape(text) if rules.unescape else text
+    if fault := _text_fault(text, rules.max_chars):
+        return problem(columns.text, *fault)
+    if columns.id is not None and id_ is None:
+        return problem(columns.id, "no id", "an id in every row")
+    raw = label_key(row.get(columns.label)) if columns.label is not None else None
+    if columns.label is not None and raw is None:
+        return problem(columns.label, "no label", "a label; rows without one belong in the pool")
+    level = row.get(columns.level) if columns.level is not None else None
+    if not _is_level(level):
+        return problem(str(columns.level), _short(level), "a whole number from 0 up, or nothing")
+    uid = text_uid(text)
+    group, pair = (label_key(row.get(c)) if c is not None else None for c in (columns.group, columns.pair))
+    key = label_key(level)
+    example = Example(id_ or uid, text, None, group, pair, None if key is None else int(key))
+    return Candidate(source, line, example, raw, uid)
+
+
+def _text_fault(text: str, max_chars: int) -> tuple[str, str] | None:
+    """What is found and what is expected when a text cannot be used."""
+    if not text.strip():
+        return ("white space only" if text else "an empty text"), "a text"
+    if len(text) > max_chars:
+        return f"a text of {len(text)} characters", f"at most max_chars={max_chars}"
+    if match := UNPRINTABLE.search(text):
+        return f"U+{ord(match[0]):04X} at character {match.start() + 1}", "characters that UTF-8 text can hold"
+    return None
+
+
+def _is_level(value: Any) -> bool:
+    key = label_key(value)
+    return key is None or (key.isascii() and key.isdecimal())
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "..."

@@ -1,0 +1,22 @@
+"""How the activations of texts are distributed, and the memory that this is fitted to."""
+
+from vos.density.covariance import (
+    COVARIANCES,
+    cholesky_with_jitter,
+    empirical_covariance,
+    ledoit_wolf_covariance,
+    oas_covariance,
+)
+from vos.density.gaussian import ClassConditionalGaussian
+from vos.density.queue import FeatureBank, FeatureQueue
+
+__all__ = [
+    "COVARIANCES",
+    "ClassConditionalGaussian",
+    "FeatureBank",
+    "FeatureQueue",
+    "cholesky_with_jitter",
+    "empirical_covariance",
+    "ledoit_wolf_covariance",
+    "oas_covariance",
+]

@@ -1,0 +1,249 @@
+"""What all Gaussian densities share: class means, readiness, and everything that needs only the factor `L` of Σ."""
+
+from __future__ import annotations
+
+import logging
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from vos.density.state import FixedPrecision
+from vos.errors import ConfigError, DataError, NotFittedError, ShapeError
+
+logger = logging.getLogger(__name__)
+
+_NAMES_SHOWN = 10
+
+
+class GaussianDensity(FixedPrecision, ABC):
+    """`h | class c ~ N(μ_c, Σ_c)` with `Σ_c = L_c L_cᵀ`; a subclass says how `L` is estimated, kept and applied.
+
+    A class takes part as soon as it is ready, that is, has two different texts; the others are left out and named in
+    the log. Everything is computed and kept in float64, whatever the dtype of the features.
+
+    Attributes:
+        n_classes: C.
+        n_features: d.
+        tied: one covariance for all classes.
+        means: (C, d) float64; zeros for classes not ready.
+        counts: (C,) int64, texts of each class in the last fit.
+        ready: (C,) bool, classes that can be drawn from and measured against.
+        jitter: () float64, what was added to the diagonal of the covariance, the largest over classes.
+    """
+
+    means: Tensor
+    counts: Tensor
+    ready: Tensor
+    jitter: Tensor
+
+    def __init__(self, n_classes: int, n_features: int, tied: bool) -> None:
+        super().__init__()
+        if n_classes < 1 or n_features < 1:
+            raise ConfigError(f"expected at least one class and one feature, got {n_classes} and {n_features}")
+        self.n_classes = n_classes
+        self.n_features = n_features
+        self.tied = tied
+        self.register_buffer("means", torch.zeros(n_classes, n_features, dtype=torch.float64))
+        self.register_buffer("counts", torch.zeros(n_classes, dtype=torch.int64))
+        self.register_buffer("ready", torch.zeros(n_classes, dtype=torch.bool))
+        self.register_buffer("jitter", torch.zeros((), dtype=torch.float64))
+
+    @abstractmethod
+    def _fit_factor(self, centered: Tensor, labels: Tensor, ready: Tensor) -> None:
+        """Estimate and keep `L` and `jitter` from rows (n, d) centred on their class means, labels (n,), ready (C,)."""
+
+    @abstractmethod
+    def _solve(self, residual: Tensor, label: int) -> Tensor:
+        """`L⁻¹ r` (n, d) of residuals (n, d)."""
+
+    @abstractmethod
+    def _apply_factor(self, z: Tensor, label: int) -> Tensor:
+        """`L z` (n, d) of coordinates (n, d)."""
+
+    @abstractmethod
+    def _apply_transpose(self, normals: Tensor, label: int) -> Tensor:
+        """`Lᵀ w` (k, d) of normals (k, d)."""
+
+    @abstractmethod
+    def log_determinant(self) -> Tensor:
+        """`log |Σ|`: () float64 when tied, else (C,)."""
+
+    @property
+    def is_fitted(self) -> bool:
+        """True when at least one class is ready."""
+        return bool(self.ready.any())
+
+    @torch.no_grad()
+    def fit(self, features: Tensor, labels: Tensor) -> Self:
+        """Fit means and covariance, in place; where no class is ready the former fit stays as it was.
+
+        Args:
+            features: (n, d) floats of any dtype.
+            labels: (n,) int64 in [0, C).
+
+        Returns:
+            self.
+
+        Raises:
+            ShapeError: shapes or dtypes are not these.
+            DataError: a label outside [0, C) (OOD rows among them), or a feature that is NaN or infinite.
+            NotFittedError: no class has two different texts.
+        """
+        features, labels = self._checked(features, labels)
+        counts = torch.bincount(labels, minlength=self.n_classes)
+        means, centered = torch.zeros_like(self.means), torch.zeros_like(features)
+        for c in counts.nonzero()[:, 0].tolist():
+            rows = labels == c
+            means[c] = features[rows].mean(0)
+            centered[rows] = features[rows] - means[c]
+        # Identical texts differ from their mean by rounding alone, which is no variance.
+        rounding = 16 * torch.finfo(centered.dtype).eps * features.abs().amax(0)
+        centered[centered.abs() <= rounding] = 0.0
+        varied = torch.zeros_like(self.ready)
+        varied[labels[(centered != 0.0).any(-1)]] = True
+        # A class of identical texts has a place under a covariance that others share, and none under its own.
+        ready = (counts >= 2) & (varied.any() if self.tied else varied)
+        self._report(counts, ready)
+        self._fit_factor(centered, labels, ready)
+        self.means.copy_(means * ready[:, None])
+        self.counts.copy_(counts)
+        self.ready.copy_(ready)
+        return self
+
+    def mahalanobis(self, h: Tensor) -> Tensor:
+        """Squared Mahalanobis distance of features (n, d) to every class: (n, C) float64, +inf for classes not ready.
+
+        Raises:
+            ShapeError: `h` is not (n, d).
+            NotFittedError: no class is ready.
+        """
+        if h.ndim != 2 or h.shape[1] != self.n_features:
+            raise ShapeError(f"expected features (n, {self.n_features}), got {tuple(h.shape)}")
+        self._require_fit()
+        h = h.to(self.means)
+        squared = h.new_full((h.shape[0], self.n_classes), math.inf)
+        ready = self.ready.nonzero()[:, 0]
+        if self.tied:
+            # Whitened once for all classes; centring first keeps the differences free of cancellation, and so does
+            # a cdist without the matrix-product shortcut.
+            center = self.means[ready].mean(0)
+            points, means = self._solve(h - center, 0), self._solve(self.means[ready] - center, 0)
+            squared[:, ready] = torch.cdist(points, means, compute_mode="donot_use_mm_for_euclid_dist").square()
+        else:
+            for c in ready.tolist():
+                squared[:, c] = self._solve(h - self.means[c], c).square().sum(-1)
+        return squared
+
+    def log_prob(self, h: Tensor) -> Tensor:
+        """Log-density (nats) of features (n, d) in every class: (n, C) float64, -inf for classes not ready.
+
+        Raises:
+            ShapeError: `h` is not (n, d).
+            NotFittedError: no class is ready.
+        """
+        normalizer = self.log_determinant() + self.n_features * math.log(2.0 * math.pi)
+        return -0.5 * (self.mahalanobis(h) + normalizer)
+
+    def whiten(self, h: Tensor, labels: Tensor) -> Tensor:
+        """`z = L⁻¹ (h - μ)` (n, d) float64 of features (n, d), each against its class in labels (n,)."""
+        residual = h.to(self.means) - self.means[labels]
+        if self.tied:
+            return self._solve(residual, 0)
+        z = torch.empty_like(residual)
+        for c in torch.unique(labels).tolist():
+            rows = labels == c
+            z[rows] = self._solve(residual[rows], c)
+        return z
+
+    def color(self, z: Tensor, labels: Tensor) -> Tensor:
+        """`h = μ + L z` (n, d) float64 of coordinates (n, d) in the classes of labels (n,); the inverse of `whiten`."""
+        z = z.to(self.means)
+        if self.tied:
+            return self.means[labels] + self._apply_factor(z, 0)
+        h = self.means[labels]
+        for c in torch.unique(labels).tolist():
+            rows = labels == c
+            h[rows] += self._apply_factor(z[rows], c)
+        return h
+
+    def pull_back(self, normals: Tensor, label: int) -> Tensor:
+        """`Lᵀ w` (k, d) float64 of normals (k, d): how linear functions of `h` look in the coordinates of a class.
+
+        The norm of a row is the standard deviation of `w·h` within that class.
+        """
+        return self._apply_transpose(normals.to(self.means), label)
+
+    @torch.no_grad()
+    def sample(self, n_per_class: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw `n_per_class` points from every ready class, in class order.
+
+        Returns:
+            features (m, d) float64 and labels (m,) int64, on the density's device.
+
+        Raises:
+            ConfigError: `n_per_class` below one.
+            NotFittedError: no class is ready.
+        """
+        labels = self.ready_labels(n_per_class)
+        shape = (len(labels), self.n_features)
+        z = torch.randn(shape, dtype=torch.float64, device=generator.device, generator=generator)
+        return self.color(z, labels), labels
+
+    def ready_labels(self, n_per_class: int) -> Tensor:
+        """Labels (m,) int64 of `n_per_class` draws from every ready class, in class order.
+
+        Raises:
+            ConfigError: `n_per_class` below one.
+            NotFittedError: no class is ready.
+        """
+        if n_per_class < 1:
+            raise ConfigError(f"expected at least one draw a class, got n_per_class={n_per_class}")
+        self._require_fit()
+        return self.ready.nonzero()[:, 0].repeat_interleave(n_per_class)
+
+    def _checked(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        n = len(features)
+        if features.shape != (n, self.n_features) or n == 0 or not features.is_floating_point():
+            raise ShapeError(
+                f"expected float features (n, {self.n_features}) with n >= 1, "
+                f"got {tuple(features.shape)} {features.dtype}"
+            )
+        if labels.shape != (n,) or labels.dtype != torch.int64:
+            raise ShapeError(f"expected labels ({n},) int64, got {tuple(labels.shape)} {labels.dtype}")
+        features, labels = features.to(self.means), labels.to(self.means.device)
+        outside = (labels < 0) | (labels >= self.n_classes)
+        if outside.any():
+            raise DataError(
+                f"expected labels in [0, {self.n_classes}), found {int(outside.sum())} others, the first is "
+                f"{int(labels[outside][0])}: leave OOD and unlabelled texts out of the fit"
+            )
+        broken = ~torch.isfinite(features).all(-1)
+        if broken.any():
+            raise DataError(
+                f"expected finite features, found {int(broken.sum())} of {n} rows with NaN or infinity, "
+                f"the first is row {int(broken.nonzero()[0, 0])}"
+            )
+        return features, labels
+
+    def _report(self, counts: Tensor, ready: Tensor) -> None:
+        """Name the classes left out once for every change of their set; training refits every few steps."""
+        left_out = (~ready).nonzero()[:, 0].tolist()
+        if not ready.any():
+            found = _shown([f"class {c}: {n}" for c, n in enumerate(counts.tolist())])
+            raise NotFittedError(f"expected a class with at least 2 different texts, found texts of {found}")
+        if left_out and not torch.equal(ready, self.ready):
+            names = _shown([f"class {c} ({counts[c]} texts)" for c in left_out])
+            logger.warning("left out of the density, for want of two different texts: %s", names)
+
+    def _require_fit(self) -> None:
+        if not self.is_fitted:
+            raise NotFittedError("the density has no ready class: call fit(features, labels) first")
+
+
+def _shown(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN} more"

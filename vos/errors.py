@@ -1,0 +1,36 @@
+"""Errors of the product: one root, one class per cause, each also a standard type.
+
+A message says what was expected, what was found, where, and what to do about it.
+"""
+
+
+class VosError(Exception):
+    """Root of every error that this package raises on purpose."""
+
+
+class ConfigError(VosError, ValueError):
+    """A setting, or a combination of settings, that cannot work."""
+
+
+class DataError(VosError, ValueError):
+    """Texts or labels that cannot be used; the message names file, line and column."""
+
+
+class ShapeError(VosError, ValueError):
+    """A tensor whose shape or dtype is not the documented one."""
+
+
+class NotFittedError(VosError, RuntimeError):
+    """A density, or one of its classes, was used before it was fitted."""
+
+
+class InfeasibleError(VosError, ValueError):
+    """A margin and a radius that no point can have together."""
+
+
+class ModelError(VosError, ValueError):
+    """A model that cannot be loaded, or cannot be split into features and a linear head."""
+
+
+class RunError(VosError, RuntimeError):
+    """A run directory that is missing, half-written or of another version."""

@@ -1,0 +1,36 @@
+"""Measures of OOD detection (`vos.metrics.ood`) and of the decision boundary (`vos.metrics.boundary`)."""
+
+from vos.metrics.boundary import (
+    accuracy,
+    band_width,
+    boundary_report,
+    brier,
+    error_by_level,
+    expected_calibration_error,
+    margin,
+    pair_consistency,
+    separation,
+    true_class_margin,
+    visibility,
+    wilson_interval,
+)
+from vos.metrics.ood import aupr, auroc, fpr_at_tpr, fpr_at_tpr_ood
+
+__all__ = [
+    "accuracy",
+    "aupr",
+    "auroc",
+    "band_width",
+    "boundary_report",
+    "brier",
+    "error_by_level",
+    "expected_calibration_error",
+    "fpr_at_tpr",
+    "fpr_at_tpr_ood",
+    "margin",
+    "pair_consistency",
+    "separation",
+    "true_class_margin",
+    "visibility",
+    "wilson_interval",
+]

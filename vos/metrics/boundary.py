@@ -1,0 +1,237 @@
+"""The classifier at its decision boundary.
+
+The band is the set of texts with `|margin| <= band`, in logit units; its width is fixed once, so that rounds compare.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from vos.density.base import GaussianDensity
+from vos.errors import ConfigError, ShapeError
+from vos.metrics.calibration import accuracy, brier, expected_calibration_error, wilson_interval
+from vos.metrics.ood import auroc
+from vos.outliers.geometry import head_gaps
+from vos.scores import energy
+from vos.types import LinearHead
+
+__all__ = [
+    "accuracy",
+    "band_width",
+    "boundary_report",
+    "brier",
+    "error_by_level",
+    "expected_calibration_error",
+    "margin",
+    "pair_consistency",
+    "separation",
+    "true_class_margin",
+    "visibility",
+    "wilson_interval",
+]
+
+HARMFUL = 1
+"""Index of the harmful class in a two-class problem."""
+
+_PAIRS_BLOCK = 4096
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def margin(logits: Tensor) -> Tensor:
+    """Margin of the prediction: (n,) of logits (n, C), in logit units; zero on the boundary.
+
+    For two classes `logit_1 - logit_0` (harmful minus harmless), with its sign; for more the largest logit less the
+    second largest, never negative.
+
+    Raises:
+        ShapeError: logits are not (n, C) with C >= 2.
+    """
+    _check_logits(logits)
+    if logits.shape[1] == 2:
+        return logits[:, 1] - logits[:, 0]
+    top = logits.topk(2, -1).values
+    return top[:, 0] - top[:, 1]
+
+
+def true_class_margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """Logit of the true class less that of its best rival: (n,) of logits (n, C) and labels (n,); negative when wrong.
+
+    Raises:
+        ShapeError: logits are not (n, C) with C >= 2, or labels not (n,).
+    """
+    _check_logits(logits, labels)
+    own = logits.gather(1, labels[:, None])[:, 0]
+    return own - logits.scatter(1, labels[:, None], -math.inf).amax(-1)
+
+
+def band_width(margins: Tensor, share: float = 0.1) -> float:
+    """Half-width of the band that holds the share of texts nearest the boundary.
+
+    Args:
+        margins: (n,) logit units, n >= 1.
+        share: in (0, 1]; at least one text is in the band.
+
+    Returns:
+        The largest `|margin|` among the `round(share · n)` nearest texts.
+
+    Raises:
+        ShapeError: no margins.
+        ConfigError: `share` outside (0, 1].
+    """
+    if margins.ndim != 1 or len(margins) == 0:
+        raise ShapeError(f"expected margins (n,) with n >= 1, got {tuple(margins.shape)}")
+    if not 0.0 < share <= 1.0:
+        raise ConfigError(f"expected a share in (0, 1], got {share}")
+    return float(margins.abs().kthvalue(max(1, round(share * len(margins)))).values)
+
+
+def separation(density: GaussianDensity, head: LinearHead) -> Tensor:
+    """How many standard deviations of a class its mean is away from the boundary: `|δ|/s`, (C,) float64.
+
+    For more than two classes, from the nearest of the boundaries with its rivals. +inf for classes that are not ready
+    and for pairs that the head does not tell apart. Compares across features and heads of any scale.
+
+    Raises:
+        ShapeError: fewer than two classes.
+    """
+    n_classes = density.n_classes
+    if n_classes < 2:
+        raise ShapeError(f"expected at least two classes, got {n_classes}")
+    device = density.means.device
+    pairs = torch.cartesian_prod(torch.arange(n_classes), torch.arange(n_classes)).to(device)
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    blocks = []
+    for block in torch.split(pairs, _PAIRS_BLOCK):  # (block, d) normals at a time, not (C², d)
+        gaps = head_gaps(density, head, block[:, 0], block[:, 0], block[:, 1])
+        distances = gaps.distance_to(torch.zeros_like(gaps.at_mean))
+        blocks.append(torch.where(gaps.normals.norm(dim=-1) > 0.0, distances, math.inf))
+    nearest = torch.cat(blocks).view(n_classes, n_classes - 1).amin(-1)
+    return torch.where(density.ready, nearest, math.inf)
+
+
+def pair_consistency(predictions: Tensor, labels: Tensor, pairs: Sequence[str | None]) -> float | None:
+    """Share of minimal pairs with both texts right; None when there is no pair.
+
+    A pair is a key that two texts or more share; a text whose partner is elsewhere counts for nothing.
+
+    Args:
+        predictions: (n,) int64.
+        labels: (n,) int64.
+        pairs: n keys, None for texts without a pair.
+
+    Raises:
+        ShapeError: lengths differ.
+    """
+    _check_length("pairs", pairs, labels)
+    groups = _group((predictions == labels).tolist(), pairs)
+    found = [all(right) for right in groups.values() if len(right) >= 2]
+    return sum(found) / len(found) if found else None
+
+
+def error_by_level(predictions: Tensor, labels: Tensor, levels: Sequence[int | None]) -> dict[tuple[int, int], float]:
+    """Share of wrong predictions by (label, subtlety level), for the combinations that occur.
+
+    Args:
+        predictions: (n,) int64.
+        labels: (n,) int64.
+        levels: n levels, None where unknown.
+
+    Raises:
+        ShapeError: lengths differ.
+    """
+    _check_length("levels", levels, labels)
+    keys = [None if level is None else (label, level) for label, level in zip(labels.tolist(), levels, strict=True)]
+    groups = _group((predictions != labels).tolist(), keys)
+    return {key: sum(wrong) / len(wrong) for key, wrong in sorted(groups.items())}
+
+
+def visibility(id_logits: Tensor, outlier_logits: Tensor) -> Tensor:
+    """AUROC by which the energy tells virtual outliers from texts: what the head can see of them.
+
+    0.5 means that a loss on the energy has nothing to learn from these outliers.
+
+    Args:
+        id_logits: (n, C).
+        outlier_logits: (m, C).
+
+    Returns:
+        Scalar in [0, 1], dtype and device of `id_logits`.
+    """
+    return auroc(energy(id_logits), energy(outlier_logits))
+
+
+def boundary_report(
+    logits: Tensor, labels: Tensor, band: float, levels: Sequence[int | None], pairs: Sequence[str | None]
+) -> dict[str, float]:
+    """Everything known of a labelled set at the boundary, as flat names.
+
+    `accuracy`, `error`, `brier`, `ece`; the same over the texts of the band as `band_...`, with `band_share`;
+    `pair_consistency`; `error_label{y}_level{l}`; for two classes `false_negative_rate`, the share of harmful texts
+    that pass as harmless, with its 95 % Wilson interval as `..._low` and `..._high`. A name whose set of texts is empty
+    is left out; no value is ever NaN.
+
+    Args:
+        logits: (n, C) with n >= 1 and C >= 2.
+        labels: (n,) int64 in [0, C).
+        band: half-width of the band, logit units.
+        levels: n subtlety levels, None where unknown.
+        pairs: n keys of minimal pairs, None where there is none.
+
+    Raises:
+        ShapeError: shapes or lengths are not these.
+    """
+    _check_logits(logits, labels)
+    predictions, probabilities = logits.argmax(-1), logits.double().softmax(-1)
+    inside = margin(logits).abs() <= band
+    report = _quality(probabilities, predictions, labels)
+    report["band_share"] = float(inside.double().mean())
+    if inside.any():
+        quality = _quality(probabilities[inside], predictions[inside], labels[inside])
+        report |= {f"band_{name}": value for name, value in quality.items()}
+    harmful = labels == HARMFUL
+    if logits.shape[1] == 2 and harmful.any():
+        missed, total = int((predictions[harmful] != HARMFUL).sum()), int(harmful.sum())
+        low, high = wilson_interval(missed, total)
+        names = ("false_negative_rate", "false_negative_rate_low", "false_negative_rate_high")
+        report |= dict(zip(names, (missed / total, low, high), strict=True))
+    consistency = pair_consistency(predictions, labels, pairs)
+    if consistency is not None:
+        report["pair_consistency"] = consistency
+    by_level = error_by_level(predictions, labels, levels)
+    return report | {f"error_label{label}_level{level}": error for (label, level), error in by_level.items()}
+
+
+def _quality(probabilities: Tensor, predictions: Tensor, labels: Tensor) -> dict[str, float]:
+    return {
+        "accuracy": float(accuracy(predictions, labels)),
+        "error": float((predictions != labels).double().mean()),
+        "brier": float(brier(probabilities, labels)),
+        "ece": float(expected_calibration_error(probabilities, labels)),
+    }
+
+
+def _group(values: Sequence[bool], keys: Sequence[Key | None]) -> dict[Key, list[bool]]:
+    """Values by key; those without a key are left out."""
+    groups: defaultdict[Key, list[bool]] = defaultdict(list)
+    for value, key in zip(values, keys, strict=True):
+        if key is not None:
+            groups[key].append(value)
+    return groups
+
+
+def _check_length(name: str, keys: Sequence[object], labels: Tensor) -> None:
+    if len(keys) != len(labels):
+        raise ShapeError(f"expected as many {name} as labels, got {len(keys)} and {len(labels)}")
+
+
+def _check_logits(logits: Tensor, labels: Tensor | None = None) -> None:
+    if logits.ndim != 2 or logits.shape[1] < 2 or (labels is not None and labels.shape != logits.shape[:1]):
+        found = None if labels is None else tuple(labels.shape)
+        raise ShapeError(f"expected logits (n, C) with C >= 2 and labels (n,), got {tuple(logits.shape)} and {found}")

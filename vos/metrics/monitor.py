@@ -1,0 +1,24 @@
+"""One number to watch while training: is the boundary getting better?"""
+
+import torch
+from torch import Tensor
+
+from vos.metrics.boundary import band_width, brier, margin
+
+
+def boundary_brier(logits: Tensor, labels: Tensor, share: float = 0.1) -> Tensor:
+    """Half the Brier score of all texts, half that of the texts nearest the boundary; lower is better.
+
+    Accuracy in the band counts a handful of texts and jumps; the Brier score moves smoothly and punishes confident
+    mistakes, and the overall half keeps a classifier from calling everything near.
+
+    Args:
+        logits: (n, C) floats.
+        labels: (n,) int64 class indices.
+        share: of the texts that counts as near, in (0, 1].
+
+    Returns: scalar in [0, 2].
+    """
+    near = margin(logits).abs() <= band_width(margin(logits), share)
+    probabilities = torch.softmax(logits, -1)
+    return 0.5 * (brier(probabilities, labels) + brier(probabilities[near], labels[near]))

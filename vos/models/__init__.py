@@ -1,0 +1,17 @@
+"""Classifiers: features from a pretrained encoder, one linear head, and their training step."""
+
+from vos.models.base import TextClassifier
+from vos.models.cache import FeatureCache
+from vos.models.encoder import EncoderClassifier
+from vos.models.featurizer import ClassifierFeaturizer
+from vos.models.loading import load_classifier
+from vos.models.pretrained import PretrainedClassifier
+
+__all__ = [
+    "ClassifierFeaturizer",
+    "EncoderClassifier",
+    "FeatureCache",
+    "PretrainedClassifier",
+    "TextClassifier",
+    "load_classifier",
+]

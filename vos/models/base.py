@@ -1,0 +1,148 @@
+"""A text classifier as this package sees it: penultimate features, then one linear head."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vos.errors import ModelError
+from vos.types import LinearHead
+
+FORMAT_VERSION = 1
+"""Version of the `vos.json` file beside a saved model."""
+
+
+class TextClassifier(nn.Module, ABC):
+    """Features (b, d) from token ids, logits (b, C) from a linear head on the features.
+
+    Attributes:
+        head: the last layer; its bias may be None.
+        tokenizer: the Hugging Face tokenizer that belongs to the encoder.
+        label_names: names of the C classes; for two classes the harmful one is index 1.
+        max_length: texts are cut after this many tokens.
+        head_is_new: True when the head has random weights, so that the model means nothing before training.
+    """
+
+    head: nn.Linear
+    dropout: nn.Module
+
+    def __init__(self, tokenizer: Any, label_names: tuple[str, ...], max_length: int, head_is_new: bool) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+        self.label_names = label_names
+        self.max_length = max_length
+        self.head_is_new = head_is_new
+        self.dropout = nn.Identity()
+
+    @abstractmethod
+    def encode(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Features (b, d) of a batch with `input_ids` and `attention_mask`, both (b, t) int64."""
+
+    @abstractmethod
+    def save_weights(self, directory: Path) -> dict[str, Any]:
+        """Write weights in Hugging Face layout; return what `vos.json` must know to load them again."""
+
+    @abstractmethod
+    def facts(self) -> tuple[str, ...]:
+        """What decides the features beside weights, tokenizer and cut: the architecture and the pooling."""
+
+    @property
+    def n_features(self) -> int:
+        """Feature dimension d."""
+        return self.head.in_features
+
+    @property
+    def n_classes(self) -> int:
+        """Class count C."""
+        return self.head.out_features
+
+    def linear_head(self) -> LinearHead:
+        """The head as tensors that share memory with the model; a missing bias becomes zeros."""
+        bias = self.head.bias if self.head.bias is not None else self.head.weight.new_zeros(self.n_classes)
+        return LinearHead(self.head.weight, bias)
+
+    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Features (b, d) and logits (b, C).
+
+        A batch that already carries `features` (a frozen encoder, encoded once) skips the encoder.
+        """
+        features = batch["features"] if "features" in batch else self.encode(batch)
+        return features, self.head(self.dropout(features))
+
+    def freeze_encoder(self) -> None:
+        """Train the head alone from here on."""
+        head = {id(parameter) for parameter in self.head.parameters()}
+        for parameter in self.parameters():
+            parameter.requires_grad = id(parameter) in head
+
+    @property
+    def encoder_is_frozen(self) -> bool:
+        """True when the head alone can train."""
+        head = {id(parameter) for parameter in self.head.parameters()}
+        return not any(p.requires_grad for p in self.parameters() if id(p) not in head)
+
+    def encoder_fingerprint(self) -> str:
+        """SHA-256 (hex, 16 characters) of all that decides a text's features: weights, tokenizer, cut, architecture."""
+        digest = hashlib.sha256()
+        head = {id(parameter) for parameter in self.head.parameters()}
+        for name, value in sorted(self.state_dict(keep_vars=True).items()):
+            if id(value) not in head:
+                digest.update(name.encode())
+                digest.update(_tensor_bytes(value))
+        digest.update(json.dumps([*self.facts(), self.max_length], sort_keys=True).encode())
+        digest.update(_tokenizer_bytes(self.tokenizer))
+        return digest.hexdigest()[:16]
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex, 16 characters) of all that decides a text's logits: the encoder's fingerprint and the head."""
+        digest = hashlib.sha256(self.encoder_fingerprint().encode())
+        for tensor in self.linear_head():
+            digest.update(_tensor_bytes(tensor))
+        return digest.hexdigest()[:16]
+
+    def save(self, directory: Path) -> None:
+        """Write `config.json`, safetensors weights, tokenizer files and `vos.json` into `directory`."""
+        directory.mkdir(parents=True, exist_ok=True)
+        facts = self.save_weights(directory)
+        self.tokenizer.save_pretrained(directory)
+        facts |= {
+            "format_version": FORMAT_VERSION,
+            "label_names": list(self.label_names),
+            "max_length": self.max_length,
+        }
+        (directory / "vos.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def check_two_or_more(label_names: tuple[str, ...]) -> None:
+    """Raise ModelError unless there are at least two distinct class names."""
+    if len(set(label_names)) < 2 or len(set(label_names)) != len(label_names):
+        raise ModelError(f"a classifier needs at least two distinct class names, got {list(label_names)}")
+
+
+@torch.no_grad()
+def largest_difference(first: Tensor, second: Tensor) -> float:
+    """Largest absolute difference of two tensors of equal shape, as a float."""
+    return float((first.double() - second.double()).abs().max())
+
+
+def _tensor_bytes(tensor: Tensor) -> bytes:
+    # bfloat16 has no numpy twin, so the bits are read as bytes.
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def _tokenizer_bytes(tokenizer: Any) -> bytes:
+    """The tokenizer's rules, without the padding and truncation state that its last call left behind."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return json.dumps(tokenizer.get_vocab(), sort_keys=True).encode()
+    rules = json.loads(backend.to_str())
+    rules.pop("padding", None)
+    rules.pop("truncation", None)
+    return json.dumps(rules, sort_keys=True).encode()

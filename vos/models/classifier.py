@@ -1,0 +1,237 @@
+"""The training step: cross-entropy, plus a regulariser on virtual outliers drawn from the model's own features."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vos.density import ClassConditionalGaussian, FeatureBank, FeatureQueue
+from vos.errors import ConfigError, NotFittedError
+from vos.metrics.monitor import boundary_brier
+from vos.models.base import TextClassifier
+from vos.models.seeds import derive_seed
+from vos.types import OutlierSampler
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """AdamW with a linear warm-up and a linear decay to zero.
+
+    Attributes:
+        lr: peak learning rate of the encoder.
+        head_lr: peak learning rate of the head and of the regulariser's own parameters.
+        weight_decay: decoupled decay, on matrices only (not on biases, norms and energy weights).
+        warmup_share: share of all steps spent warming up, in [0, 1].
+    """
+
+    lr: float
+    head_lr: float
+    weight_decay: float
+    warmup_share: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.warmup_share <= 1.0:
+            raise ConfigError(f"optimizer.warmup_share: expected a number in [0, 1], got {self.warmup_share}")
+
+
+@dataclass(frozen=True)
+class RegularizerSettings:
+    """When and how strongly the regulariser acts.
+
+    Attributes:
+        weight: factor of the regulariser beside the cross-entropy.
+        start_epoch: first epoch of this fit in which it acts; the steps before fill the feature memory.
+        outliers_per_class: virtual outliers drawn a step for every ready class.
+        refit_every: steps between two fits of the density.
+    """
+
+    weight: float
+    start_epoch: int
+    outliers_per_class: int
+    refit_every: int
+
+    def __post_init__(self) -> None:
+        if self.weight < 0 or self.start_epoch < 0 or self.outliers_per_class < 1 or self.refit_every < 1:
+            raise ConfigError(
+                "loss: expected weight >= 0, start_epoch >= 0, outliers_per_class >= 1 and refit_every >= 1, "
+                f"got {self}"
+            )
+
+
+class ClassifierModule(pl.LightningModule):
+    """Lightning module over a `TextClassifier`, a density, a memory of features, a sampler and a regulariser.
+
+    Everything that learns or remembers is a submodule: the optimizer, the checkpoint, `.to()` and DDP carry the
+    encoder, the head, the energy weights, φ, the density and the memory alike.
+
+    Every random number of a step is a function of (seed, epoch, batch, rank) alone. So a run that was killed and
+    resumed repeats the uninterrupted run to the bit on the same machine, with no generator state in the checkpoint.
+
+    Args:
+        classifier: the model to train.
+        density: refitted in place from `memory`.
+        memory: features of the training texts as last seen.
+        sampler: draws the virtual outliers, or None for plain cross-entropy.
+        regularizer: loss module with the signature of `vos.losses`, or None for plain cross-entropy.
+        optimizer: see `OptimizerSettings`.
+        regularization: see `RegularizerSettings`.
+        seed: of dropout and of the draws.
+        label_smoothing: of the cross-entropy, in [0, 1).
+    """
+
+    def __init__(
+        self,
+        classifier: TextClassifier,
+        density: ClassConditionalGaussian,
+        memory: FeatureBank | FeatureQueue,
+        sampler: OutlierSampler | None,
+        regularizer: nn.Module | None,
+        optimizer: OptimizerSettings,
+        regularization: RegularizerSettings,
+        seed: int,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.density = density
+        self.memory = memory
+        self.sampler = sampler
+        self.regularizer = regularizer
+        self.optimizer_settings = optimizer
+        self.regularization = regularization
+        self.seed = seed
+        self.label_smoothing = label_smoothing
+        self._generator = torch.Generator()
+        self._inactive_reason = ""
+        self._validation: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Features (b, d) and logits (b, C)."""
+        features, logits = self.classifier(batch)
+        return features, logits
+
+    def on_train_epoch_start(self) -> None:
+        """A frozen encoder stays in evaluation mode: its features are those that were cached."""
+        if self.classifier.encoder_is_frozen:
+            self.classifier.eval()
+            self.classifier.dropout.train()
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
+        """Seed dropout and draws from (seed, epoch, batch, rank)."""
+        step_seed = derive_seed(self.seed, self.current_epoch, batch_idx, self.global_rank)
+        torch.manual_seed(step_seed)  # dropout knows no other source
+        self._generator.manual_seed(step_seed)
+
+    def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Cross-entropy plus weighted regulariser of one batch."""
+        features, logits = self(batch)
+        labels = batch["labels"]
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        self.log("train/cross_entropy", loss.detach(), prog_bar=True)
+        self._remember(features, labels, batch["index"])
+        regularizer = self._regularize(features, logits, labels)
+        if regularizer is not None:
+            self.log("train/regularizer", regularizer.detach(), prog_bar=True)
+            loss = loss + self.regularization.weight * regularizer
+        return loss
+
+    def _remember(self, features: Tensor, labels: Tensor, index: Tensor) -> None:
+        features = features.detach().float()
+        if self.trainer.world_size > 1:
+            # Every rank keeps the whole memory, so that every rank fits the same density.
+            features, labels, index = (self._gathered(each) for each in (features, labels, index))
+        self.memory.push(features, labels, index)
+
+    def _gathered(self, tensor: Tensor) -> Tensor:
+        """Rows (b, ...) of all ranks as one (ranks * b, ...)."""
+        gathered = self.all_gather(tensor)
+        if not isinstance(gathered, Tensor):
+            raise TypeError(f"expected a tensor from all_gather, got {type(gathered).__name__}")
+        return gathered.flatten(0, 1)
+
+    def _regularize(self, features: Tensor, logits: Tensor, labels: Tensor) -> Tensor | None:
+        """The regulariser's value, or None with the reason logged once when it does not act."""
+        if self.regularizer is None or self.sampler is None:
+            self._log_inactive("no regulariser is configured")
+            return None
+        if self.current_epoch < self.regularization.start_epoch:
+            self._log_inactive(f"it starts at epoch {self.regularization.start_epoch}")
+            return None
+        if self.global_step % self.regularization.refit_every == 0 or not self.density.is_fitted:
+            try:
+                self.density.fit(*self.memory.contents())
+            except NotFittedError as error:
+                self._log_inactive(str(error))
+                return None
+        self._inactive_reason = ""
+        head = self.classifier.linear_head()
+        with torch.no_grad():
+            outliers = self.sampler(self.density, head, self.regularization.outliers_per_class, self._generator)
+        outlier_logits = head.logits(outliers.features)
+        value: Tensor = self.regularizer(logits, features, labels, outlier_logits, outliers.features)
+        return value
+
+    def _log_inactive(self, reason: str) -> None:
+        if reason != self._inactive_reason:
+            logger.info("the regulariser is inactive at step %d: %s", self.global_step, reason)
+            self._inactive_reason = reason
+
+    def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:  # noqa: ARG002
+        """Collect logits; the metrics are computed over the whole set at the end."""
+        _, logits = self(batch)
+        self._validation.append((logits.float(), batch["labels"]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log loss, accuracy and the boundary-aware Brier score that early stopping watches."""
+        logits = torch.cat([pair[0] for pair in self._validation])
+        labels = torch.cat([pair[1] for pair in self._validation])
+        self._validation.clear()
+        values = {
+            "val/loss": functional.cross_entropy(logits, labels),
+            "val/accuracy": (logits.argmax(-1) == labels).float().mean(),
+            "val/boundary_brier": boundary_brier(logits, labels),
+        }
+        # Every rank validates on all texts, so there is nothing to reduce.
+        self.log_dict(values, prog_bar=True, rank_zero_only=False, sync_dist=False)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW in four groups (encoder or head side, decayed or not) with warm-up and decay by step."""
+        settings = self.optimizer_settings
+        optimizer = torch.optim.AdamW(self._parameter_groups())
+        total = max(1, int(self.trainer.estimated_stepping_batches))
+        warmup = max(1, round(settings.warmup_share * total))
+
+        def factor(step: int) -> float:
+            return min((step + 1) / warmup, max(0.0, (total - step) / max(1, total - warmup)), 1.0)
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        settings = self.optimizer_settings
+        head_side = {id(p) for p in self.classifier.head.parameters()}
+        if self.regularizer is not None:
+            head_side |= {id(p) for p in self.regularizer.parameters()}
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+        for parameter in self.parameters():
+            if parameter.requires_grad:
+                key = (id(parameter) in head_side, parameter.ndim >= 2)
+                groups.setdefault(key, []).append(parameter)
+        return [
+            {
+                "params": parameters,
+                "lr": settings.head_lr if is_head else settings.lr,
+                "weight_decay": settings.weight_decay if is_matrix else 0.0,
+            }
+            for (is_head, is_matrix), parameters in sorted(groups.items())
+        ]

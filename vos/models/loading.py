@@ -1,0 +1,36 @@
+"""Load a classifier that `TextClassifier.save` wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from vos.errors import ModelError
+from vos.models.base import FORMAT_VERSION, TextClassifier
+from vos.models.encoder import EncoderClassifier
+from vos.models.pretrained import PretrainedClassifier
+
+KINDS: dict[str, type[EncoderClassifier] | type[PretrainedClassifier]] = {
+    "encoder": EncoderClassifier,
+    "pretrained": PretrainedClassifier,
+}
+
+
+def load_classifier(directory: str | Path) -> TextClassifier:
+    """The classifier in `directory`, in evaluation mode.
+
+    Raises:
+        ModelError: `vos.json` is missing, unreadable, or of another format version.
+    """
+    directory = Path(directory)
+    path = directory / "vos.json"
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: expected a model folder written by this package, got: {error}") from error
+    if facts.get("format_version") != FORMAT_VERSION or facts.get("kind") not in KINDS:
+        raise ModelError(
+            f"{path}: expected format_version {FORMAT_VERSION} and kind in {sorted(KINDS)}, got "
+            f"{facts.get('format_version')!r} and {facts.get('kind')!r}; write the model again with this version"
+        )
+    return KINDS[facts["kind"]].load(directory, facts).eval()

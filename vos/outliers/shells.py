@@ -1,0 +1,70 @@
+"""The radial law of a Gaussian, uniform directions, and the last step that all samplers share."""
+
+from __future__ import annotations
+
+import torch
+from scipy import stats
+from torch import Tensor
+
+from vos.density.base import GaussianDensity
+from vos.errors import ConfigError, ShapeError
+from vos.types import LinearHead, VirtualOutliers
+
+
+def squared_radius(distance: float, d: int) -> float:
+    """Squared Mahalanobis radius `χ²_d.ppf(distance)` that holds the share `distance` of a Gaussian in d dimensions."""
+    return float(stats.chi2.ppf(distance, d))
+
+
+def squared_radius_beyond(tail: Tensor, d: int) -> Tensor:
+    """Squared radii `χ²_d.isf(tail)`, float64, elementwise.
+
+    Computed from the tail probability: `ppf(1 - tail)` is infinite below 1e-16.
+    """
+    return torch.as_tensor(stats.chi2.isf(tail.cpu().numpy(), d), dtype=torch.float64, device=tail.device)
+
+
+def normal(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
+    """Standard-normal draws in float64, drawn where the generator lives and then moved."""
+    return torch.randn(shape, dtype=torch.float64, device=generator.device, generator=generator).to(device)
+
+
+def uniform(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
+    """Uniform draws from [0, 1) in float64, drawn where the generator lives and then moved."""
+    return torch.rand(shape, dtype=torch.float64, device=generator.device, generator=generator).to(device)
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Rows scaled to length one; a zero row stays zero."""
+    lengths = vectors.norm(dim=-1, keepdim=True)
+    return vectors / torch.where(lengths > 0.0, lengths, torch.ones_like(lengths))
+
+
+def check_head(density: GaussianDensity, head: LinearHead) -> None:
+    """Refuse a head that does not fit the density.
+
+    Raises:
+        ShapeError: `head.weight` is not (C, d) or `head.bias` not (C,) for the density's C and d.
+    """
+    c, d = density.n_classes, density.n_features
+    if head.weight.shape != (c, d) or head.bias.shape != (c,):
+        raise ShapeError(
+            f"expected a head with weight ({c}, {d}) and bias ({c},), "
+            f"got {tuple(head.weight.shape)} and {tuple(head.bias.shape)}"
+        )
+
+
+def check_open_unit(name: str, value: float | None) -> None:
+    """Refuse a probability outside (0, 1); None passes.
+
+    Raises:
+        ConfigError: `value` outside (0, 1).
+    """
+    if value is not None and not 0.0 < value < 1.0:
+        raise ConfigError(f"outliers.{name}: expected a number in (0, 1), got {value}")
+
+
+def as_outliers(features: Tensor, labels: Tensor, mahalanobis: Tensor, head: LinearHead) -> VirtualOutliers:
+    """The draws as the head takes them: features in the head's dtype, everything on its device."""
+    device = head.weight.device
+    return VirtualOutliers(features.to(head.weight), labels.to(device), mahalanobis.to(device))

@@ -1,0 +1,21 @@
+"""The main job as plain Python on built objects: train and refine, synthesize, keep runs."""
+
+from vos.pipeline.round_cache import RoundCache
+from vos.pipeline.run_directory import RunDirectory
+from vos.pipeline.synthesis import SynthesisJob, SynthesisResult, SynthesisSettings, synthesize
+from vos.pipeline.training import FitSettings, RefineSettings, TrainingJob, TrainingResult, refine, save_results
+
+__all__ = [
+    "FitSettings",
+    "RefineSettings",
+    "RoundCache",
+    "RunDirectory",
+    "SynthesisJob",
+    "SynthesisResult",
+    "SynthesisSettings",
+    "TrainingJob",
+    "TrainingResult",
+    "refine",
+    "save_results",
+    "synthesize",
+]

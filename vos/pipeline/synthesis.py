@@ -1,0 +1,208 @@
+"""From a finished run to a batch of near-boundary texts."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vos.candidates import (
+    Candidate,
+    Potential,
+    Retrieval,
+    Selection,
+    SelectionSettings,
+    Targets,
+    TargetSpace,
+    retrieve,
+    select,
+)
+from vos.density import ClassConditionalGaussian
+from vos.errors import ConfigError, RunError
+from vos.labeling import BoundaryRecord, text_uid, write_csv, write_jsonl
+from vos.models.featurizer import ClassifierFeaturizer
+from vos.models.seeds import derive_seed
+from vos.pipeline.run_directory import write_json
+from vos.types import Example, OutlierSampler
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SynthesisSettings:
+    """How targets are drawn and the pool is searched.
+
+    Attributes:
+        targets_per_class: virtual outliers drawn for every class.
+        n_directions: r, coordinates of the target space.
+        per_target: texts kept for each target while the pool streams by.
+        chunk_size: texts in memory at a time.
+        potential: see `Potential`.
+        selection: see `SelectionSettings`.
+    """
+
+    targets_per_class: int
+    n_directions: int
+    per_target: int
+    chunk_size: int
+    potential: Potential
+    selection: SelectionSettings
+
+    def __post_init__(self) -> None:
+        if min(self.targets_per_class, self.n_directions, self.per_target, self.chunk_size) < 1:
+            raise ConfigError(
+                "candidates: expected targets_per_class, n_directions, per_target and chunk_size of at least 1, "
+                f"got {self}"
+            )
+
+
+@dataclass
+class SynthesisJob:
+    """Everything that a synthesis needs, built.
+
+    Attributes:
+        featurizer: over the run's classifier.
+        density: the run's.
+        sampler: draws the targets.
+        train: the run's training texts; they fix the unit of distance and are never proposed again.
+        known: further texts that must not be proposed (validation and test texts).
+        pool: unlabelled texts, in any number.
+        label_names: names of the C classes.
+        settings: see `SynthesisSettings`.
+        output: directory of the files.
+        run_hash: goes into every record.
+        seed: of the draws, the random share and the order of the batch.
+        progress: called with the number of pool texts done after each chunk.
+    """
+
+    featurizer: ClassifierFeaturizer
+    density: ClassConditionalGaussian
+    sampler: OutlierSampler
+    train: Sequence[Example]
+    known: Sequence[Example]
+    pool: Iterable[Example]
+    label_names: tuple[str, ...]
+    settings: SynthesisSettings
+    output: Path
+    run_hash: str
+    seed: int
+    progress: Callable[[int], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class SynthesisResult:
+    """What was written.
+
+    Attributes:
+        records: the batch, in a random order that tells nothing.
+        report: counts by reason, targets hit and missed, content of `synthesis.json`.
+        paths: files written.
+    """
+
+    records: tuple[BoundaryRecord, ...]
+    report: dict[str, Any]
+    paths: tuple[Path, ...]
+
+
+def synthesize(job: SynthesisJob) -> SynthesisResult:
+    """Draw targets near the boundary, find pool texts that answer them, choose a batch, write it.
+
+    Raises:
+        RunError: the pool is empty, or no text passed the selection; a report is written all the same.
+    """
+    generator = torch.Generator().manual_seed(derive_seed(job.seed, "synthesize"))
+    outliers = job.sampler(job.density, job.featurizer.head, job.settings.targets_per_class, generator)
+    train_features = job.featurizer.featurize([example.text for example in job.train]).features
+    space = TargetSpace.fit(train_features, job.density, job.featurizer.head, job.settings.n_directions)
+    targets = space.targets(outliers)
+    selection_settings = job.settings.selection
+    found = retrieve(
+        job.pool,
+        job.featurizer,
+        job.density,
+        space,
+        targets,
+        job.settings.potential,
+        per_target=job.settings.per_target,
+        n_random=2 * selection_settings.n_random,  # spare ones replace near-duplicates of labelled texts
+        generator=generator,
+        chunk_size=job.settings.chunk_size,
+        progress=job.progress,
+    )
+    known = {example.id: example.text for example in (*job.train, *job.known)}
+    chosen = select(found, known, selection_settings)
+    order = torch.randperm(len(chosen.chosen), generator=generator).tolist()
+    model_hash = job.featurizer.model_hash
+    records = tuple(_record(chosen.chosen[i], targets, job, model_hash) for i in order)
+    report = _report(job, space, found, chosen, records)
+    return _write(job, records, report)
+
+
+def _record(candidate: Candidate, targets: Targets, job: SynthesisJob, model_hash: str) -> BoundaryRecord:
+    target = candidate.target
+    return BoundaryRecord(
+        uid=text_uid(candidate.example.text),
+        id=candidate.example.id,
+        text=candidate.example.text,
+        source="pool",
+        chosen="random" if target is None else "target",
+        margin=candidate.margin,
+        probability=dict(zip(job.label_names, candidate.probability, strict=True)),
+        mahalanobis=dict(zip(job.label_names, candidate.mahalanobis, strict=True)),
+        target_id=None if target is None else f"z{target:04d}",
+        target_margin=None if target is None else float(targets.margins[target]),
+        target_mahalanobis=None if target is None else float(targets.mahalanobis[target]),
+        target_distance=candidate.distance,
+        model_hash=model_hash,
+        run_hash=job.run_hash,
+    )
+
+
+def _report(
+    job: SynthesisJob, space: TargetSpace, found: Retrieval, chosen: Selection, records: Sequence[BoundaryRecord]
+) -> dict[str, Any]:
+    near = [record for record in records if record.chosen == "target"]
+    reached = sorted(record.target_distance for record in near if record.target_distance is not None)
+    return {
+        "asked": job.settings.selection.n,
+        "written": len(records),
+        "pool_scored": found.n_scored,
+        "pool_below_and_above_margin_0": list(found.margin_counts),
+        "chosen_near_boundary": len(near),
+        "chosen_random": len(records) - len(near),
+        "near_boundary_by_side": dict(Counter("above" if r.margin >= 0 else "below" for r in near)),
+        "dropped": chosen.dropped,
+        "targets_drawn": len(found.by_target),
+        "targets_hit": len(chosen.targets_hit),
+        "targets_missed": len(chosen.targets_missed),
+        "target_distance_median": reached[len(reached) // 2] if reached else None,
+        "unit": space.unit,
+        "run_hash": job.run_hash,
+        "seed": job.seed,
+    }
+
+
+def _write(job: SynthesisJob, records: tuple[BoundaryRecord, ...], report: Mapping[str, Any]) -> SynthesisResult:
+    job.output.mkdir(parents=True, exist_ok=True)
+    report_path = job.output / "synthesis.json"
+    write_json(report_path, report)
+    if report["pool_scored"] == 0:
+        raise RunError("the pool is empty: expected at least one unlabelled text; name a pool with pool.path=FILE")
+    if not records:
+        raise RunError(
+            f"no text passed the selection: {report['pool_scored']} scored, dropped {report['dropped']}; "
+            f"widen candidates.selection.max_distance or max_margin, or add to the pool (report: {report_path})"
+        )
+    if len(records) < report["asked"]:
+        logger.warning(
+            "%d texts asked for, %d found; see %s for the reasons", report["asked"], len(records), report_path
+        )
+    paths = (job.output / "near_boundary.jsonl", job.output / "near_boundary.csv")
+    write_jsonl(paths[0], records)
+    write_csv(paths[1], records)
+    return SynthesisResult(records, dict(report), (*paths, report_path))

@@ -1,0 +1,100 @@
+"""Pictures of the boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+COLOURS = ("#3b6ea5", "#c4501b", "#4f8f4f", "#8a5fa8", "#9a8a2c")
+"""Blue and orange stay apart for colour-blind readers; further classes repeat the rest."""
+
+
+@dataclass(frozen=True)
+class BoundaryPoints:
+    """Points of the boundary map.
+
+    Attributes:
+        margins: (n,) logit units.
+        log_densities: (n,) nats, the largest over classes.
+        labels: (n,) int64.
+    """
+
+    margins: Tensor
+    log_densities: Tensor
+    labels: Tensor
+
+
+def boundary_map(
+    path: Path, texts: BoundaryPoints, outliers: BoundaryPoints | None, band: float, names: Sequence[str], title: str
+) -> None:
+    """Write a PNG: margin against class log-density, texts and virtual outliers, the band marked."""
+    with mpl.rc_context({"font.size": 10}):
+        figure = Figure(figsize=(8.0, 5.0), dpi=130, layout="constrained")
+        axes = figure.subplots()
+        axes.axvspan(-band, band, color="#e8e2c8", zorder=0, label=f"band |margin| ≤ {band:.2f}")
+        axes.axvline(0.0, color="#666666", linewidth=0.8, zorder=1)
+        for c, name in enumerate(names[: len(COLOURS)]):
+            _scatter(axes, texts, c, "o", f"text: {name}")
+            if outliers is not None:
+                _scatter(axes, outliers, c, "x", f"virtual outlier of {name}")
+        axes.set_xlabel(_margin_label(names))
+        axes.set_ylabel("log-density of the nearest class (nats)")
+        axes.set_title(title)
+        axes.legend(fontsize=8, framealpha=0.9)
+        figure.savefig(path)
+
+
+def _margin_label(names: Sequence[str]) -> str:
+    if len(names) == 2:
+        return f"margin = logit({names[1]}) - logit({names[0]})"
+    return "margin = largest logit - second largest"
+
+
+def _scatter(axes: Axes, points: BoundaryPoints, label: int, marker: str, name: str) -> None:
+    rows = points.labels == label
+    if rows.any():
+        axes.scatter(
+            points.margins[rows].numpy(),
+            points.log_densities[rows].numpy(),
+            s=14 if marker == "o" else 22,
+            marker=marker,
+            linewidths=0.4 if marker == "o" else 0.9,
+            alpha=0.65,
+            color=COLOURS[label],
+            label=f"{name} ({int(rows.sum())})",
+            zorder=2 if marker == "o" else 3,
+        )
+
+
+def metrics_against(
+    path: Path, x_name: str, x: Sequence[float], metrics: Mapping[str, Sequence[Sequence[float]]]
+) -> None:
+    """Write a PNG with one panel a metric: mean over seeds against `x`, the range of the seeds shaded.
+
+    Args:
+        path: file to write.
+        x_name: what the horizontal axis is.
+        x: values, ascending.
+        metrics: name to one list of values (one a seed) for every x.
+    """
+    columns = min(3, len(metrics))
+    rows = -(-len(metrics) // columns)
+    figure = Figure(figsize=(4.2 * columns, 3.0 * rows), dpi=110, layout="constrained")
+    panels = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
+    for axes, (name, values) in zip(panels, metrics.items(), strict=False):
+        positions = np.arange(len(x))
+        axes.plot(positions, [np.mean(v) for v in values], marker="o", color=COLOURS[0])
+        axes.fill_between(positions, [min(v) for v in values], [max(v) for v in values], color=COLOURS[0], alpha=0.2)
+        axes.set_xticks(positions, [f"{value:g}" for value in x])
+        axes.set_title(name, fontsize=9)
+        axes.set_xlabel(x_name, fontsize=9)
+    for axes in panels[len(metrics) :]:
+        axes.set_axis_off()
+    figure.savefig(path)
