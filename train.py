@@ -1,5 +1,7 @@
 """Train, refine and measure a classifier: `python train.py --help`."""
 
+from pathlib import Path
+
 import hydra
 from omegaconf import DictConfig
 
@@ -8,7 +10,7 @@ from vos.app import register_resolvers, train
 register_resolvers()
 
 
-@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+@hydra.main(version_base="1.3", config_path=str(Path(__file__).parent / "conf"), config_name="train")
 def main(config: DictConfig) -> float | None:
     """Hand the composed configuration to the application."""
     return train(config)

@@ -16,6 +16,7 @@ from importlib.resources import files
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import cohen_kappa_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -157,10 +158,32 @@ def composition(rows: Sequence[Row]) -> dict[str, object]:
     }
 
 
+def agreement() -> dict[str, float | int]:
+    """How far the second, blind reading agreed with the author's label, before anything was mended.
+
+    A reading that left the text open ("?") counts as a disagreement. Kappa needs both labels, so it is given by level;
+    within a cell the author's label is constant and only the share of agreement means something.
+    """
+    lines = (files("vos.data") / "corpus" / "second_reading.jsonl").read_text("utf-8").splitlines()
+    read = [json.loads(line) for line in lines]
+    first = np.array([str(row["label"]) for row in read])
+    second = np.array([row["second"] for row in read])
+    level = np.array([row["level"] for row in read])
+    same = first == second
+    result: dict[str, float | int] = {"texts_read": len(read), "disagreements": int((~same).sum())}
+    result["agreement"], result["kappa"] = same.mean(), cohen_kappa_score(first, second)
+    for v in range(4):
+        result[f"kappa_level_{v}"] = cohen_kappa_score(first[level == v], second[level == v])
+    for y in (0, 1):
+        for v in range(4):
+            result[f"agreement_label_{y}_level_{v}"] = same[(first == str(y)) & (level == v)].mean()
+    return {name: value if isinstance(value, int) else round(float(value), 4) for name, value in result.items()}
+
+
 def measure(rows: Sequence[Row]) -> dict[str, object]:
-    """Composition, accuracies and counts of repeats."""
+    """Composition, accuracies, counts of repeats, and the agreement of the second reading."""
     counts = {name: len(found) for name, found in repeats(rows).items()}
-    return {"composition": composition(rows), "accuracy": accuracies(rows), "repeats": counts}
+    return {"composition": composition(rows), "accuracy": accuracies(rows), "repeats": counts, "agreement": agreement()}
 
 
 def main() -> None:

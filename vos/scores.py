@@ -5,6 +5,8 @@ Scores of logits keep their dtype and device; scores of features are float64.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -18,12 +20,14 @@ KNN_BLOCK = 1024
 def msp(logits: Tensor) -> Tensor:
     """One minus the largest softmax probability: (n,) in [0, 1 - 1/C] of logits (n, C).
 
-    Computed as `-expm1(max log p)`, so that confident texts keep their order where `1 - p` would round to zero.
+    Computed as the probability of all other classes, so that confident texts keep their order where `1 - p` would round
+    to zero.
 
     Source: Hendrycks and Gimpel 2017 (MSP); there the score is `p`, higher = more in-distribution.
     """
     _check_rows(logits, "logits (n, C)")
-    return -torch.expm1(torch.log_softmax(logits, -1).amax(-1))
+    others = logits.scatter(1, logits.argmax(-1, keepdim=True), -math.inf)
+    return torch.exp(torch.logsumexp(others, -1) - torch.logsumexp(logits, -1))
 
 
 def max_logit(logits: Tensor) -> Tensor:

@@ -183,6 +183,19 @@ def test_a_frozen_encoder_keeps_its_weights_and_its_mode(tiny_encoder):
     assert not module.classifier.encoder.training
 
 
+def test_an_encoder_that_trains_does_so_with_its_dropout(tiny_encoder):
+    module = build(tiny_encoder)
+    assert not module.classifier.encoder.training  # as transformers loads it
+    modes = []
+
+    class Watch(pl.Callback):
+        def on_train_batch_start(self, trainer, module, *rest):
+            modes.append(all(each.training for each in module.modules()))
+
+    fit(module, epochs=2, callbacks=[Watch()])
+    assert modes == [True] * 8
+
+
 def test_the_validation_metric_is_half_overall_half_band():
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(40, 2, generator=generator, dtype=torch.float64) * 3

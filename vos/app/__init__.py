@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
@@ -42,11 +43,20 @@ def _clear_errors(advice: str) -> Iterator[None]:
     try:
         yield
     except VosError as error:
-        sys.stderr.write(f"\nerror: {error}\n")
-        raise SystemExit(2) from error
+        _exit(str(error), error)
+    except InstantiationException as error:
+        # Hydra wraps what a constructor raised, and knows which setting named the constructor.
+        if not isinstance(error.__cause__, VosError):
+            raise
+        _exit(f"{str(error).rsplit('full_key: ', 1)[-1].strip()}: {error.__cause__}", error)
     except KeyboardInterrupt as error:
         sys.stderr.write(f"\ninterrupted; {advice}\n")
         raise SystemExit(130) from error
+
+
+def _exit(message: str, error: Exception) -> NoReturn:
+    sys.stderr.write(f"\nerror: {message}\n")
+    raise SystemExit(2) from error
 
 
 def train(config: DictConfig) -> float:

@@ -37,6 +37,9 @@ def empirical_covariance(centered: Tensor) -> Tensor:
 def ledoit_wolf_covariance(centered: Tensor) -> Tensor:
     """Empirical covariance shrunk towards `trace/d · I` by the share of Ledoit and Wolf.
 
+    Two centred rows are mirror images of each other, `x` and `-x`. The formula takes their agreement for certainty and
+    shrinks by nothing, where a single direction is all that is known; here they give `trace/d · I`.
+
     Args:
         centered: (n, d) float64 with its mean taken away, n >= 2.
 
@@ -49,6 +52,8 @@ def ledoit_wolf_covariance(centered: Tensor) -> Tensor:
     Source: Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices", section 3.2.
     """
     _check_centered(centered)
+    if len(centered) == 2:
+        return centered.square().mean() * torch.eye(centered.shape[1], dtype=centered.dtype, device=centered.device)
     estimate, _ = sklearn_covariance.ledoit_wolf(centered.cpu().numpy(), assume_centered=True)
     return torch.as_tensor(estimate, device=centered.device)
 

@@ -145,6 +145,5 @@ def _check_range(values: Tensor, size: int | None, name: str) -> None:
     outside = values < 0 if size is None else (values < 0) | (values >= size)
     if outside.any():
         bound = "0 and up" if size is None else f"[0, {size})"
-        raise DataError(
-            f"expected {name} in {bound}, found {int(values[outside][0])} in {int(outside.sum())} rows or more"
-        )
+        found = f"{int(outside.sum())} others, first {int(values[outside][0])}"
+        raise DataError(f"expected {name} in {bound}, found {found}")

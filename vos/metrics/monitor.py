@@ -17,7 +17,7 @@ def boundary_brier(logits: Tensor, labels: Tensor, share: float = 0.1) -> Tensor
         labels: (n,) int64 class indices.
         share: of the texts that counts as near, in (0, 1].
 
-    Returns: scalar in [0, 2].
+    Returns: scalar in [0, 1].
     """
     near = margin(logits).abs() <= band_width(margin(logits), share)
     probabilities = torch.softmax(logits, -1)

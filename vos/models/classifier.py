@@ -121,7 +121,11 @@ class ClassifierModule(pl.LightningModule):
         return features, logits
 
     def on_train_epoch_start(self) -> None:
-        """A frozen encoder stays in evaluation mode: its features are those that were cached."""
+        """Set the modes: transformers loads encoders in evaluation mode, and Lightning leaves modes as they are.
+
+        A frozen encoder stays in evaluation mode: its features are those that were cached.
+        """
+        self.train()
         if self.classifier.encoder_is_frozen:
             self.classifier.eval()
             self.classifier.dropout.train()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from vos.density.base import GaussianDensity
@@ -13,15 +13,16 @@ from vos.types import LinearHead, VirtualOutliers
 
 def squared_radius(distance: float, d: int) -> float:
     """Squared Mahalanobis radius `χ²_d.ppf(distance)` that holds the share `distance` of a Gaussian in d dimensions."""
-    return float(stats.chi2.ppf(distance, d))
+    return float(2.0 * special.gammaincinv(0.5 * d, distance))
 
 
 def squared_radius_beyond(tail: Tensor, d: int) -> Tensor:
     """Squared radii `χ²_d.isf(tail)`, float64, elementwise.
 
-    Computed from the tail probability: `ppf(1 - tail)` is infinite below 1e-16.
+    Computed from the tail probability: `ppf(1 - tail)` is infinite below 1e-16. The special function and not
+    `scipy.stats`, whose checks of arguments would take half of the time of a draw.
     """
-    return torch.as_tensor(stats.chi2.isf(tail.cpu().numpy(), d), dtype=torch.float64, device=tail.device)
+    return torch.as_tensor(special.chdtri(d, tail.cpu().numpy()), dtype=torch.float64, device=tail.device)
 
 
 def normal(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:

@@ -1,0 +1,171 @@
+"""The exact tail sampler against the literal one: `python benchmarks/samplers.py [--quick]`.
+
+Literal is what VOS does (`train_virtual.py:222-236`): for every class build the Gaussian, draw 10,000 points, rank
+them by log-density, keep the least likely. It runs in float32 as theirs, the exact sampler in float64. Three things are
+shown:
+
+1. Times, both in this process. `ratio` leaves the Cholesky factor out on both sides; `ratio_released` lets the literal
+   algorithm build one for every class, as the released code does, and charges the exact one with one for all.
+2. Agreement: Kolmogorov-Smirnov distance and p-value of the squared radius and of one coordinate, n rounds a side.
+3. Visibility: AUROC of ID against tail draws, by energy through the best two-class head, and by Mahalanobis distance.
+
+The full size takes about half an hour; `--quick` times few classes and scales up (`classes_timed`), and compares laws
+in a smaller dimension. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from scipy import stats
+from torch import Tensor
+
+from vos.density import ClassConditionalGaussian
+from vos.metrics import auroc
+from vos.metrics.boundary import visibility
+from vos.outliers import TailSampler
+from vos.scores import mahalanobis
+from vos.types import LinearHead
+
+DRAWS = 10_000
+
+
+def make_density(n_classes: int, d: int, seed: int = 0) -> ClassConditionalGaussian:
+    """A tied density with a spectrum that falls as 1/k, as that of text encoders does, and random means."""
+    generator = torch.Generator().manual_seed(seed)
+    basis = torch.linalg.qr(torch.randn(d, d, generator=generator, dtype=torch.float64)).Q
+    covariance = (basis / torch.arange(1, d + 1)) @ basis.mT
+    density = ClassConditionalGaussian(n_classes, d)
+    density.means.copy_(torch.randn(n_classes, d, generator=generator, dtype=torch.float64))
+    density.cholesky.copy_(torch.linalg.cholesky(covariance))
+    density.ready.fill_(True)
+    return density
+
+
+def literal_class(mean: Tensor, generator: torch.Generator, **shape: Tensor) -> tuple[Tensor, Tensor]:
+    """The least likely of 10,000 draws of one class, and its log-density; `shape` as of MultivariateNormal."""
+    gaussian = torch.distributions.MultivariateNormal(mean, validate_args=False, **shape)
+    z = torch.randn(DRAWS, len(mean), generator=generator)
+    draws = mean + z @ gaussian.scale_tril.mT  # what rsample does, with a generator of our own
+    log_density = gaussian.log_prob(draws)
+    chosen = (-log_density).topk(1).indices
+    return draws[chosen[0]], log_density[chosen[0]]
+
+
+def seconds(call: Callable[[], object], repeats: int) -> float:
+    """Median time of a call, after one to warm up."""
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def compare_times(n_classes: int, d: int, quick: bool) -> dict[str, float]:
+    """Milliseconds for one draw of every class, and the ratios."""
+    density = make_density(n_classes, d)
+    head = LinearHead(torch.zeros(n_classes, d), torch.zeros(n_classes))
+    generator = torch.Generator().manual_seed(0)
+    means, factor = density.means.float(), density.cholesky.float()
+    covariance = (density.cholesky @ density.cholesky.mT).float()
+    timed = min(n_classes, 2) if quick else n_classes
+    repeats = 1 if timed > 2 else 5
+    scale = 1e3 * n_classes / timed
+
+    def literal(**shape: Tensor) -> None:
+        for mean in means[:timed]:
+            literal_class(mean, generator, **shape)
+
+    literal_ms = scale * seconds(lambda: literal(scale_tril=factor), repeats)
+    released_ms = scale * seconds(lambda: literal(covariance_matrix=covariance), repeats)
+    sampler = TailSampler(draws=DRAWS)
+    exact_ms = 1e3 * seconds(lambda: sampler(density, head, 1, generator), 50)
+    factor_ms = 1e3 * seconds(lambda: torch.linalg.cholesky(covariance.double()), 5)
+    return {
+        "literal_ms": literal_ms,
+        "released_ms": released_ms,
+        "exact_ms": exact_ms,
+        "factor_ms": factor_ms,
+        "ratio": literal_ms / exact_ms,
+        "ratio_released": released_ms / (exact_ms + factor_ms),
+        "classes_timed": timed,
+    }
+
+
+def compare_laws(d: int, n: int) -> dict[str, float]:
+    """Two-sample KS of the squared radius and of the first coordinate over n rounds of each sampler."""
+    density = make_density(1, d)
+    head = LinearHead(torch.zeros(1, d, dtype=torch.float64), torch.zeros(1, dtype=torch.float64))
+    generator = torch.Generator().manual_seed(1)
+    mean, factor = density.means[0].float(), density.cholesky.float()
+    literal = torch.stack([literal_class(mean, generator, scale_tril=factor)[0] for _ in range(n)])
+    sampler = TailSampler(draws=DRAWS)
+    exact = torch.cat([sampler(density, head, 1, generator).features for _ in range(n)])
+    figures = {}
+    for name, x, y in (
+        ("radius", density.mahalanobis(literal)[:, 0], density.mahalanobis(exact)[:, 0]),
+        ("coordinate", literal[:, 0], exact[:, 0]),
+    ):
+        test = stats.ks_2samp(x.numpy(), y.numpy())
+        figures |= {f"ks_{name}": float(test.statistic), f"p_{name}": float(test.pvalue)}
+    return figures
+
+
+def compare_visibility(gap: float, d: int, n: int) -> dict[str, float]:
+    """AUROC of ID against the paper's tail draws, two unit Gaussians `gap` apart and the head that is best for them."""
+    density = ClassConditionalGaussian(2, d)
+    density.means[:, 0] = torch.tensor([-gap / 2, gap / 2])
+    density.ready.fill_(True)
+    head = LinearHead(density.means, -0.5 * density.means.square().sum(-1))
+    generator = torch.Generator().manual_seed(2)
+    texts = density.sample(n, generator)[0]
+    outliers = torch.cat([TailSampler(draws=DRAWS)(density, head, 1, generator).features for _ in range(n)])
+    return {
+        "energy_auroc": float(visibility(head.logits(texts), head.logits(outliers))),
+        "mahalanobis_auroc": float(auroc(mahalanobis(density, texts), mahalanobis(density, outliers))),
+    }
+
+
+def main() -> None:
+    """Print the tables and the JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="about a minute")
+    quick = parser.parse_args().quick
+    figures: dict[str, float] = {"threads": torch.get_num_threads(), "draws": DRAWS}
+    print(
+        f"{'d':>4} {'C':>4} {'literal ms':>12} {'released ms':>12} {'exact ms':>9} {'ratio':>9} {'ratio released':>15}"
+    )
+    for d in (384, 768):
+        for n_classes in (2, 150):
+            times = compare_times(n_classes, d, quick)
+            figures |= {f"d{d}_c{n_classes}_{name}": value for name, value in times.items()}
+            print(
+                f"{d:4} {n_classes:4} {times['literal_ms']:12,.1f} {times['released_ms']:12,.1f} "
+                f"{times['exact_ms']:9.3f} {times['ratio']:9,.0f} {times['ratio_released']:9,.0f}"
+            )
+    n = 2_000
+    print(f"\nsame law, n = {n:,}\n{'d':>4} {'KS radius':>10} {'p':>6} {'KS coordinate':>14} {'p':>6}")
+    for d in (32,) if quick else (384, 768):
+        laws = compare_laws(d, n)
+        figures |= {f"d{d}_n{n}_{name}": value for name, value in laws.items()}
+        print(
+            f"{d:4} {laws['ks_radius']:10.4f} {laws['p_radius']:6.3f} "
+            f"{laws['ks_coordinate']:14.4f} {laws['p_coordinate']:6.3f}"
+        )
+    print(f"\nwhat two logits see at d = 768\n{'gap':>4} {'energy AUROC':>13} {'Mahalanobis AUROC':>18}")
+    for gap in (2.0, 4.0, 8.0):
+        seen = compare_visibility(gap, 768, 2_000 if quick else 10_000)
+        figures |= {f"gap{gap:.0f}_{name}": value for name, value in seen.items()}
+        print(f"{gap:4.0f} {seen['energy_auroc']:13.3f} {seen['mahalanobis_auroc']:18.4f}")
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

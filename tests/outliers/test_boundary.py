@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from tests import oracles
+from tests.contracts import check_outlier_sampler, toy_density, toy_features, toy_head
+from vos.density import ClassConditionalGaussian
+from vos.errors import ConfigError, InfeasibleError, NotFittedError
+from vos.outliers import BoundarySampler, draw_at_margin, smallest_feasible_radius
+from vos.types import LinearHead
+
+SAMPLERS = [BoundarySampler(), BoundarySampler(margin=0.5, band=1.0), BoundarySampler(distance=0.99999, band=0.5)]
+
+
+def problem(d: int, seed: int = 0):
+    """Mean, factor, normal, offset of one class; float64."""
+    generator = torch.Generator().manual_seed(seed)
+    mean = torch.randn(d, generator=generator, dtype=torch.float64)
+    root = torch.randn(d, d, generator=generator, dtype=torch.float64)
+    cholesky = torch.linalg.cholesky(root @ root.mT + 0.1 * torch.eye(d))
+    return mean, cholesky, torch.randn(d, generator=generator, dtype=torch.float64), 0.3
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=str)
+@pytest.mark.parametrize(("n_classes", "tied"), [(2, True), (2, False), (3, True), (3, False)])
+def test_behaves_as_every_sampler(sampler, n_classes, tied):
+    check_outlier_sampler(sampler, n_classes, tied)
+
+
+@settings(max_examples=100, deadline=None)
+@given(d=st.integers(2, 12), seed=st.integers(0, 10_000), margin=st.floats(-50, 50), stretch=st.floats(1.0, 100.0))
+def test_margin_and_radius_are_met_exactly(d, seed, margin, stretch):
+    mean, cholesky, normal, offset = problem(d, seed)
+    margins = torch.full((5,), margin, dtype=torch.float64)
+    radii = stretch * smallest_feasible_radius(mean, cholesky, normal, offset, margins) + 1e-3
+    h = draw_at_margin(mean, cholesky, normal, offset, margins, radii, torch.Generator().manual_seed(seed))
+    scale = h.norm(dim=1) * normal.norm() + 1.0
+    assert ((h @ normal + offset - margins).abs() / scale < 1e-11).all()
+    z = torch.linalg.solve_triangular(cholesky, (h - mean).mT, upper=False).mT
+    torch.testing.assert_close(z.norm(dim=1), radii, rtol=1e-7, atol=1e-9)
+
+
+def test_the_smallest_radius_is_where_sphere_and_plane_touch():
+    mean, cholesky, normal, offset = problem(4)
+    margins = torch.tensor([-3.0, 0.0, 5.0], dtype=torch.float64)
+    smallest = smallest_feasible_radius(mean, cholesky, normal, offset, margins)
+    variance = normal @ cholesky @ cholesky.mT @ normal
+    torch.testing.assert_close(smallest, (margins - normal @ mean - offset).abs() / variance.sqrt())
+    generator = torch.Generator().manual_seed(0)
+    h = draw_at_margin(mean, cholesky, normal, offset, margins, smallest, generator)
+    again = draw_at_margin(mean, cholesky, normal, offset, margins, smallest, generator)
+    torch.testing.assert_close(h, again)  # a single point is left
+    with pytest.raises(InfeasibleError, match="no point has margin"):
+        draw_at_margin(mean, cholesky, normal, offset, margins, smallest * 0.999, generator)
+    at_mean = smallest_feasible_radius(mean, cholesky, normal, offset, normal @ mean + offset + torch.zeros(1))
+    assert float(at_mean) == 0.0
+
+
+def test_the_natural_law_equals_rejection():
+    # d = 4; 1.5 million draws, those within 0.01 of the margin kept (a few thousand) against as many exact draws. All
+    # coordinates and the squared radius: two-sample KS for a failure rate of 1e-6 over five comparisons.
+    mean, cholesky, normal, offset = problem(4, seed=3)
+    generator = torch.Generator().manual_seed(0)
+    margin = float(normal @ mean + offset) + 1.0
+    kept = oracles.rejected_at_margin(mean, cholesky, normal, offset, margin, 0.01, 1_500_000, generator)
+    assert len(kept) > 2000
+    ours = draw_at_margin(
+        mean, cholesky, normal, offset, torch.full((len(kept),), margin, dtype=torch.float64), None, generator
+    )
+    bound = oracles.ks_critical(len(kept), len(ours), 1e-6 / 5)
+
+    def squared(h):
+        return torch.linalg.solve_triangular(cholesky, (h - mean).mT, upper=False).square().sum(0)
+
+    for a, b in [*zip(kept.T, ours.T, strict=True), (squared(kept), squared(ours))]:
+        assert oracles.ks_distance(a, b) < bound
+
+
+def test_given_margin_and_radius_the_rest_is_a_uniform_direction():
+    # d = 4 leaves the unit sphere in three dimensions, whose coordinates are uniform on [-1, 1]. n = 4,000, DKW bound
+    # for a failure rate of 1e-6 over three coordinates.
+    mean, cholesky, normal, offset = problem(4)
+    margins = torch.full((4000,), 1.0, dtype=torch.float64)
+    h = draw_at_margin(mean, cholesky, normal, offset, margins, 9.0 * margins, torch.Generator().manual_seed(0))
+    z = torch.linalg.solve_triangular(cholesky, (h - mean).mT, upper=False).mT
+    basis = torch.linalg.qr(torch.cat([(normal @ cholesky)[:, None], torch.eye(4).double()[:, :3]], 1)).Q[:, 1:]
+    rest = z @ basis
+    torch.testing.assert_close(rest.norm(dim=1), rest.norm(dim=1)[:1].expand(4000))
+    bound = math.sqrt(-0.5 * math.log(1e-6 / 6) / 4000)
+    for coordinate in (rest / rest.norm(dim=1, keepdim=True)).T:
+        assert stats.kstest(coordinate.numpy(), stats.uniform(-1, 2).cdf).statistic < bound
+
+
+def test_one_feature_leaves_one_radius(generator):
+    mean, cholesky, normal, offset = problem(1)
+    margins = torch.tensor([2.0], dtype=torch.float64)
+    h = draw_at_margin(mean, cholesky, normal, offset, margins, None, generator)
+    torch.testing.assert_close(h @ normal + offset, margins)
+    radius = smallest_feasible_radius(mean, cholesky, normal, offset, margins)
+    torch.testing.assert_close(draw_at_margin(mean, cholesky, normal, offset, margins, radius, generator), h)
+    with pytest.raises(InfeasibleError, match="no point has margin 2"):
+        draw_at_margin(mean, cholesky, normal, offset, margins, 2 * radius, generator)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("distance", [None, 0.9999])
+def test_two_classes_share_one_signed_margin(tied, distance):
+    density, head = toy_density(2, 6, tied), toy_head(2, 6, dtype=torch.float64)
+    sampler = BoundarySampler(margin=1.5, distance=distance)
+    drawn = sampler(density, head, 20, torch.Generator().manual_seed(0))
+    logits = head.logits(drawn.features)
+    torch.testing.assert_close(logits[:, 1] - logits[:, 0], torch.full((40,), 1.5).double())
+    if distance is not None:
+        radius = torch.full((40,), float(stats.chi2(6).ppf(distance))).double()
+        torch.testing.assert_close(drawn.mahalanobis, radius)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_many_classes_take_the_margin_against_a_rival(tied):
+    density, head = toy_density(4, 6, tied), toy_head(4, 6, dtype=torch.float64)
+    drawn = BoundarySampler(margin=0.7)(density, head, 300, torch.Generator().manual_seed(0))
+    logits = head.logits(drawn.features)
+    gaps = logits.gather(1, drawn.labels[:, None]) - logits
+    met = (gaps - 0.7).abs() < 1e-9
+    assert (met.sum(1) == 1).all()
+    rivals = met.long().argmax(1)
+    # Uniform over three rivals: 300 draws a class, binomial counts of mean 100 and sd 8.2, 5.5 sigma over 12 counts.
+    for c in range(4):
+        counts = torch.bincount(rivals[drawn.labels == c], minlength=4)
+        assert counts[c] == 0
+        assert (counts[[j for j in range(4) if j != c]] - 100).abs().max() < 45
+
+
+def test_rivals_are_ready_and_a_lonely_class_takes_any():
+    features, labels = toy_features(10, 4, 6)
+    head = toy_head(4, 6, dtype=torch.float64)
+    for classes, rivals_allowed in (((0, 3), {0: {3}, 3: {0}}), ((1,), {1: {0, 2, 3}})):
+        rows = torch.isin(labels, torch.tensor(classes))
+        density = ClassConditionalGaussian(4, 6).fit(features[rows], labels[rows])
+        drawn = BoundarySampler()(density, head, 100, torch.Generator().manual_seed(0))
+        logits = head.logits(drawn.features)
+        met = (logits.gather(1, drawn.labels[:, None]) - logits).abs() < 1e-9
+        met.scatter_(1, drawn.labels[:, None], False)
+        for c in classes:
+            assert set(met[drawn.labels == c].long().argmax(1).tolist()) == rivals_allowed[c]
+
+
+def test_a_band_is_filled_evenly():
+    # 4,000 margins against the uniform law on [-0.5, 1.5], DKW bound for a failure rate of 1e-6.
+    density, head = toy_density(2, 6), toy_head(2, 6, dtype=torch.float64)
+    drawn = BoundarySampler(margin=0.5, band=1.0)(density, head, 2000, torch.Generator().manual_seed(0))
+    logits = head.logits(drawn.features)
+    bound = math.sqrt(-0.5 * math.log(1e-6 / 2) / 4000)
+    margins = (logits[:, 1] - logits[:, 0]).numpy()
+    assert stats.kstest(margins, stats.uniform(-0.5, 2).cdf).statistic < bound
+
+
+def far_apart() -> tuple[ClassConditionalGaussian, LinearHead]:
+    """Two classes whose means are 3 standard deviations from the boundary at zero; unit covariance, d = 4."""
+    density = ClassConditionalGaussian(2, 4)
+    density.means[:, 0] = torch.tensor([-3.0, 3.0])
+    density.ready.fill_(True)
+    weight = torch.zeros(2, 4)
+    weight[1, 0] = 1.0
+    return density, LinearHead(weight, torch.zeros(2))
+
+
+def test_what_cannot_be_is_refused_with_the_radius_that_can(generator):
+    density, head = far_apart()
+    message = (
+        r"class 0: no point has margin 0 at Mahalanobis radius 1\.832; the smallest feasible radius is 3, "
+        r"a distance of 0\.93890"
+    )
+    with pytest.raises(InfeasibleError, match=message):
+        BoundarySampler(distance=0.5)(density, head, 2, generator)
+    needed = float(stats.chi2(4).cdf(9.0))
+    BoundarySampler(distance=needed + 1e-6)(density, head, 2, generator)
+    # r = 6.65 in four dimensions: sf = exp(-r²/2) (1 + r²/2) = 5.77e-9.
+    with pytest.raises(InfeasibleError, match=r"a distance of 1 - 5\.77e-09\. Ask"):
+        BoundarySampler(margin=3.65, distance=0.99)(density, head, 2, generator)
+    with pytest.raises(InfeasibleError, match="1 to all digits"):
+        BoundarySampler(margin=100.0, distance=0.99)(density, head, 2, generator)
+
+
+def test_a_head_that_does_not_tell_classes_apart_is_refused(generator):
+    density = toy_density(2, 4)
+    head = LinearHead(torch.ones(2, 4), torch.tensor([0.0, 1.0]))
+    with pytest.raises(InfeasibleError, match="equal rows"):
+        BoundarySampler()(density, head, 2, generator)
+    with pytest.raises(InfeasibleError, match="equal rows"):  # the margin that every point has
+        BoundarySampler(margin=1.0, distance=0.9)(density, head, 2, generator)
+    with pytest.raises(InfeasibleError, match="smallest feasible radius is inf"):
+        BoundarySampler(margin=2.0, distance=0.9)(density, head, 2, generator)
+
+
+@pytest.mark.parametrize("options", [{"band": -1.0}, {"margin": math.nan}, {"band": math.inf}, {"distance": 1.0}])
+def test_options_that_cannot_work_are_refused(options):
+    with pytest.raises(ConfigError, match="outliers"):
+        BoundarySampler(**options)
+
+
+def test_calls_that_cannot_work_are_refused(generator):
+    with pytest.raises(ConfigError, match="two classes"):
+        BoundarySampler()(toy_density(1, 4), toy_head(1, 4), 2, generator)
+    with pytest.raises(NotFittedError, match="call fit"):
+        BoundarySampler()(ClassConditionalGaussian(2, 4), toy_head(2, 4), 2, generator)

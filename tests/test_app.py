@@ -1,0 +1,351 @@
+"""The two commands, in this process, on a tiny encoder and small files."""
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+from safetensors.torch import load_file
+
+import synthesize
+import train
+from tests.conftest import HARMFUL, HARMLESS, ROOT
+from tests.wandb_file import history, the_file
+from vos.labeling import read_jsonl
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec"),
+    pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
+    pytest.mark.filterwarnings("ignore:.*exists and is not empty"),
+]
+
+
+def write_texts(path, n, start=0):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["comment", "toxic", "key"])
+        for i in range(start, start + n):
+            words = (HARMLESS, HARMFUL)[i % 2][(i // 2) % 3]
+            writer.writerow([f"on day {i} {words}, said number {i * 7}", ("no", "yes")[i % 2], f"k{i}"])
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory, tiny_encoder):
+    """Files, and the overrides that make a run take seconds."""
+    folder = tmp_path_factory.mktemp("app")
+    overrides = [
+        "data=files",
+        f"data.train={write_texts(folder / 'train.csv', 40)}",
+        f"data.val={write_texts(folder / 'val.csv', 16, 100)}",
+        f"data.test={write_texts(folder / 'test.csv', 16, 200)}",
+        f"data.pool={write_texts(folder / 'pool.csv', 60, 300)}",
+        f"data.ood={write_texts(folder / 'ood.csv', 10, 400)}",
+        "data.text=comment",
+        "data.label=toxic",
+        "data.id=key",
+        f"model.name={tiny_encoder}",
+        "model.max_length=32",
+        "loader.batch_size=8",
+        "trainer.max_epochs=2",
+        "refine.rounds=1",
+        "refine.n_outliers=10",
+        "callbacks=quiet",
+        "callbacks.patience=-1",
+        "outliers.distance=null",  # the classes of these toy texts lie too far apart for the default shell
+        f"paths.cache={folder / 'cache'}",
+    ]
+    return folder, overrides
+
+
+def call(main, monkeypatch, *overrides):
+    monkeypatch.setattr(sys, "argv", ["vos", *map(str, overrides)])
+    return main()
+
+
+@pytest.fixture(scope="module")
+def run(workplace):
+    """A finished run."""
+    folder, overrides = workplace
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        call(train.main, patch, *overrides, f"hydra.run.dir={folder / 'run'}")
+    return folder / "run"
+
+
+def synthesis(run, *more):
+    return [f"run={run}", "n=10", "outliers.distance=null", "progress=false", f"paths.cache={run.parent / 'cache'}",
+            "candidates.targets_per_class=8", "candidates.n_directions=4", "candidates.selection.max_distance=50",
+            "candidates.selection.near_duplicate=1.0", "candidates.potential.delta=5",
+            *more]  # fmt: skip
+
+
+def test_a_run_leaves_everything_that_was_promised(run):
+    for name in ("config.yaml", "overrides.yaml", "manifest.json", "metrics.json", "boundary.png", "density.safetensors",
+                 "rounds.csv", "rounds/0.json", "rounds/1.json", "model/config.json", "model/model.safetensors",
+                 "model/head.safetensors", "model/tokenizer.json", "steps/round-0/metrics.csv"):  # fmt: skip
+        assert (run / name).stat().st_size > 0, name
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert manifest["status"] == "finished"
+    assert manifest["seed"] == 0
+    assert not (run / "checkpoints").exists()
+    final = json.loads((run / "metrics.json").read_text())["final"]
+    for name in ("boundary/val/band_error", "boundary/test/brier", "boundary/visibility", "boundary/shift",
+                 "boundary/separation/no", "ood/energy/auroc", "ood/mahalanobis/fpr95_ood_accepted_at_95_id",
+                 "ood/knn/fpr95_id_rejected_at_95_ood"):  # fmt: skip
+        assert isinstance(final[name], float), name
+
+
+def test_the_band_stays_that_of_round_0(run):
+    rounds = json.loads((run / "metrics.json").read_text())["rounds"]
+    assert rounds[0]["boundary/band"] == rounds[1]["boundary/band"]
+
+
+def test_the_wandb_run_on_disk_holds_steps_and_rounds(run):
+    rows = history(the_file(run))
+    assert sum("train/cross_entropy" in row for row in rows) == 5 * 3
+    assert sum("train/regularizer" in row for row in rows) == 5
+    assert [row["round"] for row in rows if "round" in row] == [0, 1]
+    assert all("boundary/map" in row for row in rows if "round" in row)
+
+
+def test_synthesis_writes_the_batch_with_its_evidence(run, monkeypatch):
+    call(synthesize.main, monkeypatch, *synthesis(run))
+    records = read_jsonl(run / "near_boundary.jsonl")
+    rows = list(csv.DictReader(io.StringIO((run / "near_boundary.csv").read_text())))
+    report = json.loads((run / "synthesis.json").read_text())
+    assert len(records) == len(rows) == report["written"] == 10
+    assert {r.chosen for r in records} == {"target", "random"}
+    assert all((r.target_id is None) == (r.chosen == "random") for r in records)
+    assert report["pool_scored"] == 60
+    assert [row["text"] for row in rows] == [r.text for r in records]
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert {r.model_hash for r in records} == {manifest["model_hash"]}
+    pool = {row["key"]: row["comment"] for row in csv.DictReader(io.StringIO((run.parent / "pool.csv").read_text()))}
+    assert all(pool[r.id] == r.text for r in records)
+
+
+def test_the_same_synthesis_gives_the_same_bytes(run, monkeypatch, tmp_path):
+    for name in ("a", "b"):
+        call(synthesize.main, monkeypatch, *synthesis(run, f"output={tmp_path / name}"))
+    assert (tmp_path / "a/near_boundary.jsonl").read_bytes() == (tmp_path / "b/near_boundary.jsonl").read_bytes()
+
+
+def test_a_pool_from_another_file(run, monkeypatch, tmp_path):
+    pool = write_texts(tmp_path / "other.csv", 30, 900)
+    call(synthesize.main, monkeypatch,
+         *synthesis(run, f"output={tmp_path}", f"pool.path={pool}", "pool.text=comment", "pool.id=key"))  # fmt: skip
+    assert all(int(r.id[1:]) >= 900 for r in read_jsonl(tmp_path / "near_boundary.jsonl"))
+
+
+def failing(main, monkeypatch, capsys, *overrides):
+    with pytest.raises(SystemExit) as caught:
+        call(main, monkeypatch, *overrides)
+    assert caught.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_synthesis_refuses_to_replace_a_batch(run, monkeypatch, tmp_path, capsys):
+    call(synthesize.main, monkeypatch, *synthesis(run, f"output={tmp_path}"))
+    error = failing(synthesize.main, monkeypatch, capsys, *synthesis(run, f"output={tmp_path}"))
+    assert "near_boundary.jsonl exists; keep it with output=FOLDER, or replace it with overwrite=true" in error
+    call(synthesize.main, monkeypatch, *synthesis(run, f"output={tmp_path}", "overwrite=true"))
+
+
+def test_synthesis_of_a_run_that_is_not_there_makes_nothing(monkeypatch, tmp_path, capsys):
+    error = failing(synthesize.main, monkeypatch, capsys, f"run={tmp_path / 'no'}")
+    assert "no such directory" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_synthesis_notices_data_that_changed(run, monkeypatch, capsys):
+    path = run.parent / "train.csv"
+    before = path.read_text()
+    try:
+        path.write_text(before + "one more text,yes,k999\n")
+        error = failing(synthesize.main, monkeypatch, capsys, *synthesis(run, "output=elsewhere"))
+        assert "its data files have changed since" in error
+    finally:
+        path.write_text(before)
+
+
+def test_synthesis_notices_a_model_that_changed(run, monkeypatch, capsys):
+    path = run / "model/head.safetensors"
+    before = path.read_bytes()
+    try:
+        path.write_bytes(before[:-4] + b"\0\0\0\x3f")
+        error = failing(synthesize.main, monkeypatch, capsys, *synthesis(run, "output=elsewhere"))
+        assert "is not the model that the run saved" in error
+    finally:
+        path.write_bytes(before)
+
+
+def test_nothing_near_enough_is_an_error_with_a_report(run, monkeypatch, tmp_path, capsys):
+    error = failing(
+        synthesize.main, monkeypatch, capsys,
+        *synthesis(run, f"output={tmp_path}", "candidates.selection.max_distance=1e-9",
+                   "candidates.selection.random_share=0"),
+    )  # fmt: skip
+    assert "no text passed the selection: 60 scored" in error
+    assert json.loads((tmp_path / "synthesis.json").read_text())["written"] == 0
+    assert not (tmp_path / "near_boundary.jsonl").exists()
+
+
+def test_an_infeasible_target_names_the_smallest_radius(run, monkeypatch, capsys, tmp_path):
+    error = failing(
+        synthesize.main, monkeypatch, capsys,
+        *synthesis(run, f"output={tmp_path}", "outliers.margin=1e4", "outliers.distance=0.5"),
+    )  # fmt: skip
+    assert "feasible radius" in error
+
+
+def test_a_finished_run_is_not_run_again(run, workplace, monkeypatch, capsys):
+    before = (run / "manifest.json").read_bytes()
+    value = call(train.main, monkeypatch, *workplace[1], f"hydra.run.dir={run}")
+    assert (run / "manifest.json").read_bytes() == before
+    assert value is None  # Hydra's main gives nothing back outside of a sweep
+
+
+def test_another_seed_into_the_same_directory_is_refused(run, workplace, monkeypatch, capsys):
+    error = failing(train.main, monkeypatch, capsys, *workplace[1], f"hydra.run.dir={run}", "seed=1")
+    assert "holds a run whose config_hash is" in error
+
+
+def test_the_next_run_starts_from_the_classifier_of_the_first(run, monkeypatch, tmp_path):
+    call(train.main, monkeypatch, f"run={run}", "outliers=tail", "outliers.distance=0.9", "logger=csv",
+         f"hydra.run.dir={tmp_path}")  # fmt: skip
+    rounds = json.loads((tmp_path / "metrics.json").read_text())["rounds"]
+    before = json.loads((run / "metrics.json").read_text())["final"]
+    assert rounds[0]["boundary/test/brier"] == pytest.approx(before["boundary/test/brier"], abs=1e-6)
+    assert len(rounds) == 2
+    config = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    assert config["outliers"]["_target_"].endswith("TailSampler")
+    assert config["data"]["text"] == "comment"
+
+
+def test_a_pretrained_classifier_is_studied_as_it_is(workplace, tiny_classifier, monkeypatch, tmp_path):
+    folder, overrides = workplace
+    kept = [o for o in overrides if not o.startswith(("model.", "trainer.max_epochs"))]
+    call(train.main, monkeypatch, *kept, "model=pretrained", f"model.name={tiny_classifier}", "model.max_length=32",
+         "trainer.max_epochs=0", "logger=none", "data.label_map={no: harmless, yes: harmful}",
+         "data.positive=harmful", f"hydra.run.dir={tmp_path}")  # fmt: skip
+    assert len(json.loads((tmp_path / "metrics.json").read_text())["rounds"]) == 1
+    original = load_file(f"{tiny_classifier}/model.safetensors")
+    saved = load_file(tmp_path / "model/model.safetensors")
+    assert all((saved[name] == value).all() for name, value in original.items())
+
+
+def test_an_untrained_head_cannot_be_studied(workplace, monkeypatch, tmp_path, capsys):
+    error = failing(train.main, monkeypatch, capsys, *workplace[1], "trainer.max_epochs=0", "logger=none",
+                    f"hydra.run.dir={tmp_path}")  # fmt: skip
+    assert "this head has random weights" in error
+
+
+def test_bad_rows_are_skipped_counted_and_listed(workplace, monkeypatch, tmp_path):
+    folder, overrides = workplace
+    path = tmp_path / "bad.csv"
+    path.write_text((folder / "train.csv").read_text() + "   ,yes,k900\n")
+    kept = [o for o in overrides if not o.startswith("data.train")]
+    call(train.main, monkeypatch, *kept, f"data.train={path}", "data.on_bad_row=skip", "logger=none",
+         "refine.rounds=0", "trainer.max_epochs=1", f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
+    rows = [json.loads(line) for line in (tmp_path / "run/skipped.jsonl").read_text().splitlines()]
+    assert [(row["line"], row["id"]) for row in rows] == [(42, "k900")]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.text=nothing", "nothing"),
+        ("optimized_metric=boundary/nothing", "is not measured"),
+        ("density.memory=other", "expected 'all' or 'queue'"),
+        ("resume=missing", "no overrides.yaml here"),
+        ("run=missing", "no overrides.yaml here"),
+    ],
+)
+def test_bad_settings_give_one_line_and_exit_code_2(workplace, monkeypatch, tmp_path, capsys, override, message):
+    monkeypatch.chdir(tmp_path)
+    error = failing(train.main, monkeypatch, capsys, *workplace[1], "logger=none", "refine.rounds=0",
+                    "trainer.max_epochs=1", override)  # fmt: skip
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_a_sweep_compares_its_runs_and_trains_round_0_once_a_seed(workplace, monkeypatch, tmp_path, caplog):
+    folder, overrides = workplace
+    monkeypatch.chdir(tmp_path)
+    arguments = ["-m", *overrides, "logger=csv", "outliers=tail", "outliers.distance=0.9,0.99", "seed=0,1",
+                 "optimizer.lr=2e-4", "hydra.sweep.dir=sweep"]  # fmt: skip
+    call(train.main, monkeypatch, *arguments)
+    text = (tmp_path / "sweep/comparison.csv").read_text()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [(r["outliers.distance"], r["seed"]) for r in rows] == [
+        ("0.9", "0"), ("0.9", "1"), ("0.99", "0"), ("0.99", "1")
+    ]  # fmt: skip
+    assert (tmp_path / "sweep/comparison.png").exists()
+    # Steps of round 0 are logged by the two runs that trained it.
+    trained = sorted(p.parent.parent.parent.name for p in (tmp_path / "sweep").glob("*/steps/round-0/metrics.csv"))
+    assert trained == ["0", "1"]
+    before = {p: p.read_bytes() for p in (tmp_path / "sweep").glob("*/manifest.json")}
+    call(train.main, monkeypatch, *arguments)  # a sweep called again runs nothing twice
+    assert before == {p: p.read_bytes() for p in (tmp_path / "sweep").glob("*/manifest.json")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["checkpoints/round-0/last.ckpt", "rounds/0.json"])
+def test_a_killed_run_resumed_ends_with_the_weights_of_an_uninterrupted_one(workplace, tmp_path, when):
+    _, overrides = workplace
+    own = [*overrides, "logger=csv", "trainer.max_epochs=6", "refine.rounds=2", "refine.tolerance=-1",
+           f"paths.cache={tmp_path / 'cache'}"]  # fmt: skip
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    command = [sys.executable, str(ROOT / "train.py")]
+    process = subprocess.Popen([*command, *own, f"hydra.run.dir={killed}"], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (killed / when).exists():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert json.loads((killed / "manifest.json").read_text())["status"] == "running"
+    subprocess.run([*command, f"resume={killed}"], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    clean = [o for o in own if not o.startswith("paths.cache")] + [f"paths.cache={tmp_path / 'other'}"]
+    subprocess.run([*command, *clean, f"hydra.run.dir={whole}"], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    for name in ("model/model.safetensors", "model/head.safetensors", "density.safetensors"):
+        first, second = load_file(whole / name), load_file(killed / name)
+        assert all((first[key] == second[key]).all() for key in first), name
+    assert (whole / "metrics.json").read_bytes() == (killed / "metrics.json").read_bytes()
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(workplace, tmp_path):
+    _, overrides = workplace
+    command = [sys.executable, str(ROOT / "train.py"), *overrides, "trainer=ddp", "trainer.lightning.accelerator=cpu",
+               "trainer.max_epochs=1", "logger=csv", f"hydra.run.dir={tmp_path / 'run'}"]  # fmt: skip
+    subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL, timeout=240)
+    assert json.loads((tmp_path / "run/manifest.json").read_text())["status"] == "finished"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["bf16-mixed"])
+def test_reduced_precision_by_setting(workplace, monkeypatch, tmp_path, precision):
+    call(train.main, monkeypatch, *workplace[1], "logger=none", f"trainer.lightning.precision={precision}",
+         f"hydra.run.dir={tmp_path}")  # fmt: skip
+    assert (tmp_path / "model/model.safetensors").exists()
+
+
+def test_help_answers_at_once_and_explains():
+    for script, word in (("train.py", "resume=RUN"), ("synthesize.py", "near_boundary.jsonl")):
+        started = time.monotonic()
+        output = subprocess.run(
+            [sys.executable, str(ROOT / script), "--help"], check=True, capture_output=True, text=True
+        ).stdout
+        assert word in output
+        assert "Exit codes" in output
+        assert "outliers: boundary" in output
+        assert time.monotonic() - started < 20  # 0.5 s on an idle machine; torch alone would take several

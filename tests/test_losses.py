@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from tests import oracles
+from tests.contracts import check_loss
+from vos.errors import ConfigError, ShapeError
+from vos.losses import BoundaryFlattening, EnergyUncertainty
+
+LOGITS = [[2.0, -1.0], [0.5, 0.2], [-1.0, 1.5]]
+LABELS = [0, 1, 1]
+OUTLIERS = [[0.3, 0.1], [1.0, -2.0]]
+
+LOSSES = [
+    lambda: EnergyUncertainty(3),
+    lambda: EnergyUncertainty(3, phi="mlp"),
+    lambda: BoundaryFlattening(3, id_margin=2.0),
+]
+
+
+def batch(logits=LOGITS, labels=LABELS, outliers=OUTLIERS, dtype=torch.float64):
+    logits, outliers = torch.tensor(logits, dtype=dtype), torch.tensor(outliers, dtype=dtype)
+    features, outlier_features = logits.new_zeros(len(logits), 4), logits.new_zeros(len(outliers), 4)
+    return logits, features, torch.tensor(labels), outliers, outlier_features
+
+
+@pytest.mark.parametrize("make", LOSSES)
+def test_behaves_as_every_loss(make):
+    check_loss(make)
+
+
+@pytest.mark.parametrize("weights", [[1.0, 1.0], [0.4, 2.0], [1.5, -0.3]])
+def test_energy_uncertainty_equals_the_literal_formula(weights):
+    loss = EnergyUncertainty(2).double()
+    with torch.no_grad():
+        loss.class_weights.copy_(torch.tensor(weights))
+        loss.phi.weight.copy_(torch.tensor([[0.3], [-0.7]]))
+        loss.phi.bias.copy_(torch.tensor([0.1, 0.4]))
+    expected = oracles.naive_energy_uncertainty(LOGITS, OUTLIERS, weights, [0.3, -0.7], [0.1, 0.4])
+    assert loss(*batch()).detach().item() == pytest.approx(expected)
+
+
+def test_phi_without_weights_knows_nothing():
+    loss = EnergyUncertainty(2).double()
+    with torch.no_grad():
+        loss.phi.weight.zero_()
+    assert loss(*batch()).detach().item() == pytest.approx(math.log(2))
+
+
+def test_the_start_is_oriented_texts_have_high_negative_energy():
+    loss = EnergyUncertainty(2).double()
+    torch.testing.assert_close(loss.negative_energy(batch()[0]), torch.logsumexp(batch()[0], -1))
+    apart = loss(*batch(logits=[[9.0, 0.0]], labels=[0], outliers=[[-9.0, -9.0]]))
+    swapped = loss(*batch(logits=[[-9.0, -9.0]], labels=[0], outliers=[[9.0, 0.0]]))
+    assert apart < 0.01 < 5.0 < swapped
+
+
+def test_a_class_of_weight_zero_does_not_count_however_large_its_logit():
+    loss = EnergyUncertainty(2)
+    with torch.no_grad():
+        loss.class_weights.copy_(torch.tensor([0.5, -1.0]))
+    logits = torch.tensor([[1.0, 1e4]], requires_grad=True)
+    value = loss.negative_energy(logits)
+    value.backward()
+    assert value.item() == pytest.approx(1.0 + math.log(0.5))
+    assert logits.grad.tolist() == [[1.0, 0.0]]
+    assert loss.class_weights.grad.tolist() == [2.0, 0.0]
+
+
+def test_when_no_weight_is_positive_the_energy_is_plain():
+    loss = EnergyUncertainty(2)
+    with torch.no_grad():
+        loss.class_weights.fill_(-1.0)
+    logits = torch.tensor(LOGITS)
+    torch.testing.assert_close(loss.negative_energy(logits), torch.logsumexp(logits, -1))
+
+
+def test_one_step_raises_the_energy_of_outliers_and_lowers_that_of_texts():
+    logits, features, labels, outliers, outlier_features = batch()
+    logits.requires_grad_()
+    outliers.requires_grad_()
+    loss = EnergyUncertainty(2).double()
+    loss(logits, features, labels, outliers, outlier_features).backward()
+    with torch.no_grad():
+        before = loss.negative_energy(logits), loss.negative_energy(outliers)
+        after = loss.negative_energy(logits - 0.1 * logits.grad), loss.negative_energy(outliers - 0.1 * outliers.grad)
+    assert (after[0] > before[0]).all()  # negative energy up: energy of texts down
+    assert (after[1] < before[1]).all()
+
+
+def test_the_mlp_depends_on_its_seed_alone():
+    first, same, other = (EnergyUncertainty(2, "mlp", seed=s).phi[0].weight for s in (0, 0, 1))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_flattening_equals_the_literal_formula():
+    for id_margin in (0.0, 2.0):
+        expected = oracles.naive_flattening(LOGITS, LABELS, OUTLIERS, id_margin)
+        assert float(BoundaryFlattening(2, id_margin)(*batch())) == pytest.approx(expected)
+
+
+def test_each_side_of_flattening_is_zero_where_it_is_content():
+    content = batch(logits=[[3.0, 0.0], [-2.0, 0.5]], labels=[0, 1], outliers=[[1.0, 1.0], [-7.0, -7.0]])
+    assert float(BoundaryFlattening(2, 2.0)(*content)) == pytest.approx(0.0, abs=1e-15)
+    wrong = batch(logits=[[0.0, 1.0]], labels=[0], outliers=[[1.0, 1.0]])
+    assert float(BoundaryFlattening(2, 2.0)(*wrong)) == pytest.approx(0.5 * 3.0**2)
+
+
+@pytest.mark.parametrize("m", [0.0, 0.5, -3.0])
+def test_an_outlier_pulls_with_tanh_of_half_its_margin(m):
+    # The claim of the module's docstring: value log cosh(m/2), slope tanh(m/2) / 2, zero at the boundary itself.
+    logits, features, labels, _, _ = batch(logits=[[5.0, 0.0]], labels=[0])
+    margin = torch.tensor(m, dtype=torch.float64, requires_grad=True)
+    outlier = torch.stack([-margin / 2, margin / 2])[None]
+    value = BoundaryFlattening(2, 0.0)(logits, features, labels, outlier, features)
+    value.backward()
+    assert float(value.detach()) == pytest.approx(0.5 * math.log(math.cosh(m / 2)))
+    assert float(margin.grad) == pytest.approx(0.5 * math.tanh(m / 2) / 2)
+
+
+def test_training_through_a_head_reaches_encoder_head_weights_and_phi():
+    # What peers break (a fresh weight a call, energies through lists, heads that the optimizer does not hold).
+    generator = torch.Generator().manual_seed(0)
+    for loss in (EnergyUncertainty(2), BoundaryFlattening(2, 5.0)):
+        encoder, head = nn.Linear(3, 4), nn.Linear(4, 2)
+        with torch.no_grad():
+            for parameter in (*encoder.parameters(), *head.parameters()):
+                parameter.copy_(torch.randn(parameter.shape, generator=generator))
+        features = encoder(torch.randn(6, 3, generator=generator))
+        outliers = torch.randn(5, 4, generator=generator)
+        loss(head(features), features, torch.arange(6) % 2, head(outliers), outliers).backward()
+        for parameter in (*encoder.parameters(), *head.parameters(), *loss.parameters()):
+            assert parameter.grad is not None
+            assert parameter.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: EnergyUncertainty(0),
+        lambda: EnergyUncertainty(2, phi="tree"),
+        lambda: BoundaryFlattening(1, 1.0),
+        lambda: BoundaryFlattening(2, -1.0),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(call):
+    with pytest.raises(ConfigError, match="expected"):
+        call()
+
+
+@pytest.mark.parametrize("make", [lambda: EnergyUncertainty(2), lambda: BoundaryFlattening(2, 1.0)])
+def test_batches_that_do_not_fit_are_refused(make):
+    good = list(batch())
+    loss = make().double()
+    for place in range(5):
+        bad = list(good)
+        bad[place] = bad[place][..., :1] if place in (0, 3) else bad[place][:1]
+        with pytest.raises(ShapeError, match=r"logits \(b, 2\)"):
+            loss(*bad)
+    with pytest.raises(ShapeError, match="m >= 1"):
+        loss(*good[:3], good[3][:0], good[4][:0])
