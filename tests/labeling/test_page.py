@@ -1,0 +1,476 @@
+"""The labelling page in a real Chromium, opened from disk: what a labeller does, and what comes back."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.labeling.browser import find_chromium, must_run
+from vos.errors import ConfigError
+from vos.labeling import Ledger, agreement_report, import_labels, read_labels, text_uid
+from vos.labeling.page import Neighbour, PageBatch, PageSettings, write_pages
+
+CLASSES = {"harmful": "Harmful", "harmless": "Harmless"}
+
+HOSTILE = (
+    '<img src=x onerror="document.title=1">',
+    '</script><script>document.title="broken out"</script>',
+    "<!-- <script> {{SCRIPT}} &lt;b&gt; ${x}",
+    "long " * 4000,
+    "\u202eright to left override\u202c and \u200fmarks\u200e",
+    "שלום עולם, הסולם נפל",
+    "👩‍👩‍👧 the ladder 😀 fell 🪜",
+    "a\r\nb\tc\u2028d\x00e",
+)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A running Chromium; without one the test is skipped loudly, or fails where it must not be skipped."""
+    executable = find_chromium()
+    sync_api = (
+        pytest.importorskip("playwright.sync_api") if not must_run() else __import__("playwright.sync_api").sync_api
+    )
+    if executable is None:
+        message = "no Chromium found: `apt-get install chromium`, `playwright install chromium`, or set VOS_CHROMIUM"
+        if must_run():
+            pytest.fail(message)
+        pytest.skip("BROWSER TESTS SKIPPED: " + message)
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+class Desk:
+    """One person's browser profile at the page; collects everything that should not happen."""
+
+    def __init__(self, browser, path: Path, **options) -> None:
+        self.context = browser.new_context(accept_downloads=True, **options)
+        self.path = path
+        self.problems: list[str] = []
+        self.requests: list[str] = []
+        self.open()
+
+    def open(self) -> None:
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(5000)
+        self.page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(self.path.as_uri())
+
+    def start(self, name: str = "Ann") -> None:
+        self.page.fill("#name", name)
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_selector("#card")
+
+    def reopen(self) -> None:
+        self.page.close()
+        self.open()
+
+    @property
+    def text(self) -> str:
+        return self.page.evaluate("document.getElementById('text').textContent")
+
+    def download(self, folder: Path) -> Path:
+        with self.page.expect_download() as waiting:
+            self.page.locator("[data-do=download]:visible").click()
+        path = folder / waiting.value.suggested_filename
+        waiting.value.save_as(path)
+        return path
+
+    def check(self) -> None:
+        """Nothing complained, nothing was requested beside the file itself and its own download."""
+        assert self.problems == []
+        assert [url for url in self.requests if not url.startswith(("file:", "blob:"))] == []
+        assert {url for url in self.requests if url.startswith("file:")} == {self.path.as_uri()}
+
+
+@pytest.fixture
+def batch(record_of):
+    def make(texts, **values):
+        records = [record_of(text) for text in texts]
+        return PageBatch("b0", records, CLASSES, **values)
+
+    return make
+
+
+@pytest.fixture
+def desk(browser, tmp_path, batch):
+    """Opens a page over the given texts."""
+    desks = []
+
+    def open_desk(texts, *, settings=None, options=None, **values) -> Desk:
+        (path,) = write_pages(tmp_path, batch(texts, **values), settings or PageSettings(repeat_share=0.0))
+        desks.append(Desk(browser, path, **(options or {})))
+        return desks[-1]
+
+    yield open_desk
+    for each in desks:
+        each.context.close()
+
+
+def test_a_batch_is_labelled_by_keyboard_closed_resumed_downloaded_and_imported(desk, tmp_path, record_of):
+    texts = [f"text {i}: the ladder {'fell' if i % 3 else 'stood'}" for i in range(40)]
+    at = desk(texts, settings=PageSettings())  # with 5 % hidden repeats: 42 showings
+    answers = {}
+
+    def answer_until(stop: int) -> None:
+        while (done := int(at.page.evaluate("document.getElementById('progress').value"))) < stop:
+            text = at.text
+            key, label = {0: ("2", "harmless"), 1: ("1", "harmful")}.get(int(text.split()[1][:-1]) % 3, ("3", "unsure"))
+            key, label = (" ", "skip") if text.startswith("text 7:") else (key, label)
+            answers[text] = label
+            at.page.keyboard.press(key)
+            at.page.wait_for_function("n => document.getElementById('progress').value > n", arg=done)
+
+    at.start()
+    answer_until(15)
+    at.reopen()
+    assert at.page.input_value("#name") == "Ann"
+    assert at.page.inner_text("#start-found") == "Welcome back: 15 answers are here already."
+    at.page.keyboard.press("Tab")
+    at.page.click("text=Start")
+    answer_until(41)
+    at.page.keyboard.press("1" if "fell" in at.text else "2")
+    at.page.wait_for_selector("#end:visible")
+    path = at.download(tmp_path)
+    assert path.name == "labels-b0-Ann.jsonl"
+    at.check()
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == 42
+    assert sum(row["repeat"] for row in rows) == 2
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.propose(record_of(text) for text in texts)
+        ledger.export("b0", "page", [text_uid(text) for text in texts])
+        report = import_labels(ledger, read_labels(path), CLASSES)
+        assert (report.counts["new"], report.exit_code, report.findings) == (42, 0, [])
+        held = {label.uid: label.label for _, label in ledger.labels() if label.repeat == 0}
+        wrong = [t for t in answers if held[text_uid(t)] != answers[t]]
+        assert len(wrong) <= 1  # the last text was answered outside the loop
+        assert agreement_report(ledger)["self_repeats"] <= 2
+
+
+def test_hostile_texts_are_shown_literally(desk):
+    at = desk(HOSTILE)
+    at.start()
+    seen = set()
+    for _ in HOSTILE:
+        seen.add(at.text)
+        assert at.page.evaluate("document.querySelectorAll('#text img, #text script').length") == 0
+        at.page.keyboard.press("1")
+    assert seen == set(HOSTILE)
+    assert at.page.title() == "Judging texts"
+    at.check()
+
+
+def test_the_order_differs_by_person_and_repeats_come_late(desk):
+    at = desk([f"t{i}" for i in range(60)], settings=PageSettings(repeat_share=0.1))
+    orders = []
+    for name in ("Ann", "Bob"):
+        at.reopen()
+        at.start(name)
+        order = []
+        for _ in range(66):
+            order.append(at.text)
+            at.page.keyboard.press("ArrowRight")
+        orders.append(order)
+        twice = [t for t in dict.fromkeys(order) if order.count(t) == 2]
+        assert len(twice) == 6
+        for text in twice:
+            first, second = (i for i, each in enumerate(order) if each == text)
+            assert second - first >= 10
+    assert orders[0] != orders[1]
+    at.check()
+
+
+def test_undo_skip_change_and_revisions(desk, tmp_path):
+    at = desk(["one", "two", "three"])
+    at.start()
+    first = at.text
+    at.page.keyboard.press("1")
+    at.page.keyboard.press("Backspace")
+    assert at.text == first
+    assert at.page.locator("[aria-pressed=true]").count() == 0
+    at.page.keyboard.press("2")
+    at.page.keyboard.press(" ")
+    at.page.keyboard.press("ArrowLeft")
+    assert at.page.locator("[aria-pressed=true]").get_attribute("data-answer") == "skip"
+    at.page.keyboard.press("3")
+    rows = [json.loads(line) for line in at.download(tmp_path).read_text(encoding="utf-8").splitlines()]
+    assert sorted((row["label"], row["revision"]) for row in rows) == [("harmless", 2), ("unsure", 1)]
+    at.check()
+
+
+def test_going_through_the_skipped_ones(desk):
+    at = desk(["one", "two", "three", "four"])
+    at.start()
+    for key in (" ", "1", " ", "1"):
+        at.page.keyboard.press(key)
+    at.page.click("#end-skipped")
+    at.page.keyboard.press("1")
+    at.page.keyboard.press("2")
+    at.page.wait_for_selector("#end:visible")
+    assert at.page.locator("#end-skipped").is_hidden()
+    at.check()
+
+
+def test_marks_count_code_points_by_mouse_and_by_keyboard(desk, tmp_path, record_of):
+    text = "👩‍👩‍👧 the ladder 😀 fell on 🪜 him"
+    at = desk([text])
+    at.start()
+    at.page.evaluate(
+        """() => { const node = document.getElementById('text').firstChild, from = node.data.indexOf('😀');
+        getSelection().setBaseAndExtent(node, from, node, node.data.indexOf(' on')); }"""
+    )
+    at.page.keyboard.press("s")
+    at.page.keyboard.press("s")  # no selection now: choose words
+    at.page.keyboard.press("ArrowRight")
+    at.page.keyboard.press("Shift+ArrowRight")
+    at.page.keyboard.press("Enter")
+    assert at.page.locator("#text mark").all_inner_texts() == ["the ladder", "😀 fell"]
+    at.page.keyboard.press("c")
+    at.page.keyboard.type("1 he fell? (n)")
+    at.page.keyboard.press("Escape")
+    at.page.keyboard.press("1")
+    path = at.download(tmp_path)
+    (row,) = read_labels(path)
+    assert [(span.text, text[span.start : span.end]) for span in row.label.spans] == [
+        ("the ladder", "the ladder"),
+        ("😀 fell", "😀 fell"),
+    ]
+    assert row.label.comment == "1 he fell? (n)"
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.propose([record_of(text)])
+        assert import_labels(ledger, [row], CLASSES).counts["new"] == 1
+    at.check()
+
+
+def test_blind_means_blind_and_assisted_is_declared(desk, tmp_path, record_of, batch):
+    (path,) = write_pages(tmp_path, batch(["x"]), PageSettings())
+    source = path.read_text(encoding="utf-8").split('id="batch">')[1].split("</script>")[0]
+    assert set(json.loads(source)["items"][0]) == {"uid", "text", "text_hash"}
+    for mode, before in (("assisted", True), ("reveal", False)):
+        at = desk(["x"], settings=PageSettings(repeat_share=0.0, mode=mode))
+        at.start(mode)
+        assert at.page.locator("#suggestion").is_visible() is before
+        at.page.keyboard.press("2")
+        if mode == "reveal":
+            assert at.page.inner_text("#suggestion") == "The model says: Harmful (55 %)"
+            at.page.keyboard.press("Enter")
+        (row,) = read_labels(at.download(tmp_path))
+        assert row.label.shown_prediction is before
+        assert row.label.changed_from_suggestion is (True if before else None)
+        at.check()
+
+
+def test_neighbours_wait_behind_a_key_and_their_use_is_kept(desk, tmp_path):
+    near = {
+        text_uid(t): [Neighbour("<b>he fell</b>", "harmful"), Neighbour("it stood", "harmless")] for t in ("x", "y")
+    }
+    at = desk(["x", "y"], neighbours=near)
+    at.start()
+    assert at.page.locator("#neighbours").is_hidden()
+    at.page.keyboard.press("n")
+    assert "<b>he fell</b>" in at.page.inner_text("#neighbours")
+    at.page.keyboard.press("1")
+    at.page.keyboard.press("1")
+    labels = [row.label for row in read_labels(at.download(tmp_path))]
+    assert sorted(label.neighbours_opened for label in labels) == [False, True]
+    at.check()
+
+
+def test_idle_hidden_and_paused_time_is_not_active(desk, tmp_path):
+    at = desk(["x", "y"])
+    at.page.clock.install()
+    at.page.reload()
+    at.start()
+    at.page.clock.run_for(5_000)
+    at.page.keyboard.press("p")
+    at.page.clock.run_for(40_000)
+    at.page.keyboard.press("Enter")
+    at.page.clock.run_for(3_000)
+    at.page.keyboard.press("1")
+    at.page.clock.run_for(200_000)  # idle after the first minute
+    at.page.keyboard.press("1")
+    rows = [json.loads(line) for line in at.download(tmp_path).read_text(encoding="utf-8").splitlines()]
+    assert sorted(row["seconds"] for row in rows) == pytest.approx([8, 60], abs=1.5)
+    assert sorted(row["raw_seconds"] for row in rows) == pytest.approx([48, 200], abs=1.5)
+    at.check()
+
+
+def test_answers_move_to_another_computer(desk, tmp_path):
+    at = desk(["one", "two", "three"])
+    at.start()
+    at.page.keyboard.press("1")
+    saved = at.download(tmp_path)
+    content = saved.read_text(encoding="utf-8")
+    other = Desk(at.context.browser, at.path)
+    try:
+        other.page.set_input_files("#file", saved)
+        other.page.wait_for_selector("#card")
+        assert other.page.inner_text("#banner").startswith("1 of 1 answers loaded")
+        other.page.keyboard.press("1")
+        other.page.keyboard.press("1")
+        assert len(other.download(tmp_path).read_text(encoding="utf-8").splitlines()) == 3
+        for damaged, message in (
+            (content[:-30], "Line 1 is cut off"),
+            (content.replace('"b0"', '"b9"'), "belongs to batch b9"),
+            (content.replace('"Ann"', '"Bob"'), "answers of Bob, not of Ann"),
+            (content.replace('n":1', 'n":2'), "not an answer of this version"),
+        ):
+            bad = tmp_path / "bad.jsonl"
+            bad.write_text(damaged, encoding="utf-8")
+            other.page.set_input_files("#file", bad)
+            other.page.wait_for_function("m => document.getElementById('said').textContent.includes(m)", arg=message)
+        other.check()
+    finally:
+        other.context.close()
+
+
+def test_closing_warns_while_answers_are_not_downloaded(desk, tmp_path):
+    at = desk(["one", "two"])
+    at.start()
+    at.page.keyboard.press("1")
+    asked = []
+    at.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    at.page.reload()
+    assert asked == ["beforeunload"]
+    at.start()
+    at.download(tmp_path)
+    at.page.reload()
+    assert asked == ["beforeunload"]
+
+
+def test_settings_hold_the_text_back_and_the_page_still(desk):
+    at = desk(["one", "two"], settings=PageSettings(blur=True, repeat_share=0.0))
+    at.start()
+    assert "blurred" in at.page.get_attribute("#text", "class")
+    at.page.keyboard.press("b")
+    assert "blurred" not in at.page.get_attribute("#text", "class")
+    at.page.keyboard.press("?")
+    at.page.uncheck("#set-advance")
+    at.page.keyboard.press("Escape")
+    first = at.text
+    at.page.keyboard.press("1")
+    assert at.text == first
+    at.page.keyboard.press("Enter")
+    assert at.text != first
+    at.page.keyboard.press("?")
+    at.page.uncheck("#set-keys")
+    at.page.keyboard.press("Escape")
+    at.page.keyboard.press("1")
+    assert at.page.inner_text("#position") == "2 of 2"
+    at.check()
+
+
+def test_two_tabs_do_not_lose_each_other_s_answers(desk, tmp_path):
+    at = desk(["one", "two", "three", "four"])
+    at.start()
+    second = at.context.new_page()
+    second.goto(at.path.as_uri())
+    second.click("text=Start")
+    at.page.keyboard.press("1")
+    second.keyboard.press("ArrowRight")
+    second.keyboard.press("2")
+    at.page.wait_for_function("document.getElementById('progress').value === 2")
+    at.page.keyboard.press("ArrowRight")
+    at.page.keyboard.press("1")
+    labels = [row.label.label for row in read_labels(at.download(tmp_path))]
+    assert sorted(labels) == ["harmful", "harmful", "harmless"]
+    at.check()
+
+
+def test_a_long_batch_becomes_several_pages_and_bad_settings_are_refused(tmp_path, batch):
+    texts = [f"t{i}" for i in range(10)]
+    paths = write_pages(tmp_path, batch(texts), PageSettings(max_items=4))
+    assert [path.name for path in paths] == ["label-1.html", "label-2.html", "label-3.html"]
+    shown = [
+        item["text"]
+        for path in paths
+        for item in json.loads(path.read_text().split('id="batch">')[1].split("</script>")[0])["items"]
+    ]
+    assert shown == texts
+    for wrong in ({"mode": "open"}, {"repeat_share": 0.9}, {"max_items": 0}):
+        with pytest.raises(ConfigError):
+            PageSettings(**wrong)
+    with pytest.raises(ConfigError, match="at least one text"):
+        batch([])
+    with pytest.raises(ConfigError, match="2 to 8 classes"):
+        PageBatch("b", batch(["x"]).records, {"unsure": "Unsure", "a": "A"})
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory) -> str:
+    """Source of axe-core, from npm at test time: its licence (MPL-2.0) stays out of this repository."""
+    folder = Path(os.environ.get("VOS_CACHE", Path.home() / ".cache" / "vos-text")) / "axe"
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        npm = shutil.which("npm")
+        done = npm and subprocess.run(
+            [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, "axe-core@4"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if not script.exists():
+            message = f"no axe-core ({done.stderr.strip() if done else 'no npm'}), accessibility was NOT checked"
+            if must_run():
+                pytest.fail(message)
+            pytest.skip("ACCESSIBILITY TEST SKIPPED: " + message)
+    return script.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(desk, axe, tmp_path, scheme):
+    near = {text_uid("one"): [Neighbour("he fell", "harmful")]}
+    at = desk(
+        ["one"],
+        settings=PageSettings(repeat_share=0.0, guidelines="Harm means injury.", mode="assisted"),
+        options={"color_scheme": scheme, "bypass_csp": True},
+        neighbours=near,
+    )
+    found = {}
+
+    def look(place: str) -> None:
+        at.page.evaluate(axe)
+        result = at.page.evaluate("axe.run()")
+        assert result["passes"]
+        found[place] = [
+            (each["id"], [node["html"] for node in each["nodes"]])
+            for each in result["violations"]
+            if each["impact"] in ("serious", "critical", "moderate")
+        ]
+
+    look("start")
+    at.start()
+    at.page.keyboard.press("n")
+    at.page.keyboard.press("c")
+    at.page.keyboard.type("why")
+    at.page.keyboard.press("Escape")
+    at.page.keyboard.press("s")
+    at.page.keyboard.press("Enter")
+    look("work")
+    at.page.keyboard.press("?")
+    look("help")
+    at.page.keyboard.press("Escape")
+    at.page.keyboard.press("1")
+    look("end")
+    assert {place: problems for place, problems in found.items() if problems} == {}
+
+
+def test_the_page_fits_a_phone(desk):
+    at = desk(["word " * 300, "w" * 400], options={"viewport": {"width": 320, "height": 640}, "has_touch": True})
+    at.start()
+    for _ in range(2):
+        assert at.page.evaluate("document.documentElement.scrollWidth") <= 320
+        assert at.page.locator("#answers").bounding_box()["y"] < 640  # in reach without scrolling
+        at.page.tap("[data-answer=harmless]")
+    at.page.wait_for_selector("#end:visible")
+    at.check()

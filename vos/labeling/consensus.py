@@ -1,0 +1,124 @@
+"""From several people's answers to one label, and the list of texts that need another look."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from vos.errors import ConfigError
+from vos.labeling.label import SKIP, UNSURE, Label
+from vos.labeling.ledger import Ledger
+from vos.labeling.state import adjudicated, current_labels
+
+logger = logging.getLogger(__name__)
+
+Method = Literal["vote", "crowdlab"]
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """Settled and open texts.
+
+    Attributes:
+        labels: uid to the class name that trains.
+        quality: uid to a confidence in (0, 1]: the share of the answers that agree, CROWDLAB's score, or 1 when
+            adjudicated.
+        open: uid to why it needs another look: "tie" or "unsure".
+        method: the one that was used, after a fallback if need be.
+    """
+
+    labels: Mapping[str, str]
+    quality: Mapping[str, float]
+    open: Mapping[str, str]
+    method: Method
+
+
+def consensus(ledger: Ledger, method: Method = "vote") -> Consensus:
+    """One label for every text whose answers allow it. "skip" never counts.
+
+    Vote: the class named by more people than any other; where as many are unsure as agree, or two classes tie, the text
+    stays open. CROWDLAB (cleanlab) weighs people by their reliability and the classifier's probabilities; it can
+    settle ties, "unsure" still keeps a text open. It falls back to the vote, and says so, where cleanlab is not
+    installed or refuses (nobody shared a text). An adjudicated label overrides both.
+    """
+    if method not in ("vote", "crowdlab"):
+        raise ConfigError(f"labels.consensus: expected 'vote' or 'crowdlab', got {method!r}")
+    answers = {uid: [a for a in labels if a.label != SKIP] for uid, labels in current_labels(ledger).items()}
+    answers = {uid: labels for uid, labels in answers.items() if labels}
+    labels, quality, is_open = _vote(answers)
+    if method == "crowdlab":
+        weighed = _crowdlab(ledger, {u: a for u, a in answers.items() if is_open.get(u) != UNSURE})
+        if weighed is None:
+            method = "vote"
+        else:
+            labels |= weighed[0]
+            quality |= weighed[1]
+            is_open = {uid: reason for uid, reason in is_open.items() if uid not in weighed[0]}
+    settled = adjudicated(ledger)
+    for uid, label in settled.items():
+        is_open.pop(uid, None)
+        labels.pop(uid, None)
+        if label not in (SKIP, UNSURE):
+            labels[uid], quality[uid] = label, 1.0
+    return Consensus(labels, {uid: quality[uid] for uid in labels}, is_open, method)
+
+
+def _vote(answers: Mapping[str, Sequence[Label]]) -> tuple[dict[str, str], dict[str, float], dict[str, str]]:
+    labels: dict[str, str] = {}
+    quality: dict[str, float] = {}
+    is_open: dict[str, str] = {}
+    for uid, given in answers.items():
+        counts = Counter(label.label for label in given)
+        unsure = counts.pop(UNSURE, 0)
+        ranked = counts.most_common(2)
+        if not ranked or unsure >= ranked[0][1]:
+            is_open[uid] = UNSURE
+        elif len(ranked) == 2 and ranked[0][1] == ranked[1][1]:
+            is_open[uid] = "tie"
+        else:
+            labels[uid], quality[uid] = ranked[0][0], ranked[0][1] / len(given)
+    return labels, quality, is_open
+
+
+def _crowdlab(ledger: Ledger, answers: Mapping[str, Sequence[Label]]) -> tuple[dict[str, str], dict[str, float]] | None:
+    """Consensus and quality by cleanlab, or None where it cannot work."""
+    try:
+        from cleanlab.multiannotator import get_label_quality_multiannotator  # type: ignore[import-untyped, unused-ignore]
+    except ImportError:
+        logger.warning("labels.consensus=crowdlab needs `pip install 'vos-text[cleanlab]'`; a plain vote is used")
+        return None
+    uids = [uid for uid, labels in answers.items() if any(label.decides for label in labels)]
+    records = ledger.records(uids)
+    classes = sorted({name for record in records.values() for name in record.probability})
+    people = sorted({label.annotator for uid in uids for label in answers[uid]})
+    table = np.full((len(uids), len(people)), np.nan)
+    for row, uid in enumerate(uids):
+        for label in answers[uid]:
+            if label.decides and label.label in classes:
+                table[row, people.index(label.annotator)] = classes.index(label.label)
+    probabilities = np.array([[records[uid].probability.get(name, 0.0) for name in classes] for uid in uids])
+    try:
+        found = get_label_quality_multiannotator(table, probabilities, verbose=False)["label_quality"]
+    except (ValueError, AssertionError, IndexError) as error:
+        logger.warning("CROWDLAB cannot weigh these answers (%s); a plain vote is used", error)
+        return None
+    return (
+        {uid: classes[int(value)] for uid, value in zip(uids, found["consensus_label"], strict=True)},
+        {uid: float(value) for uid, value in zip(uids, found["consensus_quality_score"], strict=True)},
+    )
+
+
+def adjudication_list(ledger: Ledger) -> list[dict[str, str]]:
+    """Texts that need another look, the ones with most answers first: uid, why, answers and text."""
+    found = consensus(ledger)
+    answers = current_labels(ledger)
+    rows = []
+    for uid, reason in sorted(found.open.items(), key=lambda pair: (-len(answers[pair[0]]), pair[0])):
+        said = "; ".join(f"{label.annotator}: {label.label}" for label in answers[uid])
+        rows.append({"uid": uid, "why": reason, "answers": said, "text": ledger.text(uid) or ""})
+    return rows

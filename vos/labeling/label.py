@@ -1,0 +1,203 @@
+"""One person's answer about one text: a versioned record that carries what the import rules need."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from vos.errors import DataError
+
+LABEL_SCHEMA_VERSION = 1
+
+UNSURE = "unsure"
+"""Answer of a person who looked and cannot decide: counts as an answer, never trains."""
+
+SKIP = "skip"
+"""The text was passed over: no answer, never trains."""
+
+LABEL_TYPES: Mapping[str, tuple[type, ...]] = {
+    "uid": (str,),
+    "annotator": (str,),
+    "label": (str,),
+    "labelled_at": (str,),
+    "tool": (str,),
+    "batch_id": (str,),
+    "text_hash": (str, type(None)),
+    "comment": (str,),
+    "seconds": (int, float, type(None)),
+    "raw_seconds": (int, float, type(None)),
+    "shown_prediction": (bool,),
+    "changed_from_suggestion": (bool, type(None)),
+    "neighbours_opened": (bool,),
+    "repeat": (int,),
+    "revision": (int,),
+    "schema_version": (int,),
+}
+"""Types that each field of a label may have in JSON."""
+
+
+def exact_hash(text: str) -> str:
+    """SHA-256 (hex, first 32 characters) of the text as it is; spans are only valid for exactly this text."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A marked passage.
+
+    Attributes:
+        start: first character, in Unicode code points (not UTF-16 units).
+        end: one past the last character.
+        text: the passage, so that a shifted offset is noticed.
+    """
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Label:
+    """One answer of one person about one text.
+
+    Attributes:
+        uid: of the text, see `text_uid`.
+        annotator: name or id of the person.
+        label: a class name, `UNSURE` or `SKIP`.
+        labelled_at: ISO 8601 with a time zone, by the clock of the tool.
+        tool: "page", "label_studio", "argilla" or "file".
+        batch_id: of the batch in which the text was asked; "" when unknown.
+        text_hash: `exact_hash` of the text that was shown, or None when the tool does not keep it.
+        spans: passages marked as the reason.
+        comment: free text.
+        seconds: active time; pauses and hidden windows excluded; None when the tool does not tell.
+        raw_seconds: from first sight to the answer, pauses included.
+        shown_prediction: the person saw the model's suggestion before answering.
+        changed_from_suggestion: the answer differs from the suggestion seen; None when none was seen.
+        neighbours_opened: the person looked at the nearest labelled texts before answering.
+        repeat: 0 for the first showing, 1 for a hidden repeat that measures self-agreement.
+        revision: how often this person changed this answer in the tool; decides what is newest within a batch,
+            because clocks run backwards.
+        schema_version: version of this record.
+    """
+
+    uid: str
+    annotator: str
+    label: str
+    labelled_at: str
+    tool: str = "file"
+    batch_id: str = ""
+    text_hash: str | None = None
+    spans: tuple[Span, ...] = ()
+    comment: str = ""
+    seconds: float | None = None
+    raw_seconds: float | None = None
+    shown_prediction: bool = False
+    changed_from_suggestion: bool | None = None
+    neighbours_opened: bool = False
+    repeat: int = 0
+    revision: int = 0
+    schema_version: int = LABEL_SCHEMA_VERSION
+
+    @property
+    def decides(self) -> bool:
+        """Whether the answer names a class."""
+        return self.label not in (UNSURE, SKIP)
+
+    @property
+    def key(self) -> str:
+        """Hash of the whole content: the same answer imported twice has the same key."""
+        content = json.dumps(self.as_dict(), sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values, fields in the order of the class."""
+        return {**asdict(self), "spans": [asdict(span) for span in self.spans]}
+
+    def check_text(self, text: str) -> None:
+        """Compare with the text as it was exported.
+
+        Raises:
+            DataError: the text has changed since, or a span does not lie in it.
+        """
+        if self.text_hash is not None and self.text_hash != exact_hash(text):
+            raise DataError("the text has changed since it was exported; export it again and label the new text")
+        for span in self.spans:
+            if not 0 <= span.start < span.end <= len(text):
+                raise DataError(
+                    f"span {span.start}:{span.end} lies outside the text; expected 0 <= start < end <= {len(text)}"
+                )
+            if text[span.start : span.end] != span.text:
+                raise DataError(
+                    f"span {span.start}:{span.end} should read {span.text!r}, the text has "
+                    f"{text[span.start : span.end]!r} there; offsets count Unicode code points"
+                )
+
+
+def label_from_dict(values: Any) -> Label:
+    """A label from plain JSON values; keys that are not fields are ignored.
+
+    Raises:
+        DataError: not an object, another schema version, a missing field, or one of the wrong type.
+    """
+    if not isinstance(values, dict):
+        raise DataError(f"expected a JSON object, got {type(values).__name__}")
+    version = values.get("schema_version", LABEL_SCHEMA_VERSION)
+    if version != LABEL_SCHEMA_VERSION:
+        raise DataError(
+            f"expected label schema_version {LABEL_SCHEMA_VERSION}, got {version!r}; "
+            "import with the version of vos that exported it"
+        )
+    known = {field.name for field in fields(Label)}
+    given = {name: value for name, value in values.items() if name in known}
+    for name, value in given.items():
+        allowed = LABEL_TYPES.get(name)
+        if allowed and (not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed)):
+            raise DataError(f"{name}: expected {' or '.join(t.__name__ for t in allowed)}, got {value!r}")
+    for name in ("uid", "annotator", "label", "labelled_at"):
+        if not str(given.get(name, "")).strip():
+            raise DataError(f"expected a value in {name!r}, got none")
+    if (given.get("seconds") or 0) < 0 or (given.get("raw_seconds") or 0) < 0:
+        raise DataError(f"seconds: expected no negative time, got {given.get('seconds')}, {given.get('raw_seconds')}")
+    parse_time(given["labelled_at"])
+    return Label(**{**given, "spans": _spans(given.get("spans"))})
+
+
+def _spans(values: Any) -> tuple[Span, ...]:
+    try:
+        spans = tuple(Span(span["start"], span["end"], span["text"]) for span in values or ())
+    except (TypeError, KeyError) as error:
+        raise DataError(f"spans: expected a list of {{start, end, text}}, got {values!r}") from error
+    if any(
+        type(span.start) is not int or type(span.end) is not int or not isinstance(span.text, str) for span in spans
+    ):
+        raise DataError(f"spans: expected whole numbers and text, got {values!r}")
+    return spans
+
+
+def parse_time(value: str) -> datetime:
+    """A time with its zone.
+
+    Raises:
+        DataError: not ISO 8601, or without a zone.
+
+    Example:
+        >>> parse_time("2026-11-21T10:00:00Z").isoformat()
+        '2026-11-21T10:00:00+00:00'
+    """
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise DataError(f"labelled_at: expected ISO 8601 such as 2026-11-21T10:00:00Z, got {value!r}") from error
+    if time.tzinfo is None:
+        raise DataError(f"labelled_at: expected a time zone such as the final Z, got {value!r}")
+    return time
+
+
+def now() -> str:
+    """The present in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

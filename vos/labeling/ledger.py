@@ -1,0 +1,224 @@
+"""The ledger: every text's way from proposed to trained, append-only, in one SQLite file for each project."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from vos.labeling.errors import LedgerError
+from vos.labeling.label import SKIP, Label, label_from_dict, now
+from vos.labeling.ledger_schema import connect
+from vos.labeling.records import BoundaryRecord
+
+Purpose = Literal["label", "agreement", "adjudicate"]
+"""Why a text is asked: for the first time, again to measure agreement, or again to settle it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the ledger.
+
+    Attributes:
+        seq: order of arrival.
+        at: by this machine's clock, ISO 8601.
+        kind: "proposed", "exported", "sent" (a tool has acknowledged it), "labelled", "adjudicated" or "trained".
+        uid: of the text.
+        batch: batch id of "exported", "sent" and "labelled"; run name of "trained".
+        who: tool of "exported" and "sent"; person of "labelled" and "adjudicated".
+        payload: the rest.
+    """
+
+    seq: int
+    at: str
+    kind: str
+    uid: str
+    batch: str | None
+    who: str | None
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ExportedBatch:
+    """What may be shown, and what was held back.
+
+    Attributes:
+        records: to show, in the order asked.
+        held_back: uid to the reason why it is not asked again.
+    """
+
+    records: tuple[BoundaryRecord, ...]
+    held_back: Mapping[str, str]
+
+
+class Ledger:
+    """Events in; state derived from them. Safe for several processes at once.
+
+    Each writing method is one transaction: when it returns, its events are on the disk; when the process dies before,
+    none of them is.
+
+    Args:
+        path: of the SQLite file; made when missing.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._connection = connect(self.path)
+        self._depth = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self, *, keep: bool = True) -> Iterator[None]:
+        """All writes inside are kept together, or none; `keep=False` rehearses them.
+
+        Raises:
+            LedgerError: SQLite refused, for example because the disk is full; nothing of the transaction is kept.
+        """
+        if self._depth:
+            yield
+            return
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._depth = 1
+            yield
+            self._connection.execute("COMMIT" if keep else "ROLLBACK")
+        except sqlite3.Error as error:
+            raise LedgerError(
+                f"{self.path}: {error}; nothing of this step was kept, everything before it is; "
+                "free the disk or end the other process, then repeat the command"
+            ) from error
+        finally:
+            self._depth = 0
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+    def append(
+        self,
+        kind: str,
+        uid: str,
+        key: str,
+        payload: Mapping[str, Any],
+        *,
+        batch: str | None = None,
+        who: str | None = None,
+    ) -> bool:
+        """Write one event; False when an event of this kind and key is there already."""
+        with self.transaction():
+            cursor = self._connection.execute(
+                "INSERT INTO events (key, at, kind, uid, batch, who, payload) VALUES (?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (key) DO NOTHING",
+                (f"{kind}:{key}", now(), kind, uid, batch, who, json.dumps(payload)),
+            )
+        return cursor.rowcount == 1
+
+    def propose(self, records: Iterable[BoundaryRecord], round: int = 0) -> int:
+        """Take in texts that may be asked; returns how many were not known before."""
+        new = 0
+        with self.transaction():
+            for record in records:
+                self._connection.execute(
+                    "INSERT INTO items (uid, text, round, record) VALUES (?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING",
+                    (record.uid, record.text, round, json.dumps(record.as_dict())),
+                )
+                new += self.append("proposed", record.uid, record.uid, {"round": round})
+        return new
+
+    def export(self, batch: str, tool: str, uids: Sequence[str], purpose: Purpose = "label") -> ExportedBatch:
+        """Claim texts for a batch, atomically: a text asked once is not asked again unless the purpose says so.
+
+        Exporting the same batch again gives the same texts, so an interrupted export is simply repeated.
+
+        Raises:
+            LedgerError: a uid was never proposed.
+        """
+        shown, held_back = [], {}
+        with self.transaction():
+            known = self.records(uids)
+            missing = [uid for uid in uids if uid not in known]
+            if missing:
+                raise LedgerError(f"{self.path}: {len(missing)} texts were never proposed, the first is {missing[0]}")
+            for uid in dict.fromkeys(uids):
+                reason = self._reason_against(uid, batch) if purpose == "label" else None
+                if reason:
+                    held_back[uid] = reason
+                    continue
+                self.append("exported", uid, f"{batch}:{uid}", {"purpose": purpose}, batch=batch, who=tool)
+                shown.append(known[uid])
+        return ExportedBatch(tuple(shown), held_back)
+
+    def _reason_against(self, uid: str, batch: str) -> str | None:
+        asked = {event.batch for event in self.events("exported", uid=uid)} - {batch}
+        answers = {event.payload["label"] for event in self.events("labelled", uid=uid)}
+        if asked and not answers:
+            return f"already asked in batch {sorted(map(str, asked))[0]}, no answer yet"
+        if answers - {SKIP}:
+            return "already labelled"
+        if answers and len(asked) > 1:
+            return "skipped twice"
+        return None
+
+    def records(self, uids: Sequence[str] | None = None) -> dict[str, BoundaryRecord]:
+        """Records by uid, of the texts named or of all, in the order of their proposal."""
+        rows = self._connection.execute(
+            "SELECT i.uid, i.record FROM items i JOIN events e ON e.uid = i.uid AND e.kind = 'proposed' ORDER BY e.seq"
+        )
+        wanted = None if uids is None else set(uids)
+        return {uid: BoundaryRecord(**json.loads(record)) for uid, record in rows if wanted is None or uid in wanted}
+
+    def round_of(self, uid: str) -> int | None:
+        """Round in which the text was proposed, or None when it is unknown."""
+        row = self._connection.execute("SELECT round FROM items WHERE uid = ?", (uid,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def text(self, uid: str) -> str | None:
+        """The text as it was exported, or None when the uid is unknown."""
+        row = self._connection.execute("SELECT text FROM items WHERE uid = ?", (uid,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def events(self, kind: str | None = None, *, uid: str | None = None, batch: str | None = None) -> list[Event]:
+        """Events in order of arrival, narrowed by what is given."""
+        given = [(name, value) for name, value in (("kind", kind), ("uid", uid), ("batch", batch)) if value is not None]
+        where = " AND ".join(f"{name} = ?" for name, _ in given) or "1"
+        rows = self._connection.execute(
+            f"SELECT seq, at, kind, uid, batch, who, payload FROM events WHERE {where} ORDER BY seq",  # noqa: S608 - our names
+            [value for _, value in given],
+        )
+        return [Event(*row[:-1], json.loads(row[-1])) for row in rows]  # type: ignore[call-arg]
+
+    def labels(self, uid: str | None = None) -> list[tuple[int, Label]]:
+        """Every answer ever imported with its order of arrival, older ones included."""
+        return [(event.seq, label_from_dict(event.payload)) for event in self.events("labelled", uid=uid)]
+
+    def record_label(self, label: Label) -> bool:
+        """Write one answer; False when exactly this answer is there already."""
+        return self.append("labelled", label.uid, label.key, label.as_dict(), batch=label.batch_id, who=label.annotator)
+
+    def adjudicate(self, uid: str, label: str, by: str) -> bool:
+        """Write the settled answer of a text; the newest one holds."""
+        with self.transaction():
+            number = len(self.events("adjudicated", uid=uid))
+            return self.append("adjudicated", uid, f"{uid}:{number}", {"label": label}, who=by)
+
+    def mark_trained(self, run: str, round: int, labels: Mapping[str, str]) -> int:
+        """Write which texts, under which label, went into the training of a round; returns how many are new."""
+        with self.transaction():
+            return sum(
+                self.append("trained", uid, f"{run}:{round}:{uid}", {"round": round, "label": label}, batch=run)
+                for uid, label in labels.items()
+            )

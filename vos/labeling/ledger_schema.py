@@ -1,0 +1,87 @@
+"""The ledger's tables, and the connection that every reader and writer uses."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from vos.labeling.errors import LedgerError
+
+LEDGER_VERSION = 1
+
+BUSY_SECONDS = 60.0
+"""How long a writer waits for another process to finish its transaction."""
+
+TABLES = """
+CREATE TABLE items (
+  uid TEXT PRIMARY KEY,
+  text TEXT NOT NULL,
+  round INTEGER NOT NULL,
+  record TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  key TEXT NOT NULL UNIQUE,
+  at TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('proposed', 'exported', 'sent', 'labelled', 'adjudicated', 'trained')),
+  uid TEXT NOT NULL REFERENCES items (uid),
+  batch TEXT,
+  who TEXT,
+  payload TEXT NOT NULL
+);
+CREATE INDEX events_by_uid ON events (uid, kind);
+CREATE INDEX events_by_kind ON events (kind, batch);
+"""
+
+# History is never rewritten, not even by a slip of the pen in a console.
+TRIGGERS = "".join(
+    f"CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table} "
+    f"BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;\n"
+    for table in ("items", "events")
+    for verb in ("UPDATE", "DELETE")
+)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the ledger at `path`, and make it where there is none.
+
+    WAL lets one process write while others read; `synchronous=FULL` puts every commit on the disk before it is
+    acknowledged.
+
+    Raises:
+        LedgerError: not a ledger, of another version, or not readable.
+    """
+    connection: sqlite3.Connection | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        _create(connection)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    except (sqlite3.Error, OSError) as error:
+        if connection is not None:
+            connection.close()
+        raise LedgerError(f"{path}: expected a ledger (SQLite), got: {error}") from error
+    if version != LEDGER_VERSION:
+        connection.close()
+        raise LedgerError(f"{path}: expected ledger version {LEDGER_VERSION}, got {version}; use the vos that wrote it")
+    return connection
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    """Make the tables, once: the write lock is taken before looking, so two processes cannot both make them."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] != 0:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        if empty and connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            for statement in [*TABLES.split(";"), *TRIGGERS.split("\n")]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {LEDGER_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

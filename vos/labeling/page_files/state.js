@@ -1,0 +1,216 @@
+// What is asked, what was answered, and how it is kept. No element of the page is touched here.
+const DATA = JSON.parse(document.getElementById("batch").textContent);
+const SKIP = "skip", UNSURE = "unsure", IDLE_MS = 60000, HISTORY = 200;
+const CHOICES = [...DATA.classes.map((c) => ({ value: c.name, title: c.title })), { value: UNSURE, title: "Unsure" }];
+
+/** 32-bit FNV-1a of a string: seeds the order of one person. */
+function seedOf(string) {
+  let hash = 0x811c9dc5;
+  for (const unit of new TextEncoder().encode(string)) hash = Math.imul(hash ^ unit, 0x01000193) >>> 0;
+  return hash;
+}
+
+/** mulberry32: uniform numbers in [0, 1). */
+function generator(seed) {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+/** The order in which one person sees the texts, hidden repeats included, the same on every computer.
+ *  A repeat comes as late as the batch allows: in the second half, at least ten texts after the first showing. */
+function planFor(name) {
+  const random = generator(seedOf(DATA.batch_id + "\n" + name));
+  const order = DATA.items.map((_, index) => ({ index, repeat: 0 }));
+  for (let i = order.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+  const early = order.slice(0, Math.max(0, order.length - 10));
+  const count = Math.min(early.length, Math.round(DATA.repeat_share * order.length));
+  for (let k = 0; k < count; k++) {
+    const from = early.splice(Math.floor(random() * early.length), 1)[0];
+    const soonest = Math.max(order.indexOf(from) + 10, Math.ceil(order.length / 2));
+    const place = soonest + Math.floor(random() * (order.length + 1 - soonest));
+    order.splice(Math.min(place, order.length), 0, { index: from.index, repeat: 1 });
+  }
+  return order;
+}
+
+const slotKey = (slot) => DATA.items[slot.index].uid + ":" + slot.repeat;
+const storeKey = (name) => ["vos-label", DATA.batch_id, DATA.part, name].join(":");
+
+function stored(key) {
+  try { return JSON.parse(localStorage.getItem(key) || "null"); } catch { return null; }
+}
+
+function store(key, value) {
+  try { localStorage.setItem(key, JSON.stringify(value)); return true; } catch { return false; }
+}
+
+/** Of two versions of an answer the one with more revisions; then the later clock. */
+function newer(a, b) {
+  if (!a || !b) return a || b;
+  if (a.revision !== b.revision) return a.revision > b.revision ? a : b;
+  return Date.parse(a.labelled_at) >= Date.parse(b.labelled_at) ? a : b;
+}
+
+/** One person's answers to the batch; saved after every change. */
+class Session {
+  constructor(name) {
+    this.name = name;
+    this.slots = planFor(name);
+    this.entries = {}; // slot key -> {answer or null, revision, labelled_at, spans, comment, active, raw, seen, neighbours}
+    this.history = [];
+    this.downloaded = 0;
+    this.changes = 0;
+    this.kept = true;
+    this.reviewing = false; // going through the skipped ones
+    this.take(stored(storeKey(name)));
+    const open = this.slots.findIndex((slot) => !this.answerOf(slot));
+    this.at = open < 0 ? this.slots.length : open;
+  }
+
+  /** Take in what another tab or an earlier visit saved. */
+  take(saved) {
+    if (!saved) return;
+    for (const [key, entry] of Object.entries(saved.entries)) this.entries[key] = newer(this.entries[key], entry);
+    this.history = saved.history;
+    this.changes = Math.max(this.changes, saved.changes);
+    this.downloaded = Math.max(this.downloaded, saved.downloaded);
+  }
+
+  save() {
+    const { entries, history, downloaded, changes } = this;
+    this.kept = store(storeKey(this.name), { entries, history, downloaded, changes });
+  }
+
+  get slot() { return this.slots[this.at]; }
+  get item() { return DATA.items[this.slot.index]; }
+  get entry() { return this.entryOf(this.slot); }
+
+  entryOf(slot) {
+    return (this.entries[slotKey(slot)] ??= {
+      answer: null, revision: -1, labelled_at: new Date().toISOString(), spans: [], comment: "", active: 0, raw: 0,
+      seconds: 0, raw_seconds: 0, neighbours: false, neighbours_opened: false, saw: false, shown_prediction: false,
+    });
+  }
+
+  answerOf(slot) { return this.entries[slotKey(slot)]?.answer ?? null; }
+  get answered() { return this.slots.filter((slot) => this.answerOf(slot)).length; }
+  get unsaved() { return this.changes - this.downloaded; }
+
+  /** Give the present text an answer; what held before can be had back by `undo`. */
+  answer(value) {
+    const entry = this.entry;
+    this.history.push({ key: slotKey(this.slot), before: structuredClone(entry) });
+    if (this.history.length > HISTORY) this.history.shift();
+    entry.answer = value;
+    entry.seconds = entry.active;
+    entry.raw_seconds = entry.raw;
+    entry.neighbours_opened = entry.neighbours;
+    entry.shown_prediction = entry.saw;
+    this.touch(entry);
+  }
+
+  /** An answer was changed in some way: a new revision, saved. */
+  touch(entry) {
+    entry.revision += 1;
+    entry.labelled_at = new Date().toISOString();
+    this.changes += 1;
+    this.save();
+  }
+
+  /** Take the last answer back and return to its text; false when there is nothing to take back. */
+  undo() {
+    const last = this.history.pop();
+    if (!last) return false;
+    const revision = this.entries[last.key].revision;
+    this.entries[last.key] = { ...last.before, revision };
+    this.touch(this.entries[last.key]);
+    this.at = this.slots.findIndex((slot) => slotKey(slot) === last.key);
+    return true;
+  }
+
+  /** Marks or comment of the present text changed. */
+  edit(change) {
+    Object.assign(this.entry, change);
+    if (this.entry.answer) this.touch(this.entry);
+    else this.save();
+  }
+
+  get rows() {
+    return this.slots.filter((slot) => this.answerOf(slot)).map((slot) => {
+      const entry = this.entryOf(slot), item = DATA.items[slot.index];
+      const saw = entry.shown_prediction && item.suggestion;
+      return {
+        uid: item.uid, annotator: this.name, label: entry.answer, labelled_at: entry.labelled_at, tool: "page",
+        batch_id: DATA.batch_id, text_hash: item.text_hash, spans: entry.spans, comment: entry.comment,
+        seconds: Math.round(entry.seconds / 100) / 10, raw_seconds: Math.round(entry.raw_seconds / 100) / 10,
+        shown_prediction: Boolean(saw), changed_from_suggestion: saw ? entry.answer !== item.suggestion.label : null,
+        neighbours_opened: entry.neighbours_opened, repeat: slot.repeat, revision: entry.revision, schema_version: 1,
+      };
+    });
+  }
+
+  /** Merge answers downloaded before; returns how many were taken in. */
+  merge(rows) {
+    const known = new Set(this.slots.map(slotKey));
+    let taken = 0;
+    for (const row of rows) {
+      const key = row.uid + ":" + row.repeat;
+      if (!known.has(key)) continue;
+      const entry = {
+        answer: row.label, revision: row.revision, labelled_at: row.labelled_at, spans: row.spans, comment: row.comment,
+        active: row.seconds * 1000, raw: row.raw_seconds * 1000, seconds: row.seconds * 1000,
+        raw_seconds: row.raw_seconds * 1000, neighbours: row.neighbours_opened, neighbours_opened: row.neighbours_opened,
+        saw: row.shown_prediction, shown_prediction: row.shown_prediction,
+      };
+      const before = this.entries[key];
+      if (before?.answer && newer(before, entry) === before) continue;
+      // An answer that was taken back here keeps counting its revisions upwards.
+      entry.revision = Math.max(entry.revision, before?.revision ?? 0);
+      this.entries[key] = entry;
+      taken += 1;
+    }
+    this.save();
+    return taken;
+  }
+}
+
+/** Rows of a downloaded file for this batch; throws a sentence that a person can read. */
+function parseRows(content) {
+  const rows = [];
+  for (const [i, line] of content.split("\n").entries()) {
+    if (!line.trim()) continue;
+    let row;
+    try { row = JSON.parse(line); } catch { throw new Error(`Line ${i + 1} is cut off or damaged; nothing was loaded.`); }
+    if (row.schema_version !== 1) throw new Error(`Line ${i + 1} is not an answer of this version; nothing was loaded.`);
+    if (row.batch_id !== DATA.batch_id) throw new Error(`This file belongs to batch ${row.batch_id}, the page to ${DATA.batch_id}; nothing was loaded.`);
+    rows.push(row);
+  }
+  if (!rows.length) throw new Error("There are no answers in this file.");
+  return rows;
+}
+
+/** Active time: not while hidden, paused, or idle for more than a minute. Raw time: from first sight on. */
+class Clock {
+  constructor() { this.last = performance.now(); this.activity = this.last; this.paused = false; }
+  wake() { this.activity = performance.now(); }
+  /** Milliseconds since the last call as [active, raw]. */
+  lap() {
+    const now = performance.now(), span = now - this.last;
+    const idleFrom = Math.max(this.last, this.activity + IDLE_MS);
+    const active = document.hidden || this.paused ? 0 : Math.max(0, Math.min(now, idleFrom) - this.last);
+    this.last = now;
+    return [active, span];
+  }
+}
+
+const median = (values) => {
+  const sorted = [...values].sort((a, b) => a - b), half = sorted.length >> 1;
+  return sorted.length ? (sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2) : null;
+};

@@ -1,0 +1,136 @@
+// From the session to the screen. Texts enter by textContent only.
+const $ = (id) => document.getElementById(id);
+
+function element(tag, text, attributes = {}) {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+function say(sentence) { $("said").textContent = sentence; }
+
+function banner(sentence) {
+  $("banner").textContent = sentence;
+  $("banner").hidden = !sentence;
+}
+
+function minutes(ms) {
+  const whole = Math.round(ms / 60000);
+  return whole < 1 ? "less than a minute" : whole === 1 ? "about a minute" : `about ${whole} minutes`;
+}
+
+function only(id) {
+  for (const each of ["start", "work", "end"]) $(each).hidden = each !== id;
+}
+
+function drawProgress(session) {
+  const done = session.answered, all = session.slots.length;
+  $("progress").max = all;
+  $("progress").value = done;
+  $("progress").textContent = `${done} of ${all}`;
+  $("position").textContent = `${Math.min(session.at + 1, all)} of ${all}`;
+  const times = session.slots.map((slot) => session.entries[slotKey(slot)]).filter((e) => e?.answer).map((e) => e.seconds);
+  $("left").textContent = times.length < 5 ? `${done} answered` : `${done} answered, ${minutes(median(times) * (all - done))} left`;
+  $("unsaved").textContent = session.unsaved > 0 ? ` (${session.unsaved})` : "";
+}
+
+function drawAnswers(choose) {
+  const make = (value, title, key) => {
+    const button = element("button", title + " ", { type: "button", "data-answer": value, "aria-pressed": "false" });
+    button.setAttribute("aria-keyshortcuts", key === "space" ? "Space" : key);
+    button.append(element("kbd", key, { "aria-hidden": "true" }));
+    button.addEventListener("click", () => choose(value));
+    return button;
+  };
+  $("answers").replaceChildren(...CHOICES.map((c, i) => make(c.value, c.title, String(i + 1))), make(SKIP, "Skip", "space"));
+  $("question").textContent = DATA.question;
+}
+
+function drawHelp() {
+  const keys = [
+    ...CHOICES.map((c, i) => [String(i + 1), c.title]), ["Space", "Skip"], ["Backspace", "Take the last answer back"],
+    ["← →", "Back, next"], ["Enter", "Next text, when answers do not go on by themselves"],
+    ["s", "Mark the selected words; without a selection, choose words with the arrows"], ["c", "Comment (Esc returns)"],
+    ["n", "Similar texts already judged"], ["b", "Blur or show the text"], ["p", "Pause"], ["?", "This help"],
+  ];
+  $("help-keys").replaceChildren(...keys.flatMap(([key, what]) => {
+    const term = element("dt", "");
+    term.append(element("kbd", key));
+    return [term, element("dd", what)];
+  }));
+}
+
+function drawSuggestion(session) {
+  const { suggestion } = session.item, entry = session.entry;
+  const show = Boolean(suggestion) && (DATA.mode === "assisted" || (DATA.mode === "reveal" && entry.answer !== null));
+  $("suggestion").hidden = !show;
+  if (!show) return;
+  const title = CHOICES.find((c) => c.value === suggestion.label)?.title ?? suggestion.label;
+  $("suggestion").textContent = `The model says: ${title} (${Math.round(100 * suggestion.probability)} %)`;
+  entry.saw = true;
+}
+
+function drawNeighbours(session) {
+  const { neighbours } = session.item;
+  $("neighbours").hidden = true;
+  $("open-neighbours").hidden = !neighbours?.length;
+  $("neighbours").replaceChildren(...(neighbours ?? []).flatMap(({ label, text }) => [
+    element("h3", "Judged " + (CHOICES.find((c) => c.value === label)?.title ?? label)), element("p", text, { dir: "auto" }),
+  ]));
+}
+
+function drawBlur(blurred) {
+  $("text").classList.toggle("blurred", blurred);
+  $("text").toggleAttribute("inert", blurred);
+  $("unblur").hidden = !blurred;
+  $("blur-tool").hidden = blurred;
+}
+
+function drawMarks(session, cursor = null) {
+  drawText($("text"), session.item.text, session.entry.spans, cursor);
+  $("clear").hidden = session.entry.spans.length === 0;
+}
+
+/** The present text, whole. */
+function drawCard(session, blurred) {
+  const entry = session.entry;
+  $("card-title").textContent = `Text ${session.at + 1} of ${session.slots.length}`;
+  drawMarks(session);
+  drawBlur(blurred);
+  drawSuggestion(session);
+  drawNeighbours(session);
+  $("word-mode").hidden = true;
+  $("comment").value = entry.comment;
+  $("comment-box").hidden = !entry.comment;
+  for (const button of $("answers").children) {
+    button.setAttribute("aria-pressed", String(button.dataset.answer === entry.answer));
+  }
+  drawProgress(session);
+}
+
+function drawEnd(session) {
+  const entries = session.slots.map((slot) => session.entryOf(slot));
+  const count = (value) => entries.filter((entry) => entry.answer === value).length;
+  const seconds = median(entries.filter((e) => e.answer).map((e) => e.seconds)) ?? 0;
+  const total = entries.reduce((sum, entry) => sum + entry.seconds, 0);
+  const judged = session.answered - count(SKIP);
+  const open = session.slots.length - session.answered;
+  $("end-title").textContent = open ? "Not finished yet" : "Done, thank you";
+  $("end-open").hidden = open === 0;
+  $("end-facts").textContent = (open ? `${open} ${open === 1 ? "text has" : "texts have"} no answer yet. ` : "") + `${minutes(total).replace(/^\w/, (c) => c.toUpperCase())} in all.`;
+  const rows = [
+    ...CHOICES.map((c) => [c.title, count(c.value)]), ["Skipped", count(SKIP)],
+    ["Median seconds for a text", (seconds / 1000).toFixed(1)],
+    ["Share unsure", judged ? `${Math.round((100 * count(UNSURE)) / judged)} %` : "–"],
+  ];
+  const body = document.createElement("tbody");
+  for (const [name, value] of rows) {
+    const row = document.createElement("tr");
+    row.append(element("th", name, { scope: "row" }), element("td", String(value)));
+    body.append(row);
+  }
+  $("end-table").replaceChildren($("end-table").caption, body);
+  $("end-skipped").hidden = count(SKIP) === 0;
+  $("end-saved").textContent = session.unsaved > 0 ? "Your answers have not been downloaded yet." : "Your answers are downloaded. You may close this page.";
+}
