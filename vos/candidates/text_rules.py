@@ -1,0 +1,112 @@
+"""What a made text must not be: debris, loops, stumps, copies, personal data. Every refusal has a named reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from rapidfuzz import process
+from rapidfuzz.distance import Indel
+from torch import Tensor
+
+from vos.candidates.constraints import shingles
+from vos.errors import ConfigError
+
+DEBRIS = re.compile(
+    r"<\||\|>|</?\w+>|[\ufffd\x00-\x1f{}\[\]<>|\\^~`]|\*\*|__|^[-*#•>\d]+[.)]?\s|\b(\w)\1{4,}|(?:[?!.,;:-]\s*){4,}"
+)
+"""Markup, control characters, list marks and stuttering that language models leave in their output."""
+
+PERSONAL = {
+    "an address of the web": re.compile(r"https?://|www\.|\b[\w-]+\.(?:com|org|net|io|edu|gov)\b", re.IGNORECASE),
+    "an e-mail address": re.compile(r"[\w.+-]+@[\w-]+\.\w+"),
+    "a user name": re.compile(r"(?:^|\s)@\w{2,}"),
+    "a long number": re.compile(r"\d(?:[\s().-]?\d){6,}"),
+}
+"""Patterns by which people can be found; a long number may be a telephone, a card or an account."""
+
+SENTENCE_END = re.compile(r"[.!?…]['\"”’)]*$")  # noqa: RUF001
+
+
+@dataclass(frozen=True)
+class TextRules:
+    """Hard rules for made texts.
+
+    Attributes:
+        min_words: fewer words are a stump.
+        repeated: no word n-gram of this many words may occur twice.
+        max_overlap: longest run of words shared with one example of the prompt.
+        max_similarity: a text whose edit similarity to a known text reaches this is a near-copy, not a new text, in
+            (0, 1]; see `Novelty`.
+    """
+
+    min_words: int = 4
+    repeated: int = 3
+    max_overlap: int = 6
+    max_similarity: float = 0.7
+
+    def __post_init__(self) -> None:
+        if min(self.min_words, self.repeated, self.max_overlap) < 1 or not 0 < self.max_similarity <= 1:
+            raise ConfigError(
+                f"rules: expected min_words, repeated and max_overlap >= 1 and max_similarity in (0, 1], got {self}"
+            )
+
+    def broken(self, text: str, shots: Sequence[str] = ()) -> str | None:
+        """The first rule that a whole text breaks, in words for the report, or None.
+
+        Args:
+            text: a made text.
+            shots: the examples of its prompt.
+        """
+        found = words(text)
+        if len(found) < self.min_words:
+            return "fewer words than min_words"
+        if DEBRIS.search(text):
+            return "language debris"
+        if not SENTENCE_END.search(text):
+            return "unfinished sentence"
+        for name, pattern in PERSONAL.items():
+            if pattern.search(text):
+                return f"personal data: {name}"
+        grams = [tuple(found[i : i + self.repeated]) for i in range(len(found) - self.repeated + 1)]
+        if len(set(grams)) < len(grams):
+            return "repeated words"
+        longer = self.max_overlap + 1
+        if len(found) >= longer:
+            own = shingles(text, longer)
+            if any(own & shingles(shot, longer) for shot in shots):
+                return "overlap with the prompt"
+        return None
+
+
+def words(text: str) -> list[str]:
+    """Words of the lower-cased text."""
+    return re.findall(r"\w+(?:['’]\w+)?", text.lower())  # noqa: RUF001 - both apostrophes are written
+
+
+class Novelty:
+    """How much texts resemble known ones.
+
+    The similarity of two texts is `1 - (insertions + deletions) / (length + length)` over lower-cased characters
+    (the ratio of difflib with an exact alignment).
+
+    Args:
+        known: texts that exist already; their order does not matter.
+    """
+
+    def __init__(self, known: Sequence[str]) -> None:
+        self._known = [text.lower() for text in known]
+
+    def similarity(self, texts: Sequence[str], floor: float = 0.5) -> Tensor:
+        """Largest similarity (n,) float64 of each text to any known text; 0 where it is below `floor`."""
+        if not self._known or not texts:
+            return torch.zeros(len(texts), dtype=torch.float64)
+        table = process.cdist(
+            [text.lower() for text in texts],
+            self._known,
+            scorer=Indel.normalized_similarity,
+            score_cutoff=floor,
+        )
+        return torch.from_numpy(table.max(axis=1)).double()
