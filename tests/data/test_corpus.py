@@ -86,7 +86,7 @@ def test_no_shortcut_gives_the_label_away(measured):
 
 
 def test_the_audit_sees_a_shortcut_when_there_is_one(rows):
-    hard = [r for r in rows if r.level >= 2][:600]
+    hard = [r for r in rows if r.split != "train"][:900]
     marked = [replace(r, text=f"so then we {'all ' * 3 * r.label}{r.text}") for r in hard]
     found = accuracies(marked)
     assert found["length"] > LIMIT

@@ -4,119 +4,29 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
 from vos.callbacks import NearBoundaryText, Reporter, RoundRecord, fit_callbacks
-from vos.data import TextData
 from vos.errors import ConfigError
 from vos.metrics.boundary import margin
-from vos.models.classifier import ClassifierModule
-from vos.models.featurizer import ClassifierFeaturizer
 from vos.models.seeds import derive_seed
+from vos.pipeline.job import TrainingJob
 from vos.pipeline.kept_round import KeptRound, load_state, read_round, save_state
 from vos.pipeline.measure import measure, training_features
-from vos.pipeline.round_cache import RoundCache
-from vos.pipeline.run_directory import RunDirectory, write_json
+from vos.pipeline.run_directory import write_json
 from vos.plots import boundary_map
-from vos.types import OutlierSampler
 
 logger = logging.getLogger(__name__)
 
-TrainerFactory = Callable[..., pl.Trainer]
-
 TABLE_ROWS = 20
 """Texts in the table of those nearest the boundary."""
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """Of every fit.
-
-    Attributes:
-        max_epochs: of round 0; 0 studies the model as it is and skips every round after.
-        monitor: validation metric for early stopping and the best checkpoint, lower is better.
-        patience: epochs without improvement before a fit stops; negative never stops.
-        progress: whether to draw progress bars.
-        keep_checkpoints: whether the state of the last round stays when the run has finished.
-    """
-
-    max_epochs: int
-    monitor: str
-    patience: int
-    progress: bool
-    keep_checkpoints: bool
-
-
-@dataclass(frozen=True)
-class RefineSettings:
-    """The retraining loop.
-
-    Attributes:
-        rounds: rounds after round 0 at most (the budget).
-        epochs: epochs of each such round.
-        lr_factor: learning rates of these rounds relative to round 0.
-        tolerance: the loop ends when the boundary shift of a round is at most this. The shift is the mean absolute
-            change of the probabilities of the validation texts in round 0's band since the round before.
-        band_share: share of validation texts in the band of round 0.
-        n_outliers: draws for each class to measure visibility and to draw the map.
-    """
-
-    rounds: int
-    epochs: int
-    lr_factor: float
-    tolerance: float
-    band_share: float
-    n_outliers: int
-
-    def __post_init__(self) -> None:
-        if self.rounds < 0 or self.epochs < 1 or self.lr_factor <= 0 or not 0 < self.band_share <= 1:
-            raise ConfigError(
-                f"refine: expected rounds >= 0, epochs >= 1, lr_factor > 0 and band_share in (0, 1], got {self}"
-            )
-
-
-@dataclass
-class TrainingJob:
-    """Everything that a training run needs, built.
-
-    Attributes:
-        module: model, density, memory, sampler and regulariser.
-        data: the texts.
-        datamodule: their batches.
-        make_featurizer: a featurizer over `module.classifier` as it is now; its argument says whether features are
-            worth caching on disk (they are when the encoder is frozen or shared between runs).
-        measure_sampler: draws outliers for the measurements.
-        run: where everything goes.
-        trainer_factory: `pytorch_lightning.Trainer` with device, precision and strategy bound.
-        reporters: receive every round.
-        fit: settings of every fit.
-        refine: settings of the loop.
-        seed: of everything.
-        warm_start: the classifier comes from a finished run: round 0 measures it and trains nothing.
-        cache: finished round 0 states by key, or None.
-    """
-
-    module: ClassifierModule
-    data: TextData
-    datamodule: pl.LightningDataModule
-    make_featurizer: Callable[[bool], ClassifierFeaturizer]
-    measure_sampler: OutlierSampler
-    run: RunDirectory
-    trainer_factory: TrainerFactory
-    reporters: Sequence[Reporter]
-    fit: FitSettings
-    refine: RefineSettings
-    seed: int
-    warm_start: bool = False
-    cache: RoundCache | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.candidates.conftest import texts_of
+from tests.candidates.words import WordLanguage
+from vos.candidates.generation import make_texts, real_texts
+from vos.candidates.particles import Sampling
+from vos.candidates.prompts import PromptSettings
+from vos.candidates.reach import Outcome, reachability
+from vos.candidates.session import Kit
+from vos.candidates.settings import GenerationSettings, Stages
+from vos.candidates.steering import SteeringSettings
+from vos.candidates.target import Potential
+from vos.candidates.text_rules import TextRules
+from vos.errors import ConfigError
+from vos.types import Example
+
+SETTINGS = GenerationSettings(
+    max_start=None,
+    sampling=Sampling(max_tokens=12, top_p=1.0),
+    rules=TextRules(max_similarity=0.9),
+    prompts=PromptSettings(prompts=2),
+    steering=SteeringSettings(particles=8, chunk=4, min_prefix=2),
+    stages=Stages(per_target=3, max_distance=0.9, tokens=1500, pilot=12, chains=6, moves=4, steer=True),
+)
+
+
+@pytest.fixture
+def kit(featurizer, density, space):
+    examples = [Example(f"r{i}", f"{text}.", i % 2) for i, text in enumerate(texts_of(60, seed=5))]
+    real = real_texts(examples, featurizer, space)
+    return Kit(WordLanguage(), featurizer, density, space, real, Potential(delta=1.5), SETTINGS, 7)
+
+
+def with_stages(kit, **options):
+    return replace(kit, settings=replace(kit.settings, stages=replace(kit.settings.stages, **options)))
+
+
+def test_every_answer_is_what_it_claims(kit, targets, featurizer, space, density):
+    outcomes = make_texts(kit, targets)
+    assert [outcome.target for outcome in outcomes] == list(range(7))
+    answers = [answer for outcome in outcomes for answer in outcome.answers]
+    assert len(answers) >= 10
+    for outcome in outcomes:
+        assert outcome.status == ("hit" if outcome.answers else "missed")
+        assert [a.distance for a in outcome.answers] == sorted(a.distance for a in outcome.answers)
+    for answer in answers:
+        text, target = answer.example.text, answer.target
+        batch = featurizer.featurize([text])
+        margin = float(batch.logits[0, 1] - batch.logits[0, 0])
+        distance = float(space.distances(space.coordinates(batch.features), targets.coordinates)[0, target])
+        assert answer.margin == pytest.approx(margin, abs=1e-5)
+        assert answer.distance == pytest.approx(distance, rel=1e-5)
+        assert distance <= 0.9
+        assert abs(margin - float(targets.margins[target])) <= 1.5 + 1e-5
+        assert answer.mahalanobis == pytest.approx(density.mahalanobis(batch.features)[0].tolist(), rel=1e-5)
+        assert sum(answer.probability) == pytest.approx(1.0)
+        assert kit.settings.rules.broken(text) is None
+        assert answer.evidence.similarity < 0.9
+        assert answer.evidence.language_model == "words-lm"
+        assert set(answer.evidence.parents) <= set(kit.real.ids)
+    assert {answer.evidence.source for answer in answers} == {"lm", "seeded", "steered"}
+
+
+def test_a_seeded_text_names_its_start_after_the_examples(kit, targets):
+    for outcome in make_texts(with_stages(kit, steer=False), targets):
+        for answer in outcome.answers:
+            shots = 6
+            assert len(answer.evidence.parents) == shots + (answer.evidence.source == "seeded")
+
+
+def test_same_seed_same_texts_and_each_target_can_be_made_alone(kit, targets):
+    first, again = make_texts(kit, targets), make_texts(kit, targets)
+    assert first == again
+    for target in (0, 4):
+        (alone,) = make_texts(kit, targets, only=frozenset({target}))
+        assert alone == first[target]
+    other = make_texts(replace(kit, seed=8), targets)
+    assert [o.answers for o in other] != [o.answers for o in first]
+
+
+def test_an_interrupted_run_goes_on_where_it_stood(kit, targets):
+    whole = make_texts(kit, targets)
+    kept = {}
+
+    class Stop(Exception):  # noqa: N818 - not an error
+        pass
+
+    def keep(outcome):
+        kept[outcome.target] = Outcome.from_dict(json.loads(json.dumps(outcome.as_dict())))
+        if len(kept) == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        make_texts(kit, targets, finished=keep)
+    made = []
+    assert make_texts(kit, targets, known=kept, finished=made.append) == whole
+    assert len(made) == 4
+    before = len(kit.language_model.prompts)
+    assert make_texts(kit, targets, known={o.target: o for o in whole}) == whole
+    assert len(kit.language_model.prompts) == before  # nothing was computed
+
+
+def test_unreachable_targets_cost_nothing_and_are_told_apart(kit, targets, space):
+    distances = space.distances(kit.real.coordinates, targets.coordinates).min(0).values
+    limit = float(distances.median())
+    outcomes = make_texts(replace(kit, settings=replace(kit.settings, max_start=limit)), targets)
+    for outcome, distance in zip(outcomes, distances.tolist(), strict=True):
+        assert outcome.reach == pytest.approx(distance)
+        assert outcome.reachable == (distance <= limit)
+        if not outcome.reachable:
+            assert outcome.status == "unreachable"
+            assert (outcome.cost.lm_tokens, outcome.cost.classifier_texts, outcome.answers) == (0, 0, ())
+
+
+def test_no_target_in_reach_needs_no_language_model(kit, targets):
+    outcomes = make_texts(replace(kit, settings=replace(kit.settings, max_start=0.0)), targets)
+    assert {outcome.status for outcome in outcomes} == {"unreachable"}
+    assert kit.language_model.prompts == []
+
+
+def test_nothing_is_dropped_without_a_reason(kit, targets):
+    plain = with_stages(kit, chains=0, steer=False, per_target=10**6)
+    for outcome in make_texts(plain, targets):
+        assert len(outcome.answers) + sum(outcome.refused.values()) == 12
+        assert outcome.log_z is None
+    strict = with_stages(kit, max_distance=1e-6)
+    for outcome in make_texts(strict, targets):
+        assert outcome.status == "missed"
+        assert outcome.refused["farther than max_distance from its target"] > 0
+        assert outcome.nearest_miss is not None
+        assert outcome.nearest_miss.distance > 1e-6
+        assert outcome.log_z is not None
+
+
+def test_the_budget_stops_a_target(kit, targets):
+    tight = with_stages(kit, tokens=60, per_target=10**6, moves=1000)
+    # A stage that has begun ends: at most one move of six chains, or one run of eight particles.
+    for outcome in make_texts(tight, targets):
+        assert outcome.cost.lm_tokens <= 60 + 8 * 12
+    rich = with_stages(kit, tokens=400, per_target=10**6, moves=1000)
+    for outcome in make_texts(rich, targets):
+        assert 400 <= outcome.cost.lm_tokens <= 400 + 8 * 12
+
+
+def test_near_duplicate_answers_count_once(kit, targets):
+    outcomes = make_texts(with_stages(kit, per_target=10**6, max_distance=5.0), targets)
+    refused = {reason for outcome in outcomes for reason in outcome.refused}
+    assert {"margin outside the band", "unfinished sentence"} <= refused
+    for outcome in outcomes:
+        texts = [answer.example.text for answer in outcome.answers]
+        assert len(set(texts)) == len(texts)
+
+
+def test_fixed_beta_and_hopeless_steering(kit, targets):
+    fixed = with_stages(kit, pilot_ess=None, chains=0, per_target=10**6)
+    assert {answer.evidence.source for o in make_texts(fixed, targets) for answer in o.answers} == {"lm", "steered"}
+    hopeless = replace(kit, settings=replace(kit.settings, rules=TextRules(min_words=50)))
+    for outcome in make_texts(hopeless, targets):
+        assert outcome.log_z == -torch.inf
+        assert outcome.nearest_miss is None
+        assert set(outcome.refused) <= {"fewer words than min_words", "the same text again"}
+
+
+def test_reach_is_the_nearest_real_text_and_starts_have_the_best_potential(kit, targets, space):
+    potential = Potential(beta=3.0, delta=0.1, tau=0.5)
+    found = reachability(space, targets, kit.real, potential, max_start=None, n_starts=5)
+    distances = space.distances(kit.real.coordinates, targets.coordinates)
+    for target, reach in enumerate(found):
+        assert reach.distance == pytest.approx(float(distances[:, target].min()))
+        values = []
+        for row in range(60):
+            off = max(0.0, abs(float(kit.real.margins[row]) - float(targets.margins[target])) - 0.1)
+            values.append(-1.5 * float(distances[row, target]) ** 2 - 0.5 * (off / 0.5) ** 2)
+        assert list(reach.starts) == sorted(range(60), key=lambda row: -values[row])[:5]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"per_target": 0}, {"tokens": 0}, {"pilot": 0}, {"chains": -1}, {"moves": -1}, {"max_distance": 0.0}, {"pilot_ess": 0.5}],
+)  # fmt: skip
+def test_impossible_stages_are_refused(options):
+    with pytest.raises(ConfigError, match="stages: expected"):
+        Stages(**options)

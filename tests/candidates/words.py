@@ -1,0 +1,69 @@
+"""A language model that strings made-up words together, for tests of what is built around a language model."""
+
+from __future__ import annotations
+
+import torch
+
+STOP = 0
+VOCABULARY = 40
+
+
+class WordParticles:
+    """Implements `Particles`: after four words a text ends with probability 0.15."""
+
+    def __init__(self, tokens):
+        self.tokens = [list(row) for row in tokens]
+
+    def __len__(self):
+        return len(self.tokens)
+
+    @property
+    def finished(self):
+        return [bool(row) and row[-1] == STOP for row in self.tokens]
+
+    def texts(self):
+        ends = ["." if end else "" for end in self.finished]
+        words = [" ".join(f"w{token}" for token in row if token != STOP) for row in self.tokens]
+        return [text + end for text, end in zip(words, ends, strict=True)]
+
+    def pauses(self, token):
+        return token % 7 == 6
+
+    def next_logits(self, rows):
+        logits = torch.full((len(rows), VOCABULARY), (0.85 / (VOCABULARY - 1)))
+        for place, row in enumerate(rows):
+            logits[place, STOP] = 0.15 if len(self.tokens[row]) >= 4 else 0.0
+        return logits.log()
+
+    def append(self, rows, tokens):
+        for row, token in zip(rows, tokens, strict=True):
+            self.tokens[row].append(token)
+
+    def select(self, rows, lengths=None):
+        lengths = [None] * len(rows) if lengths is None else lengths
+        return WordParticles([self.tokens[r][:n] for r, n in zip(rows, lengths, strict=True)])
+
+    def joined(self, other):
+        return WordParticles(self.tokens + other.tokens)
+
+
+class WordLanguage:
+    """What `Kit` needs of a language model; counts the prompts that were computed."""
+
+    fingerprint = "words-lm"
+
+    def __init__(self):
+        self.prompts = []
+
+    def start(self, prompt, n, max_tokens):
+        assert max_tokens > 0
+        self.prompts.append(prompt)
+        return WordParticles([[] for _ in range(n)])
+
+    def seeded(self, empty, texts, max_tokens):
+        assert len(empty) == 1
+        rows = []
+        for text in texts:
+            numbers = [word.strip(".")[1:] for word in text.split()]
+            rows.append([*(int(n) if n.isdigit() else 1 for n in numbers), STOP][:max_tokens])
+        return WordParticles(rows)

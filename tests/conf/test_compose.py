@@ -1,0 +1,115 @@
+"""The config tree is the table of contents: every option composes, instantiates, and is named by its defaults list."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from tests.conftest import ROOT
+from vos.app import register_resolvers
+from vos.density import ClassConditionalGaussian
+from vos.errors import ConfigError
+from vos.outliers import BoundarySampler, TailSampler
+
+CONF = ROOT / "conf"
+GROUPS = {p.name: sorted(f.stem for f in p.glob("*.yaml")) for p in sorted(CONF.iterdir()) if p.is_dir()}
+REQUIRED = {
+    ("data", "files"): ["data.train=a.csv"],
+    ("data", "hub"): ["data.name_or_folder=x"],
+    ("model", "pretrained"): ["model.name=x"],
+}
+
+
+@pytest.fixture(autouse=True)
+def hydra_at_conf():
+    register_resolvers()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+def options(group, program):
+    listed = (CONF / f"{program}.yaml").read_text()
+    return [(group, option) for option in GROUPS[group]] if f"{group}:" in listed else []
+
+
+TRAIN = [pair for group in GROUPS for pair in options(group, "train") if pair != ("hydra", "synthesize")]
+
+
+@pytest.mark.parametrize(("group", "option"), TRAIN)
+def test_every_option_of_train_composes_and_resolves(group, option):
+    config = compose("train", [f"{group}={option}", *REQUIRED.get((group, option), [])])
+    OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+
+
+def test_no_folder_is_forgotten_by_the_programs():
+    listed = (CONF / "train.yaml").read_text() + (CONF / "synthesize.yaml").read_text()
+    assert [group for group in GROUPS if f"{group}:" not in listed] == []
+
+
+@pytest.mark.parametrize("option", GROUPS["outliers"])
+def test_every_sampler_is_built(option):
+    assert isinstance(instantiate(compose("train", [f"outliers={option}"]).outliers), BoundarySampler | TailSampler)
+
+
+@pytest.mark.parametrize("option", GROUPS["loss"])
+def test_every_loss_is_built(option):
+    config = compose("train", [f"loss={option}"])
+    assert instantiate(config.loss.settings).refit_every >= 1
+    if option != "none":
+        assert sum(1 for _ in instantiate(config.loss.module)(2).modules()) >= 1
+
+
+@pytest.mark.parametrize("covariance", ["ledoit_wolf", "oas", "empirical"])
+@pytest.mark.parametrize("option", GROUPS["density"])
+def test_every_density_is_built(option, covariance):
+    config = compose("train", [f"density={option}", f"density.model.covariance={covariance}"])
+    density = instantiate(config.density.model)(2, 8)
+    assert isinstance(density, ClassConditionalGaussian)
+    assert density.tied is (option != "per_class")
+
+
+@pytest.mark.parametrize(("option", "accelerator"), [("cpu", "cpu"), ("gpu", "gpu"), ("ddp", "auto")])
+def test_every_trainer_names_its_device(option, accelerator):
+    lightning = compose("train", [f"trainer={option}"]).trainer.lightning
+    assert lightning.accelerator == accelerator
+    if option == "cpu":
+        assert instantiate(lightning)(max_epochs=1, logger=False).max_epochs == 1
+
+
+def test_settings_objects_are_built():
+    config = compose("train")
+    assert instantiate(config.optimizer).lr == 1e-4
+    assert instantiate(config.refine).rounds >= 1
+    synthesis = instantiate(compose("synthesize", ["run=x", "n=7"]).candidates)
+    assert synthesis.selection.n == 7
+    assert synthesis.selection.n_random == 1
+
+
+def test_seed_0_is_a_seed():
+    assert compose("train").seed == 0
+    assert compose("train", ["seed=0"]).seed == 0
+
+
+@pytest.mark.parametrize(
+    "override", ["refine.rounds=-1", "refine.epochs=0", "refine.lr_factor=0", "refine.band_share=0"]
+)
+def test_refine_settings_are_checked(override):
+    with pytest.raises(Exception, match="refine: expected rounds >= 0") as caught:
+        instantiate(compose("train", [override]).refine)
+    assert isinstance(caught.value.__cause__, ConfigError)
+
+
+@pytest.mark.parametrize("override", ["candidates.targets_per_class=0", "candidates.chunk_size=0"])
+def test_synthesis_settings_are_checked(override):
+    with pytest.raises(Exception, match="candidates: expected targets_per_class") as caught:
+        instantiate(compose("synthesize", ["run=x", override]).candidates)
+    assert isinstance(caught.value.__cause__, ConfigError)
+
+
+def test_one_comment_a_file_and_no_tabs():
+    for path in CONF.rglob("*.yaml"):
+        text = Path(path).read_text()
+        assert text.startswith(("#", "defaults:")), path
+        assert "\t" not in text, path

@@ -1,0 +1,158 @@
+"""Argilla's client against exchanges in the shape of its API; no Argilla server runs here."""
+
+from __future__ import annotations
+
+import json
+from uuid import UUID, uuid4
+
+import pytest
+
+from vos.errors import ConfigError
+from vos.labeling import Ledger, ToolError, import_labels, text_uid
+from vos.labeling.page import Neighbour, PageBatch, PageSettings
+
+httpx = pytest.importorskip("httpx")
+pytest.importorskip("argilla")
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the client's own
+
+CLASSES = {"harmful": "Harmful", "harmless": "Harmless"}
+TIME = "2026-11-21T10:00:00.000000"
+WHEN = {"inserted_at": TIME, "updated_at": TIME}
+ANN, BOB = str(UUID(int=1)), str(UUID(int=2))
+
+
+def person(number, name):
+    return {"id": number, "username": name, "role": "owner"}
+
+
+class Exchanges:
+    """Answers of a server, by method and path, in the shapes that the client's models declare."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, dict] = {}
+        self.datasets: list[dict] = []
+        self.parts: dict[str, list[dict]] = {"fields": [], "questions": [], "vectors-settings": []}
+        self.refuse = False
+        self.bulk_calls = 0
+
+    def __call__(self, request):
+        if self.refuse:
+            return httpx.Response(401, json={"detail": "no"})
+        path, body = request.url.path, json.loads(request.content or "{}")
+        if path.endswith("/records/bulk"):
+            return self.bulk(body)
+        if path.endswith("/records"):
+            offset = int(request.url.params["offset"])
+            return httpx.Response(200, json={"items": list(self.records.values())[offset : offset + 200]})
+        if request.method == "POST":
+            made = body | {"id": str(uuid4())} | WHEN
+            place = self.datasets if path.endswith("/datasets") else self.parts[path.rsplit("/", 1)[1]]
+            place.append(made)
+            return httpx.Response(201, json=made)
+        answers = {
+            "/api/v1/me": person(ANN, "ann"),
+            "/api/v1/me/workspaces": {"items": [{"id": str(UUID(int=9)), "name": "default", **WHEN}]},
+            "/api/v1/me/datasets": {"items": self.datasets},
+            "/api/v1/users": {
+                "items": [{"id": i, "username": n, "role": "owner"} for i, n in ((ANN, "ann"), (BOB, "bob"))]
+            },
+        }
+        if path in answers:
+            return httpx.Response(200, json=answers[path])
+        last = path.rsplit("/", 1)[1]
+        if last in self.parts or last == "metadata-properties":
+            return httpx.Response(200, json={"items": self.parts.get(last, [])})
+        return httpx.Response(200, json=self.datasets[-1])  # the data set itself, or its publishing
+
+    def bulk(self, body):
+        self.bulk_calls += 1
+        for item in body["items"]:
+            self.records[item["external_id"]] = item | {"id": str(uuid4()), "updated_at": TIME, "responses": []}
+        items = [self.records[item["external_id"]] for item in body["items"]]
+        return httpx.Response(200, json={"items": items, "updated_item_ids": []})
+
+    def respond(self, text, user, status, **values):
+        response = {"user_id": user, "status": status, "values": {k: {"value": v} for k, v in values.items()} or None}
+        self.records[text_uid(text)]["responses"].append(response)
+
+
+@pytest.fixture
+def exchanges():
+    return Exchanges()
+
+
+@pytest.fixture
+def connect(monkeypatch):
+    """Connects over exchanges in place of a network."""
+    from vos.labeling.argilla import ArgillaTool
+
+    def make(handler):
+        monkeypatch.setattr(httpx, "HTTPTransport", lambda **_: httpx.MockTransport(handler))
+        return ArgillaTool("http://argilla.test", "key")
+
+    return make
+
+
+@pytest.fixture
+def tool(connect, exchanges):
+    tool = connect(exchanges)
+    yield tool
+    tool.close()
+
+
+def test_push_label_pull_import(tool, exchanges, tmp_path, record_of):
+    texts = ["he fell", "😀 he fell", "three", "four"]
+    records = [record_of(text) for text in texts]
+    batch = PageBatch("b0", records, CLASSES, {records[0].uid: [Neighbour("it stood", "harmless")]})
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.propose(records)
+        ledger.export("b0", "argilla", [record.uid for record in records])
+        assert tool.push(ledger, batch, PageSettings()) == 4
+        assert tool.push(ledger, batch, PageSettings()) == 0
+        assert exchanges.bulk_calls == 1
+        assert exchanges.datasets[0]["name"] == "vos-b0"
+        assert {part["name"] for part in exchanges.parts["questions"]} == {"harm", "why", "comment"}
+        sent = exchanges.records[records[0].uid]
+        assert sent["fields"] == {"text": "he fell", "similar": "harmless: it stood"}
+        assert not sent["suggestions"]  # blind
+        mark = [{"label": "reason", "start": 3, "end": 7}]
+        exchanges.respond("he fell", ANN, "submitted", harm="harmful", why=mark, comment="implied")
+        exchanges.respond("he fell", BOB, "draft", harm="harmless")
+        exchanges.respond("😀 he fell", ANN, "submitted", harm="unsure", why=mark)
+        exchanges.respond("three", BOB, "discarded")
+        exchanges.respond("four", ANN, "submitted", harm="evil")
+        report = import_labels(ledger, tool.pull(ledger), CLASSES)
+        assert {k: n for k, n in report.counts.items() if n and k != "clock"} == {"new": 3, "rejected": 1}
+        labels = {label.uid: label for _, label in ledger.labels()}
+        first = labels[text_uid("he fell")]
+        assert (first.annotator, first.label, first.comment) == ("ann", "harmful", "implied")
+        assert [span.text for span in first.spans] == ["fell"]
+        assert labels[text_uid("😀 he fell")].spans == ()  # ambiguous offsets
+        assert (labels[text_uid("three")].label, labels[text_uid("three")].annotator) == ("skip", "bob")
+
+
+def test_suggestions_go_along_only_when_declared(tool, exchanges, tmp_path, record_of):
+    records = [record_of("x")]
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.propose(records)
+        with pytest.raises(ConfigError, match="offline page only"):
+            tool.push(ledger, PageBatch("b1", records, CLASSES), PageSettings(mode="reveal"))
+        tool.push(ledger, PageBatch("b1", records, CLASSES), PageSettings(mode="assisted"))
+        (suggestion,) = exchanges.records[records[0].uid]["suggestions"]
+        assert suggestion["value"] == "harmful"
+        assert suggestion["score"] == pytest.approx(0.55)
+
+
+def test_failures_are_said(tool, connect, exchanges, tmp_path):
+    with Ledger(tmp_path / "l.sqlite") as ledger, pytest.raises(ToolError, match="knows no data set"):
+        tool.pull(ledger)
+    exchanges.refuse = True
+    with pytest.raises(ToolError, match="the API key was refused"):
+        connect(exchanges)
+
+    def gone(_request):
+        raise httpx.ConnectError("refused")
+
+    with pytest.raises(ToolError, match="the server does not answer"):
+        connect(gone)
