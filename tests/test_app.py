@@ -230,7 +230,7 @@ def test_the_next_run_starts_from_the_classifier_of_the_first(run, monkeypatch, 
 
 
 def test_a_pretrained_classifier_is_studied_as_it_is(workplace, tiny_classifier, monkeypatch, tmp_path):
-    folder, overrides = workplace
+    _, overrides = workplace
     kept = [o for o in overrides if not o.startswith(("model.", "trainer.max_epochs"))]
     call(train.main, monkeypatch, *kept, "model=pretrained", f"model.name={tiny_classifier}", "model.max_length=32",
          "trainer.max_epochs=0", "logger=none", "data.label_map={no: harmless, yes: harmful}",
@@ -277,7 +277,7 @@ def test_bad_settings_give_one_line_and_exit_code_2(workplace, monkeypatch, tmp_
 
 
 def test_a_sweep_compares_its_runs_and_trains_round_0_once_a_seed(workplace, monkeypatch, tmp_path, caplog):
-    folder, overrides = workplace
+    _, overrides = workplace
     monkeypatch.chdir(tmp_path)
     arguments = ["-m", *overrides, "logger=csv", "outliers=tail", "outliers.distance=0.9,0.99", "seed=0,1",
                  "optimizer.lr=2e-4", "hydra.sweep.dir=sweep"]  # fmt: skip
@@ -322,6 +322,23 @@ def test_a_killed_run_resumed_ends_with_the_weights_of_an_uninterrupted_one(work
     assert (whole / "metrics.json").read_bytes() == (killed / "metrics.json").read_bytes()
 
 
+def test_three_classes_go_all_the_way(workplace, monkeypatch, tmp_path):
+    folder, overrides = workplace
+    for name, start in (("train", 0), ("val", 100), ("test", 200)):
+        text = (folder / f"{name}.csv").read_text().splitlines()
+        rows = [line.replace(",no,", ",maybe,") if i % 4 == 1 else line for i, line in enumerate(text)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(rows) + "\n")
+    own = [o for o in overrides if not o.startswith(("data.train", "data.val", "data.test"))]
+    files = [f"data.{name}={tmp_path / name}.csv" for name in ("train", "val", "test")]
+    run = tmp_path / "run"
+    call(train.main, monkeypatch, *own, *files, "logger=none", f"hydra.run.dir={run}")
+    final = json.loads((run / "metrics.json").read_text())["final"]
+    assert {"boundary/separation/maybe", "boundary/separation/no", "boundary/separation/yes"} <= set(final)
+    more = (f"output={tmp_path}", "outliers.margin=0.5", "outliers.band=0.2")
+    call(synthesize.main, monkeypatch, *synthesis(run, *more))
+    assert all(len(r.probability) == 3 and r.margin >= 0 for r in read_jsonl(tmp_path / "near_boundary.jsonl"))
+
+
 @pytest.mark.slow
 def test_two_processes_train_together(workplace, tmp_path):
     _, overrides = workplace
@@ -337,6 +354,12 @@ def test_reduced_precision_by_setting(workplace, monkeypatch, tmp_path, precisio
     call(train.main, monkeypatch, *workplace[1], "logger=none", f"trainer.lightning.precision={precision}",
          f"hydra.run.dir={tmp_path}")  # fmt: skip
     assert (tmp_path / "model/model.safetensors").exists()
+
+
+def test_tab_completion_is_there():
+    command = [sys.executable, str(ROOT / "train.py"), "-sc", "install=bash"]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "complete -o nospace" in output
 
 
 def test_help_answers_at_once_and_explains():

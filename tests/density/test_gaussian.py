@@ -206,7 +206,7 @@ def test_the_state_travels_and_keeps_its_precision(tmp_path):
     density.save(path)
     loaded = ClassConditionalGaussian.load(str(path))
     assert torch.equal(loaded.log_prob(h), expected)
-    assert repr(loaded) == ("ClassConditionalGaussian(n_classes=3, n_features=4, covariance=ledoit_wolf (per class))")
+    assert repr(loaded) == ("ClassConditionalGaussian(n_classes=3, n_features=4, covariance=ledoit_wolf, tied=False)")
     content = path.read_bytes()
     loaded.save(path)
     assert path.read_bytes() == content

@@ -1,0 +1,80 @@
+import json
+
+import pytest
+import torch
+
+from tests.conftest import toy_examples
+from vos.candidates import Potential, SelectionSettings
+from vos.data import ListPool
+from vos.density import ClassConditionalGaussian
+from vos.errors import RunError
+from vos.labeling import read_jsonl, text_uid
+from vos.models import ClassifierFeaturizer, EncoderClassifier
+from vos.outliers import BoundarySampler
+from vos.pipeline import SynthesisJob, SynthesisSettings, synthesize
+from vos.types import Example
+
+NAMES = ("harmless", "harmful")
+
+
+def job(tiny_encoder, output, pool, n=8, **selection):
+    classifier = EncoderClassifier(tiny_encoder, NAMES, max_length=32)
+    featurizer = ClassifierFeaturizer(classifier)
+    train = toy_examples(30)
+    features = featurizer.featurize([e.text for e in train]).features
+    density = ClassConditionalGaussian(2, 16).fit(features, torch.tensor([e.label for e in train]))
+    options = {"random_share": 0.25, "near_duplicate": 1.0, "max_distance": 1e9, "max_margin": None} | selection
+    settings = SynthesisSettings(
+        targets_per_class=6, n_directions=4, per_target=10, chunk_size=7,
+        potential=Potential(beta=4.0, delta=0.5, tau=0.25), selection=SelectionSettings(n=n, **options),
+    )  # fmt: skip
+    return SynthesisJob(
+        featurizer, density, BoundarySampler(band=0.5), train, toy_examples(4, "v", 30), ListPool(pool), NAMES,
+        settings, output, "run", seed=0,
+    )  # fmt: skip
+
+
+def test_numbers_of_a_record_follow_from_its_text(tiny_encoder, tmp_path):
+    work = job(tiny_encoder, tmp_path, toy_examples(40, "p", 100))
+    synthesize(work)
+    records = read_jsonl(tmp_path / "near_boundary.jsonl")
+    assert len(records) == 8
+    for record in records:
+        batch = work.featurizer.featurize([record.text])
+        margin = float(batch.logits[0, 1] - batch.logits[0, 0])
+        assert record.margin == pytest.approx(margin, abs=1e-4)
+        assert record.probability["harmful"] == pytest.approx(1 / (1 + 2.718281828**-margin), abs=1e-4)
+        expected = work.density.mahalanobis(batch.features)[0].tolist()
+        assert list(record.mahalanobis.values()) == pytest.approx(expected, rel=1e-3)
+        assert record.uid == text_uid(record.text)
+        assert record.model_hash == work.featurizer.model_hash
+
+
+def test_texts_known_already_are_never_proposed(tiny_encoder, tmp_path):
+    known = [Example(f"copy-{e.id}", e.text) for e in (*toy_examples(30), *toy_examples(4, "v", 30))]
+    new = toy_examples(6, "p", 100)
+    result = synthesize(job(tiny_encoder, tmp_path, [*known, *new], n=20))
+    assert {r.id for r in result.records} <= {e.id for e in new}
+    assert result.report["dropped"]["near-duplicate of a labelled text"] > 0
+    assert result.report["written"] < result.report["asked"] == 20
+
+
+def test_fewer_texts_than_asked_for_is_said(tiny_encoder, tmp_path, caplog):
+    synthesize(job(tiny_encoder, tmp_path, toy_examples(5, "p", 100), n=50))
+    assert "50 texts asked for, 5 found" in caplog.text
+
+
+def test_an_empty_pool_is_an_error_with_a_report(tiny_encoder, tmp_path):
+    with pytest.raises(RunError, match=r"the pool is empty.*pool\.path=FILE"):
+        synthesize(job(tiny_encoder, tmp_path, []))
+    assert json.loads((tmp_path / "synthesis.json").read_text())["pool_scored"] == 0
+    assert not (tmp_path / "near_boundary.jsonl").exists()
+
+
+def test_the_order_of_the_pool_changes_nothing_but_the_random_share(tiny_encoder, tmp_path):
+    pool = toy_examples(40, "p", 100)
+    ways = [
+        synthesize(job(tiny_encoder, tmp_path / str(i), order, random_share=0.0)).records
+        for i, order in enumerate((pool, pool[::-1]))
+    ]
+    assert {r.id for r in ways[0]} == {r.id for r in ways[1]}
