@@ -115,7 +115,14 @@ def child(n: int) -> None:
 def tiny_classifier(folder: Path) -> EncoderClassifier:
     """One layer, d = 32, the bundled tokenizer."""
     tokenizer = EncoderClassifier("bundled", NAMES).tokenizer
-    config = BertConfig(tokenizer.vocab_size, 32, 1, 2, 32, max_position_embeddings=64)
+    config = BertConfig(
+        vocab_size=tokenizer.vocab_size,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
     BertModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return EncoderClassifier(str(folder), NAMES, max_length=32)

@@ -12,6 +12,7 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Iterable, Iterator
 
 import pytorch_lightning as pl
 import torch
@@ -46,12 +47,25 @@ class Alternate(pl.Callback):
             self.seconds[module.sampler is not None].append(time.perf_counter() - self.started)
 
 
-class Twice(TextDataModule):
-    """Every training batch two times in a row."""
+class Doubled:
+    """Every batch of a loader two times in a row."""
 
-    def train_dataloader(self) -> list[object]:
+    def __init__(self, loader: Iterable[object]) -> None:
+        self.batches = [batch for batch in loader for _ in range(2)]
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+class Twice(TextDataModule):
+    """Trains on every batch two times in a row."""
+
+    def train_dataloader(self) -> Doubled:
         """Batches of one epoch, doubled."""
-        return [batch for batch in super().train_dataloader() for _ in range(2)]
+        return Doubled(super().train_dataloader())
 
 
 def build(refit_every: int, seed: int = 0) -> tuple[ClassifierModule, Twice]:
