@@ -1,36 +1,62 @@
 # make demo: the main job on the embedded corpus. make test: everything that is checked. Both build .venv first.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+LABEL_STUDIO := .cache/label-studio/venv/bin/label-studio
 
-.PHONY: demo test fast lint coverage clean
+.PHONY: demo test fast lint browser label-studio label-studio-install clean
 
-$(STAMP): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
-	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vos needs Python 3.11 or newer, found " + sys.version)'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vos needs Python 3.11 or newer, found " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) '.[demo]'
 	touch $@
 
-demo: $(STAMP)
-	$(BIN)/python train.py hydra.run.dir=outputs/demo/$$(date +%Y-%m-%dT%H-%M-%S)
-	$(BIN)/python synthesize.py run=$$(ls -td outputs/demo/*/ | head -n 1) n=100
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) '.[demo,dev]'
+	touch $@
 
-lint: $(STAMP)
+demo: $(VENV)/.demo
+	$(eval RUN := outputs/demo/$(shell date +%Y-%m-%dT%H-%M-%S))
+	$(BIN)/python train.py hydra.run.dir=$(RUN)
+	$(BIN)/python synthesize.py run=$(RUN) n=100 ledger=$(RUN)/ledger.sqlite
+
+lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 # The whole suite with its coverage gates.
-test: lint
+test: lint browser
 	$(BIN)/python -m pytest --cov --cov-report=
 	$(BIN)/coverage report --fail-under=90
-	$(BIN)/coverage report --fail-under=100 --include='vos/density/*,vos/outliers/*,vos/scores.py,vos/losses.py,vos/metrics/*'
+	$(BIN)/coverage report --fail-under=100 \
+	  --include='vos/density/*,vos/outliers/*,vos/scores.py,vos/losses.py,vos/metrics/*'
 
 # The fast tier: under two minutes.
-fast: $(STAMP)
+fast: $(VENV)/.dev
 	$(BIN)/python -m pytest -m 'not slow'
+
+# A browser for the tests of the labelling page: the system's, or one that can be installed here.
+browser: $(VENV)/.dev
+	@command -v chromium chromium-browser google-chrome >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium; } \
+	  || $(BIN)/playwright install chromium \
+	  || echo 'NO CHROMIUM: THE BROWSER TESTS WILL BE SKIPPED'
+
+# A real Label Studio on 127.0.0.1, in an environment of its own.
+$(LABEL_STUDIO):
+	$(PYTHON) -m venv .cache/label-studio/venv
+	.cache/label-studio/venv/bin/python -m pip install --quiet label-studio==1.23.2
+
+label-studio-install: $(LABEL_STUDIO)
+
+label-studio: $(VENV)/.dev $(LABEL_STUDIO)
+	$(BIN)/python -m vos.labeling.label_studio_server
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage

@@ -1,9 +1,10 @@
-"""Slow, literal versions of what the package computes. They import nothing from it, and each cites its equation."""
+"""Slow, literal versions of what the package computes. They import nothing from it, and each cites its source."""
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -138,7 +139,7 @@ def naive_energy_uncertainty(
     phi_weight: list[float],
     phi_bias: list[float],
 ) -> float:
-    """Du et al. 2022, equation (6), the two sides averaged on their own."""
+    """The uncertainty loss of Du et al. 2022, the two sides averaged on their own."""
 
     def side(rows: list[list[float]], target: int) -> float:
         losses = []
@@ -166,6 +167,54 @@ def naive_flattening(
     return 0.5 * (sum(hinge) / len(hinge) + sum(divergence) / len(divergence))
 
 
+def naive_energy_margin(
+    logits: list[list[float]], outlier_logits: list[list[float]], m_in: float, m_out: float
+) -> float:
+    """Energy-bounded learning of Liu et al. 2020, text by text, the two sides halved."""
+
+    def energy(row: list[float]) -> float:
+        return -math.log(sum(math.exp(x) for x in row))
+
+    inside = [max(0.0, energy(row) - m_in) ** 2 for row in logits]
+    outside = [max(0.0, m_out - energy(row)) ** 2 for row in outlier_logits]
+    return 0.5 * (sum(inside) / len(inside) + sum(outside) / len(outside))
+
+
+def naive_extra_class(
+    logits: list[list[float]],
+    labels: list[int],
+    outlier_logits: list[list[float]],
+    extra: list[float],
+    outlier_extra: list[float],
+) -> float:
+    """Cross-entropy over C + 1 logits, text by text, the two sides averaged on their own (DCLOOS)."""
+
+    def mean_loss(rows: list[list[float]], targets: list[int]) -> float:
+        losses = [-math.log(math.exp(r[t]) / sum(math.exp(x) for x in r)) for r, t in zip(rows, targets, strict=True)]
+        return sum(losses) / len(losses)
+
+    texts = [[*row, x] for row, x in zip(logits, extra, strict=True)]
+    outliers = [[*row, x] for row, x in zip(outlier_logits, outlier_extra, strict=True)]
+    return 0.5 * (mean_loss(texts, labels) + mean_loss(outliers, [len(logits[0])] * len(outliers)))
+
+
+def naive_vim(
+    train: np.ndarray, weight: np.ndarray, bias: np.ndarray, n_principal: int, features: np.ndarray
+) -> np.ndarray:
+    """ViM of Wang et al. 2022, with an explicit pseudo-inverse and the virtual logit's probability."""
+    origin = -np.linalg.pinv(weight) @ bias
+    values, vectors = np.linalg.eig((train - origin).T @ (train - origin))
+    order = np.argsort(values.real)[::-1]
+    rest = vectors.real[:, order[n_principal:]]
+
+    def virtual(h: np.ndarray) -> np.ndarray:
+        return np.linalg.norm((h - origin) @ rest, axis=1)
+
+    alpha = (train @ weight.T + bias).max(1).mean() / virtual(train).mean()
+    exponentials = np.exp(np.column_stack([features @ weight.T + bias, alpha * virtual(features)]))
+    return exponentials[:, -1] / exponentials.sum(1)
+
+
 def ks_critical(n: int, m: int, failure_rate: float) -> float:
     """Two-sample Kolmogorov-Smirnov distance exceeded with at most this probability (Smirnov's asymptotic bound)."""
     return math.sqrt(-0.5 * math.log(failure_rate / 2)) * math.sqrt((n + m) / (n * m))
@@ -174,3 +223,34 @@ def ks_critical(n: int, m: int, failure_rate: float) -> float:
 def ks_distance(x: torch.Tensor, y: torch.Tensor) -> float:
     """Largest gap between two empirical distribution functions."""
     return float(stats.ks_2samp(x.numpy(), y.numpy()).statistic)
+
+
+def rejected_at_values(
+    mean: torch.Tensor,
+    cholesky: torch.Tensor,
+    statistic: Callable[[torch.Tensor], torch.Tensor],
+    tolerance: float,
+    n_draws: int,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Draws of a Gaussian whose statistics (n, K) are all within `tolerance` of zero, by rejection."""
+    z = torch.randn(n_draws, len(mean), generator=generator, dtype=mean.dtype)
+    draws = mean + z @ cholesky.mT
+    return draws[(statistic(draws).abs() <= tolerance).all(-1)]
+
+
+def naive_boundary_rows(features: np.ndarray, members: list[int], k: int, n: int) -> list[int]:
+    """NPOS (Tao et al. 2023): members by the distance to their k-th other text, farthest first."""
+
+    def distance(i: int) -> float:
+        return sorted(float(np.linalg.norm(features[i] - other)) for j, other in enumerate(features) if j != i)[k - 1]
+
+    return sorted(members, key=distance, reverse=True)[:n]
+
+
+def naive_farthest(points: np.ndarray, features: np.ndarray, k: int) -> list[int]:
+    """NPOS (Tao et al. 2023): for each row of candidates the place of the one whose k-th text is farthest."""
+    return [
+        max(range(len(row)), key=lambda j: sorted(float(np.linalg.norm(row[j] - text)) for text in features)[k - 1])
+        for row in points
+    ]

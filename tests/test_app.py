@@ -16,7 +16,7 @@ import synthesize
 import train
 from tests.conftest import HARMFUL, HARMLESS, ROOT
 from tests.wandb_file import history, the_file
-from vos.labeling import read_jsonl
+from vos.labeling import Label, read_jsonl, write_labels
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
@@ -80,7 +80,8 @@ def run(workplace):
 
 
 def synthesis(run, *more):
-    return [f"run={run}", "n=10", "outliers.distance=null", "progress=false", f"paths.cache={run.parent / 'cache'}",
+    return [f"run={run}", "n=10", "outliers.distance=null", "labeling=none", "progress=false",
+            f"paths.cache={run.parent / 'cache'}",
             "candidates.targets_per_class=8", "candidates.n_directions=4", "candidates.selection.max_distance=50",
             "candidates.selection.near_duplicate=1.0", "candidates.potential.delta=5",
             *more]  # fmt: skip
@@ -321,6 +322,36 @@ def test_a_killed_run_resumed_ends_with_the_weights_of_an_uninterrupted_one(work
         first, second = load_file(whole / name), load_file(killed / name)
         assert all((first[key] == second[key]).all() for key in first), name
     assert (whole / "metrics.json").read_bytes() == (killed / "metrics.json").read_bytes()
+
+
+def test_the_loop_closes_through_the_page_and_its_answers(run, monkeypatch, tmp_path):
+    ledger = f"ledger={tmp_path / 'ledger.sqlite'}"
+    labelled = [o for o in synthesis(run, f"output={tmp_path}", ledger) if o != "labeling=none"]
+    call(synthesize.main, monkeypatch, *labelled)
+    assert "<script" in (tmp_path / "label.html").read_text("utf-8")
+    records = read_jsonl(tmp_path / "near_boundary.jsonl")
+    answers = tmp_path / "answers.jsonl"
+    write_labels(
+        answers,
+        [Label(r.uid, "ann", ("no", "yes")[i % 2], "2026-11-21T10:00:00Z") for i, r in enumerate(records)],
+    )
+    labels = ["labels=files", f"labels.path={answers}", ledger, f"run={run}", "logger=none"]
+    with pytest.raises(SystemExit) as caught:
+        call(train.main, monkeypatch, *labels, "dry_run=true", f"hydra.run.dir={tmp_path / 'rehearsal'}")
+    assert caught.value.code == 0
+    for name, more in (("warm", []), ("cold", ["warm_start=false"])):
+        call(train.main, monkeypatch, *labels, *more, f"hydra.run.dir={tmp_path / name}")
+        rows = [json.loads(line) for line in (tmp_path / name / "train.jsonl").read_text("utf-8").splitlines()]
+        assert len(rows) == 50
+        metrics = json.loads((tmp_path / name / "metrics.json").read_text())
+        before = json.loads((run / "metrics.json").read_text())["final"]
+        assert metrics["rounds"][0]["boundary/band"] == before["boundary/band"]
+    assert len((tmp_path / "rounds.jsonl").read_text("utf-8").splitlines()) == 2
+    # The next batch asks about new texts alone, and knows the run's own training texts.
+    second = [o.replace(f"output={tmp_path}", f"output={tmp_path / 'second'}") for o in labelled]
+    second = [o.replace(f"run={run}", f"run={tmp_path / 'warm'}") for o in second]
+    call(synthesize.main, monkeypatch, *second)
+    assert not {r.uid for r in records} & {r.uid for r in read_jsonl(tmp_path / "second/near_boundary.jsonl")}
 
 
 def test_three_classes_go_all_the_way(workplace, monkeypatch, tmp_path):

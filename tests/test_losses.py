@@ -9,7 +9,7 @@ from torch import nn
 from tests import oracles
 from tests.contracts import check_loss
 from vos.errors import ConfigError, ShapeError
-from vos.losses import BoundaryFlattening, EnergyUncertainty
+from vos.losses import BoundaryFlattening, EnergyMargin, EnergyUncertainty, ExtraClass, FeatureUncertainty
 
 LOGITS = [[2.0, -1.0], [0.5, 0.2], [-1.0, 1.5]]
 LABELS = [0, 1, 1]
@@ -19,6 +19,9 @@ LOSSES = [
     lambda: EnergyUncertainty(3),
     lambda: EnergyUncertainty(3, phi="mlp"),
     lambda: BoundaryFlattening(3, id_margin=2.0),
+    lambda: EnergyMargin(3, m_in=-3.0, m_out=-1.0),
+    lambda: FeatureUncertainty(3, n_features=5, width=16),
+    lambda: ExtraClass(3, n_features=5),
 ]
 
 
@@ -146,11 +149,65 @@ def test_training_through_a_head_reaches_encoder_head_weights_and_phi():
         lambda: EnergyUncertainty(2, phi="tree"),
         lambda: BoundaryFlattening(1, 1.0),
         lambda: BoundaryFlattening(2, -1.0),
+        lambda: EnergyMargin(2, m_in=1.0, m_out=0.0),
+        lambda: FeatureUncertainty(2, n_features=0),
+        lambda: FeatureUncertainty(2, n_features=3, width=0),
+        lambda: ExtraClass(2, n_features=0),
     ],
 )
 def test_settings_that_cannot_work_are_refused(call):
     with pytest.raises(ConfigError, match="expected"):
         call()
+
+
+def test_energy_margin_equals_the_literal_hinges():
+    expected = oracles.naive_energy_margin(LOGITS, OUTLIERS, -1.2, -0.9)
+    assert float(EnergyMargin(2, m_in=-1.2, m_out=-0.9)(*batch())) == pytest.approx(expected)
+    # Each hinge alone, by hand: energies are -log(2) + shift for equal logits.
+    content = batch(logits=[[9.0, 9.0]], labels=[0], outliers=[[-9.0, -9.0]])
+    assert float(EnergyMargin(2, m_in=-5.0, m_out=5.0)(*content)) == 0.0
+    one = batch(logits=[[0.0, 0.0]], labels=[0], outliers=[[-9.0, -9.0]])
+    assert float(EnergyMargin(2, m_in=-2.0, m_out=5.0)(*one)) == pytest.approx(0.5 * (2.0 - math.log(2)) ** 2)
+    other = batch(logits=[[9.0, 9.0]], labels=[0], outliers=[[0.0, 0.0]])
+    assert float(EnergyMargin(2, m_in=-5.0, m_out=1.0)(*other)) == pytest.approx(0.5 * (1.0 + math.log(2)) ** 2)
+
+
+def test_feature_uncertainty_is_the_cross_entropy_of_its_mlp():
+    loss = FeatureUncertainty(2, n_features=4, width=8).double()
+    logits, features, labels, outliers, outlier_features = batch()
+    features, outlier_features = features + 1.0, outlier_features - 1.0
+    p_text = loss.mlp(features).softmax(-1)[:, 1].log().mean()
+    p_outlier = loss.mlp(outlier_features).softmax(-1)[:, 0].log().mean()
+    value = loss(logits, features, labels, outliers, outlier_features)
+    torch.testing.assert_close(value, -0.5 * (p_text + p_outlier))
+    other_logits = loss(logits + 5.0, features, labels, outliers - 5.0, outlier_features)
+    torch.testing.assert_close(other_logits, value)  # what the head says does not matter
+
+
+def test_feature_uncertainty_sees_what_two_logits_cannot():
+    # Outliers on a shell around the texts: no direction tells them apart, their norm does. 60 steps of plain Adam.
+    generator = torch.Generator().manual_seed(0)
+    texts = torch.randn(200, 4, generator=generator)
+    outliers = torch.nn.functional.normalize(torch.randn(200, 4, generator=generator), dim=1) * 5.0
+    logits, labels = torch.zeros(200, 2), torch.zeros(200).long()
+    loss = FeatureUncertainty(2, n_features=4, width=64)
+    optimizer = torch.optim.Adam(loss.parameters(), lr=0.02)
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss(logits, texts, labels, logits, outliers).backward()
+        optimizer.step()
+    assert loss(logits, texts, labels, logits, outliers).item() < 0.2 < math.log(2)
+
+
+def test_the_extra_class_is_one_more_logit():
+    loss = ExtraClass(2, n_features=4).double()
+    with torch.no_grad():
+        loss.outlier_logit.weight.fill_(0.5)
+        loss.outlier_logit.bias.fill_(-1.0)
+    logits, features, labels, outliers, outlier_features = batch()
+    features, outlier_features = features + 0.3, outlier_features - 0.2
+    expected = oracles.naive_extra_class(LOGITS, LABELS, OUTLIERS, [0.5 * 1.2 - 1.0] * 3, [-0.5 * 0.8 - 1.0] * 2)
+    assert loss(logits, features, labels, outliers, outlier_features).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("make", [lambda: EnergyUncertainty(2), lambda: BoundaryFlattening(2, 1.0)])

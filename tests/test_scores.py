@@ -7,22 +7,21 @@ import pytest
 import torch
 
 from tests import oracles
-from tests.contracts import check_score, toy_density, toy_features
-from vos import scores
-from vos.density import ClassConditionalGaussian
+from tests.contracts import check_score, toy_density, toy_features, toy_head
+from vos.density import ClassConditionalGaussian, neighbors
 from vos.errors import ConfigError, NotFittedError, ShapeError
-from vos.scores import energy, knn, mahalanobis, max_logit, msp, relative_mahalanobis
+from vos.scores import ViM, energy, knn, mahalanobis, max_logit, msp, relative_mahalanobis, weighted_energy
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [5.0, 4.0, 1.0], [0.3, 0.2, 0.1]], dtype=torch.float64)
 
 
-@pytest.mark.parametrize("score", [msp, max_logit, energy])
+@pytest.mark.parametrize("score", [msp, max_logit, energy, lambda x: weighted_energy(x, x.new_tensor([0.5, 1.0, 2.0]))])
 def test_scores_of_logits_behave_as_every_score(score):
     # Halved logits are less confident, and smaller where the largest is positive.
     check_score(score, LOGITS, LOGITS / 2)
     check_score(score, LOGITS.float(), LOGITS.float() / 2)
     for extreme in (1e4, -1e4):
-        assert torch.isfinite(score(torch.tensor([[extreme, 0.0], [extreme, extreme]]))).all()
+        assert torch.isfinite(score(torch.tensor([[extreme, 0.0, 0.0], [extreme] * 3]))).all()
     with pytest.raises(ShapeError, match="logits"):
         score(torch.zeros(3))
     with pytest.raises(ShapeError, match="int64"):
@@ -104,7 +103,7 @@ def test_knn_equals_sorting_all_distances(k, monkeypatch):
     unit = [(x / x.norm(dim=1, keepdim=True)).numpy() for x in (features.double(), bank.double())]
     np.testing.assert_allclose(knn(features, bank, k), oracles.naive_knn(*unit, k))
     whole = knn(features, bank, k)
-    monkeypatch.setattr(scores, "KNN_BLOCK", 3)
+    monkeypatch.setattr(neighbors, "BLOCK", 3)
     torch.testing.assert_close(knn(features, bank, k), whole)
 
 
@@ -112,6 +111,55 @@ def test_knn_of_a_row_in_the_bank_is_zero_and_a_small_bank_is_used_up():
     bank = toy_features(30, 2, 5)[0]
     assert knn(bank, bank, k=1).abs().max() == 0.0
     torch.testing.assert_close(knn(bank[:3], bank, k=500), knn(bank[:3], bank, k=60))
+
+
+@pytest.mark.parametrize("weights", [[1.0, 1.0, 1.0], [0.3, 2.0, -1.0]])
+def test_weighted_energy_equals_plain_arithmetic(weights):
+    expected = [-oracles.naive_weighted_energy(row, weights) for row in LOGITS.tolist()]
+    np.testing.assert_allclose(weighted_energy(LOGITS, torch.tensor(weights).double()), expected)
+
+
+def test_weights_of_one_or_none_are_the_plain_energy():
+    torch.testing.assert_close(weighted_energy(LOGITS, torch.ones(3).double()), energy(LOGITS))
+    torch.testing.assert_close(weighted_energy(LOGITS, torch.tensor([-1.0, 0.0, -2.0]).double()), energy(LOGITS))
+
+
+@pytest.mark.parametrize("n_principal", [1, 3])
+def test_vim_equals_the_literal_formula(n_principal):
+    features, further = toy_features(30, 3, 5)[0].double(), toy_features(4, 3, 5, seed=7)[0].double()
+    head = toy_head(3, 5, dtype=torch.float64)
+    vim = ViM(5, n_principal).fit(features, head)
+    arrays = (t.numpy() for t in (features, head.weight, head.bias))
+    expected = oracles.naive_vim(*arrays, n_principal, further.numpy())
+    # Ours is the logit of the paper's probability: log p / (1 - p).
+    np.testing.assert_allclose(vim(further, head.logits(further)).sigmoid(), expected, rtol=1e-8)
+
+
+def test_vim_behaves_as_every_score_and_travels():
+    features, head = toy_features(30, 3, 6)[0], toy_head(3, 6)
+    vim = ViM(6).fit(features, head)
+    assert vim.residual.shape == (6, 3)
+    # Along a direction that no logit and no leading direction sees, the residual alone grows.
+    unseen = torch.linalg.svd(torch.cat([head.weight.double(), torch.eye(6)[:2].double()]))[2][-1].float()
+    check_score(lambda h: vim(h, head.logits(h)), features[:5], features[:5] + 100.0 * unseen)
+    expected = vim(features, head.logits(features))
+    other = ViM(6)
+    other.load_state_dict(vim.half().state_dict())
+    assert torch.equal(other(features, head.logits(features)), expected)
+
+
+@pytest.mark.parametrize(("d", "n_residual"), [(2048, 1048), (1024, 512), (384, 192)])
+def test_vim_leaves_out_as_many_directions_as_the_paper(d, n_residual):
+    assert ViM(d).residual.shape == (d, n_residual)
+
+
+def test_vim_before_the_fit_and_other_shapes_are_refused():
+    with pytest.raises(NotFittedError, match="call fit"):
+        ViM(4)(torch.zeros(2, 4), torch.zeros(2, 3))
+    with pytest.raises(ConfigError, match=r"\[1, 4\), got 4"):
+        ViM(4, 4)
+    with pytest.raises(ConfigError, match="got 0"):
+        ViM(1)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +170,9 @@ def test_knn_of_a_row_in_the_bank_is_zero_and_a_small_bank_is_used_up():
         (lambda: knn(LOGITS, LOGITS[:, :2]), ShapeError),
         (lambda: knn(LOGITS, LOGITS[:0]), ShapeError),
         (lambda: knn(LOGITS, LOGITS[0]), ShapeError),
+        (lambda: weighted_energy(LOGITS, torch.ones(2)), ShapeError),
+        (lambda: ViM(4).fit(torch.zeros(3, 5), toy_head(3, 4)), ShapeError),
+        (lambda: ViM(4)(torch.zeros(4), LOGITS), ShapeError),
     ],
 )
 def test_calls_that_cannot_work_are_refused(call, error):

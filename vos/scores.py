@@ -6,15 +6,16 @@ Scores of logits keep their dtype and device; scores of features are float64.
 from __future__ import annotations
 
 import math
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from vos.density.base import GaussianDensity
-from vos.errors import ConfigError, ShapeError
-
-KNN_BLOCK = 1024
-"""Rows of features that are compared with the bank at once; bounds the memory of `knn`."""
+from vos.density.neighbors import kth_distance
+from vos.density.state import FixedPrecision
+from vos.errors import ConfigError, NotFittedError, ShapeError
+from vos.types import LinearHead
 
 
 def msp(logits: Tensor) -> Tensor:
@@ -58,6 +59,27 @@ def energy(logits: Tensor, temperature: float = 1.0) -> Tensor:
     return -temperature * torch.logsumexp(logits / temperature, -1)
 
 
+def weighted_energy(logits: Tensor, weights: Tensor) -> Tensor:
+    """Free energy with a weight for every class, `-log Σ_c relu(w_c) exp(x_c)`: (n,) of logits (n, C), weights (C,).
+
+    A class of weight zero or less does not count, however large its logit. Were all of them so, all count as one: the
+    energy is the plain one, and stays finite.
+
+    Raises:
+        ShapeError: shapes are not these.
+
+    Source: Du et al. 2022 (VOS); `train_virtual.py:161-176` returns the negative, and takes log 0 where a class of
+    weight zero has by far the largest logit.
+    """
+    _check_rows(logits, "logits (n, C)")
+    if weights.shape != logits.shape[1:]:
+        raise ShapeError(f"expected weights ({logits.shape[1]},), got {tuple(weights.shape)}")
+    positive = weights > 0.0
+    active = positive | ~positive.any()
+    finite = torch.where(positive, weights, torch.ones_like(weights))  # no log of zero, whose gradient is NaN
+    return -torch.logsumexp((logits + finite.log()).masked_fill(~active, -math.inf), -1)
+
+
 def mahalanobis(density: GaussianDensity, features: Tensor) -> Tensor:
     """Squared Mahalanobis distance to the nearest ready class: (n,) float64 of features (n, d).
 
@@ -77,7 +99,7 @@ def relative_mahalanobis(density: GaussianDensity, background: GaussianDensity, 
     Raises:
         ConfigError: `background` has more than one class.
 
-    Source: Ren et al. 2021, "A simple fix to Mahalanobis distance for improving near-OOD detection", equation (3).
+    Source: Ren et al. 2021, "A simple fix to Mahalanobis distance for improving near-OOD detection".
     """
     if background.n_classes != 1:
         raise ConfigError(f"expected a background density of one class, got {background.n_classes}")
@@ -108,14 +130,87 @@ def knn(features: Tensor, bank: Tensor, k: int = 10, normalize: bool = True) -> 
     features, bank = features.double(), bank.to(features.device).double()
     if normalize:
         features, bank = (torch.nn.functional.normalize(rows, dim=-1) for rows in (features, bank))
-    k = min(k, len(bank))
-    scores = features.new_empty(len(features))
-    for start in range(0, len(features), KNN_BLOCK):
-        rows = features[start : start + KNN_BLOCK]
-        neighbour = torch.cdist(rows, bank).topk(k, largest=False).indices[:, -1]
-        # The search multiplies matrices, which cancels near zero; the distance that counts is taken directly.
-        scores[start : start + KNN_BLOCK] = (rows - bank[neighbour]).norm(dim=-1)
-    return scores
+    return kth_distance(features, bank, k)
+
+
+class ViM(FixedPrecision):
+    """Virtual-logit matching: the part of a feature outside the principal space of the texts, as one more logit.
+
+    `score = α ‖(h - o) R‖ - logsumexp(logits)`, with `o` the point where all logits are zero (in least squares), `R`
+    the directions beyond the `n_principal` leading ones of the texts around `o`, and `α` such that the virtual logit
+    has the mean of the largest logits of the texts. A monotone map of the paper's probability of the virtual logit.
+
+    Args:
+        n_features: d.
+        n_principal: leading directions that are left out, in [1, d); by default the paper's 1,000 for d >= 1,500, 512
+            for d >= 768, else half of d.
+
+    Attributes:
+        origin: `o`, (d,) float64.
+        residual: `R`, (d, d - n_principal) float64 with orthonormal columns.
+        scale: `α`, () float64.
+        fitted: () bool.
+
+    Raises:
+        ConfigError: `n_principal` outside [1, d).
+
+    Source: Wang et al. 2022, "ViM: Out-of-distribution with virtual-logit matching".
+    """
+
+    origin: Tensor
+    residual: Tensor
+    scale: Tensor
+    fitted: Tensor
+
+    def __init__(self, n_features: int, n_principal: int | None = None) -> None:
+        super().__init__()
+        if n_principal is None:
+            n_principal = 1000 if n_features >= 1500 else 512 if n_features >= 768 else n_features // 2
+        if not 1 <= n_principal < n_features:
+            raise ConfigError(f"ViM: expected n_principal in [1, {n_features}), got {n_principal}")
+        self.register_buffer("origin", torch.zeros(n_features, dtype=torch.float64))
+        self.register_buffer("residual", torch.zeros(n_features, n_features - n_principal, dtype=torch.float64))
+        self.register_buffer("scale", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
+
+    @torch.no_grad()
+    def fit(self, features: Tensor, head: LinearHead) -> Self:
+        """Fit to ID features (n, d) and the head that reads them; returns self.
+
+        Raises:
+            ShapeError: features are not (n, d).
+        """
+        self._check(features)
+        h, weight, bias = features.to(self.origin), head.weight.to(self.origin), head.bias.to(self.origin)
+        # Least squares of smallest norm; gelsd is the driver that allows dependent rows, and runs on the CPU alone.
+        solution = torch.linalg.lstsq(weight.cpu(), -bias.cpu()[:, None], driver="gelsd").solution[:, 0]
+        self.origin.copy_(solution)
+        centered = h - self.origin
+        vectors = torch.linalg.eigh(centered.mT @ centered).eigenvectors  # ascending
+        self.residual.copy_(vectors[:, : self.residual.shape[1]])
+        virtual = (centered @ self.residual).norm(dim=-1)
+        self.scale.copy_((h @ weight.mT + bias).amax(-1).mean() / virtual.mean())
+        self.fitted.fill_(True)
+        return self
+
+    def forward(self, features: Tensor, logits: Tensor) -> Tensor:
+        """Score (n,) float64 of features (n, d) and their logits (n, C).
+
+        Raises:
+            NotFittedError: before `fit`.
+            ShapeError: features are not (n, d), or logits not (n, C).
+        """
+        self._check(features)
+        _check_rows(logits, "logits (n, C)")
+        if not self.fitted:
+            raise NotFittedError("ViM: call fit(features, head) first")
+        virtual = self.scale * ((features.to(self.origin) - self.origin) @ self.residual).norm(dim=-1)
+        score: Tensor = virtual - torch.logsumexp(logits.to(self.origin), -1)
+        return score
+
+    def _check(self, features: Tensor) -> None:
+        if features.ndim != 2 or features.shape[1] != len(self.origin):
+            raise ShapeError(f"expected features (n, {len(self.origin)}), got {tuple(features.shape)}")
 
 
 def _check_rows(values: Tensor, expected: str) -> None:

@@ -9,9 +9,17 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from tests.candidates.words import WordLanguage
 from tests.conftest import HARMFUL, HARMLESS
+from vos.candidates.generation import real_texts
 from vos.candidates.language_model import LanguageModel
-from vos.candidates.target import TargetSpace
+from vos.candidates.particles import Sampling
+from vos.candidates.prompts import PromptSettings
+from vos.candidates.session import Kit
+from vos.candidates.settings import GenerationSettings, Stages
+from vos.candidates.steering import SteeringSettings
+from vos.candidates.target import Potential, TargetSpace
+from vos.candidates.text_rules import TextRules
 from vos.density import ClassConditionalGaussian
 from vos.types import Example, FeatureBatch, LinearHead
 
@@ -89,6 +97,23 @@ def targets(space, featurizer, density):
     labels = torch.tensor([0, 1, 0, 1, 0, 1, 0])
     mahalanobis = density.mahalanobis(features)[torch.arange(7), labels]
     return space.targets(VirtualOutliers(features, labels, mahalanobis))
+
+
+SETTINGS = GenerationSettings(
+    max_start=None,
+    sampling=Sampling(max_tokens=12, top_p=1.0),
+    rules=TextRules(max_similarity=0.9),
+    prompts=PromptSettings(prompts=2),
+    steering=SteeringSettings(particles=8, chunk=4, min_prefix=2),
+    stages=Stages(per_target=3, max_distance=0.9, tokens=1500, pilot=12, chains=6, moves=4, steer=True),
+)
+
+
+@pytest.fixture
+def kit(featurizer, density, space):
+    examples = [Example(f"r{i}", f"{text}.", i % 2) for i, text in enumerate(texts_of(60, seed=5))]
+    real = real_texts(examples, featurizer, space)
+    return Kit(WordLanguage(), featurizer, density, space, real, Potential(delta=1.5), SETTINGS, 7)
 
 
 @pytest.fixture(scope="session")

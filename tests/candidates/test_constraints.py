@@ -3,7 +3,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vos.candidates.constraints import NearDuplicateFilter, shingles
@@ -16,6 +16,7 @@ def test_shingles_are_word_trigrams_whatever_the_case_and_the_marks():
     assert shingles("cafe\u0301 au lait") == shingles("caf\u00e9 au lait")
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from("abcde"), min_size=1, max_size=9), st.lists(st.sampled_from("abcde"), min_size=1))
 def test_a_reported_duplicate_reaches_the_threshold(first, second):
     seen = NearDuplicateFilter(0.5)
@@ -56,12 +57,12 @@ def test_the_first_text_of_a_key_stays():
 def test_pairs_just_above_the_threshold_are_found():
     # 18 of 24 shingles shared: 0.75. One hash of 128 permutations misses such a pair in well under 1 % of cases.
     missed = 0
-    for i in range(200):
+    for i in range(60):
         seen = NearDuplicateFilter(0.7)
         words = [f"w{i}x{j}" for j in range(20)]
         seen.add("a", " ".join([*words, "p", "q", "r"]))
         missed += seen.duplicate_of(" ".join([*words, "s", "t", "u"])) is None
-    assert missed <= 6
+    assert missed <= 3
 
 
 @pytest.mark.parametrize("threshold", [0.5, 1.0])

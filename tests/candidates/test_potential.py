@@ -17,9 +17,10 @@ KNOWN = "w1 w2 w3 w4 w5 w6."
 
 @pytest.fixture
 def phi(featurizer, space, targets):
+    goal, novelty = one_target(targets, 2), Novelty([KNOWN])
     return TargetPotential(
-        featurizer, space, one_target(targets, 2), Potential(beta=2.0), Shape(), TextRules(), Novelty([KNOWN]), ("s " * 9,)
-    )  # fmt: skip
+        featurizer, space, goal, Potential(beta=2.0), Shape(), TextRules(), novelty, ("s " * 9 + ".",)
+    )
 
 
 def plain(phi, text):
@@ -38,35 +39,36 @@ def test_one_target_keeps_all_its_numbers(targets):
 
 def test_a_sound_text_costs_its_distance_only(phi):
     text = "alpha beta gamma delta epsilon zeta."
-    assert float(phi.whole([text])) == pytest.approx(plain(phi, text))
+    assert float(phi.whole([text], [True])) == pytest.approx(plain(phi, text))
     assert float(phi.prefix([text])) == pytest.approx(plain(phi, text))
 
 
 def test_length_is_a_hinge_on_both_sides(phi):
     short = "alpha beta gamma delta."  # one word below 5
     long = " ".join(f"x{i}" for i in range(33)) + "."  # three above 30
-    assert float(phi.whole([short])) == pytest.approx(plain(phi, short) - 0.5 / 9)
-    assert float(phi.whole([long])) == pytest.approx(plain(phi, long) - 0.5)
+    assert float(phi.whole([short], [True])) == pytest.approx(plain(phi, short) - 0.5 / 9)
+    assert float(phi.whole([long], [True])) == pytest.approx(plain(phi, long) - 0.5)
     assert float(phi.prefix([short])) == pytest.approx(plain(phi, short))
 
 
 def test_copies_are_pushed_away(phi):
-    assert float(phi.whole([KNOWN])) == pytest.approx(plain(phi, KNOWN) - 0.5 * 3.5**2)
+    assert float(phi.whole([KNOWN], [True])) == pytest.approx(plain(phi, KNOWN) - 0.5 * 3.5**2)
 
 
 def test_broken_rules_strike_whole_texts_only(phi):
     stump = "alpha beta gamma delta epsilon zeta"
-    values = phi.whole([stump, stump + "."])
+    values = phi.whole([stump, stump + ".", stump + "."], [True, True, False])
     assert values[0] == -math.inf
     assert math.isfinite(float(values[1]))
+    assert values[2] == -math.inf  # it was cut, whatever it ends with
     assert math.isfinite(float(phi.prefix([stump])))
-    assert math.isfinite(float(phi.soft(read(phi.featurizer, phi.novelty, [stump]))))
+    assert math.isfinite(float(phi.soft(read(phi.featurizer, phi.novelty, [stump], [True]))))
 
 
 def test_whole_texts_are_remembered_and_batches_do_not_matter(phi):
     texts = [f"{text}." for text in texts_of(5, seed=8)]
-    together = phi.whole(texts)
-    alone = torch.cat([phi.whole([text]) for text in texts])
+    together = phi.whole(texts, [True] * 5)
+    alone = torch.cat([phi.whole([text], [True]) for text in texts])
     torch.testing.assert_close(together, alone, atol=1e-9, rtol=1e-9)
     assert [reading.texts for reading in phi.readings] == [tuple(texts), *((text,) for text in texts)]
 

@@ -75,7 +75,7 @@ def test_few_or_no_targets(real, space, targets):
 
 def test_one_side_only_is_refused(real, space, targets):
     row = slice(0, 1)
-    with pytest.raises(DataError, match="at least two classes.*got 1 texts of classes \\[0\\]"):
+    with pytest.raises(DataError, match=r"at least two classes.*got 1 texts of classes \[0\]"):
         RealTexts(real.ids[row], real.texts[row], real.coordinates[row], real.margins[row], real.labels[row])
     with pytest.raises(DataError, match="no text of class 0 has at most max_words=2 words"):
         composed(real, space, targets, max_words=2)

@@ -25,7 +25,7 @@ class DigitPotential:
         body = text.removesuffix("0")
         return -self.beta * ((body.count("2") / max(len(body), 1)) - 0.6) ** 2
 
-    def whole(self, texts):
+    def whole(self, texts, ended=None):
         self.texts.extend(texts)
         return torch.tensor([-math.inf if "11" in t else self.value(t) for t in texts], dtype=torch.float64)
 
@@ -35,10 +35,11 @@ class DigitPotential:
 
 
 class Constant:
-    def whole(self, texts):
+    def whole(self, texts, ended=None):
         return torch.zeros(len(texts), dtype=torch.float64)
 
-    prefix = whole
+    def prefix(self, texts):
+        return self.whole(texts)
 
 
 def exact(potential):
@@ -116,7 +117,7 @@ def test_without_resampling_the_weights_are_the_potential():
 
 def test_weights_are_the_same_batched_and_one_by_one():
     class OneByOne(DigitPotential):
-        def whole(self, texts):
+        def whole(self, texts, ended=None):
             return torch.cat([super(OneByOne, self).whole([text]) for text in texts])
 
         def prefix(self, texts):
@@ -160,7 +161,7 @@ def test_the_twist_is_clipped():
 
 def test_when_every_text_is_struck_out_nothing_is_hidden():
     class Nothing(Constant):
-        def whole(self, texts):
+        def whole(self, texts, ended=None):
             return torch.full((len(texts),), -math.inf, dtype=torch.float64)
 
     result, _ = run(Nothing(), 0)

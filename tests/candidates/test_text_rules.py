@@ -37,14 +37,24 @@ from vos.errors import ConfigError
     ],
 )
 def test_each_rule_names_its_reason(text, reason):
-    assert TextRules().broken(text, ("zero one two three four five six seven",)) == reason
+    assert TextRules().broken(text, ("zero one two three four five six seven.",)) == reason
+
+
+def test_marks_are_asked_for_where_real_texts_have_them():
+    text = "he fell off the ladder"
+    rules = TextRules()
+    assert rules.broken(text) == "unfinished sentence"
+    assert rules.broken(text, ("no mark", "none here", "one here.")) is None
+    assert rules.broken(text, ("no mark", "one here.")) == "unfinished sentence"
+    assert rules.broken(text, ("one here.",), like=["no mark"]) is None
+    assert rules.broken(text, ("no mark",), ended=False) == "unfinished sentence"
 
 
 def test_limits_are_settings():
     rules = TextRules(min_words=2, repeated=2, max_overlap=2)
     assert rules.broken("He fell.") is None
     assert rules.broken("He fell and he fell.") == "repeated words"
-    assert rules.broken("He fell down.", ("she saw he fell down there",)) == "overlap with the prompt"
+    assert rules.broken("He fell down.", ("she saw he fell down there.",)) == "overlap with the prompt"
     for options in ({"min_words": 0}, {"repeated": 0}, {"max_overlap": 0}, {"max_similarity": 0.0}):
         with pytest.raises(ConfigError, match="rules: expected"):
             TextRules(**options)

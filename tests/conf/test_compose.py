@@ -19,6 +19,7 @@ REQUIRED = {
     ("data", "files"): ["data.train=a.csv"],
     ("data", "hub"): ["data.name_or_folder=x"],
     ("model", "pretrained"): ["model.name=x"],
+    ("labels", "files"): ["labels.path=x"],
 }
 
 

@@ -77,7 +77,7 @@ def test_fewer_texts_than_the_rank():
 
 
 def test_draws_have_the_covariance():
-    # 20,000 draws: an entry of the sample covariance has a standard error of at most sqrt(2 / 20000) = 1 % of the variances.
+    # 20,000 draws: an entry of the sample covariance has a standard error of up to sqrt(2 / 20000) = 1 % of a variance.
     features, labels = toy_features(40, 1, 6)
     density = LowRankGaussian(1, 6, rank=2).fit(features, labels)
     draws, _ = density.sample(20_000, torch.Generator().manual_seed(0))

@@ -210,3 +210,75 @@ def test_calls_that_cannot_work_are_refused(generator):
         BoundarySampler()(toy_density(1, 4), toy_head(1, 4), 2, generator)
     with pytest.raises(NotFittedError, match="call fit"):
         BoundarySampler()(ClassConditionalGaussian(2, 4), toy_head(2, 4), 2, generator)
+
+
+def test_a_pair_has_one_margin_and_two_classes():
+    density, head = toy_density(4, 6), toy_head(4, 6, dtype=torch.float64)
+    drawn = BoundarySampler(pair=(3, 1), margin=0.4)(density, head, 6, torch.Generator().manual_seed(0))
+    assert drawn.labels.tolist() == [1] * 6 + [3] * 6
+    logits = head.logits(drawn.features)
+    torch.testing.assert_close(logits[:, 3] - logits[:, 1], torch.full((12,), 0.4).double())
+    density.ready[1] = False
+    assert BoundarySampler(pair=[3, 1])(density, head, 2, torch.Generator().manual_seed(0)).labels.tolist() == [3, 3]
+
+
+def best_head(density: ClassConditionalGaussian) -> LinearHead:
+    """The head whose logits are the log-densities of unit Gaussians at the class means, up to a constant."""
+    return LinearHead(density.means, -0.5 * density.means.square().sum(-1))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_inequalities_hold_and_the_law_is_that_of_plain_rejection(tied):
+    # Of 30,000 plain draws of a class those that pass (some thousands) against those of the sampler: two-sample KS of
+    # all coordinates for a failure rate of 1e-6 over six comparisons.
+    density = toy_density(3, 6, tied)
+    head = best_head(density)
+    generator = torch.Generator().manual_seed(0)
+    plain = BoundarySampler(pair=(0, 2))(density, head, 30_000, generator)
+
+    def passes(drawn):
+        logits = head.logits(drawn.features)
+        distances = density.mahalanobis(drawn.features)
+        own = distances.gather(1, drawn.labels[:, None])[:, 0]
+        return (logits[:, 1] <= logits[:, [0, 2]].amin(1)) & (own <= distances.amin(1) * (1 + 1e-9))
+
+    drawn = BoundarySampler(pair=(0, 2), runner_up=True, nearest=True)(density, head, 1500, generator)
+    assert passes(drawn).all()
+    kept = passes(plain)
+    assert not kept.all()
+    x = plain.features[kept & (plain.labels == 0)]
+    y = drawn.features[drawn.labels == 0]
+    assert len(x) > 1000
+    for a, b in zip(x.T, y.T, strict=True):
+        assert oracles.ks_distance(a, b) < oracles.ks_critical(len(x), len(y), 1e-6 / 6)
+
+
+def test_the_runner_up_of_many_classes_decides():
+    density, head = toy_density(4, 6), toy_head(4, 6, dtype=torch.float64)
+    drawn = BoundarySampler(margin=0.2, runner_up=True)(density, head, 30, torch.Generator().manual_seed(0))
+    logits = head.logits(drawn.features)
+    top = logits.topk(2)
+    torch.testing.assert_close(top.values[:, 0] - top.values[:, 1], torch.full((120,), 0.2).double())
+    assert torch.equal(top.indices[:, 0], drawn.labels)
+
+
+def test_rejection_without_end_is_refused(generator):
+    density, head = toy_density(3, 4), toy_head(3, 4, dtype=torch.float64)
+    head.bias[1] += 1e3  # the third logit of the pair always wins
+    message = r"class 0: 4 of 4 points did not pass runner_up=True, nearest=False in 7 rounds"
+    with pytest.raises(InfeasibleError, match=message):
+        BoundarySampler(pair=(0, 2), runner_up=True, max_rounds=7)(density, head, 2, generator)
+
+
+def test_pairs_that_are_none_are_refused(generator):
+    for pair in ((1, 1), (0,), (-1, 0)):
+        with pytest.raises(ConfigError, match="two different classes"):
+            BoundarySampler(pair=pair)
+    with pytest.raises(ConfigError, match=r"\[0, 2\)"):
+        BoundarySampler(pair=(0, 2))(toy_density(2, 4), toy_head(2, 4), 1, generator)
+    partial = toy_density(3, 4)
+    partial.ready[1:] = False
+    with pytest.raises(ConfigError, match="neither of them ready"):
+        BoundarySampler(pair=(1, 2))(partial, toy_head(3, 4), 1, generator)
+    with pytest.raises(ConfigError, match="one round"):
+        BoundarySampler(max_rounds=0)

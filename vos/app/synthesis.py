@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 from pathlib import Path
 
@@ -22,12 +21,16 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from vos.app.labels import send
 from vos.app.training import quiet_libraries, run_hash
 from vos.data import PoolSource, TextData, open_pool_file
 from vos.density import ClassConditionalGaussian
 from vos.errors import RunError
+from vos.labeling import Ledger
 from vos.models import ClassifierFeaturizer, FeatureCache, load_classifier
 from vos.pipeline import RunDirectory, SynthesisJob, SynthesisResult, synthesize
+from vos.pipeline.labels import nearest_labelled, with_kept_train
+from vos.types import Example
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +45,7 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
     if existing.exists() and not config.overwrite:
         raise RunError(f"{existing} exists; keep it with output=FOLDER, or replace it with overwrite=true")
     run_config = OmegaConf.load(run.config_path)
-    data: TextData = instantiate(run_config.data)
+    data: TextData = with_kept_train(instantiate(run_config.data), run.train)
     if data.fingerprint() != manifest["data_fingerprint"]:
         raise RunError(f"run={run.path}: its data files have changed since; restore them, or train again")
     classifier = load_classifier(run.model)
@@ -59,7 +62,7 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
             density=ClassConditionalGaussian.load(run.density),
             sampler=instantiate(config.outliers),
             train=data.train,
-            known=list(itertools.chain(data.val, data.test)),
+            known=[*data.val, *data.test, *_asked_before(config)],
             pool=pool,
             label_names=data.label_names,
             settings=instantiate(config.candidates),
@@ -69,8 +72,20 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
             progress=lambda n: progress.advance(bar, n),
         )
         result = synthesize(job)
+        neighbours = nearest_labelled(job.featurizer, data.train, result.records, data.label_names)
     _summary(result)
+    if config.labeling._target_ is not None:
+        send(config, result.records, data.label_names, output, neighbours)
     return result
+
+
+def _asked_before(config: DictConfig) -> list[Example]:
+    """Texts that people were asked about already: a text is asked once."""
+    if config.labeling._target_ is None or not Path(config.ledger).exists():
+        return []
+    with Ledger(config.ledger) as ledger:
+        uids = sorted({event.uid for event in ledger.events("exported") if event.uid})
+        return [Example(f"asked:{uid}", record.text) for uid, record in ledger.records(uids).items()]
 
 
 class _RateColumn(ProgressColumn):

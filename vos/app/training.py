@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from transformers.utils import logging as transformers_logging
 
+from vos.app.labels import mixed, note_round, take
 from vos.callbacks import ConsoleReporter, CsvReporter, Reporter, WandbReporter
 from vos.data import TextData, TextDataModule
 from vos.density import ClassConditionalGaussian, FeatureBank, FeatureQueue
@@ -24,12 +25,15 @@ from vos.errors import ConfigError
 from vos.models import ClassifierFeaturizer, FeatureCache, TextClassifier, load_classifier
 from vos.models.classifier import ClassifierModule
 from vos.pipeline import FitSettings, RoundCache, RunDirectory, TrainingJob, refine, save_results
+from vos.pipeline.labels import NextRound, with_kept_train, write_train
 from vos.pipeline.run_directory import environment, read_json, text_hash
 from vos.types import Example
 
 logger = logging.getLogger(__name__)
 
-PRIVATE_KEYS = ("paths", "resume", "logger", "callbacks", "optimized_metric")
+ABOUT_FILES = ("paths", "logger", "callbacks", "resume", "optimized_metric")
+ABOUT_LABELS = ("labels", "ledger", "dry_run", "accept_rejected", "stop")
+PRIVATE_KEYS = (*ABOUT_FILES, *ABOUT_LABELS)
 """Settings that change nothing that is computed; they stay out of a run's hash: a resumed run may change them."""
 
 
@@ -40,8 +44,8 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     """
     started = time.monotonic()
     quiet_libraries()
-    data: TextData = instantiate(config.data)
     run = RunDirectory(directory)
+    data, new = _data(config, run)
     facts = {
         "seed": config.seed,
         "data_fingerprint": data.fingerprint(),
@@ -54,6 +58,8 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
         final: dict[str, float] = read_json(run.metrics_path)["final"]
         return final
     OmegaConf.save(OmegaConf.create(list(overrides)), run.path / "overrides.yaml")
+    if new is not None:
+        write_train(run.train, data.train)
     _list_skipped(data, run.path)
     job = build_job(config, data, run)
     try:
@@ -64,7 +70,27 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
             reporter.close()
     run.finish(time.monotonic() - started, {"model_hash": job.module.classifier.fingerprint()})
     _summary(run, content, data)
+    if new is not None:
+        note_round(config, run.path, new, content["final"])
     return {name: float(value) for name, value in content["final"].items()}
+
+
+def _data(config: DictConfig, run: RunDirectory) -> tuple[TextData, NextRound | None]:
+    """The run's texts; with `labels`, people's answers imported and mixed in.
+
+    A run that is resumed keeps the training texts it began with, whatever has been answered since.
+    """
+    data: TextData = instantiate(config.data)
+    if run.train.exists():
+        return with_kept_train(data, run.train), None
+    if not OmegaConf.select(config, "labels"):
+        earlier = RunDirectory(config.run).train if config.run else run.train
+        return with_kept_train(data, earlier), None
+    report = take(config, data.label_names)
+    if config.dry_run:
+        raise SystemExit(report.exit_code)
+    new = mixed(config, data)
+    return new.data, new
 
 
 def public_yaml(config: DictConfig) -> str:
@@ -137,18 +163,20 @@ def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> Training
         ),
         refine=instantiate(config.refine),
         seed=config.seed,
-        warm_start=config.run is not None,
+        train_round_0=config.run is None or not config.warm_start or bool(OmegaConf.select(config, "labels")),
+        band=None if config.run is None else read_json(RunDirectory(config.run).metrics_path)["final"]["boundary/band"],
         cache=_round_cache(config, data),
     )
 
 
 def _classifier(config: DictConfig, data: TextData) -> TextClassifier:
-    if config.run is None:
+    if config.run is not None:
+        RunDirectory(config.run).open_finished()
+        logger.info("run=%s: %s start", config.run, "warm" if config.warm_start else "cold")
+    if config.run is None or not config.warm_start:
         built: TextClassifier = instantiate(config.model, label_names=data.label_names, seed=config.seed)
         return built
-    previous = RunDirectory(config.run)
-    previous.open_finished()
-    classifier = load_classifier(previous.model)
+    classifier = load_classifier(RunDirectory(config.run).model)
     if classifier.label_names != data.label_names:
         raise ConfigError(f"run={config.run} knows the classes {classifier.label_names}, the data {data.label_names}")
     if config.model.freeze:
@@ -171,7 +199,8 @@ def _features(featurizer: ClassifierFeaturizer, examples: Sequence[Example]) -> 
 def _round_cache(config: DictConfig, data: TextData) -> RoundCache | None:
     """None where round 0 depends on the outliers, or trains nothing."""
     epochs = config.trainer.max_epochs
-    if config.run is not None or epochs == 0 or (config.loss.module and config.loss.settings.start_epoch < epochs):
+    warm = config.run is not None and config.warm_start
+    if warm or epochs == 0 or (config.loss.module and config.loss.settings.start_epoch < epochs):
         return None
     parts = ("model", "trainer", "optimizer", "loader", "seed")
     key: dict[str, Any] = {name: OmegaConf.to_container(config, resolve=True)[name] for name in parts}  # type: ignore[index, call-overload]

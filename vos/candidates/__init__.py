@@ -1,19 +1,48 @@
-"""From virtual outliers to texts: the potential, retrieval from a pool, constraints and selection."""
+"""From virtual outliers to texts: the potential, retrieval from a pool, made texts, constraints and selection."""
 
 from vos.candidates.constraints import NearDuplicateFilter
-from vos.candidates.retrieval import Candidate, Retrieval, retrieve
+from vos.candidates.edits import EditSettings, edit_texts
+from vos.candidates.generation import make_texts, real_texts
+from vos.candidates.generation_report import generation_report, mismatches
+from vos.candidates.language_model import LanguageModel
+from vos.candidates.particles import Sampling
+from vos.candidates.potential import Shape
+from vos.candidates.prompts import PromptSettings
+from vos.candidates.reach import Outcome
+from vos.candidates.retrieval import Candidate, Evidence, Retrieval, retrieve
 from vos.candidates.selection import Selection, SelectionSettings, select
+from vos.candidates.session import Kit
+from vos.candidates.settings import GenerationSettings, Stages
+from vos.candidates.steering import SteeringSettings
 from vos.candidates.target import Potential, Targets, TargetSpace
+from vos.candidates.text_rules import TextRules
 
 __all__ = [
     "Candidate",
+    "EditSettings",
+    "Evidence",
+    "GenerationSettings",
+    "Kit",
+    "LanguageModel",
     "NearDuplicateFilter",
+    "Outcome",
     "Potential",
+    "PromptSettings",
     "Retrieval",
+    "Sampling",
     "Selection",
     "SelectionSettings",
+    "Shape",
+    "Stages",
+    "SteeringSettings",
     "TargetSpace",
     "Targets",
+    "TextRules",
+    "edit_texts",
+    "generation_report",
+    "make_texts",
+    "mismatches",
+    "real_texts",
     "retrieve",
     "select",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -14,7 +14,7 @@ from vos.candidates.particles import Cost
 from vos.candidates.potential import Reading, TargetPotential
 from vos.candidates.retrieval import Candidate, Evidence
 from vos.density import ClassConditionalGaussian
-from vos.types import Example
+from vos.types import Example, LinearHead
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,14 @@ class Answers:
                 self.refused["the same text again"] += 1
                 continue
             self._seen.add(text)
-            flaw = phi.rules.broken(text, phi.shots)
+            flaw = phi.rules.broken(text, phi.shots, ended=reading.ended[i])
             if flaw is None and float(reading.similarity[i]) >= phi.rules.max_similarity:
                 flaw = "near-copy of a known text"
             if flaw is None:
-                candidate = self._candidate(reading, i, origin, parents[i], float(distances[i]), float(values[i]))
-                flaw = self._miss(candidate)
+                sound = made(reading, i, origin, parents[i], phi.featurizer.head, self.density, self.cost)
+                flaw = self._miss(
+                    replace(sound, target=self.target, distance=float(distances[i]), log_potential=float(values[i]))
+                )
             if flaw is not None:
                 self.refused[flaw] += 1
 
@@ -127,29 +129,42 @@ class Answers:
             self._taken.append(candidate)
         return flaw
 
-    def _candidate(
-        self, reading: Reading, i: int, origin: Origin, parents: tuple[str, ...], distance: float, value: float
-    ) -> Candidate:
-        text = reading.texts[i]
-        features = reading.features[i : i + 1]
-        logits = self.phi.featurizer.head.logits(features)
-        evidence = Evidence(
+
+def made(
+    reading: Reading,
+    row: int,
+    origin: Origin,
+    parents: tuple[str, ...],
+    head: LinearHead,
+    density: ClassConditionalGaussian,
+    cost: Cost,
+) -> Candidate:
+    """A made text with its evidence; it answers no target yet.
+
+    Args:
+        reading: texts that were scored.
+        row: the one that is meant.
+        origin: see `Origin`.
+        parents: ids of the real texts it descends from.
+        head: gives probabilities.
+        density: gives Mahalanobis distances.
+        cost: what has been spent so far.
+    """
+    text = reading.texts[row]
+    features = reading.features[row : row + 1]
+    return Candidate(
+        Example(f"made-{hashlib.sha256(text.encode()).hexdigest()[:12]}", text),
+        float(reading.margins[row]),
+        tuple(torch.softmax(head.logits(features)[0].double(), -1).tolist()),
+        tuple(density.mahalanobis(features)[0].tolist()),
+        evidence=Evidence(
             source=origin.source,
             parents=parents,
             prompt_hash=origin.prompt_hash,
             language_model=origin.language_model,
             seed=origin.seed,
-            lm_tokens=self.cost.lm_tokens,
-            classifier_texts=self.cost.classifier_texts,
-            similarity=float(reading.similarity[i]),
-        )
-        return Candidate(
-            Example(f"made-{hashlib.sha256(text.encode()).hexdigest()[:12]}", text),
-            float(reading.margins[i]),
-            tuple(torch.softmax(logits[0].double(), -1).tolist()),
-            tuple(self.density.mahalanobis(features)[0].tolist()),
-            self.target,
-            distance,
-            value,
-            evidence,
-        )
+            lm_tokens=cost.lm_tokens,
+            classifier_texts=cost.classifier_texts,
+            similarity=float(reading.similarity[row]),
+        ),
+    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from vos.candidates.particles import Cost
 from vos.candidates.prompts import RealTexts, compose
 from vos.candidates.reach import Outcome, reachability
-from vos.candidates.session import PromptSession, stream
+from vos.candidates.session import Kit, PromptSession, stream
 from vos.candidates.target import Targets, TargetSpace
 from vos.candidates.text_rules import Novelty
 from vos.metrics.boundary import margin

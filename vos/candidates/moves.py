@@ -59,7 +59,7 @@ def regenerate(particles: P, log_potential: Tensor, potential: TextPotential, ex
     ends = particles.select(moved, [cuts[i] for i in moved])
     extender.extend(ends)
     texts = tuple(ends.texts())
-    values = potential.whole(texts)
+    values = potential.whole(texts, ends.finished)
     extender.cost.classifier_texts += len(texts)
     # The comparison is false for NaN: from one struck-out text to another nothing moves.
     take = (levels[moved] < values - log_potential[moved]) & (values > -math.inf)

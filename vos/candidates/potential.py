@@ -47,21 +47,23 @@ class Reading:
 
     Attributes:
         texts: n texts.
+        ended: whether each ended by itself.
         features: (n, d).
         margins: (n,) logit units.
         similarity: (n,) to the nearest known text, see `Novelty`.
     """
 
     texts: tuple[str, ...]
+    ended: tuple[bool, ...]
     features: Tensor
     margins: Tensor
     similarity: Tensor
 
 
-def read(featurizer: Featurizer, novelty: Novelty, texts: Sequence[str]) -> Reading:
+def read(featurizer: Featurizer, novelty: Novelty, texts: Sequence[str], ended: Sequence[bool]) -> Reading:
     """Features, margins and similarity of texts."""
     batch = featurizer.featurize(texts)
-    return Reading(tuple(texts), batch.features, margin(batch.logits), novelty.similarity(texts))
+    return Reading(tuple(texts), tuple(ended), batch.features, margin(batch.logits), novelty.similarity(texts))
 
 
 class TargetPotential:
@@ -97,11 +99,13 @@ class TargetPotential:
         self.shape, self.rules, self.novelty, self.shots = shape, rules, novelty, tuple(shots)
         self.readings: list[Reading] = []
 
-    def whole(self, texts: Sequence[str]) -> Tensor:
+    def whole(self, texts: Sequence[str], ended: Sequence[bool]) -> Tensor:
         """Log φ (n,) of finished texts, -inf where a rule is broken."""
-        reading = read(self.featurizer, self.novelty, texts)
+        reading = read(self.featurizer, self.novelty, texts, ended)
         self.readings.append(reading)
-        broken = torch.tensor([self.rules.broken(text, self.shots) is not None for text in texts])
+        broken = torch.tensor(
+            [self.rules.broken(text, self.shots, ended=end) is not None for text, end in zip(texts, ended, strict=True)]
+        )
         return self.soft(reading).masked_fill(broken, -math.inf)
 
     def prefix(self, texts: Sequence[str]) -> Tensor:

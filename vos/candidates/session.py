@@ -91,7 +91,7 @@ class PromptSession:
         particles = empty.select([0] * settings.stages.pilot)
         extender.extend(particles)
         extender.cost.classifier_texts += len(particles)
-        pilot = read(kit.featurizer, novelty, particles.texts())
+        pilot = read(kit.featurizer, novelty, particles.texts(), particles.finished)
         return cls(kit, prompt, empty, novelty, pilot, extender.cost, seed)
 
     def answer(self, targets: Targets, target: int, reach: Reach) -> Outcome:
@@ -166,7 +166,7 @@ class _Work:
             self.session.empty, [kit.real.texts[row] for row in rows], kit.settings.sampling.max_tokens
         )
         # A start is judged without the hard rules: it is a real text, whatever its form.
-        values = self.phi.soft(read(kit.featurizer, self.session.novelty, particles.texts()))
+        values = self.phi.soft(read(kit.featurizer, self.session.novelty, particles.texts(), particles.finished))
         self.extender.cost.classifier_texts += chains
         self._move(particles, values, "seeded", parents)
 

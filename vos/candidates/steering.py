@@ -28,8 +28,11 @@ P = TypeVar("P", bound=Particles)
 class TextPotential(Protocol):
     """A potential φ of texts, at most 1."""
 
-    def whole(self, texts: Sequence[str]) -> Tensor:
-        """Log φ (n,) float64 of finished texts, hard filters included: -inf where one of them strikes."""
+    def whole(self, texts: Sequence[str], ended: Sequence[bool]) -> Tensor:
+        """Log φ (n,) float64 of texts that are done, hard filters included: -inf where one of them strikes.
+
+        `ended` tells whether each text ended by itself; the others were cut at the limit of tokens.
+        """
         ...
 
     def prefix(self, texts: Sequence[str]) -> Tensor:
@@ -166,7 +169,7 @@ class _Weigher:
         fresh = [i for i, end in enumerate(done) if end and not scored[i]]
         final = final.clone()
         if fresh:
-            final[fresh] = self.potential.whole([texts[i] for i in fresh])
+            final[fresh] = self.potential.whole([texts[i] for i in fresh], [particles.finished[i] for i in fresh])
         twist = torch.where(torch.tensor(done), final, 0.0)
         lengths = [len(row) for row in particles.tokens]
         live = [i for i, end in enumerate(done) if not end and lengths[i] >= self.settings.min_prefix]

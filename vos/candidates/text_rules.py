@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from rapidfuzz import process
 from rapidfuzz.distance import Indel
@@ -53,19 +54,24 @@ class TextRules:
                 f"rules: expected min_words, repeated and max_overlap >= 1 and max_similarity in (0, 1], got {self}"
             )
 
-    def broken(self, text: str, shots: Sequence[str] = ()) -> str | None:
+    def broken(
+        self, text: str, shots: Sequence[str] = (), *, ended: bool = True, like: Sequence[str] | None = None
+    ) -> str | None:
         """The first rule that a whole text breaks, in words for the report, or None.
 
         Args:
             text: a made text.
-            shots: the examples of its prompt.
+            shots: the examples of its prompt, which it must not copy.
+            ended: whether it ended by itself; a text that was cut has not.
+            like: real texts of the same kind, the shots when None. Where most of them end without a mark (as in short
+                messages), none is asked for.
         """
         found = words(text)
         if len(found) < self.min_words:
             return "fewer words than min_words"
         if DEBRIS.search(text):
             return "language debris"
-        if not SENTENCE_END.search(text):
+        if not ended or (_marked(shots if like is None else like) and not SENTENCE_END.search(text)):
             return "unfinished sentence"
         for name, pattern in PERSONAL.items():
             if pattern.search(text):
@@ -79,6 +85,11 @@ class TextRules:
             if any(own & shingles(shot, longer) for shot in shots):
                 return "overlap with the prompt"
         return None
+
+
+def _marked(texts: Sequence[str]) -> bool:
+    """Whether at least half of the texts end with a mark; true of none."""
+    return 2 * sum(SENTENCE_END.search(text.strip()) is not None for text in texts) >= len(texts)
 
 
 def words(text: str) -> list[str]:
@@ -108,5 +119,6 @@ class Novelty:
             self._known,
             scorer=Indel.normalized_similarity,
             score_cutoff=floor,
+            dtype=np.float64,
         )
-        return torch.from_numpy(table.max(axis=1)).double()
+        return torch.from_numpy(table.max(axis=1))

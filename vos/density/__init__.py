@@ -8,13 +8,17 @@ from vos.density.covariance import (
     oas_covariance,
 )
 from vos.density.gaussian import ClassConditionalGaussian
+from vos.density.low_rank import LowRankGaussian
 from vos.density.queue import FeatureBank, FeatureQueue
+from vos.density.streaming import StreamingMoments
 
 __all__ = [
     "COVARIANCES",
     "ClassConditionalGaussian",
     "FeatureBank",
     "FeatureQueue",
+    "LowRankGaussian",
+    "StreamingMoments",
     "cholesky_with_jitter",
     "empirical_covariance",
     "ledoit_wolf_covariance",

@@ -1,29 +1,30 @@
-"""What all Gaussian densities share: class means, readiness, and everything that needs only the factor `L` of Σ."""
+"""What all Gaussian densities share: class means, readiness, and everything that needs only a square root `L` of Σ."""
 
 from __future__ import annotations
 
 import logging
 import math
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from vos.density.checks import check_fit_data, shown
 from vos.density.state import FixedPrecision
-from vos.errors import ConfigError, DataError, NotFittedError, ShapeError
+from vos.density.storage import read_density, write_density
+from vos.errors import ConfigError, NotFittedError, RunError, ShapeError
 
 logger = logging.getLogger(__name__)
-
-_NAMES_SHOWN = 10
 
 
 class GaussianDensity(FixedPrecision, ABC):
     """`h | class c ~ N(μ_c, Σ_c)` with `Σ_c = L_c L_cᵀ`; a subclass says how `L` is estimated, kept and applied.
 
-    A class takes part as soon as it is ready, that is, has two different texts; the others are left out and named in
-    the log. Everything is computed and kept in float64, whatever the dtype of the features.
+    A class takes part as soon as it has two different texts; the others are left out and named in the log. Everything
+    is computed and kept in float64, whatever the dtype of the features.
 
     Attributes:
         n_classes: C.
@@ -72,6 +73,37 @@ class GaussianDensity(FixedPrecision, ABC):
     def log_determinant(self) -> Tensor:
         """`log |Σ|`: () float64 when tied, else (C,)."""
 
+    @abstractmethod
+    def mean_variance(self) -> Tensor:
+        """`trace(Σ) / d`, the variance of a feature within a class: () float64 when tied, else (C,)."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Arguments of the constructor, as JSON can hold them."""
+
+    def extra_repr(self) -> str:
+        """Settings, for `print(module)`."""
+        return ", ".join(f"{name}={value}" for name, value in self.settings().items())
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write buffers and settings as safetensors with JSON metadata; the same density gives the same bytes."""
+        write_density(Path(path), dict(self.named_buffers()), self.settings())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote, onto the CPU.
+
+        Raises:
+            RunError: there is no such file, or it is not a density of this version and kind.
+        """
+        tensors, settings = read_density(Path(path))
+        try:
+            density = cls(**settings)
+            density.load_state_dict(tensors)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise RunError(f"{path}: expected the buffers and settings of a {cls.__name__}: {error}") from error
+        return density
+
     @property
     def is_fitted(self) -> bool:
         """True when at least one class is ready."""
@@ -93,7 +125,8 @@ class GaussianDensity(FixedPrecision, ABC):
             DataError: a label outside [0, C) (OOD rows among them), or a feature that is NaN or infinite.
             NotFittedError: no class has two different texts.
         """
-        features, labels = self._checked(features, labels)
+        check_fit_data(features, labels, self.n_classes, self.n_features)
+        features, labels = features.to(self.means), labels.to(self.means.device)
         counts = torch.bincount(labels, minlength=self.n_classes)
         means, centered = torch.zeros_like(self.means), torch.zeros_like(features)
         for c in counts.nonzero()[:, 0].tolist():
@@ -105,13 +138,9 @@ class GaussianDensity(FixedPrecision, ABC):
         centered[centered.abs() <= rounding] = 0.0
         varied = torch.zeros_like(self.ready)
         varied[labels[(centered != 0.0).any(-1)]] = True
-        # A class of identical texts has a place under a covariance that others share, and none under its own.
-        ready = (counts >= 2) & (varied.any() if self.tied else varied)
-        self._report(counts, ready)
+        ready = self._who_is_ready(counts, varied)
         self._fit_factor(centered, labels, ready)
-        self.means.copy_(means * ready[:, None])
-        self.counts.copy_(counts)
-        self.ready.copy_(ready)
+        self._adopt(means, counts, ready)
         return self
 
     def mahalanobis(self, h: Tensor) -> Tensor:
@@ -141,9 +170,7 @@ class GaussianDensity(FixedPrecision, ABC):
     def log_prob(self, h: Tensor) -> Tensor:
         """Log-density (nats) of features (n, d) in every class: (n, C) float64, -inf for classes not ready.
 
-        Raises:
-            ShapeError: `h` is not (n, d).
-            NotFittedError: no class is ready.
+        Raises as `mahalanobis` does.
         """
         normalizer = self.log_determinant() + self.n_features * math.log(2.0 * math.pi)
         return -0.5 * (self.mahalanobis(h) + normalizer)
@@ -179,14 +206,10 @@ class GaussianDensity(FixedPrecision, ABC):
 
     @torch.no_grad()
     def sample(self, n_per_class: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw `n_per_class` points from every ready class, in class order.
+        """Draw `n_per_class` points from every ready class, in class order; raises as `ready_labels` does.
 
         Returns:
             features (m, d) float64 and labels (m,) int64, on the density's device.
-
-        Raises:
-            ConfigError: `n_per_class` below one.
-            NotFittedError: no class is ready.
         """
         labels = self.ready_labels(n_per_class)
         shape = (len(labels), self.n_features)
@@ -205,45 +228,27 @@ class GaussianDensity(FixedPrecision, ABC):
         self._require_fit()
         return self.ready.nonzero()[:, 0].repeat_interleave(n_per_class)
 
-    def _checked(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        n = len(features)
-        if features.shape != (n, self.n_features) or n == 0 or not features.is_floating_point():
-            raise ShapeError(
-                f"expected float features (n, {self.n_features}) with n >= 1, "
-                f"got {tuple(features.shape)} {features.dtype}"
-            )
-        if labels.shape != (n,) or labels.dtype != torch.int64:
-            raise ShapeError(f"expected labels ({n},) int64, got {tuple(labels.shape)} {labels.dtype}")
-        features, labels = features.to(self.means), labels.to(self.means.device)
-        outside = (labels < 0) | (labels >= self.n_classes)
-        if outside.any():
-            raise DataError(
-                f"expected labels in [0, {self.n_classes}), found {int(outside.sum())} others, the first is "
-                f"{int(labels[outside][0])}: leave OOD and unlabelled texts out of the fit"
-            )
-        broken = ~torch.isfinite(features).all(-1)
-        if broken.any():
-            raise DataError(
-                f"expected finite features, found {int(broken.sum())} of {n} rows with NaN or infinity, "
-                f"the first is row {int(broken.nonzero()[0, 0])}"
-            )
-        return features, labels
+    def _who_is_ready(self, counts: Tensor, varied: Tensor) -> Tensor:
+        """Classes (C,) that can be fitted, from their texts and whether these differ; names the others in the log.
 
-    def _report(self, counts: Tensor, ready: Tensor) -> None:
-        """Name the classes left out once for every change of their set; training refits every few steps."""
-        left_out = (~ready).nonzero()[:, 0].tolist()
+        They are named once for every change of their set; training refits every few steps.
+        """
+        # A class of identical texts has a place under a covariance that others share, and none under its own.
+        ready = (counts >= 2) & (varied.any() if self.tied else varied)
         if not ready.any():
-            found = _shown([f"class {c}: {n}" for c, n in enumerate(counts.tolist())])
+            found = shown([f"class {c}: {n}" for c, n in enumerate(counts.tolist())])
             raise NotFittedError(f"expected a class with at least 2 different texts, found texts of {found}")
+        left_out = (~ready).nonzero()[:, 0].tolist()
         if left_out and not torch.equal(ready, self.ready):
-            names = _shown([f"class {c} ({counts[c]} texts)" for c in left_out])
+            names = shown([f"class {c} ({counts[c]} texts)" for c in left_out])
             logger.warning("left out of the density, for want of two different texts: %s", names)
+        return ready
+
+    def _adopt(self, means: Tensor, counts: Tensor, ready: Tensor) -> None:
+        self.means.copy_(means * ready[:, None])
+        self.counts.copy_(counts)
+        self.ready.copy_(ready)
 
     def _require_fit(self) -> None:
         if not self.is_fitted:
             raise NotFittedError("the density has no ready class: call fit(features, labels) first")
-
-
-def _shown(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN} more"

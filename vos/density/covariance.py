@@ -85,6 +85,29 @@ COVARIANCES: dict[str, Callable[[Tensor], Tensor]] = {
 """Estimators by the name that a configuration uses."""
 
 
+def oas_from_scatter(scatter: Tensor, n: int) -> Tensor:
+    """`oas_covariance` from the scatter matrix `XᵀX` (d, d) of n centred rows; needs no rows.
+
+    Source: as `oas_covariance`.
+    """
+    sample = scatter / n
+    d = len(sample)
+    mean_variance, mean_square = sample.diagonal().mean(), sample.square().mean()
+    numerator = mean_square + mean_variance.square()
+    denominator = (n + 1) * (mean_square - mean_variance.square() / d)
+    # A denominator of zero is a covariance that is its own target.
+    shrinkage = 1.0 if float(denominator) <= 0.0 else min(float(numerator / denominator), 1.0)
+    identity = torch.eye(d, dtype=sample.dtype, device=sample.device)
+    return (1.0 - shrinkage) * sample + shrinkage * mean_variance * identity
+
+
+SCATTER_COVARIANCES: dict[str, Callable[[Tensor, int], Tensor]] = {
+    "empirical": lambda scatter, n: scatter / n,
+    "oas": oas_from_scatter,
+}
+"""Estimators that need only the scatter matrix and the number of rows; Ledoit-Wolf needs fourth moments too."""
+
+
 def cholesky_with_jitter(cov: Tensor) -> tuple[Tensor, float]:
     """Lower Cholesky factor of `cov + jitter · I`, with the smallest jitter of a ladder that makes it well defined.
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Self
+from collections.abc import Callable
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from vos.density.base import GaussianDensity
-from vos.density.covariance import COVARIANCES, cholesky_with_jitter
-from vos.density.storage import read_density, write_density
-from vos.errors import ConfigError, RunError
+from vos.density.covariance import COVARIANCES, SCATTER_COVARIANCES, cholesky_with_jitter
+from vos.density.streaming import StreamingMoments
+from vos.errors import ConfigError
 
 
 class ClassConditionalGaussian(GaussianDensity):
@@ -47,51 +46,71 @@ class ClassConditionalGaussian(GaussianDensity):
         identity = torch.eye(n_features, dtype=torch.float64)
         self.register_buffer("cholesky", identity if tied else identity.repeat(n_classes, 1, 1))
 
-    def extra_repr(self) -> str:
-        """Sizes and kind, for `print(module)`."""
-        kind = "tied" if self.tied else "per class"
-        return f"n_classes={self.n_classes}, n_features={self.n_features}, covariance={self.covariance} ({kind})"
+    def settings(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        sizes = {"n_classes": self.n_classes, "n_features": self.n_features}
+        return {**sizes, "covariance": self.covariance, "tied": self.tied}
 
     def log_determinant(self) -> Tensor:
         """`log |Σ|`: () float64 when tied, else (C,)."""
         return 2.0 * self.cholesky.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write buffers and settings as safetensors with JSON metadata; the same density gives the same bytes."""
-        settings = {
-            "n_classes": self.n_classes,
-            "n_features": self.n_features,
-            "covariance": self.covariance,
-            "tied": self.tied,
-        }
-        write_density(Path(path), dict(self.named_buffers()), settings)
+    def mean_variance(self) -> Tensor:
+        """`trace(Σ) / d`: () float64 when tied, else (C,)."""
+        return self.cholesky.square().sum((-2, -1)) / self.n_features
 
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote, onto the CPU.
+    @torch.no_grad()
+    def fit_moments(self, moments: StreamingMoments) -> Self:
+        """Fit from moments that were gathered batch by batch; as `fit` on all batches at once, up to rounding.
+
+        Args:
+            moments: of the same sizes, and tied as this density is.
+
+        Returns:
+            self.
 
         Raises:
-            RunError: there is no such file, or it is not a density of this version and kind.
+            ConfigError: sizes or tying differ, or the covariance needs more than second moments (ledoit_wolf).
+            NotFittedError: no class has two different texts.
         """
-        tensors, settings = read_density(Path(path))
-        try:
-            density = cls(**settings)
-            density.load_state_dict(tensors)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise RunError(f"{path}: expected the buffers and settings of a {cls.__name__}: {error}") from error
-        return density
+        if self.covariance not in SCATTER_COVARIANCES:
+            raise ConfigError(
+                f"density.covariance: expected one of {', '.join(SCATTER_COVARIANCES)} for moments gathered batch by "
+                f"batch, got {self.covariance!r}, which needs all texts at once"
+            )
+        if (moments.means.shape, moments.tied) != (self.means.shape, self.tied):
+            raise ConfigError(
+                f"expected moments of shape {tuple(self.means.shape)}, tied={self.tied}; "
+                f"got {tuple(moments.means.shape)}, tied={moments.tied}"
+            )
+        counts = moments.counts.to(self.counts.device)
+        ready = self._who_is_ready(counts, moments.varied().to(counts.device))
+        estimate = SCATTER_COVARIANCES[self.covariance]
+        scatter = moments.scatter.to(self.means)
+        self._keep_factors(
+            lambda c: estimate(
+                scatter if c is None else scatter[c], int(counts[ready].sum() if c is None else counts[c])
+            ),
+            ready,
+        )
+        self._adopt(moments.means.to(self.means), counts, ready)
+        return self
 
     def _fit_factor(self, centered: Tensor, labels: Tensor, ready: Tensor) -> None:
         estimate = COVARIANCES[self.covariance]
+        self._keep_factors(lambda c: estimate(centered[ready[labels] if c is None else labels == c]), ready)
+
+    def _keep_factors(self, covariance_of: Callable[[int | None], Tensor], ready: Tensor) -> None:
+        """Factorise the covariance of each ready class, or the one that all share (None)."""
         if self.tied:
-            factor, jitter = cholesky_with_jitter(estimate(centered[ready[labels]]))
+            factor, jitter = cholesky_with_jitter(covariance_of(None))
             self.cholesky.copy_(factor)
             self.jitter.fill_(jitter)
             return
         self.jitter.zero_()
         for c in range(self.n_classes):
             if ready[c]:
-                factor, jitter = cholesky_with_jitter(estimate(centered[labels == c]))
+                factor, jitter = cholesky_with_jitter(covariance_of(c))
                 self.cholesky[c] = factor
                 self.jitter.clamp_min_(jitter)
             else:

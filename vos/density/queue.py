@@ -80,7 +80,7 @@ class FeatureQueue(FixedPrecision):
         filled: (C,) int64, rows of each class in use.
         cursor: (C,) int64, the next row to be written.
 
-    Source: Du et al. 2022 (VOS), section 3.1 and `train_virtual.py:207-212`; there rows are shifted one text at a time.
+    Source: Du et al. 2022 (VOS), `train_virtual.py:207-212`; there rows are shifted one text at a time.
     """
 
     features: Tensor

@@ -1,6 +1,21 @@
 """Virtual outliers: points of feature space drawn where no text is known."""
 
-from vos.outliers.boundary import BoundarySampler, draw_at_margin, smallest_feasible_radius
+from vos.outliers.boundary import BoundarySampler
+from vos.outliers.levels import EnergySampler, LogitSampler
+from vos.outliers.linear import draw_at_margin, draw_at_values, smallest_feasible_radius
+from vos.outliers.mixing import MixSampler, NoiseSampler
+from vos.outliers.neighbors import NeighborSampler
 from vos.outliers.tail import TailSampler
 
-__all__ = ["BoundarySampler", "TailSampler", "draw_at_margin", "smallest_feasible_radius"]
+__all__ = [
+    "BoundarySampler",
+    "EnergySampler",
+    "LogitSampler",
+    "MixSampler",
+    "NeighborSampler",
+    "NoiseSampler",
+    "TailSampler",
+    "draw_at_margin",
+    "draw_at_values",
+    "smallest_feasible_radius",
+]

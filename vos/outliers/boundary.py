@@ -1,150 +1,26 @@
-"""Exact draws at a chosen margin to the decision boundary, and at a chosen radius from the class.
+"""Draws at a chosen margin to the decision boundary, and at a chosen radius from the class.
 
-The head is linear, so the points of margin `m` form the hyperplane `w·h + b = m`. In whitened coordinates `h = μ + Lz`
-it lies at distance `|δ|/s` from the class mean, with `a = Lᵀw`, `s = ‖a‖` and `δ = m - (w·μ + b)`. The Gaussian of the
-class, conditioned on margin and radius, is uniform on the sphere where hyperplane and shell meet; conditioned on the
-margin alone, it is a standard normal within the hyperplane. Both are drawn directly.
+The mathematics is in `vos.outliers.linear`: given margin and radius, a Gaussian class is uniform on the sphere where
+the hyperplane of the margin and the shell of the radius meet.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from scipy import stats
 from torch import Tensor
 
 from vos.density.base import GaussianDensity
 from vos.errors import ConfigError, InfeasibleError
-from vos.outliers.geometry import Gaps, head_gaps, sides
-from vos.outliers.shells import as_outliers, check_head, check_open_unit, normal, squared_radius, uniform, unit
+from vos.outliers.geometry import head_gaps, sides
+from vos.outliers.linear import draw_at_margin, refuse_infeasible, smallest_feasible_radius, whitened_at_margin
+from vos.outliers.shells import as_outliers, check_head, check_open_unit, squared_radius, uniform
 from vos.types import LinearHead, VirtualOutliers
 
-
-def smallest_feasible_radius(
-    mean: Tensor, cholesky: Tensor, normal: Tensor, offset: Tensor | float, margins: Tensor
-) -> Tensor:
-    """Mahalanobis distance `|δ|/s` from a class mean to the hyperplane `w·h + b = m`.
-
-    Args:
-        mean: (d,) float64.
-        cholesky: (d, d) float64, lower.
-        normal: `w`, (d,) or one a row (m, d).
-        offset: `b`, a number or (m,).
-        margins: `m`, (m,) float64.
-
-    Returns:
-        (m,) float64; +inf where `w` is zero and the margin is not `b`.
-    """
-    return Gaps(normal @ cholesky, normal @ mean + offset).distance_to(margins)
-
-
-def draw_at_margin(
-    mean: Tensor,
-    cholesky: Tensor,
-    normal: Tensor,
-    offset: Tensor | float,
-    margins: Tensor,
-    radii: Tensor | None,
-    generator: torch.Generator,
-) -> Tensor:
-    """Draw `h ~ N(mean, LLᵀ)` given `w·h + b = m` and, where radii are given, given the Mahalanobis radius too.
-
-    Args:
-        mean: (d,) float64.
-        cholesky: `L`, (d, d) float64, lower.
-        normal: `w`, (d,) or one a row (m, d), float64.
-        offset: `b`, a number or (m,).
-        margins: `m`, (m,) float64.
-        radii: (m,) float64, or None for the natural law `r² = (δ/s)² + ρ²`, `ρ² ~ χ²_{d-1}`.
-        generator: the only source of randomness.
-
-    Returns:
-        (m, d) float64.
-
-    Raises:
-        InfeasibleError: a radius below `|δ|/s` (or, with one feature, any other radius), or `w = 0`.
-
-    Example:
-        >>> generator = torch.Generator().manual_seed(0)
-        >>> origin, identity = torch.zeros(3, dtype=torch.float64), torch.eye(3, dtype=torch.float64)
-        >>> normal, margins = torch.tensor([0.0, 0.0, 2.0], dtype=torch.float64), torch.ones(4, dtype=torch.float64)
-        >>> h = draw_at_margin(origin, identity, normal, 0.0, margins, 5.0 * margins, generator)
-        >>> torch.allclose(2.0 * h[:, 2], margins), torch.allclose(h.norm(dim=1), 5.0 * margins)
-        (True, True)
-    """
-    gaps = Gaps((normal @ cholesky).expand(len(margins), -1), normal @ mean + offset)
-    if radii is not None:
-        refuse_infeasible(gaps.distance_to(margins), radii, margins, len(mean), None)
-    return mean + whitened_at_margin(gaps.normals, margins - gaps.at_mean, radii, generator) @ cholesky.mT
-
-
-def whitened_at_margin(a: Tensor, delta: Tensor, radii: Tensor | None, generator: torch.Generator) -> Tensor:
-    """Draw `z ~ N(0, I)` given `a·z = δ`, and given `‖z‖ = r` where radii are given.
-
-    Args:
-        a: (m, d) float64, one normal a row, none of them zero.
-        delta: (m,) float64.
-        radii: (m,) float64, each at least `|δ|/‖a‖`, or None.
-        generator: the only source of randomness.
-
-    Returns:
-        (m, d) float64.
-
-    Raises:
-        InfeasibleError: a normal is zero.
-    """
-    s: Tensor = a.norm(dim=-1)
-    if not (s > 0.0).all():
-        raise InfeasibleError(
-            "expected a head that tells the classes apart, got equal rows: no margin can be asked for"
-        )
-    axis = a / s[:, None]
-    g = normal(a.shape, generator, a.device)
-    for _ in range(2):  # the second pass removes what rounding left of the first, where g is nearly parallel to a
-        g = g - (g * axis).sum(-1, keepdim=True) * axis
-    shift = delta / s
-    if radii is not None:
-        g = (radii.square() - shift.square()).clamp_min(0.0).sqrt()[:, None] * unit(g)
-    drawn: Tensor = shift[:, None] * axis + g
-    return drawn
-
-
-def refuse_infeasible(smallest: Tensor, radii: Tensor, margins: Tensor, d: int, labels: Tensor | None) -> None:
-    """Refuse margins and radii that no point has together, naming the worst row.
-
-    Args:
-        smallest: (m,) smallest feasible radii, see `smallest_feasible_radius`.
-        radii: (m,) radii asked for.
-        margins: (m,) margins asked for, for the message.
-        d: feature dimension; with one feature a margin leaves a single radius.
-        labels: (m,) classes, for the message, or None.
-
-    Raises:
-        InfeasibleError: a row has `r < |δ|/s`.
-    """
-    excess = smallest - radii
-    if d == 1:
-        excess = excess.abs() - 1e-9 * smallest
-    if (excess <= 0.0).all():
-        return
-    i = int(excess.argmax())
-    radius, needed = float(radii[i]), float(smallest[i])
-    place = "" if labels is None else f"class {int(labels[i])}: "
-    raise InfeasibleError(
-        f"{place}no point has margin {float(margins[i]):.4g} at Mahalanobis radius {radius:.4g}; the smallest feasible "
-        f"radius is {needed:.4g}, a distance of {_quantile(needed, d)}. Ask for a larger distance, for a margin nearer "
-        "to that of the class mean, or for no distance (null) to let the radius follow"
-    )
-
-
-def _quantile(radius: float, d: int) -> str:
-    """The chi-square quantile of a radius, legible near one too."""
-    beyond = float(stats.chi2.sf(radius**2, d))
-    if beyond > 1e-4:
-        return f"{1.0 - beyond:.6g}"
-    return f"1 - {beyond:.3g}" if beyond > 0.0 else "1 to all digits"
+__all__ = ["BoundarySampler", "draw_at_margin", "smallest_feasible_radius"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,14 +37,25 @@ class BoundarySampler:
             under `vos.losses`, which says why.
         distance: chi-square quantile of the squared Mahalanobis radius, in (0, 1), or None for the natural law of the
             radius given the margin.
+        pair: two classes (c, j): the margin is `logit_c - logit_j` whatever class a point is drawn from, and only these
+            two are drawn from.
+        runner_up: keep only points where the two logits compared are the two largest, so that the margin is the one
+            which decides. Rival, margin and point are drawn anew until they fit.
+        nearest: keep only points that are nearer to the mean of their own class than to any other, in Mahalanobis
+            distance.
+        max_rounds: how often rejected points are drawn anew.
 
     Raises:
-        ConfigError: a negative `band`, a `distance` outside (0, 1), or a margin that is not finite.
+        ConfigError: an option out of range.
     """
 
     margin: float = 0.0
     band: float = 0.0
     distance: float | None = None
+    pair: Sequence[int] | None = None
+    runner_up: bool = False
+    nearest: bool = False
+    max_rounds: int = 100
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.margin) or not 0.0 <= self.band < math.inf:
@@ -176,27 +63,81 @@ class BoundarySampler:
                 f"outliers: expected a finite margin and a finite band >= 0, got margin={self.margin} band={self.band}"
             )
         check_open_unit("distance", self.distance)
+        if self.pair is not None and (len(self.pair) != 2 or self.pair[0] == self.pair[1] or min(self.pair) < 0):
+            raise ConfigError(f"outliers.pair: expected two different classes, got {tuple(self.pair)}")
+        if self.max_rounds < 1:
+            raise ConfigError(f"outliers.max_rounds: expected at least one round, got {self.max_rounds}")
 
     @torch.no_grad()
     def __call__(
         self, density: GaussianDensity, head: LinearHead, n_per_class: int, generator: torch.Generator
     ) -> VirtualOutliers:
-        """Draw `n_per_class` points for every ready class, in class order.
+        """Draw `n_per_class` points for every ready class (of the pair, where one is given), in class order.
 
         Raises:
-            InfeasibleError: margin and radius exclude each other for a class; the message says which radius does not.
-            ConfigError: `n_per_class` below one, or a single class, which has no boundary.
+            InfeasibleError: margin and radius exclude each other for a class, and the message says which radius does
+                not; or no point passed `runner_up` or `nearest` in `max_rounds` rounds.
+            ConfigError: `n_per_class` below one, a single class, which has no boundary, or a pair beyond the classes.
             NotFittedError: no class is ready.
             ShapeError: the head does not fit the density.
         """
         check_head(density, head)
+        labels = self._labels(density, n_per_class)
+        features = density.means.new_empty(len(labels), density.n_features)
+        squared = density.means.new_empty(len(labels))
+        pending = torch.arange(len(labels), device=labels.device)
+        for _ in range(self.max_rounds):
+            z, plus, minus = self._draw(density, head, labels[pending], generator)
+            h = density.color(z, labels[pending])
+            kept = self._accepts(density, head, h, labels[pending], plus, minus)
+            features[pending[kept]], squared[pending[kept]] = h[kept], z[kept].square().sum(-1)
+            pending = pending[~kept]
+            if len(pending) == 0:
+                return as_outliers(features, labels, squared, head)
+        raise InfeasibleError(
+            f"class {int(labels[pending[0]])}: {len(pending)} of {len(labels)} points did not pass runner_up="
+            f"{self.runner_up}, nearest={self.nearest} in {self.max_rounds} rounds. Raise outliers.max_rounds, lower "
+            "outliers.distance, or ask for a margin nearer to that of the class mean"
+        )
+
+    def _labels(self, density: GaussianDensity, n_per_class: int) -> Tensor:
         labels = density.ready_labels(n_per_class)
-        d, device = density.n_features, labels.device
-        gaps = head_gaps(density, head, labels, *sides(density, labels, generator))
-        margins = self.margin + self.band * (2.0 * uniform((len(labels),), generator, device) - 1.0)
+        if self.pair is None:
+            return labels
+        if max(self.pair) >= density.n_classes:
+            raise ConfigError(f"outliers.pair: expected classes in [0, {density.n_classes}), got {tuple(self.pair)}")
+        labels = labels[(labels == self.pair[0]) | (labels == self.pair[1])]
+        if len(labels) == 0:
+            raise ConfigError(f"outliers.pair: expected a ready class, got {tuple(self.pair)}, neither of them ready")
+        return labels
+
+    def _draw(
+        self, density: GaussianDensity, head: LinearHead, labels: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Whitened points (m, d) of the classes in labels (m,), and the logits that their margins compare."""
+        if self.pair is None:
+            plus, minus = sides(density, labels, generator)
+        else:
+            plus, minus = (torch.full_like(labels, c) for c in self.pair)
+        gaps = head_gaps(density, head, labels, plus, minus)
+        margins = self.margin + self.band * (2.0 * uniform((len(labels),), generator, labels.device) - 1.0)
         radii = None
         if self.distance is not None:
-            radii = torch.full_like(margins, squared_radius(self.distance, d) ** 0.5)
-            refuse_infeasible(gaps.distance_to(margins), radii, margins, d, labels)
-        z = whitened_at_margin(gaps.normals, margins - gaps.at_mean, radii, generator)
-        return as_outliers(density.color(z, labels), labels, z.square().sum(-1), head)
+            radii = torch.full_like(margins, squared_radius(self.distance, density.n_features) ** 0.5)
+            refuse_infeasible(gaps.distance_to(margins), radii, margins, 1, density.n_features, labels)
+        return whitened_at_margin(gaps.normals, margins - gaps.at_mean, radii, generator), plus, minus
+
+    def _accepts(
+        self, density: GaussianDensity, head: LinearHead, h: Tensor, labels: Tensor, plus: Tensor, minus: Tensor
+    ) -> Tensor:
+        """Which points (m, d) keep the inequalities: (m,) bool."""
+        kept = torch.ones_like(labels, dtype=torch.bool)
+        if self.runner_up:
+            logits = LinearHead(*(t.detach().to(h) for t in head)).logits(h)
+            compared = torch.stack([plus, minus], 1)
+            third = logits.scatter(1, compared, -math.inf).amax(-1)
+            kept &= third <= logits.gather(1, compared).amin(-1)
+        if self.nearest:
+            distances = density.mahalanobis(h)
+            kept &= distances.gather(1, labels[:, None])[:, 0] <= distances.amin(-1) * (1.0 + 1e-9)
+        return kept

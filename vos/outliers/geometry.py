@@ -70,6 +70,11 @@ def sides(density: GaussianDensity, labels: Tensor, generator: torch.Generator) 
     pool = density.ready.nonzero()[:, 0]
     if len(pool) == 1:
         pool = torch.arange(density.n_classes, device=labels.device)
+    return labels, other_classes(pool, labels, generator)
+
+
+def other_classes(pool: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """For each label a class (m,) chosen uniformly among the others of a sorted pool that holds it."""
     own = torch.searchsorted(pool, labels)
     choice = (uniform((len(labels),), generator, labels.device) * (len(pool) - 1)).long()
-    return labels, pool[choice + (choice >= own)]  # the others in order, the own place left out
+    return pool[choice + (choice >= own)]  # the others in order, the own place left out

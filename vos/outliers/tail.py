@@ -38,7 +38,7 @@ class TailSampler:
     Raises:
         ConfigError: not exactly one option, or one out of range.
 
-    Source: Du et al. 2022 (VOS). Equation (3) of the paper is `epsilon`; its code (`train_virtual.py:227-236`) is
+    Source: Du et al. 2022 (VOS). The paper's cut in likelihood is `epsilon`; its code (`train_virtual.py:227-236`) is
     `draws=10000` with one draw kept.
     """
 

@@ -1,5 +1,6 @@
 """The main job as plain Python on built objects: train and refine, synthesize, keep runs."""
 
+from vos.pipeline.generation import Making, verify_made
 from vos.pipeline.job import FitSettings, RefineSettings, TrainingJob
 from vos.pipeline.round_cache import RoundCache
 from vos.pipeline.run_directory import RunDirectory
@@ -8,6 +9,7 @@ from vos.pipeline.training import TrainingResult, refine, save_results
 
 __all__ = [
     "FitSettings",
+    "Making",
     "RefineSettings",
     "RoundCache",
     "RunDirectory",
@@ -19,4 +21,5 @@ __all__ = [
     "refine",
     "save_results",
     "synthesize",
+    "verify_made",
 ]

@@ -83,7 +83,8 @@ class TrainingJob:
         fit: settings of every fit.
         refine: settings of the loop.
         seed: of everything.
-        warm_start: the classifier comes from a finished run: round 0 measures it and trains nothing.
+        train_round_0: False where the classifier comes trained: round 0 measures it and trains nothing.
+        band: half-width of the band of an earlier run, so that its rounds and these compare; None sets it in round 0.
         cache: finished round 0 states by key, or None.
     """
 
@@ -98,5 +99,6 @@ class TrainingJob:
     fit: FitSettings
     refine: RefineSettings
     seed: int
-    warm_start: bool = False
+    train_round_0: bool = True
+    band: float | None = None
     cache: RoundCache | None = None

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 
 from vos.data import TextData
-from vos.errors import ConfigError
+from vos.errors import ConfigError, RunError
 from vos.labeling import BoundaryRecord, Ledger, consensus, text_uid
 from vos.labeling.consensus import Method
+from vos.labeling.files import write_atomically
 from vos.labeling.page import Neighbour, PageBatch
 from vos.labeling.ways import WayOut
 from vos.metrics.calibration import wilson_interval
@@ -171,6 +173,26 @@ def next_round(data: TextData, ledger: Ledger, settings: MixSettings) -> NextRou
     logger.info("next round: %s", ", ".join(f"{name} {count}" for name, count in counts.items()))
     used = {uid: data.label_names[label] for uid, label in new.items()}
     return NextRound(replace(data, train=train), used, counts)
+
+
+def write_train(path: Path, train: Sequence[Example]) -> None:
+    """Keep the training texts of a labelled run: the ledger goes on, the run does not."""
+    write_atomically(path, "".join(json.dumps(asdict(example), ensure_ascii=False) + "\n" for example in train))
+
+
+def with_kept_train(data: TextData, path: Path) -> TextData:
+    """`data` with the training texts that `write_train` kept at `path`; as it is where there is no such file.
+
+    Raises:
+        RunError: the file is half-written.
+    """
+    if not path.exists():
+        return data
+    try:
+        rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+        return replace(data, train=[Example(**row) for row in rows])
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{path}: expected the training texts of a run, got: {error}") from error
 
 
 def random_share_report(ledger: Ledger, label_names: Sequence[str]) -> dict[str, float]:

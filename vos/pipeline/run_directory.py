@@ -36,6 +36,7 @@ class RunDirectory:
         self.manifest_path = self.path / "manifest.json"
         self.metrics_path = self.path / "metrics.json"
         self.config_path = self.path / "config.yaml"
+        self.train = self.path / "train.jsonl"
         self.model = self.path / "model"
         self.density = self.path / "density.safetensors"
         self.picture = self.path / "boundary.png"

@@ -13,6 +13,7 @@ import torch
 
 from vos.candidates import (
     Candidate,
+    Kit,
     Potential,
     Retrieval,
     Selection,
@@ -27,6 +28,7 @@ from vos.errors import ConfigError, RunError
 from vos.labeling import BoundaryRecord, text_uid, write_csv, write_jsonl
 from vos.models.featurizer import ClassifierFeaturizer
 from vos.models.seeds import derive_seed
+from vos.pipeline.generation import Making, add_made_texts, kit_for
 from vos.pipeline.run_directory import write_json
 from vos.types import Example, OutlierSampler
 
@@ -44,6 +46,7 @@ class SynthesisSettings:
         chunk_size: texts in memory at a time.
         potential: see `Potential`.
         selection: see `SelectionSettings`.
+        making: see `Making`; None takes texts of the pool alone.
     """
 
     targets_per_class: int
@@ -52,6 +55,7 @@ class SynthesisSettings:
     chunk_size: int
     potential: Potential
     selection: SelectionSettings
+    making: Making | None = None
 
     def __post_init__(self) -> None:
         if min(self.targets_per_class, self.n_directions, self.per_target, self.chunk_size) < 1:
@@ -134,13 +138,30 @@ def synthesize(job: SynthesisJob) -> SynthesisResult:
         chunk_size=job.settings.chunk_size,
         progress=job.progress,
     )
+    made: dict[str, Any] | None = None
+    if job.settings.making is not None:
+        found, made = _make(job, job.settings.making, space, targets, found)
     known = {example.id: example.text for example in (*job.train, *job.known)}
     chosen = select(found, known, selection_settings)
     order = torch.randperm(len(chosen.chosen), generator=generator).tolist()
     model_hash = job.featurizer.model_hash
     records = tuple(_record(chosen.chosen[i], targets, job, model_hash) for i in order)
     report = _report(job, space, found, chosen, records)
+    if made is not None:
+        report["made"] = made
     return _write(job, records, report)
+
+
+def _make(
+    job: SynthesisJob, making: Making, space: TargetSpace, targets: Targets, found: Retrieval
+) -> tuple[Retrieval, dict[str, Any]]:
+    potential = job.settings.potential
+
+    def load_kit() -> Kit:
+        return kit_for(making, job.featurizer, job.density, space, job.train, potential, derive_seed(job.seed, "make"))
+
+    journal = job.output / "made.jsonl"
+    return add_made_texts(making, load_kit, targets, found, potential, journal, job.run_hash)
 
 
 def _record(candidate: Candidate, targets: Targets, job: SynthesisJob, model_hash: str) -> BoundaryRecord:
@@ -149,7 +170,7 @@ def _record(candidate: Candidate, targets: Targets, job: SynthesisJob, model_has
         uid=text_uid(candidate.example.text),
         id=candidate.example.id,
         text=candidate.example.text,
-        source="pool",
+        source="pool" if candidate.evidence is None else candidate.evidence.source,
         chosen="random" if target is None else "target",
         margin=candidate.margin,
         probability=dict(zip(job.label_names, candidate.probability, strict=True)),

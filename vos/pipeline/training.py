@@ -76,7 +76,7 @@ def refine(job: TrainingJob) -> TrainingResult:
 
 
 def _rounds_to_do(job: TrainingJob) -> int:
-    if job.fit.max_epochs > 0 or job.warm_start:
+    if job.fit.max_epochs > 0 or not job.train_round_0:
         return job.refine.rounds
     if job.module.classifier.head_is_new:
         raise ConfigError(
@@ -93,7 +93,7 @@ def _state_path(job: TrainingJob, number: int) -> Path:
 
 def _train_round(job: TrainingJob, number: int) -> None:
     """Bring the module from the end of round `number - 1` to the end of round `number`."""
-    if number == 0 and job.warm_start:
+    if number == 0 and not job.train_round_0:
         return
     if number == 0 and job.cache is not None and job.cache.restore(job.module.classifier):
         logger.info("round 0: taken from the cache, trained before with the same settings")
@@ -147,7 +147,7 @@ def _measure_round(job: TrainingJob, number: int, before: Sequence[KeptRound]) -
         job.module.density,
         job.measure_sampler,
         job.data,
-        band=before[0].metrics["boundary/band"] if before else None,
+        band=before[0].metrics["boundary/band"] if before else job.band,
         band_share=job.refine.band_share,
         n_outliers=job.refine.n_outliers,
         seed=derive_seed(job.seed, "round", number),

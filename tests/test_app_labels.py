@@ -1,0 +1,97 @@
+"""The labelling commands as a whole: out, in, mixed, noted."""
+
+from __future__ import annotations
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from tests.conftest import ROOT, toy_examples
+from vos.app.labels import mixed, note_round, send, take
+from vos.data import ListPool, TextData
+from vos.errors import ConfigError, DataError
+from vos.labeling import BoundaryRecord, Label, Ledger, text_uid, write_labels
+
+NAMES = ("harmless", "harmful")
+
+
+def record(text, chosen="target"):
+    none = (None,) * 4
+    return BoundaryRecord(
+        text_uid(text), text, text, "pool", chosen, -0.1, {"harmless": 0.6, "harmful": 0.4}, {}, *none, "m", "r"
+    )
+
+
+@pytest.fixture
+def config(tmp_path):
+    made = OmegaConf.create(
+        {
+            "ledger": str(tmp_path / "project" / "ledger.sqlite"),
+            "dry_run": False,
+            "accept_rejected": False,
+            "mix": {"_target_": "vos.pipeline.labels.MixSettings"},
+            "stop": {"_target_": "vos.pipeline.rounds.StopRule"},
+        }
+    )
+    for group, option in (("labeling", "page"), ("labels", "files")):
+        made[group] = OmegaConf.load(ROOT / "conf" / group / f"{option}.yaml")
+    made.labels.path = str(tmp_path / "labels.jsonl")
+    return made
+
+
+@pytest.mark.parametrize("group", ["labeling", "labels"])
+def test_every_way_composes(group):
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for file in sorted((ROOT / "conf" / group).glob("*.yaml")):
+            found = compose(f"{group}/{file.stem}")[group]
+            if file.stem == "none":
+                assert found == {"_target_": None}
+                continue
+            assert found["_target_"].startswith("vos.labeling.ways.")
+            if group == "labeling" and file.stem != "files":
+                assert found.settings.mode == "blind"
+
+
+def test_the_loop_closes(config, tmp_path, capsys):
+    texts = [f"text {i}" for i in range(6)]
+    records = [record(text, "random" if i < 4 else "target") for i, text in enumerate(texts)]
+    sent = send(config, records, NAMES, tmp_path)
+    assert (tmp_path / "label.html").exists()
+    labels = [
+        Label(r.uid, "ann", "harmful" if i % 2 else "harmless", "2026-11-21T10:00:00Z", batch_id=sent.batch_id)
+        for i, r in enumerate(records)
+    ]
+    labels.append(Label(records[5].uid, "bob", "harmless", "2026-11-21T10:00:00Z", batch_id=sent.batch_id))
+    write_labels(tmp_path / "labels.jsonl", labels)
+    config.dry_run = True
+    assert take(config, NAMES).counts["new"] == 7
+    data = TextData(toy_examples(4), toy_examples(2, "v", 50), [], ListPool([]), NAMES, [])
+    with pytest.raises(ConfigError, match="no settled label yet"):
+        mixed(config, data)
+    config.dry_run = False
+    assert take(config, NAMES).counts["conflict"] == 1
+    assert "conflict" in capsys.readouterr().out
+    assert (tmp_path / "project" / "adjudicate.csv").read_text(encoding="utf-8").count("tie") == 1
+    new = mixed(config, data)
+    assert len(new.data.train) == 4 + 5
+    final = {"boundary/val/band_error": 0.4}
+    assert note_round(config, tmp_path / "run1", new, final) is None
+    assert note_round(config, tmp_path / "run1", new, final) is None  # repeated: no second row
+    for name in ("run2", "run3"):
+        reason = note_round(config, tmp_path / name, new, final)
+    assert "has not improved" in reason
+    assert len((tmp_path / "project" / "rounds.jsonl").read_text(encoding="utf-8").splitlines()) == 3
+    with Ledger(config.ledger) as ledger:
+        assert {event.payload["round"] for event in ledger.events("trained")} == {1, 2, 3}
+
+
+def test_rejected_rows_stop_the_command_and_good_ones_are_kept(config, tmp_path):
+    send(config, [record("good"), record("bad")], NAMES, tmp_path)
+    rows = [Label(text_uid(t), "ann", a, "2026-11-21T10:00:00Z") for t, a in (("good", "harmful"), ("bad", "evil"))]
+    write_labels(tmp_path / "labels.jsonl", rows)
+    with pytest.raises(DataError, match="1 rows were rejected and 0 are about unknown texts"):
+        take(config, NAMES)
+    with Ledger(config.ledger) as ledger:
+        assert len(ledger.labels()) == 1
+    config.accept_rejected = True
+    assert take(config, NAMES).counts["duplicate"] == 1

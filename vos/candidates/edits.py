@@ -1,0 +1,104 @@
+"""Near-twins of training texts: the end is written again so that the text crosses the boundary by few words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+from rapidfuzz.distance import Levenshtein
+
+from vos.candidates.answers import Origin, made
+from vos.candidates.particles import Cost, Extender
+from vos.candidates.potential import Reading, read
+from vos.candidates.prompt_cache import PromptParticles
+from vos.candidates.prompts import Prompt
+from vos.candidates.retrieval import Candidate, Evidence
+from vos.candidates.session import Kit, stream
+from vos.candidates.text_rules import Novelty, words
+from vos.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class EditSettings:
+    """How edits are searched.
+
+    Attributes:
+        shares: shares of a text that are written again, smallest first; the search stops at the first that crosses.
+        proposals: ends written for each share.
+        max_margin: an edit with a larger |margin| has gone past the boundary, not to it; logit units.
+    """
+
+    shares: tuple[float, ...] = (0.2, 0.35, 0.5, 0.7)
+    proposals: int = 8
+    max_margin: float = 2.0
+
+    def __post_init__(self) -> None:
+        if (
+            not self.shares
+            or list(self.shares) != sorted(self.shares)
+            or not 0 < self.shares[0] <= self.shares[-1] <= 1
+        ):
+            raise ConfigError(f"edits.shares: expected rising numbers in (0, 1], got {self.shares}")
+        if self.proposals < 1 or self.max_margin <= 0:
+            raise ConfigError(f"edits: expected proposals >= 1 and max_margin > 0, got {self}")
+
+
+def words_changed(before: str, after: str) -> int:
+    """Fewest words to insert, delete or replace."""
+    return int(Levenshtein.distance(words(before), words(after)))
+
+
+def edit_texts(
+    kit: Kit, prompt: Prompt, rows: Sequence[int], settings: EditSettings
+) -> tuple[tuple[Candidate, ...], Cost]:
+    """At most one edit of each text: of those that cross the boundary, the one with the fewest changed words.
+
+    Args:
+        kit: see `Kit`.
+        prompt: what the language model has read before it writes on.
+        rows: rows of `kit.real` to edit.
+        settings: see `EditSettings`.
+
+    Returns:
+        The edits, with words changed and both margins in their evidence, and what was spent.
+    """
+    empty = kit.language_model.start(prompt.text, 1, kit.settings.sampling.max_tokens)
+    cost, novelty = Cost(), Novelty(kit.real.texts)
+    found = (_edit(kit, prompt, empty, row, novelty, settings, cost) for row in rows)
+    return tuple(edit for edit in found if edit is not None), cost
+
+
+def _edit(
+    kit: Kit, prompt: Prompt, empty: PromptParticles, row: int, novelty: Novelty, settings: EditSettings, cost: Cost
+) -> Candidate | None:
+    seed, generator = stream(kit.seed, "edit", row)
+    extender = Extender(kit.settings.sampling, generator, cost)
+    parent, margin = kit.real.texts[row], float(kit.real.margins[row])
+    start = kit.language_model.seeded(empty, [parent], kit.settings.sampling.max_tokens)
+    length = len(start.tokens[0])
+    for share in settings.shares:
+        cut = min(length - 1, round(length * (1 - share)))
+        ends = start.select([0] * settings.proposals, [cut] * settings.proposals)
+        extender.extend(ends)
+        cost.classifier_texts += settings.proposals
+        reading = read(kit.featurizer, novelty, ends.texts(), ends.finished)
+        changed = [words_changed(parent, text) for text in reading.texts]
+        crossing = [i for i in range(settings.proposals) if _crosses(kit, reading, i, row, settings)]
+        if crossing:
+            best = min(crossing, key=lambda i: (changed[i], i))
+            origin = Origin("edited", prompt.hash, kit.language_model.fingerprint, seed)
+            parents = (*prompt.parents, kit.real.ids[row])
+            twin = made(reading, best, origin, parents, kit.featurizer.head, kit.density, cost)
+            # Near-twins are meant to be near, so newness is not asked for.
+            return replace(
+                twin, evidence=replace(cast(Evidence, twin.evidence), words_changed=changed[best], parent_margin=margin)
+            )
+    return None
+
+
+def _crosses(kit: Kit, reading: Reading, i: int, row: int, settings: EditSettings) -> bool:
+    reached, rules = float(reading.margins[i]), kit.settings.rules
+    other_side = (reached >= 0) != (float(kit.real.margins[row]) >= 0) and abs(reached) <= settings.max_margin
+    flaw = rules.broken(reading.texts[i], ended=reading.ended[i], like=[kit.real.texts[row]])
+    return other_side and flaw is None

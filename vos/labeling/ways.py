@@ -1,0 +1,169 @@
+"""Ways out to people and back: what `labeling=...` and `labels=...` choose between."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from vos.errors import ConfigError
+from vos.labeling.argilla import ArgillaTool
+from vos.labeling.label_files import LabelRow, read_labels, write_blind_csv
+from vos.labeling.label_studio import LabelStudioTool
+from vos.labeling.ledger import Ledger
+from vos.labeling.page import PageBatch, PageSettings, write_pages
+
+
+class WayOut(Protocol):
+    """Brings a batch to people."""
+
+    tool: str
+    """Name in the ledger."""
+
+    def send(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:
+        """Send a batch that the ledger has exported; returns where it is now, paths or addresses."""
+        ...
+
+
+class WayBack(Protocol):
+    """Brings answers back."""
+
+    def rows(self, ledger: Ledger) -> list[LabelRow]:
+        """Every answer there is; the import rules sort out what is new."""
+        ...
+
+
+@dataclass(frozen=True)
+class PageOut:
+    """`labeling=page`: the offline page.
+
+    Attributes:
+        settings: see `PageSettings`.
+    """
+
+    settings: PageSettings = field(default_factory=PageSettings)
+    tool: str = "page"
+
+    def send(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
+        """Write `label.html` into the folder."""
+        return [str(path) for path in write_pages(folder, batch, self.settings)]
+
+
+@dataclass(frozen=True)
+class SheetOut:
+    """`labeling=files`: a sheet to fill in, `to_label.csv`, for people who work in a spreadsheet."""
+
+    tool: str = "file"
+
+    def send(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
+        """Write `to_label.csv` into the folder."""
+        path = folder / "to_label.csv"
+        write_blind_csv(path, batch.records, batch.batch_id)
+        return [str(path)]
+
+
+@dataclass(frozen=True)
+class LabelStudioWay:
+    """`labeling=label_studio` and `labels=label_studio`.
+
+    Attributes:
+        url: of the server.
+        token_variable: environment variable that holds the token; a token in a configuration would end up in the files
+            of the run.
+        settings: see `PageSettings`.
+        projects: to read from; None reads every project that the ledger has sent to.
+        label_map: raw answer to class name.
+    """
+
+    url: str
+    token_variable: str = "LABEL_STUDIO_API_KEY"  # noqa: S105 - a name, not a token
+    settings: PageSettings = field(default_factory=PageSettings)
+    projects: Sequence[int] | None = None
+    label_map: Mapping[str, str] | None = None
+    tool: str = "label_studio"
+
+    def send(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
+        """Push to the project of the batch."""
+        with LabelStudioTool(self.url, secret(self.token_variable)) as tool:
+            return [tool.push(ledger, batch, self.settings).url]
+
+    def rows(self, ledger: Ledger) -> list[LabelRow]:
+        """Pull."""
+        with LabelStudioTool(self.url, secret(self.token_variable)) as tool:
+            return tool.pull(ledger, self.projects, self.label_map)
+
+
+@dataclass(frozen=True)
+class ArgillaWay:
+    """`labeling=argilla` and `labels=argilla`.
+
+    Attributes:
+        url: of the server.
+        workspace: must exist.
+        token_variable: environment variable that holds the API key.
+        settings: see `PageSettings`.
+        label_map: raw answer to class name.
+    """
+
+    url: str
+    workspace: str = "default"
+    token_variable: str = "ARGILLA_API_KEY"  # noqa: S105 - a name, not a token
+    settings: PageSettings = field(default_factory=PageSettings)
+    label_map: Mapping[str, str] | None = None
+    tool: str = "argilla"
+
+    def send(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
+        """Push to the data set of the batch."""
+        with closing(ArgillaTool(self.url, secret(self.token_variable), self.workspace)) as tool:
+            tool.push(ledger, batch, self.settings)
+        return [self.url]
+
+    def rows(self, ledger: Ledger) -> list[LabelRow]:
+        """Pull."""
+        with closing(ArgillaTool(self.url, secret(self.token_variable), self.workspace)) as tool:
+            return tool.pull(ledger, self.label_map)
+
+
+@dataclass(frozen=True)
+class FilesBack:
+    """`labels=files`: files that the page, a spreadsheet or `write_labels` wrote.
+
+    Attributes:
+        path: a file, several, or a folder whose `.jsonl` and `.csv` files are read.
+        label_map: raw answer to class name.
+        annotator: who answered, for sheets that do not say.
+    """
+
+    path: str | Sequence[str]
+    label_map: Mapping[str, str] | None = None
+    annotator: str | None = None
+
+    def rows(self, ledger: Ledger) -> list[LabelRow]:  # noqa: ARG002 - the protocol's
+        """Read the files in the order of their names."""
+        given = [self.path] if isinstance(self.path, str) else self.path
+        files = [file for each in given for file in _files(Path(each))]
+        return [row for file in files for row in read_labels(file, self.label_map, self.annotator)]
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.iterdir() if file.suffix in (".jsonl", ".csv"))
+    if not found:
+        raise ConfigError(f"labels.path={path}: expected .jsonl or .csv files of labels in this folder, found none")
+    return found
+
+
+def secret(variable: str) -> str:
+    """Value of an environment variable.
+
+    Raises:
+        ConfigError: it is not set.
+    """
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        raise ConfigError(f"expected a token in the environment variable {variable}; set it with export {variable}=...")
+    return value

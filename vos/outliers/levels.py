@@ -1,0 +1,220 @@
+"""Draws at chosen logits, or at a chosen energy.
+
+Logits depend on C numbers of the d: in whitened coordinates `logits = ν + A z` with `ν` the logits of the class mean,
+and with `Aᵀ = QR` only `y = Qᵀz` matters, `logits = ν + Rᵀy`. So logits are chosen or drawn in C dimensions and lifted
+to d dimensions by adding a standard normal orthogonal to Q. All of it is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vos.density.base import GaussianDensity
+from vos.errors import ConfigError, InfeasibleError
+from vos.outliers.linear import refuse_infeasible, row_basis, whitened_at_values
+from vos.outliers.shells import as_outliers, check_head, check_open_unit, normal, squared_radius, uniform
+from vos.types import LinearHead, VirtualOutliers
+
+PROPOSALS = 1024
+"""Proposals a round; their cost is small against that of lifting what is kept."""
+
+_STEP_SHARES = tuple(0.5**i for i in range(20))
+"""Shares of a Newton step that are tried; the one with the smallest residual is taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogitSampler:
+    """Draws with prescribed logits, from every ready class; see `OutlierSampler`.
+
+    Attributes:
+        logits: one for every class.
+        relative: prescribe only the differences between logits (C - 1 constraints); equal ones ask for points on which
+            all classes tie.
+        distance: chi-square quantile of the squared Mahalanobis radius, in (0, 1), or None for its natural law.
+
+    Raises:
+        ConfigError: fewer than two logits, or a distance outside (0, 1).
+    """
+
+    logits: Sequence[float]
+    relative: bool = False
+    distance: float | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.logits) < 2:
+            raise ConfigError(f"outliers.logits: expected one for every class, at least two, got {self.logits}")
+        check_open_unit("distance", self.distance)
+
+    @torch.no_grad()
+    def __call__(
+        self, density: GaussianDensity, head: LinearHead, n_per_class: int, generator: torch.Generator
+    ) -> VirtualOutliers:
+        """Draw `n_per_class` points for every ready class, in class order.
+
+        Raises:
+            InfeasibleError: no point of a class has these logits, at this radius where one is given.
+            ConfigError: `n_per_class` below one, or another number of classes.
+            NotFittedError: no class is ready.
+            ShapeError: the head does not fit the density.
+        """
+        check_head(density, head)
+        labels = density.ready_labels(n_per_class)
+        if len(self.logits) != density.n_classes:
+            raise ConfigError(f"outliers.logits: expected {density.n_classes}, got {len(self.logits)}")
+        wanted = density.means.new_tensor(list(self.logits))
+        weight, bias = head.weight.detach().to(density.means), head.bias.detach().to(density.means)
+        if self.relative:
+            weight, bias, wanted = (t[1:] - t[:1] for t in (weight, bias, wanted))
+        parts = []
+        bases = class_bases(density, weight)
+        for c in torch.unique(labels).tolist():
+            delta = (wanted - weight @ density.means[c] - bias).expand(n_per_class, -1)
+            basis, r = bases(c)
+            y = torch.linalg.solve_triangular(r.mT, delta.mT, upper=False).mT
+            radii = None
+            if self.distance is not None:
+                d = density.n_features
+                radii = torch.full_like(y[:, 0], squared_radius(self.distance, d) ** 0.5)
+                own = torch.full_like(labels[:n_per_class], c)
+                refuse_infeasible(y.norm(dim=-1), radii, wanted[:1].expand(n_per_class), len(weight), d, own)
+            parts.append(whitened_at_values(basis, y, radii, generator))
+        z = torch.cat(parts)
+        return as_outliers(density.color(z, labels), labels, z.square().sum(-1), head)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnergySampler:
+    """Draws of a prescribed energy `-logsumexp(logits)`, from every ready class; see `OutlierSampler`.
+
+    Adding one number to all logits lowers the energy by it. So in the coordinates `y = v + t ê`, with `ê` along that
+    direction, every `v` has exactly one `t(v)` on the level set, and the law of `v` on it has the density
+    `∝ exp(-½‖v‖² - ½ t(v)²)`. It is drawn by rejection:
+
+    - Where the class mean has a lower energy than asked for, the set of higher logsumexp is left behind and the rest is
+      convex; `y*`, its nearest point, gives `‖y‖² >= ‖y*‖² + ‖y - y*‖²`. Proposals `v ~ N(v*, I)` are accepted with
+      probability `exp(-½(‖y‖² - ‖y*‖² - ‖v - v*‖²))`, which stays fair however far the level is.
+    - Where it has a higher energy, proposals `v ~ N(0, I)` are accepted with probability `exp(-½ t²)`.
+
+    Attributes:
+        energy: of every draw, logit units; temperature 1.
+        max_rounds: rounds of at least 1,024 proposals for a class.
+
+    Raises:
+        ConfigError: `max_rounds` below one.
+    """
+
+    energy: float
+    max_rounds: int = 100
+
+    def __post_init__(self) -> None:
+        if self.max_rounds < 1:
+            raise ConfigError(f"outliers.max_rounds: expected at least one round, got {self.max_rounds}")
+
+    @torch.no_grad()
+    def __call__(
+        self, density: GaussianDensity, head: LinearHead, n_per_class: int, generator: torch.Generator
+    ) -> VirtualOutliers:
+        """Draw `n_per_class` points for every ready class, in class order.
+
+        Raises:
+            InfeasibleError: rows of the head are dependent, or an energy that a class reaches too rarely.
+            ConfigError: `n_per_class` below one.
+            NotFittedError: no class is ready.
+            ShapeError: the head does not fit the density.
+        """
+        check_head(density, head)
+        labels = density.ready_labels(n_per_class)
+        weight, bias = head.weight.detach().to(density.means), head.bias.detach().to(density.means)
+        parts = []
+        bases = class_bases(density, weight)
+        for c in torch.unique(labels).tolist():
+            basis, r = bases(c)
+            y = self._level_draws(weight @ density.means[c] + bias, r, n_per_class, generator, c)
+            parts.append(whitened_at_values(basis, y, None, generator))
+        z = torch.cat(parts)
+        return as_outliers(density.color(z, labels), labels, z.square().sum(-1), head)
+
+    def _level_draws(self, nu: Tensor, r: Tensor, n: int, generator: torch.Generator, label: int) -> Tensor:
+        """`y` (n, C) with `logsumexp(ν + Rᵀy) = -energy`."""
+        along = torch.linalg.solve_triangular(r.mT, torch.ones_like(nu)[:, None], upper=False)[:, 0]
+        length = along.norm()
+        along = along / length
+        center, offset = torch.zeros_like(nu), 0.0
+        if torch.logsumexp(nu, 0) > -self.energy:
+            nearest = nearest_of_level(nu, r, -self.energy)
+            center, offset = nearest - (nearest @ along) * along, float(nearest.square().sum())
+        drawn = []
+        missing = n
+        for _ in range(self.max_rounds):
+            proposals = center + normal((max(missing, PROPOSALS), len(nu)), generator, nu.device)
+            v = proposals - (proposals @ along)[:, None] * along
+            t = length * (-self.energy - torch.logsumexp(nu + v @ r, -1))
+            cost = v.square().sum(-1) + t.square() - offset - (v - center).square().sum(-1)
+            kept = uniform((len(v),), generator, nu.device) < torch.exp(-0.5 * cost)
+            drawn.append((v + t[:, None] * along)[kept])
+            missing -= int(kept.sum())
+            if missing <= 0:
+                return torch.cat(drawn)[:n]
+        raise InfeasibleError(
+            f"class {label}: {n - missing} of {n} draws reached the energy {self.energy:.4g} in {self.max_rounds} "
+            f"rounds; its mean has {-float(torch.logsumexp(nu, 0)):.4g}. Ask for an energy nearer to that, or raise "
+            "outliers.max_rounds"
+        )
+
+
+def class_bases(density: GaussianDensity, weight: Tensor) -> Callable[[int], tuple[Tensor, Tensor]]:
+    """`Q` (d, K) and `R` (K, K) of `Lᵀ Wᵀ` by class; computed once where the classes share `L`.
+
+    Raises:
+        InfeasibleError: the rows of `weight` (K, d) are linearly dependent.
+    """
+    if density.tied:
+        shared = row_basis(density.pull_back(weight, 0))
+        return lambda label: shared  # noqa: ARG005
+    return lambda label: row_basis(density.pull_back(weight, label))
+
+
+def nearest_of_level(nu: Tensor, r: Tensor, level: float, max_steps: int = 200) -> Tensor:
+    """The point `y` nearest to the origin with `logsumexp(ν + Rᵀy) = level`, for a level below `logsumexp(ν)`.
+
+    Damped Newton steps on the conditions `y + λ g = 0`, `logsumexp = level`, with `g` the gradient. The set below the
+    level is convex, so the point is unique.
+
+    Args:
+        nu: (C,) float64.
+        r: (C, C) float64, upper triangular and regular.
+        level: of logsumexp.
+        max_steps: of Newton.
+
+    Returns:
+        (C,) float64.
+
+    Raises:
+        InfeasibleError: the steps do not converge.
+    """
+
+    def conditions(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits = nu + x[:-1] @ r
+        p = logits.softmax(0)
+        gap = torch.logsumexp(logits, 0) - level
+        return torch.cat([x[:-1] + x[-1] * (r @ p), gap[None]]), r @ p, p
+
+    gradient = r @ nu.softmax(0)
+    start = (torch.logsumexp(nu, 0) - level) / gradient.square().sum()
+    x = torch.cat([-start * gradient, start[None]])
+    residual, gradient, p = conditions(x)
+    for _ in range(max_steps):
+        if residual.norm() <= 1e-11 * (1.0 + x.norm()):
+            return x[:-1]
+        curvature = r @ (torch.diag(p) - torch.outer(p, p)) @ r.mT
+        top = torch.cat([torch.eye(len(nu)).to(r) + x[-1] * curvature, gradient[:, None]], 1)
+        system = torch.cat([top, torch.cat([gradient, gradient.new_zeros(1)])[None]])
+        step = torch.linalg.solve(system, -residual)
+        share = min(_STEP_SHARES, key=lambda s: float(conditions(x + s * step)[0].norm()))
+        x = x + share * step
+        residual, gradient, p = conditions(x)
+    raise InfeasibleError(f"no nearest point of logsumexp = {level:.4g} was found in {max_steps} Newton steps")

@@ -1,0 +1,237 @@
+"""Exact Gaussian draws on hyperplanes and their intersections, with or without a radius.
+
+In whitened coordinates `h = μ + Lz` a linear constraint `w·h + b = m` is `a·z = δ` with `a = Lᵀw` and
+`δ = m - (w·μ + b)`. A standard normal, given `A z = δ`, is the nearest point of that plane plus a standard normal
+within the plane; given its radius `r` too, the part within the plane is uniform on a sphere of radius
+`√(r² - ‖A⁺δ‖²)`.
+"""
+
+from __future__ import annotations
+
+import torch
+from scipy import stats
+from torch import Tensor
+
+from vos.errors import InfeasibleError
+from vos.outliers.geometry import Gaps
+from vos.outliers.shells import normal, unit
+
+RANK_TOLERANCE = 1e-10
+"""Constraints whose normals are this close to dependent, relative to the longest, are refused."""
+
+
+def smallest_feasible_radius(
+    mean: Tensor, cholesky: Tensor, normal: Tensor, offset: Tensor | float, margins: Tensor
+) -> Tensor:
+    """Mahalanobis distance `|δ|/s` from a class mean to the hyperplane `w·h + b = m`, with `s = ‖Lᵀw‖`.
+
+    Args:
+        mean: (d,) float64.
+        cholesky: `L`, (d, d) float64.
+        normal: `w`, (d,) or one a row (m, d).
+        offset: `b`, a number or (m,).
+        margins: `m`, (m,) float64.
+
+    Returns:
+        (m,) float64; +inf where `w` is zero and the margin is not `b`.
+    """
+    return Gaps(normal @ cholesky, normal @ mean + offset).distance_to(margins)
+
+
+def draw_at_margin(
+    mean: Tensor,
+    cholesky: Tensor,
+    normal: Tensor,
+    offset: Tensor | float,
+    margins: Tensor,
+    radii: Tensor | None,
+    generator: torch.Generator,
+) -> Tensor:
+    """Draw `h ~ N(mean, LLᵀ)` given `w·h + b = m` and, where radii are given, given the Mahalanobis radius too.
+
+    Args:
+        mean: (d,) float64.
+        cholesky: `L`, (d, d) float64.
+        normal: `w`, (d,) or one a row (m, d), float64.
+        offset: `b`, a number or (m,).
+        margins: `m`, (m,) float64.
+        radii: (m,) float64, or None for the natural law `r² = (δ/s)² + ρ²`, `ρ² ~ χ²_{d-1}`.
+        generator: the only source of randomness.
+
+    Returns:
+        (m, d) float64.
+
+    Raises:
+        InfeasibleError: a radius below `|δ|/s` (or, with one feature, any other radius), or `w = 0`.
+
+    Example:
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> origin, identity = torch.zeros(3, dtype=torch.float64), torch.eye(3, dtype=torch.float64)
+        >>> normal, margins = torch.tensor([0.0, 0.0, 2.0], dtype=torch.float64), torch.ones(4, dtype=torch.float64)
+        >>> h = draw_at_margin(origin, identity, normal, 0.0, margins, 5.0 * margins, generator)
+        >>> torch.allclose(2.0 * h[:, 2], margins), torch.allclose(h.norm(dim=1), 5.0 * margins)
+        (True, True)
+    """
+    gaps = Gaps((normal @ cholesky).expand(len(margins), -1), normal @ mean + offset)
+    if radii is not None:
+        refuse_infeasible(gaps.distance_to(margins), radii, margins, 1, len(mean), None)
+    return mean + whitened_at_margin(gaps.normals, margins - gaps.at_mean, radii, generator) @ cholesky.mT
+
+
+def whitened_at_margin(a: Tensor, delta: Tensor, radii: Tensor | None, generator: torch.Generator) -> Tensor:
+    """Draw `z ~ N(0, I)` given `a·z = δ`, one constraint a row, and given `‖z‖ = r` where radii are given.
+
+    Args:
+        a: (m, d) float64, none of the rows zero.
+        delta: (m,) float64.
+        radii: (m,) float64, each at least `|δ|/‖a‖`, or None.
+        generator: the only source of randomness.
+
+    Returns:
+        (m, d) float64.
+
+    Raises:
+        InfeasibleError: a normal is zero.
+    """
+    s: Tensor = a.norm(dim=-1)
+    if not (s > 0.0).all():
+        raise InfeasibleError(
+            "expected a head that tells the classes apart, got equal rows: no margin can be asked for"
+        )
+    axis = a / s[:, None]
+    g = normal(a.shape, generator, a.device)
+    for _ in range(2):  # the second pass removes what rounding left of the first, where g is nearly parallel to a
+        g = g - (g * axis).sum(-1, keepdim=True) * axis
+    shift = delta / s
+    return shift[:, None] * axis + _on_sphere(g, shift.square(), radii)
+
+
+def draw_at_values(
+    mean: Tensor,
+    cholesky: Tensor,
+    normals: Tensor,
+    offsets: Tensor,
+    values: Tensor,
+    radii: Tensor | None,
+    generator: torch.Generator,
+) -> Tensor:
+    """Draw `h ~ N(mean, LLᵀ)` given K linear values `w_k·h + b_k = v_k` and, where radii are given, the radius too.
+
+    Args:
+        mean: (d,) float64.
+        cholesky: `L`, (d, d) float64.
+        normals: `w`, (K, d) float64, linearly independent, K <= d.
+        offsets: `b`, (K,) float64.
+        values: `v`, (m, K) float64.
+        radii: (m,) float64, or None for the natural law `r² = ‖A⁺δ‖² + ρ²`, `ρ² ~ χ²_{d-K}`.
+        generator: the only source of randomness.
+
+    Returns:
+        (m, d) float64.
+
+    Raises:
+        InfeasibleError: dependent normals, or a radius below `‖A⁺δ‖` (or, for K = d, any other radius).
+    """
+    delta = values - (normals @ mean + offsets)
+    basis, nearest = nearest_at_values(normals @ cholesky, delta)
+    if radii is not None:
+        refuse_infeasible(nearest.norm(dim=-1), radii, values[:, 0], len(normals), len(mean), None)
+    return mean + whitened_at_values(basis, nearest, radii, generator) @ cholesky.mT
+
+
+def nearest_at_values(a: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
+    """The nearest solution of `A z = δ` in an orthonormal basis `Q` of the rows of A: `A⁺δ = Q y`.
+
+    Args:
+        a: (K, d) float64.
+        delta: (m, K) float64.
+
+    Returns:
+        `Q` (d, K) and `y` (m, K), whose row norms are the smallest feasible radii.
+
+    Raises:
+        InfeasibleError: the rows of A are linearly dependent, K > d among others.
+    """
+    basis, r = row_basis(a)
+    y: Tensor = torch.linalg.solve_triangular(r.mT, delta.mT, upper=False)
+    return basis, y.mT
+
+
+def row_basis(a: Tensor) -> tuple[Tensor, Tensor]:
+    """`Aᵀ = Q R` with `Q` (d, K) orthonormal and `R` (K, K) upper triangular.
+
+    Raises:
+        InfeasibleError: the rows of A (K, d) are linearly dependent, K > d among others.
+    """
+    k, d = a.shape
+    basis, r = torch.linalg.qr(a.mT)
+    if k > d or not (r.diagonal().abs() > RANK_TOLERANCE * a.norm(dim=-1).amax()).all():
+        raise InfeasibleError(
+            f"expected linearly independent constraints, got {k} in {d} features that are not: their values cannot be "
+            "chosen freely. Leave out those that follow from the others"
+        )
+    return basis, r
+
+
+def whitened_at_values(basis: Tensor, y: Tensor, radii: Tensor | None, generator: torch.Generator) -> Tensor:
+    """Draw `z ~ N(0, I)` given `Qᵀz = y`, and given `‖z‖ = r` where radii are given.
+
+    Args:
+        basis: `Q`, (d, K) float64 with orthonormal columns.
+        y: (m, K) float64.
+        radii: (m,) float64, each at least `‖y‖`, or None.
+        generator: the only source of randomness.
+
+    Returns:
+        (m, d) float64.
+    """
+    g = normal((len(y), len(basis)), generator, basis.device)
+    for _ in range(2):  # as in whitened_at_margin
+        g = g - (g @ basis) @ basis.mT
+    return y @ basis.mT + _on_sphere(g, y.square().sum(-1), radii)
+
+
+def refuse_infeasible(
+    smallest: Tensor, radii: Tensor, margins: Tensor, n_constraints: int, d: int, labels: Tensor | None
+) -> None:
+    """Refuse margins and radii that no point has together, naming the worst row.
+
+    Args:
+        smallest: (m,) smallest feasible radii, see `smallest_feasible_radius`.
+        radii: (m,) radii asked for.
+        margins: (m,) margins asked for, for the message.
+        n_constraints: K; where K = d the constraints leave a single point, and so a single radius.
+        d: feature dimension.
+        labels: (m,) classes, for the message, or None.
+
+    Raises:
+        InfeasibleError: a row has a radius below the smallest feasible one.
+    """
+    excess = smallest - radii
+    if d == n_constraints:
+        excess = excess.abs() - 1e-9 * smallest
+    if (excess <= 0.0).all():
+        return
+    i = int(excess.argmax())
+    radius, needed = float(radii[i]), float(smallest[i])
+    place = "" if labels is None else f"class {int(labels[i])}: "
+    raise InfeasibleError(
+        f"{place}no point has margin {float(margins[i]):.4g} at Mahalanobis radius {radius:.4g}; the smallest feasible "
+        f"radius is {needed:.4g}, a distance of {_quantile(needed, d)}. Ask for a larger distance, for a margin nearer "
+        "to that of the class mean, or for no distance (null) to let the radius follow"
+    )
+
+
+def _on_sphere(g: Tensor, fixed: Tensor, radii: Tensor | None) -> Tensor:
+    """The part within the plane: `g` as it is, or scaled so that it completes the squared length `fixed` to `r²`."""
+    if radii is None:
+        return g
+    return (radii.square() - fixed).clamp_min(0.0).sqrt()[:, None] * unit(g)
+
+
+def _quantile(radius: float, d: int) -> str:
+    """The chi-square quantile of a radius, legible near one too."""
+    beyond = float(stats.chi2.sf(radius**2, d))
+    if beyond > 1e-4:
+        return f"{1.0 - beyond:.6g}"
+    return f"1 - {beyond:.3g}" if beyond > 0.0 else "1 to all digits"

@@ -1,0 +1,41 @@
+"""Reading the features of texts where a sampler needs them and not only their Gaussian."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from vos.density.base import GaussianDensity
+from vos.errors import DataError
+from vos.outliers.shells import uniform
+
+Memory = Callable[[], tuple[Tensor, Tensor]]
+"""`contents` of a `FeatureBank` or `FeatureQueue`: features (n, d) and labels (n,)."""
+
+
+def read(memory: Memory, density: GaussianDensity) -> tuple[Tensor, Tensor]:
+    """Features (n, d) float64 and labels (n,) on the density's device, rows of every ready class among them.
+
+    Raises:
+        DataError: a ready class has no row, so the density was fitted to something else.
+    """
+    features, labels = memory()
+    features, labels = features.to(density.means), labels.to(density.ready.device)
+    absent = density.ready & (torch.bincount(labels, minlength=density.n_classes)[: density.n_classes] == 0)
+    if absent.any():
+        raise DataError(
+            f"expected features of every ready class in the memory, found none of class {int(absent.nonzero()[0, 0])}: "
+            "fit the density to what the memory holds"
+        )
+    return features, labels
+
+
+def pick_rows(labels: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
+    """Rows (m,) chosen uniformly, with replacement, among those of `labels` (n,) that equal `wanted` (m,)."""
+    order = labels.argsort(stable=True)
+    counts = torch.bincount(labels, minlength=int(wanted.max()) + 1)
+    first = counts.cumsum(0) - counts
+    place = (uniform((len(wanted),), generator, labels.device) * counts[wanted]).long()
+    return order[first[wanted] + place]

@@ -1,0 +1,104 @@
+"""Two simple rivals of the Gaussian samplers: mixes between classes, and plain noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from vos.density.base import GaussianDensity
+from vos.errors import ConfigError, NotFittedError
+from vos.outliers.geometry import other_classes
+from vos.outliers.memory import Memory, pick_rows, read
+from vos.outliers.shells import as_outliers, check_head, normal, uniform
+from vos.types import LinearHead, VirtualOutliers
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixSampler:
+    """Convex mixes `s h_i + (1 - s) h_j` of points of two classes, the text baseline to beat; see `OutlierSampler`.
+
+    `h_i` is of the class drawn from, `h_j` of another ready class, chosen uniformly.
+
+    Attributes:
+        low: `s` is uniform in `[low, high]`, within [0, 1].
+        high: see `low`.
+        memory: texts are mixed, from a memory such as `FeatureBank.contents`; without one, draws from the Gaussians.
+
+    Raises:
+        ConfigError: not `0 <= low <= high <= 1`.
+
+    Source: Zhan et al. 2021 (DCLOOS), `Encoder.py:88-95`, with s in [0, 1].
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+    memory: Memory | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.low <= self.high <= 1.0:
+            raise ConfigError(f"outliers: expected 0 <= low <= high <= 1, got low={self.low} high={self.high}")
+
+    @torch.no_grad()
+    def __call__(
+        self, density: GaussianDensity, head: LinearHead, n_per_class: int, generator: torch.Generator
+    ) -> VirtualOutliers:
+        """Draw `n_per_class` points for every ready class, in class order.
+
+        Raises:
+            ConfigError: `n_per_class` below one.
+            DataError: a ready class has no texts in the memory.
+            NotFittedError: fewer than two classes are ready.
+            ShapeError: the head does not fit the density.
+        """
+        check_head(density, head)
+        labels = density.ready_labels(n_per_class)
+        ready = density.ready.nonzero()[:, 0]
+        if len(ready) < 2:
+            raise NotFittedError(f"expected two ready classes to mix, found {len(ready)}")
+        wanted = torch.cat([labels, other_classes(ready, labels, generator)])
+        if self.memory is None:
+            h = density.color(normal((len(wanted), density.n_features), generator, labels.device), wanted)
+        else:
+            features, owners = read(self.memory, density)
+            h = features[pick_rows(owners, wanted, generator)]
+        own, other = h.chunk(2)
+        s = self.low + (self.high - self.low) * uniform((len(labels), 1), generator, labels.device)
+        mixed = s * own + (1.0 - s) * other
+        return as_outliers(mixed, labels, density.whiten(mixed, labels).square().sum(-1), head)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseSampler:
+    """Isotropic noise around the class means, the control that knows no direction; see `OutlierSampler`.
+
+    Attributes:
+        scale: standard deviation of the noise, in standard deviations of a feature within the class.
+
+    Raises:
+        ConfigError: `scale` not positive.
+    """
+
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.scale > 0.0:
+            raise ConfigError(f"outliers.scale: expected a number > 0, got {self.scale}")
+
+    @torch.no_grad()
+    def __call__(
+        self, density: GaussianDensity, head: LinearHead, n_per_class: int, generator: torch.Generator
+    ) -> VirtualOutliers:
+        """Draw `n_per_class` points for every ready class, in class order.
+
+        Raises:
+            ConfigError: `n_per_class` below one.
+            NotFittedError: no class is ready.
+            ShapeError: the head does not fit the density.
+        """
+        check_head(density, head)
+        labels = density.ready_labels(n_per_class)
+        spread = self.scale * density.mean_variance().sqrt().expand(density.n_classes)
+        noise = normal((len(labels), density.n_features), generator, labels.device)
+        h = density.means[labels] + spread[labels][:, None] * noise
+        return as_outliers(h, labels, density.whiten(h, labels).square().sum(-1), head)

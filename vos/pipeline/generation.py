@@ -1,0 +1,229 @@
+"""Made texts within a synthesis: the targets they are made for, the journal for killed runs, the check."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from vos.candidates import (
+    GenerationSettings,
+    Kit,
+    LanguageModel,
+    Outcome,
+    Potential,
+    Retrieval,
+    Targets,
+    TargetSpace,
+    generation_report,
+    make_texts,
+    mismatches,
+    real_texts,
+)
+from vos.density import ClassConditionalGaussian
+from vos.errors import ConfigError, DataError
+from vos.types import Example, Featurizer
+
+logger = logging.getLogger(__name__)
+
+JOURNAL_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Making:
+    """Whether and how texts are made.
+
+    Attributes:
+        language_model: loads it; called only when a target needs it.
+        settings: see `GenerationSettings`.
+        ladder: True: only for targets that the pool leaves short of `settings.stages.per_target` answers, beside the
+            pool's; False: for every target, instead of the pool's.
+    """
+
+    language_model: Callable[[], LanguageModel]
+    settings: GenerationSettings = field(default_factory=GenerationSettings)
+    ladder: bool = True
+
+
+def kit_for(
+    making: Making,
+    featurizer: Featurizer,
+    density: ClassConditionalGaussian,
+    space: TargetSpace,
+    train: Sequence[Example],
+    potential: Potential,
+    seed: int,
+) -> Kit:
+    """Everything that texts are made with; loads the language model.
+
+    Raises:
+        DataError: the training texts are of one class only.
+        ModelError: the language model cannot be had or used.
+    """
+    real = real_texts(list(train), featurizer, space)
+    return Kit(making.language_model(), featurizer, density, space, real, potential, making.settings, seed)
+
+
+def waiting_targets(making: Making, found: Retrieval, targets: Targets, potential: Potential) -> frozenset[int]:
+    """Targets to make texts for: all, or with a ladder those that the pool leaves short of answers."""
+    if not making.ladder:
+        return frozenset(range(len(targets)))
+    stages, margins = making.settings.stages, targets.margins.tolist()
+    answered = [
+        sum(
+            candidate.distance is not None
+            and candidate.distance <= stages.max_distance
+            and abs(candidate.margin - margins[target]) <= potential.delta
+            for candidate in kept
+        )
+        for target, kept in enumerate(found.by_target)
+    ]
+    return frozenset(target for target, n in enumerate(answered) if n < stages.per_target)
+
+
+def add_made_texts(
+    making: Making,
+    load_kit: Callable[[], Kit],
+    targets: Targets,
+    found: Retrieval,
+    potential: Potential,
+    journal: Path,
+    run_hash: str,
+    progress: Callable[[int], None] = lambda _: None,
+) -> tuple[Retrieval, dict[str, Any]]:
+    """Make texts and put them where the pool's are.
+
+    Args:
+        making: see `Making`.
+        load_kit: gives the kit; not called when no target waits.
+        targets: m goals.
+        found: what the pool gave.
+        potential: its delta is the half-width of the band.
+        journal: file of finished targets; one of the same run, seed and settings is continued, any other replaced.
+        run_hash: of the run.
+        progress: called with 1 after each target.
+
+    Returns:
+        Candidates with the made texts (best potential first for each target), and the report of the generation.
+    """
+    waiting = waiting_targets(making, found, targets, potential)
+    if not waiting:
+        return found, {"waiting": 0}
+    kit = load_kit()
+    book = Journal(journal, identity(kit, targets, waiting, run_hash))
+    known = book.read()
+    progress(len(known))
+
+    def finished(outcome: Outcome) -> None:
+        book.add(outcome)
+        progress(1)
+
+    outcomes = make_texts(kit, targets, known, finished, waiting)
+    made = {outcome.target: outcome.answers for outcome in outcomes}
+    pool = found.by_target if making.ladder else ((),) * len(targets)
+    by_target = tuple((*made.get(target, ()), *kept) for target, kept in enumerate(pool))
+    report = generation_report(outcomes, targets, kit.space, kit.featurizer)
+    return replace(found, by_target=by_target), {"waiting": len(waiting), **report}
+
+
+def identity(kit: Kit, targets: Targets, waiting: frozenset[int], run_hash: str) -> str:
+    """Hash of everything that decides which texts are made."""
+    facts = [
+        JOURNAL_VERSION,
+        run_hash,
+        kit.seed,
+        kit.language_model.fingerprint,
+        kit.featurizer.model_hash,
+        repr(kit.settings),
+        repr(kit.potential),
+        sorted(waiting),
+        hashlib.sha256(targets.features.cpu().contiguous().numpy().tobytes()).hexdigest(),
+        hashlib.sha256("\x1f".join(kit.real.texts).encode("utf-8", "surrogatepass")).hexdigest(),
+    ]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+
+class Journal:
+    """Finished targets, one JSON line each, after a line that says what they belong to.
+
+    Args:
+        path: of the file.
+        identity: see `identity`.
+    """
+
+    def __init__(self, path: Path, identity: str) -> None:
+        self.path, self.identity = path, identity
+
+    def read(self) -> dict[int, Outcome]:
+        """Outcomes kept so far; a journal of other work is replaced by an empty one, a torn last line is cut off."""
+        header, outcomes, end = read_journal(self.path) if self.path.exists() else ("", {}, 0)
+        if header == self.identity:
+            os.truncate(self.path, end)
+            logger.info("%s: %d targets are finished, going on", self.path, len(outcomes))
+            return outcomes
+        if header:
+            logger.info("%s belongs to other settings; starting over", self.path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps({"identity": self.identity}) + "\n", encoding="utf-8")
+        return {}
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep an outcome; it is on the disk when this returns."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(outcome.as_dict(), ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_journal(path: Path) -> tuple[str, dict[int, Outcome], int]:
+    """Identity, outcomes by target, and the number of bytes up to the end of the last whole line.
+
+    Raises:
+        DataError: a whole line is not what `Journal` writes.
+    """
+    header, outcomes, end = "", {}, 0
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), 1):
+        if not line.endswith(b"\n"):
+            break  # the run was killed while it wrote this line
+        try:
+            values = json.loads(line)
+            if number == 1:
+                header = str(values["identity"])
+            else:
+                outcome = Outcome.from_dict(values)
+                outcomes[outcome.target] = outcome
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}:{number}: expected a line of a generation journal; delete the file") from error
+        end += len(line)
+    return header, outcomes, end
+
+
+def verify_made(journal: Path, kit: Kit, targets: Targets, sample: int = 2) -> list[str]:
+    """Recompute every stored number from the texts, and make a sample of targets again; one line for each mismatch.
+
+    Args:
+        journal: of the run.
+        kit: built anew for the run.
+        targets: drawn anew for the run.
+        sample: targets that are made again, those with answers first.
+
+    Raises:
+        ConfigError: the journal is not there.
+    """
+    if not journal.exists():
+        raise ConfigError(f"verify: expected a journal of made texts at {journal}, found none")
+    _, outcomes, _ = read_journal(journal)
+    answers = [answer for outcome in outcomes.values() for answer in outcome.answers]
+    lines = mismatches(answers, targets, kit.space, kit.featurizer, kit.density)
+    chosen = sorted(outcomes, key=lambda target: (not outcomes[target].answers, target))[:sample]
+    for again in make_texts(kit, targets, only=frozenset(chosen)):
+        stored = [answer.example.text for answer in outcomes[again.target].answers]
+        found = [answer.example.text for answer in again.answers]
+        if stored != found:
+            lines.append(f"z{again.target:04d}: made again from its seed it gives {found}, the file holds {stored}")
+    return lines
