@@ -14,6 +14,7 @@ from vos.models.encoder import model_location
 from vos.types import Example
 
 os.environ.setdefault("WANDB_MODE", "offline")
+torch.set_num_threads(1)  # the models are tiny: threads would wait for each other, the more so on a busy machine
 transformers_logging.disable_progress_bar()
 transformers_logging.set_verbosity_error()
 

@@ -105,6 +105,13 @@ def test_an_index_or_label_out_of_range_is_refused():
         FeatureQueue(2, 2, 3).push(torch.zeros(1, 2), torch.tensor([2]), torch.zeros(1).long())
 
 
+def test_one_feature_of_one_text_is_enough():
+    zero = torch.zeros(1).long()
+    for memory in (FeatureBank(1, 1), FeatureQueue(1, 1, 1)):
+        memory.push(torch.tensor([[2.0]]), zero, zero)
+        assert [t.tolist() for t in memory.contents()] == [[[2.0]], [0]]
+
+
 @pytest.mark.parametrize("make", [lambda: FeatureBank(0, 2), lambda: FeatureBank(2, 0), lambda: FeatureQueue(1, 1, 0)])
 def test_empty_memories_are_refused(make):
     with pytest.raises(ConfigError, match="at least one"):

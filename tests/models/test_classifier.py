@@ -214,13 +214,15 @@ def test_derived_seeds_depend_on_every_part_and_their_order():
     assert derive_seed(0, "a") == derive_seed(0, "a")
 
 
-@pytest.mark.parametrize("wrong", [{"warmup_share": 1.5}, {"warmup_share": -0.1}])
-def test_optimizer_settings_are_checked(wrong):
+@pytest.mark.parametrize("share", [1.5, -0.1])
+def test_optimizer_settings_are_checked(share):
     with pytest.raises(ConfigError, match=r"optimizer\.warmup_share: expected a number in \[0, 1\]"):
-        OptimizerSettings(**wrong)
+        OptimizerSettings(lr=1e-4, head_lr=1e-3, weight_decay=0.0, warmup_share=share)
 
 
 @pytest.mark.parametrize("wrong", [{"weight": -1}, {"start_epoch": -1}, {"outliers_per_class": 0}, {"refit_every": 0}])
 def test_regularizer_settings_are_checked(wrong):
+    right = {"weight": 0.1, "start_epoch": 0, "outliers_per_class": 1, "refit_every": 1}
+    RegularizerSettings(**right)
     with pytest.raises(ConfigError, match="loss: expected weight >= 0"):
-        RegularizerSettings(**wrong)
+        RegularizerSettings(**(right | wrong))

@@ -151,6 +151,15 @@ def test_rivals_are_ready_and_a_lonely_class_takes_any():
             assert set(met[drawn.labels == c].long().argmax(1).tolist()) == rivals_allowed[c]
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_the_scale_of_the_head_scales_the_margins_alone(scale):
+    density, head = toy_density(2, 6), toy_head(2, 6, dtype=torch.float64)
+    scaled = LinearHead(scale * head.weight, scale * head.bias)
+    plain = BoundarySampler(margin=0.5, band=0.1)(density, head, 5, torch.Generator().manual_seed(0))
+    drawn = BoundarySampler(margin=0.5 * scale, band=0.1 * scale)(density, scaled, 5, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(drawn.features, plain.features)
+
+
 def test_a_band_is_filled_evenly():
     # 4,000 margins against the uniform law on [-0.5, 1.5], DKW bound for a failure rate of 1e-6.
     density, head = toy_density(2, 6), toy_head(2, 6, dtype=torch.float64)
