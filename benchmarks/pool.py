@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from vos.data import load_embedded
 from vos.density import ClassConditionalGaussian
 from vos.models import ClassifierFeaturizer, EncoderClassifier, FeatureCache
 from vos.outliers import BoundarySampler
+from vos.pipeline.run_directory import peak_memory_mib
 from vos.types import Example
 
 NAMES = ("harmless", "harmful")
@@ -109,7 +109,7 @@ def child(n: int) -> None:
         classifier = tiny_classifier(Path(folder))
         with FeatureCache(folder, "benchmark", classifier.n_features) as cache:
             score(n, scoring(classifier, cache))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(peak_memory_mib())
 
 
 def tiny_classifier(folder: Path) -> EncoderClassifier:

@@ -57,6 +57,8 @@ def test_phi_without_weights_knows_nothing():
 def test_the_start_is_oriented_texts_have_high_negative_energy():
     loss = EnergyUncertainty(2).double()
     torch.testing.assert_close(loss.negative_energy(batch()[0]), torch.logsumexp(batch()[0], -1))
+    scores = loss.phi(loss.negative_energy(batch()[0])[:, None])
+    torch.testing.assert_close(scores[:, 1] - scores[:, 0], loss.negative_energy(batch()[0]))
     apart = loss(*batch(logits=[[9.0, 0.0]], labels=[0], outliers=[[-9.0, -9.0]]))
     swapped = loss(*batch(logits=[[-9.0, -9.0]], labels=[0], outliers=[[9.0, 0.0]]))
     assert apart < 0.01 < 5.0 < swapped
@@ -163,6 +165,7 @@ def test_settings_that_cannot_work_are_refused(call):
 def test_energy_margin_equals_the_literal_hinges():
     expected = oracles.naive_energy_margin(LOGITS, OUTLIERS, -1.2, -0.9)
     assert float(EnergyMargin(2, m_in=-1.2, m_out=-0.9)(*batch())) == pytest.approx(expected)
+    EnergyMargin(2, m_in=-1.0, m_out=-1.0)  # one mark for both sides is allowed
     # Each hinge alone, by hand: energies are -log(2) + shift for equal logits.
     content = batch(logits=[[9.0, 9.0]], labels=[0], outliers=[[-9.0, -9.0]])
     assert float(EnergyMargin(2, m_in=-5.0, m_out=5.0)(*content)) == 0.0

@@ -53,7 +53,7 @@ def test_certainty_falls_in_the_last_bin():
 
 
 @settings(max_examples=100, deadline=None)
-@given(n=st.integers(1, 400), share=st.floats(0, 1), confidence=st.sampled_from([0.5, 0.9, 0.95, 0.999]))
+@given(n=st.integers(1, 400), share=st.floats(0, 1), confidence=st.sampled_from([0.05, 0.5, 0.95, 0.999]))
 def test_wilson_equals_scipy_and_stays_in_the_unit_interval(n, share, confidence):
     k = round(share * n)
     low, high = wilson_interval(k, n, confidence)

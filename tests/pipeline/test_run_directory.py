@@ -1,5 +1,6 @@
 import json
 import subprocess
+import sys
 
 import pytest
 
@@ -109,3 +110,16 @@ def test_outside_git_there_is_no_commit(monkeypatch):
 
     monkeypatch.setattr(module.subprocess, "run", fail)
     assert git_commit() is None
+
+
+def test_peak_memory_is_that_of_this_process_and_not_of_its_parent():
+    ballast = bytearray(300 * 2**20)
+    ballast[::4096] = b"x" * len(ballast[::4096])  # touch every page
+    command = [sys.executable, "-c", "from vos.pipeline.run_directory import peak_memory_mib as p; print(p())"]
+    child = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert 10 < child < module.peak_memory_mib()
+
+
+def test_without_proc_the_resource_counter_serves(monkeypatch):
+    monkeypatch.setattr(module.Path, "exists", lambda path: False)
+    assert module.peak_memory_mib() > 10

@@ -9,8 +9,8 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
-from rich.table import Table
 
+from vos.app.tables import facts_table
 from vos.callbacks import write_table
 from vos.data import TextData
 from vos.errors import ConfigError, DataError
@@ -48,7 +48,7 @@ def send(
         sent = send_batch(
             ledger, records, instantiate(config.labeling), folder, label_names, round=number, neighbours=neighbours
         )
-    table = Table(title=f"Batch {sent.batch_id}", show_header=False)
+    table = facts_table(f"Batch {sent.batch_id}")
     table.add_row("asked now", str(sent.asked))
     table.add_row("asked before, held back", str(len(sent.held_back)))
     for place in sent.places:
@@ -110,7 +110,7 @@ def note_round(config: DictConfig, run: Path, new: NextRound, final: Mapping[str
 
 
 def _print_import(report: ImportReport, ledger: Ledger) -> None:
-    table = Table(title="Labels" + (" (rehearsal, nothing is kept)" if report.dry_run else ""), show_header=False)
+    table = facts_table("Labels" + (" (rehearsal, nothing is kept)" if report.dry_run else ""))
     table.add_row("rows", str(report.rows))
     for name, count in report.counts.items():
         table.add_row(name, str(count))

@@ -18,10 +18,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
 from vos.app.labels import send
+from vos.app.tables import facts_table
 from vos.app.training import quiet_libraries, run_hash
 from vos.data import PoolSource, TextData, open_pool_file
 from vos.density import ClassConditionalGaussian
@@ -108,7 +108,7 @@ def _progress(enabled: bool) -> Progress:
 
 
 def _summary(result: SynthesisResult) -> None:
-    table = Table(title="Near-boundary texts", show_header=False)
+    table = facts_table("Near-boundary texts")
     for name, value in result.report.items():
         table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
     for path in result.paths:

@@ -14,10 +14,10 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
-from rich.table import Table
 from transformers.utils import logging as transformers_logging
 
 from vos.app.labels import mixed, note_round, take
+from vos.app.tables import facts_table
 from vos.callbacks import ConsoleReporter, CsvReporter, Reporter, WandbReporter
 from vos.data import TextData, TextDataModule
 from vos.density import ClassConditionalGaussian, FeatureBank, FeatureQueue
@@ -238,7 +238,7 @@ def _list_skipped(data: TextData, directory: Path) -> None:
 
 def _summary(run: RunDirectory, content: dict[str, Any], data: TextData) -> None:
     manifest = run.manifest
-    table = Table(title="Run finished", show_header=False)
+    table = facts_table("Run finished")
     table.add_row("texts", f"{len(data.train)} train, {len(data.val)} val, {len(data.test)} test")
     table.add_row("stopped because", content["stopped_because"])
     table.add_row("time, peak memory", f"{manifest['wall_seconds']:.0f} s, {manifest['peak_memory_mib']} MiB")

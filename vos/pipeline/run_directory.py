@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -157,7 +158,15 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def peak_memory_mib() -> int:
-    """Largest resident set of this process so far, in MiB (Linux counts it in KiB)."""
+    """Largest resident set of this process so far, in MiB.
+
+    Read from Linux's `VmHWM` where there is one: `ru_maxrss` starts at the size of the parent that forked the process.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text("ascii"), re.MULTILINE)
+        if found:
+            return int(found[1]) // 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
