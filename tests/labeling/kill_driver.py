@@ -16,7 +16,8 @@ from pathlib import Path
 
 from vos.labeling.label import Label
 from vos.labeling.ledger import Ledger
-from vos.labeling.records import BoundaryRecord, text_uid
+from vos.labeling.records import BoundaryRecord
+from vos.texts import text_uid
 
 GROUP = 3  # answers written in one transaction: all or none
 

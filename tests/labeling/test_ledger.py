@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
 
+@pytest.mark.slow
 def test_kills_at_random_instants_lose_nothing_acknowledged(tmp_path):
     done = subprocess.run(
         [sys.executable, HERE / "kill_driver.py", tmp_path, "220", "0"],
@@ -38,7 +39,8 @@ def test_two_processes_write_and_read_at_once(tmp_path):
 import sys
 from vos.labeling.ledger import Ledger
 from vos.labeling.label import Label
-from vos.labeling.records import BoundaryRecord, text_uid
+from vos.labeling.records import BoundaryRecord
+from vos.texts import text_uid
 path, who = sys.argv[1:]
 texts = [f"text {i}" for i in range(40)]
 with Ledger(path) as ledger:

@@ -29,6 +29,9 @@ HOSTILE = (
 )
 
 
+pytestmark = pytest.mark.slow  # a real Chromium
+
+
 @pytest.fixture(scope="module")
 def browser():
     """A running Chromium; without one the test is skipped loudly, or fails where it must not be skipped."""

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from vos.types import Example
-
-
-def text_uid(text: str) -> str:
-    """SHA-256 (hex, first 32 characters) of the NFC-normalised text with runs of white space as one space.
-
-    Two texts are "the same" in this package when their uids are equal.
-    """
-    normalised = " ".join(unicodedata.normalize("NFC", text).split())
-    return hashlib.sha256(normalised.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

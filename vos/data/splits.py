@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from vos.data.records import text_uid
 from vos.errors import ConfigError, DataError
+from vos.texts import text_uid
 from vos.types import Example
 
 

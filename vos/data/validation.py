@@ -14,8 +14,8 @@ from typing import Any
 from vos.data.files import WRONG_WIDTH, Row
 from vos.data.labels import label_key
 from vos.data.problems import Problem, ProblemLog
-from vos.data.records import text_uid
 from vos.errors import ConfigError, DataError
+from vos.texts import text_uid
 from vos.types import Example
 
 logger = logging.getLogger(__name__)

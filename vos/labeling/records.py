@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import unicodedata
 from dataclasses import asdict, dataclass
 from typing import Any
 
 SCHEMA_VERSION = 1
-
-
-def text_uid(text: str) -> str:
-    """SHA-256 (hex, first 32 characters) of the NFC-normalised text with runs of white space as one space.
-
-    Labels are keyed by this and never by a row number.
-    """
-    normalised = " ".join(unicodedata.normalize("NFC", text).split())
-    return hashlib.sha256(normalised.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 @dataclass(frozen=True)

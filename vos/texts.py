@@ -1,0 +1,17 @@
+"""When two texts are the same."""
+
+import hashlib
+import unicodedata
+
+
+def text_uid(text: str) -> str:
+    """SHA-256 (hex, first 32 characters) of the NFC-normalised text with runs of white space as one space.
+
+    Two texts are the same in this package when their uids are equal; labels are keyed by it, never by a row number.
+
+    Example:
+        >>> text_uid("two  words") == text_uid(" two words ")
+        True
+    """
+    normalised = " ".join(unicodedata.normalize("NFC", text).split())
+    return hashlib.sha256(normalised.encode("utf-8", "surrogatepass")).hexdigest()[:32]
