@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification, BertModel
@@ -14,6 +15,8 @@ from vos.models.encoder import model_location
 from vos.types import Example
 
 os.environ.setdefault("WANDB_MODE", "offline")
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")  # the same examples on every run: a change fails by its own fault
 torch.set_num_threads(1)  # the models are tiny: threads would wait for each other, the more so on a busy machine
 transformers_logging.disable_progress_bar()
 transformers_logging.set_verbosity_error()

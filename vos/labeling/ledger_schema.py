@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from vos.labeling.errors import LedgerError
+from vos.sqlite import enter_wal
 
 LEDGER_VERSION = 1
 
@@ -55,7 +56,7 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-        connection.execute("PRAGMA journal_mode=WAL")
+        enter_wal(connection, BUSY_SECONDS)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         _create(connection)

@@ -12,6 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vos.sqlite import enter_wal
+
+BUSY_SECONDS = 60.0
+"""How long to wait for another process that writes."""
+
 QUERY_ROWS = 500
 """Keys a query; SQLite's default limit of bound variables is 999 in old builds."""
 
@@ -37,8 +42,8 @@ class FeatureCache:
         self.path = Path(directory) / f"{encoder_fingerprint}.sqlite"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.n_features = n_features
-        self._connection = sqlite3.connect(self.path, timeout=60.0)
-        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
+        enter_wal(self._connection, BUSY_SECONDS)
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.execute("CREATE TABLE IF NOT EXISTS features (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
         self._connection.commit()

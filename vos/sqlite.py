@@ -1,0 +1,25 @@
+"""One trap of SQLite, dealt with once."""
+
+import sqlite3
+import time
+
+
+def enter_wal(connection: sqlite3.Connection, seconds: float) -> None:
+    """Put the database into write-ahead logging, waiting up to `seconds` for other processes.
+
+    While one process switches a new database over, another that asks for the same is told "database is locked" at once:
+    SQLite does not call the busy handler for this statement.
+
+    Raises:
+        sqlite3.OperationalError: still locked after `seconds`, or another failure.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
