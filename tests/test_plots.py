@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from matplotlib.image import imread
 
-from vos.plots import BoundaryPoints, boundary_map, metrics_against
+from vos.plots import BoundaryPoints, boundary_map, learning_curves, metrics_against
 
 
 def colours(path):
@@ -36,3 +36,12 @@ def test_metrics_against_draws_one_panel_a_metric(tmp_path):
     metrics = {f"metric {i}": [[0.1, 0.2], [0.3, 0.5]] for i in range(4)}
     metrics_against(tmp_path / "a.png", "distance", [0.9, 0.99], metrics)
     assert colours(tmp_path / "a.png") > 50
+
+
+def test_learning_curves_draw_every_strategy_and_its_interval(tmp_path):
+    one_seed = {"boundary": [[0.5], [0.4]], "random": [[0.5], [0.45]]}
+    seeds = {name: [[v[0] - 0.1, v[0] + 0.1] for v in values] for name, values in one_seed.items()}
+    for name, curves in (("line", one_seed), ("band", seeds)):
+        learning_curves(tmp_path / f"{name}.png", [0, 100], {"error": curves, "error_hard": curves})
+    assert colours(tmp_path / "line.png") > 50
+    assert colours(tmp_path / "band.png") > colours(tmp_path / "line.png")

@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy import stats
 from torch import Tensor
 
 COLOURS = ("#3b6ea5", "#c4501b", "#4f8f4f", "#8a5fa8", "#9a8a2c")
@@ -98,3 +99,38 @@ def metrics_against(
     for axes in panels[len(metrics) :]:
         axes.set_axis_off()
     figure.savefig(path)
+
+
+def learning_curves(
+    path: Path, x: Sequence[float], curves: Mapping[str, Mapping[str, Sequence[Sequence[float]]]]
+) -> None:
+    """Write a PNG with one panel a metric and one line a strategy: means over seeds, with 95 % t-intervals.
+
+    Args:
+        path: file to write.
+        x: labels, ascending.
+        curves: metric to strategy to one list of values (one a seed) for every x.
+    """
+    columns = min(2, len(curves))
+    rows = -(-len(curves) // columns)
+    figure = Figure(figsize=(5.0 * columns, 3.4 * rows), dpi=110, layout="constrained")
+    panels = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
+    for axes, (metric, strategies) in zip(panels, curves.items(), strict=False):
+        for colour, (name, values) in zip(COLOURS, strategies.items(), strict=False):
+            mean = np.array([np.mean(v) for v in values])
+            half = np.array([_half_width(v) for v in values])
+            axes.plot(x, mean, marker="o", color=colour, label=name)
+            axes.fill_between(x, mean - half, mean + half, color=colour, alpha=0.15)
+        axes.set_title(metric, fontsize=10)
+        axes.set_xlabel("labels", fontsize=9)
+    for axes in panels[len(curves) :]:
+        axes.set_axis_off()
+    panels[0].legend(fontsize=8)
+    figure.savefig(path)
+
+
+def _half_width(values: Sequence[float]) -> float:
+    """Half of the 95 % t-interval of the mean; 0 for a single value, which has none."""
+    if len(values) < 2:
+        return 0.0
+    return float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))

@@ -13,6 +13,7 @@ from vos.density import ClassConditionalGaussian
 from vos.errors import ConfigError, DataError
 from vos.outliers import BoundarySampler
 from vos.pipeline.fits import FrozenEncoderFit
+from vos.pipeline.labels import MixSettings
 from vos.pipeline.rounds import StopRule, add_round, read_rounds
 from vos.pipeline.simulation import Simulation, SimulationSettings, compare
 from vos.pipeline.synthesis import SynthesisSettings
@@ -87,14 +88,14 @@ def points(n, prefix, seed):
 
 @pytest.fixture
 def simulate(tmp_path):
-    def run(**options):
+    def run(seeds=(0,), strategies=("boundary", "uncertainty", "random")):
         pool = points(300, "p", 1)
         hidden = [Example(e.id, e.text) for e in pool]
         data = TextData(
             points(40, "t", 2), points(60, "v", 3), points(400, "x", 4), ListPool(hidden), ("no", "yes"), []
         )
         synthesis = SynthesisSettings(16, 2, 20, 256, Potential(4.0, 0.5, 0.25), SelectionSettings(max_distance=50.0))
-        settings = SimulationSettings(synthesis=synthesis, rounds=2, per_round=15, start=10, **options)
+        settings = SimulationSettings(synthesis, 2, 15, seeds, strategies, 10, 0.1, MixSettings())
         return Simulation(
             data=data,
             oracle={e.id: e.label for e in pool},
@@ -123,6 +124,31 @@ def test_the_loop_runs_and_learns_where_it_asks(simulate):
     assert max(mean.values()) < begin
 
 
+def test_a_simulation_that_was_cut_off_goes_on_with_the_seed_it_had_begun(simulate, tmp_path, monkeypatch):
+    whole = simulate(seeds=(0, 1), strategies=("random", "boundary"))
+    folder = tmp_path / "simulation"
+    folder.rename(tmp_path / "whole")
+    fits = iter(range(7))  # the first seed's five fits, and two of the second
+
+    class PowerCut(Exception):
+        pass
+
+    real = FrozenEncoderFit.__call__
+
+    def cut(self, *given):
+        if next(fits, None) is None:
+            raise PowerCut
+        return real(self, *given)
+
+    monkeypatch.setattr(FrozenEncoderFit, "__call__", cut)
+    with pytest.raises(PowerCut):
+        simulate(seeds=(0, 1), strategies=("random", "boundary"))
+    monkeypatch.undo()
+    assert sorted(path.name for path in folder.glob("*.json")) == ["boundary-0.json", "random-0.json"]
+    assert (folder / "random-1" / "ledger.sqlite").exists()
+    assert simulate(seeds=(0, 1), strategies=("random", "boundary")) == whole
+
+
 def test_the_same_seed_gives_the_same_rows(simulate, tmp_path):
     first = simulate(seeds=(0,), strategies=("random", "boundary"))
     (tmp_path / "simulation").rename(tmp_path / "before")
@@ -148,4 +174,4 @@ def test_the_comparison_is_paired_and_has_an_interval():
 def test_unknown_strategies_are_refused():
     synthesis = SynthesisSettings(1, 1, 1, 1, Potential(4.0, 0.5, 0.25), SelectionSettings())
     with pytest.raises(ConfigError, match="expected strategies of"):
-        SimulationSettings(synthesis=synthesis, strategies=("oracle",))
+        SimulationSettings(synthesis, 1, 1, (0,), ("oracle",), None, 0.1, MixSettings())

@@ -63,11 +63,12 @@ def train(config: DictConfig) -> float:
     """Run one training job; returns the metric named by `optimized_metric`, for sweepers."""
     directory = Path(HydraConfig.get().runtime.output_dir)
     with _clear_errors(f"go on with: python train.py resume={directory}"):
+        from vos.app.simulation import run_simulation
         from vos.app.training import run_training
 
         overrides = list(HydraConfig.get().overrides.task)
         config, overrides = with_history(config, overrides)
-        final = run_training(config, overrides, directory)
+        final = (run_simulation if config.simulation else run_training)(config, overrides, directory)
         name = str(config.optimized_metric)
         if name not in final:
             raise ConfigError(f"optimized_metric: {name!r} is not measured; expected one of {sorted(final)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -10,31 +11,39 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from vos.data import TextData
+from vos.models import ClassifierFeaturizer
 from vos.pipeline.job import TrainingJob
-from vos.pipeline.training import refine
+from vos.pipeline.training import fit_round
 from vos.types import Example, FeatureBatch, Featurizer, LinearHead
 
 
 class PipelineFit:
-    """Trains with the product's own pipeline: encoder, head and whatever regularisation the job has.
+    """Trains with the product's own pipeline: encoder, head, optimizer, early stopping; without refinement.
 
     Args:
         data: validation and test texts, class names.
-        make_job: a fresh job (new weights, a run directory of its own) for these texts and this seed.
+        make_job: a fresh job (new weights, a run directory of its own) for these texts and this seed; the last argument
+            says whether it will start from an earlier classifier.
+        warm: whether a round starts from the weights of the one before.
     """
 
-    def __init__(self, data: TextData, make_job: Callable[[TextData, int], TrainingJob]) -> None:
-        self.data, self.make_job = data, make_job
+    def __init__(self, data: TextData, make_job: Callable[[TextData, int, bool], TrainingJob], warm: bool) -> None:
+        self.data, self.make_job, self.warm = data, make_job, warm
 
-    def __call__(self, train: Sequence[Example], seed: int) -> Featurizer:
-        """Train, refine, and give the classifier frozen."""
-        job = self.make_job(replace(self.data, train=list(train)), seed)
+    def __call__(self, train: Sequence[Example], seed: int, start: Featurizer | None) -> Featurizer:
+        """Train, and give the classifier frozen; the job's directory is removed."""
+        warm = self.warm and start is not None
+        job = self.make_job(replace(self.data, train=list(train)), seed, warm)
+        if warm:
+            assert isinstance(start, ClassifierFeaturizer)  # noqa: S101 - this class made it
+            job.module.classifier.load_state_dict(start.classifier.state_dict())
         try:
-            refine(job)
+            fit_round(job, 0)
         finally:
             for reporter in job.reporters:
                 reporter.close()
-        return job.make_featurizer(False)
+            shutil.rmtree(job.run.path, ignore_errors=True)
+        return job.make_featurizer(job.module.classifier.encoder_is_frozen)
 
 
 class FrozenEncoderFit:
@@ -49,8 +58,8 @@ class FrozenEncoderFit:
     def __init__(self, featurizer: Featurizer, n_classes: int, strength: float = 10.0) -> None:
         self.featurizer, self.n_classes, self.strength = featurizer, n_classes, strength
 
-    def __call__(self, train: Sequence[Example], seed: int) -> Featurizer:  # noqa: ARG002 - the protocol's
-        """Multinomial logistic regression on the features; its optimum is unique, so the seed changes nothing."""
+    def __call__(self, train: Sequence[Example], seed: int, start: Featurizer | None) -> Featurizer:  # noqa: ARG002
+        """Multinomial logistic regression on the features; its optimum is unique, so seed and start change nothing."""
         features = self.featurizer.featurize([example.text for example in train]).features.double().numpy()
         labels = np.array([example.label for example in train])
         mean, scale = features.mean(0), features.std(0) + 1e-6

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ from vos.labeling.records import BoundaryRecord
 from vos.metrics.boundary import band_width, margin
 from vos.models.seeds import derive_seed
 from vos.pipeline.labels import MixSettings, next_round
+from vos.pipeline.run_directory import read_json, write_json
 from vos.pipeline.synthesis import SynthesisJob, SynthesisSettings, synthesize
 from vos.types import Example, Featurizer, OutlierSampler
 
@@ -32,12 +34,15 @@ Oracle = Mapping[str, int]
 
 HARD_LEVELS, EASY_LEVELS = (2, 3), (0, 1)
 
+METRICS = ("error", "error_hard", "error_easy", "error_band")
+"""Error rates of a row: all test texts, levels 2-3, levels 0-1, and those in the band of round 0."""
+
 
 class Fit(Protocol):
     """Trains the classifier of a round."""
 
-    def __call__(self, train: Sequence[Example], seed: int) -> Featurizer:
-        """A frozen classifier, trained on these texts."""
+    def __call__(self, train: Sequence[Example], seed: int, start: Featurizer | None) -> Featurizer:
+        """A frozen classifier, trained on these texts; `start` is the round before, None at the start."""
         ...
 
 
@@ -57,13 +62,13 @@ class SimulationSettings:
     """
 
     synthesis: SynthesisSettings
-    rounds: int = 5
-    per_round: int = 100
-    seeds: Sequence[int] = (0, 1, 2, 3, 4)
-    strategies: Sequence[str] = ("boundary", "uncertainty", "random")
-    start: int | None = None
-    band_share: float = 0.1
-    mix: MixSettings = field(default_factory=MixSettings)
+    rounds: int
+    per_round: int
+    seeds: Sequence[int]
+    strategies: Sequence[str]
+    start: int | None
+    band_share: float
+    mix: MixSettings
 
     def __post_init__(self) -> None:
         unknown = set(self.strategies) - {"boundary", "uncertainty", "random"}
@@ -84,7 +89,8 @@ class Simulation:
         fit: trains a round.
         density: makes an unfitted density from (C, d).
         sampler: draws virtual outliers for "boundary".
-        folder: for ledgers and batches, one folder a strategy and seed.
+        folder: for ledgers and batches, one folder a strategy and seed, and for the finished ones' rows: a simulation
+            that was cut off goes on with the strategy and seed that it had begun.
         settings: see `SimulationSettings`.
     """
 
@@ -100,30 +106,35 @@ class Simulation:
         """Rows of `strategy`, `seed`, `round`, `labels` and test errors, for every strategy, seed and round."""
         rows: list[dict[str, str | float]] = []
         for seed in self.settings.seeds:
+            start = replace(self.data, train=_start(self.data.train, self.settings.start, seed))
+            first: Featurizer | None = None
             for strategy in self.settings.strategies:
-                rows += self._one(strategy, seed)
-                logger.info("%s, seed %d: error %.4f", strategy, seed, rows[-1]["error"])
+                kept = self.folder / f"{strategy}-{seed}.json"
+                if not kept.exists():
+                    # The same start for every strategy: trained once.
+                    first = first or self.fit(start.train, derive_seed(seed, "fit", 0), None)
+                    write_json(kept, {"rows": self._one(strategy, seed, start, first)})
+                rows += read_json(kept)["rows"]
         return rows
 
-    def _one(self, strategy: str, seed: int) -> list[dict[str, str | float]]:
+    def _one(self, strategy: str, seed: int, start: TextData, first: Featurizer) -> list[dict[str, str | float]]:
         folder = self.folder / f"{strategy}-{seed}"
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        start = replace(self.data, train=_start(self.data.train, self.settings.start, seed))
         rows: list[dict[str, str | float]] = []
-        band, data = None, start
+        val = first.featurize([example.text for example in start.val])
+        band = band_width(margin(val.logits), self.settings.band_share)
+        featurizer, data = first, start
         with Ledger(folder / "ledger.sqlite") as ledger:
             for number in range(self.settings.rounds + 1):
-                featurizer = self.fit(data.train, derive_seed(seed, "fit", number))
-                if band is None:
-                    val = featurizer.featurize([example.text for example in data.val])
-                    band = band_width(margin(val.logits), self.settings.band_share)
-                errors = error_rates(featurizer, data.test, band)
+                if number > 0:
+                    self._label(strategy, ledger, featurizer, data, folder / f"round-{number - 1}", (seed, number - 1))
+                    data = next_round(start, ledger, self.settings.mix).data
+                    featurizer = self.fit(data.train, derive_seed(seed, "fit", number), featurizer)
                 place: dict[str, str | float] = {"strategy": strategy, "seed": seed, "round": number}
                 place["labels"] = len(ledger.labels())
-                rows.append({**place, **errors})
-                if number < self.settings.rounds:
-                    self._label(strategy, ledger, featurizer, data, folder / f"round-{number}", (seed, number))
-                    data = next_round(start, ledger, self.settings.mix).data
+                rows.append({**place, **error_rates(featurizer, data.test, band)})
+                logger.info("%s, seed %d, round %d: error %.4f", strategy, seed, number, rows[-1]["error"])
         return rows
 
     def _label(
@@ -252,3 +263,11 @@ def compare(
         strategy: float(ours.mean()),
         baseline: float(theirs.mean()),
     }
+
+
+def values_by_labels(
+    rows: Sequence[Mapping[str, Any]], metric: str, strategy: str, labels: Sequence[float]
+) -> list[list[float]]:
+    """For every number of labels the values of the seeds, in the order of the rows."""
+    own = [row for row in rows if row["strategy"] == strategy]
+    return [[float(row[metric]) for row in own if row["labels"] == n] for n in labels]

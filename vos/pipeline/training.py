@@ -98,14 +98,14 @@ def _train_round(job: TrainingJob, number: int) -> None:
     if number == 0 and job.cache is not None and job.cache.restore(job.module.classifier):
         logger.info("round 0: taken from the cache, trained before with the same settings")
         return
-    _fit_round(job, number)
+    fit_round(job, number)
     if number == 0 and job.cache is not None:
         job.cache.store(job.module.classifier)
     shutil.rmtree(job.run.checkpoints / f"round-{number}", ignore_errors=True)
 
 
-def _fit_round(job: TrainingJob, number: int) -> None:
-    """Train one round and load its best weights; resumes from `last.ckpt` when there is one."""
+def fit_round(job: TrainingJob, number: int) -> None:
+    """Train one round, without measuring it, and load its best weights; resumes from `last.ckpt` when there is one."""
     epochs = job.fit.max_epochs if number == 0 else job.refine.epochs
     if epochs == 0:
         return

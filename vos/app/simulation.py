@@ -1,0 +1,126 @@
+"""The whole loop with a declared oracle, from a configuration to a table, a picture and metrics.json."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from vos.app.training import build_job, device_of, public_yaml, quiet_libraries
+from vos.callbacks import write_table
+from vos.data import TextData, load_pool_labels
+from vos.errors import ConfigError
+from vos.pipeline import RunDirectory, TrainingJob
+from vos.pipeline.fits import PipelineFit
+from vos.pipeline.run_directory import environment, read_json, write_json
+from vos.pipeline.simulation import METRICS, Simulation, SimulationSettings, compare, values_by_labels
+from vos.plots import learning_curves
+
+logger = logging.getLogger(__name__)
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path) -> dict[str, float]:
+    """Choose, label, retrain and measure for every seed and strategy under `directory`; returns the final figures.
+
+    A finished simulation is not run again; an interrupted one goes on with the strategy and seed it had begun.
+    """
+    started = time.monotonic()
+    quiet_libraries()
+    data: TextData = instantiate(config.data)
+    oracle = _oracle(data)
+    run = RunDirectory(directory)
+    facts = {"seed": config.seed, "data_fingerprint": data.fingerprint(), **environment(device_of(config))}
+    run.start(public_yaml(config), facts)
+    if not run.is_finished:
+        OmegaConf.save(OmegaConf.create(list(overrides)), run.path / "overrides.yaml")
+        settings: SimulationSettings = instantiate(config.simulation)
+        simulation = Simulation(
+            data=data,
+            oracle=oracle,
+            fit=PipelineFit(data, _make_job(config, run.path / "fits"), bool(config.warm_start)),
+            density=instantiate(config.density.model),
+            sampler=instantiate(config.outliers),
+            folder=run.path / "simulation",
+            settings=settings,
+        )
+        rows = simulation.run()
+        write_table(run.path / "simulation.csv", rows)
+        _picture(run.path / "simulation.png", rows, settings.strategies)
+        write_json(run.metrics_path, {"rows": rows, "final": _final(rows, settings)})
+        run.finish(time.monotonic() - started, {"simulation": True})
+    content = read_json(run.metrics_path)
+    _print(content["rows"], run.path)
+    final: dict[str, float] = content["final"]
+    return final
+
+
+def _oracle(data: TextData) -> dict[str, int]:
+    """True labels of the pool, known for the embedded corpus alone."""
+    oracle = {name: label[0] for name, label in load_pool_labels().items()}
+    unknown = sum(example.id not in oracle for example in data.pool)
+    if unknown or data.pool.size == 0:
+        raise ConfigError(
+            f"simulation: the oracle knows the pool of data=embedded; {unknown} of the {data.pool.size} texts of this "
+            "pool are strange to it"
+        )
+    return oracle
+
+
+def _make_job(config: DictConfig, folder: Path) -> Any:
+    """Jobs without refinement, reports or shared state, each in a directory of its own."""
+    numbers = iter(range(10**9))
+
+    def make(data: TextData, seed: int, warm: bool) -> TrainingJob:
+        changed = OmegaConf.merge(config, {"seed": seed % 2**31, "refine": {"rounds": 0}})
+        assert isinstance(changed, DictConfig)  # noqa: S101 - merged from one
+        if warm:
+            changed.trainer.max_epochs = config.refine.epochs
+        job = build_job(changed, data, RunDirectory(folder / str(next(numbers))))
+        return replace(job, reporters=[], cache=None)
+
+    return make
+
+
+def _picture(path: Path, rows: Rows, strategies: Sequence[str]) -> None:
+    labels = sorted({float(row["labels"]) for row in rows})
+    curves = {metric: {s: values_by_labels(rows, metric, s, labels) for s in strategies} for metric in METRICS}
+    learning_curves(path, labels, curves)
+
+
+def _final(rows: Rows, settings: SimulationSettings) -> dict[str, float]:
+    """Relative reductions against random choice in the last round, where random choice took part."""
+    last = settings.rounds
+    final: dict[str, float] = {}
+    for strategy in settings.strategies:
+        own = [row for row in rows if row["strategy"] == strategy and row["round"] == last]
+        final |= {f"{strategy}/{metric}": sum(row[metric] for row in own) / len(own) for metric in METRICS}
+        if strategy != "random" and "random" in settings.strategies:
+            for metric in METRICS:
+                found = compare(rows, metric, last, strategy)
+                final |= {f"{strategy}/{metric}/{key}": found[key] for key in ("reduction", "low", "high")}
+    return final
+
+
+def _print(rows: Rows, directory: Path) -> None:
+    table = Table(title="Simulated rounds: mean test errors over seeds")
+    for name in ("strategy", "labels", *METRICS):
+        table.add_column(name, justify="right")
+    groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["strategy"], int(row["labels"])), []).append(row)
+    for (strategy, labels), own in groups.items():
+        means = (sum(row[metric] for row in own) / len(own) for metric in METRICS)
+        table.add_row(strategy, str(labels), *(f"{mean:.4f}" for mean in means))
+    console = Console()
+    console.print(table)
+    console.print(f"table: {directory / 'simulation.csv'}   picture: {directory / 'simulation.png'}")
