@@ -21,8 +21,8 @@ from hydra import compose, initialize_config_dir
 
 from vos.app import register_resolvers
 from vos.app.simulation import run_simulation
+from vos.pipeline.error_rates import METRICS, compare
 from vos.pipeline.run_directory import read_json
-from vos.pipeline.simulation import METRICS, compare
 
 QUICK = (
     "model.freeze=true",
@@ -53,12 +53,13 @@ def main() -> None:
     rows = read_json(output / "metrics.json")["rows"]
     settings = config.simulation
     number = min(AT_LABELS // settings.per_round, settings.rounds)
+    measured = [metric for metric in METRICS if all(metric in row for row in rows)]
     others = [name for name in settings.strategies if name != "random"]
     result = {
         "labels": number * settings.per_round,
         "seeds": len(settings.seeds),
         "seconds": round(time.monotonic() - started, 1),
-        **{f"{name}_{metric}": compare(rows, metric, number, name) for name in others for metric in METRICS},
+        **{f"{name}_{metric}": compare(rows, metric, number, name) for name in others for metric in measured},
     }
     print(json.dumps(result))
 

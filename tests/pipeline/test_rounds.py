@@ -11,11 +11,14 @@ from vos.candidates import Potential, SelectionSettings
 from vos.data import ListPool, TextData
 from vos.density import ClassConditionalGaussian
 from vos.errors import ConfigError, DataError
+from vos.labeling import Ledger
 from vos.outliers import BoundarySampler
+from vos.pipeline.error_rates import compare, error_rates
 from vos.pipeline.fits import FrozenEncoderFit
 from vos.pipeline.labels import MixSettings
 from vos.pipeline.rounds import StopRule, add_round, read_rounds
-from vos.pipeline.simulation import Simulation, SimulationSettings, compare
+from vos.pipeline.simulation import Simulation
+from vos.pipeline.simulation_settings import SimulationSettings
 from vos.pipeline.synthesis import SynthesisSettings
 from vos.types import Example, FeatureBatch, LinearHead
 
@@ -88,14 +91,14 @@ def points(n, prefix, seed):
 
 @pytest.fixture
 def simulate(tmp_path):
-    def run(seeds=(0,), strategies=("boundary", "uncertainty", "random")):
+    def run(seeds=(0,), strategies=("boundary", "uncertainty", "random"), pool_of="pool"):
         pool = points(300, "p", 1)
         hidden = [Example(e.id, e.text) for e in pool]
         data = TextData(
             points(40, "t", 2), points(60, "v", 3), points(400, "x", 4), ListPool(hidden), ("no", "yes"), []
         )
         synthesis = SynthesisSettings(16, 2, 20, 256, Potential(4.0, 0.5, 0.25), SelectionSettings(max_distance=50.0))
-        settings = SimulationSettings(synthesis, 2, 15, seeds, strategies, 10, 0.1, MixSettings())
+        settings = SimulationSettings(synthesis, 2, 15, seeds, strategies, pool_of, 10, 0.1, MixSettings())
         return Simulation(
             data=data,
             oracle={e.id: e.label for e in pool},
@@ -149,6 +152,21 @@ def test_a_simulation_that_was_cut_off_goes_on_with_the_seed_it_had_begun(simula
     assert simulate(seeds=(0, 1), strategies=("random", "boundary")) == whole
 
 
+def test_training_texts_can_play_the_pool_with_their_labels_hidden(simulate, tmp_path):
+    table = simulate(strategies=("random", "uncertainty"), pool_of="train")
+    # 40 training texts: 10 known, 30 can be asked, 15 a round.
+    assert [row["labels"] for row in table] == [0, 15, 30] * 2
+    # Both have asked for everything in the end: the same texts, the same classifier.
+    assert table[2]["error"] == table[5]["error"]
+    with Ledger(tmp_path / "simulation" / "random-0" / "ledger.sqlite") as ledger:
+        assert all(record.id.startswith("t") for record in ledger.records().values())
+
+
+def test_a_rate_over_no_texts_is_left_out():
+    plain = [Example(e.id, e.text, e.label) for e in points(10, "x", 4)]
+    assert set(error_rates(Plane(), plain, 0.5)) == {"error", "error_band"}
+
+
 def test_the_same_seed_gives_the_same_rows(simulate, tmp_path):
     first = simulate(seeds=(0,), strategies=("random", "boundary"))
     (tmp_path / "simulation").rename(tmp_path / "before")
@@ -174,4 +192,6 @@ def test_the_comparison_is_paired_and_has_an_interval():
 def test_unknown_strategies_are_refused():
     synthesis = SynthesisSettings(1, 1, 1, 1, Potential(4.0, 0.5, 0.25), SelectionSettings())
     with pytest.raises(ConfigError, match="expected strategies of"):
-        SimulationSettings(synthesis, 1, 1, (0,), ("oracle",), None, 0.1, MixSettings())
+        SimulationSettings(synthesis, 1, 1, (0,), ("oracle",), "pool", None, 0.1, MixSettings())
+    with pytest.raises(ConfigError, match=r"expected simulation\.start"):
+        SimulationSettings(synthesis, 1, 1, (0,), ("random",), "train", None, 0.1, MixSettings())

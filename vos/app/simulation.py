@@ -19,9 +19,11 @@ from vos.callbacks import write_table
 from vos.data import TextData, load_pool_labels
 from vos.errors import ConfigError
 from vos.pipeline import RunDirectory, TrainingJob
+from vos.pipeline.error_rates import METRICS, compare, values_by_labels
 from vos.pipeline.fits import PipelineFit
 from vos.pipeline.run_directory import environment, read_json, write_json
-from vos.pipeline.simulation import METRICS, Simulation, SimulationSettings, compare, values_by_labels
+from vos.pipeline.simulation import Simulation
+from vos.pipeline.simulation_settings import SimulationSettings
 from vos.plots import learning_curves
 
 logger = logging.getLogger(__name__)
@@ -37,13 +39,13 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
     started = time.monotonic()
     quiet_libraries()
     data: TextData = instantiate(config.data)
-    oracle = _oracle(data)
+    settings: SimulationSettings = instantiate(config.simulation)
+    oracle = _oracle(data) if settings.pool == "pool" else {}
     run = RunDirectory(directory)
     facts = {"seed": config.seed, "data_fingerprint": data.fingerprint(), **environment(device_of(config))}
     run.start(public_yaml(config), facts)
     if not run.is_finished:
         OmegaConf.save(OmegaConf.create(list(overrides)), run.path / "overrides.yaml")
-        settings: SimulationSettings = instantiate(config.simulation)
         simulation = Simulation(
             data=data,
             oracle=oracle,
@@ -71,7 +73,7 @@ def _oracle(data: TextData) -> dict[str, int]:
     if unknown or data.pool.size == 0:
         raise ConfigError(
             f"simulation: the oracle knows the pool of data=embedded; {unknown} of the {data.pool.size} texts of this "
-            "pool are strange to it"
+            "pool are strange to it; other labelled data: simulation.pool=train"
         )
     return oracle
 
@@ -91,9 +93,14 @@ def _make_job(config: DictConfig, folder: Path) -> Any:
     return make
 
 
+def _measured(rows: Rows) -> list[str]:
+    """The error rates that every row has: texts without levels have none by level."""
+    return [metric for metric in METRICS if all(metric in row for row in rows)]
+
+
 def _picture(path: Path, rows: Rows, strategies: Sequence[str]) -> None:
     labels = sorted({float(row["labels"]) for row in rows})
-    curves = {metric: {s: values_by_labels(rows, metric, s, labels) for s in strategies} for metric in METRICS}
+    curves = {m: {s: values_by_labels(rows, m, s, labels) for s in strategies} for m in _measured(rows)}
     learning_curves(path, labels, curves)
 
 
@@ -103,9 +110,9 @@ def _final(rows: Rows, settings: SimulationSettings) -> dict[str, float]:
     final: dict[str, float] = {}
     for strategy in settings.strategies:
         own = [row for row in rows if row["strategy"] == strategy and row["round"] == last]
-        final |= {f"{strategy}/{metric}": sum(row[metric] for row in own) / len(own) for metric in METRICS}
+        final |= {f"{strategy}/{metric}": sum(row[metric] for row in own) / len(own) for metric in _measured(rows)}
         if strategy != "random" and "random" in settings.strategies:
-            for metric in METRICS:
+            for metric in _measured(rows):
                 found = compare(rows, metric, last, strategy)
                 final |= {f"{strategy}/{metric}/{key}": found[key] for key in ("reduction", "low", "high")}
     return final
@@ -113,13 +120,13 @@ def _final(rows: Rows, settings: SimulationSettings) -> dict[str, float]:
 
 def _print(rows: Rows, directory: Path) -> None:
     table = Table(title="Simulated rounds: mean test errors over seeds")
-    for name in ("strategy", "labels", *METRICS):
+    for name in ("strategy", "labels", *_measured(rows)):
         table.add_column(name, justify="right")
     groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["strategy"], int(row["labels"])), []).append(row)
     for (strategy, labels), own in groups.items():
-        means = (sum(row[metric] for row in own) / len(own) for metric in METRICS)
+        means = (sum(row[metric] for row in own) / len(own) for metric in _measured(rows))
         table.add_row(strategy, str(labels), *(f"{mean:.4f}" for mean in means))
     console = Console()
     console.print(table)

@@ -1,0 +1,68 @@
+"""Test errors of a simulated round, and how two strategies compare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor
+
+from vos.metrics.boundary import margin
+from vos.types import Example, Featurizer
+
+HARD_LEVELS, EASY_LEVELS = (2, 3), (0, 1)
+
+METRICS = ("error", "error_hard", "error_easy", "error_band")
+"""Error rates of a row: all test texts, levels 2-3, levels 0-1, and those in the band of round 0.
+
+A rate over no texts is not in the row: texts without levels have neither of the middle two.
+"""
+
+
+def error_rates(featurizer: Featurizer, test: Sequence[Example], band: float) -> dict[str, float]:
+    """Error rates on the test texts: all, hard and easy levels, and in the band of round 0."""
+    logits = featurizer.featurize([example.text for example in test]).logits
+    wrong = logits.argmax(-1) != torch.tensor([example.label for example in test])
+    levels = torch.tensor([-1 if example.level is None else example.level for example in test])
+
+    rows: dict[str, Tensor] = {
+        "error": torch.ones_like(wrong),
+        "error_hard": torch.isin(levels, torch.tensor(HARD_LEVELS)),
+        "error_easy": torch.isin(levels, torch.tensor(EASY_LEVELS)),
+        "error_band": margin(logits).abs() <= band,
+    }
+    return {name: float(wrong[chosen].double().mean()) for name, chosen in rows.items() if chosen.any()}
+
+
+def compare(
+    rows: Sequence[Mapping[str, Any]], metric: str, round: int, strategy: str = "boundary", baseline: str = "random"
+) -> dict[str, float]:
+    """Relative reduction of a metric against a baseline, paired by seed, with a 95 % t-interval of the mean.
+
+    Returns: `reduction` of the means (1 - a / b), `low` and `high` of the paired per-seed reductions, and both means.
+    """
+    table = {(row["strategy"], row["seed"]): float(row[metric]) for row in rows if row["round"] == round}
+    seeds = sorted(seed for name, seed in table if name == strategy)
+    ours = np.array([table[strategy, seed] for seed in seeds])
+    theirs = np.array([table[baseline, seed] for seed in seeds])
+    gain = (theirs - ours) / theirs.mean()
+    half = float(stats.t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else np.nan
+    mean = float(gain.mean())
+    return {
+        "reduction": mean,
+        "low": mean - half,
+        "high": mean + half,
+        strategy: float(ours.mean()),
+        baseline: float(theirs.mean()),
+    }
+
+
+def values_by_labels(
+    rows: Sequence[Mapping[str, Any]], metric: str, strategy: str, labels: Sequence[float]
+) -> list[list[float]]:
+    """For every number of labels the values of the seeds, in the order of the rows."""
+    own = [row for row in rows if row["strategy"] == strategy]
+    return [[float(row[metric]) for row in own if row["labels"] == n] for n in labels]
