@@ -24,13 +24,7 @@ from vos.app.simulation import run_simulation
 from vos.pipeline.error_rates import METRICS, compare
 from vos.pipeline.run_directory import read_json
 
-QUICK = (
-    "model.freeze=true",
-    "optimizer.head_lr=1.0e-2",
-    "simulation.rounds=2",
-    "simulation.per_round=40",
-    "simulation.seeds=[0,1]",
-)
+QUICK = ("model.freeze=true", "simulation.rounds=2", "simulation.per_round=40", "simulation.seeds=[0,1]")
 AT_LABELS = 300
 
 

@@ -98,7 +98,7 @@ def simulate(tmp_path):
             points(40, "t", 2), points(60, "v", 3), points(400, "x", 4), ListPool(hidden), ("no", "yes"), []
         )
         synthesis = SynthesisSettings(16, 2, 20, 256, Potential(4.0, 0.5, 0.25), SelectionSettings(max_distance=50.0))
-        settings = SimulationSettings(synthesis, 2, 15, seeds, strategies, pool_of, 10, 0.1, MixSettings())
+        settings = SimulationSettings(synthesis, 2, 15, seeds, strategies, pool_of, 10, 0.1, 1.0, MixSettings())
         return Simulation(
             data=data,
             oracle={e.id: e.label for e in pool},
@@ -192,6 +192,6 @@ def test_the_comparison_is_paired_and_has_an_interval():
 def test_unknown_strategies_are_refused():
     synthesis = SynthesisSettings(1, 1, 1, 1, Potential(4.0, 0.5, 0.25), SelectionSettings())
     with pytest.raises(ConfigError, match="expected strategies of"):
-        SimulationSettings(synthesis, 1, 1, (0,), ("oracle",), "pool", None, 0.1, MixSettings())
+        SimulationSettings(synthesis, 1, 1, (0,), ("oracle",), "pool", None, 0.1, 1.0, MixSettings())
     with pytest.raises(ConfigError, match=r"expected simulation\.start"):
-        SimulationSettings(synthesis, 1, 1, (0,), ("random",), "train", None, 0.1, MixSettings())
+        SimulationSettings(synthesis, 1, 1, (0,), ("random",), "train", None, 0.1, 1.0, MixSettings())

@@ -18,12 +18,13 @@ from vos.app.training import build_job, device_of, public_yaml, quiet_libraries
 from vos.callbacks import write_table
 from vos.data import TextData, load_pool_labels
 from vos.errors import ConfigError
+from vos.models import ClassifierFeaturizer, FeatureCache
 from vos.pipeline import RunDirectory, TrainingJob
 from vos.pipeline.error_rates import METRICS, compare, values_by_labels
-from vos.pipeline.fits import PipelineFit
+from vos.pipeline.fits import FrozenEncoderFit, PipelineFit
 from vos.pipeline.run_directory import environment, read_json, write_json
 from vos.pipeline.simulation import Simulation
-from vos.pipeline.simulation_settings import SimulationSettings
+from vos.pipeline.simulation_settings import Fit, SimulationSettings
 from vos.plots import learning_curves
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
         simulation = Simulation(
             data=data,
             oracle=oracle,
-            fit=PipelineFit(data, _make_job(config, run.path / "fits"), bool(config.warm_start)),
+            fit=_fit(config, data, run.path / "fits"),
             density=instantiate(config.density.model),
             sampler=instantiate(config.outliers),
             folder=run.path / "simulation",
@@ -76,6 +77,16 @@ def _oracle(data: TextData) -> dict[str, int]:
             "pool are strange to it; other labelled data: simulation.pool=train"
         )
     return oracle
+
+
+def _fit(config: DictConfig, data: TextData, folder: Path) -> Fit:
+    """The pipeline's own training; over a frozen encoder logistic regression, whose one optimum takes seconds."""
+    if not config.model.freeze:
+        return PipelineFit(data, _make_job(config, folder), bool(config.warm_start))
+    classifier = instantiate(config.model, label_names=data.label_names, seed=config.seed)
+    cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
+    featurizer = ClassifierFeaturizer(classifier, cache, device=device_of(config))
+    return FrozenEncoderFit(featurizer, len(data.label_names), float(config.simulation.l2))
 
 
 def _make_job(config: DictConfig, folder: Path) -> Any:

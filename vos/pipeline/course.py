@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -94,16 +94,16 @@ class Course:
         order = [pool[i] for i in torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed)).tolist()]
         n = self.settings.per_round
         if self.strategy == "random":
-            return [_record(example, featurizer) for example in order[:n]]
+            return _baseline(order[:n], featurizer)
         margins = margin(featurizer.featurize([example.text for example in order]).logits).abs()
         nearest = [order[i] for i in margins.argsort().tolist()]
         if self.strategy == "uncertainty":
-            return [_record(example, featurizer) for example in nearest[:n]]
+            return _baseline(nearest[:n], featurizer)
         records = self._boundary(featurizer, data, pool, self.folder / f"round-{number}", seed)
         # Where fewer texts answer the targets than were asked for, the least certain fill the batch: equal budgets.
         chosen = {record.uid for record in records}
         rest = [example for example in nearest if text_uid(example.text) not in chosen]
-        return records + [_record(example, featurizer) for example in rest[: n - len(records)]]
+        return records + _baseline(rest[: n - len(records)], featurizer)
 
     def _boundary(
         self, featurizer: Featurizer, data: TextData, pool: list[Example], folder: Path, seed: int
@@ -132,9 +132,9 @@ class Course:
             return []
 
 
-def _record(example: Example, featurizer: Featurizer) -> BoundaryRecord:
-    none = (None,) * 4
-    uid = text_uid(example.text)
-    return BoundaryRecord(
-        uid, example.id, example.text, "pool", "baseline", 0.0, {}, {}, *none, featurizer.model_hash, ""
-    )
+def _baseline(examples: Sequence[Example], featurizer: Featurizer) -> list[BoundaryRecord]:
+    none, model = (None,) * 4, featurizer.model_hash
+    return [
+        BoundaryRecord(text_uid(e.text), e.id, e.text, "pool", "baseline", 0.0, {}, {}, *none, model, "")
+        for e in examples
+    ]

@@ -55,7 +55,7 @@ class FrozenEncoderFit:
         strength: of the L2 regularisation on standardised features; larger is stronger.
     """
 
-    def __init__(self, featurizer: Featurizer, n_classes: int, strength: float = 10.0) -> None:
+    def __init__(self, featurizer: Featurizer, n_classes: int, strength: float) -> None:
         self.featurizer, self.n_classes, self.strength = featurizer, n_classes, strength
 
     def __call__(self, train: Sequence[Example], seed: int, start: Featurizer | None) -> Featurizer:  # noqa: ARG002

@@ -40,6 +40,8 @@ class SimulationSettings:
         start: labelled texts at the start, drawn from the training texts; None takes all of them.
         band_share: share of validation texts in the band of round 0.
         synthesis: for "boundary"; its `selection.n` is replaced by `per_round`.
+        l2: strength of the L2 regularisation where the encoder is frozen and the head is a logistic regression on
+            standardised features; larger is stronger.
         mix: how old and new labels are mixed.
     """
 
@@ -51,6 +53,7 @@ class SimulationSettings:
     pool: Literal["pool", "train"]
     start: int | None
     band_share: float
+    l2: float
     mix: MixSettings
 
     def __post_init__(self) -> None:
