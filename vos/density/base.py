@@ -87,7 +87,7 @@ class GaussianDensity(FixedPrecision, ABC):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write buffers and settings as safetensors with JSON metadata; the same density gives the same bytes."""
-        write_density(Path(path), dict(self.named_buffers()), self.settings())
+        write_density(Path(path), dict(self.named_buffers()), {"kind": type(self).__name__, **self.settings()})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -97,6 +97,9 @@ class GaussianDensity(FixedPrecision, ABC):
             RunError: there is no such file, or it is not a density of this version and kind.
         """
         tensors, settings = read_density(Path(path))
+        kind = settings.pop("kind")
+        if kind != cls.__name__:
+            raise RunError(f"{path}: expected a {cls.__name__}, found a {kind}")
         try:
             density = cls(**settings)
             density.load_state_dict(tensors)
@@ -174,6 +177,26 @@ class GaussianDensity(FixedPrecision, ABC):
         """
         normalizer = self.log_determinant() + self.n_features * math.log(2.0 * math.pi)
         return -0.5 * (self.mahalanobis(h) + normalizer)
+
+    def within_class_covariance(self) -> Tensor:
+        """`Σ` (d, d) float64; where every class has its own, their mean, weighted by the texts of the ready classes.
+
+        Built from `L`, so the jitter is part of it. At d = 4,096 it takes 134 MB.
+
+        Raises:
+            NotFittedError: no class is ready.
+        """
+        self._require_fit()
+        identity = torch.eye(self.n_features).to(self.means)
+        if self.tied:
+            root = self._apply_factor(identity, 0)  # rows of Lᵀ
+            return root.mT @ root
+        shares = self.counts * self.ready / (self.counts * self.ready).sum()
+        covariance = torch.zeros_like(identity)
+        for c in self.ready.nonzero()[:, 0].tolist():
+            root = self._apply_factor(identity, c)
+            covariance += shares[c] * (root.mT @ root)
+        return covariance
 
     def whiten(self, h: Tensor, labels: Tensor) -> Tensor:
         """`z = L⁻¹ (h - μ)` (n, d) float64 of features (n, d), each against its class in labels (n,)."""

@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vos.density import ClassConditionalGaussian, FeatureBank, FeatureQueue
+from vos.density import FeatureBank, FeatureQueue, GaussianDensity
 from vos.errors import ConfigError, NotFittedError
 from vos.metrics.monitor import boundary_brier
 from vos.models.base import TextClassifier
@@ -92,7 +92,7 @@ class ClassifierModule(pl.LightningModule):
     def __init__(
         self,
         classifier: TextClassifier,
-        density: ClassConditionalGaussian,
+        density: GaussianDensity,
         memory: FeatureBank | FeatureQueue,
         sampler: OutlierSampler | None,
         regularizer: nn.Module | None,

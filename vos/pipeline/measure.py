@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vos.data import TextData
-from vos.density import ClassConditionalGaussian
+from vos.density import FeatureBank, FeatureQueue, GaussianDensity
 from vos.metrics.boundary import band_width, boundary_report, margin, separation, visibility
 from vos.metrics.ood import aupr, auroc, fpr_at_tpr, fpr_at_tpr_ood
 from vos.models.featurizer import ClassifierFeaturizer
@@ -55,7 +55,8 @@ def featurize_examples(featurizer: ClassifierFeaturizer, examples: Sequence[Exam
 
 def measure(
     featurizer: ClassifierFeaturizer,
-    density: ClassConditionalGaussian,
+    density: GaussianDensity,
+    memory: FeatureBank | FeatureQueue,
     sampler: OutlierSampler,
     data: TextData,
     *,
@@ -69,6 +70,8 @@ def measure(
     Args:
         featurizer: the classifier to study.
         density: refitted in place.
+        memory: receives the training features as the classifier gives them now. So what comes next depends on the
+            classifier alone, and not on whether it was trained just now or taken from a cache.
         sampler: draws the outliers for visibility and for the map.
         data: its train, val, test and ood texts are used.
         band: half-width of the band from round 0, or None to set it now.
@@ -77,6 +80,7 @@ def measure(
         seed: of the draws.
     """
     train_features, train_labels = training_features(featurizer, data.train)
+    memory.push(train_features, train_labels, torch.arange(len(train_labels)))
     density.fit(train_features, train_labels)
     val = featurize_examples(featurizer, data.val)
     if band is None:
@@ -107,13 +111,13 @@ def measure(
     )
 
 
-def _points(density: ClassConditionalGaussian, features: Tensor, logits: Tensor, labels: Tensor) -> BoundaryPoints:
+def _points(density: GaussianDensity, features: Tensor, logits: Tensor, labels: Tensor) -> BoundaryPoints:
     return BoundaryPoints(margin(logits), density.log_prob(features).max(-1).values, labels)
 
 
 def _ood_metrics(
     featurizer: ClassifierFeaturizer,
-    density: ClassConditionalGaussian,
+    density: GaussianDensity,
     train_features: Tensor,
     val: FeatureBatch,
     data: TextData,
