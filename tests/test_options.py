@@ -153,3 +153,15 @@ def test_a_run_that_finds_round_0_in_the_cache_goes_on_as_the_one_that_trained_i
     assert a == b
     first, second = (load_density(tmp_path / name / "density.safetensors") for name in ("trained", "cached"))
     torch.testing.assert_close(first.means, second.means, rtol=0, atol=0)
+
+
+def test_a_distance_that_no_class_can_have_ends_no_run(three_classes, monkeypatch, tmp_path, capsys):
+    call(train.main, monkeypatch, *three_classes, "outliers=boundary", "outliers.margin=100", "outliers.distance=0.01",
+         f"hydra.run.dir={tmp_path}")  # fmt: skip
+    assert all(row["train/infeasible_share"] == 1.0 for row in steps(tmp_path, 1) if "train/cross_entropy" in row)
+    for found in json.loads((tmp_path / "metrics.json").read_text())["rounds"]:
+        assert found["boundary/infeasible_share"] == 1.0
+        assert "boundary/visibility" not in found
+    warnings = [line for line in capsys.readouterr().out.splitlines() if "no virtual outliers" in line]
+    assert len(warnings) == 3  # two measurements and one fit
+    assert all("the smallest feasible radius is" in message for message in warnings)

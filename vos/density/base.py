@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,6 +42,7 @@ class GaussianDensity(FixedPrecision, ABC):
     counts: Tensor
     ready: Tensor
     jitter: Tensor
+    _left_out: tuple[int, ...] = ()
 
     def __init__(self, n_classes: int, n_features: int, tied: bool) -> None:
         super().__init__()
@@ -240,16 +243,28 @@ class GaussianDensity(FixedPrecision, ABC):
         return self.color(z, labels), labels
 
     def ready_labels(self, n_per_class: int) -> Tensor:
-        """Labels (m,) int64 of `n_per_class` draws from every ready class, in class order.
+        """Labels (m,) int64 of `n_per_class` draws from every ready class, in class order; see `without`.
 
         Raises:
             ConfigError: `n_per_class` below one.
-            NotFittedError: no class is ready.
+            NotFittedError: no class is ready, or all that are have been left out.
         """
         if n_per_class < 1:
             raise ConfigError(f"expected at least one draw a class, got n_per_class={n_per_class}")
         self._require_fit()
-        return self.ready.nonzero()[:, 0].repeat_interleave(n_per_class)
+        classes = [c for c in self.ready.nonzero()[:, 0].tolist() if c not in self._left_out]
+        if not classes:
+            raise NotFittedError(f"expected a class to draw from, all that are ready are left out: {self._left_out}")
+        return torch.tensor(classes, device=self.ready.device).repeat_interleave(n_per_class)
+
+    def without(self, classes: Iterable[int]) -> Self:
+        """The same density, its buffers shared, that gives no draws from these classes.
+
+        They stay ready: points are measured against them, and boundaries to them count.
+        """
+        view = copy.copy(self)
+        view._left_out = tuple(sorted(classes))
+        return view
 
     def _who_is_ready(self, counts: Tensor, varied: Tensor) -> Tensor:
         """Classes (C,) that can be fitted, from their texts and whether these differ; names the others in the log.

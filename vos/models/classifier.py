@@ -18,7 +18,8 @@ from vos.errors import ConfigError, NotFittedError
 from vos.metrics.monitor import boundary_brier
 from vos.models.base import TextClassifier
 from vos.models.seeds import derive_seed
-from vos.types import OutlierSampler
+from vos.outliers import draw_where_feasible
+from vos.types import LinearHead, OutlierSampler, VirtualOutliers
 
 logger = logging.getLogger(__name__)
 
@@ -113,12 +114,17 @@ class ClassifierModule(pl.LightningModule):
         self.label_smoothing = label_smoothing
         self._generator = torch.Generator()
         self._inactive_reason = ""
+        self._warned_of: set[int] = set()
         self._validation: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Features (b, d) and logits (b, C)."""
         features, logits = self.classifier(batch)
         return features, logits
+
+    def on_fit_start(self) -> None:
+        """Warn once a fit of each class without outliers."""
+        self._warned_of.clear()
 
     def on_train_epoch_start(self) -> None:
         """Set the modes: transformers loads encoders in evaluation mode, and Lightning leaves modes as they are.
@@ -177,13 +183,33 @@ class ClassifierModule(pl.LightningModule):
             except NotFittedError as error:
                 self._log_inactive(str(error))
                 return None
-        self._inactive_reason = ""
         head = self.classifier.linear_head()
-        with torch.no_grad():
-            outliers = self.sampler(self.density, head, self.regularization.outliers_per_class, self._generator)
+        outliers = self._draw(self.sampler, head)
+        if outliers is None:
+            return None
         outlier_logits = head.logits(outliers.features)
         value: Tensor = self.regularizer(logits, features, labels, outlier_logits, outliers.features)
         return value
+
+    def _draw(self, sampler: OutlierSampler, head: LinearHead) -> VirtualOutliers | None:
+        """Outliers of the classes that can have them; None with the reason logged once when no class can.
+
+        A request that a class cannot meet costs the step that class's outliers and nothing else.
+        """
+        try:
+            with torch.no_grad():
+                drawn = draw_where_feasible(
+                    sampler, self.density, head, self.regularization.outliers_per_class, self._generator
+                )
+        except NotFittedError as error:
+            self._log_inactive(str(error))
+            return None
+        self._inactive_reason = ""
+        self.log("train/infeasible_share", drawn.share_left_out)
+        if not self._warned_of.issuperset(drawn.left_out):
+            logger.warning("step %d: %s", self.global_step, drawn.warning())
+            self._warned_of.update(drawn.left_out)
+        return drawn.outliers
 
     def _log_inactive(self, reason: str) -> None:
         if reason != self._inactive_reason:

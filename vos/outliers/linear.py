@@ -205,7 +205,7 @@ def refuse_infeasible(
         labels: (m,) classes, for the message, or None.
 
     Raises:
-        InfeasibleError: a row has a radius below the smallest feasible one.
+        InfeasibleError: a row has a radius below the smallest feasible one; names the classes of all such rows.
     """
     excess = smallest - radii
     if d == n_constraints:
@@ -218,7 +218,8 @@ def refuse_infeasible(
     raise InfeasibleError(
         f"{place}no point has margin {float(margins[i]):.4g} at Mahalanobis radius {radius:.4g}; the smallest feasible "
         f"radius is {needed:.4g}, a distance of {_quantile(needed, d)}. Ask for a larger distance, for a margin nearer "
-        "to that of the class mean, or for no distance (null) to let the radius follow"
+        "to that of the class mean, or for no distance (null) to let the radius follow",
+        () if labels is None else torch.unique(labels[excess > 0.0]).tolist(),
     )
 
 
