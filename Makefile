@@ -17,6 +17,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) '.[demo,dev]'
+	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt pytorch-ood
 	touch $@
 
 demo: $(VENV)/.demo
