@@ -26,7 +26,17 @@ pytestmark = [
 
 
 def build(
-    tiny_encoder, *, loss="energy", start_epoch=0, refit_every=2, freeze=False, seed=0, memory="bank", weight=0.5
+    tiny_encoder,
+    *,
+    loss="energy",
+    start_epoch=0,
+    refit_every=2,
+    freeze=False,
+    seed=0,
+    memory="bank",
+    weight=0.5,
+    n_texts=24,
+    capacity=8,
 ):
     classifier = EncoderClassifier(tiny_encoder, NAMES, max_length=32, dropout=0.1, freeze=freeze)
     sampler = {"energy": TailSampler(distance=0.99), "flattening": BoundarySampler(band=1.0), None: None}[loss]
@@ -34,7 +44,7 @@ def build(
     return ClassifierModule(
         classifier,
         ClassConditionalGaussian(2, 16),
-        FeatureBank(24, 16) if memory == "bank" else FeatureQueue(2, 16, 8),
+        FeatureBank(n_texts, 16) if memory == "bank" else FeatureQueue(2, 16, capacity),
         sampler,
         module_of[loss],
         OptimizerSettings(lr=1e-3, head_lr=1e-2, weight_decay=0.01, warmup_share=0.1),

@@ -163,11 +163,21 @@ class ClassifierModule(pl.LightningModule):
         self.memory.push(features, labels, index)
 
     def _gathered(self, tensor: Tensor) -> Tensor:
-        """Rows (b, ...) of all ranks as one (ranks * b, ...)."""
+        """Rows (b, ...) of all ranks, rank by rank.
+
+        Ranks may hold batches of different sizes, as the last one of an epoch; what is exchanged must not.
+        """
+        sizes = self._exchanged(torch.tensor(len(tensor), device=tensor.device)).tolist()
+        filler = tensor.new_zeros(max(sizes) - len(tensor), *tensor.shape[1:])
+        gathered = self._exchanged(torch.cat([tensor, filler]))
+        return torch.cat([rows[:size] for rows, size in zip(gathered, sizes, strict=True)])
+
+    def _exchanged(self, tensor: Tensor) -> Tensor:
+        """Tensors of one shape of all ranks, stacked."""
         gathered = self.all_gather(tensor)
         if not isinstance(gathered, Tensor):
             raise TypeError(f"expected a tensor from all_gather, got {type(gathered).__name__}")
-        return gathered.flatten(0, 1)
+        return gathered
 
     def _regularize(self, features: Tensor, logits: Tensor, labels: Tensor) -> Tensor | None:
         """The regulariser's value, or None with the reason logged once when it does not act."""
