@@ -6,7 +6,7 @@ import copy
 import logging
 import math
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from vos.density.checks import check_fit_data, shown
-from vos.density.state import FixedPrecision
+from vos.density.coordinates import ClassCoordinates
 from vos.density.storage import read_density, write_density
 from vos.errors import ConfigError, NotFittedError, RunError, ShapeError
 
 logger = logging.getLogger(__name__)
 
 
-class GaussianDensity(FixedPrecision, ABC):
+class GaussianDensity(ClassCoordinates):
     """`h | class c ~ N(μ_c, Σ_c)` with `Σ_c = L_c L_cᵀ`; a subclass says how `L` is estimated, kept and applied.
 
     A class takes part as soon as it has two different texts; the others are left out and named in the log. Everything
@@ -38,7 +38,6 @@ class GaussianDensity(FixedPrecision, ABC):
         jitter: () float64, what was added to the diagonal of the covariance, the largest over classes.
     """
 
-    means: Tensor
     counts: Tensor
     ready: Tensor
     jitter: Tensor
@@ -59,18 +58,6 @@ class GaussianDensity(FixedPrecision, ABC):
     @abstractmethod
     def _fit_factor(self, centered: Tensor, labels: Tensor, ready: Tensor) -> None:
         """Estimate and keep `L` and `jitter` from rows (n, d) centred on their class means, labels (n,), ready (C,)."""
-
-    @abstractmethod
-    def _solve(self, residual: Tensor, label: int) -> Tensor:
-        """`L⁻¹ r` (n, d) of residuals (n, d)."""
-
-    @abstractmethod
-    def _apply_factor(self, z: Tensor, label: int) -> Tensor:
-        """`L z` (n, d) of coordinates (n, d)."""
-
-    @abstractmethod
-    def _apply_transpose(self, normals: Tensor, label: int) -> Tensor:
-        """`Lᵀ w` (k, d) of normals (k, d)."""
 
     @abstractmethod
     def log_determinant(self) -> Tensor:
@@ -184,10 +171,7 @@ class GaussianDensity(FixedPrecision, ABC):
     def within_class_covariance(self) -> Tensor:
         """`Σ` (d, d) float64; where every class has its own, their mean, weighted by the texts of the ready classes.
 
-        Built from `L`, so the jitter is part of it. At d = 4,096 it takes 134 MB.
-
-        Raises:
-            NotFittedError: no class is ready.
+        Built from `L`, so the jitter is part of it. At d = 4,096 it takes 134 MB. Raises as `sample` does.
         """
         self._require_fit()
         identity = torch.eye(self.n_features).to(self.means)
@@ -200,35 +184,6 @@ class GaussianDensity(FixedPrecision, ABC):
             root = self._apply_factor(identity, c)
             covariance += shares[c] * (root.mT @ root)
         return covariance
-
-    def whiten(self, h: Tensor, labels: Tensor) -> Tensor:
-        """`z = L⁻¹ (h - μ)` (n, d) float64 of features (n, d), each against its class in labels (n,)."""
-        residual = h.to(self.means) - self.means[labels]
-        if self.tied:
-            return self._solve(residual, 0)
-        z = torch.empty_like(residual)
-        for c in torch.unique(labels).tolist():
-            rows = labels == c
-            z[rows] = self._solve(residual[rows], c)
-        return z
-
-    def color(self, z: Tensor, labels: Tensor) -> Tensor:
-        """`h = μ + L z` (n, d) float64 of coordinates (n, d) in the classes of labels (n,); the inverse of `whiten`."""
-        z = z.to(self.means)
-        if self.tied:
-            return self.means[labels] + self._apply_factor(z, 0)
-        h = self.means[labels]
-        for c in torch.unique(labels).tolist():
-            rows = labels == c
-            h[rows] += self._apply_factor(z[rows], c)
-        return h
-
-    def pull_back(self, normals: Tensor, label: int) -> Tensor:
-        """`Lᵀ w` (k, d) float64 of normals (k, d): how linear functions of `h` look in the coordinates of a class.
-
-        The norm of a row is the standard deviation of `w·h` within that class.
-        """
-        return self._apply_transpose(normals.to(self.means), label)
 
     @torch.no_grad()
     def sample(self, n_per_class: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

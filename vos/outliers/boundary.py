@@ -16,8 +16,8 @@ from torch import Tensor
 from vos.density.base import GaussianDensity
 from vos.errors import ConfigError, InfeasibleError, NotFittedError
 from vos.outliers.geometry import head_gaps, sides
-from vos.outliers.linear import draw_at_margin, refuse_infeasible, smallest_feasible_radius, whitened_at_margin
-from vos.outliers.shells import as_outliers, check_head, check_open_unit, squared_radius, uniform
+from vos.outliers.linear import draw_at_margin, feasible_radii, smallest_feasible_radius, whitened_at_margin
+from vos.outliers.shells import as_outliers, check_head, check_open_unit, uniform
 from vos.types import LinearHead, VirtualOutliers
 
 __all__ = ["BoundarySampler", "draw_at_margin", "smallest_feasible_radius"]
@@ -122,10 +122,7 @@ class BoundarySampler:
             plus, minus = (torch.full_like(labels, c) for c in self.pair)
         gaps = head_gaps(density, head, labels, plus, minus)
         margins = self.margin + self.band * (2.0 * uniform((len(labels),), generator, labels.device) - 1.0)
-        radii = None
-        if self.distance is not None:
-            radii = torch.full_like(margins, squared_radius(self.distance, density.n_features) ** 0.5)
-            refuse_infeasible(gaps.distance_to(margins), radii, margins, 1, density.n_features, labels)
+        radii = feasible_radii(self.distance, gaps.distance_to(margins), margins, 1, density.n_features, labels)
         return whitened_at_margin(gaps.normals, margins - gaps.at_mean, radii, generator), plus, minus
 
     def _accepts(

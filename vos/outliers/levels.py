@@ -15,8 +15,8 @@ from torch import Tensor
 
 from vos.density.base import GaussianDensity
 from vos.errors import ConfigError, InfeasibleError
-from vos.outliers.linear import refuse_infeasible, row_basis, whitened_at_values
-from vos.outliers.shells import as_outliers, check_head, check_open_unit, normal, squared_radius, uniform
+from vos.outliers.linear import feasible_radii, row_basis, whitened_at_values
+from vos.outliers.shells import check_head, check_open_unit, colored, normal, uniform
 from vos.types import LinearHead, VirtualOutliers
 
 PROPOSALS = 1024
@@ -75,15 +75,10 @@ class LogitSampler:
             delta = (wanted - weight @ density.means[c] - bias).expand(n_per_class, -1)
             basis, r = bases(c)
             y = torch.linalg.solve_triangular(r.mT, delta.mT, upper=False).mT
-            radii = None
-            if self.distance is not None:
-                d = density.n_features
-                radii = torch.full_like(y[:, 0], squared_radius(self.distance, d) ** 0.5)
-                own = torch.full_like(labels[:n_per_class], c)
-                refuse_infeasible(y.norm(dim=-1), radii, wanted[:1].expand(n_per_class), len(weight), d, own)
+            own, first = labels[labels == c], wanted[:1].expand(n_per_class)
+            radii = feasible_radii(self.distance, y.norm(dim=-1), first, len(weight), density.n_features, own)
             parts.append(whitened_at_values(basis, y, radii, generator))
-        z = torch.cat(parts)
-        return as_outliers(density.color(z, labels), labels, z.square().sum(-1), head)
+        return colored(torch.cat(parts), labels, density, head)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +130,7 @@ class EnergySampler:
             basis, r = bases(c)
             y = self._level_draws(weight @ density.means[c] + bias, r, n_per_class, generator, c)
             parts.append(whitened_at_values(basis, y, None, generator))
-        z = torch.cat(parts)
-        return as_outliers(density.color(z, labels), labels, z.square().sum(-1), head)
+        return colored(torch.cat(parts), labels, density, head)
 
     def _level_draws(self, nu: Tensor, r: Tensor, n: int, generator: torch.Generator, label: int) -> Tensor:
         """`y` (n, C) with `logsumexp(ν + Rᵀy) = -energy`."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vos.errors import InfeasibleError
 from vos.outliers.geometry import Gaps
-from vos.outliers.shells import normal, unit
+from vos.outliers.shells import normal, squared_radius, unit
 
 RANK_TOLERANCE = 1e-10
 """Constraints whose normals are this close to dependent, relative to the longest, are refused."""
@@ -189,6 +189,17 @@ def whitened_at_values(basis: Tensor, y: Tensor, radii: Tensor | None, generator
     for _ in range(2):  # as in whitened_at_margin
         g = g - (g @ basis) @ basis.mT
     return y @ basis.mT + _on_sphere(g, y.square().sum(-1), radii)
+
+
+def feasible_radii(
+    distance: float | None, smallest: Tensor, margins: Tensor, n_constraints: int, d: int, labels: Tensor
+) -> Tensor | None:
+    """The radius of the shell `distance` for every row (m,), or None where it follows; see `refuse_infeasible`."""
+    if distance is None:
+        return None
+    radii = torch.full_like(smallest, squared_radius(distance, d) ** 0.5)
+    refuse_infeasible(smallest, radii, margins, n_constraints, d, labels)
+    return radii
 
 
 def refuse_infeasible(
