@@ -3,6 +3,8 @@
 A message says what was expected, what was found, where, and what to do about it.
 """
 
+from collections.abc import Iterable
+
 
 class VosError(Exception):
     """Root of every error that this package raises on purpose."""
@@ -25,7 +27,15 @@ class NotFittedError(VosError, RuntimeError):
 
 
 class InfeasibleError(VosError, ValueError):
-    """A margin and a radius that no point can have together."""
+    """A margin and a radius that no point can have together.
+
+    Attributes:
+        classes: the classes for which the request cannot be met; empty where it is not a matter of classes.
+    """
+
+    def __init__(self, message: str, classes: Iterable[int] = ()) -> None:
+        super().__init__(message)
+        self.classes = tuple(classes)
 
 
 class ModelError(VosError, ValueError):

@@ -15,7 +15,7 @@ from torch import Tensor
 from vos.errors import ShapeError
 
 if TYPE_CHECKING:
-    from vos.density.gaussian import ClassConditionalGaussian
+    from vos.density.base import GaussianDensity
 
 OOD = -1
 """Label of out-of-distribution rows in label tensors. Unlabelled is `None` in a record and never enters a tensor."""
@@ -119,7 +119,7 @@ class OutlierSampler(Protocol):
     """Draws virtual outliers from a fitted density."""
 
     def __call__(
-        self, density: ClassConditionalGaussian, head: LinearHead, n_per_class: int, generator: torch.Generator
+        self, density: GaussianDensity, head: LinearHead, n_per_class: int, generator: torch.Generator
     ) -> VirtualOutliers:
         """Draw `n_per_class` points for every ready class, in class order.
 

@@ -3,15 +3,18 @@
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+import vos.outliers
 from tests.conftest import ROOT
 from vos.app import register_resolvers
-from vos.density import ClassConditionalGaussian
+from vos.app.wiring import build_sampler, completed
+from vos.density import ClassConditionalGaussian, GaussianDensity
 from vos.errors import ConfigError
-from vos.outliers import BoundarySampler, TailSampler
+from vos.losses import OutlierRegularizer
 
 CONF = ROOT / "conf"
 GROUPS = {p.name: sorted(f.stem for f in p.glob("*.yaml")) for p in sorted(CONF.iterdir()) if p.is_dir()}
@@ -51,7 +54,22 @@ def test_no_folder_is_forgotten_by_the_programs():
 
 @pytest.mark.parametrize("option", GROUPS["outliers"])
 def test_every_sampler_is_built(option):
-    assert isinstance(instantiate(compose("train", [f"outliers={option}"]).outliers), BoundarySampler | TailSampler)
+    config = compose("train", [f"outliers={option}"]).outliers
+    sampler = build_sampler(config, lambda: (torch.zeros(1, 8), torch.zeros(1, dtype=torch.int64)))
+    assert f"vos.outliers.{type(sampler).__name__}" == config._target_
+    if config.get("_partial_"):
+        assert sampler.memory is not None
+
+
+def test_every_sampler_loss_and_density_of_the_package_has_an_option():
+    def targets(group, *path):
+        files = [OmegaConf.load(CONF / group / f"{option}.yaml") for option in GROUPS[group]]
+        return {OmegaConf.select(file, ".".join([*path, "_target_"])) for file in files} - {None}
+
+    assert targets("outliers") == {f"vos.outliers.{n}" for n in vos.outliers.__all__ if n.endswith("Sampler")}
+    subclasses = OutlierRegularizer.__subclasses__()
+    assert targets("loss", "module") == {f"vos.losses.{each.__name__}" for each in subclasses}
+    assert targets("density", "model") == {f"vos.density.{each.__name__}" for each in GaussianDensity.__subclasses__()}
 
 
 @pytest.mark.parametrize("option", GROUPS["loss"])
@@ -59,16 +77,22 @@ def test_every_loss_is_built(option):
     config = compose("train", [f"loss={option}"])
     assert instantiate(config.loss.settings).refit_every >= 1
     if option != "none":
-        assert sum(1 for _ in instantiate(config.loss.module)(2).modules()) >= 1
+        loss = completed(instantiate(config.loss.module), n_classes=2, n_features=8)
+        assert f"vos.losses.{type(loss).__name__}" == config.loss.module._target_
 
 
 @pytest.mark.parametrize("covariance", ["ledoit_wolf", "oas", "empirical"])
-@pytest.mark.parametrize("option", GROUPS["density"])
-def test_every_density_is_built(option, covariance):
+@pytest.mark.parametrize("option", sorted({*GROUPS["density"]} - {"low_rank"}))
+def test_every_density_with_a_full_covariance_is_built(option, covariance):
     config = compose("train", [f"density={option}", f"density.model.covariance={covariance}"])
-    density = instantiate(config.density.model)(2, 8)
+    density = completed(instantiate(config.density.model), n_classes=2, n_features=8)
     assert isinstance(density, ClassConditionalGaussian)
     assert density.tied is (option != "per_class")
+
+
+def test_the_density_of_low_rank_is_built():
+    config = compose("train", ["density=low_rank", "density.model.rank=3"])
+    assert completed(instantiate(config.density.model), n_classes=2, n_features=8).rank == 3
 
 
 @pytest.mark.parametrize(("option", "accelerator"), [("cpu", "cpu"), ("gpu", "gpu"), ("ddp", "auto")])

@@ -13,7 +13,8 @@ from scipy import stats
 
 from tests import oracles
 from tests.contracts import toy_density, toy_features
-from vos.density import ClassConditionalGaussian, empirical_covariance, ledoit_wolf_covariance
+from vos.density import ClassConditionalGaussian, empirical_covariance, ledoit_wolf_covariance, load_density
+from vos.density.storage import write_density
 from vos.errors import ConfigError, DataError, NotFittedError, RunError, ShapeError
 
 BOTH = pytest.mark.parametrize("tied", [True, False])
@@ -238,6 +239,25 @@ def test_files_that_are_no_density_are_refused(tmp_path):
     save_file(tensors, path, metadata={"vos_density": json.dumps({**settings, "n_features": 4})})
     with pytest.raises(RunError, match="size mismatch"):
         ClassConditionalGaussian.load(path)
+    save_file(tensors, path, metadata={"vos_density": json.dumps({**settings, "kind": "Mixture"})})
+    with pytest.raises(RunError, match="kind ClassConditionalGaussian or LowRankGaussian, found Mixture"):
+        load_density(path)
+
+
+def test_a_file_that_does_not_name_its_kind_is_of_the_first_kind(tmp_path):
+    density = toy_density(2, 3)
+    write_density(tmp_path / "old.safetensors", dict(density.named_buffers()), density.settings())
+    assert torch.equal(load_density(tmp_path / "old.safetensors").means, density.means)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_covariance_within_the_classes_is_the_mean_over_their_texts(tied):
+    features, labels = toy_features(20, 3, 4)
+    keep = (labels != 1) | (torch.arange(len(labels)) == 20)  # one text of class 1: it is left out
+    features, labels = features[keep][: len(labels) - 9], labels[keep][: len(labels) - 9]  # and classes of two sizes
+    density = ClassConditionalGaussian(3, 4, "empirical", tied=tied).fit(features, labels)
+    rows = torch.cat([features[labels == c].double() - features[labels == c].double().mean(0) for c in (0, 2)])
+    torch.testing.assert_close(density.within_class_covariance(), rows.mT @ rows / len(rows))
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import torch
 from scipy import stats
 
 from tests.contracts import toy_features
-from vos.density import ClassConditionalGaussian, LowRankGaussian, empirical_covariance
+from vos.density import ClassConditionalGaussian, LowRankGaussian, empirical_covariance, load_density
 from vos.density.low_rank import FLOOR
-from vos.errors import ConfigError, RunError
+from vos.errors import ConfigError, NotFittedError, RunError
 
 
 def dense(density: LowRankGaussian) -> torch.Tensor:
@@ -91,8 +91,19 @@ def test_it_travels(tmp_path):
     density.save(tmp_path / "d.safetensors")
     loaded = LowRankGaussian.load(tmp_path / "d.safetensors").half()
     assert torch.equal(loaded.log_prob(features), density.log_prob(features))
-    with pytest.raises(RunError, match="ClassConditionalGaussian"):
+    with pytest.raises(RunError, match="expected a ClassConditionalGaussian, found a LowRankGaussian"):
         ClassConditionalGaussian.load(tmp_path / "d.safetensors")
+    whatever = load_density(tmp_path / "d.safetensors")
+    assert isinstance(whatever, LowRankGaussian)
+    assert torch.equal(whatever.log_prob(features), density.log_prob(features))
+
+
+def test_the_covariance_is_that_of_its_parts():
+    features, labels = toy_features(20, 2, 6)
+    density = LowRankGaussian(2, 6, rank=2).fit(features, labels)
+    torch.testing.assert_close(density.within_class_covariance(), dense(density))
+    with pytest.raises(NotFittedError):
+        LowRankGaussian(2, 6, rank=2).within_class_covariance()
 
 
 @pytest.mark.parametrize("rank", [0, 7])

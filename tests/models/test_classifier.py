@@ -7,7 +7,7 @@ import torch
 from tests.conftest import toy_examples
 from vos.data import ListPool, TextData, TextDataModule
 from vos.density import ClassConditionalGaussian, FeatureBank, FeatureQueue
-from vos.errors import ConfigError
+from vos.errors import ConfigError, NotFittedError
 from vos.losses import BoundaryFlattening, EnergyUncertainty
 from vos.metrics.boundary import band_width, brier, margin
 from vos.metrics.monitor import boundary_brier
@@ -26,7 +26,17 @@ pytestmark = [
 
 
 def build(
-    tiny_encoder, *, loss="energy", start_epoch=0, refit_every=2, freeze=False, seed=0, memory="bank", weight=0.5
+    tiny_encoder,
+    *,
+    loss="energy",
+    start_epoch=0,
+    refit_every=2,
+    freeze=False,
+    seed=0,
+    memory="bank",
+    weight=0.5,
+    n_texts=24,
+    capacity=8,
 ):
     classifier = EncoderClassifier(tiny_encoder, NAMES, max_length=32, dropout=0.1, freeze=freeze)
     sampler = {"energy": TailSampler(distance=0.99), "flattening": BoundarySampler(band=1.0), None: None}[loss]
@@ -34,7 +44,7 @@ def build(
     return ClassifierModule(
         classifier,
         ClassConditionalGaussian(2, 16),
-        FeatureBank(24, 16) if memory == "bank" else FeatureQueue(2, 16, 8),
+        FeatureBank(n_texts, 16) if memory == "bank" else FeatureQueue(2, 16, capacity),
         sampler,
         module_of[loss],
         OptimizerSettings(lr=1e-3, head_lr=1e-2, weight_decay=0.01, warmup_share=0.1),
@@ -72,13 +82,14 @@ def test_the_regulariser_moves_everything_that_learns(tiny_encoder, loss, memory
     assert module.density.is_fitted
 
 
-def test_gradients_of_the_regulariser_alone_reach_encoder_head_weights_and_phi(tiny_encoder):
+def test_gradients_of_the_regulariser_alone_reach_encoder_head_weights_and_phi(tiny_encoder, monkeypatch):
     module = build(tiny_encoder)
     fit(module, epochs=1)
     batch = next(iter(batches(module).train_dataloader()))
     features, logits = module(batch)
     module.zero_grad()
     module.trainer = pl.Trainer(logger=False, accelerator="cpu")
+    monkeypatch.setattr(module, "log", lambda *arguments: None)  # there is no trainer to log to
     module._regularize(features, logits, batch["labels"]).backward()
     reached = {n for n, p in module.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
     assert "classifier.head.weight" in reached
@@ -153,8 +164,6 @@ def test_plain_training_says_that_there_is_no_regulariser(tiny_encoder, caplog):
 
 
 def test_until_a_class_is_ready_the_regulariser_waits_and_says_why(tiny_encoder, caplog, monkeypatch):
-    from vos.errors import NotFittedError
-
     module = build(tiny_encoder)
 
     def not_ready(*arguments):
@@ -164,6 +173,68 @@ def test_until_a_class_is_ready_the_regulariser_waits_and_says_why(tiny_encoder,
     with caplog.at_level(logging.INFO, logger="vos.models.classifier"):
         fit(module, epochs=1)
     assert messages(caplog) == ["the regulariser is inactive at step 0: nothing to fit"]
+
+
+def far_apart(module, sampler):
+    """A regularised module whose class 1 cannot have outliers at the margin 0."""
+    module.sampler = sampler
+
+    def shifted(features, labels, index, real=module.memory.push):
+        # The memory sees class 1 far away along the head, as a well trained encoder would put it.
+        head = module.classifier.linear_head()
+        normal = (head.weight[1] - head.weight[0]).detach()
+        real(features + 1e4 * labels[:, None] * normal, labels, index)
+
+    module.memory.push = shifted
+    return module
+
+
+def test_a_class_that_cannot_have_outliers_goes_without_and_is_named_once(tiny_encoder, caplog):
+    sampler = BoundarySampler(distance=0.999999)
+    module = far_apart(build(tiny_encoder, loss="flattening", refit_every=1), sampler)
+    logged = []
+
+    class Watch(pl.Callback):
+        def on_train_batch_end(self, trainer, module, *rest):
+            logged.append({n: float(v) for n, v in trainer.callback_metrics.items() if n.startswith("train/")})
+
+    with caplog.at_level(logging.INFO, logger="vos.models.classifier"):
+        fit(module, callbacks=[Watch()])
+    assert len(logged) == 8
+    assert all(step["train/infeasible_share"] == 0.5 for step in logged[2:])  # class 0 has its outliers
+    assert all("train/regularizer" in step for step in logged[2:])
+    (message,) = messages(caplog)
+    assert "no virtual outliers for class 1 (50% of the classes): class 1: no point has margin 0" in message
+    assert "the smallest feasible radius is" in message
+
+
+def test_without_any_outliers_a_step_is_plain_cross_entropy(tiny_encoder, caplog):
+    module = build(tiny_encoder, loss="flattening")
+    module.sampler = BoundarySampler(margin=1e6, distance=0.5)
+    before = {n: p.detach().clone() for n, p in module.named_parameters()}
+    with caplog.at_level(logging.INFO, logger="vos.models.classifier"):
+        trainer = fit(module, epochs=1)
+    assert trainer.callback_metrics["train/infeasible_share"] == 1.0
+    assert "train/regularizer" not in trainer.callback_metrics
+    (message,) = messages(caplog)
+    assert "no virtual outliers for class 0, 1 (100% of the classes)" in message
+    plain = build(tiny_encoder, loss=None)
+    fit(plain, epochs=1)
+    trained = dict(module.named_parameters())
+    assert all(torch.equal(p, trained[n]) for n, p in plain.named_parameters())
+    assert not torch.equal(before["classifier.head.weight"], trained["classifier.head.weight"])
+
+
+def test_a_sampler_that_cannot_draw_yet_is_waited_for(tiny_encoder, caplog):
+    module = build(tiny_encoder, loss="flattening")
+
+    def not_yet(*arguments):
+        raise NotFittedError("not yet")
+
+    module.sampler = not_yet
+    with caplog.at_level(logging.INFO, logger="vos.models.classifier"):
+        fit(module, epochs=1)
+    assert messages(caplog) == ["the regulariser is inactive at step 0: not yet"]
 
 
 def test_the_density_is_refitted_every_so_many_steps(tiny_encoder, monkeypatch):

@@ -287,7 +287,7 @@ def test_pairs_that_are_none_are_refused(generator):
         BoundarySampler(pair=(0, 2))(toy_density(2, 4), toy_head(2, 4), 1, generator)
     partial = toy_density(3, 4)
     partial.ready[1:] = False
-    with pytest.raises(ConfigError, match="neither of them ready"):
+    with pytest.raises(NotFittedError, match="none to draw from"):
         BoundarySampler(pair=(1, 2))(partial, toy_head(3, 4), 1, generator)
     with pytest.raises(ConfigError, match="one round"):
         BoundarySampler(max_rounds=0)

@@ -57,6 +57,33 @@ def test_the_nearest_point_of_a_level_is_found(c, seed, drop, scale):
     assert cosine == pytest.approx(1.0, abs=1e-9)
 
 
+def check_random_head(seed: int) -> None:
+    """2 to 24 classes, scales and levels over several orders of magnitude, some roots with nearly dependent rows."""
+    generator = torch.Generator().manual_seed(seed)
+    c = int(torch.randint(2, 25, (1,), generator=generator))
+    scale = (0.1, 0.3, 1.0, 5.0, 30.0)[seed % 5]
+    drop = (0.001, 0.1, 3.0, 30.0, 300.0)[seed // 5 % 5]
+    d = c + (0, 4, 20)[seed % 3]
+    nu = 3.0 * torch.randn(c, generator=generator, dtype=torch.float64)
+    r = torch.linalg.qr(scale * torch.randn(d, c, generator=generator, dtype=torch.float64)).R
+    level = float(torch.logsumexp(nu, 0)) - drop
+    y = nearest_of_level(nu, r, level)
+    assert float(torch.logsumexp(nu + y @ r, 0)) == pytest.approx(level, rel=1e-9, abs=1e-9), seed
+    gradient = r @ (nu + y @ r).softmax(0)
+    assert float(-(y @ gradient) / (y.norm() * gradient.norm())) == pytest.approx(1.0, abs=1e-9), seed
+
+
+def test_the_nearest_point_is_found_for_random_heads():
+    for seed in range(100):
+        check_random_head(seed)
+
+
+@pytest.mark.slow
+def test_the_nearest_point_is_found_for_thousands_of_random_heads():
+    for seed in range(100, 4000):
+        check_random_head(seed)
+
+
 def test_the_nearest_point_agrees_with_a_general_optimiser():
     nu, r = (
         torch.tensor([2.0, 1.0, -1.0]).double(),

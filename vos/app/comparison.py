@@ -20,7 +20,8 @@ def compare_sweep(directory: Path) -> None:
     rows = compare_runs(directory, settings)
     if not rows:
         return
-    shown = [name for name in rows[0] if not name.startswith(("boundary/", "ood/")) or name in PLOTTED]
+    names = dict.fromkeys(name for row in rows for name in row)  # a run may lack a number that others have
+    shown = [name for name in names if not name.startswith(("boundary/", "ood/")) or name in PLOTTED]
     table = Table(title=f"Sweep {directory}")
     for name in shown:
         table.add_column(name.removeprefix("boundary/"), justify="right")

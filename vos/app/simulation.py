@@ -13,8 +13,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from vos.app.training import build_job, device_of, public_yaml, quiet_libraries
+from vos.app.wiring import build_sampler
 from vos.callbacks import write_table
 from vos.data import TextData, load_pool_labels
 from vos.errors import ConfigError
@@ -52,7 +54,7 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
             oracle=oracle,
             fit=_fit(config, data, run.path / "fits"),
             density=instantiate(config.density.model),
-            sampler=instantiate(config.outliers),
+            sampler=build_sampler(config.outliers, _no_texts),
             folder=run.path / "simulation",
             settings=settings,
         )
@@ -65,6 +67,13 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
     _print(content["rows"], run.path)
     final: dict[str, float] = content["final"]
     return final
+
+
+def _no_texts() -> tuple[Tensor, Tensor]:
+    raise ConfigError(
+        "simulation: the strategy boundary draws its targets from the density alone; expected a sampler that needs no "
+        "texts, such as outliers=boundary"
+    )
 
 
 def _oracle(data: TextData) -> dict[str, int]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -23,13 +25,15 @@ from rich.text import Text
 from vos.app.labels import send
 from vos.app.tables import facts_table
 from vos.app.training import quiet_libraries, run_hash
+from vos.app.wiring import build_sampler
 from vos.data import PoolSource, TextData, open_pool_file
-from vos.density import ClassConditionalGaussian
+from vos.density import ClassConditionalGaussian, load_density
 from vos.errors import RunError
 from vos.labeling import Ledger
 from vos.models import ClassifierFeaturizer, FeatureCache, load_classifier
 from vos.pipeline import RunDirectory, SynthesisJob, SynthesisResult, synthesize
 from vos.pipeline.labels import nearest_labelled, with_kept_train
+from vos.pipeline.measure import training_features
 from vos.types import Example
 
 logger = logging.getLogger(__name__)
@@ -57,10 +61,11 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
         pool = open_pool_file(config.pool.path, text=config.pool.text, id=config.pool.id)
     with cache, _progress(config.progress) as progress:
         bar = progress.add_task("pool", total=pool.size)
+        featurizer = ClassifierFeaturizer(classifier, cache, device=config.device)
         job = SynthesisJob(
-            featurizer=ClassifierFeaturizer(classifier, cache, device=config.device),
-            density=ClassConditionalGaussian.load(run.density),
-            sampler=instantiate(config.outliers),
+            featurizer=featurizer,
+            density=cast(ClassConditionalGaussian, load_density(run.density)),  # read as any density
+            sampler=build_sampler(config.outliers, partial(training_features, featurizer, data.train)),
             train=data.train,
             known=[*data.val, *data.test, *_asked_before(config)],
             pool=pool,

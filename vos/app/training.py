@@ -18,9 +18,10 @@ from transformers.utils import logging as transformers_logging
 
 from vos.app.labels import mixed, note_round, take
 from vos.app.tables import facts_table
+from vos.app.wiring import build_sampler, completed
 from vos.callbacks import ConsoleReporter, CsvReporter, Reporter, WandbReporter
 from vos.data import TextData, TextDataModule
-from vos.density import ClassConditionalGaussian, FeatureBank, FeatureQueue
+from vos.density import FeatureBank, FeatureQueue, GaussianDensity
 from vos.errors import ConfigError
 from vos.models import ClassifierFeaturizer, FeatureCache, TextClassifier, load_classifier
 from vos.models.classifier import ClassifierModule
@@ -109,16 +110,17 @@ def device_of(config: DictConfig) -> str:
 def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> TrainingJob:
     """Every object of a training run."""
     classifier = _classifier(config, data)
-    sampler = instantiate(config.outliers)
-    make_density = instantiate(config.density.model)
-    density: ClassConditionalGaussian = make_density(classifier.n_classes, classifier.n_features)
+    sizes = {"n_classes": classifier.n_classes, "n_features": classifier.n_features}
+    density: GaussianDensity = completed(instantiate(config.density.model), **sizes)
+    memory = _memory(config.density, data, classifier)
+    sampler = build_sampler(config.outliers, memory.contents)
     make_loss = instantiate(config.loss.module)
     module = ClassifierModule(
         classifier,
         density,
-        _memory(config.density, data, classifier),
+        memory,
         sampler if make_loss else None,
-        make_loss(classifier.n_classes) if make_loss else None,
+        completed(make_loss, **sizes) if make_loss else None,
         instantiate(config.optimizer),
         instantiate(config.loss.settings),
         seed=config.seed,

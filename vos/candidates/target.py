@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vos.density import ClassConditionalGaussian
+from vos.density import GaussianDensity
 from vos.errors import ConfigError, ShapeError
 from vos.metrics.boundary import margin
 from vos.types import LinearHead, VirtualOutliers
@@ -79,9 +79,7 @@ class TargetSpace:
     head: LinearHead
 
     @classmethod
-    def fit(
-        cls, features: Tensor, density: ClassConditionalGaussian, head: LinearHead, n_directions: int = 24
-    ) -> TargetSpace:
+    def fit(cls, features: Tensor, density: GaussianDensity, head: LinearHead, n_directions: int = 24) -> TargetSpace:
         """Build the space from a fitted density and the features (n, d) of real texts.
 
         Raises:
@@ -142,10 +140,6 @@ class TargetSpace:
         return -0.5 * potential.beta * distances**2 - 0.5 * penalty, distances
 
 
-def within_class_covariance(density: ClassConditionalGaussian) -> Tensor:
+def within_class_covariance(density: GaussianDensity) -> Tensor:
     """The tied covariance (d, d), or the mean of the per-class ones weighted by class counts."""
-    covariances = density.cholesky @ density.cholesky.mT
-    if covariances.ndim == 2:
-        return covariances
-    weights = density.counts.double() * density.ready
-    return (covariances * (weights / weights.sum())[:, None, None]).sum(0)
+    return density.within_class_covariance()

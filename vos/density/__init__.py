@@ -1,5 +1,6 @@
 """How the activations of texts are distributed, and the memory that this is fitted to."""
 
+from vos.density.base import GaussianDensity
 from vos.density.covariance import (
     COVARIANCES,
     cholesky_with_jitter,
@@ -8,6 +9,7 @@ from vos.density.covariance import (
     oas_covariance,
 )
 from vos.density.gaussian import ClassConditionalGaussian
+from vos.density.loading import load_density
 from vos.density.low_rank import LowRankGaussian
 from vos.density.queue import FeatureBank, FeatureQueue
 from vos.density.streaming import StreamingMoments
@@ -17,10 +19,12 @@ __all__ = [
     "ClassConditionalGaussian",
     "FeatureBank",
     "FeatureQueue",
+    "GaussianDensity",
     "LowRankGaussian",
     "StreamingMoments",
     "cholesky_with_jitter",
     "empirical_covariance",
     "ledoit_wolf_covariance",
+    "load_density",
     "oas_covariance",
 ]

@@ -41,6 +41,7 @@ def read_density(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise RunError(f"{path}: expected a density file, got {type(error).__name__}: {error}") from error
     version = settings.pop("format_version", None)
+    settings.setdefault("kind", "ClassConditionalGaussian")  # the only one when files did not name theirs
     if version != FORMAT_VERSION:
         raise RunError(f"{path}: expected density format {FORMAT_VERSION}, found {version}: fit and save it again")
     return tensors, settings

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,59 +12,18 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vos.density import ClassConditionalGaussian, FeatureBank, FeatureQueue
-from vos.errors import ConfigError, NotFittedError
+from vos.density import FeatureBank, FeatureQueue, GaussianDensity
+from vos.errors import NotFittedError
 from vos.metrics.monitor import boundary_brier
 from vos.models.base import TextClassifier
 from vos.models.seeds import derive_seed
-from vos.types import OutlierSampler
+from vos.models.settings import OptimizerSettings, RegularizerSettings
+from vos.outliers import draw_where_feasible
+from vos.types import LinearHead, OutlierSampler, VirtualOutliers
+
+__all__ = ["ClassifierModule", "OptimizerSettings", "RegularizerSettings"]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class OptimizerSettings:
-    """AdamW with a linear warm-up and a linear decay to zero.
-
-    Attributes:
-        lr: peak learning rate of the encoder.
-        head_lr: peak learning rate of the head and of the regulariser's own parameters.
-        weight_decay: decoupled decay, on matrices only (not on biases, norms and energy weights).
-        warmup_share: share of all steps spent warming up, in [0, 1].
-    """
-
-    lr: float
-    head_lr: float
-    weight_decay: float
-    warmup_share: float
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.warmup_share <= 1.0:
-            raise ConfigError(f"optimizer.warmup_share: expected a number in [0, 1], got {self.warmup_share}")
-
-
-@dataclass(frozen=True)
-class RegularizerSettings:
-    """When and how strongly the regulariser acts.
-
-    Attributes:
-        weight: factor of the regulariser beside the cross-entropy.
-        start_epoch: first epoch of this fit in which it acts; the steps before fill the feature memory.
-        outliers_per_class: virtual outliers drawn a step for every ready class.
-        refit_every: steps between two fits of the density.
-    """
-
-    weight: float
-    start_epoch: int
-    outliers_per_class: int
-    refit_every: int
-
-    def __post_init__(self) -> None:
-        if self.weight < 0 or self.start_epoch < 0 or self.outliers_per_class < 1 or self.refit_every < 1:
-            raise ConfigError(
-                "loss: expected weight >= 0, start_epoch >= 0, outliers_per_class >= 1 and refit_every >= 1, "
-                f"got {self}"
-            )
 
 
 class ClassifierModule(pl.LightningModule):
@@ -92,7 +50,7 @@ class ClassifierModule(pl.LightningModule):
     def __init__(
         self,
         classifier: TextClassifier,
-        density: ClassConditionalGaussian,
+        density: GaussianDensity,
         memory: FeatureBank | FeatureQueue,
         sampler: OutlierSampler | None,
         regularizer: nn.Module | None,
@@ -113,12 +71,17 @@ class ClassifierModule(pl.LightningModule):
         self.label_smoothing = label_smoothing
         self._generator = torch.Generator()
         self._inactive_reason = ""
+        self._warned_of: set[int] = set()
         self._validation: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Features (b, d) and logits (b, C)."""
         features, logits = self.classifier(batch)
         return features, logits
+
+    def on_fit_start(self) -> None:
+        """Warn once a fit of each class without outliers."""
+        self._warned_of.clear()
 
     def on_train_epoch_start(self) -> None:
         """Set the modes: transformers loads encoders in evaluation mode, and Lightning leaves modes as they are.
@@ -157,11 +120,21 @@ class ClassifierModule(pl.LightningModule):
         self.memory.push(features, labels, index)
 
     def _gathered(self, tensor: Tensor) -> Tensor:
-        """Rows (b, ...) of all ranks as one (ranks * b, ...)."""
+        """Rows (b, ...) of all ranks, rank by rank.
+
+        Ranks may hold batches of different sizes, as the last one of an epoch; what is exchanged must not.
+        """
+        sizes = self._exchanged(torch.tensor(len(tensor), device=tensor.device)).tolist()
+        filler = tensor.new_zeros(max(sizes) - len(tensor), *tensor.shape[1:])
+        gathered = self._exchanged(torch.cat([tensor, filler]))
+        return torch.cat([rows[:size] for rows, size in zip(gathered, sizes, strict=True)])
+
+    def _exchanged(self, tensor: Tensor) -> Tensor:
+        """Tensors of one shape of all ranks, stacked."""
         gathered = self.all_gather(tensor)
         if not isinstance(gathered, Tensor):
             raise TypeError(f"expected a tensor from all_gather, got {type(gathered).__name__}")
-        return gathered.flatten(0, 1)
+        return gathered
 
     def _regularize(self, features: Tensor, logits: Tensor, labels: Tensor) -> Tensor | None:
         """The regulariser's value, or None with the reason logged once when it does not act."""
@@ -177,13 +150,33 @@ class ClassifierModule(pl.LightningModule):
             except NotFittedError as error:
                 self._log_inactive(str(error))
                 return None
-        self._inactive_reason = ""
         head = self.classifier.linear_head()
-        with torch.no_grad():
-            outliers = self.sampler(self.density, head, self.regularization.outliers_per_class, self._generator)
+        outliers = self._draw(self.sampler, head)
+        if outliers is None:
+            return None
         outlier_logits = head.logits(outliers.features)
         value: Tensor = self.regularizer(logits, features, labels, outlier_logits, outliers.features)
         return value
+
+    def _draw(self, sampler: OutlierSampler, head: LinearHead) -> VirtualOutliers | None:
+        """Outliers of the classes that can have them; None with the reason logged once when no class can.
+
+        A request that a class cannot meet costs the step that class's outliers and nothing else.
+        """
+        try:
+            with torch.no_grad():
+                drawn = draw_where_feasible(
+                    sampler, self.density, head, self.regularization.outliers_per_class, self._generator
+                )
+        except NotFittedError as error:
+            self._log_inactive(str(error))
+            return None
+        self._inactive_reason = ""
+        self.log("train/infeasible_share", drawn.share_left_out)
+        if not self._warned_of.issuperset(drawn.left_out):
+            logger.warning("step %d: %s", self.global_step, drawn.warning())
+            self._warned_of.update(drawn.left_out)
+        return drawn.outliers
 
     def _log_inactive(self, reason: str) -> None:
         if reason != self._inactive_reason:

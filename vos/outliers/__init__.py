@@ -1,6 +1,7 @@
 """Virtual outliers: points of feature space drawn where no text is known."""
 
 from vos.outliers.boundary import BoundarySampler
+from vos.outliers.feasible import FeasibleDraw, draw_where_feasible
 from vos.outliers.levels import EnergySampler, LogitSampler
 from vos.outliers.linear import draw_at_margin, draw_at_values, smallest_feasible_radius
 from vos.outliers.mixing import MixSampler, NoiseSampler
@@ -10,6 +11,7 @@ from vos.outliers.tail import TailSampler
 __all__ = [
     "BoundarySampler",
     "EnergySampler",
+    "FeasibleDraw",
     "LogitSampler",
     "MixSampler",
     "NeighborSampler",
@@ -17,5 +19,6 @@ __all__ = [
     "TailSampler",
     "draw_at_margin",
     "draw_at_values",
+    "draw_where_feasible",
     "smallest_feasible_radius",
 ]

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from vos.density.base import GaussianDensity
-from vos.errors import ConfigError, InfeasibleError
+from vos.errors import ConfigError, InfeasibleError, NotFittedError
 from vos.outliers.geometry import head_gaps, sides
-from vos.outliers.linear import draw_at_margin, refuse_infeasible, smallest_feasible_radius, whitened_at_margin
-from vos.outliers.shells import as_outliers, check_head, check_open_unit, squared_radius, uniform
+from vos.outliers.linear import draw_at_margin, feasible_radii, smallest_feasible_radius, whitened_at_margin
+from vos.outliers.shells import as_outliers, check_head, check_open_unit, uniform
 from vos.types import LinearHead, VirtualOutliers
 
 __all__ = ["BoundarySampler", "draw_at_margin", "smallest_feasible_radius"]
@@ -78,7 +78,7 @@ class BoundarySampler:
             InfeasibleError: margin and radius exclude each other for a class, and the message says which radius does
                 not; or no point passed `runner_up` or `nearest` in `max_rounds` rounds.
             ConfigError: `n_per_class` below one, a single class, which has no boundary, or a pair beyond the classes.
-            NotFittedError: no class is ready.
+            NotFittedError: no class is ready, or none of the pair.
             ShapeError: the head does not fit the density.
         """
         check_head(density, head)
@@ -97,7 +97,8 @@ class BoundarySampler:
         raise InfeasibleError(
             f"class {int(labels[pending[0]])}: {len(pending)} of {len(labels)} points did not pass runner_up="
             f"{self.runner_up}, nearest={self.nearest} in {self.max_rounds} rounds. Raise outliers.max_rounds, lower "
-            "outliers.distance, or ask for a margin nearer to that of the class mean"
+            "outliers.distance, or ask for a margin nearer to that of the class mean",
+            torch.unique(labels[pending]).tolist(),
         )
 
     def _labels(self, density: GaussianDensity, n_per_class: int) -> Tensor:
@@ -108,7 +109,7 @@ class BoundarySampler:
             raise ConfigError(f"outliers.pair: expected classes in [0, {density.n_classes}), got {tuple(self.pair)}")
         labels = labels[(labels == self.pair[0]) | (labels == self.pair[1])]
         if len(labels) == 0:
-            raise ConfigError(f"outliers.pair: expected a ready class, got {tuple(self.pair)}, neither of them ready")
+            raise NotFittedError(f"outliers.pair: expected a ready class, got {tuple(self.pair)}, none to draw from")
         return labels
 
     def _draw(
@@ -121,10 +122,7 @@ class BoundarySampler:
             plus, minus = (torch.full_like(labels, c) for c in self.pair)
         gaps = head_gaps(density, head, labels, plus, minus)
         margins = self.margin + self.band * (2.0 * uniform((len(labels),), generator, labels.device) - 1.0)
-        radii = None
-        if self.distance is not None:
-            radii = torch.full_like(margins, squared_radius(self.distance, density.n_features) ** 0.5)
-            refuse_infeasible(gaps.distance_to(margins), radii, margins, 1, density.n_features, labels)
+        radii = feasible_radii(self.distance, gaps.distance_to(margins), margins, 1, density.n_features, labels)
         return whitened_at_margin(gaps.normals, margins - gaps.at_mean, radii, generator), plus, minus
 
     def _accepts(

@@ -15,15 +15,15 @@ from torch import Tensor
 
 from vos.density.base import GaussianDensity
 from vos.errors import ConfigError, InfeasibleError
-from vos.outliers.linear import refuse_infeasible, row_basis, whitened_at_values
-from vos.outliers.shells import as_outliers, check_head, check_open_unit, normal, squared_radius, uniform
+from vos.outliers.linear import feasible_radii, row_basis, whitened_at_values
+from vos.outliers.shells import check_head, check_open_unit, colored, normal, uniform
 from vos.types import LinearHead, VirtualOutliers
 
 PROPOSALS = 1024
 """Proposals a round; their cost is small against that of lifting what is kept."""
 
-_STEP_SHARES = tuple(0.5**i for i in range(20))
-"""Shares of a Newton step that are tried; the one with the smallest residual is taken."""
+_STEP_SHARES = tuple(0.5**i for i in range(40))
+"""Shares of a Newton step that are tried, largest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +75,10 @@ class LogitSampler:
             delta = (wanted - weight @ density.means[c] - bias).expand(n_per_class, -1)
             basis, r = bases(c)
             y = torch.linalg.solve_triangular(r.mT, delta.mT, upper=False).mT
-            radii = None
-            if self.distance is not None:
-                d = density.n_features
-                radii = torch.full_like(y[:, 0], squared_radius(self.distance, d) ** 0.5)
-                own = torch.full_like(labels[:n_per_class], c)
-                refuse_infeasible(y.norm(dim=-1), radii, wanted[:1].expand(n_per_class), len(weight), d, own)
+            own, first = labels[labels == c], wanted[:1].expand(n_per_class)
+            radii = feasible_radii(self.distance, y.norm(dim=-1), first, len(weight), density.n_features, own)
             parts.append(whitened_at_values(basis, y, radii, generator))
-        z = torch.cat(parts)
-        return as_outliers(density.color(z, labels), labels, z.square().sum(-1), head)
+        return colored(torch.cat(parts), labels, density, head)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,14 +130,11 @@ class EnergySampler:
             basis, r = bases(c)
             y = self._level_draws(weight @ density.means[c] + bias, r, n_per_class, generator, c)
             parts.append(whitened_at_values(basis, y, None, generator))
-        z = torch.cat(parts)
-        return as_outliers(density.color(z, labels), labels, z.square().sum(-1), head)
+        return colored(torch.cat(parts), labels, density, head)
 
     def _level_draws(self, nu: Tensor, r: Tensor, n: int, generator: torch.Generator, label: int) -> Tensor:
         """`y` (n, C) with `logsumexp(ν + Rᵀy) = -energy`."""
-        along = torch.linalg.solve_triangular(r.mT, torch.ones_like(nu)[:, None], upper=False)[:, 0]
-        length = along.norm()
-        along = along / length
+        along, length = level_axis(r)
         center, offset = torch.zeros_like(nu), 0.0
         if torch.logsumexp(nu, 0) > -self.energy:
             nearest = nearest_of_level(nu, r, -self.energy)
@@ -162,7 +154,8 @@ class EnergySampler:
         raise InfeasibleError(
             f"class {label}: {n - missing} of {n} draws reached the energy {self.energy:.4g} in {self.max_rounds} "
             f"rounds; its mean has {-float(torch.logsumexp(nu, 0)):.4g}. Ask for an energy nearer to that, or raise "
-            "outliers.max_rounds"
+            "outliers.max_rounds",
+            (label,),
         )
 
 
@@ -178,11 +171,21 @@ def class_bases(density: GaussianDensity, weight: Tensor) -> Callable[[int], tup
     return lambda label: row_basis(density.pull_back(weight, label))
 
 
-def nearest_of_level(nu: Tensor, r: Tensor, level: float, max_steps: int = 200) -> Tensor:
+def level_axis(r: Tensor) -> tuple[Tensor, float]:
+    """`ê` (C,), the direction of `y` that adds one number to all logits `ν + Rᵀy`, and how far it goes for 1 logit."""
+    one = torch.ones_like(r[:, :1])
+    along = torch.linalg.solve_triangular(r.mT, one, upper=False)[:, 0]
+    length = along.norm()
+    return along / length, float(length)
+
+
+def nearest_of_level(nu: Tensor, r: Tensor, level: float, max_steps: int = 1000) -> Tensor:
     """The point `y` nearest to the origin with `logsumexp(ν + Rᵀy) = level`, for a level below `logsumexp(ν)`.
 
-    Damped Newton steps on the conditions `y + λ g = 0`, `logsumexp = level`, with `g` the gradient. The set below the
-    level is convex, so the point is unique.
+    With `y = v - s(v) ê` on the level and `s(v) = length · (logsumexp(ν + Rᵀv) - level)`, it is the minimum of
+    `½‖v‖² + ½ max(s(v), 0)²`, the squared distance to the convex set below the level. That function is strongly convex
+    and has no constraint, so Newton steps that are halved until it falls enough cannot miss; the level is met exactly,
+    wherever they end.
 
     Args:
         nu: (C,) float64.
@@ -194,27 +197,33 @@ def nearest_of_level(nu: Tensor, r: Tensor, level: float, max_steps: int = 200) 
         (C,) float64.
 
     Raises:
-        InfeasibleError: the steps do not converge.
+        InfeasibleError: the steps do not converge, which rows of the head within rounding of dependent can cause.
     """
+    along, length = level_axis(r)
+    across = r - torch.outer(along, along @ r)  # R without its part along ê: what v can do to the logits
+    identity = torch.eye(len(nu)).to(r)
 
-    def conditions(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits = nu + x[:-1] @ r
-        p = logits.softmax(0)
-        gap = torch.logsumexp(logits, 0) - level
-        return torch.cat([x[:-1] + x[-1] * (r @ p), gap[None]]), r @ p, p
+    def distance(v: Tensor) -> tuple[float, float]:
+        s = length * float(torch.logsumexp(nu + v @ r, 0) - level)
+        return 0.5 * float(v.square().sum()) + 0.5 * max(s, 0.0) ** 2, s
 
-    gradient = r @ nu.softmax(0)
-    start = (torch.logsumexp(nu, 0) - level) / gradient.square().sum()
-    x = torch.cat([-start * gradient, start[None]])
-    residual, gradient, p = conditions(x)
+    rounding, size = 16.0 * torch.finfo(nu.dtype).eps, 1.0 + abs(level) + float(nu.abs().max())
+    v = torch.zeros_like(nu)
+    value, s = distance(v)
     for _ in range(max_steps):
-        if residual.norm() <= 1e-11 * (1.0 + x.norm()):
-            return x[:-1]
-        curvature = r @ (torch.diag(p) - torch.outer(p, p)) @ r.mT
-        top = torch.cat([torch.eye(len(nu)).to(r) + x[-1] * curvature, gradient[:, None]], 1)
-        system = torch.cat([top, torch.cat([gradient, gradient.new_zeros(1)])[None]])
-        step = torch.linalg.solve(system, -residual)
-        share = min(_STEP_SHARES, key=lambda s: float(conditions(x + s * step)[0].norm()))
-        x = x + share * step
-        residual, gradient, p = conditions(x)
+        p = (nu + v @ r).softmax(0)
+        slope = length * (across @ p)  # of s
+        gradient = v + max(s, 0.0) * slope
+        curvature = identity + max(s, 0.0) * length * (across @ (torch.diag(p) - torch.outer(p, p)) @ across.mT)
+        factor = torch.linalg.cholesky(curvature)
+        # The slope's own rank-one part by Sherman and Morrison: it may be 1e16 times the rest.
+        u, w = torch.cholesky_solve(torch.stack([slope, v], 1), factor).unbind(1)
+        step = -w + u * (slope @ w - max(s, 0.0)) / (1.0 + slope @ u) if s > 0.0 else -v
+        fall = -float(gradient @ step)
+        if fall <= 1e-12 * value + rounding * (value + length * max(s, 0.0) * size):
+            v = v + step  # half of the fall is left to gain, or rounding hides it; one more step squares the error
+            return v - distance(v)[1] * along
+        enough = (share for share in _STEP_SHARES if distance(v + share * step)[0] <= value - 0.1 * share * fall)
+        v = v + next(enough, 0.0) * step
+        value, s = distance(v)
     raise InfeasibleError(f"no nearest point of logsumexp = {level:.4g} was found in {max_steps} Newton steps")

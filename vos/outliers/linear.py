@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vos.errors import InfeasibleError
 from vos.outliers.geometry import Gaps
-from vos.outliers.shells import normal, unit
+from vos.outliers.shells import normal, squared_radius, unit
 
 RANK_TOLERANCE = 1e-10
 """Constraints whose normals are this close to dependent, relative to the longest, are refused."""
@@ -191,6 +191,17 @@ def whitened_at_values(basis: Tensor, y: Tensor, radii: Tensor | None, generator
     return y @ basis.mT + _on_sphere(g, y.square().sum(-1), radii)
 
 
+def feasible_radii(
+    distance: float | None, smallest: Tensor, margins: Tensor, n_constraints: int, d: int, labels: Tensor
+) -> Tensor | None:
+    """The radius of the shell `distance` for every row (m,), or None where it follows; see `refuse_infeasible`."""
+    if distance is None:
+        return None
+    radii = torch.full_like(smallest, squared_radius(distance, d) ** 0.5)
+    refuse_infeasible(smallest, radii, margins, n_constraints, d, labels)
+    return radii
+
+
 def refuse_infeasible(
     smallest: Tensor, radii: Tensor, margins: Tensor, n_constraints: int, d: int, labels: Tensor | None
 ) -> None:
@@ -205,7 +216,7 @@ def refuse_infeasible(
         labels: (m,) classes, for the message, or None.
 
     Raises:
-        InfeasibleError: a row has a radius below the smallest feasible one.
+        InfeasibleError: a row has a radius below the smallest feasible one; names the classes of all such rows.
     """
     excess = smallest - radii
     if d == n_constraints:
@@ -218,7 +229,8 @@ def refuse_infeasible(
     raise InfeasibleError(
         f"{place}no point has margin {float(margins[i]):.4g} at Mahalanobis radius {radius:.4g}; the smallest feasible "
         f"radius is {needed:.4g}, a distance of {_quantile(needed, d)}. Ask for a larger distance, for a margin nearer "
-        "to that of the class mean, or for no distance (null) to let the radius follow"
+        "to that of the class mean, or for no distance (null) to let the radius follow",
+        () if labels is None else torch.unique(labels[excess > 0.0]).tolist(),
     )
 
 

@@ -10,7 +10,7 @@ from vos.density.base import GaussianDensity
 from vos.errors import ConfigError, NotFittedError
 from vos.outliers.geometry import other_classes
 from vos.outliers.memory import Memory, pick_rows, read
-from vos.outliers.shells import as_outliers, check_head, normal, uniform
+from vos.outliers.shells import check_head, measured, normal, uniform
 from vos.types import LinearHead, VirtualOutliers
 
 
@@ -65,7 +65,7 @@ class MixSampler:
         own, other = h.chunk(2)
         s = self.low + (self.high - self.low) * uniform((len(labels), 1), generator, labels.device)
         mixed = s * own + (1.0 - s) * other
-        return as_outliers(mixed, labels, density.whiten(mixed, labels).square().sum(-1), head)
+        return measured(mixed, labels, density, head)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,4 +101,4 @@ class NoiseSampler:
         spread = self.scale * density.mean_variance().sqrt().expand(density.n_classes)
         noise = normal((len(labels), density.n_features), generator, labels.device)
         h = density.means[labels] + spread[labels][:, None] * noise
-        return as_outliers(h, labels, density.whiten(h, labels).square().sum(-1), head)
+        return measured(h, labels, density, head)

@@ -11,7 +11,7 @@ from vos.density.base import GaussianDensity
 from vos.density.neighbors import kth_distance
 from vos.errors import ConfigError
 from vos.outliers.memory import Memory, read
-from vos.outliers.shells import as_outliers, check_head, normal, uniform
+from vos.outliers.shells import check_head, measured, normal, uniform
 from vos.types import LinearHead, VirtualOutliers
 
 
@@ -74,8 +74,7 @@ class NeighborSampler:
             around = normal((n_per_class, self.candidates, density.n_features), generator, labels.device)
             points = features[outermost[chosen]][:, None] + spread[c] * around
             drawn.append(farthest(points, features, self.k))
-        h = torch.cat(drawn)
-        return as_outliers(h, labels, density.whiten(h, labels).square().sum(-1), head)
+        return measured(torch.cat(drawn), labels, density, head)
 
 
 def boundary_rows(features: Tensor, members: Tensor, k: int, n: int) -> Tensor:

@@ -69,3 +69,13 @@ def as_outliers(features: Tensor, labels: Tensor, mahalanobis: Tensor, head: Lin
     """The draws as the head takes them: features in the head's dtype, everything on its device."""
     device = head.weight.device
     return VirtualOutliers(features.to(head.weight), labels.to(device), mahalanobis.to(device))
+
+
+def measured(features: Tensor, labels: Tensor, density: GaussianDensity, head: LinearHead) -> VirtualOutliers:
+    """Points (m, d) of feature space as outliers of the classes in labels (m,), their distances measured."""
+    return as_outliers(features, labels, density.whiten(features, labels).square().sum(-1), head)
+
+
+def colored(z: Tensor, labels: Tensor, density: GaussianDensity, head: LinearHead) -> VirtualOutliers:
+    """Whitened points (m, d) as outliers of the classes in labels (m,)."""
+    return as_outliers(density.color(z, labels), labels, z.square().sum(-1), head)

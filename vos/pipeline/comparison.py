@@ -19,6 +19,7 @@ PLOTTED = (
     "boundary/test/band_error",
     "boundary/test/pair_consistency",
     "boundary/visibility",
+    "boundary/infeasible_share",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,14 +10,17 @@ import torch
 from torch import Tensor
 
 from vos.data import TextData
-from vos.density import ClassConditionalGaussian
+from vos.density import FeatureBank, FeatureQueue, GaussianDensity
 from vos.metrics.boundary import band_width, boundary_report, margin, separation, visibility
 from vos.metrics.ood import aupr, auroc, fpr_at_tpr, fpr_at_tpr_ood
 from vos.models.featurizer import ClassifierFeaturizer
 from vos.models.seeds import derive_seed
+from vos.outliers import draw_where_feasible
 from vos.plots import BoundaryPoints
 from vos.scores import energy, knn, mahalanobis
 from vos.types import Example, FeatureBatch, OutlierSampler
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,14 @@ class Measurement:
         band: half-width of the band, fixed from round 0, logit units.
         val: validation texts in feature space.
         texts: validation texts on the boundary map.
-        outliers: virtual outliers on the boundary map.
+        outliers: virtual outliers on the boundary map, or None when no class can have what was asked for.
     """
 
     metrics: dict[str, float]
     band: float
     val: FeatureBatch
     texts: BoundaryPoints
-    outliers: BoundaryPoints
+    outliers: BoundaryPoints | None
 
 
 def _labels(examples: Sequence[Example]) -> Tensor:
@@ -55,7 +59,8 @@ def featurize_examples(featurizer: ClassifierFeaturizer, examples: Sequence[Exam
 
 def measure(
     featurizer: ClassifierFeaturizer,
-    density: ClassConditionalGaussian,
+    density: GaussianDensity,
+    memory: FeatureBank | FeatureQueue,
     sampler: OutlierSampler,
     data: TextData,
     *,
@@ -69,6 +74,8 @@ def measure(
     Args:
         featurizer: the classifier to study.
         density: refitted in place.
+        memory: receives the training features as the classifier gives them now. So what comes next depends on the
+            classifier alone, and not on whether it was trained just now or taken from a cache.
         sampler: draws the outliers for visibility and for the map.
         data: its train, val, test and ood texts are used.
         band: half-width of the band from round 0, or None to set it now.
@@ -77,6 +84,7 @@ def measure(
         seed: of the draws.
     """
     train_features, train_labels = training_features(featurizer, data.train)
+    memory.push(train_features, train_labels, torch.arange(len(train_labels)))
     density.fit(train_features, train_labels)
     val = featurize_examples(featurizer, data.val)
     if band is None:
@@ -90,9 +98,15 @@ def measure(
             metrics |= {f"boundary/{name}/{key}": value for key, value in report.items()}
     head = featurizer.head
     generator = torch.Generator().manual_seed(derive_seed(seed, "measure"))
-    outliers = sampler(density, head, n_outliers, generator)
-    outlier_logits = head.logits(outliers.features.float())
-    metrics["boundary/visibility"] = float(visibility(val.logits, outlier_logits))
+    drawn = draw_where_feasible(sampler, density, head, n_outliers, generator)
+    metrics["boundary/infeasible_share"] = drawn.share_left_out
+    if drawn.left_out:
+        logger.warning("measuring: %s", drawn.warning())
+    outliers: BoundaryPoints | None = None
+    if drawn.outliers is not None:
+        outlier_logits = head.logits(drawn.outliers.features.float())
+        metrics["boundary/visibility"] = float(visibility(val.logits, outlier_logits))
+        outliers = _points(density, drawn.outliers.features.float(), outlier_logits, drawn.outliers.labels)
     gaps = separation(density, head)
     metrics |= {f"boundary/separation/{n}": float(g) for n, g in zip(data.label_names, gaps, strict=True)}
     metrics["boundary/separation/min"] = float(gaps.min())
@@ -103,17 +117,17 @@ def measure(
         band,
         val,
         _points(density, val.features, val.logits, _labels(data.val)),
-        _points(density, outliers.features.float(), outlier_logits, outliers.labels),
+        outliers,
     )
 
 
-def _points(density: ClassConditionalGaussian, features: Tensor, logits: Tensor, labels: Tensor) -> BoundaryPoints:
+def _points(density: GaussianDensity, features: Tensor, logits: Tensor, labels: Tensor) -> BoundaryPoints:
     return BoundaryPoints(margin(logits), density.log_prob(features).max(-1).values, labels)
 
 
 def _ood_metrics(
     featurizer: ClassifierFeaturizer,
-    density: ClassConditionalGaussian,
+    density: GaussianDensity,
     train_features: Tensor,
     val: FeatureBatch,
     data: TextData,

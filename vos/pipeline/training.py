@@ -145,6 +145,7 @@ def _measure_round(job: TrainingJob, number: int, before: Sequence[KeptRound]) -
     measurement = measure(
         job.make_featurizer(number == 0 or job.module.classifier.encoder_is_frozen),
         job.module.density,
+        job.module.memory,
         job.measure_sampler,
         job.data,
         band=before[0].metrics["boundary/band"] if before else job.band,

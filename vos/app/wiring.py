@@ -1,0 +1,38 @@
+"""What the program knows and a configuration cannot: sizes, and the memory of features.
+
+A configuration leaves such an argument open with `_partial_: true`; it is filled here by its name, whatever the object.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch import Tensor
+
+from vos.types import OutlierSampler
+
+
+def completed(factory: partial[Any], **known: Any) -> Any:
+    """Call a partial of `instantiate` with those of the known values that its constructor names.
+
+    A density takes `n_classes` and `n_features`; a loss takes both or the first alone.
+    """
+    wanted = inspect.signature(factory.func).parameters
+    return factory(**{name: value for name, value in known.items() if name in wanted})
+
+
+def build_sampler(config: DictConfig, memory: Callable[[], tuple[Tensor, Tensor]]) -> OutlierSampler:
+    """The sampler of the group `outliers`; one that draws around texts, and not from a Gaussian alone, reads `memory`.
+
+    Args:
+        config: the group.
+        memory: gives features (n, d) and labels (n,) of the training texts.
+    """
+    made = instantiate(config, _convert_="all")
+    sampler: OutlierSampler = completed(made, memory=memory) if isinstance(made, partial) else made
+    return sampler

@@ -1,0 +1,63 @@
+"""The coordinates in which a class is a standard normal, from a square root of its covariance."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from vos.density.state import FixedPrecision
+
+
+class ClassCoordinates(FixedPrecision, ABC):
+    """`h = μ_c + L_c z`, with `Σ_c = L_c L_cᵀ`; a subclass says how `L` is kept and applied.
+
+    Attributes:
+        tied: one `L` for all classes.
+        means: (C, d) float64.
+    """
+
+    tied: bool
+    means: Tensor
+
+    @abstractmethod
+    def _solve(self, residual: Tensor, label: int) -> Tensor:
+        """`L⁻¹ r` (n, d) of residuals (n, d)."""
+
+    @abstractmethod
+    def _apply_factor(self, z: Tensor, label: int) -> Tensor:
+        """`L z` (n, d) of coordinates (n, d)."""
+
+    @abstractmethod
+    def _apply_transpose(self, normals: Tensor, label: int) -> Tensor:
+        """`Lᵀ w` (k, d) of normals (k, d)."""
+
+    def whiten(self, h: Tensor, labels: Tensor) -> Tensor:
+        """`z = L⁻¹ (h - μ)` (n, d) float64 of features (n, d), each against its class in labels (n,)."""
+        residual = h.to(self.means) - self.means[labels]
+        if self.tied:
+            return self._solve(residual, 0)
+        z = torch.empty_like(residual)
+        for c in torch.unique(labels).tolist():
+            rows = labels == c
+            z[rows] = self._solve(residual[rows], c)
+        return z
+
+    def color(self, z: Tensor, labels: Tensor) -> Tensor:
+        """`h = μ + L z` (n, d) float64 of coordinates (n, d) in the classes of labels (n,); the inverse of `whiten`."""
+        z = z.to(self.means)
+        if self.tied:
+            return self.means[labels] + self._apply_factor(z, 0)
+        h = self.means[labels]
+        for c in torch.unique(labels).tolist():
+            rows = labels == c
+            h[rows] += self._apply_factor(z[rows], c)
+        return h
+
+    def pull_back(self, normals: Tensor, label: int) -> Tensor:
+        """`Lᵀ w` (k, d) float64 of normals (k, d): how linear functions of `h` look in the coordinates of a class.
+
+        The norm of a row is the standard deviation of `w·h` within that class.
+        """
+        return self._apply_transpose(normals.to(self.means), label)

@@ -1,0 +1,25 @@
+"""Regularisers on texts and virtual outliers, all with the signature of `OutlierLoss`.
+
+The outliers are drawn without gradient, so the outlier side of a loss moves the head and the loss's own parameters; the
+text side moves the encoder too. Each side is averaged on its own and the two halves weigh the same, whatever the
+number of outliers.
+"""
+
+from vos.losses.base import OutlierLoss, OutlierRegularizer, at_least_float32, check_batch
+from vos.losses.energy import EnergyMargin, EnergyUncertainty
+from vos.losses.features import ExtraClass, FeatureUncertainty
+from vos.losses.flattening import BoundaryFlattening
+from vos.losses.networks import MLP_WIDTH
+
+__all__ = [
+    "MLP_WIDTH",
+    "BoundaryFlattening",
+    "EnergyMargin",
+    "EnergyUncertainty",
+    "ExtraClass",
+    "FeatureUncertainty",
+    "OutlierLoss",
+    "OutlierRegularizer",
+    "at_least_float32",
+    "check_batch",
+]

@@ -1,0 +1,90 @@
+"""What a training step calls, and what all losses share: two sides of equal weight."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from vos.errors import ConfigError, ShapeError
+
+
+class OutlierLoss(Protocol):
+    """What a training step calls."""
+
+    def __call__(
+        self, logits: Tensor, features: Tensor, labels: Tensor, outlier_logits: Tensor, outlier_features: Tensor
+    ) -> Tensor:
+        """Loss of one batch.
+
+        Args:
+            logits: (b, C) of the texts.
+            features: (b, d) of the texts.
+            labels: (b,) int64 in [0, C).
+            outlier_logits: (m, C).
+            outlier_features: (m, d).
+
+        Returns:
+            scalar, at least float32.
+
+        Raises:
+            ShapeError: shapes are not these, or a side is empty.
+        """
+        ...
+
+
+class OutlierRegularizer(nn.Module, ABC):
+    """A loss with a text side and an outlier side of equal weight; see `OutlierLoss`.
+
+    Both sides are computed in float32 at least, whatever autocast says: energies and hinges of half-precision logits
+    lose the digits that the loss is about.
+    """
+
+    def __init__(self, n_classes: int, at_least: int = 1) -> None:
+        super().__init__()
+        if n_classes < at_least:
+            raise ConfigError(f"loss: expected at least {at_least} classes, got {n_classes}")
+        self.n_classes = n_classes
+
+    def forward(
+        self, logits: Tensor, features: Tensor, labels: Tensor, outlier_logits: Tensor, outlier_features: Tensor
+    ) -> Tensor:
+        """See `OutlierLoss`."""
+        check_batch(self.n_classes, logits, features, labels, outlier_logits, outlier_features)
+        with torch.autocast(logits.device.type, enabled=False):
+            texts = self.text_side(at_least_float32(logits), at_least_float32(features), labels)
+            outliers = self.outlier_side(at_least_float32(outlier_logits), at_least_float32(outlier_features))
+            return 0.5 * (texts + outliers)
+
+    @abstractmethod
+    def text_side(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+        """Mean loss of the texts, a scalar."""
+
+    @abstractmethod
+    def outlier_side(self, logits: Tensor, features: Tensor) -> Tensor:
+        """Mean loss of the outliers, a scalar."""
+
+
+def at_least_float32(logits: Tensor) -> Tensor:
+    """Half-precision logits as float32; float32 and float64 as they are."""
+    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+
+
+def check_batch(
+    n_classes: int, logits: Tensor, features: Tensor, labels: Tensor, outlier_logits: Tensor, outlier_features: Tensor
+) -> None:
+    """Refuse a batch that is not what `OutlierLoss` documents.
+
+    Raises:
+        ShapeError: shapes differ from the documented ones, or a side is empty.
+    """
+    b, m = len(logits), len(outlier_logits)
+    d = features.shape[-1]
+    found = [tuple(t.shape) for t in (logits, features, labels, outlier_logits, outlier_features)]
+    if found != [(b, n_classes), (b, d), (b,), (m, n_classes), (m, d)] or b == 0 or m == 0:
+        raise ShapeError(
+            f"expected logits (b, {n_classes}), features (b, d), labels (b,), outlier_logits (m, {n_classes}) and "
+            f"outlier_features (m, d) with b, m >= 1, got {found}"
+        )
