@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -165,12 +165,19 @@ def _make(
 
 
 def _record(candidate: Candidate, targets: Targets, job: SynthesisJob, model_hash: str) -> BoundaryRecord:
-    target = candidate.target
+    target, evidence = candidate.target, candidate.evidence
+    how: dict[str, Any] = {"seed": job.seed, "classifier_texts": 1}
+    if evidence is not None:
+        how = asdict(evidence)
+        how["language_model_hash"] = how.pop("language_model")
+    if target is not None:
+        how["target_class"] = job.label_names[int(targets.labels[target])]
+        how["max_distance"] = _max_distance(job.settings, made=evidence is not None)
     return BoundaryRecord(
         uid=text_uid(candidate.example.text),
         id=candidate.example.id,
         text=candidate.example.text,
-        source="pool" if candidate.evidence is None else candidate.evidence.source,
+        **{"source": "pool", **how},
         chosen="random" if target is None else "target",
         margin=candidate.margin,
         probability=dict(zip(job.label_names, candidate.probability, strict=True)),
@@ -182,6 +189,14 @@ def _record(candidate: Candidate, targets: Targets, job: SynthesisJob, model_has
         model_hash=model_hash,
         run_hash=job.run_hash,
     )
+
+
+def _max_distance(settings: SynthesisSettings, *, made: bool) -> float:
+    """Largest D that a chosen text can have; made texts are judged twice."""
+    largest = settings.selection.max_distance
+    if made and settings.making is not None:
+        largest = min(largest, settings.making.settings.stages.max_distance)
+    return largest
 
 
 def _report(
