@@ -1,40 +1,14 @@
 import json
-from dataclasses import replace
 
 import pytest
-import torch
 
-from tests.candidates.words import WordLanguage
 from tests.conftest import toy_examples
-from vos.candidates import GenerationSettings, Potential, Sampling, SelectionSettings, Stages
-from vos.data import ListPool
-from vos.density import ClassConditionalGaussian
+from tests.pipeline.synthesis_jobs import NAMES, job, making_job
 from vos.errors import RunError
 from vos.labeling import read_jsonl, text_uid
-from vos.models import ClassifierFeaturizer, EncoderClassifier
-from vos.outliers import BoundarySampler
-from vos.pipeline import Making, SynthesisJob, SynthesisSettings, synthesize
+from vos.pipeline import synthesize
 from vos.pipeline.generation import read_journal
 from vos.types import Example
-
-NAMES = ("harmless", "harmful")
-
-
-def job(tiny_encoder, output, pool, n=8, **selection):
-    classifier = EncoderClassifier(tiny_encoder, NAMES, max_length=32)
-    featurizer = ClassifierFeaturizer(classifier)
-    train = toy_examples(30)
-    features = featurizer.featurize([e.text for e in train]).features
-    density = ClassConditionalGaussian(2, 16).fit(features, torch.tensor([e.label for e in train]))
-    options = {"random_share": 0.25, "near_duplicate": 1.0, "max_distance": 1e9, "max_margin": None} | selection
-    settings = SynthesisSettings(
-        targets_per_class=6, n_directions=4, per_target=10, chunk_size=7,
-        potential=Potential(beta=4.0, delta=0.5, tau=0.25), selection=SelectionSettings(n=n, **options),
-    )  # fmt: skip
-    return SynthesisJob(
-        featurizer, density, BoundarySampler(band=0.5), train, toy_examples(4, "v", 30), ListPool(pool), NAMES,
-        settings, output, "run", seed=0,
-    )  # fmt: skip
 
 
 def test_numbers_of_a_record_follow_from_its_text(tiny_encoder, tmp_path):
@@ -51,16 +25,6 @@ def test_numbers_of_a_record_follow_from_its_text(tiny_encoder, tmp_path):
         assert list(record.mahalanobis.values()) == pytest.approx(expected, rel=1e-3)
         assert record.uid == text_uid(record.text)
         assert record.model_hash == work.featurizer.model_hash
-
-
-def making_job(tiny_encoder, output, pool, ladder=False, **options):
-    """A job whose texts are made of made-up words."""
-    work = job(tiny_encoder, output, pool, **options)
-    stages = Stages(per_target=2, max_distance=99.0, tokens=400, pilot=6, pilot_ess=None, chains=2, moves=2)
-    settings = GenerationSettings(max_start=None, sampling=Sampling(max_tokens=12, top_p=1.0), stages=stages)
-    potential = Potential(beta=4.0, delta=99.0, tau=0.25)
-    making = Making(WordLanguage, settings, ladder)
-    return replace(work, settings=replace(work.settings, potential=potential, making=making))
 
 
 def test_a_record_tells_how_its_text_came_to_be(tiny_encoder, tmp_path):

@@ -4,98 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from vos.candidates import (
-    Candidate,
-    Kit,
-    Potential,
-    Retrieval,
-    Selection,
-    SelectionSettings,
-    Targets,
-    TargetSpace,
-    retrieve,
-    select,
-)
-from vos.density import ClassConditionalGaussian
-from vos.errors import ConfigError, RunError
+from vos.candidates import Candidate, Retrieval, Selection, Targets, TargetSpace, retrieve, select
+from vos.errors import RunError
 from vos.labeling import BoundaryRecord, text_uid, write_csv, write_jsonl
-from vos.models.featurizer import ClassifierFeaturizer
-from vos.models.seeds import derive_seed
-from vos.pipeline.generation import Making, add_made_texts, kit_for
-from vos.pipeline.run_directory import write_json
-from vos.types import Example, OutlierSampler
+from vos.pipeline.generation import Making, add_made_texts
+from vos.pipeline.run_directory import file_hash, write_json
+from vos.pipeline.synthesis_job import SynthesisJob, draw_targets, largest_distance, making_kit
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SynthesisSettings:
-    """How targets are drawn and the pool is searched.
-
-    Attributes:
-        targets_per_class: virtual outliers drawn for every class.
-        n_directions: r, coordinates of the target space.
-        per_target: texts kept for each target while the pool streams by.
-        chunk_size: texts in memory at a time.
-        potential: see `Potential`.
-        selection: see `SelectionSettings`.
-        making: see `Making`; None takes texts of the pool alone.
-    """
-
-    targets_per_class: int
-    n_directions: int
-    per_target: int
-    chunk_size: int
-    potential: Potential
-    selection: SelectionSettings
-    making: Making | None = None
-
-    def __post_init__(self) -> None:
-        if min(self.targets_per_class, self.n_directions, self.per_target, self.chunk_size) < 1:
-            raise ConfigError(
-                "candidates: expected targets_per_class, n_directions, per_target and chunk_size of at least 1, "
-                f"got {self}"
-            )
-
-
-@dataclass
-class SynthesisJob:
-    """Everything that a synthesis needs, built.
-
-    Attributes:
-        featurizer: over the run's classifier.
-        density: the run's.
-        sampler: draws the targets.
-        train: the run's training texts; they fix the unit of distance and are never proposed again.
-        known: further texts that must not be proposed (validation and test texts).
-        pool: unlabelled texts, in any number.
-        label_names: names of the C classes.
-        settings: see `SynthesisSettings`.
-        output: directory of the files.
-        run_hash: goes into every record.
-        seed: of the draws, the random share and the order of the batch.
-        progress: called with the number of pool texts done after each chunk.
-    """
-
-    featurizer: ClassifierFeaturizer
-    density: ClassConditionalGaussian
-    sampler: OutlierSampler
-    train: Sequence[Example]
-    known: Sequence[Example]
-    pool: Iterable[Example]
-    label_names: tuple[str, ...]
-    settings: SynthesisSettings
-    output: Path
-    run_hash: str
-    seed: int
-    progress: Callable[[int], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -119,11 +43,7 @@ def synthesize(job: SynthesisJob) -> SynthesisResult:
     Raises:
         RunError: the pool is empty, or no text passed the selection; a report is written all the same.
     """
-    generator = torch.Generator().manual_seed(derive_seed(job.seed, "synthesize"))
-    outliers = job.sampler(job.density, job.featurizer.head, job.settings.targets_per_class, generator)
-    train_features = job.featurizer.featurize([example.text for example in job.train]).features
-    space = TargetSpace.fit(train_features, job.density, job.featurizer.head, job.settings.n_directions)
-    targets = space.targets(outliers)
+    generator, space, targets = draw_targets(job)
     selection_settings = job.settings.selection
     found = retrieve(
         job.pool,
@@ -157,11 +77,10 @@ def _make(
 ) -> tuple[Retrieval, dict[str, Any]]:
     potential = job.settings.potential
 
-    def load_kit() -> Kit:
-        return kit_for(making, job.featurizer, job.density, space, job.train, potential, derive_seed(job.seed, "make"))
-
     journal = job.output / "made.jsonl"
-    return add_made_texts(making, load_kit, targets, found, potential, journal, job.run_hash)
+    return add_made_texts(
+        making, partial(making_kit, job, making, space), targets, found, potential, journal, job.run_hash
+    )
 
 
 def _record(candidate: Candidate, targets: Targets, job: SynthesisJob, model_hash: str) -> BoundaryRecord:
@@ -172,7 +91,7 @@ def _record(candidate: Candidate, targets: Targets, job: SynthesisJob, model_has
         how["language_model_hash"] = how.pop("language_model")
     if target is not None:
         how["target_class"] = job.label_names[int(targets.labels[target])]
-        how["max_distance"] = _max_distance(job.settings, made=evidence is not None)
+        how["max_distance"] = largest_distance(job.settings, made=evidence is not None)
     return BoundaryRecord(
         uid=text_uid(candidate.example.text),
         id=candidate.example.id,
@@ -189,14 +108,6 @@ def _record(candidate: Candidate, targets: Targets, job: SynthesisJob, model_has
         model_hash=model_hash,
         run_hash=job.run_hash,
     )
-
-
-def _max_distance(settings: SynthesisSettings, *, made: bool) -> float:
-    """Largest D that a chosen text can have; made texts are judged twice."""
-    largest = settings.selection.max_distance
-    if made and settings.making is not None:
-        largest = min(largest, settings.making.settings.stages.max_distance)
-    return largest
 
 
 def _report(
@@ -241,4 +152,7 @@ def _write(job: SynthesisJob, records: tuple[BoundaryRecord, ...], report: Mappi
     paths = (job.output / "near_boundary.jsonl", job.output / "near_boundary.csv")
     write_jsonl(paths[0], records)
     write_csv(paths[1], records)
+    journal = [job.output / "made.jsonl"] if "made" in report else []
+    written = {path.name: file_hash(path) for path in (*paths, *journal) if path.exists()}
+    write_json(report_path, {**report, "files": written})
     return SynthesisResult(records, dict(report), (*paths, report_path))
