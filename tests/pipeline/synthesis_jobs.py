@@ -8,13 +8,14 @@ import torch
 
 from tests.candidates.words import WordLanguage
 from tests.conftest import toy_examples
-from vos.candidates import GenerationSettings, Potential, Sampling, SelectionSettings, Stages
+from vos.candidates import ApproximateSettings, GenerationSettings, Potential, Sampling, SelectionSettings, Stages
 from vos.data import ListPool
 from vos.density import ClassConditionalGaussian
 from vos.models import ClassifierFeaturizer, EncoderClassifier
 from vos.outliers import BoundarySampler
 from vos.pipeline import Making, SynthesisJob, SynthesisSettings
 
+APPROXIMATE = ApproximateSettings(lists=8, probes=2, train_per_list=8, seed=0)
 NAMES = ("harmless", "harmful")
 
 
@@ -28,6 +29,7 @@ def job(tiny_encoder, output, pool, n=8, **selection):
     settings = SynthesisSettings(
         targets_per_class=6, n_directions=4, per_target=10, chunk_size=7,
         potential=Potential(beta=4.0, delta=0.5, tau=0.25), selection=SelectionSettings(n=n, **options),
+        index="none", approximate=APPROXIMATE,
     )  # fmt: skip
     return SynthesisJob(
         featurizer, density, BoundarySampler(band=0.5), train, toy_examples(4, "v", 30), ListPool(pool), NAMES,

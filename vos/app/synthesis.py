@@ -103,6 +103,7 @@ def build_job(
         output=output,
         run_hash=run_hash(run),
         seed=config.seed,
+        pools=Path(config.paths.cache) / "pools",
     )
 
 

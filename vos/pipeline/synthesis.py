@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
-from vos.candidates import Candidate, Retrieval, Selection, Targets, TargetSpace, retrieve, select
+from vos.candidates import Candidate, Retrieval, Selection, Targets, TargetSpace, select
 from vos.errors import RunError
 from vos.labeling import BoundaryRecord, text_uid, write_csv, write_jsonl
 from vos.pipeline.generation import Making, add_made_texts
 from vos.pipeline.run_directory import file_hash, write_json
-from vos.pipeline.synthesis_job import SynthesisJob, draw_targets, largest_distance, making_kit
+from vos.pipeline.synthesis_job import SynthesisJob, draw_targets, largest_distance, making_kit, search_pool
 
 logger = logging.getLogger(__name__)
 
@@ -44,25 +44,12 @@ def synthesize(job: SynthesisJob) -> SynthesisResult:
         RunError: the pool is empty, or no text passed the selection; a report is written all the same.
     """
     generator, space, targets = draw_targets(job)
-    selection_settings = job.settings.selection
-    found = retrieve(
-        job.pool,
-        job.featurizer,
-        job.density,
-        space,
-        targets,
-        job.settings.potential,
-        per_target=job.settings.per_target,
-        n_random=2 * selection_settings.n_random,  # spare ones replace near-duplicates of labelled texts
-        generator=generator,
-        chunk_size=job.settings.chunk_size,
-        progress=job.progress,
-    )
+    found = search_pool(job, space, targets, generator)
     made: dict[str, Any] | None = None
     if job.settings.making is not None:
         found, made = _make(job, job.settings.making, space, targets, found)
     known = {example.id: example.text for example in (*job.train, *job.known)}
-    chosen = select(found, known, selection_settings)
+    chosen = select(found, known, job.settings.selection)
     order = torch.randperm(len(chosen.chosen), generator=generator).tolist()
     model_hash = job.featurizer.model_hash
     records = tuple(_record(chosen.chosen[i], targets, job, model_hash) for i in order)
@@ -119,6 +106,7 @@ def _report(
         "asked": job.settings.selection.n,
         "written": len(records),
         "pool_scored": found.n_scored,
+        "index": {"kind": job.settings.index, **found.index},
         "pool_below_and_above_margin_0": list(found.margin_counts),
         "chosen_near_boundary": len(near),
         "chosen_random": len(records) - len(near),

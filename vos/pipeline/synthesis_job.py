@@ -8,7 +8,19 @@ from pathlib import Path
 
 import torch
 
-from vos.candidates import Kit, Potential, SelectionSettings, Targets, TargetSpace
+from vos.candidates import (
+    ApproximateSettings,
+    Kit,
+    PoolFeatures,
+    Potential,
+    Retrieval,
+    SelectionSettings,
+    Targets,
+    TargetSpace,
+    check_index,
+    retrieve,
+    retrieve_indexed,
+)
 from vos.density import ClassConditionalGaussian
 from vos.errors import ConfigError
 from vos.models.featurizer import ClassifierFeaturizer
@@ -28,6 +40,9 @@ class SynthesisSettings:
         chunk_size: texts in memory at a time.
         potential: see `Potential`.
         selection: see `SelectionSettings`.
+        index: how the pool is searched: "none" compares every text with every target as the pool streams by; "exact"
+            and "approximate" keep its features on the disk and search them with faiss, see `vos.candidates.index`.
+        approximate: see `ApproximateSettings`.
         making: see `Making`; None takes texts of the pool alone.
     """
 
@@ -37,9 +52,12 @@ class SynthesisSettings:
     chunk_size: int
     potential: Potential
     selection: SelectionSettings
+    index: str
+    approximate: ApproximateSettings
     making: Making | None = None
 
     def __post_init__(self) -> None:
+        check_index(self.index)
         if min(self.targets_per_class, self.n_directions, self.per_target, self.chunk_size) < 1:
             raise ConfigError(
                 "candidates: expected targets_per_class, n_directions, per_target and chunk_size of at least 1, "
@@ -63,6 +81,7 @@ class SynthesisJob:
         output: directory of the files.
         run_hash: goes into every record.
         seed: of the draws, the random share and the order of the batch.
+        pools: directory of the pools' features; needed by an index.
         progress: called with the number of pool texts done after each chunk.
     """
 
@@ -77,6 +96,7 @@ class SynthesisJob:
     output: Path
     run_hash: str
     seed: int
+    pools: Path | None = None
     progress: Callable[[int], None] = lambda _: None
 
 
@@ -87,6 +107,31 @@ def draw_targets(job: SynthesisJob) -> tuple[torch.Generator, TargetSpace, Targe
     train_features = job.featurizer.featurize([example.text for example in job.train]).features
     space = TargetSpace.fit(train_features, job.density, job.featurizer.head, job.settings.n_directions)
     return generator, space, space.targets(outliers)
+
+
+def search_pool(job: SynthesisJob, space: TargetSpace, targets: Targets, generator: torch.Generator) -> Retrieval:
+    """Texts of the pool for every target, and a random sample, the way that `settings.index` names.
+
+    Raises:
+        ConfigError: an index without a directory for the features.
+    """
+    settings = job.settings
+    n_random = 2 * settings.selection.n_random  # spare ones replace near-duplicates of labelled texts
+    limits = {"per_target": settings.per_target, "n_random": n_random, "chunk_size": settings.chunk_size}
+    if settings.index == "none":
+        return retrieve(
+            job.pool, job.featurizer, job.density, space, targets, settings.potential, **limits,
+            generator=generator, progress=job.progress,
+        )  # fmt: skip
+    if job.pools is None:
+        raise ConfigError(f"candidates.index={settings.index}: expected a directory for the pool's features, got none")
+    encoder = job.featurizer.classifier.encoder_fingerprint()
+    store = PoolFeatures.build(job.pools, encoder, job.pool, job.featurizer, settings.chunk_size, job.progress)
+    approximate = settings.approximate if settings.index == "approximate" else None
+    return retrieve_indexed(
+        job.pool, store, job.density, space, targets, settings.potential, **limits,
+        generator=generator, approximate=approximate,
+    )  # fmt: skip
 
 
 def making_kit(job: SynthesisJob, making: Making, space: TargetSpace) -> Kit:
