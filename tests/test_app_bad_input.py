@@ -41,3 +41,35 @@ def test_an_unknown_index_is_refused(run, monkeypatch, capsys, tmp_path):  # noq
     error = failing(synthesize.main, monkeypatch, capsys,
                     *synthesis(run, f"output={tmp_path}", "candidates.index=ivf"))  # fmt: skip
     assert "candidates.index: expected one of ['none', 'exact', 'approximate'], got 'ivf'" in error
+
+
+def test_random_picks_alone_are_no_success(run, monkeypatch, capsys, tmp_path):  # noqa: F811
+    command = synthesis(run, f"output={tmp_path}", "candidates.selection.max_distance=1e-9")
+    error = failing(synthesize.main, monkeypatch, capsys, *command)
+    assert "none near any of 16 targets; dropped {'farther than max_distance from its target': " in error
+    assert "nothing but this report is written" in error
+    assert report_of(tmp_path)["chosen_random"] > 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["synthesis.json", "synthesis.yaml"]
+
+
+def test_a_failed_synthesis_leaves_no_older_batch_that_looks_like_its_own(run, monkeypatch, capsys, tmp_path):  # noqa: F811
+    call(synthesize.main, monkeypatch, *synthesis(run, f"output={tmp_path}"))
+    assert (tmp_path / "near_boundary.csv").exists()
+    failing(synthesize.main, monkeypatch, capsys,
+            *synthesis(run, f"output={tmp_path}", "overwrite=true", "candidates.selection.max_distance=1e-9"))  # fmt: skip
+    assert not list(tmp_path.glob("near_boundary.*"))
+
+
+def test_a_pool_of_one_side_is_said(run, monkeypatch, capsys, tmp_path, caplog):  # noqa: F811
+    call(synthesize.main, monkeypatch, *synthesis(run, f"output={tmp_path / 'all'}", "candidates.selection.n=60"))
+    rows = [json.loads(line) for line in (tmp_path / "all/near_boundary.jsonl").read_text("utf-8").splitlines()]
+    above = [row for row in rows if row["margin"] >= 0]
+    part = above if 2 * len(above) > len(rows) else [row for row in rows if row["margin"] < 0]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps({"text": row["text"]}) + "\n" for row in part), "utf-8")
+    call(synthesize.main, monkeypatch,
+         *synthesis(run, f"output={tmp_path / 'one'}", f"pool.path={tmp_path / 'pool.jsonl'}"))  # fmt: skip
+    (warning,) = report_of(tmp_path / "one")["warnings"]
+    assert f"all {len(part)} texts of the pool lie" in warning
+    assert "add texts of the other side" in warning
+    assert warning in caplog.text
+    assert report_of(tmp_path / "all")["warnings"] == []

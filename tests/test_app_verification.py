@@ -9,6 +9,7 @@ import pytest
 
 import synthesize
 import train
+from tests.candidates.words import WordLanguage
 from tests.test_app import call, failing, run, synthesis, workplace  # noqa: F401 - fixtures
 
 pytestmark = [
@@ -125,3 +126,27 @@ def test_what_cannot_be_checked_is_an_error_in_one_line(batch, copy, monkeypatch
     message = error(f"verify={copy / 'near_boundary.jsonl'}")
     assert "expected the settings of the batch in" in message
     assert "make the batch again" in message
+
+
+def test_an_interrupted_synthesis_goes_on_and_ends_with_the_same_bytes(run, batch, monkeypatch, capsys, tmp_path):  # noqa: F811
+    command = [*synthesis(run, f"output={tmp_path}"), *WORDS]
+    seeded, calls = WordLanguage.seeded, []
+
+    def interrupted(self, *given):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return seeded(self, *given)
+
+    monkeypatch.setattr(WordLanguage, "seeded", interrupted)
+    with pytest.raises(SystemExit) as stop:
+        call(synthesize.main, monkeypatch, *command)
+    assert stop.value.code == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    assert not (tmp_path / "near_boundary.jsonl").exists()
+    assert len((tmp_path / "made.jsonl").read_text("utf-8").splitlines()) == 4
+    call(synthesize.main, monkeypatch, *command)
+    whole = len((batch / "made.jsonl").read_text("utf-8").splitlines()) - 1
+    assert len(calls) == whole + 1  # what was made before the interruption is not made again
+    for name in ("near_boundary.jsonl", "near_boundary.csv", "made.jsonl"):
+        assert (tmp_path / name).read_bytes() == (batch / name).read_bytes(), name

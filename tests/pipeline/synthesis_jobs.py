@@ -8,7 +8,8 @@ import torch
 
 from tests.candidates.words import WordLanguage
 from tests.conftest import toy_examples
-from vos.candidates import ApproximateSettings, GenerationSettings, Potential, Sampling, SelectionSettings, Stages
+from tests.settings import selection as selection_settings
+from vos.candidates import ApproximateSettings, GenerationSettings, Potential, Sampling, Stages
 from vos.data import ListPool
 from vos.density import ClassConditionalGaussian
 from vos.models import ClassifierFeaturizer, EncoderClassifier
@@ -25,10 +26,10 @@ def job(tiny_encoder, output, pool, n=8, **selection):
     train = toy_examples(30)
     features = featurizer.featurize([e.text for e in train]).features
     density = ClassConditionalGaussian(2, 16).fit(features, torch.tensor([e.label for e in train]))
-    options = {"random_share": 0.25, "near_duplicate": 1.0, "max_distance": 1e9, "max_margin": None} | selection
+    options = {"random_share": 0.25, "near_duplicate": 1.0, "max_distance": 1e9, "max_cosine": None} | selection
     settings = SynthesisSettings(
         targets_per_class=6, n_directions=4, per_target=10, chunk_size=7,
-        potential=Potential(beta=4.0, delta=0.5, tau=0.25), selection=SelectionSettings(n=n, **options),
+        potential=Potential(beta=4.0, delta=0.5, tau=0.25), selection=selection_settings(n=n, **options),
         index="none", approximate=APPROXIMATE,
     )  # fmt: skip
     return SynthesisJob(

@@ -80,7 +80,7 @@ def train(config: DictConfig) -> float:
 
 def synthesize(config: DictConfig) -> None:
     """Run one synthesis job, or check the file that `verify` names."""
-    with _clear_errors("the same command starts again; features already computed are cached"):
+    with _clear_errors("the same command goes on; features computed and texts made so far are kept"):
         if config.verify is not None:
             from vos.app.verification import run_verification
 

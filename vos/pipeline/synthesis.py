@@ -21,6 +21,9 @@ from vos.pipeline.synthesis_job import SynthesisJob, draw_targets, largest_dista
 
 logger = logging.getLogger(__name__)
 
+DRAWN_ALREADY = {"near-duplicate in batch", "features of another in batch"}
+"""Reasons of the selection against a text that stands in the batch in another form."""
+
 
 @dataclass(frozen=True)
 class SynthesisResult:
@@ -49,7 +52,7 @@ def synthesize(job: SynthesisJob) -> SynthesisResult:
     if job.settings.making is not None:
         found, made = _make(job, job.settings.making, space, targets, found)
     known = {example.id: example.text for example in (*job.train, *job.known)}
-    chosen = select(found, known, job.settings.selection)
+    chosen = select(found, known, job.settings.selection, lambda texts: job.featurizer.featurize(texts).features)
     order = torch.randperm(len(chosen.chosen), generator=generator).tolist()
     model_hash = job.featurizer.model_hash
     records = tuple(_record(chosen.chosen[i], targets, job, model_hash) for i in order)
@@ -110,16 +113,29 @@ def _report(
         "pool_below_and_above_margin_0": list(found.margin_counts),
         "chosen_near_boundary": len(near),
         "chosen_random": len(records) - len(near),
+        "near_boundary_by_source": dict(Counter(r.source for r in near)),
         "near_boundary_by_side": dict(Counter("above" if r.margin >= 0 else "below" for r in near)),
         "dropped": chosen.dropped,
         "targets_drawn": len(found.by_target),
         "targets_hit": len(chosen.targets_hit),
         "targets_missed": len(chosen.targets_missed),
         "target_distance_median": reached[len(reached) // 2] if reached else None,
+        "warnings": _warnings(job, found),
         "unit": space.unit,
         "run_hash": job.run_hash,
         "seed": job.seed,
     }
+
+
+def _warnings(job: SynthesisJob, found: Retrieval) -> list[str]:
+    below, above = found.margin_counts
+    if found.n_scored and not (below and above):
+        side, name = ("at or above", job.label_names[-1]) if above else ("below", job.label_names[0])
+        return [
+            f"all {found.n_scored} texts of the pool lie {side} margin 0, on the side of {name!r}: nothing of the pool "
+            "crosses the boundary; add texts of the other side to the pool, or let some be made with candidates=ladder"
+        ]
+    return []
 
 
 def _write(job: SynthesisJob, records: tuple[BoundaryRecord, ...], report: Mapping[str, Any]) -> SynthesisResult:
@@ -128,18 +144,23 @@ def _write(job: SynthesisJob, records: tuple[BoundaryRecord, ...], report: Mappi
     write_json(report_path, report)
     if report["pool_scored"] == 0:
         raise RunError("the pool is empty: expected at least one unlabelled text; name a pool with pool.path=FILE")
-    if not records:
+    wanted = job.settings.selection.n_random < job.settings.selection.n
+    if wanted and not report["chosen_near_boundary"] and not DRAWN_ALREADY & report["dropped"].keys():
+        # A batch of random picks alone would look like success, unless it holds the texts near the boundary itself.
         raise RunError(
-            f"no text passed the selection: {report['pool_scored']} scored, dropped {report['dropped']}; "
-            f"widen candidates.selection.max_distance or max_margin, or add to the pool (report: {report_path})"
-        )
-    if len(records) < report["asked"]:
-        logger.warning(
-            "%d texts asked for, %d found; see %s for the reasons", report["asked"], len(records), report_path
+            f"no text passed the selection: {report['pool_scored']} scored, none near any of {report['targets_drawn']} "
+            f"targets; dropped {report['dropped']}; nothing but this report is written: {report_path}. Widen "
+            "candidates.selection.max_distance or max_margin, add to the pool, or try candidates=ladder"
         )
     paths = (job.output / "near_boundary.jsonl", job.output / "near_boundary.csv")
     write_jsonl(paths[0], records)
     write_csv(paths[1], records)
+    if len(records) < report["asked"]:
+        logger.warning(
+            "%d texts asked for, %d found; see %s for the reasons", report["asked"], len(records), report_path
+        )
+    for warning in report["warnings"]:
+        logger.warning("%s", warning)
     journal = [job.output / "made.jsonl"] if "made" in report else []
     written = {path.name: file_hash(path) for path in (*paths, *journal) if path.exists()}
     write_json(report_path, {**report, "files": written})
