@@ -55,12 +55,12 @@ def test_random_picks_alone_are_no_success(run, monkeypatch, capsys, tmp_path): 
 def test_a_failed_synthesis_leaves_no_older_batch_that_looks_like_its_own(run, monkeypatch, capsys, tmp_path):  # noqa: F811
     call(synthesize.main, monkeypatch, *synthesis(run, f"output={tmp_path}"))
     assert (tmp_path / "near_boundary.csv").exists()
-    failing(synthesize.main, monkeypatch, capsys,
-            *synthesis(run, f"output={tmp_path}", "overwrite=true", "candidates.selection.max_distance=1e-9"))  # fmt: skip
+    command = synthesis(run, f"output={tmp_path}", "overwrite=true", "candidates.selection.max_distance=1e-9")
+    failing(synthesize.main, monkeypatch, capsys, *command)
     assert not list(tmp_path.glob("near_boundary.*"))
 
 
-def test_a_pool_of_one_side_is_said(run, monkeypatch, capsys, tmp_path, caplog):  # noqa: F811
+def test_a_pool_of_one_side_is_said(run, monkeypatch, capsys, tmp_path):  # noqa: F811
     call(synthesize.main, monkeypatch, *synthesis(run, f"output={tmp_path / 'all'}", "candidates.selection.n=60"))
     rows = [json.loads(line) for line in (tmp_path / "all/near_boundary.jsonl").read_text("utf-8").splitlines()]
     above = [row for row in rows if row["margin"] >= 0]
@@ -71,5 +71,5 @@ def test_a_pool_of_one_side_is_said(run, monkeypatch, capsys, tmp_path, caplog):
     (warning,) = report_of(tmp_path / "one")["warnings"]
     assert f"all {len(part)} texts of the pool lie" in warning
     assert "add texts of the other side" in warning
-    assert warning in caplog.text
+    assert warning in capsys.readouterr().out
     assert report_of(tmp_path / "all")["warnings"] == []
