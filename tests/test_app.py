@@ -83,8 +83,8 @@ def synthesis(run, *more):
     return [f"run={run}", "n=10", "outliers.distance=null", "labeling=none", "progress=false",
             f"paths.cache={run.parent / 'cache'}",
             "candidates.targets_per_class=8", "candidates.n_directions=4", "candidates.selection.max_distance=50",
-            "candidates.selection.near_duplicate=1.0", "candidates.potential.delta=5",
-            *more]  # fmt: skip
+            "candidates.selection.near_duplicate=1.0", "candidates.selection.max_cosine=null",
+            "candidates.potential.delta=5", *more]  # fmt: skip
 
 
 def test_a_run_leaves_everything_that_was_promised(run):

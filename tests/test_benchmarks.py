@@ -10,6 +10,7 @@ from tests.conftest import ROOT
 
 EXPECTED = {
     "pool": {"pool_share_of_bare", "memory_growth", "cached_texts_per_s"},
+    "retrieval": {"recall_at_10", "exact_seconds", "approximate_seconds", "exact_peak_mib", "build_seconds"},
     "training": {"ratio", "steps_each"},
 }
 

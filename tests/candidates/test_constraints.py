@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vos.candidates.constraints import NearDuplicateFilter, shingles
+from vos.candidates.constraints import FeatureDuplicateFilter, NearDuplicateFilter, RepeatFilter, shingles
 
 
 def test_shingles_are_word_trigrams_whatever_the_case_and_the_marks():
@@ -47,7 +49,7 @@ def test_the_exact_index_decides_where_the_hash_only_guesses():
 
 
 def test_the_first_text_of_a_key_stays():
-    seen = NearDuplicateFilter()
+    seen = NearDuplicateFilter(0.7)
     seen.add("k", "one two three four")
     seen.add("k", "five six seven eight")
     assert seen.duplicate_of("one two three four") == "k"
@@ -70,3 +72,54 @@ def test_equal_texts_are_duplicates_at_every_threshold(threshold):
     seen = NearDuplicateFilter(threshold)
     seen.add("k", "one two three four")
     assert seen.duplicate_of("One two three four.") == "k"
+
+
+def cosine_by_hand(one, two):
+    dot = sum(a * b for a, b in zip(one, two, strict=True))
+    norms = math.sqrt(sum(a * a for a in one)) * math.sqrt(sum(b * b for b in two))
+    return dot / norms if norms else 0.0
+
+
+VECTORS = st.lists(st.integers(-3, 3), min_size=3, max_size=3)
+
+
+@given(st.lists(VECTORS, max_size=40), VECTORS, st.sampled_from([0.1, 0.5, 0.9, 0.99]))
+def test_repeats_by_features_are_those_of_the_cosine(remembered, new, threshold):
+    seen = FeatureDuplicateFilter(threshold)
+    for i, row in enumerate(remembered):
+        seen.add(str(i), torch.tensor(row))
+    cosines = [cosine_by_hand(row, new) for row in remembered]
+    found = seen.duplicate_of(torch.tensor(new))
+    if max(cosines, default=0.0) < threshold - 1e-9:
+        assert found is None
+    elif max(cosines) > threshold + 1e-9:
+        assert cosines[int(found)] == pytest.approx(max(cosines))
+
+
+def test_the_length_of_features_does_not_matter_and_zero_repeats_nothing():
+    seen = FeatureDuplicateFilter(1.0)
+    seen.add("zero", torch.zeros(2))
+    seen.add("one", torch.tensor([1.0, 0.0]))
+    assert seen.duplicate_of(torch.tensor([5.0, 0.0])) == "one"
+    assert seen.duplicate_of(torch.tensor([-5.0, 0.0])) is None
+    assert seen.duplicate_of(torch.zeros(2)) is None
+
+
+def test_words_are_looked_at_before_features_and_reasons_name_the_place():
+    directions = {"one two three four": [1.0, 0.0], "five six seven eight": [0.0, 1.0], "nine ten eleven": [1.0, 0.1]}
+    asked = []
+
+    def featurize(texts):
+        asked.extend(texts)
+        return torch.tensor([directions.get(text, [-1.0, -1.0]) for text in texts])
+
+    seen = RepeatFilter({"k": "one two three four"}, 0.7, 0.9, featurize)
+    assert seen.take("a", "One two three four!") == "near-duplicate of a labelled text"
+    assert asked == ["one two three four"]
+    assert seen.take("b", "nine ten eleven") == "features of a labelled text"
+    assert seen.take("c", "five six seven eight") is None
+    assert seen.take("d", "five six seven eight") == "near-duplicate in batch"
+    assert seen.take("e", "p q r s") is None
+    assert seen.take("f", "t u v w") == "features of another in batch"
+    words_alone = RepeatFilter({}, 0.7, None, None)
+    assert words_alone.take("a", "nine ten eleven") is None

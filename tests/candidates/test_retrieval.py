@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from vos.candidates.retrieval import _Reservoir, retrieve
+from vos.candidates.retrieval import Reservoir, retrieve
 from vos.candidates.target import Potential
 
 
@@ -74,7 +74,7 @@ def test_a_small_or_empty_pool_gives_what_it_has(pool, featurizer, density, spac
 def test_the_reservoir_is_uniform():
     counts = torch.zeros(12)
     for seed in range(3000):
-        reservoir = _Reservoir(3, torch.Generator().manual_seed(seed))
+        reservoir = Reservoir(3, torch.Generator().manual_seed(seed))
         for i in range(12):
             reservoir.offer(lambda i=i: i)
         for i in reservoir.shuffled():

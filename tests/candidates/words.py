@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from vos.errors import ModelError
+
 STOP = 0
 VOCABULARY = 40
 
@@ -67,3 +69,10 @@ class WordLanguage:
             numbers = [word.strip(".")[1:] for word in text.split()]
             rows.append([*(int(n) if n.isdigit() else 1 for n in numbers), STOP][:max_tokens])
         return WordParticles(rows)
+
+
+class MissingLanguage(WordLanguage):
+    """A language model whose parts are not installed."""
+
+    def __init__(self):
+        raise ModelError("expected the extra of the language model, found nothing")

@@ -27,6 +27,7 @@ def make_record(text: str, **values) -> BoundaryRecord:
         "target_distance": 1.5,
         "model_hash": "m",
         "run_hash": "r",
+        "seed": 5,
     }
     return BoundaryRecord(**(given | values))
 

@@ -7,19 +7,21 @@ import csv
 import pytest
 import torch
 
-from vos.candidates import Potential, SelectionSettings
+from tests.pipeline.synthesis_jobs import APPROXIMATE
+from tests.settings import selection
+from vos.candidates import Potential
 from vos.data import ListPool, TextData
 from vos.density import ClassConditionalGaussian
 from vos.errors import ConfigError, DataError
 from vos.labeling import Ledger
 from vos.outliers import BoundarySampler
+from vos.pipeline import SynthesisSettings
 from vos.pipeline.error_rates import compare, error_rates
 from vos.pipeline.fits import FrozenEncoderFit
 from vos.pipeline.labels import MixSettings
 from vos.pipeline.rounds import StopRule, add_round, read_rounds
 from vos.pipeline.simulation import Simulation
 from vos.pipeline.simulation_settings import SimulationSettings
-from vos.pipeline.synthesis import SynthesisSettings
 from vos.types import Example, FeatureBatch, LinearHead
 
 
@@ -97,7 +99,8 @@ def simulate(tmp_path):
         data = TextData(
             points(40, "t", 2), points(60, "v", 3), points(400, "x", 4), ListPool(hidden), ("no", "yes"), []
         )
-        synthesis = SynthesisSettings(16, 2, 20, 256, Potential(4.0, 0.5, 0.25), SelectionSettings(max_distance=50.0))
+        narrow = selection(max_distance=50.0, max_cosine=None)
+        synthesis = SynthesisSettings(16, 2, 20, 256, Potential(4.0, 0.5, 0.25), narrow, "none", APPROXIMATE)
         settings = SimulationSettings(synthesis, 2, 15, seeds, strategies, pool_of, 10, 0.1, 1.0, MixSettings())
         return Simulation(
             data=data,
@@ -190,7 +193,7 @@ def test_the_comparison_is_paired_and_has_an_interval():
 
 
 def test_unknown_strategies_are_refused():
-    synthesis = SynthesisSettings(1, 1, 1, 1, Potential(4.0, 0.5, 0.25), SelectionSettings())
+    synthesis = SynthesisSettings(1, 1, 1, 1, Potential(4.0, 0.5, 0.25), selection(), "none", APPROXIMATE)
     with pytest.raises(ConfigError, match="expected strategies of"):
         SimulationSettings(synthesis, 1, 1, (0,), ("oracle",), "pool", None, 0.1, 1.0, MixSettings())
     with pytest.raises(ConfigError, match=r"expected simulation\.start"):

@@ -1,37 +1,14 @@
 import json
 
 import pytest
-import torch
 
 from tests.conftest import toy_examples
-from vos.candidates import Potential, SelectionSettings
-from vos.data import ListPool
-from vos.density import ClassConditionalGaussian
+from tests.pipeline.synthesis_jobs import NAMES, job, making_job
 from vos.errors import RunError
 from vos.labeling import read_jsonl, text_uid
-from vos.models import ClassifierFeaturizer, EncoderClassifier
-from vos.outliers import BoundarySampler
-from vos.pipeline import SynthesisJob, SynthesisSettings, synthesize
+from vos.pipeline import synthesize
+from vos.pipeline.generation import read_journal
 from vos.types import Example
-
-NAMES = ("harmless", "harmful")
-
-
-def job(tiny_encoder, output, pool, n=8, **selection):
-    classifier = EncoderClassifier(tiny_encoder, NAMES, max_length=32)
-    featurizer = ClassifierFeaturizer(classifier)
-    train = toy_examples(30)
-    features = featurizer.featurize([e.text for e in train]).features
-    density = ClassConditionalGaussian(2, 16).fit(features, torch.tensor([e.label for e in train]))
-    options = {"random_share": 0.25, "near_duplicate": 1.0, "max_distance": 1e9, "max_margin": None} | selection
-    settings = SynthesisSettings(
-        targets_per_class=6, n_directions=4, per_target=10, chunk_size=7,
-        potential=Potential(beta=4.0, delta=0.5, tau=0.25), selection=SelectionSettings(n=n, **options),
-    )  # fmt: skip
-    return SynthesisJob(
-        featurizer, density, BoundarySampler(band=0.5), train, toy_examples(4, "v", 30), ListPool(pool), NAMES,
-        settings, output, "run", seed=0,
-    )  # fmt: skip
 
 
 def test_numbers_of_a_record_follow_from_its_text(tiny_encoder, tmp_path):
@@ -48,6 +25,37 @@ def test_numbers_of_a_record_follow_from_its_text(tiny_encoder, tmp_path):
         assert list(record.mahalanobis.values()) == pytest.approx(expected, rel=1e-3)
         assert record.uid == text_uid(record.text)
         assert record.model_hash == work.featurizer.model_hash
+
+
+def test_a_record_tells_how_its_text_came_to_be(tiny_encoder, tmp_path):
+    work = making_job(tiny_encoder, tmp_path, toy_examples(40, "p", 100), n=12)
+    synthesize(work)
+    _, outcomes, _ = read_journal(tmp_path / "made.jsonl")
+    answers = {answer.example.id: answer for outcome in outcomes.values() for answer in outcome.answers}
+    records = read_jsonl(tmp_path / "near_boundary.jsonl")
+    assert {record.source for record in records} > {"pool"}
+    for record in records:
+        assert record.model_hash == work.featurizer.model_hash
+        if record.chosen == "random":
+            assert (record.source, record.seed, record.lm_tokens, record.classifier_texts) == ("pool", 0, 0, 1)
+            assert (record.target_class, record.max_distance, record.parents) == (None, None, ())
+            continue
+        evidence = answers[record.id].evidence
+        assert (record.source, record.parents, record.seed) == (evidence.source, evidence.parents, evidence.seed)
+        assert set(record.parents) <= {example.id for example in work.train}
+        assert record.prompt_hash == evidence.prompt_hash
+        assert record.language_model_hash == "words-lm"
+        assert (record.lm_tokens, record.classifier_texts) == (evidence.lm_tokens, evidence.classifier_texts)
+        assert record.similarity == evidence.similarity
+        assert record.max_distance == 99.0  # the narrower of the two limits
+        assert record.target_distance <= record.max_distance
+        assert record.target_class == NAMES[int(record.target_id[1:]) // 6]  # six targets a class, in their order
+
+
+def test_texts_of_the_pool_name_the_limit_of_the_selection(tiny_encoder, tmp_path):
+    work = job(tiny_encoder, tmp_path, toy_examples(40, "p", 100), max_distance=77.0)
+    limits = {record.chosen: record.max_distance for record in synthesize(work).records}
+    assert limits == {"target": 77.0, "random": None}
 
 
 def test_texts_known_already_are_never_proposed(tiny_encoder, tmp_path):

@@ -25,6 +25,9 @@ __all__ = ["SweepComparison", "register_resolvers", "synthesize", "train"]
 
 logger = logging.getLogger(__name__)
 
+MISMATCH = 3
+"""Exit code when a checked file holds a value that is not what it should be."""
+
 
 def register_resolvers() -> None:
     """Teach OmegaConf `${run_directory:GIVEN,ROOT}`: GIVEN where it exists, else a new dated folder under ROOT."""
@@ -76,8 +79,14 @@ def train(config: DictConfig) -> float:
 
 
 def synthesize(config: DictConfig) -> None:
-    """Run one synthesis job."""
-    with _clear_errors("the same command starts again; features already computed are cached"):
+    """Run one synthesis job, or check the file that `verify` names."""
+    with _clear_errors("the same command goes on; features computed and texts made so far are kept"):
+        if config.verify is not None:
+            from vos.app.verification import run_verification
+
+            if run_verification(config, list(HydraConfig.get().overrides.task)).mismatches:
+                raise SystemExit(MISMATCH)
+            return
         from vos.app.synthesis import run_synthesis
 
         run_synthesis(config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -30,7 +31,8 @@ from vos.data import PoolSource, TextData, open_pool_file
 from vos.density import ClassConditionalGaussian, load_density
 from vos.errors import RunError
 from vos.labeling import Ledger
-from vos.models import ClassifierFeaturizer, FeatureCache, load_classifier
+from vos.labeling.files import write_atomically
+from vos.models import ClassifierFeaturizer, FeatureCache, TextClassifier, load_classifier
 from vos.pipeline import RunDirectory, SynthesisJob, SynthesisResult, synthesize
 from vos.pipeline.labels import nearest_labelled, with_kept_train
 from vos.pipeline.measure import training_features
@@ -38,16 +40,47 @@ from vos.types import Example
 
 logger = logging.getLogger(__name__)
 
+SETTINGS_FILE = "synthesis.yaml"
+"""What a batch was made with; `verify` draws its targets anew from it."""
+
+NOT_OF_THE_BATCH = ("verify", "verification", "overwrite", "progress", "labeling", "ledger")
+"""Settings that change nothing that is computed."""
+
 
 def run_synthesis(config: DictConfig) -> SynthesisResult:
     """Check the run, build the job, write the batch, print a summary."""
     quiet_libraries()
-    run = RunDirectory(config.run)
-    manifest = run.open_finished()
     output = Path(config.output or config.run)
     existing = output / "near_boundary.jsonl"
     if existing.exists() and not config.overwrite:
         raise RunError(f"{existing} exists; keep it with output=FOLDER, or replace it with overwrite=true")
+    run, data, classifier = open_run(config)
+    cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
+    pool: PoolSource = data.pool
+    if config.pool.path is not None:
+        pool = open_pool_file(config.pool.path, text=config.pool.text, id=config.pool.id)
+    with cache, _progress(config.progress) as progress:
+        bar = progress.add_task("pool", total=pool.size)
+        job = build_job(config, run, data, ClassifierFeaturizer(classifier, cache, device=config.device), output)
+        job = replace(job, known=[*job.known, *_asked_before(config)], pool=pool)
+        job.progress = lambda n: progress.advance(bar, n)
+        _begin(config, output)
+        result = synthesize(job)
+        neighbours = nearest_labelled(job.featurizer, data.train, result.records, data.label_names)
+    _summary(result)
+    if config.labeling._target_ is not None:
+        send(config, result.records, data.label_names, output, neighbours)
+    return result
+
+
+def open_run(config: DictConfig) -> tuple[RunDirectory, TextData, TextClassifier]:
+    """The finished run that `config.run` names, its texts and its classifier.
+
+    Raises:
+        RunError: it is not whole, or its data or its model have changed since.
+    """
+    run = RunDirectory(config.run)
+    manifest = run.open_finished()
     run_config = OmegaConf.load(run.config_path)
     data: TextData = with_kept_train(instantiate(run_config.data), run.train)
     if data.fingerprint() != manifest["data_fingerprint"]:
@@ -55,33 +88,35 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
     classifier = load_classifier(run.model)
     if classifier.fingerprint() != manifest["model_hash"]:
         raise RunError(f"run={run.path}: model/ is not the model that the run saved; train again")
-    cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
-    pool: PoolSource = data.pool
-    if config.pool.path is not None:
-        pool = open_pool_file(config.pool.path, text=config.pool.text, id=config.pool.id)
-    with cache, _progress(config.progress) as progress:
-        bar = progress.add_task("pool", total=pool.size)
-        featurizer = ClassifierFeaturizer(classifier, cache, device=config.device)
-        job = SynthesisJob(
-            featurizer=featurizer,
-            density=cast(ClassConditionalGaussian, load_density(run.density)),  # read as any density
-            sampler=build_sampler(config.outliers, partial(training_features, featurizer, data.train)),
-            train=data.train,
-            known=[*data.val, *data.test, *_asked_before(config)],
-            pool=pool,
-            label_names=data.label_names,
-            settings=instantiate(config.candidates),
-            output=output,
-            run_hash=run_hash(run),
-            seed=config.seed,
-            progress=lambda n: progress.advance(bar, n),
-        )
-        result = synthesize(job)
-        neighbours = nearest_labelled(job.featurizer, data.train, result.records, data.label_names)
-    _summary(result)
-    if config.labeling._target_ is not None:
-        send(config, result.records, data.label_names, output, neighbours)
-    return result
+    return run, data, classifier
+
+
+def build_job(
+    config: DictConfig, run: RunDirectory, data: TextData, featurizer: ClassifierFeaturizer, output: Path
+) -> SynthesisJob:
+    """The job that a configuration describes, over the pool of the run's own data."""
+    return SynthesisJob(
+        featurizer=featurizer,
+        density=cast(ClassConditionalGaussian, load_density(run.density)),  # read as any density
+        sampler=build_sampler(config.outliers, partial(training_features, featurizer, data.train)),
+        train=data.train,
+        known=[*data.val, *data.test],
+        pool=data.pool,
+        label_names=data.label_names,
+        settings=instantiate(config.candidates),
+        output=output,
+        run_hash=run_hash(run),
+        seed=config.seed,
+        pools=Path(config.paths.cache) / "pools",
+    )
+
+
+def _begin(config: DictConfig, output: Path) -> None:
+    """Note down the settings that `verify` needs, and take away the batch to be replaced: the two never mix."""
+    for name in ("near_boundary.jsonl", "near_boundary.csv", "synthesis.json"):
+        (output / name).unlink(missing_ok=True)
+    kept = OmegaConf.masked_copy(config, [str(key) for key in config if key not in NOT_OF_THE_BATCH])
+    write_atomically(output / SETTINGS_FILE, OmegaConf.to_yaml(kept, resolve=True))
 
 
 def _asked_before(config: DictConfig) -> list[Example]:

@@ -4,8 +4,11 @@ from vos.candidates.constraints import NearDuplicateFilter
 from vos.candidates.edits import EditSettings, edit_texts
 from vos.candidates.generation import make_texts, real_texts
 from vos.candidates.generation_report import generation_report, mismatches
+from vos.candidates.index import ApproximateSettings, check_index
+from vos.candidates.indexed import retrieve_indexed
 from vos.candidates.language_model import LanguageModel
 from vos.candidates.particles import Sampling
+from vos.candidates.pool_features import PoolFeatures
 from vos.candidates.potential import Shape
 from vos.candidates.prompts import PromptSettings
 from vos.candidates.reach import Outcome
@@ -18,6 +21,7 @@ from vos.candidates.target import Potential, Targets, TargetSpace
 from vos.candidates.text_rules import TextRules
 
 __all__ = [
+    "ApproximateSettings",
     "Candidate",
     "EditSettings",
     "Evidence",
@@ -26,6 +30,7 @@ __all__ = [
     "LanguageModel",
     "NearDuplicateFilter",
     "Outcome",
+    "PoolFeatures",
     "Potential",
     "PromptSettings",
     "Retrieval",
@@ -38,11 +43,13 @@ __all__ = [
     "TargetSpace",
     "Targets",
     "TextRules",
+    "check_index",
     "edit_texts",
     "generation_report",
     "make_texts",
     "mismatches",
     "real_texts",
     "retrieve",
+    "retrieve_indexed",
     "select",
 ]

@@ -65,7 +65,7 @@ class Answers:
         self.nearest_miss: Candidate | None = None
         self._taken: list[Candidate] = []
         self._seen: set[str] = set()
-        self._repeats = NearDuplicateFilter()
+        self._repeats = NearDuplicateFilter(phi.rules.near_duplicate)
 
     @property
     def enough(self) -> bool:

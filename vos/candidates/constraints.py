@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from datasketch import MinHash, MinHashLSH
+from torch import Tensor
+
+from vos.errors import ConfigError
 
 PERMUTATIONS = 128
 """Standard error of the estimated Jaccard index is at most 0.5 / sqrt(128) = 0.044."""
@@ -26,7 +31,7 @@ class NearDuplicateFilter:
         threshold: Jaccard index of word 3-grams from which two texts count as near-duplicates, in (0, 1].
     """
 
-    def __init__(self, threshold: float = 0.7) -> None:
+    def __init__(self, threshold: float) -> None:
         self.threshold = threshold
         # The index only proposes, so misses cost more than false proposals; it cannot be built for a threshold of 1.
         self._index = MinHashLSH(threshold=min(threshold, 0.95), num_perm=PERMUTATIONS, weights=(0.1, 0.9))
@@ -55,3 +60,88 @@ class NearDuplicateFilter:
         minhash = MinHash(num_perm=PERMUTATIONS)
         minhash.update_batch([part.encode() for part in sorted(parts)])
         return minhash
+
+
+class FeatureDuplicateFilter:
+    """Remembers texts by their features and tells whether a new one says nearly the same in other words.
+
+    Args:
+        threshold: cosine of two feature vectors from which their texts count as repeats, in (0, 1].
+    """
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold = threshold
+        self._keys: list[str] = []
+        self._directions = torch.empty(0, 0, dtype=torch.float64)
+
+    def duplicate_of(self, features: Tensor) -> str | None:
+        """Key of the text whose features are nearest in angle to these (d,) if that reaches the threshold, or None."""
+        if not self._keys:
+            return None
+        cosines = self._directions[: len(self._keys)] @ _direction(features)
+        value, place = cosines.max(0)
+        return self._keys[int(place)] if float(value) >= self.threshold else None
+
+    def add(self, key: str, features: Tensor) -> None:
+        """Remember features (d,) under `key`."""
+        n = len(self._keys)
+        if n == len(self._directions):
+            # Room for twice as many: adding one by one then costs no more than adding all at once.
+            grown = torch.empty(max(16, 2 * n), len(features), dtype=torch.float64)
+            grown[:n] = self._directions[:n] if n else grown[:0]
+            self._directions = grown
+        self._directions[n] = _direction(features)
+        self._keys.append(key)
+
+
+def _direction(features: Tensor) -> Tensor:
+    # Features that are all zero have no direction and repeat nothing.
+    return torch.nn.functional.normalize(features.double(), dim=0)
+
+
+class RepeatFilter:
+    """Near-duplicates by words and, where a threshold is set, by features, of labelled texts and within a batch.
+
+    Args:
+        known_texts: id to text of everything labelled already.
+        near_duplicate: see `NearDuplicateFilter`.
+        max_cosine: see `FeatureDuplicateFilter`; None leaves features out.
+        featurize: features (n, d) of texts; needed when `max_cosine` is set.
+
+    Raises:
+        ConfigError: `max_cosine` without `featurize`.
+    """
+
+    def __init__(
+        self,
+        known_texts: Mapping[str, str],
+        near_duplicate: float,
+        max_cosine: float | None,
+        featurize: Callable[[Sequence[str]], Tensor] | None,
+    ) -> None:
+        if max_cosine is not None and featurize is None:
+            raise ConfigError(f"selection.max_cosine={max_cosine}: expected a featurizer, got none; null needs none")
+        self._featurize = featurize
+        self._words = NearDuplicateFilter(near_duplicate)
+        self._features = None if max_cosine is None else FeatureDuplicateFilter(max_cosine)
+        for key, text in known_texts.items():
+            self._words.add(f"known:{key}", text)
+        if self._features is not None and featurize is not None and known_texts:
+            for key, row in zip(known_texts, featurize(list(known_texts.values())), strict=True):
+                self._features.add(f"known:{key}", row)
+
+    def take(self, key: str, text: str) -> str | None:
+        """Remember a text of the batch, unless it repeats another; then the reason, in words for the report."""
+        repeat = self._words.duplicate_of(text)
+        if repeat is not None:
+            return "near-duplicate of a labelled text" if repeat.startswith("known:") else "near-duplicate in batch"
+        features = None
+        if self._features is not None and self._featurize is not None:
+            features = self._featurize([text])[0]
+            repeat = self._features.duplicate_of(features)
+        if repeat is not None:
+            return "features of a labelled text" if repeat.startswith("known:") else "features of another in batch"
+        self._words.add(f"batch:{key}", text)
+        if self._features is not None and features is not None:
+            self._features.add(f"batch:{key}", features)
+        return None

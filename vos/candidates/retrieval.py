@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -78,22 +79,28 @@ class Retrieval:
         random: a uniform random sample of the pool, in random order.
         n_scored: texts scored.
         margin_counts: texts scored below and at or above margin 0.
+        index: what was measured of an approximate index: "recall_at_10".
     """
 
     by_target: tuple[tuple[Candidate, ...], ...]
     random: tuple[Candidate, ...]
     n_scored: int
     margin_counts: tuple[int, int]
+    index: Mapping[str, float] = field(default_factory=dict)
 
 
-class _Reservoir:
+T = TypeVar("T")
+
+
+class Reservoir(Generic[T]):
     """A uniform sample of a stream of unknown length (Vitter's algorithm R)."""
 
     def __init__(self, size: int, generator: torch.Generator) -> None:
         self.size, self.generator, self.seen = size, generator, 0
-        self.kept: list[Candidate] = []
+        self.kept: list[T] = []
 
-    def offer(self, make: Callable[[], Candidate]) -> None:
+    def offer(self, make: Callable[[], T]) -> None:
+        """Take the next item of the stream into account; it is made only if it is kept for now."""
         self.seen += 1
         if len(self.kept) < self.size:
             self.kept.append(make())
@@ -102,7 +109,8 @@ class _Reservoir:
             if slot < self.size:
                 self.kept[slot] = make()
 
-    def shuffled(self) -> tuple[Candidate, ...]:
+    def shuffled(self) -> tuple[T, ...]:
+        """The sample in random order."""
         order = torch.randperm(len(self.kept), generator=self.generator).tolist()
         return tuple(self.kept[i] for i in order)
 
@@ -137,24 +145,25 @@ def retrieve(
         progress: called with the number of texts done after each chunk.
     """
     best: list[list[Candidate]] = [[] for _ in range(len(targets))]
-    reservoir = _Reservoir(n_random, generator)
+    reservoir = Reservoir[Candidate](n_random, generator)
     below = above = 0
     for examples, batch in featurizer.stream(iter(pool), chunk_size):
         margins = margin(batch.logits)
         below += int((margins < 0).sum())
         above += int((margins >= 0).sum())
         values, distances = space.log_potential(batch.features, margins, targets, potential)
-        facts = _Facts(examples, batch, margins, density.mahalanobis(batch.features))
+        facts = Facts(examples, batch, margins, density.mahalanobis(batch.features))
         for target, row, value in _top_rows(values, best, per_target):
             best[target].append(facts.candidate(row, target, float(distances[row, target]), value))
         for row in range(len(examples)):
             reservoir.offer(lambda row=row, facts=facts: facts.candidate(row))  # type: ignore[misc]
-        best = [sorted(kept, key=_rank)[:per_target] for kept in best]
+        best = [sorted(kept, key=rank)[:per_target] for kept in best]
         progress(len(examples))
     return Retrieval(tuple(map(tuple, best)), reservoir.shuffled(), below + above, (below, above))
 
 
-def _rank(candidate: Candidate) -> tuple[float, str]:
+def rank(candidate: Candidate) -> tuple[float, str]:
+    """Best potential first."""
     # The id decides between equal potentials, so that the order of the pool does not.
     assert candidate.log_potential is not None  # noqa: S101 - only ranked when it answers a target
     return -candidate.log_potential, candidate.example.id
@@ -174,7 +183,9 @@ def _top_rows(values: Tensor, best: list[list[Candidate]], per_target: int) -> I
 
 
 @dataclass(frozen=True)
-class _Facts:
+class Facts:
+    """A chunk of texts with everything that a candidate carries."""
+
     examples: list[Example]
     batch: FeatureBatch
     margins: Tensor
@@ -183,6 +194,7 @@ class _Facts:
     def candidate(
         self, row: int, target: int | None = None, distance: float | None = None, value: float | None = None
     ) -> Candidate:
+        """The text of a row, for a target or as a random pick."""
         return Candidate(
             self.examples[row],
             float(self.margins[row]),

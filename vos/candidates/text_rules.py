@@ -41,17 +41,22 @@ class TextRules:
         max_overlap: longest run of words shared with one example of the prompt.
         max_similarity: a text whose edit similarity to a known text reaches this is a near-copy, not a new text, in
             (0, 1]; see `Novelty`.
+        near_duplicate: Jaccard index from which two answers of a target count as one, in (0, 1]; see
+            `NearDuplicateFilter`.
     """
 
     min_words: int = 4
     repeated: int = 3
     max_overlap: int = 6
     max_similarity: float = 0.7
+    near_duplicate: float = 0.7
 
     def __post_init__(self) -> None:
-        if min(self.min_words, self.repeated, self.max_overlap) < 1 or not 0 < self.max_similarity <= 1:
+        shares = (self.max_similarity, self.near_duplicate)
+        if min(self.min_words, self.repeated, self.max_overlap) < 1 or not all(0 < share <= 1 for share in shares):
             raise ConfigError(
-                f"rules: expected min_words, repeated and max_overlap >= 1 and max_similarity in (0, 1], got {self}"
+                "rules: expected min_words, repeated and max_overlap >= 1 and max_similarity and near_duplicate in "
+                f"(0, 1], got {self}"
             )
 
     def broken(

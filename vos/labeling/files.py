@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vos.errors import DataError
-from vos.labeling.records import SCHEMA_VERSION, BoundaryRecord
+from vos.labeling.records import BoundaryRecord
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs a cell that begins with one of these as a formula."""
@@ -50,7 +50,7 @@ def write_jsonl(path: Path, records: Sequence[BoundaryRecord]) -> None:
 
 
 def write_csv(path: Path, records: Sequence[BoundaryRecord]) -> None:
-    """One row a record; `probability` and `mahalanobis` become one column for each class."""
+    """One row a record; `probability` and `mahalanobis` become one column for each class, `parents` a JSON list."""
     rows = [_flat(record.as_dict()) for record in records]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     buffer = io.StringIO()
@@ -81,19 +81,17 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
 
 
 def read_jsonl(path: Path) -> list[BoundaryRecord]:
-    """Records that `write_jsonl` wrote.
+    """Records that `write_jsonl` wrote, in this schema version or an older one.
 
     Raises:
-        DataError: a line is not a record of this schema version; names file and line.
+        DataError: a line is not such a record; names file and line.
     """
     records = []
     for number, line in numbered_lines(path):
         try:
-            values = json.loads(line)
-            version = values.get("schema_version")
-            if version != SCHEMA_VERSION:
-                raise DataError(f"{path}:{number}: expected schema_version {SCHEMA_VERSION}, got {version!r}")
-            records.append(BoundaryRecord(**values))
+            records.append(BoundaryRecord.from_dict(json.loads(line)))
+        except DataError as error:
+            raise DataError(f"{path}:{number}: {error}") from error
         except (json.JSONDecodeError, AttributeError, TypeError) as error:
             raise DataError(f"{path}:{number}: expected one boundary record as JSON, got: {error}") from error
     return records
@@ -104,6 +102,8 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         if isinstance(value, dict):
             flat |= {f"{name}_{key}": part for key, part in value.items()}
+        elif isinstance(value, list):
+            flat[name] = json.dumps(value, ensure_ascii=False)
         else:
             flat[name] = value
     return flat

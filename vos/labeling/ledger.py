@@ -179,7 +179,9 @@ class Ledger:
             "SELECT i.uid, i.record FROM items i JOIN events e ON e.uid = i.uid AND e.kind = 'proposed' ORDER BY e.seq"
         )
         wanted = None if uids is None else set(uids)
-        return {uid: BoundaryRecord(**json.loads(record)) for uid, record in rows if wanted is None or uid in wanted}
+        return {
+            uid: BoundaryRecord.from_dict(json.loads(record)) for uid, record in rows if wanted is None or uid in wanted
+        }
 
     def round_of(self, uid: str) -> int | None:
         """Round in which the text was proposed, or None when it is unknown."""

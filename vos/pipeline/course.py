@@ -22,7 +22,8 @@ from vos.models.seeds import derive_seed
 from vos.pipeline.error_rates import error_rates
 from vos.pipeline.labels import next_round
 from vos.pipeline.simulation_settings import Fit, Oracle, Row, SimulationSettings
-from vos.pipeline.synthesis import SynthesisJob, synthesize
+from vos.pipeline.synthesis import synthesize
+from vos.pipeline.synthesis_job import SynthesisJob
 from vos.types import Example, Featurizer, OutlierSampler
 
 logger = logging.getLogger(__name__)

@@ -175,6 +175,12 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def file_hash(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_json(path: Path, values: Any) -> None:
     """Write JSON atomically, indented, keys in the given order."""
     write_atomically(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")

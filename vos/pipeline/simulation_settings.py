@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from vos.errors import ConfigError
 from vos.pipeline.labels import MixSettings
-from vos.pipeline.synthesis import SynthesisSettings
+from vos.pipeline.synthesis_job import SynthesisSettings
 from vos.types import Example, Featurizer
 
 Oracle = Mapping[str, int]

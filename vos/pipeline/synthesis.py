@@ -4,98 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from vos.candidates import (
-    Candidate,
-    Kit,
-    Potential,
-    Retrieval,
-    Selection,
-    SelectionSettings,
-    Targets,
-    TargetSpace,
-    retrieve,
-    select,
-)
-from vos.density import ClassConditionalGaussian
-from vos.errors import ConfigError, RunError
+from vos.candidates import Candidate, Retrieval, Selection, Targets, TargetSpace, select
+from vos.errors import RunError
 from vos.labeling import BoundaryRecord, text_uid, write_csv, write_jsonl
-from vos.models.featurizer import ClassifierFeaturizer
-from vos.models.seeds import derive_seed
-from vos.pipeline.generation import Making, add_made_texts, kit_for
-from vos.pipeline.run_directory import write_json
-from vos.types import Example, OutlierSampler
+from vos.pipeline.generation import Making, add_made_texts
+from vos.pipeline.run_directory import file_hash, write_json
+from vos.pipeline.synthesis_job import SynthesisJob, draw_targets, largest_distance, making_kit, search_pool
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class SynthesisSettings:
-    """How targets are drawn and the pool is searched.
-
-    Attributes:
-        targets_per_class: virtual outliers drawn for every class.
-        n_directions: r, coordinates of the target space.
-        per_target: texts kept for each target while the pool streams by.
-        chunk_size: texts in memory at a time.
-        potential: see `Potential`.
-        selection: see `SelectionSettings`.
-        making: see `Making`; None takes texts of the pool alone.
-    """
-
-    targets_per_class: int
-    n_directions: int
-    per_target: int
-    chunk_size: int
-    potential: Potential
-    selection: SelectionSettings
-    making: Making | None = None
-
-    def __post_init__(self) -> None:
-        if min(self.targets_per_class, self.n_directions, self.per_target, self.chunk_size) < 1:
-            raise ConfigError(
-                "candidates: expected targets_per_class, n_directions, per_target and chunk_size of at least 1, "
-                f"got {self}"
-            )
-
-
-@dataclass
-class SynthesisJob:
-    """Everything that a synthesis needs, built.
-
-    Attributes:
-        featurizer: over the run's classifier.
-        density: the run's.
-        sampler: draws the targets.
-        train: the run's training texts; they fix the unit of distance and are never proposed again.
-        known: further texts that must not be proposed (validation and test texts).
-        pool: unlabelled texts, in any number.
-        label_names: names of the C classes.
-        settings: see `SynthesisSettings`.
-        output: directory of the files.
-        run_hash: goes into every record.
-        seed: of the draws, the random share and the order of the batch.
-        progress: called with the number of pool texts done after each chunk.
-    """
-
-    featurizer: ClassifierFeaturizer
-    density: ClassConditionalGaussian
-    sampler: OutlierSampler
-    train: Sequence[Example]
-    known: Sequence[Example]
-    pool: Iterable[Example]
-    label_names: tuple[str, ...]
-    settings: SynthesisSettings
-    output: Path
-    run_hash: str
-    seed: int
-    progress: Callable[[int], None] = lambda _: None
+DRAWN_ALREADY = {"near-duplicate in batch", "features of another in batch"}
+"""Reasons of the selection against a text that stands in the batch in another form."""
 
 
 @dataclass(frozen=True)
@@ -119,30 +46,13 @@ def synthesize(job: SynthesisJob) -> SynthesisResult:
     Raises:
         RunError: the pool is empty, or no text passed the selection; a report is written all the same.
     """
-    generator = torch.Generator().manual_seed(derive_seed(job.seed, "synthesize"))
-    outliers = job.sampler(job.density, job.featurizer.head, job.settings.targets_per_class, generator)
-    train_features = job.featurizer.featurize([example.text for example in job.train]).features
-    space = TargetSpace.fit(train_features, job.density, job.featurizer.head, job.settings.n_directions)
-    targets = space.targets(outliers)
-    selection_settings = job.settings.selection
-    found = retrieve(
-        job.pool,
-        job.featurizer,
-        job.density,
-        space,
-        targets,
-        job.settings.potential,
-        per_target=job.settings.per_target,
-        n_random=2 * selection_settings.n_random,  # spare ones replace near-duplicates of labelled texts
-        generator=generator,
-        chunk_size=job.settings.chunk_size,
-        progress=job.progress,
-    )
+    generator, space, targets = draw_targets(job)
+    found = search_pool(job, space, targets, generator)
     made: dict[str, Any] | None = None
     if job.settings.making is not None:
         found, made = _make(job, job.settings.making, space, targets, found)
     known = {example.id: example.text for example in (*job.train, *job.known)}
-    chosen = select(found, known, selection_settings)
+    chosen = select(found, known, job.settings.selection, lambda texts: job.featurizer.featurize(texts).features)
     order = torch.randperm(len(chosen.chosen), generator=generator).tolist()
     model_hash = job.featurizer.model_hash
     records = tuple(_record(chosen.chosen[i], targets, job, model_hash) for i in order)
@@ -157,20 +67,26 @@ def _make(
 ) -> tuple[Retrieval, dict[str, Any]]:
     potential = job.settings.potential
 
-    def load_kit() -> Kit:
-        return kit_for(making, job.featurizer, job.density, space, job.train, potential, derive_seed(job.seed, "make"))
-
     journal = job.output / "made.jsonl"
-    return add_made_texts(making, load_kit, targets, found, potential, journal, job.run_hash)
+    return add_made_texts(
+        making, partial(making_kit, job, making, space), targets, found, potential, journal, job.run_hash
+    )
 
 
 def _record(candidate: Candidate, targets: Targets, job: SynthesisJob, model_hash: str) -> BoundaryRecord:
-    target = candidate.target
+    target, evidence = candidate.target, candidate.evidence
+    how: dict[str, Any] = {"seed": job.seed, "classifier_texts": 1}
+    if evidence is not None:
+        how = asdict(evidence)
+        how["language_model_hash"] = how.pop("language_model")
+    if target is not None:
+        how["target_class"] = job.label_names[int(targets.labels[target])]
+        how["max_distance"] = largest_distance(job.settings, made=evidence is not None)
     return BoundaryRecord(
         uid=text_uid(candidate.example.text),
         id=candidate.example.id,
         text=candidate.example.text,
-        source="pool" if candidate.evidence is None else candidate.evidence.source,
+        **{"source": "pool", **how},
         chosen="random" if target is None else "target",
         margin=candidate.margin,
         probability=dict(zip(job.label_names, candidate.probability, strict=True)),
@@ -193,19 +109,33 @@ def _report(
         "asked": job.settings.selection.n,
         "written": len(records),
         "pool_scored": found.n_scored,
+        "index": {"kind": job.settings.index, **found.index},
         "pool_below_and_above_margin_0": list(found.margin_counts),
         "chosen_near_boundary": len(near),
         "chosen_random": len(records) - len(near),
+        "near_boundary_by_source": dict(Counter(r.source for r in near)),
         "near_boundary_by_side": dict(Counter("above" if r.margin >= 0 else "below" for r in near)),
         "dropped": chosen.dropped,
         "targets_drawn": len(found.by_target),
         "targets_hit": len(chosen.targets_hit),
         "targets_missed": len(chosen.targets_missed),
         "target_distance_median": reached[len(reached) // 2] if reached else None,
+        "warnings": _warnings(job, found),
         "unit": space.unit,
         "run_hash": job.run_hash,
         "seed": job.seed,
     }
+
+
+def _warnings(job: SynthesisJob, found: Retrieval) -> list[str]:
+    below, above = found.margin_counts
+    if found.n_scored and not (below and above):
+        side, name = ("at or above", job.label_names[-1]) if above else ("below", job.label_names[0])
+        return [
+            f"all {found.n_scored} texts of the pool lie {side} margin 0, on the side of {name!r}: nothing of the pool "
+            "crosses the boundary; add texts of the other side to the pool, or let some be made with candidates=ladder"
+        ]
+    return []
 
 
 def _write(job: SynthesisJob, records: tuple[BoundaryRecord, ...], report: Mapping[str, Any]) -> SynthesisResult:
@@ -214,16 +144,24 @@ def _write(job: SynthesisJob, records: tuple[BoundaryRecord, ...], report: Mappi
     write_json(report_path, report)
     if report["pool_scored"] == 0:
         raise RunError("the pool is empty: expected at least one unlabelled text; name a pool with pool.path=FILE")
-    if not records:
+    wanted = job.settings.selection.n_random < job.settings.selection.n
+    if wanted and not report["chosen_near_boundary"] and not DRAWN_ALREADY & report["dropped"].keys():
+        # A batch of random picks alone would look like success, unless it holds the texts near the boundary itself.
         raise RunError(
-            f"no text passed the selection: {report['pool_scored']} scored, dropped {report['dropped']}; "
-            f"widen candidates.selection.max_distance or max_margin, or add to the pool (report: {report_path})"
-        )
-    if len(records) < report["asked"]:
-        logger.warning(
-            "%d texts asked for, %d found; see %s for the reasons", report["asked"], len(records), report_path
+            f"no text passed the selection: {report['pool_scored']} scored, none near any of {report['targets_drawn']} "
+            f"targets; dropped {report['dropped']}; nothing but this report is written: {report_path}. Widen "
+            "candidates.selection.max_distance or max_margin, add to the pool, or try candidates=ladder"
         )
     paths = (job.output / "near_boundary.jsonl", job.output / "near_boundary.csv")
     write_jsonl(paths[0], records)
     write_csv(paths[1], records)
+    if len(records) < report["asked"]:
+        logger.warning(
+            "%d texts asked for, %d found; see %s for the reasons", report["asked"], len(records), report_path
+        )
+    for warning in report["warnings"]:
+        logger.warning("%s", warning)
+    journal = [job.output / "made.jsonl"] if "made" in report else []
+    written = {path.name: file_hash(path) for path in (*paths, *journal) if path.exists()}
+    write_json(report_path, {**report, "files": written})
     return SynthesisResult(records, dict(report), (*paths, report_path))

@@ -1,0 +1,135 @@
+"""Features of a whole pool on disk: written once, chunk by chunk, mapped into memory when read."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vos.errors import DataError
+from vos.types import Example, Featurizer
+
+BYTES = 4
+"""Of one float32."""
+
+
+def content_hash(pool: Iterable[Example]) -> tuple[str, int]:
+    """BLAKE2b (hex, 32 characters) of the texts of a pool in their order, and their number."""
+    digest, n = hashlib.blake2b(digest_size=16), 0
+    for example in pool:
+        raw = example.text.encode("utf-8", "surrogatepass")
+        digest.update(len(raw).to_bytes(8, "little") + raw)  # the length keeps "ab", "c" and "a", "bc" apart
+        n += 1
+    return digest.hexdigest(), n
+
+
+class PoolFeatures:
+    """Features (n, d) float32 of a pool, row by row in the order of its texts.
+
+    Args:
+        path: of the whole file; `build` makes it.
+        n: texts of the pool.
+        d: feature dimension.
+
+    Raises:
+        DataError: the file is not of this size.
+    """
+
+    def __init__(self, path: Path, n: int, d: int) -> None:
+        self.path, self.n, self.d = path, n, d
+        if path.stat().st_size != n * d * BYTES:
+            raise DataError(
+                f"{path}: expected {n} x {d} float32, {n * d * BYTES} bytes, found {path.stat().st_size}; delete it"
+            )
+
+    @classmethod
+    def build(
+        cls,
+        folder: Path,
+        encoder: str,
+        pool: Iterable[Example],
+        featurizer: Featurizer,
+        chunk_size: int,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> PoolFeatures:
+        """Compute what is not on the disk yet; a build that was cut off goes on at the chunk where it stood.
+
+        Several processes may ask for the same pool at once: one computes, the others wait and read.
+
+        Args:
+            folder: of these files; made when missing.
+            encoder: fingerprint of the encoder; with the content of the pool it names the file.
+            pool: texts, read twice: for their hash, and for their features.
+            featurizer: over that encoder.
+            chunk_size: texts in memory at a time.
+            progress: called with the number of texts done after each chunk, those of an earlier build at once.
+        """
+        content, n = content_hash(pool)
+        d = featurizer.head.weight.shape[1]
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{encoder}-{content}.f32"
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # let go when the file closes, also of a killed process
+            if path.exists():
+                progress(n)
+            else:
+                partial = path.with_suffix(".partial")
+                with partial.open("ab") as file:
+                    _append(file.fileno(), pool, featurizer, chunk_size, d, progress)
+                partial.replace(path)
+        return cls(path, n, d)
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """Features (stop - start, d) of consecutive rows, copied: the process keeps no pages of the file."""
+        if start >= stop:
+            return torch.empty(0, self.d)
+        mapped = np.memmap(
+            self.path, dtype="<f4", mode="r", offset=start * self.d * BYTES, shape=(stop - start, self.d)
+        )
+        return torch.from_numpy(np.array(mapped))
+
+    def at(self, rows: Collection[int]) -> Tensor:
+        """Features (k, d) of the rows named."""
+        if not rows:
+            return torch.empty(0, self.d)
+        mapped = np.memmap(self.path, dtype="<f4", mode="r", shape=(self.n, self.d))
+        return torch.from_numpy(np.array(mapped[np.fromiter(rows, dtype=np.int64)]))
+
+    def chunks(self, size: int) -> Iterator[tuple[int, Tensor]]:
+        """First row and features of `size` rows at a time."""
+        for start in range(0, self.n, size):
+            yield start, self.rows(start, min(start + size, self.n))
+
+
+def _append(
+    descriptor: int,
+    pool: Iterable[Example],
+    featurizer: Featurizer,
+    chunk_size: int,
+    d: int,
+    progress: Callable[[int], None],
+) -> None:
+    """Add the features of the texts that are not in the file yet."""
+    # Whole chunks alone are kept: features differ in the last digit with the texts that share their batch.
+    done = os.fstat(descriptor).st_size // (d * BYTES) // chunk_size * chunk_size
+    os.ftruncate(descriptor, done * d * BYTES)
+    progress(done)
+    waiting = (example for row, example in enumerate(pool) if row >= done)
+    for examples, batch in featurizer.stream(waiting, chunk_size):
+        content = memoryview(batch.features.contiguous().numpy().astype("<f4").tobytes())
+        while content:
+            content = content[os.write(descriptor, content) :]
+        os.fsync(descriptor)
+        progress(len(examples))
+
+
+def examples_at(pool: Iterable[Example], rows: Collection[int]) -> dict[int, Example]:
+    """The texts of the rows named, found in one pass."""
+    wanted = set(rows)
+    return {row: example for row, example in enumerate(pool) if row in wanted}
