@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from tests.conftest import ROOT, toy_examples
@@ -33,8 +34,9 @@ def config(tmp_path):
             "stop": {"_target_": "vos.pipeline.rounds.StopRule"},
         }
     )
-    for group, option in (("labeling", "page"), ("labels", "files")):
-        made[group] = OmegaConf.load(ROOT / "conf" / group / f"{option}.yaml")
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for group, option in (("labeling", "page"), ("labels", "files")):
+            made[group] = compose(f"{group}/{option}")[group]
     made.labels.path = str(tmp_path / "labels.jsonl")
     return made
 
@@ -48,8 +50,9 @@ def test_every_way_composes(group):
                 assert found == {"_target_": None}
                 continue
             assert found["_target_"].startswith("vos.labeling.ways.")
-            if group == "labeling" and file.stem != "files":
-                assert found.settings.mode == "blind"
+            if group == "labeling":
+                assert instantiate(found).plan.gold_share == 0.05
+                assert file.stem == "files" or found.settings.mode == "blind"
 
 
 def test_the_loop_closes(config, tmp_path, capsys):

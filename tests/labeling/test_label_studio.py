@@ -182,7 +182,7 @@ def test_a_push_that_dies_halfway_is_resumed_without_doubles(connect, pushed, mo
     assert len(task_ids(ledger)) == 3
     report = connect(chunk_size=3).push(ledger, batch, PageSettings())
     assert report.sent == (2 if after_the_answer else 5)
-    held = [task["data"]["uid"] for task in connect()._export(report.project)]
+    held = [task["data"]["uid"] for task in connect().export(report.project)]
     assert sorted(held) == sorted(text_uid(text) for text in TEXTS)
     assert sorted(task_ids(ledger)) == sorted(held)
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.labeling.browser import find_chromium, must_run
 from vos.errors import ConfigError
-from vos.labeling import Ledger, agreement_report, import_labels, read_labels, text_uid
+from vos.labeling import Ledger, agreement_report, current_labels, import_labels, read_labels, text_uid
 from vos.labeling.page import Neighbour, PageBatch, PageSettings, write_pages
 
 CLASSES = {"harmful": "Harmful", "harmless": "Harmless"}
@@ -208,6 +208,37 @@ def test_undo_skip_change_and_revisions(desk, tmp_path):
     at.page.keyboard.press("3")
     rows = [json.loads(line) for line in at.download(tmp_path).read_text(encoding="utf-8").splitlines()]
     assert sorted((row["label"], row["revision"]) for row in rows) == [("harmless", 2), ("unsure", 1)]
+    at.check()
+
+
+def test_an_answer_undone_after_its_import_is_withdrawn(desk, tmp_path, record_of):
+    at = desk(["one", "two"])
+    at.start()
+    first = at.text
+    at.page.keyboard.press("1")
+    early = at.download(tmp_path).rename(tmp_path / "early.jsonl")
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.propose(record_of(text) for text in ("one", "two"))
+        ledger.export("b0", "page", [text_uid(text) for text in ("one", "two")])
+        assert import_labels(ledger, read_labels(early), CLASSES).counts["new"] == 1
+        at.page.keyboard.press("Backspace")
+        assert at.text == first
+        path = at.download(tmp_path)
+        assert at.page.inner_text("#said") == "0 answers downloaded."
+        report = import_labels(ledger, read_labels(path), CLASSES)
+        assert (report.counts["withdrawn"], report.exit_code) == (1, 0)
+        assert current_labels(ledger) == {}
+        assert len(ledger.labels()) == 2  # nothing was rewritten
+        again = import_labels(ledger, [*read_labels(path), *read_labels(early)], CLASSES)
+        assert again.counts["duplicate"] == 2
+        assert current_labels(ledger) == {}
+        # On another computer the earlier file does not bring it back either; a new answer does count.
+        at.page.set_input_files("#file", path)
+        at.page.wait_for_function("() => document.getElementById('banner').textContent.startsWith('0 of 1 answers')")
+        assert at.page.locator("[aria-pressed=true]").count() == 0
+        at.page.keyboard.press("2")
+        assert import_labels(ledger, read_labels(at.download(tmp_path)), CLASSES).counts["new"] == 1
+        assert [label.label for label in current_labels(ledger)[text_uid(first)]] == ["harmless"]
     at.check()
 
 
