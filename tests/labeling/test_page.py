@@ -304,6 +304,26 @@ def test_blind_means_blind_and_assisted_is_declared(desk, tmp_path, record_of, b
         at.check()
 
 
+def test_a_page_for_a_named_person_keeps_to_the_name(desk, tmp_path):
+    at = desk(["one", "two"], annotator="Ann B")
+    assert at.path.name == "label-ann_b.html"
+    assert at.page.input_value("#name") == "Ann B"
+    assert not at.page.is_editable("#name")
+    at.page.click("text=Start")
+    at.page.keyboard.press("1")
+    path = at.download(tmp_path)
+    assert path.name == "labels-b0-Ann_B.jsonl"
+    assert [row.label.annotator for row in read_labels(path)] == ["Ann B"]
+    other = tmp_path / "other.jsonl"
+    other.write_text(path.read_text(encoding="utf-8").replace("Ann B", "Eve"), encoding="utf-8")
+    at.reopen()
+    at.page.set_input_files("#file", other)
+    at.page.wait_for_function(
+        "document.getElementById('start-found').textContent.includes('answers of Eve, not of Ann B')"
+    )
+    at.check()
+
+
 def test_neighbours_wait_behind_a_key_and_their_use_is_kept(desk, tmp_path):
     near = {
         text_uid(t): [Neighbour("<b>he fell</b>", "harmful"), Neighbour("it stood", "harmless")] for t in ("x", "y")

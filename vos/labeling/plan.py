@@ -75,7 +75,7 @@ class Plan:
         load = dict.fromkeys(self.annotators, 0)
         alone = []
         for uids in sources.values():
-            shared = math.ceil(self.overlap_share * len(uids))
+            shared = share_of(self.overlap_share, len(uids))
             alone += uids[shared:]
             for uid in uids[:shared]:
                 given[uid] = list(next(groups))
@@ -86,6 +86,16 @@ class Plan:
             load[name] += 1
             given[uid] = [name]
         return given
+
+
+def share_of(share: float, n: int) -> int:
+    """So many of `n`, rounded up; 0.07 of 100 is 7 although the floats multiply to a little more.
+
+    Example:
+        >>> share_of(0.07, 100), share_of(0.07, 101), share_of(0.0, 100)
+        (7, 8, 0)
+    """
+    return math.ceil(round(share * n, 9))
 
 
 def batch_name(uids: Sequence[str], round: int) -> str:

@@ -14,7 +14,7 @@ from vos.data.problems import ProblemLog
 from vos.data.validation import Columns, RowRules, read_candidates
 from vos.errors import DataError
 from vos.labeling import BoundaryRecord, Ledger, text_uid
-from vos.labeling.plan import Plan, batch_name
+from vos.labeling.plan import Plan, batch_name, share_of
 from vos.metrics.boundary import margin
 from vos.models.featurizer import ClassifierFeaturizer
 from vos.models.seeds import derive_seed
@@ -67,7 +67,7 @@ def choose_gold(
     if ledger.events("exported", batch=batch_id):
         answers = ledger.gold(batch_id)
         return Gold(tuple(ledger.records(list(answers)).values()), answers)
-    wanted = -int(-plan.gold_share * len(records) // 1)
+    wanted = share_of(plan.gold_share, len(records))
     if wanted == 0:
         return Gold()
     known = read_gold(plan.gold_path, label_names) if plan.gold_path else labelled
