@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import httpx
@@ -30,7 +32,7 @@ class Connection:
         package = sdk("label_studio_sdk")
         # The SDK joins paths to the last folder of the address: without the slash http://host/prefix loses its prefix.
         self.url = url.rstrip("/")
-        self.kind = token_kind(token)
+        self.kind = token_in_words(token)
         self._http = httpx.Client(timeout=120, follow_redirects=True)
         try:
             with self.clear_errors("connect"):
@@ -102,6 +104,17 @@ def sdk(name: str) -> Any:
         raise ConfigError(f"Label Studio needs pip install 'vos-text[label-studio]' ({error})") from error
 
 
-def token_kind(token: str) -> str:
-    """Which of the two kinds a token is: a personal access token is a JWT, a legacy token 40 hexadecimal characters."""
-    return "personal access token" if token.count(".") == 2 else "legacy token"
+def token_in_words(token: str) -> str:
+    """Which of the two kinds a token is, and when it expired if it did.
+
+    A personal access token is a JWT, whose middle part tells its end; a legacy token is 40 hexadecimal characters.
+    """
+    if token.count(".") != 2:
+        return "legacy token"
+    middle = token.split(".")[1]
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+        end = datetime.fromtimestamp(claims["exp"], UTC)
+    except (ValueError, TypeError, KeyError, OverflowError, OSError):
+        return "personal access token"
+    return "personal access token" + (f" (it expired on {end:%Y-%m-%d})" if end < datetime.now(UTC) else "")
