@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +13,16 @@ import pytest
 
 from tests.labeling.browser import find_chromium, must_run
 from vos.errors import ConfigError
-from vos.labeling import Ledger, agreement_report, current_labels, import_labels, read_labels, text_uid
+from vos.labeling import (
+    Ledger,
+    agreement_report,
+    consensus,
+    current_labels,
+    gold_scores,
+    import_labels,
+    read_labels,
+    text_uid,
+)
 from vos.labeling.page import Neighbour, PageBatch, PageSettings, write_pages
 
 CLASSES = {"harmful": "Harmful", "harmless": "Harmless"}
@@ -302,6 +312,30 @@ def test_blind_means_blind_and_assisted_is_declared(desk, tmp_path, record_of, b
         assert row.label.shown_prediction is before
         assert row.label.changed_from_suggestion is (True if before else None)
         at.check()
+
+
+def test_known_answers_look_like_the_others_and_measure_the_person(desk, tmp_path, record_of):
+    known = {text_uid("known harmful"): "harmful", text_uid("known harmless"): "harmless"}
+    texts = ["one", "two", "three", "known harmful", "known harmless"]
+    at = desk(texts)
+    at.start()
+    looks = set()
+    for _ in texts:
+        shown = at.text
+        card = at.page.inner_html("#work").replace(shown, "TEXT")
+        looks.add(re.sub(r"\d+|value=.*?>", "N", card))
+        assert "gold" not in at.page.content()
+        at.page.keyboard.press("1")
+    at.page.wait_for_selector("#end:visible")
+    assert len({len(look) for look in looks}) <= 2  # before and after the first five answers give a time left
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.propose(record_of(text) for text in texts)
+        ledger.export("b0", "page", [text_uid(text) for text in texts[:3]])
+        ledger.export("b0", "page", list(known), "gold", {uid: {"answer": answer} for uid, answer in known.items()})
+        assert import_labels(ledger, read_labels(at.download(tmp_path)), CLASSES).counts["new"] == 5
+        assert (gold_scores(ledger)["Ann"].right, gold_scores(ledger)["Ann"].judged) == (1, 2)
+        assert set(consensus(ledger).labels) == {text_uid(text) for text in texts[:3]}
+    at.check()
 
 
 def test_a_page_for_a_named_person_keeps_to_the_name(desk, tmp_path):

@@ -40,7 +40,7 @@ class ArgillaTool:
 
     Raises:
         ToolError: unreachable, or the key is refused.
-        ConfigError: argilla is not installed.
+        ConfigError: argilla is not installed, or the workspace does not exist.
     """
 
     def __init__(self, url: str, api_key: str, workspace: str = "default") -> None:
@@ -51,6 +51,10 @@ class ArgillaTool:
         self.url, self.workspace = url.rstrip("/"), workspace
         with self._clear_errors("connect"):
             self._client = self._argilla.Argilla(api_url=self.url, api_key=api_key)
+            names = [str(each.name) for each in self._client.workspaces]
+        if workspace not in names:
+            self.close()
+            raise ConfigError(f"workspace={workspace}: expected one that {self.url} has, found {names}")
 
     @contextmanager
     def _clear_errors(self, step: str) -> Iterator[None]:
