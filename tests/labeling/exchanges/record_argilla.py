@@ -6,6 +6,7 @@ argv: address and API key of an owner of an empty server. Writes argilla.json be
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -52,9 +53,7 @@ def answer(url: str, owner: httpx.Client, records: list[dict[str, Any]]) -> None
     }
     ids = {record["external_id"]: record["id"] for record in records}
     for text, person, status, values in scenario.ANSWERS:
-        content: dict[str, Any] = {"status": status}
-        if values:
-            content["values"] = {name: {"value": value} for name, value in values.items()}
+        content = {"status": status, "values": {name: {"value": value} for name, value in values.items()}}
         people[person].post(f"/api/v1/records/{ids[text_uid(text)]}/responses", json=content).raise_for_status()
     people["bob"].close()
 
@@ -92,7 +91,7 @@ def main(url: str, key: str) -> None:
     import argilla
 
     content = {"server": version, "client": argilla.__version__, "steps": recorded}
-    text = json.dumps(content, indent=1, ensure_ascii=False).replace(key, "KEY")
+    text = re.sub(r'"api_key": "[^"]*"', '"api_key": "KEY"', json.dumps(content, indent=1, ensure_ascii=False))
     (HERE / "argilla.json").write_text(text + "\n", encoding="utf-8")
 
 
