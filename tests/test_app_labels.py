@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from tests.conftest import ROOT, toy_examples
-from vos.app.labels import mixed, note_round, send, take
+from tests.pipeline.test_gold import Model
+from vos.app.labels import hidden_gold, mixed, note_round, send, take
 from vos.data import ListPool, TextData
 from vos.errors import ConfigError, DataError
 from vos.labeling import BoundaryRecord, Label, Ledger, text_uid, write_labels
@@ -33,8 +35,9 @@ def config(tmp_path):
             "stop": {"_target_": "vos.pipeline.rounds.StopRule"},
         }
     )
-    for group, option in (("labeling", "page"), ("labels", "files")):
-        made[group] = OmegaConf.load(ROOT / "conf" / group / f"{option}.yaml")
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for group, option in (("labeling", "page"), ("labels", "files")):
+            made[group] = compose(f"{group}/{option}")[group]
     made.labels.path = str(tmp_path / "labels.jsonl")
     return made
 
@@ -48,8 +51,9 @@ def test_every_way_composes(group):
                 assert found == {"_target_": None}
                 continue
             assert found["_target_"].startswith("vos.labeling.ways.")
-            if group == "labeling" and file.stem != "files":
-                assert found.settings.mode == "blind"
+            if group == "labeling":
+                assert instantiate(found).plan.gold_share == 0.05
+                assert file.stem == "files" or found.settings.mode == "blind"
 
 
 def test_the_loop_closes(config, tmp_path, capsys):
@@ -83,6 +87,34 @@ def test_the_loop_closes(config, tmp_path, capsys):
     assert len((tmp_path / "project" / "rounds.jsonl").read_text(encoding="utf-8").splitlines()) == 3
     with Ledger(config.ledger) as ledger:
         assert {event.payload["round"] for event in ledger.events("trained")} == {1, 2, 3}
+
+
+def test_known_answers_are_hidden_in_the_batch_and_scored_in_the_report(config, tmp_path, capsys):
+    data = TextData(toy_examples(4), toy_examples(6, "v", 50), [], ListPool([]), NAMES, [])
+    records = [record(f"text {i}") for i in range(40)]
+    config.labeling.plan.annotators = ["ann", "bob"]
+    gold = hidden_gold(config, data, records, Model())
+    assert len(gold.records) == 2  # 5 %
+    assert set(gold.answers) <= {text_uid(example.text) for example in data.val}
+    sent = send(config, records, NAMES, tmp_path, gold=gold)
+    assert (sent.asked, [place.rsplit("/", 1)[1] for place in sent.places]) == (
+        42,
+        ["label-ann.html", "label-bob.html"],
+    )
+    assert hidden_gold(config, data, records, Model()).answers == gold.answers
+    time = "2026-11-21T10:00:00Z"
+    labels = [Label(uid, "ann", answer, time, batch_id=sent.batch_id) for uid, answer in gold.answers.items()]
+    labels += [Label(uid, "[red]bob", "harmful", time, batch_id=sent.batch_id) for uid in gold.answers]
+    labels.append(Label(records[0].uid, "ann", "harmful", time, batch_id=sent.batch_id))
+    write_labels(tmp_path / "labels.jsonl", labels)
+    capsys.readouterr()
+    take(config, NAMES)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "known answers, ann │ 2 of 2 right (95 %: 34% to 100%)" in printed
+    assert "known answers, [red]bob │ 1 of 2 right (95 %: 9% to 91%)" in printed
+    assert set(mixed(config, data).labels) == {records[0].uid}
+    config.labeling = {"_target_": None}
+    assert hidden_gold(config, data, records, Model()).records == ()
 
 
 def test_rejected_rows_stop_the_command_and_good_ones_are_kept(config, tmp_path):

@@ -1,14 +1,15 @@
-"""Argilla's client against exchanges in the shape of its API; no Argilla server runs here."""
+"""Argilla: exchanges recorded from a real server, replayed; and hand-written ones for what was not recorded."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
 from vos.errors import ConfigError
-from vos.labeling import Ledger, ToolError, import_labels, text_uid
+from vos.labeling import Ledger, ToolError, current_labels, import_labels, text_uid
 from vos.labeling.page import Neighbour, PageBatch, PageSettings
 
 httpx = pytest.importorskip("httpx")
@@ -26,8 +27,29 @@ def person(number, name):
     return {"id": number, "username": name, "role": "owner"}
 
 
+RECORDED = json.loads((Path(__file__).parent / "exchanges" / "argilla.json").read_text(encoding="utf-8"))
+
+
+class Replay:
+    """Answers as the real server did; every request must be the recorded one, in its order."""
+
+    def __init__(self, *steps: str) -> None:
+        self.left = [exchange for step in steps for exchange in RECORDED["steps"][step]]
+
+    def __call__(self, request):
+        expected = self.left.pop(0)
+        assert (request.method, request.url.raw_path.decode()) == (expected["method"], expected["path"])
+        body = json.loads(request.content or "null")
+        if request.url.path.endswith("/records/bulk"):  # what the client adds of its own may differ
+            sent, held = ({i["external_id"]: i["fields"] for i in side["items"]} for side in (body, expected["body"]))
+            assert sent == held
+        else:
+            assert body == expected["body"]
+        return httpx.Response(expected["status"], json=expected["answer"])
+
+
 class Exchanges:
-    """Answers of a server, by method and path, in the shapes that the client's models declare."""
+    """Hand-written answers of a server, in the shapes that the client's models declare."""
 
     def __init__(self) -> None:
         self.records: dict[str, dict] = {}
@@ -35,6 +57,7 @@ class Exchanges:
         self.parts: dict[str, list[dict]] = {"fields": [], "questions": [], "vectors-settings": []}
         self.refuse = False
         self.bulk_calls = 0
+        self.die_after_bulk = False
 
     def __call__(self, request):
         if self.refuse:
@@ -47,6 +70,8 @@ class Exchanges:
             return httpx.Response(200, json={"items": list(self.records.values())[offset : offset + 200]})
         if request.method == "POST":
             made = body | {"id": str(uuid4())} | WHEN
+            if path.endswith("/datasets"):
+                self.parts = {name: [] for name in self.parts}
             place = self.datasets if path.endswith("/datasets") else self.parts[path.rsplit("/", 1)[1]]
             place.append(made)
             return httpx.Response(201, json=made)
@@ -69,6 +94,8 @@ class Exchanges:
         self.bulk_calls += 1
         for item in body["items"]:
             self.records[item["external_id"]] = item | {"id": str(uuid4()), "updated_at": TIME, "responses": []}
+        if self.die_after_bulk:
+            raise httpx.RemoteProtocolError("server disconnected")
         items = [self.records[item["external_id"]] for item in body["items"]]
         return httpx.Response(200, json={"items": items, "updated_item_ids": []})
 
@@ -87,9 +114,9 @@ def connect(monkeypatch):
     """Connects over exchanges in place of a network."""
     from vos.labeling.argilla import ArgillaTool
 
-    def make(handler):
+    def make(handler, *workspace):
         monkeypatch.setattr(httpx, "HTTPTransport", lambda **_: httpx.MockTransport(handler))
-        return ArgillaTool("http://argilla.test", "key")
+        return ArgillaTool("http://argilla.test", "key", *workspace)
 
     return make
 
@@ -130,6 +157,84 @@ def test_push_label_pull_import(tool, exchanges, tmp_path, record_of):
         assert [span.text for span in first.spans] == ["fell"]
         assert labels[text_uid("😀 he fell")].spans == ()  # ambiguous offsets
         assert (labels[text_uid("three")].label, labels[text_uid("three")].annotator) == ("skip", "bob")
+
+
+def test_a_batch_goes_to_a_real_server_and_comes_back(connect, tmp_path):
+    from tests.labeling import argilla_scenario as scenario
+
+    assert RECORDED["server"].startswith("2.")
+    replay = Replay("connect", "push", "assisted", "pull")
+    tool = connect(replay)
+    assert scenario.push(tool, tmp_path) == [5, 0, 5]  # the third time the ledger is a new one: nothing is doubled
+    assert scenario.push_assisted(tool, tmp_path) == 1
+    rows = scenario.pull(tool, tmp_path)
+    assert replay.left == []
+    tool.close()
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        report = import_labels(ledger, rows, CLASSES)
+        assert {k: n for k, n in report.counts.items() if n and k != "clock"} == {"new": 5, "conflict": 1}
+        answers = {(label.uid, label.annotator): label for _, label in ledger.labels()}
+    (first,) = (label for (uid, _), label in answers.items() if uid == text_uid("he fell"))
+    assert (first.label, first.comment, [span.text for span in first.spans]) == ("harmful", "implied", ["fell"])
+    assert not first.shown_prediction
+    assert answers[text_uid("three"), "bob"].label == "skip"
+    assert {label.label for (uid, _), label in answers.items() if uid == text_uid("four")} == {"harmful", "harmless"}
+    (emoji,) = (label for (uid, _), label in answers.items() if uid == text_uid("😀 he fell"))
+    assert (emoji.label, emoji.spans) == ("unsure", ())  # where its marks lie cannot be told
+
+
+def test_a_real_server_refuses_a_wrong_key(connect):
+    with pytest.raises(ToolError, match="the API key was refused"):
+        connect(Replay("refused"))
+
+
+def test_a_workspace_that_is_not_there_is_named(connect):
+    with pytest.raises(
+        ConfigError, match=r"workspace=nowhere: expected one that .* has, found \['argilla', 'default'\]"
+    ):
+        connect(Replay("connect"), "nowhere")
+
+
+def test_answers_deleted_or_made_drafts_again_are_taken_back(tool, exchanges, tmp_path, record_of):
+    records = [record_of(text) for text in ("one", "two", "three")]
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.propose(records)
+        ledger.export("b0", "argilla", [record.uid for record in records])
+        tool.push(ledger, PageBatch("b0", records, CLASSES), PageSettings())
+        for text in ("one", "two", "three"):
+            exchanges.respond(text, ANN, "submitted", harm="harmful")
+        assert import_labels(ledger, tool.pull(ledger), CLASSES).counts["new"] == 3
+        exchanges.records[text_uid("one")]["responses"].clear()
+        exchanges.records[text_uid("two")]["responses"][0]["status"] = "draft"
+        assert import_labels(ledger, tool.pull(ledger), CLASSES).counts["withdrawn"] == 2
+        assert list(current_labels(ledger)) == [text_uid("three")]
+        assert import_labels(ledger, tool.pull(ledger), CLASSES).counts["withdrawn"] == 0
+
+
+def test_a_server_that_dies_mid_push_holds_every_text_once_after_the_next(tool, exchanges, tmp_path, record_of):
+    records = [record_of(f"text {i}") for i in range(3)]
+    batch = PageBatch("b0", records, CLASSES)
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.propose(records)
+        ledger.export("b0", "argilla", [record.uid for record in records])
+        exchanges.die_after_bulk = True
+        with pytest.raises(ToolError, match="could not send batch b0, the server does not answer"):
+            tool.push(ledger, batch, PageSettings())
+        assert ledger.events("sent") == []
+        exchanges.die_after_bulk = False
+        assert tool.push(ledger, batch, PageSettings()) == 3
+        assert len(exchanges.records) == len(ledger.events("sent")) == 3
+        assert len(exchanges.datasets) == 1
+
+
+def test_every_named_person_gets_a_data_set(tool, exchanges, tmp_path, record_of):
+    records = [record_of("one")]
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.propose(records)
+        ledger.export("b0", "argilla", [records[0].uid])
+        for name in ("Ann B", "bob"):
+            assert tool.push(ledger, PageBatch("b0", records, CLASSES, annotator=name), PageSettings()) == 1
+        assert [each["name"] for each in exchanges.datasets] == ["vos-b0-ann_b", "vos-b0-bob"]
 
 
 def test_suggestions_go_along_only_when_declared(tool, exchanges, tmp_path, record_of):

@@ -168,3 +168,18 @@ def test_unknown_texts_and_foreign_files_are_refused(ledger, tmp_path):
     connection.close()
     with pytest.raises(LedgerError, match="expected ledger version 1, got 9"):
         Ledger(other)
+
+
+def test_an_answer_taken_back_no_longer_holds_and_stays_in_the_history(ledger, texts, label_of):
+    uid = text_uid(texts[0])
+    ledger.record_label(label_of(texts[0], "harmful", revision=0))
+    ledger.record_label(label_of(texts[0], "withdrawn", minute=1, revision=1))
+    assert current_labels(ledger) == {}
+    assert text_states(ledger)[uid] == "exported"
+    assert ledger.export("b1", "page", [uid]).held_back[uid] == "already asked in batch b0, no answer yet"
+    ledger.record_label(label_of(texts[0], "harmful", revision=0, minute=-1))  # an older file, late
+    assert current_labels(ledger) == {}
+    ledger.record_label(label_of(texts[0], "harmless", minute=2, revision=2))  # answered anew
+    assert [label.label for label in current_labels(ledger)[uid]] == ["harmless"]
+    assert text_states(ledger)[uid] == "labelled"
+    assert len(ledger.labels(uid)) == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +13,16 @@ import pytest
 
 from tests.labeling.browser import find_chromium, must_run
 from vos.errors import ConfigError
-from vos.labeling import Ledger, agreement_report, import_labels, read_labels, text_uid
+from vos.labeling import (
+    Ledger,
+    agreement_report,
+    consensus,
+    current_labels,
+    gold_scores,
+    import_labels,
+    read_labels,
+    text_uid,
+)
 from vos.labeling.page import Neighbour, PageBatch, PageSettings, write_pages
 
 CLASSES = {"harmful": "Harmful", "harmless": "Harmless"}
@@ -211,6 +221,37 @@ def test_undo_skip_change_and_revisions(desk, tmp_path):
     at.check()
 
 
+def test_an_answer_undone_after_its_import_is_withdrawn(desk, tmp_path, record_of):
+    at = desk(["one", "two"])
+    at.start()
+    first = at.text
+    at.page.keyboard.press("1")
+    early = at.download(tmp_path).rename(tmp_path / "early.jsonl")
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.propose(record_of(text) for text in ("one", "two"))
+        ledger.export("b0", "page", [text_uid(text) for text in ("one", "two")])
+        assert import_labels(ledger, read_labels(early), CLASSES).counts["new"] == 1
+        at.page.keyboard.press("Backspace")
+        assert at.text == first
+        path = at.download(tmp_path)
+        assert at.page.inner_text("#said") == "0 answers downloaded."
+        report = import_labels(ledger, read_labels(path), CLASSES)
+        assert (report.counts["withdrawn"], report.exit_code) == (1, 0)
+        assert current_labels(ledger) == {}
+        assert len(ledger.labels()) == 2  # nothing was rewritten
+        again = import_labels(ledger, [*read_labels(path), *read_labels(early)], CLASSES)
+        assert again.counts["duplicate"] == 2
+        assert current_labels(ledger) == {}
+        # On another computer the earlier file does not bring it back either; a new answer does count.
+        at.page.set_input_files("#file", path)
+        at.page.wait_for_function("() => document.getElementById('banner').textContent.startsWith('0 of 1 answers')")
+        assert at.page.locator("[aria-pressed=true]").count() == 0
+        at.page.keyboard.press("2")
+        assert import_labels(ledger, read_labels(at.download(tmp_path)), CLASSES).counts["new"] == 1
+        assert [label.label for label in current_labels(ledger)[text_uid(first)]] == ["harmless"]
+    at.check()
+
+
 def test_going_through_the_skipped_ones(desk):
     at = desk(["one", "two", "three", "four"])
     at.start()
@@ -271,6 +312,50 @@ def test_blind_means_blind_and_assisted_is_declared(desk, tmp_path, record_of, b
         assert row.label.shown_prediction is before
         assert row.label.changed_from_suggestion is (True if before else None)
         at.check()
+
+
+def test_known_answers_look_like_the_others_and_measure_the_person(desk, tmp_path, record_of):
+    known = {text_uid("known harmful"): "harmful", text_uid("known harmless"): "harmless"}
+    texts = ["one", "two", "three", "known harmful", "known harmless"]
+    at = desk(texts)
+    at.start()
+    looks = set()
+    for _ in texts:
+        shown = at.text
+        card = at.page.inner_html("#work").replace(shown, "TEXT")
+        looks.add(re.sub(r"\d+|value=.*?>", "N", card))
+        assert "gold" not in at.page.content()
+        at.page.keyboard.press("1")
+    at.page.wait_for_selector("#end:visible")
+    assert len({len(look) for look in looks}) <= 2  # before and after the first five answers give a time left
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.propose(record_of(text) for text in texts)
+        ledger.export("b0", "page", [text_uid(text) for text in texts[:3]])
+        ledger.export("b0", "page", list(known), "gold", {uid: {"answer": answer} for uid, answer in known.items()})
+        assert import_labels(ledger, read_labels(at.download(tmp_path)), CLASSES).counts["new"] == 5
+        assert (gold_scores(ledger)["Ann"].right, gold_scores(ledger)["Ann"].judged) == (1, 2)
+        assert set(consensus(ledger).labels) == {text_uid(text) for text in texts[:3]}
+    at.check()
+
+
+def test_a_page_for_a_named_person_keeps_to_the_name(desk, tmp_path):
+    at = desk(["one", "two"], annotator="Ann B")
+    assert at.path.name == "label-ann_b.html"
+    assert at.page.input_value("#name") == "Ann B"
+    assert not at.page.is_editable("#name")
+    at.page.click("text=Start")
+    at.page.keyboard.press("1")
+    path = at.download(tmp_path)
+    assert path.name == "labels-b0-Ann_B.jsonl"
+    assert [row.label.annotator for row in read_labels(path)] == ["Ann B"]
+    other = tmp_path / "other.jsonl"
+    other.write_text(path.read_text(encoding="utf-8").replace("Ann B", "Eve"), encoding="utf-8")
+    at.reopen()
+    at.page.set_input_files("#file", other)
+    at.page.wait_for_function(
+        "document.getElementById('start-found').textContent.includes('answers of Eve, not of Ann B')"
+    )
+    at.check()
 
 
 def test_neighbours_wait_behind_a_key_and_their_use_is_kept(desk, tmp_path):

@@ -12,7 +12,8 @@ from vos.labeling import BoundaryRecord, Label, Ledger, text_uid, write_labels
 from vos.labeling.importing import import_labels
 from vos.labeling.ways import ArgillaWay, FilesBack, LabelStudioWay, PageOut, SheetOut, secret
 from vos.metrics.calibration import wilson_interval
-from vos.pipeline.labels import MixSettings, nearest_labelled, next_round, random_share_report, send_batch
+from vos.pipeline.labels import MixSettings, nearest_labelled, next_round, random_share_report
+from vos.pipeline.sending import send_batch
 from vos.types import Example, FeatureBatch
 
 NAMES = ("harmless", "harmful")

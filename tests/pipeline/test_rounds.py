@@ -12,7 +12,7 @@ from tests.settings import selection
 from vos.candidates import Potential
 from vos.data import ListPool, TextData
 from vos.density import ClassConditionalGaussian
-from vos.errors import ConfigError, DataError
+from vos.errors import ConfigError
 from vos.labeling import Ledger
 from vos.outliers import BoundarySampler
 from vos.pipeline import SynthesisSettings
@@ -56,10 +56,15 @@ def test_it_stops_when_the_rate_is_proven_low():
     assert rule.reason([]) is None
     assert rule.reason(rows(0.5, 0.4, **{"random/fnr_high": 0.2})) is None
     assert "at most 0.040" in rule.reason(rows(0.5, 0.4, **{"random/fnr_high": 0.04}))
-    with pytest.raises(DataError, match="is not in every round"):
-        StopRule(monitor="nope").reason(rows(0.5))
     with pytest.raises(ConfigError):
         StopRule(patience=0)
+
+
+def test_a_round_without_the_number_is_passed_over_and_said(caplog):
+    assert StopRule(monitor="nope").reason(rows(0.5)) is None
+    assert "stop.monitor=nope: 1 of 1 rounds have no such number" in caplog.text
+    stale = [*rows(0.5), {"round": 1, "labels": 5}, *rows(0.5, 0.5)]
+    assert "has not improved by 2% for 2 rounds" in StopRule().reason(stale)
 
 
 class Plane:

@@ -9,6 +9,7 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
+from rich.text import Text
 
 from vos.app.tables import facts_table
 from vos.callbacks import write_table
@@ -20,18 +21,33 @@ from vos.labeling import (
     Ledger,
     adjudication_list,
     agreement_report,
+    gold_scores,
     import_labels,
     state_counts,
 )
 from vos.labeling.files import neutralise
 from vos.labeling.page import Neighbour
-from vos.pipeline.labels import NextRound, SentBatch, next_round, random_share_report, send_batch
+from vos.models.featurizer import ClassifierFeaturizer
+from vos.pipeline.gold import Gold, choose_gold
+from vos.pipeline.labels import NextRound, next_round, random_share_report
 from vos.pipeline.rounds import add_round
+from vos.pipeline.sending import SentBatch, send_batch
 
 logger = logging.getLogger(__name__)
 
 SHOWN = 20
 """Findings of an import that are printed; all of them are in the log."""
+
+
+def hidden_gold(
+    config: DictConfig, data: TextData, records: Sequence[BoundaryRecord], featurizer: ClassifierFeaturizer
+) -> Gold:
+    """The texts with known answers that the batch hides; none where nobody is asked."""
+    if config.labeling._target_ is None:
+        return Gold()
+    plan = instantiate(config.labeling.plan)
+    with Ledger(config.ledger) as ledger:
+        return choose_gold(ledger, plan, data.val, records, featurizer, data.label_names, _round(ledger))
 
 
 def send(
@@ -40,21 +56,33 @@ def send(
     label_names: Sequence[str],
     folder: Path,
     neighbours: Mapping[str, Sequence[Neighbour]] | None = None,
+    gold: Gold | None = None,
 ) -> SentBatch:
     """Send a batch the way that `labeling` names, and note it in the ledger."""
     with Ledger(config.ledger) as ledger:
-        rounds = [event.payload["round"] for event in ledger.events("trained")]
-        number = max(rounds, default=0)
         sent = send_batch(
-            ledger, records, instantiate(config.labeling), folder, label_names, round=number, neighbours=neighbours
+            ledger,
+            records,
+            instantiate(config.labeling),
+            folder,
+            label_names,
+            round=_round(ledger),
+            neighbours=neighbours,
+            gold=gold,
         )
     table = facts_table(f"Batch {sent.batch_id}")
     table.add_row("asked now", str(sent.asked))
+    table.add_row("of them with a known answer", str(sent.gold))
     table.add_row("asked before, held back", str(len(sent.held_back)))
     for place in sent.places:
         table.add_row("where", place)
     Console().print(table)
     return sent
+
+
+def _round(ledger: Ledger) -> int:
+    """Of the classifier that chooses texts now."""
+    return max((int(event.payload["round"]) for event in ledger.events("trained")), default=0)
 
 
 def take(config: DictConfig, label_names: Sequence[str]) -> ImportReport:
@@ -116,6 +144,11 @@ def _print_import(report: ImportReport, ledger: Ledger) -> None:
         table.add_row(name, str(count))
     for name, value in agreement_report(ledger).items():
         table.add_row(name, "none" if value is None else f"{value:.3g}")
+    for person, score in gold_scores(ledger).items():
+        interval = "" if score.interval is None else " (95 %: {:.0%} to {:.0%})".format(*score.interval)
+        undecided = f", {score.undecided} undecided" if score.undecided else ""
+        right = f"{score.right} of {score.judged} right{interval}{undecided}"
+        table.add_row(Text(f"known answers, {person}"), right)
     for state, count in state_counts(ledger).items():
         table.add_row(f"texts {state}", str(count))
     console = Console()

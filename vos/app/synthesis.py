@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from vos.app.labels import send
+from vos.app.labels import hidden_gold, send
 from vos.app.tables import facts_table
 from vos.app.training import quiet_libraries, run_hash
 from vos.app.wiring import build_sampler
@@ -66,10 +66,12 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
         job.progress = lambda n: progress.advance(bar, n)
         _begin(config, output)
         result = synthesize(job)
-        neighbours = nearest_labelled(job.featurizer, data.train, result.records, data.label_names)
+        gold = hidden_gold(config, data, result.records, job.featurizer)
+        asked = [*result.records, *gold.records]
+        neighbours = nearest_labelled(job.featurizer, data.train, asked, data.label_names)
     _summary(result)
     if config.labeling._target_ is not None:
-        send(config, result.records, data.label_names, output, neighbours)
+        send(config, result.records, data.label_names, output, neighbours, gold)
     return result
 
 

@@ -4,6 +4,7 @@ from vos.labeling.agreement import agreement_report, answer_shares, krippendorff
 from vos.labeling.consensus import Consensus, adjudication_list, consensus
 from vos.labeling.errors import LedgerError, ToolError
 from vos.labeling.files import read_jsonl, write_csv, write_jsonl
+from vos.labeling.gold import GoldScore, gold_scores
 from vos.labeling.importing import ImportReport, import_labels
 from vos.labeling.label import SKIP, UNSURE, Label, Span, exact_hash, label_from_dict
 from vos.labeling.label_files import LabelRow, read_labels, write_blind_csv, write_labels
@@ -19,6 +20,7 @@ __all__ = [
     "BoundaryRecord",
     "Consensus",
     "ExportedBatch",
+    "GoldScore",
     "ImportReport",
     "Label",
     "LabelRow",
@@ -32,6 +34,7 @@ __all__ = [
     "consensus",
     "current_labels",
     "exact_hash",
+    "gold_scores",
     "import_labels",
     "krippendorff_alpha",
     "label_from_dict",

@@ -43,12 +43,14 @@ def krippendorff_alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
 def agreement_report(ledger: Ledger) -> dict[str, float | int | None]:
     """Agreement between people and with oneself, flat names to numbers.
 
-    Only class names count; "unsure" and "skip" are missing answers here. `alpha/all`, then `alpha/chosen=...` and
+    Only class names count; "unsure" and "skip" are missing answers here. Texts with a known answer are plainer than the
+    others and are left out (see `gold_scores`). `alpha/all`, then `alpha/chosen=...` and
     `alpha/source=...` for every value found, each with `double/...`, the number of texts with two answers or more;
     `self_agreement` is the share of hidden repeats answered like the first time, among `self_repeats` repeats.
     """
     records = ledger.records()
-    by_text = {uid: _decided(labels) for uid, labels in current_labels(ledger).items()}
+    gold = ledger.gold()
+    by_text = {uid: _decided(labels) for uid, labels in current_labels(ledger).items() if uid not in gold}
     groups: dict[str, list[list[str]]] = {"all": []}
     for uid, answers in by_text.items():
         record = records[uid]

@@ -20,6 +20,8 @@ from vos.labeling.label import SKIP, UNSURE, exact_hash, now
 from vos.labeling.label_files import LabelRow, read_row
 from vos.labeling.ledger import Ledger
 from vos.labeling.page import PageBatch, PageSettings
+from vos.labeling.plan import suffix_for
+from vos.labeling.withdrawal import withdrawals
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ class ArgillaTool:
 
     Raises:
         ToolError: unreachable, or the key is refused.
-        ConfigError: argilla is not installed.
+        ConfigError: argilla is not installed, or the workspace does not exist.
     """
 
     def __init__(self, url: str, api_key: str, workspace: str = "default") -> None:
@@ -49,6 +51,10 @@ class ArgillaTool:
         self.url, self.workspace = url.rstrip("/"), workspace
         with self._clear_errors("connect"):
             self._client = self._argilla.Argilla(api_url=self.url, api_key=api_key)
+            names = [str(each.name) for each in self._client.workspaces]
+        if workspace not in names:
+            self.close()
+            raise ConfigError(f"workspace={workspace}: expected one that {self.url} has, found {names}")
 
     @contextmanager
     def _clear_errors(self, step: str) -> Iterator[None]:
@@ -79,9 +85,8 @@ class ArgillaTool:
         """
         if settings.mode == "reveal":
             raise ConfigError("labeling.mode=reveal works on the offline page only; use blind or assisted")
-        name = re.sub(r"[^a-zA-Z0-9_-]", "-", f"vos-{batch.batch_id}")
-        sent = {event.uid for event in ledger.events("sent", batch=batch.batch_id) if event.who == TOOL}
-        records = [self._record(record, batch, settings) for record in batch.records if record.uid not in sent]
+        name = re.sub(r"[^a-zA-Z0-9_-]", "-", f"vos-{batch.batch_id}{suffix_for(batch.annotator)}")
+        places = [event for event in ledger.events("sent", batch=batch.batch_id) if event.who == TOOL]
         with self._clear_errors(f"send batch {batch.batch_id}"):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # that a new batch has no data set yet
@@ -93,6 +98,8 @@ class ArgillaTool:
                     settings=self._settings(batch, settings),
                     client=self._client,
                 ).create()
+            sent = {event.uid for event in places if event.payload["dataset"] == str(dataset.id)}
+            records = [self._record(record, batch, settings) for record in batch.records if record.uid not in sent]
             if records:
                 dataset.records.log(records)
         with ledger.transaction():
@@ -116,7 +123,7 @@ class ArgillaTool:
                 rg.SpanQuestion(name="why", field="text", labels=["reason"], required=False),
                 rg.TextQuestion(name="comment", required=False),
             ],
-            distribution=rg.TaskDistribution(min_submitted=2),
+            distribution=rg.TaskDistribution(min_submitted=1 if batch.annotator else 2),
         )
 
     def _record(self, record: Any, batch: PageBatch, settings: PageSettings) -> Any:
@@ -132,7 +139,10 @@ class ArgillaTool:
         )
 
     def pull(self, ledger: Ledger, label_map: Mapping[str, str] | None = None) -> list[LabelRow]:
-        """Answers of every data set that the ledger has sent texts to on this server; drafts are left out."""
+        """Answers of every data set that the ledger has sent texts to on this server; drafts are left out.
+
+        An answer that the ledger has and the server no longer (deleted, or a draft again) comes as withdrawn.
+        """
         batches = {
             event.payload["dataset"]: str(event.batch)
             for event in ledger.events("sent")
@@ -140,14 +150,21 @@ class ArgillaTool:
         }
         if not batches:
             raise ToolError(f"{ledger.path} knows no data set on {self.url}; push a batch first")
-        rows = []
+        rows: list[LabelRow] = []
+        read = set()
         with self._clear_errors("read the answers"):
             people = {str(user.id): str(user.username) for user in self._client.api.users.list()}
             for dataset, batch_id in batches.items():
                 source = f"{self.url}/dataset/{dataset}"
                 for number, record in enumerate(self._records(dataset), 1):
-                    rows += list(_rows(record, batch_id, people, source, number, label_map))
-        return rows
+                    found = list(_rows(record, batch_id, people, source, number, label_map))
+                    rows += found
+                    if all(row.label is not None for row in found):
+                        read.add((str(record.external_id), batch_id))
+        gone = withdrawals(
+            ledger, rows, self.url, lambda label: label.tool == TOOL and (label.uid, label.batch_id) in read
+        )
+        return rows + gone
 
     def _records(self, dataset: str) -> Iterator[Any]:
         offset = 0

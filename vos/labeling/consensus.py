@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from vos.errors import ConfigError
-from vos.labeling.label import SKIP, UNSURE, Label
+from vos.labeling.label import RESERVED, SKIP, UNSURE, Label
 from vos.labeling.ledger import Ledger
 from vos.labeling.state import adjudicated, current_labels
 
@@ -39,7 +39,7 @@ class Consensus:
 
 
 def consensus(ledger: Ledger, method: Method = "vote") -> Consensus:
-    """One label for every text whose answers allow it. "skip" never counts.
+    """One label for every text whose answers allow it. "skip" never counts; texts with a known answer are left out.
 
     Vote: the class named by more people than any other; where as many are unsure as agree, or two classes tie, the text
     stays open. CROWDLAB (cleanlab) weighs people by their reliability and the classifier's probabilities; it can
@@ -49,7 +49,8 @@ def consensus(ledger: Ledger, method: Method = "vote") -> Consensus:
     if method not in ("vote", "crowdlab"):
         raise ConfigError(f"labels.consensus: expected 'vote' or 'crowdlab', got {method!r}")
     answers = {uid: [a for a in labels if a.label != SKIP] for uid, labels in current_labels(ledger).items()}
-    answers = {uid: labels for uid, labels in answers.items() if labels}
+    gold = ledger.gold()  # they measure people; nothing is learned from them
+    answers = {uid: labels for uid, labels in answers.items() if labels and uid not in gold}
     labels, quality, is_open = _vote(answers)
     if method == "crowdlab":
         weighed = _crowdlab(ledger, {u: a for u, a in answers.items() if is_open.get(u) != UNSURE})
@@ -61,9 +62,11 @@ def consensus(ledger: Ledger, method: Method = "vote") -> Consensus:
             is_open = {uid: reason for uid, reason in is_open.items() if uid not in weighed[0]}
     settled = adjudicated(ledger)
     for uid, label in settled.items():
+        if uid in gold:
+            continue
         is_open.pop(uid, None)
         labels.pop(uid, None)
-        if label not in (SKIP, UNSURE):
+        if label not in RESERVED:
             labels[uid], quality[uid] = label, 1.0
     return Consensus(labels, {uid: quality[uid] for uid in labels}, is_open, method)
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from vos.errors import DataError
-from vos.labeling.label import SKIP, UNSURE, Label, parse_time
+from vos.labeling.label import RESERVED, WITHDRAWN, Label, parse_time
 from vos.labeling.label_files import LabelRow
 from vos.labeling.ledger import Ledger
-from vos.labeling.state import current_labels
+from vos.labeling.state import held_answers
 
 CLOCK_SLACK = timedelta(minutes=5)
 """Clocks of two machines may differ by this much before it is said."""
 
-OUTCOMES = ("new", "changed", "duplicate", "conflict", "unknown", "rejected", "clock")
+OUTCOMES = ("new", "changed", "duplicate", "withdrawn", "conflict", "unknown", "rejected", "clock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class ImportReport:
 
     Attributes:
         rows: rows read.
-        counts: rows by outcome. Every row is exactly one of new, changed, duplicate, unknown and rejected; those
-            accepted may besides be a conflict (another person answered otherwise) or carry a doubtful clock.
+        counts: rows by outcome. Every row is exactly one of new, changed, duplicate, withdrawn, unknown and rejected;
+            those accepted may besides be a conflict (another person answered otherwise) or carry a doubtful clock.
         findings: of the rows that are unknown, rejected, in conflict, or dated by a doubtful clock.
         dry_run: nothing was kept.
     """
@@ -74,17 +74,18 @@ def import_labels(
     """Take the good rows into the ledger in one transaction, and report on all of them.
 
     Answers are matched by uid. The same answer again changes nothing. Another answer of the same person is kept beside
-    the older one and holds if it is newer (see `current_labels`). Rows about unknown texts, texts that have changed,
+    the older one and holds if it is newer (see `newest_answers`); one taken back in the tool ("withdrawn") no longer
+    holds and stays in the history. Rows about unknown texts, texts that have changed,
     unknown classes, or with damaged fields are turned away; the others are kept.
 
     Args:
         ledger: of the project.
         rows: see `read_labels`.
-        classes: names that an answer may have, beside "unsure" and "skip".
+        classes: names that an answer may have, beside "unsure", "skip" and "withdrawn".
         dry_run: rehearse: the report is the same, the ledger stays as it is.
     """
     report = ImportReport(dry_run=dry_run)
-    allowed = {*classes, UNSURE, SKIP}
+    allowed = {*classes, *RESERVED}
     with ledger.transaction(keep=not dry_run):
         answers = _answers(ledger)
         exported = {(event.uid, event.batch): event.at for event in ledger.events("exported")}
@@ -109,18 +110,16 @@ def import_labels(
 
 def _answers(ledger: Ledger) -> dict[str, dict[tuple[str, int], Label]]:
     answers: dict[str, dict[tuple[str, int], Label]] = {}
-    for _, label in ledger.labels():
-        answers.setdefault(label.uid, {})[label.annotator, label.repeat] = label
-    for labels in current_labels(ledger).values():
-        for label in labels:
-            answers[label.uid][label.annotator, 0] = label
+    for (uid, annotator, repeat), label in held_answers(ledger).items():
+        answers.setdefault(uid, {})[annotator, repeat] = label
     return answers
 
 
-def _check(label: Label, text: str, allowed: Collection[str]) -> None:
+def _check(label: Label, text: str, allowed: set[str]) -> None:
     if label.label not in allowed:
         raise DataError(
-            f"expected an answer of {sorted(allowed)}, got {label.label!r}; translate it with labels.label_map"
+            f"expected an answer of {sorted(allowed - {WITHDRAWN})}, got {label.label!r}; "
+            "translate it with labels.label_map"
         )
     label.check_text(text)
 
@@ -136,6 +135,10 @@ def _take(
         report.note("duplicate", row)
         return
     of_text = answers.setdefault(label.uid, {})
+    if label.label == WITHDRAWN:
+        of_text.pop((label.annotator, label.repeat), None)
+        report.note("withdrawn", row)
+        return
     report.note("changed" if (label.annotator, label.repeat) in of_text else "new", row)
     others = {
         other.annotator: other.label

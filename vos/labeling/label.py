@@ -19,6 +19,12 @@ UNSURE = "unsure"
 SKIP = "skip"
 """The text was passed over: no answer, never trains."""
 
+WITHDRAWN = "withdrawn"
+"""An earlier answer taken back in the tool: it holds as long as it is the newest, and means that there is none."""
+
+RESERVED = (UNSURE, SKIP, WITHDRAWN)
+"""Answers that are no class names."""
+
 LABEL_TYPES: Mapping[str, tuple[type, ...]] = {
     "uid": (str,),
     "annotator": (str,),
@@ -67,7 +73,7 @@ class Label:
     Attributes:
         uid: of the text, see `text_uid`.
         annotator: name or id of the person.
-        label: a class name, `UNSURE` or `SKIP`.
+        label: a class name, `UNSURE`, `SKIP`, or `WITHDRAWN` for an answer taken back.
         labelled_at: ISO 8601 with a time zone, by the clock of the tool.
         tool: "page", "label_studio", "argilla" or "file".
         batch_id: of the batch in which the text was asked; "" when unknown.
@@ -106,7 +112,7 @@ class Label:
     @property
     def decides(self) -> bool:
         """Whether the answer names a class."""
-        return self.label not in (UNSURE, SKIP)
+        return self.label not in RESERVED
 
     @property
     def key(self) -> str:

@@ -175,10 +175,19 @@ def _cell(value: Any) -> Any:
     return "" if value is None else neutralise(value)
 
 
-def write_blind_csv(path: Path, records: Sequence[BoundaryRecord], batch_id: str) -> None:
-    """A sheet to fill in: text and empty columns for the answer; no score, side or source."""
+def write_blind_csv(path: Path, records: Sequence[BoundaryRecord], batch_id: str, annotator: str = "") -> None:
+    """A sheet to fill in: text and empty columns for the answer; no score, side or source.
+
+    Args:
+        path: of the file.
+        records: the texts.
+        batch_id: comes back with the answers.
+        annotator: who fills it in, when that is known.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(["uid", "batch_id", "text", "label", "comment", "annotator"])
-    writer.writerows([record.uid, batch_id, neutralise(record.text), "", "", ""] for record in records)
+    writer.writerows(
+        [record.uid, batch_id, neutralise(record.text), "", "", neutralise(annotator)] for record in records
+    )
     write_atomically(path, buffer.getvalue())

@@ -71,7 +71,7 @@ class Server:
         self.log = home / "server.log"
         self.port = port
         self._process = subprocess.Popen(  # noqa: S603 - our own program and arguments
-            [str(program), "start", "--no-browser", "--internal-host", "127.0.0.1", "-p", str(port)],
+            [str(program.absolute()), "start", "--no-browser", "--internal-host", "127.0.0.1", "-p", str(port)],
             env=environment(home, account),
             cwd=home,
             stdout=subprocess.PIPE,
@@ -95,8 +95,8 @@ class Server:
                 if found := ANNOUNCED.search(line):
                     self.port = int(found[1])
 
-    def wait(self, seconds: float = 300.0) -> None:
-        """Return when the server answers.
+    def wait(self, seconds: float = 900.0) -> None:
+        """Return when the server answers. Its first start migrates a database: a minute, or many on a busy machine.
 
         Raises:
             ToolError: it ended, or did not answer in time.

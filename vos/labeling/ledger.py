@@ -14,10 +14,12 @@ from typing import Any, Literal, Self
 from vos.labeling.errors import LedgerError
 from vos.labeling.label import SKIP, Label, label_from_dict, now
 from vos.labeling.ledger_schema import connect
+from vos.labeling.newest import newest_answers
 from vos.labeling.records import BoundaryRecord
 
-Purpose = Literal["label", "agreement", "adjudicate"]
-"""Why a text is asked: for the first time, again to measure agreement, or again to settle it."""
+Purpose = Literal["label", "agreement", "adjudicate", "gold"]
+"""Why a text is asked: for the first time, again to measure agreement, again to settle it, or because its answer is
+known and measures the person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +141,24 @@ class Ledger:
                 new += self.append("proposed", record.uid, record.uid, {"round": round})
         return new
 
-    def export(self, batch: str, tool: str, uids: Sequence[str], purpose: Purpose = "label") -> ExportedBatch:
+    def export(
+        self,
+        batch: str,
+        tool: str,
+        uids: Sequence[str],
+        purpose: Purpose = "label",
+        details: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> ExportedBatch:
         """Claim texts for a batch, atomically: a text asked once is not asked again unless the purpose says so.
 
         Exporting the same batch again gives the same texts, so an interrupted export is simply repeated.
+
+        Args:
+            batch: its id.
+            tool: that shows it.
+            uids: of the texts.
+            purpose: see `Purpose`.
+            details: uid to what is kept beside the export: "people" who are asked, the known "answer".
 
         Raises:
             LedgerError: a uid was never proposed.
@@ -154,17 +170,26 @@ class Ledger:
             if missing:
                 raise LedgerError(f"{self.path}: {len(missing)} texts were never proposed, the first is {missing[0]}")
             for uid in dict.fromkeys(uids):
-                reason = self._reason_against(uid, batch) if purpose == "label" else None
+                reason = self.reason_against(uid, batch) if purpose == "label" else None
                 if reason:
                     held_back[uid] = reason
                     continue
-                self.append("exported", uid, f"{batch}:{uid}", {"purpose": purpose}, batch=batch, who=tool)
+                payload = {"purpose": purpose, **(details or {}).get(uid, {})}
+                self.append("exported", uid, f"{batch}:{uid}", payload, batch=batch, who=tool)
                 shown.append(known[uid])
         return ExportedBatch(tuple(shown), held_back)
 
-    def _reason_against(self, uid: str, batch: str) -> str | None:
-        asked = {event.batch for event in self.events("exported", uid=uid)} - {batch}
-        answers = {event.payload["label"] for event in self.events("labelled", uid=uid)}
+    def gold(self, batch: str | None = None) -> dict[str, str]:
+        """Texts asked because their answer is known, of a batch or of all: uid to that answer."""
+        events = self.events("exported", batch=batch)
+        return {each.uid: str(each.payload["answer"]) for each in events if each.payload["purpose"] == "gold"}
+
+    def reason_against(self, uid: str, batch: str) -> str | None:
+        """Why a text may not be asked in this batch for the first time; None when it may."""
+        exported = self.events("exported", uid=uid)
+        asked = {event.batch for event in exported} - {batch}
+        held = newest_answers(self.labels(uid), {(event.batch, event.uid): event.seq for event in exported})
+        answers = {label.label for label in held.values()}
         if asked and not answers:
             return f"already asked in batch {sorted(map(str, asked))[0]}, no answer yet"
         if answers - {SKIP}:

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from vos.errors import ConfigError
 from vos.labeling.files import write_atomically
-from vos.labeling.label import SKIP, UNSURE, exact_hash
+from vos.labeling.label import RESERVED, exact_hash
+from vos.labeling.plan import suffix_for
 from vos.labeling.records import BoundaryRecord
 
 SCRIPTS = ("state.js", "marks.js", "view.js", "main.js")
@@ -83,25 +84,29 @@ class PageBatch:
         records: the texts; texts with a known answer may be among them and look like the others.
         classes: class name to its title on the button, in the order of the keys 1, 2, ...
         neighbours: uid to texts already judged, shown on request.
+        annotator: who is asked; "" leaves it to whoever opens the page.
     """
 
     batch_id: str
     records: Sequence[BoundaryRecord]
     classes: Mapping[str, str]
     neighbours: Mapping[str, Sequence[Neighbour]] = field(default_factory=dict)
+    annotator: str = ""
 
     def __post_init__(self) -> None:
         if not self.records:
             raise ConfigError(f"batch {self.batch_id}: expected at least one text, got none")
-        if not 2 <= len(self.classes) <= 8 or {SKIP, UNSURE} & set(self.classes):
+        if not 2 <= len(self.classes) <= 8 or set(RESERVED) & set(self.classes):
             raise ConfigError(
-                f"expected 2 to 8 classes (keys 1 to 9, one is 'unsure'), none called {SKIP!r} or {UNSURE!r}, "
+                f"expected 2 to 8 classes (keys 1 to 9, one is 'unsure'), none called one of {RESERVED}, "
                 f"got {list(self.classes)}"
             )
 
 
 def write_pages(folder: Path, batch: PageBatch, settings: PageSettings) -> tuple[Path, ...]:
     """Write `label.html`, or `label-1.html`, `label-2.html`, ... for a batch too long for one sitting.
+
+    For a named person the files are `label-NAME.html`, `label-NAME-1.html`, ...
 
     The order of the texts is drawn in the page for each person, from the batch id and the name.
 
@@ -111,7 +116,8 @@ def write_pages(folder: Path, batch: PageBatch, settings: PageSettings) -> tuple
     parts = -(-n // settings.max_items)
     paths = []
     for part in range(parts):
-        name = "label.html" if parts == 1 else f"label-{part + 1}.html"
+        stem = f"label{suffix_for(batch.annotator)}"
+        name = f"{stem}.html" if parts == 1 else f"{stem}-{part + 1}.html"
         records = batch.records[part * n // parts : (part + 1) * n // parts]
         title = settings.title if parts == 1 else f"{settings.title}, part {part + 1} of {parts}"
         write_atomically(folder / name, page_html(batch, records, title, settings, part))
@@ -154,6 +160,7 @@ def _content(
     return {
         "batch_id": batch.batch_id,
         "part": part,
+        "annotator": batch.annotator,
         "title": title,
         "question": settings.question,
         "guidelines": settings.guidelines,

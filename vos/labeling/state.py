@@ -3,57 +3,47 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 
-from vos.labeling.label import Label, parse_time
+from vos.labeling.label import Label
 from vos.labeling.ledger import Ledger
+from vos.labeling.newest import Place, newest_answers
 
 STATES = ("proposed", "exported", "labelled", "adjudicated", "trained")
 """In the order of a text's way; `sent` is part of `exported`."""
 
 
+def held_answers(ledger: Ledger) -> dict[Place, Label]:
+    """The answers that hold, hidden repeats among them; see `newest_answers`."""
+    exported = {(event.batch, event.uid): event.seq for event in ledger.events("exported")}
+    return newest_answers(ledger.labels(), exported)
+
+
 def current_labels(ledger: Ledger) -> dict[str, list[Label]]:
     """The answers that hold: for each text and person the newest first showing, in order of arrival.
 
-    Hidden repeats are left out, see `repeats`. Newest means: of the batch exported last; within a batch the higher
-    revision; then the later clock; then the later arrival. Clocks come third because they run backwards.
+    Hidden repeats are left out, see `repeats`.
     """
-    return _newest(ledger, (pair for pair in ledger.labels() if pair[1].repeat == 0))
+    by_text: dict[str, list[Label]] = defaultdict(list)
+    for label in held_answers(ledger).values():
+        if label.repeat == 0:
+            by_text[label.uid].append(label)
+    return dict(by_text)
 
 
 def repeats(ledger: Ledger) -> list[tuple[Label, Label]]:
     """First and repeated answer of the same person about the same text, where both are there."""
-    both = ledger.labels()
-    first = {(label.uid, label.annotator): label for labels in current_labels(ledger).values() for label in labels}
-    again = _newest(ledger, (pair for pair in both if pair[1].repeat > 0))
-    found = ((first.get((label.uid, label.annotator)), label) for labels in again.values() for label in labels)
+    held = held_answers(ledger)
+    found = ((held.get((label.uid, label.annotator, 0)), label) for label in held.values() if label.repeat > 0)
     return [(one, two) for one, two in found if one is not None]
 
 
-def _newest(ledger: Ledger, labels: Iterable[tuple[int, Label]]) -> dict[str, list[Label]]:
-    exported = {(event.batch, event.uid): event.seq for event in ledger.events("exported")}
-    newest: dict[tuple[str, str], tuple[tuple[float, ...], Label]] = {}
-    for seq, label in labels:
-        age = (
-            exported.get((label.batch_id, label.uid), 0),
-            label.revision,
-            parse_time(label.labelled_at).timestamp(),
-            seq,
-        )
-        place = (label.uid, label.annotator)
-        if place not in newest or age > newest[place][0]:
-            newest[place] = (age, label)
-    by_text: dict[str, list[Label]] = defaultdict(list)
-    for _, label in newest.values():
-        by_text[label.uid].append(label)
-    return dict(by_text)
-
-
 def text_states(ledger: Ledger) -> dict[str, str]:
-    """How far every text has come, one of `STATES`."""
+    """How far every text has come, one of `STATES`. A text whose answers were all withdrawn is "exported" again."""
     state: dict[str, str] = {}
+    answered = {uid for uid, _, _ in held_answers(ledger)}
     for event in ledger.events():
-        kind = "exported" if event.kind == "sent" else event.kind
+        unanswered = event.kind == "labelled" and event.uid not in answered
+        kind = "exported" if event.kind == "sent" or unanswered else event.kind
         if STATES.index(kind) >= STATES.index(state.get(event.uid, "proposed")):
             state[event.uid] = kind
     return state

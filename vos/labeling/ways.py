@@ -15,6 +15,8 @@ from vos.labeling.label_files import LabelRow, read_labels, write_blind_csv
 from vos.labeling.label_studio import LabelStudioTool
 from vos.labeling.ledger import Ledger
 from vos.labeling.page import PageBatch, PageSettings, write_pages
+from vos.labeling.plan import Plan, suffix_for
+from vos.labeling.withdrawal import withdrawals
 
 
 class WayOut(Protocol):
@@ -22,6 +24,9 @@ class WayOut(Protocol):
 
     tool: str
     """Name in the ledger."""
+
+    plan: Plan
+    """Who is asked what, beside the batch itself."""
 
     def send(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:
         """Send a batch that the ledger has exported; returns where it is now, paths or addresses."""
@@ -42,9 +47,11 @@ class PageOut:
 
     Attributes:
         settings: see `PageSettings`.
+        plan: see `Plan`.
     """
 
     settings: PageSettings = field(default_factory=PageSettings)
+    plan: Plan = field(default_factory=Plan)
     tool: str = "page"
 
     def send(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
@@ -54,14 +61,19 @@ class PageOut:
 
 @dataclass(frozen=True)
 class SheetOut:
-    """`labeling=files`: a sheet to fill in, `to_label.csv`, for people who work in a spreadsheet."""
+    """`labeling=files`: a sheet to fill in, `to_label.csv`, for people who work in a spreadsheet.
 
+    Attributes:
+        plan: see `Plan`.
+    """
+
+    plan: Plan = field(default_factory=Plan)
     tool: str = "file"
 
     def send(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
-        """Write `to_label.csv` into the folder."""
-        path = folder / "to_label.csv"
-        write_blind_csv(path, batch.records, batch.batch_id)
+        """Write `to_label.csv`, or `to_label-NAME.csv` for a named person, into the folder."""
+        path = folder / f"to_label{suffix_for(batch.annotator)}.csv"
+        write_blind_csv(path, batch.records, batch.batch_id, batch.annotator)
         return [str(path)]
 
 
@@ -74,6 +86,7 @@ class LabelStudioWay:
         token_variable: environment variable that holds the token; a token in a configuration would end up in the files
             of the run.
         settings: see `PageSettings`.
+        plan: see `Plan`.
         projects: to read from; None reads every project that the ledger has sent to.
         label_map: raw answer to class name.
     """
@@ -81,6 +94,7 @@ class LabelStudioWay:
     url: str
     token_variable: str = "LABEL_STUDIO_API_KEY"  # noqa: S105 - a name, not a token
     settings: PageSettings = field(default_factory=PageSettings)
+    plan: Plan = field(default_factory=Plan)
     projects: Sequence[int] | None = None
     label_map: Mapping[str, str] | None = None
     tool: str = "label_studio"
@@ -105,6 +119,7 @@ class ArgillaWay:
         workspace: must exist.
         token_variable: environment variable that holds the API key.
         settings: see `PageSettings`.
+        plan: see `Plan`.
         label_map: raw answer to class name.
     """
 
@@ -112,6 +127,7 @@ class ArgillaWay:
     workspace: str = "default"
     token_variable: str = "ARGILLA_API_KEY"  # noqa: S105 - a name, not a token
     settings: PageSettings = field(default_factory=PageSettings)
+    plan: Plan = field(default_factory=Plan)
     label_map: Mapping[str, str] | None = None
     tool: str = "argilla"
 
@@ -135,17 +151,25 @@ class FilesBack:
         path: a file, several, or a folder whose `.jsonl` and `.csv` files are read.
         label_map: raw answer to class name.
         annotator: who answered, for sheets that do not say.
+        complete: the files hold every answer that their people gave to their batches: one that was imported before and
+            is missing now is taken back. Not done while a row cannot be read.
     """
 
     path: str | Sequence[str]
     label_map: Mapping[str, str] | None = None
     annotator: str | None = None
+    complete: bool = False
 
-    def rows(self, ledger: Ledger) -> list[LabelRow]:  # noqa: ARG002 - the protocol's
+    def rows(self, ledger: Ledger) -> list[LabelRow]:
         """Read the files in the order of their names."""
         given = [self.path] if isinstance(self.path, str) else self.path
         files = [file for each in given for file in _files(Path(each))]
-        return [row for file in files for row in read_labels(file, self.label_map, self.annotator)]
+        rows = [row for file in files for row in read_labels(file, self.label_map, self.annotator)]
+        if not self.complete or any(row.label is None for row in rows):
+            return rows
+        told = {(row.label.batch_id, row.label.annotator) for row in rows if row.label is not None}
+        source = ", ".join(file.name for file in files)
+        return rows + withdrawals(ledger, rows, source, lambda label: (label.batch_id, label.annotator) in told)
 
 
 def _files(path: Path) -> list[Path]:

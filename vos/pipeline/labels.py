@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -16,64 +15,11 @@ from vos.errors import ConfigError, RunError
 from vos.labeling import BoundaryRecord, Ledger, consensus, text_uid
 from vos.labeling.consensus import Method
 from vos.labeling.files import write_atomically
-from vos.labeling.page import Neighbour, PageBatch
-from vos.labeling.ways import WayOut
+from vos.labeling.page import Neighbour
 from vos.metrics.calibration import wilson_interval
 from vos.types import Example, Featurizer
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SentBatch:
-    """A batch on its way.
-
-    Attributes:
-        batch_id: in the ledger.
-        asked: texts that people are asked now.
-        held_back: uid to why a text is not asked again.
-        places: files or addresses.
-    """
-
-    batch_id: str
-    asked: int
-    held_back: Mapping[str, str]
-    places: Sequence[str]
-
-
-def send_batch(
-    ledger: Ledger,
-    records: Sequence[BoundaryRecord],
-    way: WayOut,
-    folder: Path,
-    label_names: Sequence[str],
-    *,
-    round: int = 0,
-    neighbours: Mapping[str, Sequence[Neighbour]] | None = None,
-) -> SentBatch:
-    """Note the texts as proposed, claim those that may be asked, and send them.
-
-    The name of the batch follows from its round and texts, so the same command again continues an interrupted one.
-
-    Args:
-        ledger: of the project.
-        records: the batch, in an order that tells nothing.
-        way: page, sheet, Label Studio or Argilla.
-        folder: for files.
-        label_names: classes in index order; people are shown the last, the harmful one, first.
-        round: of the classifier that chose the texts.
-        neighbours: see `nearest_labelled`.
-    """
-    uids = [record.uid for record in records]
-    batch_id = f"r{round:02d}-{hashlib.sha256(' '.join(sorted(uids)).encode()).hexdigest()[:8]}"
-    ledger.propose(records, round)
-    exported = ledger.export(batch_id, way.tool, uids)
-    if not exported.records:
-        logger.warning("batch %s: every text was asked before; nothing is sent", batch_id)
-        return SentBatch(batch_id, 0, exported.held_back, ())
-    classes = {name: name.capitalize() for name in reversed(label_names)}
-    batch = PageBatch(batch_id, exported.records, classes, neighbours or {})
-    return SentBatch(batch_id, len(exported.records), exported.held_back, way.send(ledger, batch, folder))
 
 
 def nearest_labelled(
@@ -83,7 +29,7 @@ def nearest_labelled(
     label_names: Sequence[str],
     per_class: int = 2,
 ) -> dict[str, list[Neighbour]]:
-    """For every text the nearest labelled texts of each class, by Euclidean distance of the features.
+    """For every text the nearest labelled texts of each class, itself left out, by Euclidean distance of the features.
 
     The same number of each class, classes in a fixed order: the list does not tell the model's side.
     """
@@ -94,9 +40,11 @@ def nearest_labelled(
         rows = torch.tensor([i for i, example in enumerate(labelled) if example.label == index])
         if len(rows) == 0:
             continue
-        nearest = torch.cdist(asked, known[rows]).topk(min(per_class, len(rows)), largest=False).indices
+        nearest = torch.cdist(asked, known[rows]).topk(min(per_class + 1, len(rows)), largest=False).indices
         for record, columns in zip(records, nearest.tolist(), strict=True):
-            found[record.uid] += [Neighbour(labelled[int(rows[column])].text, name) for column in columns]
+            texts = [labelled[int(rows[column])].text for column in columns]
+            others = [text for text in texts if text_uid(text) != record.uid][:per_class]
+            found[record.uid] += [Neighbour(text, name) for text in others]
     return found
 
 

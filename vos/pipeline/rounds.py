@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vos.callbacks import write_table
-from vos.errors import ConfigError, DataError
+from vos.errors import ConfigError
 from vos.labeling.files import numbered_lines, write_atomically
 from vos.plots import metrics_against
+
+logger = logging.getLogger(__name__)
 
 Row = Mapping[str, str | float]
 
@@ -41,17 +44,25 @@ class StopRule:
     def reason(self, rows: Sequence[Row]) -> str | None:
         """Why to stop after these rounds, in words; None to go on.
 
-        Raises:
-            DataError: a round lacks the monitored metric.
+        A round may lack the monitored metric (no validation text lay in its band): it cannot be judged, which is said,
+        and it is passed over.
         """
         if not rows:
             return None
         high = rows[-1].get("random/fnr_high")
         if self.target_fnr is not None and high is not None and float(high) <= self.target_fnr:
             return f"the false-negative rate is at most {float(high):.3f} (95 %), target_fnr={self.target_fnr}"
-        if any(self.monitor not in row for row in rows):
-            raise DataError(f"labels.stop.monitor: {self.monitor!r} is not in every round of the table")
-        values = [float(row[self.monitor]) for row in rows]
+        values = [float(row[self.monitor]) for row in rows if self.monitor in row]
+        if len(values) < len(rows):
+            logger.warning(
+                "stop.monitor=%s: %d of %d rounds have no such number and are not judged; an empty band has none, and "
+                "a misspelt name has none either",
+                self.monitor,
+                len(rows) - len(values),
+                len(rows),
+            )
+        if not values:
+            return None
         best, stale = values[0], 0
         for value in values[1:]:
             stale = 0 if value < best * (1 - self.min_gain) else stale + 1

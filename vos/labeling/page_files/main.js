@@ -110,14 +110,14 @@ function download() {
   session.save();
   drawProgress(session);
   if (!$("end").hidden) drawEnd(session);
-  say(`${session.rows.length} answers downloaded.`);
+  say(`${session.answered} answers downloaded.`);
 }
 
 async function load(file) {
   const report = (sentence) => { say(sentence); if (session) banner(sentence); else $("start-found").textContent = sentence; };
   try {
     const rows = parseRows(await file.text());
-    const name = session?.name ?? rows[0].annotator;
+    const name = session?.name ?? (DATA.annotator || rows[0].annotator);
     if (rows.some((row) => row.annotator !== name)) throw new Error(`This file holds answers of ${rows[0].annotator}, not of ${name}; nothing was loaded.`);
     if (!session) begin(name);
     const taken = session.merge(rows);
@@ -237,7 +237,8 @@ $("start-title").textContent = DATA.title;
 $("start-facts").textContent = `${DATA.items.length} texts, one at a time. There is no hurry, and you can stop and come back.`;
 $("start-guidelines").textContent = DATA.guidelines;
 $("start-note").textContent = DATA.content_note;
-$("name").value = stored("vos-label:name") ?? "";
+$("name").value = DATA.annotator || (stored("vos-label:name") ?? "");
+$("name").readOnly = Boolean(DATA.annotator);
 bindSettings();
 bind();
 onName();

@@ -1,6 +1,6 @@
 // What is asked, what was answered, and how it is kept. No element of the page is touched here.
 const DATA = JSON.parse(document.getElementById("batch").textContent);
-const SKIP = "skip", UNSURE = "unsure", IDLE_MS = 60000, HISTORY = 200;
+const SKIP = "skip", UNSURE = "unsure", WITHDRAWN = "withdrawn", IDLE_MS = 60000, HISTORY = 200;
 const CHOICES = [...DATA.classes.map((c) => ({ value: c.name, title: c.title })), { value: UNSURE, title: "Unsure" }];
 
 /** 32-bit FNV-1a of a string: seeds the order of one person. */
@@ -142,13 +142,14 @@ class Session {
     else this.save();
   }
 
+  /** An answer that was taken back goes along as withdrawn: it may have been handed in before. */
   get rows() {
-    return this.slots.filter((slot) => this.answerOf(slot)).map((slot) => {
-      const entry = this.entryOf(slot), item = DATA.items[slot.index];
-      const saw = entry.shown_prediction && item.suggestion;
+    return this.slots.filter((slot) => (this.entries[slotKey(slot)]?.revision ?? -1) >= 0).map((slot) => {
+      const entry = this.entryOf(slot), item = DATA.items[slot.index], given = entry.answer !== null;
+      const saw = given && entry.shown_prediction && item.suggestion;
       return {
-        uid: item.uid, annotator: this.name, label: entry.answer, labelled_at: entry.labelled_at, tool: "page",
-        batch_id: DATA.batch_id, text_hash: item.text_hash, spans: entry.spans, comment: entry.comment,
+        uid: item.uid, annotator: this.name, label: entry.answer ?? WITHDRAWN, labelled_at: entry.labelled_at, tool: "page",
+        batch_id: DATA.batch_id, text_hash: item.text_hash, spans: given ? entry.spans : [], comment: given ? entry.comment : "",
         seconds: Math.round(entry.seconds / 100) / 10, raw_seconds: Math.round(entry.raw_seconds / 100) / 10,
         shown_prediction: Boolean(saw), changed_from_suggestion: saw ? entry.answer !== item.suggestion.label : null,
         neighbours_opened: entry.neighbours_opened, repeat: slot.repeat, revision: entry.revision, schema_version: 1,
@@ -164,15 +165,13 @@ class Session {
       const key = row.uid + ":" + row.repeat;
       if (!known.has(key)) continue;
       const entry = {
-        answer: row.label, revision: row.revision, labelled_at: row.labelled_at, spans: row.spans, comment: row.comment,
+        answer: row.label === WITHDRAWN ? null : row.label, revision: row.revision, labelled_at: row.labelled_at, spans: row.spans, comment: row.comment,
         active: row.seconds * 1000, raw: row.raw_seconds * 1000, seconds: row.seconds * 1000,
         raw_seconds: row.raw_seconds * 1000, neighbours: row.neighbours_opened, neighbours_opened: row.neighbours_opened,
         saw: row.shown_prediction, shown_prediction: row.shown_prediction,
       };
       const before = this.entries[key];
-      if (before?.answer && newer(before, entry) === before) continue;
-      // An answer that was taken back here keeps counting its revisions upwards.
-      entry.revision = Math.max(entry.revision, before?.revision ?? 0);
+      if (before && newer(before, entry) === before) continue;
       this.entries[key] = entry;
       taken += 1;
     }

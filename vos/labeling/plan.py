@@ -1,0 +1,124 @@
+"""Who is asked what: texts with known answers, and texts that several people judge."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from vos.errors import ConfigError
+from vos.labeling.records import BoundaryRecord
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a batch is composed and given out.
+
+    Attributes:
+        gold_share: texts with a known answer, as a share of the batch; they look like the others, measure every
+            person's accuracy, and never train.
+        gold_path: file of such texts with the columns `text` and `label` (csv, tsv, jsonl, parquet); None draws them
+            from the validation texts of the run.
+        annotators: names; each gets a page, sheet, project or data set of their own. Empty: one for all.
+        overlap_share: with names: this share of the texts, of every source at least one, goes to several people, so
+            that agreement can be measured. Texts with a known answer go to everyone.
+        overlap_people: how many people.
+    """
+
+    gold_share: float = 0.05
+    gold_path: str | None = None
+    annotators: Sequence[str] = ()
+    overlap_share: float = 0.15
+    overlap_people: int = 2
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.gold_share <= 0.5 or not 0 <= self.overlap_share <= 1 or self.overlap_people < 2:
+            raise ConfigError(
+                "labeling.plan: expected gold_share in [0, 0.5], overlap_share in [0, 1] and overlap_people of at "
+                f"least 2, got {self}"
+            )
+        names = [suffix_for(name) for name in self.annotators]
+        if len(set(names)) < len(names) or any(not name.strip() or name != name.strip() for name in self.annotators):
+            raise ConfigError(
+                "labeling.plan.annotators: expected different names (also as file names), none of them empty, "
+                f"got {list(self.annotators)}"
+            )
+        if names and self.overlap_share > 0 and self.overlap_people > len(names):
+            raise ConfigError(
+                f"labeling.plan: overlap_people={self.overlap_people}, but there are {len(names)} annotators; name "
+                "more of them, or set overlap_share=0"
+            )
+
+    def assign(
+        self, batch_id: str, records: Sequence[BoundaryRecord], everyone: Collection[str]
+    ) -> dict[str, list[str]]:
+        """The people who are asked, by uid; [] for each when no names are given.
+
+        Every pair (or k) of people shares about as many texts as any other, and everybody gets about as many texts.
+
+        Args:
+            batch_id: the same batch is given out in the same way again.
+            records: the texts.
+            everyone: uids that all of them are asked.
+        """
+        if not self.annotators:
+            return {record.uid: [] for record in records}
+        given = {record.uid: list(self.annotators) for record in records if record.uid in everyone}
+        sources: dict[str, list[str]] = {}
+        for record in mixed_up(batch_id, records):
+            if record.uid not in everyone:
+                sources.setdefault(f"{record.chosen} {record.source}", []).append(record.uid)
+        groups = itertools.cycle(itertools.combinations(self.annotators, self.overlap_people))
+        load = dict.fromkeys(self.annotators, 0)
+        alone = []
+        for uids in sources.values():
+            shared = share_of(self.overlap_share, len(uids))
+            alone += uids[shared:]
+            for uid in uids[:shared]:
+                given[uid] = list(next(groups))
+                for name in given[uid]:
+                    load[name] += 1
+        for uid in alone:
+            name = min(load, key=load.__getitem__)
+            load[name] += 1
+            given[uid] = [name]
+        return given
+
+
+def share_of(share: float, n: int) -> int:
+    """So many of `n`, rounded up; 0.07 of 100 is 7 although the floats multiply to a little more.
+
+    Example:
+        >>> share_of(0.07, 100), share_of(0.07, 101), share_of(0.0, 100)
+        (7, 8, 0)
+    """
+    return math.ceil(round(share * n, 9))
+
+
+def batch_name(uids: Sequence[str], round: int) -> str:
+    """Follows from round and texts, so the same command again continues an interrupted batch."""
+    return f"r{round:02d}-{hashlib.sha256(' '.join(sorted(uids)).encode()).hexdigest()[:8]}"
+
+
+def mixed_up(batch_id: str, records: Sequence[BoundaryRecord]) -> list[BoundaryRecord]:
+    """The records in an order that tells nothing and is always the same for this batch."""
+    return sorted(records, key=lambda record: hashlib.sha256(f"{batch_id} {record.uid}".encode()).digest())
+
+
+def suffix_for(annotator: str) -> str:
+    """What a person's file is called, "" for nobody.
+
+    Example:
+        >>> suffix_for("Ann O'Neill"), suffix_for("")
+        ('-ann_o_neill', '')
+    """
+    slug = re.sub(r"[^\w-]+", "_", annotator.strip()).lower()
+    return f"-{slug}" if annotator else ""
+
+
+def people_of(given: Mapping[str, Sequence[str]]) -> list[str]:
+    """Everybody in an assignment, sorted."""
+    return sorted({name for names in given.values() for name in names})
