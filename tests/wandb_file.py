@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from pathlib import Path
 
 from wandb.proto import wandb_internal_pb2 as protobuf
@@ -36,8 +37,17 @@ def records(path: Path):
             yield record
 
 
+def wait_for_exit(path: Path, seconds: float = 60.0) -> None:
+    """Wait until the run's last record is in the file: wandb's own process writes it, after `finish` has returned."""
+    end = time.monotonic() + seconds
+    while not any(record.WhichOneof("record_type") == "exit" for record in records(path)):
+        assert time.monotonic() < end, f"no exit record in {path} after {seconds} s"
+        time.sleep(0.1)
+
+
 def history(path: Path) -> list[dict[str, object]]:
     """One dict a logged step; a structured value (picture, table, histogram) is a dict of its own."""
+    wait_for_exit(path)
     rows = []
     for record in records(path):
         if record.WhichOneof("record_type") == "history":

@@ -13,7 +13,7 @@ from vos.candidates import Potential
 from vos.data import ListPool, TextData
 from vos.density import ClassConditionalGaussian
 from vos.errors import ConfigError
-from vos.labeling import Ledger
+from vos.labeling import Ledger, consensus
 from vos.outliers import BoundarySampler
 from vos.pipeline import SynthesisSettings
 from vos.pipeline.error_rates import compare, error_rates
@@ -98,7 +98,7 @@ def points(n, prefix, seed):
 
 @pytest.fixture
 def simulate(tmp_path):
-    def run(seeds=(0,), strategies=("boundary", "uncertainty", "random"), pool_of="pool"):
+    def run(seeds=(0,), strategies=("boundary", "uncertainty", "random"), pool_of="pool", harmful_share=None):
         pool = points(300, "p", 1)
         hidden = [Example(e.id, e.text) for e in pool]
         data = TextData(
@@ -106,7 +106,9 @@ def simulate(tmp_path):
         )
         narrow = selection(max_distance=50.0, max_cosine=None)
         synthesis = SynthesisSettings(16, 2, 20, 256, Potential(4.0, 0.5, 0.25), narrow, "none", APPROXIMATE)
-        settings = SimulationSettings(synthesis, 2, 15, seeds, strategies, pool_of, 10, 0.1, 1.0, MixSettings())
+        settings = SimulationSettings(
+            synthesis, 2, 15, seeds, strategies, pool_of, harmful_share, 10, 0.1, 1.0, MixSettings()
+        )
         return Simulation(
             data=data,
             oracle={e.id: e.label for e in pool},
@@ -170,6 +172,19 @@ def test_training_texts_can_play_the_pool_with_their_labels_hidden(simulate, tmp
         assert all(record.id.startswith("t") for record in ledger.records().values())
 
 
+def test_harm_can_be_made_as_rare_as_it_is_in_use(simulate, tmp_path):
+    simulate(seeds=(0, 1), strategies=("random",), harmful_share=0.1)
+    harmful = set()
+    for seed in (0, 1):
+        with Ledger(tmp_path / "simulation" / f"random-{seed}" / "ledger.sqlite") as ledger:
+            answers = list(consensus(ledger).labels.values())
+            assert len(answers) == 30
+            # 30 of about 166 texts, 16 of them harmful: 10 or more would come once in 10,000 seeds.
+            assert answers.count("yes") < 10
+            harmful.add(tuple(uid for uid, answer in consensus(ledger).labels.items() if answer == "yes"))
+    assert len(harmful) == 2  # every seed leaves others out
+
+
 def test_a_rate_over_no_texts_is_left_out():
     plain = [Example(e.id, e.text, e.label) for e in points(10, "x", 4)]
     assert set(error_rates(Plane(), plain, 0.5)) == {"error", "error_band"}
@@ -200,6 +215,6 @@ def test_the_comparison_is_paired_and_has_an_interval():
 def test_unknown_strategies_are_refused():
     synthesis = SynthesisSettings(1, 1, 1, 1, Potential(4.0, 0.5, 0.25), selection(), "none", APPROXIMATE)
     with pytest.raises(ConfigError, match="expected strategies of"):
-        SimulationSettings(synthesis, 1, 1, (0,), ("oracle",), "pool", None, 0.1, 1.0, MixSettings())
+        SimulationSettings(synthesis, 1, 1, (0,), ("oracle",), "pool", None, None, 0.1, 1.0, MixSettings())
     with pytest.raises(ConfigError, match=r"expected simulation\.start"):
-        SimulationSettings(synthesis, 1, 1, (0,), ("random",), "train", None, 0.1, 1.0, MixSettings())
+        SimulationSettings(synthesis, 1, 1, (0,), ("random",), "train", None, None, 0.1, 1.0, MixSettings())

@@ -62,13 +62,25 @@ class Simulation:
     def _start(self, seed: int) -> tuple[TextData, Oracle]:
         """What is labelled at the start and what can be asked, with the answers."""
         known = _draw(self.data.train, self.settings.start, seed)
-        if self.settings.pool == "pool":
-            return replace(self.data, train=known), self.oracle
-        ids = {example.id for example in known}
-        rest = [example for example in self.data.train if example.id not in ids]
-        pool = ListPool([Example(example.id, example.text) for example in rest])
-        oracle = {example.id: example.label for example in rest if example.label is not None}
-        return replace(self.data, train=known, pool=pool), oracle
+        pool, oracle = list(self.data.pool), self.oracle
+        if self.settings.pool == "train":
+            ids = {example.id for example in known}
+            rest = [example for example in self.data.train if example.id not in ids]
+            pool = [Example(example.id, example.text) for example in rest]
+            oracle = {example.id: example.label for example in rest if example.label is not None}
+        if self.settings.harmful_share is not None:
+            harmful = len(self.data.label_names) - 1
+            pool = _thinned(pool, [oracle[e.id] == harmful for e in pool], self.settings.harmful_share, seed)
+        return replace(self.data, train=known, pool=ListPool(pool)), oracle
+
+
+def _thinned(pool: Sequence[Example], harmful: Sequence[bool], share: float, seed: int) -> list[Example]:
+    """The pool with harmful texts left out at random until they are `share` of it; as it is where they are rarer."""
+    places = [i for i, is_harmful in enumerate(harmful) if is_harmful]
+    keep = round(share / (1 - share) * (len(pool) - len(places)))
+    generator = torch.Generator().manual_seed(derive_seed(seed, "harmful share"))
+    left_out = {places[i] for i in torch.randperm(len(places), generator=generator).tolist()[keep:]}
+    return [example for i, example in enumerate(pool) if i not in left_out]
 
 
 def _draw(train: Sequence[Example], n: int | None, seed: int) -> list[Example]:

@@ -37,6 +37,8 @@ class SimulationSettings:
         strategies: of "boundary" (this product), "uncertainty" (smallest |margin|) and "random".
         pool: what can be asked: "pool", the pool of the data, whose labels an oracle must know; "train", the training
             texts beyond `start`, whose labels are hidden until they are asked for, so that any labelled data will do.
+        harmful_share: share of the last class in what can be asked, where harm is rarer in use than in the data; texts
+            of that class are left out at random. None keeps all.
         start: labelled texts at the start, drawn from the training texts; None takes all of them.
         band_share: share of validation texts in the band of round 0.
         synthesis: for "boundary"; its `selection.n` is replaced by `per_round`.
@@ -51,6 +53,7 @@ class SimulationSettings:
     seeds: Sequence[int]
     strategies: Sequence[str]
     pool: Literal["pool", "train"]
+    harmful_share: float | None
     start: int | None
     band_share: float
     l2: float
@@ -63,5 +66,7 @@ class SimulationSettings:
                 "simulation: expected strategies of boundary, uncertainty, random, pool or train as "
                 f"the pool, and at least one round, label, start text and seed, got {self}"
             )
+        if self.harmful_share is not None and not 0 < self.harmful_share < 1:
+            raise ConfigError(f"simulation.harmful_share: expected a share in (0, 1) or null, got {self.harmful_share}")
         if self.pool == "train" and self.start is None:
             raise ConfigError("simulation.pool=train: expected simulation.start, the training texts known at the start")
