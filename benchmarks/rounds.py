@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
-    logging.getLogger("vos.pipeline.simulation").setLevel(logging.INFO)
+    logging.getLogger("vos.pipeline.course").setLevel(logging.INFO)
     register_resolvers()
     overrides = ["experiment=simulated_rounds", *(QUICK if given.quick else ()), *given.overrides]
     output = given.output or Path("outputs/benchmarks") / ("rounds-quick" if given.quick else "rounds")

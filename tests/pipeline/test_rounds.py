@@ -107,12 +107,12 @@ def simulate(tmp_path):
         narrow = selection(max_distance=50.0, max_cosine=None)
         synthesis = SynthesisSettings(16, 2, 20, 256, Potential(4.0, 0.5, 0.25), narrow, "none", APPROXIMATE)
         settings = SimulationSettings(
-            synthesis, 2, 15, seeds, strategies, pool_of, harmful_share, 10, 0.1, 1.0, MixSettings()
+            synthesis, 2, 15, seeds, strategies, pool_of, harmful_share, 10, 0.1, 1.0, False, MixSettings()
         )
         return Simulation(
             data=data,
             oracle={e.id: e.label for e in pool},
-            fit=FrozenEncoderFit(Plane(), 2, strength=1.0),
+            fit=FrozenEncoderFit(Plane(), 2, strength=1.0, balanced=False),
             density=lambda c, d: ClassConditionalGaussian(c, d, covariance="ledoit_wolf", tied=True),
             sampler=BoundarySampler(margin=0.0, band=1.0, distance=0.99),
             folder=tmp_path / "simulation",
@@ -190,6 +190,16 @@ def test_a_rate_over_no_texts_is_left_out():
     assert set(error_rates(Plane(), plain, 0.5)) == {"error", "error_band"}
 
 
+def test_balanced_weights_find_more_of_a_rare_class():
+    many, few = [e for e in points(300, "a", 1) if e.label == 0], [e for e in points(300, "b", 2) if e.label == 1][:8]
+    found = {}
+    for balanced in (False, True):
+        featurizer = FrozenEncoderFit(Plane(), 2, strength=1.0, balanced=balanced)([*many, *few], 0, None)
+        logits = featurizer.featurize([e.text for e in points(400, "c", 3) if e.label == 1]).logits
+        found[balanced] = int((logits.argmax(-1) == 1).sum())
+    assert found[True] > found[False]
+
+
 def test_the_same_seed_gives_the_same_rows(simulate, tmp_path):
     first = simulate(seeds=(0,), strategies=("random", "boundary"))
     (tmp_path / "simulation").rename(tmp_path / "before")
@@ -215,6 +225,6 @@ def test_the_comparison_is_paired_and_has_an_interval():
 def test_unknown_strategies_are_refused():
     synthesis = SynthesisSettings(1, 1, 1, 1, Potential(4.0, 0.5, 0.25), selection(), "none", APPROXIMATE)
     with pytest.raises(ConfigError, match="expected strategies of"):
-        SimulationSettings(synthesis, 1, 1, (0,), ("oracle",), "pool", None, None, 0.1, 1.0, MixSettings())
+        SimulationSettings(synthesis, 1, 1, (0,), ("oracle",), "pool", None, None, 0.1, 1.0, False, MixSettings())
     with pytest.raises(ConfigError, match=r"expected simulation\.start"):
-        SimulationSettings(synthesis, 1, 1, (0,), ("random",), "train", None, None, 0.1, 1.0, MixSettings())
+        SimulationSettings(synthesis, 1, 1, (0,), ("random",), "train", None, None, 0.1, 1.0, False, MixSettings())

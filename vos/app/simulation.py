@@ -95,7 +95,9 @@ def _fit(config: DictConfig, data: TextData, folder: Path) -> Fit:
     classifier = instantiate(config.model, label_names=data.label_names, seed=config.seed)
     cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
     featurizer = ClassifierFeaturizer(classifier, cache, device=device_of(config))
-    return FrozenEncoderFit(featurizer, len(data.label_names), float(config.simulation.l2))
+    return FrozenEncoderFit(
+        featurizer, len(data.label_names), float(config.simulation.l2), bool(config.simulation.balanced)
+    )
 
 
 def _make_job(config: DictConfig, folder: Path) -> Any:

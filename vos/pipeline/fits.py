@@ -53,17 +53,21 @@ class FrozenEncoderFit:
         featurizer: gives the features; its own head is not used.
         n_classes: C.
         strength: of the L2 regularisation on standardised features; larger is stronger.
+        balanced: whether every class weighs the same, however rare.
     """
 
-    def __init__(self, featurizer: Featurizer, n_classes: int, strength: float) -> None:
+    def __init__(self, featurizer: Featurizer, n_classes: int, strength: float, balanced: bool) -> None:
         self.featurizer, self.n_classes, self.strength = featurizer, n_classes, strength
+        self.balanced = balanced
 
     def __call__(self, train: Sequence[Example], seed: int, start: Featurizer | None) -> Featurizer:  # noqa: ARG002
         """Multinomial logistic regression on the features; its optimum is unique, so seed and start change nothing."""
         features = self.featurizer.featurize([example.text for example in train]).features.double().numpy()
         labels = np.array([example.label for example in train])
         mean, scale = features.mean(0), features.std(0) + 1e-6
-        regression = LogisticRegression(C=1 / self.strength, max_iter=2000)
+        regression = LogisticRegression(
+            C=1 / self.strength, max_iter=2000, class_weight="balanced" if self.balanced else None
+        )
         regression.fit((features - mean) / scale, labels)
         weight, bias = regression.coef_, regression.intercept_
         if self.n_classes == 2:  # one row for two classes: half the gap to each

@@ -44,6 +44,7 @@ class SimulationSettings:
         synthesis: for "boundary"; its `selection.n` is replaced by `per_round`.
         l2: strength of the L2 regularisation where the encoder is frozen and the head is a logistic regression on
             standardised features; larger is stronger.
+        balanced: whether every class weighs the same in that regression, however rare.
         mix: how old and new labels are mixed.
     """
 
@@ -57,6 +58,7 @@ class SimulationSettings:
     start: int | None
     band_share: float
     l2: float
+    balanced: bool
     mix: MixSettings
 
     def __post_init__(self) -> None:
