@@ -1,80 +1,107 @@
-"""Made texts for virtual outliers: plain samples, sequential Monte Carlo and suffix moves at equal tokens.
+"""Made texts for virtual outliers: what each way of making them reaches at equal tokens of the language model.
 
-Usage: python benchmarks/generation.py [--quick] [--seeds N] [--corpus embedded|FILE.json] [--arms NAME ...]
+Usage: python benchmarks/generation.py [--quick] [--corpus embedded|FILE.csv] [--run RUN] [--seeds N] [--state FILE]
 
-The classifier is the bundled encoder, frozen, with a logistic regression fitted on the training texts. Every arm gets
-the same targets, prompts and seeds. An answer lies in the margin band, within `max_distance` of its target, breaks no
-rule, and has an edit similarity below 0.7 to every real text. Texts are counted once, however many targets they answer.
-`best of N` is sequential Monte Carlo without resampling. The placebo judges each text against another target of the
-same draw. The last line is one JSON object.
+Arms that cost tokens: `plain` samples, `steered` (sequential Monte Carlo), `moves` (Metropolis-Hastings suffix moves
+from the nearest real texts) and `population` (the search that the product uses). Every arm gets the same targets, the
+same prompts and the same tokens for each target. Without further tokens follow `best of 8` (of every 8 plain samples
+the nearest), `placebo` (the population's texts, each judged for another target than the one it was made for),
+`retrieval` (texts of the pool, which nothing was trained on) and `ladder` (retrieval, and the population where it finds
+nothing).
+
+The classifier is that of a finished run (`--run`), else the bundled encoder, frozen, with a logistic regression.
+Targets are drawn with margins from -2 to 2; only those with a real text within `--max-start` and in the band get
+tokens, the same ones in all arms. With `--state` every finished unit is kept, and a call with the same settings goes on
+where one was killed; with fewer `--arms` the others are left for later.
+
+The last line is one JSON object. What counts is told in `generation_figures.py`.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import logging
 import os
 import platform
-import random
 import time
-from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
+from generation_figures import Judged, Rule, Unit, apart, arm_figures, best_of, compared, sample, shuffled
 from sklearn.linear_model import LogisticRegression
+from text_metrics import Trigrams, distinct, percentiles, self_bleu
+from throughput import throughput
 
+from vos.candidates import Kit, LanguageModel, Potential, PromptSettings, Sampling, Stages, TargetSpace, TextRules
 from vos.candidates.generation import make_texts, real_texts
-from vos.candidates.language_model import LanguageModel
-from vos.candidates.reach import Outcome
-from vos.candidates.session import Kit
-from vos.candidates.settings import GenerationSettings, Stages
-from vos.candidates.steering import SteeringSettings
-from vos.candidates.target import Potential, Targets, TargetSpace
+from vos.candidates.prompts import RealTexts
+from vos.candidates.reach import reachability
+from vos.candidates.settings import GenerationSettings
+from vos.candidates.target import Targets
 from vos.data import load_embedded
 from vos.density import ClassConditionalGaussian
-from vos.models import ClassifierFeaturizer
+from vos.metrics.boundary import margin
+from vos.models import ClassifierFeaturizer, load_classifier
 from vos.models.encoder import EncoderClassifier
 from vos.outliers import BoundarySampler
 from vos.types import Example
 
-EVERYTHING = 10**6
+WITHOUT_LIMIT = 10**6
+SAMPLE_TOKENS = 26  # of a plain sample, about
+RADII = (0.8, 1.0, 1.25, 1.5)
 
 
 @dataclass(frozen=True)
 class Size:
     """How much is run."""
 
-    targets_per_class: int
-    tokens: int
     train: int
+    draws_per_class: int
+    targets: int
+    tokens: int
 
 
-def arms(tokens: int) -> dict[str, tuple[Stages, SteeringSettings]]:
-    """Stages by name; each goes on until the tokens of a target are spent."""
-    base = Stages(per_target=EVERYTHING, tokens=tokens, pilot=16, chains=0, moves=EVERYTHING)
-    smc = SteeringSettings()
-    particles = max(8, tokens // 20)  # about 20 tokens a text
+@dataclass(frozen=True)
+class World:
+    """A trained classifier and the texts around it."""
+
+    featurizer: ClassifierFeaturizer
+    density: ClassConditionalGaussian
+    space: TargetSpace
+    train: list[Example]
+    pool: list[str]
+    language_model: LanguageModel
+
+
+def arms(tokens: int) -> dict[str, Stages]:
+    """Stages of the arms that cost tokens; each goes on until the tokens of a target are spent."""
+    base = Stages(WITHOUT_LIMIT, max_distance=1.0, tokens=tokens, pilot=1, pilot_ess=None, rounds=0, chains=0, moves=0)
     return {
-        "plain": (replace(base, pilot=particles, pilot_ess=None), smc),
-        "best of N": (replace(base, steer=True, moves=0), replace(smc, particles=particles, ess=0.0)),
-        "steered": (replace(base, steer=True), smc),
-        "seeded moves": (replace(base, chains=16), smc),
+        "plain": replace(base, pilot=max(1, tokens // SAMPLE_TOKENS)),
+        "population": replace(base, rounds=WITHOUT_LIMIT),
+        "moves": replace(base, chains=24, moves=WITHOUT_LIMIT),
+        "steered": replace(base, pilot=8, pilot_ess=4.0, steer=True, moves=WITHOUT_LIMIT),
     }
 
 
-def examples(corpus: str, n: int) -> list[Example]:
-    """Labelled texts of the embedded corpus, or of a JSON list with `text` and `label` ("hate" or "neutral")."""
+def read_corpus(corpus: str, n: int) -> tuple[list[Example], list[str]]:
+    """Labelled texts, and others as a pool: of a csv file with columns text and label the rows after the n-th."""
     if corpus == "embedded":
-        return list(load_embedded().train)[:n]
-    rows = json.loads(Path(corpus).read_text())
-    random.Random(0).shuffle(rows)  # noqa: S311 - no secret
-    return [Example(f"x{row['id']}", row["text"].strip(), int(row["label"] == "hate")) for row in rows[:n]]
+        data = load_embedded()
+        return list(data.train)[:n], [example.text for example in data.pool]
+    with Path(corpus).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    names = sorted({row["label"] for row in rows})
+    examples = [Example(f"x{i}", row["text"], names.index(row["label"])) for i, row in enumerate(rows)]
+    return examples[:n], [example.text for example in examples[n:]]
 
 
-def classifier(train: list[Example]) -> ClassifierFeaturizer:
+def frozen_classifier(train: list[Example]) -> ClassifierFeaturizer:
     """The bundled encoder with a logistic regression as its head."""
     model = EncoderClassifier("bundled", ("harmless", "harmful"), freeze=True)
     featurizer = ClassifierFeaturizer(model)
@@ -87,102 +114,197 @@ def classifier(train: list[Example]) -> ClassifierFeaturizer:
     return featurizer
 
 
-def figures(outcomes: tuple[Outcome, ...], targets: Targets, space: TargetSpace, kit: Kit) -> dict[str, float]:
-    """What one arm reached on one seed."""
-    tokens = sum(outcome.cost.lm_tokens for outcome in outcomes)
-    answers = [answer for outcome in outcomes for answer in outcome.answers]
-    reachable = [outcome for outcome in outcomes if outcome.reachable]
-    result = {
-        "lm_tokens": tokens,
-        "classifier_texts": sum(outcome.cost.classifier_texts for outcome in outcomes),
-        "distinct_answers": len({answer.example.text for answer in answers}),
-        "targets": len(outcomes),
-        "reachable": len(reachable),
-        "hit": sum(outcome.status == "hit" for outcome in outcomes),
-    }
-    result["answers_per_1000_tokens"] = 1000 * result["distinct_answers"] / max(tokens, 1)
-    if answers:
-        features = kit.featurizer.featurize([answer.example.text for answer in answers]).features
-        distances = space.distances(space.coordinates(features), targets.coordinates)
-        own = torch.tensor([answer.target for answer in answers])
-        others = torch.tensor([outcome.target for outcome in reachable])
-        nearest = others[distances[:, others].argmin(1)]
-        result["top1"] = float((nearest == own).double().mean())
-        result["chance"] = 1 / len(reachable)
-        shifted = others[(torch.searchsorted(others, own) + 1) % len(others)]
-        rows = torch.arange(len(own))
-        result["distance_own"] = float(distances[rows, own].median())
-        result["distance_placebo"] = float(distances[rows, shifted].median())
-    return result
-
-
-def run(size: Size, seeds: int, cache: Path, corpus: str, names: list[str]) -> dict[str, object]:
-    """All arms on all seeds, and the paired ratios of answers per token against plain samples."""
-    train = examples(corpus, size.train)
-    featurizer = classifier(train)
-    batch = featurizer.featurize([example.text for example in train])
+def build(options: argparse.Namespace, size: Size) -> World:
+    """Classifier, density, space and language model."""
+    train, pool = read_corpus(options.corpus, size.train)
+    if options.run is None:
+        featurizer = frozen_classifier(train)
+    else:
+        featurizer = ClassifierFeaturizer(load_classifier(options.run / "model"))
+    features = featurizer.featurize([example.text for example in train]).features
     labels = torch.tensor([example.label for example in train])
-    density = ClassConditionalGaussian(2, batch.features.shape[1]).fit(batch.features, labels)
-    space = TargetSpace.fit(batch.features, density, featurizer.head)
-    real = real_texts(train, featurizer, space)
-    language_model = LanguageModel.load(cache=cache)
-    rows: list[dict[str, object]] = []
-    for seed in range(seeds):
+    density = ClassConditionalGaussian(2, features.shape[1]).fit(features, labels)
+    space = TargetSpace.fit(features, density, featurizer.head, options.directions)
+    return World(featurizer, density, space, train, pool, LanguageModel.load(cache=options.cache))
+
+
+def draws(world: World, real: RealTexts, options: argparse.Namespace, size: Size) -> list[Targets]:
+    """For every seed the targets that get tokens."""
+    result = []
+    for seed in range(options.seeds):
         generator = torch.Generator().manual_seed(seed)
-        sampler = BoundarySampler(margin=0.0, band=1.0, distance=0.5)
-        targets = space.targets(sampler(density, featurizer.head, size.targets_per_class, generator))
-        for name, (stages, steering) in arms(size.tokens).items():
-            if name not in names:
-                continue
-            settings = GenerationSettings(max_start=None, stages=stages, steering=steering)
-            kit = Kit(language_model, featurizer, density, space, real, Potential(delta=1.0), settings, seed)
-            start = time.perf_counter()
-            outcomes = make_texts(kit, targets)
-            row = {"arm": name, "seed": seed, **figures(outcomes, targets, space, kit)}
-            row["refused"] = dict(sum((Counter(outcome.refused) for outcome in outcomes), Counter()))
-            row["seconds"] = time.perf_counter() - start
-            rows.append(row)
-            print("  ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items()), flush=True)
-    return {"unit": space.unit, "rows": rows, "ratio_to_plain": ratios(rows), "machine": platform.platform()}
-
-
-def ratios(rows: list[dict[str, object]]) -> dict[str, list[float]]:
-    """Answers per token against plain samples: mean over seeds and a paired bootstrap 95 % interval."""
-    table: dict[str, list[float]] = {}
-    for row in rows:
-        table.setdefault(str(row["arm"]), []).append(float(row["answers_per_1000_tokens"]))  # type: ignore[arg-type]
-    if "plain" not in table:
-        return {}
-    plain = np.array(table["plain"])
-    draw = np.random.default_rng(0).integers(len(plain), size=(2000, len(plain)))
-    result = {}
-    for name, values in table.items():
-        boot = np.array(values)[draw].sum(1) / np.maximum(plain[draw].sum(1), 1e-9)
-        mean = sum(values) / max(float(plain.sum()), 1e-9)
-        result[name] = [mean, *np.quantile(boot, [0.025, 0.975]).tolist()]
+        sampler = BoundarySampler(margin=0.0, band=2.0, distance=0.99)
+        targets = world.space.targets(sampler(world.density, world.featurizer.head, size.draws_per_class, generator))
+        potential = Potential(delta=options.delta)
+        reach = reachability(world.space, targets, real, potential, max_start=options.max_start, n_starts=1)
+        near = [i for i, place in enumerate(reach) if place.reachable]
+        print(f"seed {seed}: {len(near)} of {len(targets)} targets have a real text in reach", flush=True)
+        chosen = [near[i] for i in torch.randperm(len(near), generator=generator).tolist()[: size.targets]]
+        result.append(Targets(**{name: value[chosen] for name, value in targets.__dict__.items()}))
     return result
+
+
+def units(world: World, options: argparse.Namespace, size: Size, known: list[Unit]) -> Iterator[Unit]:
+    """Every unit that is not known yet: one target of each seed after the other, so that a run cut short is paired."""
+    real = real_texts(world.train, world.featurizer, world.space)
+    potential = Potential(beta=options.beta, delta=options.delta)
+    done = {(unit.seed, unit.arm, unit.target) for unit in known}
+    drawn = draws(world, real, options, size)
+    for target in range(size.targets):
+        for seed, targets in enumerate(drawn):
+            for name, stages in arms(size.tokens).items():
+                if name in options.arms and target < len(targets) and (seed, name, target) not in done:
+                    # As many prompts as targets: each gets its own, and pays for its own pilot.
+                    settings = GenerationSettings(
+                        options.max_start, sampling=Sampling(max_tokens=options.max_tokens),
+                        prompts=PromptSettings(prompts=len(targets)), stages=stages,
+                    )  # fmt: skip
+                    kit = Kit(
+                        world.language_model, world.featurizer, world.density, world.space, real, potential, settings,
+                        seed,
+                    )  # fmt: skip
+                    yield measure(kit, targets, target, name, seed)
+
+
+def measure(kit: Kit, targets: Targets, target: int, arm: str, seed: int) -> Unit:
+    """One target by one arm."""
+    texts: list[Judged] = []
+
+    def seen(_: int, reading: Any) -> None:
+        places = kit.space.coordinates(reading.features).tolist()
+        for row, (text, ended) in enumerate(zip(reading.texts, reading.ended, strict=True)):
+            flaw = TextRules().broken(text, ended=ended, like=kit.real.texts[:200])
+            similarity, reached = float(reading.similarity[row]), float(reading.margins[row])
+            texts.append(Judged(text, flaw, similarity, reached, tuple(places[row])))
+
+    start = time.process_time()
+    (outcome,) = make_texts(kit, targets, only=frozenset({target}), seen=seen)
+    return Unit(
+        seed, arm, target, float(targets.margins[target]), tuple(targets.coordinates[target].tolist()), outcome.reach,
+        outcome.cost.lm_tokens, outcome.cost.classifier_texts, time.process_time() - start, tuple(texts),
+    )  # fmt: skip
+
+
+def from_pool(like: list[Unit], pool: list[Judged]) -> list[Unit]:
+    """The retrieval arm: pool texts for the same targets, without tokens."""
+    return [Unit(**unit.__dict__ | {"arm": "retrieval", "tokens": 0, "texts": tuple(pool)}) for unit in like]
+
+
+def judged_pool(world: World) -> list[Judged]:
+    """Texts of the pool; real, so that no rule is asked for."""
+    batch = world.featurizer.featurize(world.pool)
+    places, margins = world.space.coordinates(batch.features).tolist(), margin(batch.logits).tolist()
+    return [Judged(t, None, 0.0, m, tuple(p)) for t, m, p in zip(world.pool, margins, places, strict=True)]
+
+
+def summary(world: World, options: argparse.Namespace, size: Size, kept: list[Unit]) -> dict[str, Any]:
+    """All figures."""
+    by_arm = {name: [unit for unit in kept if unit.arm == name] for name in arms(1)}
+    rule = Rule(world.space.unit, options.radius, options.delta)
+    by_arm["best of 8"] = best_of(by_arm["plain"], rule)
+    by_arm["placebo"] = shuffled(by_arm["population"])
+    by_arm["retrieval"] = from_pool(by_arm["population"], judged_pool(world))
+    by_arm["ladder"] = [
+        made if not rule.accepted(found) else found
+        for made, found in zip(by_arm["population"], by_arm["retrieval"], strict=True)
+    ]
+    by_arm = {name: row for name, row in by_arm.items() if row}
+    texts = [example.text for example in world.train]
+    judge = Trigrams(texts[::2])
+    held_out = [judge.perplexity(text) for text in texts[1::2]]
+    result: dict[str, Any] = {
+        "corpus": Path(options.corpus).name, "classifier": "frozen" if options.run is None else "trained",
+        "unit": world.space.unit, **asdict(size), "seeds": options.seeds, "directions": options.directions,
+        "radius": options.radius, "delta": options.delta, "max_tokens": options.max_tokens, "arms": {},
+        "oracle_error": None, "oracle_error_why": "no oracle gives labels to texts that did not exist before",
+        "perplexity_model": "interpolated Kneser-Ney trigrams of half the real texts; percentiles among the other half",
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores, 1 thread",
+    }  # fmt: skip
+    for name, row in by_arm.items():
+        figures = arm_figures(row, rule)
+        found = apart(list(dict.fromkeys(text.text for unit in row for text in rule.accepted(unit))))
+        if len(found) > 1:
+            figures |= {"self_bleu": self_bleu(found), "self_bleu_real": self_bleu(sample(texts, len(found)))}
+            figures |= {f"distinct_{n}": distinct(found, n) for n in (1, 2)}
+            figures |= {f"distinct_{n}_real": distinct(sample(texts, len(found)), n) for n in (1, 2)}
+            ranks = sorted(percentiles([judge.perplexity(text) for text in found], held_out))
+            figures["perplexity_percentile_median"] = ranks[len(ranks) // 2]
+        figures["apart_by_radius"] = {
+            radius: len(apart([t.text for unit in row for t in replace(rule, distance=radius).accepted(unit)]))
+            for radius in RADII
+        }
+        if name not in ("plain", "retrieval", "ladder"):
+            figures["against_plain"] = compared(row, by_arm["plain"], rule)
+        result["arms"][name] = figures
+    if options.throughput:
+        result["throughput"] = throughput(world.language_model, texts[:6], quick=options.quick)
+    return result
+
+
+def table(result: dict[str, Any]) -> str:
+    """One line for each arm."""
+    titles = ("tokens", "texts", "distinct", "apart", "per 1000", "hit", "top1")
+    lines = [f"{'arm':12}" + "".join(f"{title:>9}" for title in titles) + f"{'ratio to plain':>22}"]
+    for name, row in result["arms"].items():
+        ratio = row.get("against_plain", {}).get("ratio", [])
+        told = " ".join("-" if value is None else f"{value:.2f}" for value in ratio)
+        hit = f"{row['targets_hit']}/{row['units']}"
+        rate = f"{row['apart_per_1000']:.2f}" if "apart_per_1000" in row else "-"
+        top1 = f"{row['top1']:.2f}" if "top1" in row else "-"
+        lines.append(
+            f"{name:12}{row['lm_tokens']:>9}{row['texts']:>9}{row['distinct']:>9}{row['apart']:>9}{rate:>9}{hit:>9}"
+            f"{top1:>9}{told:>22}"
+        )
+    return "\n".join(lines)
 
 
 def main() -> None:
     """Parse the command line and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a small size, for a check that everything runs")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "vos-text" / "models")
-    parser.add_argument("--corpus", default="embedded")
-    parser.add_argument("--arms", nargs="+", default=list(arms(1)), help="plain is needed for the ratios")
-    parser.add_argument("--targets", type=int, help="targets of each class, instead of the size's own")
-    parser.add_argument("--tokens", type=int, help="tokens for each target, instead of the size's own")
+    parser.add_argument("--seeds", type=int)
+    parser.add_argument("--cache", type=Path, default=Path(os.environ.get("VOS_CACHE", ".cache/vos")) / "models")
+    parser.add_argument("--corpus", default="embedded", help="embedded, or a csv file with text and label")
+    parser.add_argument("--run", type=Path, help="a run of train.py on the same texts, for its trained classifier")
+    parser.add_argument("--arms", nargs="+", default=list(arms(1)))
+    parser.add_argument("--state", type=Path, help="where finished units are kept")
+    parser.add_argument("--targets", type=int)
+    parser.add_argument("--tokens", type=int, help="for each target and arm")
+    parser.add_argument("--directions", type=int, default=8)
+    parser.add_argument("--radius", type=float, default=1.25)
+    parser.add_argument("--delta", type=float, default=0.5)
+    parser.add_argument("--beta", type=float, default=4.0)
+    parser.add_argument("--max-start", type=float, default=1.1)
+    parser.add_argument("--max-tokens", type=int, default=64)
+    parser.add_argument("--throughput", action="store_true", help="also time the shared prompt against generate")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    size = Size(2, 600, 500) if options.quick else Size(8, 1800, 4000)
-    size = replace(
-        size,
-        targets_per_class=options.targets or size.targets_per_class,
-        tokens=options.tokens or size.tokens,
-    )
-    print(json.dumps(run(size, 1 if options.quick else options.seeds, options.cache, options.corpus, options.arms)))
+    torch.set_num_threads(1)
+    size = Size(500, 32, 2, 150) if options.quick else Size(3500, 64, 4, 1000)
+    size = replace(size, targets=options.targets or size.targets, tokens=options.tokens or size.tokens)
+    options.seeds = options.seeds or (1 if options.quick else 5)
+    options.throughput = options.throughput or options.quick
+    settings = {key: str(value) for key, value in vars(options).items() if key not in ("state", "seeds", "arms")}
+    header = json.dumps({"settings": settings | asdict(size)})
+    kept: list[Unit] = []
+    if options.state is not None and options.state.exists():
+        lines = options.state.read_text(encoding="utf-8").splitlines()
+        if lines[0] != header:
+            parser.error(f"{options.state} belongs to other settings: {lines[0]}; name another file")
+        kept = [Unit.from_dict(json.loads(line)) for line in lines[1:] if line.endswith("}")]
+    elif options.state is not None:
+        options.state.write_text(header + "\n", encoding="utf-8")
+    world = build(options, size)
+    for unit in units(world, options, size, kept):
+        kept.append(unit)
+        print(f"seed {unit.seed} target {unit.target} {unit.arm}: {unit.tokens} tokens", flush=True)
+        if options.state is not None:
+            with options.state.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(unit), ensure_ascii=True) + "\n")
+    result = summary(world, options, size, kept)
+    print(table(result))
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ SETTINGS = GenerationSettings(
     rules=TextRules(max_similarity=0.9),
     prompts=PromptSettings(prompts=2),
     steering=SteeringSettings(particles=8, chunk=4, min_prefix=2),
-    stages=Stages(per_target=3, max_distance=0.9, tokens=1500, pilot=12, chains=6, moves=4, steer=True),
+    stages=Stages(per_target=3, max_distance=0.9, tokens=1500, pilot=12, rounds=0, chains=6, moves=4, steer=True),
 )
 
 

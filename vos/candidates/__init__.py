@@ -9,6 +9,7 @@ from vos.candidates.indexed import retrieve_indexed
 from vos.candidates.language_model import LanguageModel
 from vos.candidates.particles import Sampling
 from vos.candidates.pool_features import PoolFeatures
+from vos.candidates.population import PopulationSettings
 from vos.candidates.potential import Shape
 from vos.candidates.prompts import PromptSettings
 from vos.candidates.reach import Outcome
@@ -31,6 +32,7 @@ __all__ = [
     "NearDuplicateFilter",
     "Outcome",
     "PoolFeatures",
+    "PopulationSettings",
     "Potential",
     "PromptSettings",
     "Retrieval",

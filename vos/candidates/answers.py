@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -44,6 +44,7 @@ class Answers:
         cost: what has been spent on the target; read when a text is taken.
         max_distance: an answer lies at most this far from the target, in units of the space.
         wanted: enough answers.
+        seen: called with the target and everything that is judged, whatever comes of it.
 
     Attributes:
         refused: texts left out, by reason.
@@ -58,9 +59,10 @@ class Answers:
         cost: Cost,
         max_distance: float,
         wanted: int,
+        seen: Callable[[int, Reading], None] = lambda _target, _reading: None,
     ) -> None:
         self.target, self.phi, self.density, self.cost = target, phi, density, cost
-        self.max_distance, self.wanted = max_distance, wanted
+        self.max_distance, self.wanted, self.seen = max_distance, wanted, seen
         self.refused: Counter[str] = Counter()
         self.nearest_miss: Candidate | None = None
         self._taken: list[Candidate] = []
@@ -92,6 +94,7 @@ class Answers:
     def take(self, reading: Reading, origin: Origin, parents: Sequence[tuple[str, ...]]) -> None:
         """Judge texts; every text is either taken or counted under a reason."""
         phi = self.phi
+        self.seen(self.target, reading)
         distances = phi.space.distances(phi.space.coordinates(reading.features), phi.targets.coordinates)[:, 0]
         values = phi.soft(reading)
         for i, text in enumerate(reading.texts):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from vos.candidates.particles import Cost
+from vos.candidates.potential import Reading
 from vos.candidates.prompts import RealTexts, compose
 from vos.candidates.reach import Outcome, reachability
 from vos.candidates.session import Kit, PromptSession, stream
@@ -37,6 +38,7 @@ def make_texts(
     known: Mapping[int, Outcome] | None = None,
     finished: Callable[[Outcome], None] = lambda _: None,
     only: frozenset[int] | None = None,
+    seen: Callable[[int, Reading], None] = lambda _target, _reading: None,
 ) -> tuple[Outcome, ...]:
     """Outcomes in the order of the targets, unreachable ones included.
 
@@ -46,6 +48,7 @@ def make_texts(
         known: outcomes of an interrupted call with the same arguments, by target; they are not made again.
         finished: called with each new outcome, so that it can be kept.
         only: make these targets alone, each exactly as in a call for all of them.
+        seen: called with a target and the texts that were judged for it, accepted or not.
     """
     settings, outcomes = kit.settings, dict(known or {})
     reach = reachability(
@@ -54,7 +57,7 @@ def make_texts(
         kit.real,
         kit.potential,
         max_start=settings.max_start,
-        n_starts=max(settings.stages.chains, 1),
+        n_starts=max(settings.stages.chains, settings.population.starts) + settings.prompts.most_shots(kit.real),
     )
     wanted = set(range(len(targets))) if only is None else only
     for target in sorted(wanted - outcomes.keys()):
@@ -73,6 +76,6 @@ def make_texts(
             continue
         session = PromptSession.open(kit, prompt, number, novelty)
         for target in waiting:
-            outcomes[target] = session.answer(targets, target, reach[target])
+            outcomes[target] = session.answer(targets, target, reach[target], seen)
             finished(outcomes[target])
     return tuple(outcomes[target] for target in sorted(outcomes))

@@ -71,15 +71,15 @@ def _control(
         "own_target_top1": float((tried[distances[:, tried].argmin(1)] == own).double().mean()),
         "own_target_chance": 1 / len(tried),
         "distance_median": float(distances[torch.arange(len(own)), own].median()),
-        "nearest_real_distance_median": float(
-            torch.tensor([outcome.reach for outcome in outcomes if outcome.answers]).median()
-        ),
     }
-    asked, reached = targets.margins[own].double(), margin(batch.logits).double()
+    reached = [outcome.reach for outcome in outcomes if outcome.answers and outcome.reach is not None]
+    if reached:
+        result["nearest_real_distance_median"] = float(torch.tensor(reached).median())
+    asked, found = targets.margins[own].double(), margin(batch.logits).double()
     spread = float(((asked - asked.mean()) ** 2).sum())
-    total = float(((reached - reached.mean()) ** 2).sum())
+    total = float(((found - found.mean()) ** 2).sum())
     if spread > 0 and total > 0:
-        shared = float(((asked - asked.mean()) * (reached - reached.mean())).sum())
+        shared = float(((asked - asked.mean()) * (found - found.mean())).sum())
         result |= {"margin_slope": shared / spread, "margin_r2": shared**2 / (spread * total)}
     return result
 

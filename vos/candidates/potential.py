@@ -113,6 +113,10 @@ class TargetPotential:
         batch = self.featurizer.featurize(texts)
         return self._log_potential(batch.features, margin(batch.logits))
 
+    def start(self, reading: Reading) -> Tensor:
+        """Log φ (n,) of real texts to start from: neither their form nor their likeness to themselves counts."""
+        return self._log_potential(reading.features, reading.margins)
+
     def soft(self, reading: Reading) -> Tensor:
         """Log φ (n,) without the hard rules."""
         counts = torch.tensor([len(words(text)) for text in reading.texts], dtype=torch.float64)

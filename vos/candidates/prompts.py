@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from sklearn.cluster import KMeans
 from torch import Tensor
 
 from vos.candidates.target import TargetSpace
+from vos.candidates.text_rules import has_debris
 from vos.errors import ConfigError, DataError
 
 
@@ -35,6 +37,10 @@ class PromptSettings:
             raise ConfigError(
                 f"prompts: expected prompts, shots_per_side and max_words >= 1 and relevance in [0, 1], got {self}"
             )
+
+    def most_shots(self, real: RealTexts) -> int:
+        """Examples of a prompt, at most."""
+        return self.shots_per_side * len(set(real.labels.tolist()))
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,11 @@ class RealTexts:
     coordinates: Tensor
     margins: Tensor
     labels: Tensor
+
+    @functools.cached_property
+    def clean(self) -> frozenset[int]:
+        """Rows without debris: a language model repeats what it is shown, so only these are shown to it."""
+        return frozenset(row for row, text in enumerate(self.texts) if not has_debris(text))
 
     def __post_init__(self) -> None:
         if len(set(self.labels.tolist())) < 2:
@@ -137,11 +148,12 @@ def _shots(real: RealTexts, space: TargetSpace, centre: Tensor, label: int, sett
     rows = [
         row
         for row in torch.nonzero(real.labels == label)[:, 0].tolist()
-        if len(real.texts[row].split()) <= settings.max_words
+        if row in real.clean and len(real.texts[row].split()) <= settings.max_words
     ]
     if not rows:
         raise DataError(
-            f"prompts: no text of class {label} has at most max_words={settings.max_words} words; raise max_words"
+            f"prompts: no text of class {label} has at most max_words={settings.max_words} words and no debris; "
+            "raise max_words"
         )
     points = real.coordinates[rows]
     near = space.distances(points, centre[None])[:, 0]

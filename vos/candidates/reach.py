@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,12 +21,13 @@ class Reach:
     """How far a target is from the real texts.
 
     Attributes:
-        distance: D to the nearest real text, in units of the space.
+        distance: D to the nearest real text whose margin lies within the target's band, in units of the space; None
+            when no real text lies there. Texts beyond the band do not count: a text is near on both accounts or not.
         reachable: whether that is near enough to be worth tokens.
-        starts: rows of real texts by falling potential, best first.
+        starts: rows of real texts without debris by falling potential, best first.
     """
 
-    distance: float
+    distance: float | None
     reachable: bool
     starts: tuple[int, ...]
 
@@ -45,17 +47,22 @@ def reachability(
         space: see `TargetSpace`.
         targets: m goals.
         real: n labelled texts.
-        potential: orders the starts.
-        max_start: largest distance of a reachable target to its nearest real text; None calls all reachable.
+        potential: orders the starts; its delta is the half-width of the band.
+        max_start: largest distance of a reachable target to its nearest real text in the band; None: all are reachable.
         n_starts: starts kept for each target.
     """
     distances = space.distances(real.coordinates, targets.coordinates)
     off = (real.margins.double()[:, None] - targets.margins.double()[None]).abs() - potential.delta
     values = -0.5 * potential.beta * distances**2 - 0.5 * (off.clamp_min(0.0) / potential.tau) ** 2
-    order = torch.argsort(values, dim=0, descending=True, stable=True)[:n_starts]
-    nearest = distances.min(0).values.tolist()
+    clean = torch.tensor(sorted(real.clean), dtype=torch.int64)
+    order = clean[torch.argsort(values[clean], dim=0, descending=True, stable=True)[:n_starts]]
+    nearest = torch.where(off <= 0, distances, math.inf).min(0).values.tolist()
     return tuple(
-        Reach(near, max_start is None or near <= max_start, tuple(order[:, target].tolist()))
+        Reach(
+            near if math.isfinite(near) else None,
+            max_start is None or near <= max_start,
+            tuple(order[:, target].tolist()),
+        )
         for target, near in enumerate(nearest)
     )
 
@@ -66,7 +73,7 @@ class Outcome:
 
     Attributes:
         target: its index.
-        reach: D to the nearest real text.
+        reach: D to the nearest real text in the band, None when there is none.
         reachable: whether anything was tried.
         answers: accepted texts, nearest first.
         cost: spent on it, its share of the pilot included.
@@ -76,7 +83,7 @@ class Outcome:
     """
 
     target: int
-    reach: float
+    reach: float | None
     reachable: bool
     answers: tuple[Candidate, ...]
     cost: Cost

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from vos.candidates.answers import Answers, Origin
 from vos.candidates.language_model import LanguageModel
 from vos.candidates.moves import regenerate
 from vos.candidates.particles import Cost, Extender
+from vos.candidates.population import Population, breed
 from vos.candidates.potential import Reading, TargetPotential, one_target, read, tuned
 from vos.candidates.prompt_cache import PromptParticles
 from vos.candidates.prompts import Prompt, RealTexts
@@ -94,8 +95,14 @@ class PromptSession:
         pilot = read(kit.featurizer, novelty, particles.texts(), particles.finished)
         return cls(kit, prompt, empty, novelty, pilot, extender.cost, seed)
 
-    def answer(self, targets: Targets, target: int, reach: Reach) -> Outcome:
-        """Try the stages for one target."""
+    def answer(
+        self,
+        targets: Targets,
+        target: int,
+        reach: Reach,
+        seen: Callable[[int, Reading], None] = lambda _target, _reading: None,
+    ) -> Outcome:
+        """Try the stages for one target; `seen` is called with everything that is judged for it."""
         kit, stages = self.kit, self.kit.settings.stages
         seed, generator = stream(kit.seed, "target", target)
         phi = self._potential(targets, target)
@@ -106,11 +113,12 @@ class PromptSession:
             self,
             phi,
             Extender(kit.settings.sampling, generator, cost),
-            Answers(target, phi, kit.density, cost, stages.max_distance, stages.per_target),
+            Answers(target, phi, kit.density, cost, stages.max_distance, stages.per_target, seen),
             seed,
         )
         plain = [self.prompt.parents] * stages.pilot
         work.answers.take(self.pilot, self._origin("lm", self.pilot_seed), plain)
+        work.breed_from_real(reach)
         work.move_from_real(reach)
         log_z = work.steer() if stages.steer and work.goes_on else None
         found = work.answers.sorted()
@@ -155,20 +163,48 @@ class _Work:
         spent = self.extender.cost.lm_tokens
         return not self.answers.enough and spent < self.session.kit.settings.stages.tokens
 
-    def move_from_real(self, reach: Reach) -> None:
-        kit = self.session.kit
-        chains = kit.settings.stages.chains
-        if not chains or not self.goes_on:
+    def breed_from_real(self, reach: Reach) -> None:
+        """Rounds of a population that starts from the nearest real texts."""
+        rounds, settings = self.session.kit.settings.stages.rounds, self.session.kit.settings.population
+        rows = self._starts_of(reach)[: settings.starts]
+        if not rounds or not rows or not self.goes_on:
             return
-        rows = [reach.starts[i % len(reach.starts)] for i in range(chains)]
-        parents = [(*self.session.prompt.parents, kit.real.ids[row]) for row in rows]
+        particles, reading = self._starts(rows)
+        population = Population(particles, self.phi.start(reading), (False,) * len(rows), tuple(range(len(rows))))
+        origin = self.session._origin("seeded", self.seed)
+        for _ in range(rounds):
+            if not self.goes_on:
+                return
+            bred = breed(population, self.phi, self.extender, settings)
+            population = bred.population
+            self.answers.drain(origin, [self._parents(rows[start]) for start in bred.start])
+
+    def move_from_real(self, reach: Reach) -> None:
+        """Chains of suffix moves that start from the nearest real texts."""
+        chains = self.session.kit.settings.stages.chains
+        starts = self._starts_of(reach)
+        if not chains or not starts or not self.goes_on:
+            return
+        rows = [starts[i % len(starts)] for i in range(chains)]
+        particles, reading = self._starts(rows)
+        # A start is judged without the hard rules: it is a real text, whatever its form.
+        self._move(particles, self.phi.soft(reading), "seeded", [self._parents(row) for row in rows])
+
+    def _starts_of(self, reach: Reach) -> list[int]:
+        # What begins like an example of the prompt would be refused as a copy of it.
+        real, shots = self.session.kit.real, set(self.session.prompt.parents)
+        return [row for row in reach.starts if real.ids[row] not in shots]
+
+    def _starts(self, rows: Sequence[int]) -> tuple[PromptParticles, Reading]:
+        kit = self.session.kit
         particles = kit.language_model.seeded(
             self.session.empty, [kit.real.texts[row] for row in rows], kit.settings.sampling.max_tokens
         )
-        # A start is judged without the hard rules: it is a real text, whatever its form.
-        values = self.phi.soft(read(kit.featurizer, self.session.novelty, particles.texts(), particles.finished))
-        self.extender.cost.classifier_texts += chains
-        self._move(particles, values, "seeded", parents)
+        self.extender.cost.classifier_texts += len(rows)
+        return particles, read(kit.featurizer, self.session.novelty, particles.texts(), particles.finished)
+
+    def _parents(self, row: int) -> tuple[str, ...]:
+        return (*self.session.prompt.parents, self.session.kit.real.ids[row])
 
     def steer(self) -> float:
         """Run sequential Monte Carlo, then moves from its particles; gives log Z."""

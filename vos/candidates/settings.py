@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from vos.candidates.particles import Sampling
+from vos.candidates.population import PopulationSettings
 from vos.candidates.potential import Shape
 from vos.candidates.prompts import PromptSettings
 from vos.candidates.steering import SteeringSettings
@@ -23,6 +24,7 @@ class Stages:
         pilot: plain samples of every prompt, shared by its targets.
         pilot_ess: β of the potential is set for each target so that the pilot has this effective sample size; None
             keeps the potential's own β.
+        rounds: rounds of a population that starts from the nearest real texts, at most; 0 leaves the stage out.
         chains: chains of suffix moves that start from the nearest real texts; 0 leaves the stage out.
         moves: suffix moves of each chain, at most.
         steer: whether sequential Monte Carlo, and moves from its particles, follow.
@@ -33,13 +35,16 @@ class Stages:
     tokens: int = 3000
     pilot: int = 32
     pilot_ess: float | None = 8.0
-    chains: int = 16
+    rounds: int = 6
+    chains: int = 0
     moves: int = 9
     steer: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.per_target, self.tokens, self.pilot) < 1 or min(self.chains, self.moves) < 0:
-            raise ConfigError(f"stages: expected per_target, tokens and pilot >= 1, chains and moves >= 0, got {self}")
+        if min(self.per_target, self.tokens, self.pilot) < 1 or min(self.rounds, self.chains, self.moves) < 0:
+            raise ConfigError(
+                f"stages: expected per_target, tokens and pilot >= 1, rounds, chains and moves >= 0, got {self}"
+            )
         if self.max_distance <= 0 or (self.pilot_ess is not None and not 1 <= self.pilot_ess <= self.pilot):
             raise ConfigError(f"stages: expected max_distance > 0 and pilot_ess in [1, pilot] or null, got {self}")
 
@@ -49,12 +54,13 @@ class GenerationSettings:
     """How texts are made.
 
     Attributes:
-        max_start: targets whose nearest real text is farther than this, in units of the space, are reported as
-            unreachable and cost nothing; None tries every target.
+        max_start: targets whose nearest real text within the band of margins is farther than this, in units of the
+            space, are reported as unreachable and cost nothing; None tries every target.
         sampling: see `Sampling`.
         shape: see `Shape`.
         rules: see `TextRules`.
         prompts: see `PromptSettings`.
+        population: see `PopulationSettings`.
         steering: see `SteeringSettings`.
         stages: see `Stages`.
     """
@@ -64,5 +70,6 @@ class GenerationSettings:
     shape: Shape = field(default_factory=Shape)
     rules: TextRules = field(default_factory=TextRules)
     prompts: PromptSettings = field(default_factory=PromptSettings)
+    population: PopulationSettings = field(default_factory=PopulationSettings)
     steering: SteeringSettings = field(default_factory=SteeringSettings)
     stages: Stages = field(default_factory=Stages)

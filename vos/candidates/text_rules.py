@@ -16,7 +16,7 @@ from vos.candidates.constraints import shingles
 from vos.errors import ConfigError
 
 DEBRIS = re.compile(
-    r"<\||\|>|</?\w+>|[\ufffd\x00-\x1f{}\[\]<>|\\^~`]|\*\*|__|^[-*#•>\d]+[.)]?\s|\b(\w)\1{4,}|(?:[?!.,;:-]\s*){4,}"
+    r"<\||\|>|</?\w+>|[\ufffd\x00-\x1f{}\[\]<>|\\^~`]|\*\*|__|^(?:[-*#•>]+|\d+[.)])\s|\b(\w)\1{4,}|(?:[?!.,;:-]\s*){4,}"
 )
 """Markup, control characters, list marks and stuttering that language models leave in their output."""
 
@@ -74,7 +74,7 @@ class TextRules:
         found = words(text)
         if len(found) < self.min_words:
             return "fewer words than min_words"
-        if DEBRIS.search(text):
+        if has_debris(text):
             return "language debris"
         if not ended or (_marked(shots if like is None else like) and not SENTENCE_END.search(text)):
             return "unfinished sentence"
@@ -100,6 +100,11 @@ def _marked(texts: Sequence[str]) -> bool:
 def words(text: str) -> list[str]:
     """Words of the lower-cased text."""
     return re.findall(r"\w+(?:['’]\w+)?", text.lower())  # noqa: RUF001 - both apostrophes are written
+
+
+def has_debris(text: str) -> bool:
+    """Whether a text, made or real, shows marks that no one would write in a sentence."""
+    return DEBRIS.search(text) is not None
 
 
 class Novelty:
