@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vos.candidates.edits import EditSettings, edit_texts, words_changed
+from vos.candidates.edits import EditSettings, add_edits, edit_texts, near_boundary, words_changed
 from vos.candidates.prompts import Prompt
 from vos.errors import ConfigError
 
@@ -62,8 +62,52 @@ def test_a_boundary_out_of_reach_gives_no_edit(kit, near_rows):
     assert cost.classifier_texts == 2 * 4 * 8
 
 
+def test_twins_stand_after_the_answers_of_the_nearest_target(kit, targets, featurizer, space):
+    before = tuple((f"answer {target}",) for target in range(7))
+    after, report = add_edits(kit, targets, before, EditSettings(texts=12))
+    twins = [twin for row in after for twin in row[1:]]
+    assert [row[:1] for row in after] == list(before)
+    assert len(twins) == report["crossed"] >= 3
+    assert report["tried"] == 12
+    for target, row in enumerate(after):
+        for twin in row[1:]:
+            batch = featurizer.featurize([twin.example.text])
+            distances = space.distances(space.coordinates(batch.features), targets.coordinates)[0]
+            assert twin.target == target == int(distances.argmin())
+            assert twin.distance == pytest.approx(float(distances[target]))
+            assert twin.evidence.source == "edited"
+    changed = sorted(twin.evidence.words_changed for twin in twins)
+    assert report["words_changed_median"] == changed[len(changed) // 2]
+    assert add_edits(kit, targets, before, EditSettings(texts=12)) == (after, report)
+
+
+def test_no_twin_no_median(kit, targets):
+    before = ((),) * 7
+    after, report = add_edits(kit, targets, before, EditSettings(texts=2, max_margin=1e-9))
+    assert after == before
+    assert (report["crossed"], report["words_changed_median"]) == (0, None)
+
+
+def test_edited_texts_come_from_both_sides_and_near_the_boundary(kit):
+    rows = near_boundary(kit.real, 10)
+    margins = kit.real.margins.tolist()
+    assert sum(margins[row] >= 0 for row in rows) == 5
+    for side in (True, False):
+        own = sorted(abs(m) for m in margins if (m >= 0) == side)
+        assert [abs(margins[row]) for row in rows if (margins[row] >= 0) == side] == own[:5]
+    assert sorted(near_boundary(kit.real, 1000)) == list(range(60))
+
+
 @pytest.mark.parametrize(
-    "options", [{"shares": ()}, {"shares": (0.5, 0.2)}, {"shares": (0.0, 0.5)}, {"shares": (1.5,)}, {"proposals": 0}]
+    "options",
+    [
+        {"shares": ()},
+        {"shares": (0.5, 0.2)},
+        {"shares": (0.0, 0.5)},
+        {"shares": (1.5,)},
+        {"proposals": 0},
+        {"texts": 0},
+    ],
 )
 def test_impossible_settings_are_refused(options):
     with pytest.raises(ConfigError, match="edits"):

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from vos.candidates import Potential, make_texts, retrieve
+from vos.candidates import EditSettings, Potential, make_texts, retrieve
 from vos.errors import ConfigError, DataError
 from vos.pipeline.generation import Journal, Making, add_made_texts, identity, kit_for, verify_made, waiting_targets
 
@@ -62,6 +62,18 @@ def test_a_pool_that_answers_everything_needs_no_language_model(kit, targets, fo
     wide = Potential(delta=99.0)
     same, report = add_made_texts(making, lambda: 1 / 0, targets, found, wide, tmp_path / "j", "run")
     assert (same, report) == (found, {"waiting": 0})
+
+
+def test_edits_join_the_answers_even_when_no_target_waits(kit, targets, found, tmp_path):
+    from dataclasses import replace
+
+    easy = replace(kit.settings, stages=replace(kit.settings.stages, per_target=1, max_distance=99.0))
+    making = Making(lambda: kit.language_model, easy, edits=EditSettings(texts=12))
+    wide = Potential(delta=99.0)
+    both, report = add_made_texts(making, lambda: kit, targets, found, wide, tmp_path / "j", "run")
+    edited = [c for row in both.by_target for c in row if c.evidence is not None and c.evidence.source == "edited"]
+    assert len(edited) == report["edits"]["crossed"] >= 3
+    assert report["waiting"] == 0
 
 
 def test_a_killed_run_goes_on_and_other_settings_start_over(add, kit, caplog):

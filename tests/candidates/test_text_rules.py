@@ -17,6 +17,7 @@ from vos.errors import ConfigError
         ("Was it the gas that made them ill?", None),
         ("She said “leave the stove on.”", None),
         ("It’s what they’d all say, isn't it…", None),
+        ("39 people fell off the ladder.", None),
         ("He fell.", "fewer words than min_words"),
         ("", "fewer words than min_words"),
         ("He fell off the ladder and broke", "unfinished sentence"),

@@ -1,7 +1,7 @@
 """From virtual outliers to texts: the potential, retrieval from a pool, made texts, constraints and selection."""
 
 from vos.candidates.constraints import NearDuplicateFilter
-from vos.candidates.edits import EditSettings, edit_texts
+from vos.candidates.edits import EditSettings, add_edits, edit_texts
 from vos.candidates.generation import make_texts, real_texts
 from vos.candidates.generation_report import generation_report, mismatches
 from vos.candidates.index import ApproximateSettings, check_index
@@ -46,6 +46,7 @@ __all__ = [
     "Targets",
     "TextRules",
     "check_index",
+    "add_edits",
     "edit_texts",
     "generation_report",
     "make_texts",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 from rapidfuzz.distance import Levenshtein
 
@@ -12,11 +13,13 @@ from vos.candidates.answers import Origin, made
 from vos.candidates.particles import Cost, Extender
 from vos.candidates.potential import Reading, read
 from vos.candidates.prompt_cache import PromptParticles
-from vos.candidates.prompts import Prompt
+from vos.candidates.prompts import Prompt, RealTexts, compose
 from vos.candidates.retrieval import Candidate, Evidence
 from vos.candidates.session import Kit, stream
+from vos.candidates.target import Targets
 from vos.candidates.text_rules import Novelty, words
 from vos.errors import ConfigError
+from vos.metrics.boundary import margin
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,13 @@ class EditSettings:
     """How edits are searched.
 
     Attributes:
+        texts: training texts that are tried, as many from either side of the boundary.
         shares: shares of a text that are written again, smallest first; the search stops at the first that crosses.
         proposals: ends written for each share.
         max_margin: an edit with a larger |margin| has gone past the boundary, not to it; logit units.
     """
 
+    texts: int = 20
     shares: tuple[float, ...] = (0.2, 0.35, 0.5, 0.7)
     proposals: int = 8
     max_margin: float = 2.0
@@ -40,13 +45,61 @@ class EditSettings:
             or not 0 < self.shares[0] <= self.shares[-1] <= 1
         ):
             raise ConfigError(f"edits.shares: expected rising numbers in (0, 1], got {self.shares}")
-        if self.proposals < 1 or self.max_margin <= 0:
-            raise ConfigError(f"edits: expected proposals >= 1 and max_margin > 0, got {self}")
+        if min(self.texts, self.proposals) < 1 or self.max_margin <= 0:
+            raise ConfigError(f"edits: expected texts and proposals >= 1 and max_margin > 0, got {self}")
 
 
 def words_changed(before: str, after: str) -> int:
     """Fewest words to insert, delete or replace."""
     return int(Levenshtein.distance(words(before), words(after)))
+
+
+def near_boundary(real: RealTexts, n: int) -> list[int]:
+    """Rows of at most n texts without debris nearest the boundary, from both sides in turn."""
+    rows = sorted(real.clean, key=lambda row: (abs(float(real.margins[row])), row))
+    above = [row for row in rows if float(real.margins[row]) >= 0]
+    below = [row for row in rows if float(real.margins[row]) < 0]
+    turns = itertools.zip_longest(above, below)
+    return [row for turn in turns for row in turn if row is not None][:n]
+
+
+def add_edits(
+    kit: Kit, targets: Targets, by_target: Sequence[Sequence[Candidate]], settings: EditSettings
+) -> tuple[tuple[tuple[Candidate, ...], ...], dict[str, Any]]:
+    """Edit the training texts nearest the boundary and put each twin after the answers of the target nearest to it.
+
+    Args:
+        kit: see `Kit`.
+        targets: m goals, at least one.
+        by_target: answers of every target so far.
+        settings: see `EditSettings`.
+
+    Returns:
+        The answers with the twins, and counts for the report.
+    """
+    rows = near_boundary(kit.real, settings.texts)
+    centre = kit.real.coordinates[rows].mean(0, keepdim=True)
+    seed, generator = stream(kit.seed, "edit prompt", 0)
+    (prompt,) = compose(kit.real, kit.space, centre, [0], kit.settings.prompts, generator)
+    twins, cost = edit_texts(kit, prompt, rows, settings)
+    result = [list(kept) for kept in by_target]
+    for twin in twins:
+        batch = kit.featurizer.featurize([twin.example.text])
+        values, distances = kit.space.log_potential(batch.features, margin(batch.logits), targets, kit.potential)
+        target = int(distances[0].argmin())
+        result[target].append(
+            replace(twin, target=target, distance=float(distances[0, target]), log_potential=float(values[0, target]))
+        )
+    changed = sorted(cast(Evidence, twin.evidence).words_changed or 0 for twin in twins)
+    report: dict[str, Any] = {
+        "tried": len(rows),
+        "crossed": len(twins),
+        "words_changed_median": changed[len(changed) // 2] if changed else None,
+        "lm_tokens": cost.lm_tokens,
+        "classifier_texts": cost.classifier_texts,
+        "seed": seed,
+    }
+    return tuple(tuple(kept) for kept in result), report
 
 
 def edit_texts(
@@ -74,7 +127,7 @@ def _edit(
 ) -> Candidate | None:
     seed, generator = stream(kit.seed, "edit", row)
     extender = Extender(kit.settings.sampling, generator, cost)
-    parent, margin = kit.real.texts[row], float(kit.real.margins[row])
+    parent, parent_margin = kit.real.texts[row], float(kit.real.margins[row])
     start = kit.language_model.seeded(empty, [parent], kit.settings.sampling.max_tokens)
     length = len(start.tokens[0])
     for share in settings.shares:
@@ -92,7 +145,10 @@ def _edit(
             twin = made(reading, best, origin, parents, kit.featurizer.head, kit.density, cost)
             # Near-twins are meant to be near, so newness is not asked for.
             return replace(
-                twin, evidence=replace(cast(Evidence, twin.evidence), words_changed=changed[best], parent_margin=margin)
+                twin,
+                evidence=replace(
+                    cast(Evidence, twin.evidence), words_changed=changed[best], parent_margin=parent_margin
+                ),
             )
     return None
 

@@ -120,7 +120,7 @@ class PromptSession:
         work.answers.take(self.pilot, self._origin("lm", self.pilot_seed), plain)
         work.breed_from_real(reach)
         work.move_from_real(reach)
-        log_z = work.steer() if stages.steer and work.goes_on else None
+        log_z = work.steer() if stages.steer and work.goes_on() else None
         found = work.answers.sorted()
         miss = None if found else work.answers.nearest_miss
         return Outcome(target, reach.distance, True, found, cost, dict(work.answers.refused), miss, log_z)
@@ -158,8 +158,8 @@ class _Work:
     answers: Answers
     seed: int
 
-    @property
     def goes_on(self) -> bool:
+        # A method, as its answer changes between two calls.
         spent = self.extender.cost.lm_tokens
         return not self.answers.enough and spent < self.session.kit.settings.stages.tokens
 
@@ -167,13 +167,13 @@ class _Work:
         """Rounds of a population that starts from the nearest real texts."""
         rounds, settings = self.session.kit.settings.stages.rounds, self.session.kit.settings.population
         rows = self._starts_of(reach)[: settings.starts]
-        if not rounds or not rows or not self.goes_on:
+        if not rounds or not rows or not self.goes_on():
             return
         particles, reading = self._starts(rows)
         population = Population(particles, self.phi.start(reading), (False,) * len(rows), tuple(range(len(rows))))
         origin = self.session._origin("seeded", self.seed)
         for _ in range(rounds):
-            if not self.goes_on:
+            if not self.goes_on():
                 return
             bred = breed(population, self.phi, self.extender, settings)
             population = bred.population
@@ -183,7 +183,7 @@ class _Work:
         """Chains of suffix moves that start from the nearest real texts."""
         chains = self.session.kit.settings.stages.chains
         starts = self._starts_of(reach)
-        if not chains or not starts or not self.goes_on:
+        if not chains or not starts or not self.goes_on():
             return
         rows = [starts[i % len(starts)] for i in range(chains)]
         particles, reading = self._starts(rows)
@@ -214,7 +214,7 @@ class _Work:
         result = steer(start, self.phi, self.extender, settings)
         read_texts = sum(len(reading.texts) for reading in self.phi.readings)
         self.answers.drain(self.session._origin("steered", self.seed), [self.session.prompt.parents] * read_texts)
-        if self.goes_on and result.log_z > -math.inf:
+        if self.goes_on() and result.log_z > -math.inf:
             chosen = systematic(result.log_weights, self.extender.generator)
             self._move(result.particles.select(chosen), result.log_potential[chosen], "steered", parents)
         return result.log_z
@@ -224,7 +224,7 @@ class _Work:
     ) -> None:
         origin = self.session._origin(source, self.seed)
         for _ in range(self.session.kit.settings.stages.moves):
-            if not self.goes_on:
+            if not self.goes_on():
                 return
             moved = regenerate(particles, values, self.phi, self.extender)
             particles, values = moved.particles, moved.log_potential

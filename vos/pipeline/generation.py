@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from vos.candidates import (
+    Candidate,
+    EditSettings,
     GenerationSettings,
     Kit,
     LanguageModel,
@@ -20,6 +22,7 @@ from vos.candidates import (
     Retrieval,
     Targets,
     TargetSpace,
+    add_edits,
     generation_report,
     make_texts,
     mismatches,
@@ -43,11 +46,13 @@ class Making:
         settings: see `GenerationSettings`.
         ladder: True: only for targets that the pool leaves short of `settings.stages.per_target` answers, beside the
             pool's; False: for every target, instead of the pool's.
+        edits: also edit training texts until they cross the boundary; None leaves that out.
     """
 
     language_model: Callable[[], LanguageModel]
     settings: GenerationSettings = field(default_factory=GenerationSettings)
     ladder: bool = True
+    edits: EditSettings | None = None
 
 
 def kit_for(
@@ -112,7 +117,7 @@ def add_made_texts(
         Candidates with the made texts (best potential first for each target), and the report of the generation.
     """
     waiting = waiting_targets(making, found, targets, potential)
-    if not waiting:
+    if not waiting and making.edits is None:
         return found, {"waiting": 0}
     kit = load_kit()
     book = Journal(journal, identity(kit, targets, waiting, run_hash))
@@ -126,8 +131,12 @@ def add_made_texts(
     outcomes = make_texts(kit, targets, known, finished, waiting)
     made = {outcome.target: outcome.answers for outcome in outcomes}
     pool = found.by_target if making.ladder else ((),) * len(targets)
-    by_target = tuple((*made.get(target, ()), *kept) for target, kept in enumerate(pool))
+    by_target: tuple[tuple[Candidate, ...], ...] = tuple(
+        (*made.get(target, ()), *kept) for target, kept in enumerate(pool)
+    )
     report = generation_report(outcomes, targets, kit.space, kit.featurizer)
+    if making.edits is not None:
+        by_target, report["edits"] = add_edits(kit, targets, by_target, making.edits)
     return replace(found, by_target=by_target), {"waiting": len(waiting), **report}
 
 
