@@ -28,8 +28,8 @@ WORDS = [
     "candidates.making.settings.stages.max_distance=99",
     "candidates.making.settings.stages.pilot=6",
     "candidates.making.settings.stages.pilot_ess=null",
-    "candidates.making.settings.stages.chains=2",
-    "candidates.making.settings.stages.moves=2",
+    "candidates.making.settings.stages.rounds=1",
+    "candidates.making.edits=null",
     "candidates.making.settings.sampling.max_tokens=12",
 ]
 """A language model of made-up words writes for every target."""
