@@ -11,7 +11,7 @@ from vos.candidates.generation import make_texts
 from vos.candidates.reach import Outcome, reachability
 from vos.candidates.settings import Stages
 from vos.candidates.target import Potential
-from vos.candidates.text_rules import TextRules
+from vos.candidates.text_rules import Novelty, TextRules
 from vos.errors import ConfigError
 
 
@@ -179,6 +179,8 @@ def test_near_duplicate_answers_count_once(kit, targets):
     for outcome in outcomes:
         texts = [answer.example.text for answer in outcome.answers]
         assert len(set(texts)) == len(texts)
+        for i, text in enumerate(texts[1:], 1):
+            assert float(Novelty(texts[:i]).similarity([text])[0]) < kit.settings.rules.max_similarity
 
 
 def test_fixed_beta_and_hopeless_steering(kit, targets):

@@ -13,6 +13,7 @@ from vos.candidates.constraints import NearDuplicateFilter
 from vos.candidates.particles import Cost
 from vos.candidates.potential import Reading, TargetPotential
 from vos.candidates.retrieval import Candidate, Evidence
+from vos.candidates.text_rules import Novelty
 from vos.density import ClassConditionalGaussian
 from vos.types import Example, LinearHead
 
@@ -125,12 +126,18 @@ class Answers:
             best = self.nearest_miss
             if best is None or (candidate.log_potential or 0.0) > (best.log_potential or 0.0):
                 self.nearest_miss = candidate
-        elif self._repeats.duplicate_of(candidate.example.text) is not None:
+        elif self._repeated(candidate.example.text):
             flaw = "near-duplicate of another answer"
         else:
             self._repeats.add(candidate.example.id, candidate.example.text)
             self._taken.append(candidate)
         return flaw
+
+    def _repeated(self, text: str) -> bool:
+        # Texts that share a long beginning are one answer: their ends were written to the same words.
+        others = Novelty([taken.example.text for taken in self._taken])
+        alike = float(others.similarity([text])[0]) >= self.phi.rules.max_similarity
+        return alike or self._repeats.duplicate_of(text) is not None
 
 
 def made(
