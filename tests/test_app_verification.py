@@ -28,6 +28,7 @@ WORDS = [
     "candidates.making.settings.stages.max_distance=99",
     "candidates.making.settings.stages.pilot=6",
     "candidates.making.settings.stages.pilot_ess=null",
+    "candidates.making.settings.stages.per_target=50",
     "candidates.making.settings.stages.rounds=1",
     "candidates.making.edits=null",
     "candidates.making.settings.sampling.max_tokens=12",
