@@ -1,0 +1,212 @@
+"""Tables of the ablation, from the kept units alone."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ablation_stats import Interval, interval, paired
+
+BASELINE = "cross-entropy"
+SCORES = ("energy", "mahalanobis", "knn", "sum")
+DISTANCES = ("mahalanobis", "knn")
+MARKS = ("<!-- tables: begin -->", "<!-- tables: end -->")
+
+Unit = dict[str, Any]
+Units = dict[str, dict[str, dict[int, Unit]]]
+"""By task, arm and seed."""
+
+Value = Callable[[Unit], float | None]
+
+
+def read_units(folder: Path) -> Units:
+    """Every finished unit under `folder/units` but infeasible ones, arms in the order of the table of arms."""
+    units: Units = {}
+    for path in sorted((folder / "units").glob("*/*/*.json")):
+        unit = json.loads(path.read_text("utf-8"))
+        if "infeasible" in unit:
+            continue
+        units.setdefault(unit["task"], {}).setdefault(unit["arm"], {})[unit["seed"]] = unit
+    for task, arms in units.items():
+        units[task] = dict(sorted(arms.items(), key=lambda pair: min(u["order"] for u in pair[1].values())))
+    return units
+
+
+def kinds(arms: Mapping[str, Mapping[int, Unit]]) -> list[str]:
+    """Kinds of OOD texts of a task."""
+    return list(next(iter(next(iter(arms.values())).values()))["ood"])
+
+
+def ood(kind: str, score: str, metric: str = "auroc") -> Value:
+    """Reads one OOD figure of a unit, in percent."""
+
+    def read(unit: Unit) -> float | None:
+        return 100.0 * unit["ood"][kind][score][metric] if score in unit["ood"][kind] else None
+
+    return read
+
+
+def boundary(name: str) -> Value:
+    """Reads one boundary figure of a unit, in percent."""
+
+    def read(unit: Unit) -> float | None:
+        value = unit["boundary"].get(name)
+        return None if value is None else 100.0 * value
+
+    return read
+
+
+def column(units: Mapping[int, Unit], value: Value) -> dict[int, float]:
+    """The figure by seed, where it is known."""
+    found = {seed: value(unit) for seed, unit in units.items()}
+    return {seed: v for seed, v in found.items() if v is not None}
+
+
+def best_score(units: Mapping[int, Unit], kind: str, among: Sequence[str] = SCORES) -> str:
+    """The score with the highest mean AUROC over seeds."""
+    return max(among, key=lambda score: interval(list(column(units, ood(kind, score)).values())).mean)
+
+
+def gap(units: Mapping[int, Unit], kind: str) -> Interval:
+    """AUROC of the best distance score less that of the energy, paired by seed."""
+    distance = best_score(units, kind, DISTANCES)
+    return paired(column(units, ood(kind, distance)), column(units, ood(kind, "energy")))
+
+
+def against_best(arms: Mapping[str, Mapping[int, Unit]], arm: str, kind: str, metric: str) -> Interval:
+    """The arm's best score less the best score of cross-entropy, paired by seed."""
+    ours, theirs = best_score(arms[arm], kind), best_score(arms[BASELINE], kind)
+    return paired(column(arms[arm], ood(kind, ours, metric)), column(arms[BASELINE], ood(kind, theirs, metric)))
+
+
+def shown(found: Interval, signed: bool = False) -> str:
+    """`mean ± half`, a signed one in bold where its interval is free of zero."""
+    if found.n == 0:
+        return "-"
+    text = f"{found.mean:+.2f}" if signed else f"{found.mean:.2f}"
+    text += "" if math.isnan(found.half) else f" ± {found.half:.2f}"
+    return f"**{text}**" if signed and found.free_of_zero else text
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [" | ".join(row) for row in (head, ["---"] * len(head), *rows)]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def levels_table(arms: Mapping[str, Mapping[int, Unit]], columns: Mapping[str, Value]) -> str:
+    """Mean and interval of every figure for every arm."""
+    rows = []
+    for arm, units in arms.items():
+        cells = [shown(interval(list(column(units, value).values()))) for value in columns.values()]
+        rows.append([arm, str(len(units)), *cells])
+    return table(["arm", "seeds", *columns], rows)
+
+
+def differences_table(arms: Mapping[str, Mapping[int, Unit]], columns: Mapping[str, Value]) -> str:
+    """Paired differences to cross-entropy of every figure for every other arm, and of best score to best score."""
+    rows = []
+    base = arms[BASELINE]
+    for arm, units in arms.items():
+        if arm == BASELINE:
+            continue
+        cells = [shown(paired(column(units, value), column(base, value)), signed=True) for value in columns.values()]
+        best = [
+            shown(against_best(arms, arm, kind, metric), signed=True)
+            for kind in kinds(arms)
+            for metric in ("auroc", "fpr95")
+        ]
+        rows.append([arm, str(len(units.keys() & base.keys())), *cells, *best])
+    names = [f"{kind}: best, {metric}" for kind in kinds(arms) for metric in ("AUROC", "FPR95")]
+    return table(["arm", "pairs", *columns, *names], rows)
+
+
+def visibility_table(units: Units) -> str:
+    """What the head and the density see of the outliers of every sampler before the first step."""
+    seen: dict[str, dict[str, dict[int, Unit]]] = {}
+    for task, arms in units.items():
+        for by_seed in arms.values():
+            for seed, unit in by_seed.items():
+                if unit["visibility"]:
+                    seen.setdefault(unit["sampler"], {}).setdefault(task, {})[seed] = unit
+    rows = []
+    for sampler, tasks in seen.items():
+        cells = [
+            shown(interval([100.0 * unit["visibility"][by] for unit in tasks.get(task, {}).values()]))
+            for task in units
+            for by in ("energy", "mahalanobis")
+        ]
+        rows.append([sampler, *cells])
+    return table(["sampler", *(f"{task}: {by}" for task in units for by in ("energy", "Mahalanobis"))], rows)
+
+
+def gap_table(units: Units) -> str:
+    """AUROC of the best distance score less that of the energy, for the tasks of two classes."""
+    columns = [(task, kind) for task, arms in units.items() if task != "clinc150" for kind in kinds(arms)]
+    arms = dict.fromkeys(arm for task, _ in columns for arm in units[task])
+    rows = [
+        [arm, *(shown(gap(units[task][arm], kind)) if arm in units[task] else "-" for task, kind in columns)]
+        for arm in arms
+    ]
+    return table(["arm", *(f"{task}: {kind}" for task, kind in columns)], rows)
+
+
+def task_columns(arms: Mapping[str, Mapping[int, Unit]]) -> tuple[dict[str, Value], dict[str, Value]]:
+    """Figures of the table of levels, and of that of differences."""
+    quality = {
+        "accuracy": boundary("accuracy"),
+        "ECE": boundary("ece"),
+        "near error": boundary("near_error"),
+        "band error": boundary("band_error"),
+        "band ECE": boundary("band_ece"),
+        "pairs": boundary("pair_consistency"),
+    }
+    quality = {k: v for k, v in quality.items() if any(column(units, v) for units in arms.values())}
+    levels, differences = dict(quality), dict(quality)
+    for kind in kinds(arms):
+        for score in (*SCORES, "own"):
+            levels[f"{kind}: AUROC {score}"] = ood(kind, score)
+        for score in SCORES:
+            levels[f"{kind}: FPR95 {score}"] = ood(kind, score, "fpr95")
+        levels[f"{kind}: ID rejected at 95 % OOD, sum"] = ood(kind, "sum", "fpr95_ood")
+        differences |= {f"{kind}: AUROC {score}": ood(kind, score) for score in SCORES}
+        differences[f"{kind}: FPR95 energy"] = ood(kind, "energy", "fpr95")
+    return levels, differences
+
+
+def all_tables(units: Units) -> str:
+    """Every table, as Markdown; all figures in percent."""
+    parts = []
+    for task, arms in units.items():
+        levels, differences = task_columns(arms)
+        parts += [f"### {task}: levels", levels_table(arms, levels)]
+        if BASELINE in arms:
+            parts += [f"### {task}: paired differences to cross-entropy", differences_table(arms, differences)]
+    parts += ["### Visibility at step 0", visibility_table(units)]
+    if any(task != "clinc150" for task in units):
+        parts += ["### Two classes: AUROC of the best distance score less that of the energy", gap_table(units)]
+    return "\n\n".join(parts)
+
+
+def write_report(units: Units, path: Path) -> None:
+    """Put the tables between the two marks of the file; what stands around them stays."""
+    text = path.read_text("utf-8") if path.exists() else f"# Results\n\n{MARKS[0]}\n{MARKS[1]}\n"
+    before, rest = text.split(MARKS[0])
+    after = rest.split(MARKS[1])[1]
+    path.write_text(f"{before}{MARKS[0]}\n\n{all_tables(units)}\n\n{MARKS[1]}{after}", "utf-8")
+
+
+def figures(units: Units) -> dict[str, float | int]:
+    """The flat summary of the last line."""
+    result: dict[str, float | int] = {"units": sum(len(by) for arms in units.values() for by in arms.values())}
+    for task, arms in units.items():
+        for arm, by_seed in arms.items():
+            result[f"{task}/{arm}/accuracy"] = interval(list(column(by_seed, boundary("accuracy")).values())).mean
+            for kind in kinds(arms):
+                best = best_score(by_seed, kind)
+                values = list(column(by_seed, ood(kind, best)).values())
+                result[f"{task}/{arm}/{kind}/best_auroc"] = interval(values).mean
+    return {name: round(value, 4) for name, value in result.items()}
