@@ -1,11 +1,11 @@
 """What shapes a text classifier's boundary: `python benchmarks/ablation.py [--quick] [--output DIR] [--report FILE]`.
 
 Per task and seed the bundled encoder is fine-tuned with cross-entropy to a start point; from there every arm of
-`ablation_arms.ARMS` trains the upper layer and the head for equal steps on the same batches, with cross-entropy alone
-or with outliers of a sampler under a loss. Each finished (task, seed, arm) is one JSON file under the output folder, so
-that a run that was killed goes on; another size needs another folder. Public data come from the folder in VOS_DATA.
-`--report` trains nothing and writes the tables of `docs/RESULTS.md` from the kept units. The last line is one JSON
-object.
+`ablation_arms.ARMS` trains the head, or the upper layer too, for equal steps on the same batches, with cross-entropy
+alone or with outliers of a sampler under a loss. Each finished (task, seed, arm) is one JSON file under the output
+folder, so that a run that was killed goes on; another size needs another folder. Public data come from the folder in
+VOS_DATA. `--report` trains nothing and writes the tables of `docs/RESULTS.md` from the kept units. The last line is one
+JSON object.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import ablation_data as data
 import torch
 from ablation_arms import ARMS, Arm
 from ablation_report import figures, read_units, write_report
-from ablation_start import BATCH_SIZE, BRANCH_LAYERS, START_LAYERS, Start, load_start, make_start
+from ablation_start import BATCH_SIZE, BRANCH_LAYERS, START_LAYERS, Hidden, Start, load_start, make_start
 
 GROUPS = (("clinc150", "embedded"), ("toxigen",))
 """Tasks of the first group are finished before those of the second, in every tier."""
@@ -34,6 +34,7 @@ class Starts:
     def __init__(self, folder: Path, sizes: dict[str, data.Sizes]) -> None:
         self.folder, self.sizes = folder, sizes
         self.key: tuple[str, int] | None = None
+        self.shared: dict[tuple[str, str], Hidden] = {}
 
     def get(self, name: str, seed: int) -> tuple[data.Task, Start]:
         """The task of a seed and its start point."""
@@ -41,7 +42,7 @@ class Starts:
             self.task = data.load_task(name, self.sizes[name], seed)
             path = self.folder / f"{name}-{seed}.safetensors"
             if not path.exists():
-                make_start(self.task, seed, path)
+                make_start(self.task, seed, path, self.shared)
             self.start, self.key = load_start(self.task, seed, path), (name, seed)
         return self.task, self.start
 
@@ -64,7 +65,7 @@ def run(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], last_tier: 
     starts = Starts(folder / "starts", sizes)
     done = 0
     for name, seed, arm in plan(seeds, tasks, last_tier):
-        path = folder / "units" / name / str(seed) / f"{arm.name.replace(' ', '_')}.json"
+        path = folder / "units" / name / str(seed) / arm.depth / f"{arm.name.replace(' ', '_')}.json"
         settings = settings_of(sizes[name], efforts[name])
         if path.exists():
             kept = json.loads(path.read_text("utf-8"))["settings"]
@@ -73,12 +74,13 @@ def run(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], last_tier: 
             continue
         task, start = starts.get(name, seed)
         unit = {"task": name, "seed": seed, "arm": arm.name, "order": ARMS.index(arm), "settings": settings}
-        unit |= {"sampler": arm.sampler, "loss": arm.loss, "weight": arm.weight}
+        unit |= {"depth": arm.depth, "sampler": arm.sampler, "loss": arm.loss, "weight": arm.weight}
         unit |= branch.run_arm(task, start, arm, efforts[name], seed)
         write(path, unit)
         done += 1
+        label = f"{name} seed {seed}: {arm.name} ({arm.depth})"
         note = unit.get("infeasible") or f"{unit['cpu_s']:.0f} s of CPU, {unit['wall_s']:.0f} s"
-        print(f"{name} seed {seed}: {arm.name}: {note}", flush=True)
+        print(f"{label}: {note}", flush=True)
     return done
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ HINGE_QUANTILES = (0.5, 0.99)
 LEVEL_QUANTILE = 0.99
 """The energy that energy-level outliers are drawn at, likewise."""
 
-REUSED_STEPS = 50
+REUSED_STEPS = 120
 """Steps that a drawn stock of the costly outliers lasts where there are many classes."""
 
 REUSED_STOCK = 6
@@ -134,6 +134,7 @@ class Arm:
         sampler: in `SAMPLERS`, or None for cross-entropy alone.
         loss: in `LOSSES`, or None.
         weight: beside the cross-entropy.
+        depth: "head", the head alone is trained, or "layer", the upper layer too.
         tier: arms of a lower tier are finished for all tasks and seeds first.
         trained: False for the start point itself, measured without a step.
     """
@@ -141,12 +142,13 @@ class Arm:
     sampler: str | None = None
     loss: str | None = None
     weight: float = 0.0
+    depth: str = "head"
     tier: int = 1
     trained: bool = True
 
     @property
     def name(self) -> str:
-        """Readable, unique, and fit for a file name with spaces replaced."""
+        """Readable, unique within a depth, and fit for a file name with spaces replaced."""
         if not self.trained:
             return "start point"
         if self.sampler is None:
@@ -154,9 +156,7 @@ class Arm:
         return f"{self.sampler} + {self.loss} x {self.weight:g}"
 
 
-ARMS: tuple[Arm, ...] = (
-    Arm(trained=False),
-    Arm(),
+GRID: tuple[Arm, ...] = (
     Arm("tail", "energy", 0.1),
     Arm("energy level", "hinge", 0.1),
     Arm("boundary", "flattening", 0.5),
@@ -164,17 +164,31 @@ ARMS: tuple[Arm, ...] = (
     Arm("tail", "features", 0.1),
     Arm("neighbours", "features", 0.1),
     Arm("noise", "energy", 0.1),
-    Arm("noise", "hinge", 0.1, tier=2),
-    Arm("mixes", "hinge", 0.1, tier=2),
-    Arm("tail", "hinge", 0.1, tier=2),
-    Arm("boundary", "energy", 0.1, tier=2),
-    Arm("mixes", "energy", 0.1, tier=2),
-    Arm("energy level", "energy", 0.1, tier=2),
-    Arm("neighbours", "energy", 0.1, tier=2),
-    Arm("mixes", "flattening", 0.5, tier=2),
-    Arm("boundary", "features", 0.1, tier=2),
-    Arm("mixes", "features", 0.1, tier=2),
-    Arm("noise", "features", 0.1, tier=2),
+    Arm("noise", "hinge", 0.1),
+    Arm("mixes", "hinge", 0.1),
+    Arm("tail", "hinge", 0.1),
+    Arm("boundary", "energy", 0.1),
+    Arm("mixes", "energy", 0.1),
+    Arm("energy level", "energy", 0.1),
+    Arm("neighbours", "energy", 0.1),
+    Arm("mixes", "flattening", 0.5),
+    Arm("boundary", "features", 0.1),
+    Arm("mixes", "features", 0.1),
+    Arm("noise", "features", 0.1),
+)
+"""Samplers and the losses that fit them. Flattening needs points between classes; the extra class needs mixes."""
+
+DEEP: tuple[Arm, ...] = tuple(
+    replace(arm, depth="layer", tier=2)
+    for arm in (
+        Arm(),
+        Arm("energy level", "hinge", 0.1),
+        Arm("tail", "energy", 0.1),
+        Arm("mixes", "extra class", 0.5),
+        Arm("boundary", "flattening", 0.5),
+    )
 )
 
-assert len({arm.name for arm in ARMS}) == len(ARMS)
+ARMS: tuple[Arm, ...] = (Arm(trained=False), Arm(), *GRID, *DEEP)
+
+assert len({(arm.name, arm.depth) for arm in ARMS}) == len(ARMS)

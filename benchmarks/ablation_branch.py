@@ -32,16 +32,18 @@ class Effort:
     """How long a branch is.
 
     Attributes:
-        steps: of training.
+        head: steps of branches that train the head alone.
+        layer: steps of branches that train the upper layer too.
         outliers_per_class: a step.
     """
 
-    steps: int
+    head: int
+    layer: int
     outliers_per_class: int
 
 
-FULL = {"clinc150": Effort(90, 2), "embedded": Effort(50, 64), "toxigen": Effort(50, 64)}
-QUICK = {name: Effort(3, effort.outliers_per_class) for name, effort in FULL.items()}
+FULL = {"clinc150": Effort(200, 90, 2), "embedded": Effort(120, 50, 64), "toxigen": Effort(120, 50, 64)}
+QUICK = {name: Effort(3, 3, effort.outliers_per_class) for name, effort in FULL.items()}
 
 
 def run_arm(task: Task, start: Start, arm: Arm, effort: Effort, seed: int) -> dict[str, Any]:
@@ -54,8 +56,9 @@ def run_arm(task: Task, start: Start, arm: Arm, effort: Effort, seed: int) -> di
         return {"infeasible": str(error)}
     if arm.trained:
         labels = torch.tensor([e.label for e in task.train])
-        batches = Batches(start.hidden["train"], labels, seed)
-        train(module, batches, max_steps=effort.steps)
+        features = start.features["train"] if arm.depth == "head" else None
+        batches = Batches(start.hidden["train"], labels, seed, features)
+        train(module, batches, max_steps=effort.head if arm.depth == "head" else effort.layer)
     result["training_s"] = time.process_time() - cpu
     result |= measure(task, start, module)
     return result | {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - started}
@@ -64,6 +67,8 @@ def run_arm(task: Task, start: Start, arm: Arm, effort: Effort, seed: int) -> di
 def build(task: Task, start: Start, arm: Arm, effort: Effort, seed: int) -> tuple[ClassifierModule, Facts]:
     """The product's own training module over a copy of the start point, its memory filled with the start's features."""
     classifier = copy.deepcopy(start.classifier)
+    if arm.depth == "head":
+        classifier.freeze_encoder()
     labels = torch.tensor([e.label for e in task.train])
     c, d = classifier.n_classes, classifier.n_features
     bank = FeatureBank(len(labels), d)
@@ -100,7 +105,9 @@ def visible(start: Start, module: ClassifierModule, effort: Effort, facts: Facts
 def measure(task: Task, start: Start, module: ClassifierModule) -> dict[str, Any]:
     """Accuracy, the band, pair consistency, and OOD detection by every score."""
     classifier = module.classifier
-    features = {name: upper_features(classifier, hidden) for name, hidden in start.hidden.items()}
+    features = start.features
+    if not classifier.encoder_is_frozen:
+        features = {name: upper_features(classifier, hidden) for name, hidden in start.hidden.items()}
     head = LinearHead(*(t.detach() for t in classifier.linear_head()))
     labels = torch.tensor([e.label for e in task.test])
     at_start = margin(start.head.logits(start.features["test"])).abs()
@@ -110,36 +117,53 @@ def measure(task: Task, start: Start, module: ClassifierModule) -> dict[str, Any
     boundary = boundary_report(logits, labels, band, levels, pairs)
     near = at_start <= band
     boundary["near_error"] = float((logits[near].argmax(-1) != labels[near]).double().mean())
-    scores = all_scores(task, features, head, module.regularizer)
+    if not classifier.encoder_is_frozen:
+        distances = distance_scores(task, features)
+    elif not start.distances:
+        start.distances.update(distance_scores(task, features))
+        distances = start.distances
+    else:
+        distances = start.distances
+    scores = all_scores(task, features, head, distances, module.regularizer)
     ood = {
         kind: {name: detection(values["test"], values[kind]) for name, values in scores.items()} for kind in task.ood
     }
     return {"boundary": boundary, "ood": ood}
 
 
+def distance_scores(task: Task, features: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Mahalanobis and kNN scores of test and OOD texts against the training texts as the same model sees them."""
+    labels = torch.tensor([e.label for e in task.train])
+    density = ClassConditionalGaussian(len(task.label_names), features["train"].shape[1])
+    density.fit(features["train"], labels)
+    names = ("test", *task.ood)
+    return {
+        "mahalanobis": {name: mahalanobis(density, features[name]) for name in names},
+        "knn": {name: knn(features[name], features["train"], KNN_NEIGHBOURS) for name in names},
+    }
+
+
 def all_scores(
-    task: Task, features: dict[str, Tensor], head: LinearHead, regularizer: nn.Module | None
+    task: Task,
+    features: dict[str, Tensor],
+    head: LinearHead,
+    distances: dict[str, dict[str, Tensor]],
+    regularizer: nn.Module | None,
 ) -> dict[str, dict[str, Tensor]]:
-    """Every score of test and OOD texts; the density is fitted to the training texts as the trained model sees them.
+    """Every score of test and OOD texts.
 
     "sum" adds energy and Mahalanobis distance, each less its mean and over its deviation on the test texts; no OOD text
     enters it. "own" is the detector that the arm's loss trains, where it trains one.
     """
-    labels = torch.tensor([e.label for e in task.train])
-    density = ClassConditionalGaussian(len(task.label_names), features["train"].shape[1])
-    density.fit(features["train"], labels)
-    scores: dict[str, dict[str, Tensor]] = {"energy": {}, "mahalanobis": {}, "knn": {}, "sum": {}}
-    for name in ("test", *task.ood):
-        h = features[name]
-        scores["energy"][name] = energy(head.logits(h)).double()
-        scores["mahalanobis"][name] = mahalanobis(density, h)
-        scores["knn"][name] = knn(h, features["train"], KNN_NEIGHBOURS)
-        parts = (scores["energy"], scores["mahalanobis"])
-        scores["sum"][name] = sum((s[name] - s["test"].mean()) / s["test"].std() for s in parts)  # type: ignore[assignment]
-        own = own_score(regularizer, h, head)
-        if own is not None:
-            scores.setdefault("own", {})[name] = own
-    return scores
+    names = ("test", *task.ood)
+    energies = {name: energy(head.logits(features[name])).double() for name in names}
+    parts = (energies, distances["mahalanobis"])
+    total = {
+        name: torch.stack([(s[name] - s["test"].mean()) / s["test"].std() for s in parts]).sum(0) for name in names
+    }
+    scores = {"energy": energies, **distances, "sum": total}
+    own = {name: own_score(regularizer, features[name], head) for name in names}
+    return scores | ({"own": own} if own["test"] is not None else {})  # type: ignore[dict-item]
 
 
 @torch.no_grad()

@@ -46,7 +46,7 @@ class Sizes:
 
 FULL = {
     "clinc150": Sizes(train=3000, test=1500, ood=1000, epochs=3, max_length=32),
-    "embedded": Sizes(train=683, test=560, ood=250, epochs=4, max_length=56),
+    "embedded": Sizes(train=683, test=560, ood=250, epochs=3, max_length=56),
     "toxigen": Sizes(train=1000, test=800, ood=400, epochs=2, max_length=40),
 }
 QUICK = {

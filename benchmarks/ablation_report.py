@@ -13,11 +13,12 @@ from ablation_stats import Interval, interval, paired
 BASELINE = "cross-entropy"
 SCORES = ("energy", "mahalanobis", "knn", "sum")
 DISTANCES = ("mahalanobis", "knn")
+DEPTHS = {"head": "head alone", "layer": "upper layer and head"}
 MARKS = ("<!-- tables: begin -->", "<!-- tables: end -->")
 
 Unit = dict[str, Any]
 Units = dict[str, dict[str, dict[int, Unit]]]
-"""By task, arm and seed."""
+"""By task and depth, arm and seed."""
 
 Value = Callable[[Unit], float | None]
 
@@ -25,11 +26,13 @@ Value = Callable[[Unit], float | None]
 def read_units(folder: Path) -> Units:
     """Every finished unit under `folder/units` but infeasible ones, arms in the order of the table of arms."""
     units: Units = {}
-    for path in sorted((folder / "units").glob("*/*/*.json")):
+    for path in sorted((folder / "units").glob("*/*/*/*.json")):
         unit = json.loads(path.read_text("utf-8"))
         if "infeasible" in unit:
             continue
-        units.setdefault(unit["task"], {}).setdefault(unit["arm"], {})[unit["seed"]] = unit
+        units.setdefault(f"{unit['task']}, {DEPTHS[unit['depth']]}", {}).setdefault(unit["arm"], {})[unit["seed"]] = (
+            unit
+        )
     for task, arms in units.items():
         units[task] = dict(sorted(arms.items(), key=lambda pair: min(u["order"] for u in pair[1].values())))
     return units
@@ -145,7 +148,7 @@ def visibility_table(units: Units) -> str:
 
 def gap_table(units: Units) -> str:
     """AUROC of the best distance score less that of the energy, for the tasks of two classes."""
-    columns = [(task, kind) for task, arms in units.items() if task != "clinc150" for kind in kinds(arms)]
+    columns = [(task, kind) for task, arms in units.items() if not task.startswith("clinc150") for kind in kinds(arms)]
     arms = dict.fromkeys(arm for task, _ in columns for arm in units[task])
     rows = [
         [arm, *(shown(gap(units[task][arm], kind)) if arm in units[task] else "-" for task, kind in columns)]
@@ -186,7 +189,7 @@ def all_tables(units: Units) -> str:
         if BASELINE in arms:
             parts += [f"### {task}: paired differences to cross-entropy", differences_table(arms, differences)]
     parts += ["### Visibility at step 0", visibility_table(units)]
-    if any(task != "clinc150" for task in units):
+    if any(not task.startswith("clinc150") for task in units):
         parts += ["### Two classes: AUROC of the best distance score less that of the energy", gap_table(units)]
     return "\n\n".join(parts)
 

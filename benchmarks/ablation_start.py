@@ -10,7 +10,7 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -29,7 +29,7 @@ START_LAYERS = 2
 """Layers of the encoder (of 6) that are trained to the start point, with the head; the others stay as pretrained."""
 
 BRANCH_LAYERS = 1
-"""Layers that the branches train, with the head."""
+"""Layers that the deep branches train, with the head; the others train the head alone."""
 
 BATCH_SIZE = 32
 START_OPTIMIZER = OptimizerSettings(lr=1e-4, head_lr=3e-3, weight_decay=0.01, warmup_share=0.1)
@@ -89,11 +89,13 @@ class Start:
         classifier: to be copied, never trained.
         hidden: by set of texts.
         features: by set of texts, (n, d), in evaluation mode.
+        distances: distance scores by set of texts at the start point, filled when first asked for.
     """
 
     classifier: UpperClassifier
     hidden: dict[str, Hidden]
     features: dict[str, Tensor]
+    distances: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
     @property
     def head(self) -> LinearHead:
@@ -102,11 +104,14 @@ class Start:
 
 
 class Batches:
-    """Length-bucketed batches for Lightning; a function of (seed, epoch) alone, so all branches see the same."""
+    """Length-bucketed batches for Lightning; a function of (seed, epoch) alone, so all branches see the same.
 
-    def __init__(self, hidden: Hidden, labels: Tensor, seed: int) -> None:
+    With features (n, d) batches carry these, for a branch that trains the head alone.
+    """
+
+    def __init__(self, hidden: Hidden, labels: Tensor, seed: int, features: Tensor | None = None) -> None:
         self.sampler = LengthBucketedSampler(hidden.lengths.tolist(), BATCH_SIZE, seed)
-        self.hidden, self.labels = hidden, labels
+        self.hidden, self.labels, self.features = hidden, labels, features
 
     def __len__(self) -> int:
         return len(self.sampler)
@@ -114,7 +119,8 @@ class Batches:
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         for index in self.sampler:
             rows = torch.tensor(index)
-            yield self.hidden.batch(index) | {"labels": self.labels[rows], "index": rows}
+            inputs = self.hidden.batch(index) if self.features is None else {"features": self.features[rows]}
+            yield inputs | {"labels": self.labels[rows], "index": rows}
 
 
 def train(module: ClassifierModule, batches: Batches, **limits: int) -> None:
@@ -128,10 +134,18 @@ def train(module: ClassifierModule, batches: Batches, **limits: int) -> None:
         trainer.fit(module, train_dataloaders=batches)
 
 
-def make_start(task: Task, seed: int, path: Path) -> None:
-    """Fine-tune the upper layers with cross-entropy, run what the branches leave fixed, and write the file."""
+def make_start(task: Task, seed: int, path: Path, shared: dict[tuple[str, str], Hidden]) -> None:
+    """Fine-tune the upper layers with cross-entropy, run what the branches leave fixed, and write the file.
+
+    `shared` keeps what the pretrained layers give for test and OOD texts, which are the same for all seeds.
+    """
     classifier = fresh(task, seed)
-    hidden = {name: lower_layers(classifier, texts, task.sizes.max_length) for name, texts in task.texts().items()}
+    hidden = {}
+    for name, texts in task.texts().items():
+        key = (task.name, name)
+        hidden[name] = shared[key] if key in shared else lower_layers(classifier, texts, task.sizes.max_length)
+        if name != "train":
+            shared[key] = hidden[name]
     classifier.keep_upper(START_LAYERS)
     labels = torch.tensor([e.label for e in task.train])
     c, d = classifier.n_classes, classifier.n_features

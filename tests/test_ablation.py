@@ -55,16 +55,21 @@ def test_an_interval_that_ends_at_zero_is_not_free_of_it():
     assert Interval(-1.0, 0.9, 5).free_of_zero
 
 
+def sibling(name, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module(name)
+
+
 @pytest.fixture
 def report(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    return importlib.import_module("ablation_report")
+    return sibling("ablation_report", monkeypatch)
 
 
 def unit(task, arm, order, seed, accuracy, **aurocs):
     scores = {name: {"auroc": value, "fpr95": 1.0 - value, "fpr95_ood": 0.5} for name, value in aurocs.items()}
     return {
-        "task": task, "arm": arm, "order": order, "seed": seed, "sampler": None if order == 0 else "tail",
+        "task": task, "depth": "head", "arm": arm, "order": order, "seed": seed,
+        "sampler": None if order == 0 else "tail",
         "visibility": {} if order == 0 else {"energy": 0.5, "mahalanobis": 1.0},
         "boundary": {"accuracy": accuracy}, "ood": {"far": scores},
     }  # fmt: skip
@@ -77,12 +82,12 @@ def test_best_score_against_best_score_and_the_gap(report, tmp_path):
             unit("embedded", "ours", 1, seed, 0.8, energy=0.95, mahalanobis=0.8 + shift, knn=0.7, sum=0.9),
         ]
         for row in rows:
-            path = tmp_path / "units" / "embedded" / str(seed) / f"{row['arm']}.json"
+            path = tmp_path / "units" / "embedded" / str(seed) / "head" / f"{row['arm']}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(row))
-    (tmp_path / "units/embedded/0/never.json").write_text('{"infeasible": "no point"}')
+    (tmp_path / "units/embedded/0/head/never.json").write_text('{"infeasible": "no point"}')
     units = report.read_units(tmp_path)
-    arms = units["embedded"]
+    arms = units["embedded, head alone"]
     assert list(arms) == ["cross-entropy", "ours"]
     found = report.against_best(arms, "ours", "far", "auroc")
     assert (found.mean, found.half) == pytest.approx(literal_interval([5.0, 6.0, 7.0]))  # energy against kNN
@@ -108,7 +113,7 @@ def public_data(tmp_path):
     folder = tmp_path / "data"
     for name in ("clinc150", "toxigen", "cad_sentiment"):
         (folder / name).mkdir(parents=True)
-    queries = {split: [[f"{w} question {i}", w] for w in WORDS for i in range(n)] for split, n in
+    queries = {split: [[f"{split} {w} question {i}", w] for w in WORDS for i in range(n)] for split, n in
                (("train", 100), ("test", 50))}  # fmt: skip
     queries["oos_test"] = [[f"the colour of thing {i}", "oos"] for i in range(40)]
     (folder / "clinc150/data_full.json").write_text(json.dumps(queries))
@@ -123,6 +128,25 @@ def public_data(tmp_path):
     return folder
 
 
+def test_tasks_keep_test_texts_and_held_out_groups_out_of_training(public_data, monkeypatch):
+    data = sibling("ablation_data", monkeypatch)
+    monkeypatch.setenv("VOS_DATA", str(public_data))
+    for name in data.TASKS:
+        sizes = data.QUICK[name]
+        first, second = (data.load_task(name, sizes, seed) for seed in (0, 1))
+        assert (len(first.train), len(first.test)) == (sizes.train, sizes.test)
+        assert first.test == second.test
+        assert first.ood == second.ood
+        assert not {e.text for e in first.train} & {e.text for e in first.test}
+        assert all(0 < len(texts) <= sizes.ood for texts in first.ood.values())
+        assert not any("_x000D_" in text for texts in first.texts().values() for text in texts)
+    toxigen = data.load_task("toxigen", data.QUICK["toxigen"], 0)
+    held_out = {f"toxigen-{i}" for i in range(30)}
+    assert not held_out & {e.id for e in (*toxigen.train, *toxigen.test)}
+    embedded = data.load_task("embedded", data.QUICK["embedded"], 0)
+    assert len({e.pair for e in embedded.test}) <= len(embedded.test) // 2 + 1
+
+
 def run(data, output, *options):
     command = [sys.executable, str(ROOT / "benchmarks/ablation.py"), "--quick", "--output", str(output), *options]
     environment = os.environ | {"VOS_DATA": str(data), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -135,14 +159,17 @@ def without_times(path):
 
 @pytest.mark.slow
 def test_quick_size_resumes_and_reports(public_data, tmp_path):
-    options = ("--tasks", "clinc150", "toxigen", "--tier", "1")
+    options = ("--tasks", "clinc150")
     output = tmp_path / "out"
     first = run(public_data, output, *options)
     assert first.returncode == 0, first.stderr
     figures = json.loads(first.stdout.splitlines()[-1])
     units = sorted((output / "units").rglob("*.json"))
-    assert figures["run"] == figures["units"] == len(units) == 18
-    assert {"clinc150/cross-entropy/accuracy", "toxigen/cross-entropy/held-out groups/best_auroc"} <= set(figures)
+    assert figures["run"] == figures["units"] == len(units) == 25
+    assert {
+        "clinc150, head alone/cross-entropy/accuracy",
+        "toxigen, head alone/cross-entropy/held-out groups/best_auroc",
+    } <= set(figures)
     lost, kept = units[3], units[4]
     before, stamp = without_times(lost), kept.stat().st_mtime_ns
     lost.unlink()
@@ -153,7 +180,7 @@ def test_quick_size_resumes_and_reports(public_data, tmp_path):
     results = tmp_path / "RESULTS.md"
     third = run(public_data, output, "--report", str(results))
     assert json.loads(third.stdout.splitlines()[-1])["run"] == 0
-    assert "### clinc150: paired differences to cross-entropy" in results.read_text()
+    assert "### clinc150, head alone: paired differences to cross-entropy" in results.read_text()
 
 
 @pytest.mark.slow
@@ -161,7 +188,7 @@ def test_missing_data_and_another_size_are_refused(public_data, tmp_path):
     missing = run(tmp_path / "nowhere", tmp_path / "out", "--tasks", "toxigen")
     assert missing.returncode != 0
     assert "VOS_DATA" in missing.stderr
-    kept = tmp_path / "out/units/toxigen/0/start_point.json"
+    kept = tmp_path / "out/units/toxigen/0/head/start_point.json"
     kept.parent.mkdir(parents=True)
     kept.write_text('{"settings": {"train": 7}}')
     other = run(public_data, tmp_path / "out", "--tasks", "toxigen")
