@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ HINGE_QUANTILES = (0.5, 0.99)
 LEVEL_QUANTILE = 0.99
 """The energy that energy-level outliers are drawn at, likewise."""
 
-REUSED_STEPS = 120
+REUSED_STEPS = 200
 """Steps that a drawn stock of the costly outliers lasts where there are many classes."""
 
 REUSED_STOCK = 6
@@ -156,39 +156,38 @@ class Arm:
         return f"{self.sampler} + {self.loss} x {self.weight:g}"
 
 
-GRID: tuple[Arm, ...] = (
+FIRST: tuple[Arm, ...] = (
     Arm("tail", "energy", 0.1),
     Arm("energy level", "hinge", 0.1),
     Arm("boundary", "flattening", 0.5),
     Arm("mixes", "extra class", 0.5),
     Arm("tail", "features", 0.1),
-    Arm("neighbours", "features", 0.1),
-    Arm("noise", "energy", 0.1),
     Arm("noise", "hinge", 0.1),
     Arm("mixes", "hinge", 0.1),
-    Arm("tail", "hinge", 0.1),
-    Arm("boundary", "energy", 0.1),
-    Arm("mixes", "energy", 0.1),
-    Arm("energy level", "energy", 0.1),
-    Arm("neighbours", "energy", 0.1),
-    Arm("mixes", "flattening", 0.5),
-    Arm("boundary", "features", 0.1),
-    Arm("mixes", "features", 0.1),
-    Arm("noise", "features", 0.1),
 )
-"""Samplers and the losses that fit them. Flattening needs points between classes; the extra class needs mixes."""
+"""One or two arms for every sampler and every loss; the first is plain VOS, the third this package's default."""
 
-DEEP: tuple[Arm, ...] = tuple(
-    replace(arm, depth="layer", tier=2)
-    for arm in (
-        Arm(),
-        Arm("energy level", "hinge", 0.1),
-        Arm("tail", "energy", 0.1),
-        Arm("mixes", "extra class", 0.5),
-        Arm("boundary", "flattening", 0.5),
-    )
+OTHERS: tuple[Arm, ...] = (
+    Arm("tail", "hinge", 0.1, tier=2),
+    Arm("neighbours", "features", 0.1, tier=2),
+    Arm("mixes", "energy", 0.1, tier=2),
+    Arm("boundary", "energy", 0.1, tier=2),
+    Arm("mixes", "flattening", 0.5, tier=2),
+    Arm("energy level", "energy", 0.1, tier=2),
+    Arm("noise", "energy", 0.1, tier=2),
+    Arm("neighbours", "energy", 0.1, tier=2),
+    Arm("boundary", "features", 0.1, tier=2),
+    Arm("mixes", "features", 0.1, tier=2),
+    Arm("noise", "features", 0.1, tier=2),
+)
+"""The other losses that fit. Flattening needs points between classes, and the extra class mixes."""
+
+DEEP: tuple[Arm, ...] = (
+    Arm(depth="layer", tier=3),
+    Arm("energy level", "hinge", 0.1, depth="layer", tier=3),
+    Arm("tail", "energy", 0.1, depth="layer", tier=3),
 )
 
-ARMS: tuple[Arm, ...] = (Arm(trained=False), Arm(), *GRID, *DEEP)
+ARMS: tuple[Arm, ...] = (Arm(trained=False), Arm(), *FIRST, *OTHERS, *DEEP)
 
 assert len({(arm.name, arm.depth) for arm in ARMS}) == len(ARMS)

@@ -23,7 +23,7 @@ from vos.types import LinearHead
 
 OPTIMIZER = OptimizerSettings(lr=1e-4, head_lr=1e-3, weight_decay=0.01, warmup_share=0.1)
 BAND_SHARE = 0.1
-REFIT_EVERY = 20
+REFIT_EVERY = 50
 KNN_NEIGHBOURS = 10
 
 
@@ -42,7 +42,7 @@ class Effort:
     outliers_per_class: int
 
 
-FULL = {"clinc150": Effort(200, 90, 2), "embedded": Effort(120, 50, 64), "toxigen": Effort(120, 50, 64)}
+FULL = {"clinc150": Effort(150, 90, 1), "embedded": Effort(100, 50, 32), "toxigen": Effort(100, 50, 32)}
 QUICK = {name: Effort(3, 3, effort.outliers_per_class) for name, effort in FULL.items()}
 
 
