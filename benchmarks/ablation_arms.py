@@ -108,6 +108,18 @@ def _boundary(facts: Facts) -> OutlierSampler:
     return BoundarySampler(margin=0.0, band=1.0) if facts.n_classes == 2 else Reused(NearestRival(band=1.0))
 
 
+class TextsAlone(EnergyMargin):
+    """The energy hinge without outliers: the control that says whether they matter."""
+
+    def outlier_side(self, logits: Tensor, features: Tensor) -> Tensor:
+        """Nothing."""
+        return logits.new_zeros(())
+
+
+def _hinge(facts: Facts, kind: type[EnergyMargin]) -> EnergyMargin:
+    return kind(facts.n_classes, *(facts.energy_at(q) for q in HINGE_QUANTILES))
+
+
 SAMPLERS: dict[str, Callable[[Facts], OutlierSampler]] = {
     "tail": lambda _: TailSampler(distance=0.999),
     "boundary": _boundary,
@@ -119,7 +131,8 @@ SAMPLERS: dict[str, Callable[[Facts], OutlierSampler]] = {
 
 LOSSES: dict[str, Callable[[Facts], nn.Module]] = {
     "energy": lambda facts: EnergyUncertainty(facts.n_classes),
-    "hinge": lambda facts: EnergyMargin(facts.n_classes, *(facts.energy_at(q) for q in HINGE_QUANTILES)),
+    "hinge": lambda facts: _hinge(facts, EnergyMargin),
+    "hinge, texts alone": lambda facts: _hinge(facts, TextsAlone),
     "features": lambda facts: FeatureUncertainty(facts.n_classes, facts.n_features),
     "flattening": lambda facts: BoundaryFlattening(facts.n_classes, id_margin=2.0),
     "extra class": lambda facts: ExtraClass(facts.n_classes, facts.n_features),
@@ -188,6 +201,17 @@ DEEP: tuple[Arm, ...] = (
     Arm("tail", "energy", 0.1, depth="layer", tier=3),
 )
 
-ARMS: tuple[Arm, ...] = (Arm(trained=False), Arm(), *FIRST, *OTHERS, *DEEP)
+LATER: tuple[Arm, ...] = (
+    Arm("noise", "hinge, texts alone", 0.1, tier=2),
+    Arm("mixes", "hinge", 1.0, tier=2),
+    Arm("noise", "hinge", 1.0, tier=2),
+    Arm("energy level", "hinge", 1.0, tier=2),
+    Arm("tail", "energy", 1.0, tier=2),
+    Arm("mixes", "hinge", 0.1, depth="layer", tier=3),
+    Arm("tail", "features", 0.1, depth="layer", tier=3),
+)
+"""Chosen after the first results: the hinge without its outliers, stronger weights, and more of the layer."""
+
+ARMS: tuple[Arm, ...] = (Arm(trained=False), Arm(), *FIRST, *OTHERS, *DEEP, *LATER)
 
 assert len({(arm.name, arm.depth) for arm in ARMS}) == len(ARMS)
