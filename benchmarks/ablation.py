@@ -24,8 +24,9 @@ from ablation_arms import ARMS, Arm
 from ablation_report import figures, read_units, write_report
 from ablation_start import BATCH_SIZE, BRANCH_LAYERS, START_LAYERS, Hidden, Start, load_start, make_start
 
-GROUPS = (("clinc150", "embedded"), ("toxigen",))
-"""Tasks of the first group are finished before those of the second, in every tier."""
+FIRST_TASKS, LAST_TASKS = ("clinc150", "embedded"), ("toxigen",)
+STAGES = ((1, FIRST_TASKS), (1, LAST_TASKS), (2, FIRST_TASKS), (3, FIRST_TASKS), (2, LAST_TASKS), (3, LAST_TASKS))
+"""Tiers of arms and tasks in the order they are finished, for all seeds each."""
 
 
 class Starts:
@@ -48,13 +49,11 @@ class Starts:
 
 
 def plan(seeds: int, tasks: Sequence[str], last_tier: int) -> Iterator[tuple[str, int, Arm]]:
-    """Units in the order they are run: by tier, group of tasks, seed, task and arm."""
-    for tier in range(1, last_tier + 1):
-        for group in GROUPS:
-            for seed in range(seeds):
-                for name in group:
-                    if name in tasks:
-                        yield from ((name, seed, arm) for arm in ARMS if arm.tier == tier)
+    """Units in the order they are run: by stage, seed, task and arm."""
+    for tier, stage_tasks in STAGES:
+        for seed in range(seeds):
+            for name in (name for name in stage_tasks if name in tasks and tier <= last_tier):
+                yield from ((name, seed, arm) for arm in ARMS if arm.tier == tier)
 
 
 def run(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], last_tier: int) -> int:
