@@ -24,8 +24,11 @@ from ablation_arms import ARMS, Arm
 from ablation_report import figures, read_units, write_report
 from ablation_start import BATCH_SIZE, BRANCH_LAYERS, START_LAYERS, Hidden, Start, load_start, make_start
 
-FIRST_TASKS, LAST_TASKS = ("clinc150", "embedded"), ("toxigen",)
-STAGES = ((1, FIRST_TASKS), (1, LAST_TASKS), (2, FIRST_TASKS), (3, FIRST_TASKS), (2, LAST_TASKS), (3, LAST_TASKS))
+MAIN, LAST = ("clinc150", "embedded"), ("toxigen",)
+STAGES = (
+    *((1, MAIN), (2, MAIN), (1, LAST), (3, MAIN), (4, MAIN)),
+    *((2, LAST), (3, LAST), (5, MAIN), (4, LAST), (5, LAST)),
+)
 """Tiers of arms and tasks in the order they are finished, for all seeds each."""
 
 
