@@ -26,8 +26,8 @@ from ablation_start import BATCH_SIZE, BRANCH_LAYERS, START_LAYERS, Hidden, Star
 
 MAIN, LAST = ("clinc150", "embedded"), ("toxigen",)
 STAGES = (
-    *((1, MAIN), (2, MAIN), (1, LAST), (3, MAIN), (4, MAIN)),
-    *((2, LAST), (3, LAST), (5, MAIN), (4, LAST), (5, LAST)),
+    *((1, MAIN), (2, MAIN), (6, ("embedded",)), (1, LAST), (2, LAST), (3, MAIN), (4, MAIN)),
+    *((3, LAST), (5, MAIN), (4, LAST), (5, LAST), (6, ("clinc150", "toxigen"))),
 )
 """Tiers of arms and tasks in the order they are finished, for all seeds each."""
 

@@ -211,6 +211,7 @@ LATER: tuple[Arm, ...] = (
     Arm("tail", "features", 0.1, depth="layer", tier=5),
     Arm("noise", "hinge, texts alone", 1.0, tier=2),
     Arm("noise", "hinge, texts alone", 10.0, tier=2),
+    Arm("noise", "hinge, texts alone", 100.0, tier=6),
 )
 """Chosen after the first results: the hinge without its outliers, stronger weights, and more of the layer.
 

@@ -165,7 +165,7 @@ def test_quick_size_resumes_and_reports(public_data, tmp_path):
     assert first.returncode == 0, first.stderr
     figures = json.loads(first.stdout.splitlines()[-1])
     units = sorted((output / "units").rglob("*.json"))
-    assert figures["run"] == figures["units"] == len(units) == 32
+    assert figures["run"] == figures["units"] == len(units) == 33
     assert {
         "clinc150, head alone/cross-entropy/accuracy",
         "toxigen, head alone/cross-entropy/held-out groups/best_auroc",
