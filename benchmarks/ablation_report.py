@@ -180,6 +180,22 @@ def best_table(units: Units) -> str:
     return table(head, rows)
 
 
+def contrast_table(units: Units) -> str:
+    """What the outliers add: the hinge with them less the hinge on texts alone at the same weight, paired by seed."""
+    rows = []
+    for task, arms in units.items():
+        for arm, by_seed in arms.items():
+            loss, weight = next((u["loss"], u["weight"]) for u in by_seed.values())
+            control = next((a for a in arms if a.endswith(f"+ hinge, texts alone x {weight:g}")), None)
+            if loss != "hinge" or control is None:
+                continue
+            for kind in kinds(arms):
+                readings = [ood(kind, score, metric) for score in ("energy", "sum") for metric in ("auroc", "fpr95")]
+                pairs = [paired(column(by_seed, r), column(arms[control], r)) for r in readings]
+                rows.append([task, kind, arm, str(pairs[0].n), *(shown(pair, signed=True) for pair in pairs)])
+    return table(["task", "OOD", "arm", "pairs", "AUROC energy", "FPR95 energy", "AUROC sum", "FPR95 sum"], rows)
+
+
 def boundary_columns(arms: Mapping[str, Mapping[int, Unit]]) -> dict[str, Value]:
     """What is known at the boundary; pairs only where there are any."""
     columns = {
@@ -196,6 +212,7 @@ def boundary_columns(arms: Mapping[str, Mapping[int, Unit]]) -> dict[str, Value]
 def all_tables(units: Units) -> str:
     """Every table, as Markdown; all figures in percent."""
     parts = ["### The best arm of each kind against cross-entropy, best score against best score", best_table(units)]
+    parts += ["### What outliers add to the hinge", contrast_table(units)]
     parts += ["### Visibility at step 0", visibility_table(units)]
     if any(not task.startswith("clinc150") for task in units):
         parts += ["### Two classes: AUROC of the best distance score less that of the energy", gap_table(units)]
