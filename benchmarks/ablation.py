@@ -21,8 +21,9 @@ import ablation_branch as branch
 import ablation_data as data
 import torch
 from ablation_arms import ARMS, Arm
-from ablation_report import figures, read_units, write_report
+from ablation_report import Units, best_score, boundary, column, kinds, ood, read_units, write_report
 from ablation_start import BATCH_SIZE, BRANCH_LAYERS, START_LAYERS, Hidden, Start, load_start, make_start
+from ablation_stats import interval
 
 MAIN, LAST = ("clinc150", "embedded"), ("toxigen",)
 STAGES = (
@@ -98,6 +99,19 @@ def write(path: Path, unit: dict[str, Any]) -> None:
     part = path.with_suffix(".part")
     part.write_text(json.dumps(unit, indent=1) + "\n", "utf-8")
     part.rename(path)
+
+
+def figures(units: Units) -> dict[str, float | int]:
+    """The flat summary of the last line."""
+    result: dict[str, float | int] = {"units": sum(len(by) for arms in units.values() for by in arms.values())}
+    for task, arms in units.items():
+        for arm, by_seed in arms.items():
+            result[f"{task}/{arm}/accuracy"] = interval(list(column(by_seed, boundary("accuracy")).values())).mean
+            for kind in kinds(arms):
+                best = best_score(by_seed, kind)
+                values = list(column(by_seed, ood(kind, best)).values())
+                result[f"{task}/{arm}/{kind}/best_auroc"] = interval(values).mean
+    return {name: round(value, 4) for name, value in result.items()}
 
 
 def main() -> None:

@@ -240,16 +240,3 @@ def write_report(units: Units, path: Path) -> None:
     before, rest = text.split(MARKS[0])
     after = rest.split(MARKS[1])[1]
     path.write_text(f"{before}{MARKS[0]}\n\n{all_tables(units)}\n\n{MARKS[1]}{after}", "utf-8")
-
-
-def figures(units: Units) -> dict[str, float | int]:
-    """The flat summary of the last line."""
-    result: dict[str, float | int] = {"units": sum(len(by) for arms in units.values() for by in arms.values())}
-    for task, arms in units.items():
-        for arm, by_seed in arms.items():
-            result[f"{task}/{arm}/accuracy"] = interval(list(column(by_seed, boundary("accuracy")).values())).mean
-            for kind in kinds(arms):
-                best = best_score(by_seed, kind)
-                values = list(column(by_seed, ood(kind, best)).values())
-                result[f"{task}/{arm}/{kind}/best_auroc"] = interval(values).mean
-    return {name: round(value, 4) for name, value in result.items()}
