@@ -1,0 +1,141 @@
+"""What shapes a text classifier's boundary: `python benchmarks/ablation.py [--quick] [--output DIR] [--report FILE]`.
+
+Per task and seed the bundled encoder is fine-tuned with cross-entropy to a start point; from there every arm of
+`ablation_arms.ARMS` trains the head, or the upper layer too, for equal steps on the same batches, with cross-entropy
+alone or with outliers of a sampler under a loss. Each finished (task, seed, arm) is one JSON file under the output
+folder, so that a run that was killed goes on; another size needs another folder. Public data come from the folder in
+VOS_DATA. `--report` trains nothing and writes the tables of `docs/RESULTS.md` from the kept units. The last line is one
+JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ablation_branch as branch
+import ablation_data as data
+import torch
+from ablation_arms import ARMS, Arm
+from ablation_report import Units, best_score, boundary, column, kinds, ood, read_units, write_report
+from ablation_start import BATCH_SIZE, BRANCH_LAYERS, START_LAYERS, Hidden, Start, load_start, make_start
+from ablation_stats import interval
+
+MAIN, LAST = ("clinc150", "embedded"), ("toxigen",)
+STAGES = (
+    *((1, MAIN), (2, MAIN), (6, ("embedded",)), (1, LAST), (2, LAST), (3, MAIN), (4, MAIN)),
+    *((3, LAST), (5, MAIN), (4, LAST), (5, LAST), (6, ("clinc150", "toxigen"))),
+)
+"""Tiers of arms and tasks in the order they are finished, for all seeds each."""
+
+
+class Starts:
+    """Start points, made once and kept on disk; the last one loaded stays in memory."""
+
+    def __init__(self, folder: Path, sizes: dict[str, data.Sizes]) -> None:
+        self.folder, self.sizes = folder, sizes
+        self.key: tuple[str, int] | None = None
+        self.shared: dict[tuple[str, str], Hidden] = {}
+
+    def get(self, name: str, seed: int) -> tuple[data.Task, Start]:
+        """The task of a seed and its start point."""
+        if self.key != (name, seed):
+            self.task = data.load_task(name, self.sizes[name], seed)
+            path = self.folder / f"{name}-{seed}.safetensors"
+            if not path.exists():
+                make_start(self.task, seed, path, self.shared)
+            self.start, self.key = load_start(self.task, seed, path), (name, seed)
+        return self.task, self.start
+
+
+def plan(seeds: int, tasks: Sequence[str], last_tier: int) -> Iterator[tuple[str, int, Arm]]:
+    """Units in the order they are run: by stage, seed, task and arm."""
+    for tier, stage_tasks in STAGES:
+        for seed in range(seeds):
+            for name in (name for name in stage_tasks if name in tasks and tier <= last_tier):
+                yield from ((name, seed, arm) for arm in ARMS if arm.tier == tier)
+
+
+def run(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], last_tier: int) -> int:
+    """Every unit that is not there yet; returns how many were run."""
+    data.data_folder()
+    sizes = data.QUICK if quick else data.FULL
+    efforts = branch.QUICK if quick else branch.FULL
+    starts = Starts(folder / "starts", sizes)
+    done = 0
+    for name, seed, arm in plan(seeds, tasks, last_tier):
+        path = folder / "units" / name / str(seed) / arm.depth / f"{arm.name.replace(' ', '_')}.json"
+        settings = settings_of(sizes[name], efforts[name])
+        if path.exists():
+            kept = json.loads(path.read_text("utf-8"))["settings"]
+            if kept != settings:
+                raise SystemExit(f"{path}: made with {kept}, this run has {settings}; choose another --output")
+            continue
+        task, start = starts.get(name, seed)
+        unit = {"task": name, "seed": seed, "arm": arm.name, "order": ARMS.index(arm), "settings": settings}
+        unit |= {"depth": arm.depth, "sampler": arm.sampler, "loss": arm.loss, "weight": arm.weight}
+        unit |= branch.run_arm(task, start, arm, efforts[name], seed)
+        write(path, unit)
+        done += 1
+        label = f"{name} seed {seed}: {arm.name} ({arm.depth})"
+        note = unit.get("infeasible") or f"{unit['cpu_s']:.0f} s of CPU, {unit['wall_s']:.0f} s"
+        print(f"{label}: {note}", flush=True)
+    return done
+
+
+def settings_of(sizes: data.Sizes, effort: branch.Effort) -> dict[str, Any]:
+    """What must be equal for two units to compare."""
+    fixed = {"batch_size": BATCH_SIZE, "layers": [START_LAYERS, BRANCH_LAYERS], "optimizer": asdict(branch.OPTIMIZER)}
+    return asdict(sizes) | asdict(effort) | fixed
+
+
+def write(path: Path, unit: dict[str, Any]) -> None:
+    """Write a unit whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(unit, indent=1) + "\n", "utf-8")
+    part.rename(path)
+
+
+def figures(units: Units) -> dict[str, float | int]:
+    """The flat summary of the last line."""
+    result: dict[str, float | int] = {"units": sum(len(by) for arms in units.values() for by in arms.values())}
+    for task, arms in units.items():
+        for arm, by_seed in arms.items():
+            result[f"{task}/{arm}/accuracy"] = interval(list(column(by_seed, boundary("accuracy")).values())).mean
+            for kind in kinds(arms):
+                best = best_score(by_seed, kind)
+                values = list(column(by_seed, ood(kind, best)).values())
+                result[f"{task}/{arm}/{kind}/best_auroc"] = interval(values).mean
+    return {name: round(value, 4) for name, value in result.items()}
+
+
+def main() -> None:
+    """Run what is missing, or write the tables; print the JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="1 seed, 3 steps, a few texts: a minute or two")
+    parser.add_argument("--seeds", type=int, help="default 5, with --quick 1")
+    parser.add_argument("--tasks", nargs="+", choices=data.TASKS, default=data.TASKS)
+    parser.add_argument("--tier", type=int, default=max(arm.tier for arm in ARMS), help="arms up to this tier")
+    parser.add_argument("--output", type=Path, help="default outputs/benchmarks/ablation, with --quick ...-quick")
+    parser.add_argument("--report", type=Path, help="write tables from the kept units into this file, train nothing")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    ending = "-quick" if arguments.quick else ""
+    folder = arguments.output or data.ROOT / f"outputs/benchmarks/ablation{ending}"
+    done = 0
+    if arguments.report is None:
+        seeds = arguments.seeds or (1 if arguments.quick else 5)
+        done = run(folder, arguments.quick, seeds, arguments.tasks, arguments.tier)
+    units = read_units(folder)
+    if arguments.report is not None:
+        write_report(units, arguments.report)
+    print(json.dumps({"run": done} | figures(units)))
+
+
+if __name__ == "__main__":
+    main()

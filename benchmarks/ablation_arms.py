@@ -1,0 +1,223 @@
+"""The arms of the ablation: where outliers are drawn, what is done with them, and how strongly. One table, `ARMS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vos.density.base import GaussianDensity
+from vos.losses import BoundaryFlattening, EnergyMargin, EnergyUncertainty, ExtraClass, FeatureUncertainty
+from vos.outliers import BoundarySampler, EnergySampler, MixSampler, NeighborSampler, NoiseSampler, TailSampler
+from vos.outliers.geometry import head_gaps
+from vos.outliers.linear import whitened_at_margin
+from vos.outliers.shells import as_outliers, uniform
+from vos.types import LinearHead, OutlierSampler, VirtualOutliers
+
+HINGE_QUANTILES = (0.5, 0.99)
+"""The marks of the energy hinge: quantiles of the training texts' energies at the start point."""
+
+LEVEL_QUANTILE = 0.99
+"""The energy that energy-level outliers are drawn at, likewise."""
+
+REUSED_STEPS = 200
+"""Steps that a drawn stock of the costly outliers lasts where there are many classes."""
+
+REUSED_STOCK = 6
+"""Outliers a class in a stock."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What samplers and losses are made from, all of it known at the start point.
+
+    Attributes:
+        n_classes: C.
+        n_features: d.
+        energies: (n,) of the training texts.
+        memory: features and labels of the training texts as last seen.
+    """
+
+    n_classes: int
+    n_features: int
+    energies: Tensor
+    memory: Callable[[], tuple[Tensor, Tensor]]
+
+    def energy_at(self, quantile: float) -> float:
+        """A quantile of the training texts' energies."""
+        return float(self.energies.quantile(quantile))
+
+
+class Reused:
+    """Draws a stock of outliers once in a while, and hands it out by chance; has the signature of a sampler."""
+
+    def __init__(self, sampler: OutlierSampler) -> None:
+        self.sampler = sampler
+        self.calls = 0
+        self.stock: VirtualOutliers | None = None
+
+    def __call__(
+        self, density: GaussianDensity, head: LinearHead, n_per_class: int, generator: torch.Generator
+    ) -> VirtualOutliers:
+        """`n_per_class` of the stock for every class, with replacement."""
+        if self.calls % REUSED_STEPS == 0:
+            self.stock = self.sampler(density, head, REUSED_STOCK, generator)  # type: ignore[arg-type]
+        self.calls += 1
+        assert self.stock is not None
+        n_classes = len(self.stock) // REUSED_STOCK
+        place = torch.randint(REUSED_STOCK, (n_classes, n_per_class), generator=generator)
+        rows = (torch.arange(n_classes)[:, None] * REUSED_STOCK + place).flatten()
+        return VirtualOutliers(*(t[rows] for t in (self.stock.features, self.stock.labels, self.stock.mahalanobis)))
+
+
+class NearestRival:
+    """Draws within the band around the boundary with the rival that is the fewest deviations away, for many classes.
+
+    `BoundarySampler` compares with a rival chosen by chance, and most pairs of 150 classes never meet; its option
+    `runner_up` throws such points away, and then all of a class where the head is still flat.
+    """
+
+    def __init__(self, band: float) -> None:
+        self.band = band
+
+    @torch.no_grad()
+    def __call__(
+        self, density: GaussianDensity, head: LinearHead, n_per_class: int, generator: torch.Generator
+    ) -> VirtualOutliers:
+        """`n_per_class` points of every class, at the natural radius of their margin."""
+        labels = density.ready_labels(n_per_class)
+        classes = torch.arange(density.n_classes)
+        own, rival = torch.cartesian_prod(classes, classes).unbind(-1)
+        gaps = head_gaps(density, head, own, own, rival)
+        distances = gaps.distance_to(torch.zeros_like(gaps.at_mean)).view(len(classes), -1).fill_diagonal_(torch.inf)
+        rivals = distances.argmin(-1)[labels]
+        gaps = head_gaps(density, head, labels, labels, rivals)
+        margins = self.band * (2.0 * uniform((len(labels),), generator, labels.device) - 1.0)
+        z = whitened_at_margin(gaps.normals, margins - gaps.at_mean, None, generator)
+        return as_outliers(density.color(z, labels), labels, z.square().sum(-1), head)
+
+
+def _costly(facts: Facts, sampler: OutlierSampler) -> OutlierSampler:
+    """The sampler itself for two classes; for many its draws are too slow for every step, and are reused."""
+    return sampler if facts.n_classes == 2 else Reused(sampler)
+
+
+def _boundary(facts: Facts) -> OutlierSampler:
+    return BoundarySampler(margin=0.0, band=1.0) if facts.n_classes == 2 else Reused(NearestRival(band=1.0))
+
+
+class TextsAlone(EnergyMargin):
+    """The energy hinge without outliers: the control that says whether they matter."""
+
+    def outlier_side(self, logits: Tensor, features: Tensor) -> Tensor:
+        """Nothing."""
+        return logits.new_zeros(())
+
+
+def _hinge(facts: Facts, kind: type[EnergyMargin]) -> EnergyMargin:
+    return kind(facts.n_classes, *(facts.energy_at(q) for q in HINGE_QUANTILES))
+
+
+SAMPLERS: dict[str, Callable[[Facts], OutlierSampler]] = {
+    "tail": lambda _: TailSampler(distance=0.999),
+    "boundary": _boundary,
+    "neighbours": lambda facts: _costly(facts, NeighborSampler(memory=facts.memory, candidates=10)),
+    "mixes": lambda facts: MixSampler(memory=facts.memory),
+    "noise": lambda _: NoiseSampler(scale=1.0),
+    "energy level": lambda facts: _costly(facts, EnergySampler(energy=facts.energy_at(LEVEL_QUANTILE))),
+}
+
+LOSSES: dict[str, Callable[[Facts], nn.Module]] = {
+    "energy": lambda facts: EnergyUncertainty(facts.n_classes),
+    "hinge": lambda facts: _hinge(facts, EnergyMargin),
+    "hinge, texts alone": lambda facts: _hinge(facts, TextsAlone),
+    "features": lambda facts: FeatureUncertainty(facts.n_classes, facts.n_features),
+    "flattening": lambda facts: BoundaryFlattening(facts.n_classes, id_margin=2.0),
+    "extra class": lambda facts: ExtraClass(facts.n_classes, facts.n_features),
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One branch.
+
+    Attributes:
+        sampler: in `SAMPLERS`, or None for cross-entropy alone.
+        loss: in `LOSSES`, or None.
+        weight: beside the cross-entropy.
+        depth: "head", the head alone is trained, or "layer", the upper layer too.
+        tier: arms of a lower tier are finished for all tasks and seeds first.
+        trained: False for the start point itself, measured without a step.
+    """
+
+    sampler: str | None = None
+    loss: str | None = None
+    weight: float = 0.0
+    depth: str = "head"
+    tier: int = 1
+    trained: bool = True
+
+    @property
+    def name(self) -> str:
+        """Readable, unique within a depth, and fit for a file name with spaces replaced."""
+        if not self.trained:
+            return "start point"
+        if self.sampler is None:
+            return "cross-entropy"
+        return f"{self.sampler} + {self.loss} x {self.weight:g}"
+
+
+FIRST: tuple[Arm, ...] = (
+    Arm("tail", "energy", 0.1),
+    Arm("energy level", "hinge", 0.1),
+    Arm("boundary", "flattening", 0.5),
+    Arm("mixes", "extra class", 0.5),
+    Arm("tail", "features", 0.1),
+    Arm("noise", "hinge", 0.1),
+    Arm("mixes", "hinge", 0.1),
+)
+"""One or two arms for every sampler and every loss; the first is plain VOS, the third this package's default."""
+
+OTHERS: tuple[Arm, ...] = (
+    Arm("tail", "hinge", 0.1, tier=3),
+    Arm("neighbours", "features", 0.1, tier=3),
+    Arm("mixes", "energy", 0.1, tier=3),
+    Arm("boundary", "energy", 0.1, tier=3),
+    Arm("mixes", "flattening", 0.5, tier=3),
+    Arm("energy level", "energy", 0.1, tier=3),
+    Arm("noise", "energy", 0.1, tier=3),
+    Arm("neighbours", "energy", 0.1, tier=3),
+    Arm("boundary", "features", 0.1, tier=3),
+    Arm("mixes", "features", 0.1, tier=3),
+    Arm("noise", "features", 0.1, tier=3),
+)
+"""The other losses that fit. Flattening needs points between classes, and the extra class mixes."""
+
+DEEP: tuple[Arm, ...] = (
+    Arm(depth="layer", tier=4),
+    Arm("energy level", "hinge", 0.1, depth="layer", tier=4),
+    Arm("tail", "energy", 0.1, depth="layer", tier=5),
+)
+
+LATER: tuple[Arm, ...] = (
+    Arm("noise", "hinge, texts alone", 0.1, tier=2),
+    Arm("mixes", "hinge", 1.0, tier=2),
+    Arm("noise", "hinge", 1.0, tier=3),
+    Arm("energy level", "hinge", 1.0, tier=3),
+    Arm("tail", "energy", 1.0, tier=2),
+    Arm("mixes", "hinge", 0.1, depth="layer", tier=4),
+    Arm("tail", "features", 0.1, depth="layer", tier=5),
+    Arm("noise", "hinge, texts alone", 1.0, tier=2),
+    Arm("noise", "hinge, texts alone", 10.0, tier=2),
+    Arm("noise", "hinge, texts alone", 100.0, tier=6),
+)
+"""Chosen after the first results: the hinge without its outliers, stronger weights, and more of the layer.
+
+At energy level outliers lie where the hinge lets go, so with it they are the text side alone, too.
+"""
+
+ARMS: tuple[Arm, ...] = (Arm(trained=False), Arm(), *FIRST, *OTHERS, *DEEP, *LATER)
+
+assert len({(arm.name, arm.depth) for arm in ARMS}) == len(ARMS)

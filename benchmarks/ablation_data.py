@@ -1,0 +1,159 @@
+"""The three tasks of the ablation: texts to train on, to test on, and texts of other kinds (OOD).
+
+`clinc150`, 150 classes; OOD: the out-of-scope queries. `embedded`, the corpus of this package, two classes; OOD: film
+reviews (cad_sentiment) and queries (CLINC150), both far. `toxigen`, two classes; OOD: statements about two groups that
+training never names (near), and queries (far).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vos.data import load_embedded
+from vos.types import Example
+
+ROOT = Path(__file__).parent.parent
+TASKS = ("clinc150", "embedded", "toxigen")
+HELD_OUT_GROUPS = ("mental dis", "physical dis")
+"""Target groups of ToxiGen whose statements are the near OOD texts; no training or test text names them."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many texts of each kind, and how long training is.
+
+    Attributes:
+        train: texts in all; for clinc150 a multiple of its classes.
+        test: likewise.
+        ood: at most, of each kind.
+        epochs: to the start point.
+        max_length: tokens.
+    """
+
+    train: int
+    test: int
+    ood: int
+    epochs: int
+    max_length: int
+
+
+FULL = {
+    "clinc150": Sizes(train=3000, test=1500, ood=1000, epochs=3, max_length=32),
+    "embedded": Sizes(train=683, test=560, ood=250, epochs=3, max_length=56),
+    "toxigen": Sizes(train=1000, test=800, ood=400, epochs=2, max_length=40),
+}
+QUICK = {
+    "clinc150": Sizes(train=300, test=150, ood=40, epochs=1, max_length=12),
+    "embedded": Sizes(train=64, test=64, ood=20, epochs=1, max_length=24),
+    "toxigen": Sizes(train=64, test=40, ood=20, epochs=1, max_length=24),
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One data set as a seed sees it.
+
+    Attributes:
+        name: in `TASKS`.
+        label_names: of the C classes.
+        train: labelled.
+        test: labelled.
+        ood: texts by kind.
+        sizes: how it was cut.
+    """
+
+    name: str
+    label_names: tuple[str, ...]
+    train: list[Example]
+    test: list[Example]
+    ood: dict[str, list[str]]
+    sizes: Sizes
+
+    def texts(self) -> dict[str, list[str]]:
+        """Every set of texts by name."""
+        known = {"train": [e.text for e in self.train], "test": [e.text for e in self.test]}
+        return known | self.ood
+
+
+def load_task(name: str, sizes: Sizes, seed: int) -> Task:
+    """One task; the training texts are drawn anew for every seed, test and OOD texts are the same for all."""
+    return {"clinc150": _clinc150, "embedded": _embedded, "toxigen": _toxigen}[name](sizes, seed)
+
+
+def data_folder() -> Path:
+    """Folder of the public data sets, from VOS_DATA."""
+    folder = Path(os.environ.get("VOS_DATA", ROOT.parent / "shared" / "data"))
+    for part in ("clinc150/data_full.json", "toxigen/toxigen.json", "cad_sentiment/test_paired.tsv"):
+        if not (folder / part).is_file():
+            raise SystemExit(
+                f"{folder / part}: expected a public data set, found nothing. Put clinc150/data_full.json "
+                "(clinc/oos-eval), toxigen/toxigen.json (microsoft/SafeNLP) and cad_sentiment/test_paired.tsv "
+                "(acmi-lab/counterfactually-augmented-data) into one folder and name it in the variable VOS_DATA"
+            )
+    return folder
+
+
+def _clinc150(sizes: Sizes, seed: int) -> Task:
+    data = json.loads((data_folder() / "clinc150/data_full.json").read_text("utf-8"))
+    names = tuple(sorted({intent for _, intent in data["train"]}))
+
+    def cut(split: str, n: int, seed: int) -> list[Example]:
+        by_class: dict[str, list[str]] = defaultdict(list)
+        for text, intent in data[split]:
+            by_class[intent].append(text)
+        draw = random.Random(seed)  # noqa: S311 - no secret
+        return [
+            Example(f"{split}-{label}-{i}", text, label)
+            for label, intent in enumerate(names)
+            for i, text in enumerate(draw.sample(by_class[intent], n // len(names)))
+        ]
+
+    return Task("clinc150", names, cut("train", sizes.train, seed), cut("test", sizes.test, 0), _queries(sizes), sizes)
+
+
+def _queries(sizes: Sizes) -> dict[str, list[str]]:
+    data = json.loads((data_folder() / "clinc150/data_full.json").read_text("utf-8"))
+    return {"queries": [text for text, _ in data["oos_test"][: sizes.ood]]}
+
+
+def _embedded(sizes: Sizes, seed: int) -> Task:
+    data = load_embedded()
+    draw = random.Random(seed)  # noqa: S311
+    train = data.train if sizes.train >= len(data.train) else draw.sample(data.train, sizes.train)
+    with (data_folder() / "cad_sentiment/test_paired.tsv").open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    reviews = [row["Text"] for row in rows[:: max(1, len(rows) // sizes.ood)]][: sizes.ood]
+    # Test texts come in pairs that stand side by side; a cut of the front keeps them together.
+    test = sorted(data.test, key=lambda e: (e.pair is None, e.pair or e.id))[: sizes.test]
+    ood = {"reviews": reviews} | _queries(sizes)
+    return Task("embedded", data.label_names, list(train), test, ood, sizes)
+
+
+def _toxigen(sizes: Sizes, seed: int) -> Task:
+    rows = json.loads((data_folder() / "toxigen/toxigen.json").read_text("utf-8"))
+    texts = [" ".join(row["text"].replace("_x000D_", " ").split()) for row in rows]
+    near = [t for t, row in zip(texts, rows, strict=True) if set(row["target_groups"]) & set(HELD_OUT_GROUPS)]
+    known = [
+        Example(f"toxigen-{row['id']}", text, int(row["label"] == "hate"))
+        for text, row in zip(texts, rows, strict=True)
+        if not set(row["target_groups"]) & set(HELD_OUT_GROUPS)
+    ]
+    random.Random(0).shuffle(known)  # noqa: S311
+    random.Random(0).shuffle(near)  # noqa: S311
+    test, rest = known[: sizes.test], known[sizes.test :]
+    train = random.Random(seed).sample(_without(rest, test), sizes.train)  # noqa: S311
+    ood = {"held-out groups": near[: sizes.ood]} | _queries(sizes)
+    return Task("toxigen", ("neutral", "hate"), train, test, ood, sizes)
+
+
+def _without(examples: Sequence[Example], others: Sequence[Example]) -> list[Example]:
+    """The examples whose text stands in no other, so that no test text is trained on."""
+    taken = {e.text.lower() for e in others}
+    return [e for e in examples if e.text.lower() not in taken]

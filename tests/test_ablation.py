@@ -1,0 +1,196 @@
+"""The ablation: its intervals, its tables, and its quick size on made-up data sets."""
+
+import importlib
+import json
+import math
+import os
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.ablation_stats import Interval, interval, paired
+from tests.conftest import ROOT
+
+T_975 = {2: 12.706204736, 3: 4.302652730, 5: 2.776445105}
+"""Quantiles of Student's t with n - 1 degrees of freedom, from printed tables, by n."""
+
+
+def literal_interval(values):
+    n = len(values)
+    mean = sum(values) / n
+    variance = sum((v - mean) ** 2 for v in values) / (n - 1)
+    return mean, T_975[n] * math.sqrt(variance / n)
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0], [0.5, -0.25, 0.125], [98.3, 98.1, 98.6, 97.9, 98.4]])
+def test_interval_is_the_t_interval(values):
+    mean, half = literal_interval(values)
+    assert interval(values).mean == pytest.approx(mean)
+    assert interval(values).half == pytest.approx(half, rel=1e-8)
+
+
+def test_paired_differences_use_common_seeds_only():
+    ours, theirs = {0: 3.0, 1: 5.0, 2: 9.0, 7: 100.0}, {2: 5.0, 1: 4.0, 0: 1.0, 8: -100.0}
+    found = paired(ours, theirs)
+    assert (found.mean, found.half) == pytest.approx(literal_interval([2.0, 1.0, 4.0]))
+    assert found.n == 3
+
+
+def test_pairing_removes_what_the_seeds_share():
+    base = {seed: 10.0 * seed for seed in range(5)}
+    arm = {seed: value + 1.0 + 0.01 * (seed % 2) for seed, value in base.items()}
+    assert paired(arm, base).free_of_zero
+    assert interval(list(base.values())).half > 100 * paired(arm, base).half
+
+
+def test_one_value_has_no_interval():
+    assert math.isnan(interval([2.0]).half)
+    assert not interval([2.0]).free_of_zero
+    assert interval([]).n == 0
+
+
+def test_an_interval_that_ends_at_zero_is_not_free_of_it():
+    assert not Interval(1.0, 1.0, 5).free_of_zero
+    assert Interval(-1.0, 0.9, 5).free_of_zero
+
+
+def sibling(name, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module(name)
+
+
+@pytest.fixture
+def report(monkeypatch):
+    return sibling("ablation_report", monkeypatch)
+
+
+def unit(task, arm, order, seed, accuracy, **aurocs):
+    scores = {name: {"auroc": value, "fpr95": 1.0 - value, "fpr95_ood": 0.5} for name, value in aurocs.items()}
+    return {
+        "task": task, "depth": "head", "arm": arm, "order": order, "seed": seed,
+        "sampler": None if order == 0 else "tail", "loss": None, "weight": 0.0,
+        "visibility": {} if order == 0 else {"energy": 0.5, "mahalanobis": 1.0},
+        "boundary": {"accuracy": accuracy}, "ood": {"far": scores},
+    }  # fmt: skip
+
+
+def test_best_score_against_best_score_and_the_gap(report, tmp_path):
+    for seed, shift in enumerate((0.0, 0.01, 0.02)):
+        rows = [
+            unit("embedded", "cross-entropy", 0, seed, 0.9, energy=0.6, mahalanobis=0.8, knn=0.9 - shift, sum=0.85),
+            unit("embedded", "ours", 1, seed, 0.8, energy=0.95, mahalanobis=0.8 + shift, knn=0.7, sum=0.9),
+        ]
+        for row in rows:
+            path = tmp_path / "units" / "embedded" / str(seed) / "head" / f"{row['arm']}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(row))
+    (tmp_path / "units/embedded/0/head/never.json").write_text('{"infeasible": "no point"}')
+    units = report.read_units(tmp_path)
+    arms = units["embedded, head alone"]
+    assert list(arms) == ["cross-entropy", "ours"]
+    found = report.against_best(arms, "ours", "far", "auroc")
+    assert (found.mean, found.half) == pytest.approx(literal_interval([5.0, 6.0, 7.0]))  # energy against kNN
+    assert report.gap(arms["cross-entropy"], "far").mean == pytest.approx(100 * (0.89 - 0.6))
+    assert report.gap(arms["ours"], "far").mean == pytest.approx(100 * (0.81 - 0.95))
+    results = tmp_path / "RESULTS.md"
+    results.write_text(f"before\n{report.MARKS[0]}\nold\n{report.MARKS[1]}\nafter\n")
+    report.write_report(units, results)
+    text = results.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old" not in text
+    assert "**-10.00 ± 0.00**" in text  # accuracy
+    assert "**+6.00 ± 2.48**" in text
+
+
+WORDS = ("bank", "flight", "recipe")
+
+
+@pytest.fixture
+def public_data(tmp_path):
+    """Data sets in the layout of the public ones, three intents instead of 150."""
+    folder = tmp_path / "data"
+    for name in ("clinc150", "toxigen", "cad_sentiment"):
+        (folder / name).mkdir(parents=True)
+    queries = {split: [[f"{split} {w} question {i}", w] for w in WORDS for i in range(n)] for split, n in
+               (("train", 100), ("test", 50))}  # fmt: skip
+    queries["oos_test"] = [[f"the colour of thing {i}", "oos"] for i in range(40)]
+    (folder / "clinc150/data_full.json").write_text(json.dumps(queries))
+    rows = [
+        {"id": i, "text": f"people of kind {i} are {'bad' if i % 2 else 'good'}_x000D_", "toxicity_score": 1.0,
+         "label": "hate" if i % 2 else "neutral", "target_groups": ["mental dis" if i < 30 else "women"]}
+        for i in range(160)
+    ]  # fmt: skip
+    (folder / "toxigen/toxigen.json").write_text(json.dumps(rows))
+    lines = ["Sentiment\tText\tbatch_id", *(f"Positive\tA film {i}\t{i}" for i in range(30))]
+    (folder / "cad_sentiment/test_paired.tsv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_tasks_keep_test_texts_and_held_out_groups_out_of_training(public_data, monkeypatch):
+    data = sibling("ablation_data", monkeypatch)
+    monkeypatch.setenv("VOS_DATA", str(public_data))
+    for name in data.TASKS:
+        sizes = data.QUICK[name]
+        first, second = (data.load_task(name, sizes, seed) for seed in (0, 1))
+        assert (len(first.train), len(first.test)) == (sizes.train, sizes.test)
+        assert first.test == second.test
+        assert first.ood == second.ood
+        assert not {e.text for e in first.train} & {e.text for e in first.test}
+        assert all(0 < len(texts) <= sizes.ood for texts in first.ood.values())
+        assert not any("_x000D_" in text for texts in first.texts().values() for text in texts)
+    toxigen = data.load_task("toxigen", data.QUICK["toxigen"], 0)
+    held_out = {f"toxigen-{i}" for i in range(30)}
+    assert not held_out & {e.id for e in (*toxigen.train, *toxigen.test)}
+    embedded = data.load_task("embedded", data.QUICK["embedded"], 0)
+    assert len({e.pair for e in embedded.test}) <= len(embedded.test) // 2 + 1
+
+
+def run(data, output, *options):
+    command = [sys.executable, str(ROOT / "benchmarks/ablation.py"), "--quick", "--output", str(output), *options]
+    environment = os.environ | {"VOS_DATA": str(data), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+
+
+def without_times(path):
+    return {k: v for k, v in json.loads(path.read_text()).items() if not k.endswith("_s")}
+
+
+@pytest.mark.slow
+def test_quick_size_resumes_and_reports(public_data, tmp_path, monkeypatch):
+    options = ("--tasks", "clinc150")
+    output = tmp_path / "out"
+    first = run(public_data, output, *options)
+    assert first.returncode == 0, first.stderr
+    figures = json.loads(first.stdout.splitlines()[-1])
+    units = sorted((output / "units").rglob("*.json"))
+    assert figures["run"] == figures["units"] == len(units) == len(sibling("ablation_arms", monkeypatch).ARMS)
+    assert {
+        "clinc150, head alone/cross-entropy/accuracy",
+        "toxigen, head alone/cross-entropy/held-out groups/best_auroc",
+    } <= set(figures)
+    lost, kept = units[3], units[4]
+    before, stamp = without_times(lost), kept.stat().st_mtime_ns
+    lost.unlink()
+    second = run(public_data, output, *options)
+    assert json.loads(second.stdout.splitlines()[-1])["run"] == 1
+    assert without_times(lost) == before
+    assert kept.stat().st_mtime_ns == stamp
+    results = tmp_path / "RESULTS.md"
+    third = run(public_data, output, "--report", str(results))
+    assert json.loads(third.stdout.splitlines()[-1])["run"] == 0
+    assert "### clinc150, head alone: paired differences to cross-entropy" in results.read_text()
+
+
+@pytest.mark.slow
+def test_missing_data_and_another_size_are_refused(public_data, tmp_path):
+    missing = run(tmp_path / "nowhere", tmp_path / "out", "--tasks", "toxigen")
+    assert missing.returncode != 0
+    assert "VOS_DATA" in missing.stderr
+    kept = tmp_path / "out/units/toxigen/0/head/start_point.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text('{"settings": {"train": 7}}')
+    other = run(public_data, tmp_path / "out", "--tasks", "toxigen")
+    assert other.returncode != 0
+    assert "choose another --output" in other.stderr
