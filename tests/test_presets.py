@@ -42,6 +42,8 @@ def test_the_published_algorithm_runs(three_classes, monkeypatch, tmp_path):  # 
 
 
 SWEEPS = {"distance": "outliers.distance", "margin": "outliers.margin"}
+# A head that has seen 48 texts lies too far from every class for a boundary point at a small radius.
+FEASIBLE = {"distance": "outliers=tail", "margin": "outliers.distance=null"}
 
 
 def test_every_sweep_is_here():
@@ -53,7 +55,7 @@ def test_a_sweep_runs_and_its_table_holds_the_numbers_of_its_runs(three_classes,
     monkeypatch.chdir(tmp_path)
     params = yaml.safe_load((ROOT / f"conf/sweep/{preset}.yaml").read_text())["hydra"]["sweeper"]["params"]
     values = params[SWEEPS[preset]].split(",")
-    own = [*three_classes, "hydra.sweeper.params.seed=0", "hydra.sweep.dir=sweep"]
+    own = [*three_classes, FEASIBLE[preset], "hydra.sweeper.params.seed=0", "hydra.sweep.dir=sweep"]
     call(train.main, monkeypatch, f"sweep={preset}", *own)
     rows = list(csv.DictReader(io.StringIO((tmp_path / "sweep/comparison.csv").read_text())))
     assert [float(row[SWEEPS[preset]]) for row in rows] == [float(value) for value in values]
