@@ -65,7 +65,8 @@ def test_from_a_run_to_people_and_back_into_the_next_round(
     ledger = f"ledger={tmp_path / 'ledger.sqlite'}"
     command(
         synthesize.main, f"run={run}", "n=12", ledger, f"paths.cache={tmp_path / 'cache'}", "outliers.distance=null",
-        "candidates.selection.max_cosine=null", "progress=false", "candidates.targets_per_class=8", "candidates.n_directions=4",
+        "candidates.selection.max_cosine=null", "progress=false",
+        "candidates.targets_per_class=8", "candidates.n_directions=4",
         "candidates.selection.max_distance=50", "candidates.selection.near_duplicate=1.0",
         "candidates.potential.delta=5", "labeling=label_studio", f"labeling.url={server.url}",
         "labeling.plan.gold_share=0.25", "labeling.plan.annotators=[ann,bob]", "labeling.plan.overlap_share=0.5",
