@@ -24,7 +24,7 @@ from rich.progress import (
 from rich.text import Text
 
 from vos.app.labels import hidden_gold, send
-from vos.app.tables import facts_table
+from vos.app.tables import facts_table, in_words
 from vos.app.training import quiet_libraries, run_hash
 from vos.app.wiring import build_sampler
 from vos.data import PoolSource, TextData, open_pool_file
@@ -152,7 +152,8 @@ def _progress(enabled: bool) -> Progress:
 def _summary(result: SynthesisResult) -> None:
     table = facts_table("Near-boundary texts")
     for name, value in result.report.items():
-        table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
+        if shown := in_words(value):
+            table.add_row(name.replace("_", " "), shown)
     for path in result.paths:
         table.add_row(path.name, str(path))
     Console().print(table)
