@@ -166,10 +166,7 @@ def test_quick_size_resumes_and_reports(public_data, tmp_path, monkeypatch):
     figures = json.loads(first.stdout.splitlines()[-1])
     units = sorted((output / "units").rglob("*.json"))
     assert figures["run"] == figures["units"] == len(units) == len(sibling("ablation_arms", monkeypatch).ARMS)
-    assert {
-        "clinc150, head alone/cross-entropy/accuracy",
-        "toxigen, head alone/cross-entropy/held-out groups/best_auroc",
-    } <= set(figures)
+    assert "clinc150, head alone/cross-entropy/accuracy" in figures
     lost, kept = units[3], units[4]
     before, stamp = without_times(lost), kept.stat().st_mtime_ns
     lost.unlink()

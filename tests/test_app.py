@@ -376,7 +376,7 @@ def test_two_processes_train_together(workplace, tmp_path):
     _, overrides = workplace
     command = [sys.executable, str(ROOT / "train.py"), *overrides, "trainer=ddp", "trainer.lightning.accelerator=cpu",
                "trainer.max_epochs=1", "logger=csv", f"hydra.run.dir={tmp_path / 'run'}"]  # fmt: skip
-    subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL, timeout=240)
+    subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL, timeout=900)
     assert json.loads((tmp_path / "run/manifest.json").read_text())["status"] == "finished"
 
 
