@@ -22,15 +22,11 @@ import ablation_data as data
 import torch
 from ablation_arms import ARMS, Arm
 from ablation_report import Units, best_score, boundary, column, kinds, ood, read_units, write_report
-from ablation_start import BATCH_SIZE, BRANCH_LAYERS, START_LAYERS, Hidden, Start, load_start, make_start
+from ablation_start import BATCH_SIZE, Hidden, Start, load_start, make_start
 from ablation_stats import interval
 
-MAIN, LAST = ("clinc150", "embedded"), ("toxigen",)
-STAGES = (
-    *((1, MAIN), (2, MAIN), (6, ("embedded",)), (1, LAST), (2, LAST), (3, MAIN), (4, MAIN)),
-    *((3, LAST), (5, MAIN), (4, LAST), (5, LAST), (6, ("clinc150", "toxigen"))),
-)
-"""Tiers of arms and tasks in the order they are finished, for all seeds each."""
+STAGES = tuple((tier, task) for tier in range(1, 6) for task in ("clinc150", "embedded", "toxigen"))
+"""Tiers of arms and tasks in the order in which they are finished, for all seeds each."""
 
 
 class Starts:
@@ -54,10 +50,9 @@ class Starts:
 
 def plan(seeds: int, tasks: Sequence[str], last_tier: int) -> Iterator[tuple[str, int, Arm]]:
     """Units in the order they are run: by stage, seed, task and arm."""
-    for tier, stage_tasks in STAGES:
-        for seed in range(seeds):
-            for name in (name for name in stage_tasks if name in tasks and tier <= last_tier):
-                yield from ((name, seed, arm) for arm in ARMS if arm.tier == tier)
+    for tier, name in STAGES:
+        for seed in range(seeds if name in tasks and tier <= last_tier else 0):
+            yield from ((name, seed, arm) for arm in ARMS if arm.tier == tier)
 
 
 def run(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], last_tier: int) -> int:
@@ -89,7 +84,7 @@ def run(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], last_tier: 
 
 def settings_of(sizes: data.Sizes, effort: branch.Effort) -> dict[str, Any]:
     """What must be equal for two units to compare."""
-    fixed = {"batch_size": BATCH_SIZE, "layers": [START_LAYERS, BRANCH_LAYERS], "optimizer": asdict(branch.OPTIMIZER)}
+    fixed = {"batch_size": BATCH_SIZE, "optimizer": asdict(branch.OPTIMIZER)}
     return asdict(sizes) | asdict(effort) | fixed
 
 

@@ -9,7 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from vos.density.base import GaussianDensity
-from vos.losses import BoundaryFlattening, EnergyMargin, EnergyUncertainty, ExtraClass, FeatureUncertainty
+from vos.losses import (
+    BoundaryFlattening,
+    EnergyMargin,
+    EnergyUncertainty,
+    ExtraClass,
+    FeatureUncertainty,
+    at_least_float32,
+    check_batch,
+)
 from vos.outliers import BoundarySampler, EnergySampler, MixSampler, NeighborSampler, NoiseSampler, TailSampler
 from vos.outliers.geometry import head_gaps
 from vos.outliers.linear import whitened_at_margin
@@ -116,6 +124,27 @@ class TextsAlone(EnergyMargin):
         return logits.new_zeros(())
 
 
+class BatchMixes(EnergyMargin):
+    """The energy hinge with convex mixes of the batch's own texts as outliers: they carry gradient to the encoder.
+
+    The head is linear, so the logits of a mix are the mix of the logits. What a sampler drew is not looked at.
+    """
+
+    def forward(
+        self, logits: Tensor, features: Tensor, labels: Tensor, outlier_logits: Tensor, outlier_features: Tensor
+    ) -> Tensor:
+        """Each text is mixed with the next one of another class, at a share uniform in [0, 1]."""
+        check_batch(self.n_classes, logits, features, labels, outlier_logits, outlier_features)
+        x = at_least_float32(logits)
+        texts = self.text_side(x, features, labels)
+        other = labels != labels.roll(1)
+        if not other.any():
+            return 0.5 * texts
+        share = torch.rand(int(other.sum()), 1)  # the module seeds the global generator in every step
+        mixed = share * x[other] + (1.0 - share) * x.roll(1, 0)[other]
+        return 0.5 * (texts + self.outlier_side(mixed, features))
+
+
 def _hinge(facts: Facts, kind: type[EnergyMargin]) -> EnergyMargin:
     return kind(facts.n_classes, *(facts.energy_at(q) for q in HINGE_QUANTILES))
 
@@ -133,6 +162,7 @@ LOSSES: dict[str, Callable[[Facts], nn.Module]] = {
     "energy": lambda facts: EnergyUncertainty(facts.n_classes),
     "hinge": lambda facts: _hinge(facts, EnergyMargin),
     "hinge, texts alone": lambda facts: _hinge(facts, TextsAlone),
+    "hinge, batch": lambda facts: _hinge(facts, BatchMixes),
     "features": lambda facts: FeatureUncertainty(facts.n_classes, facts.n_features),
     "flattening": lambda facts: BoundaryFlattening(facts.n_classes, id_margin=2.0),
     "extra class": lambda facts: ExtraClass(facts.n_classes, facts.n_features),
@@ -169,55 +199,55 @@ class Arm:
         return f"{self.sampler} + {self.loss} x {self.weight:g}"
 
 
-FIRST: tuple[Arm, ...] = (
+HEAD: tuple[Arm, ...] = (
     Arm("tail", "energy", 0.1),
-    Arm("energy level", "hinge", 0.1),
+    Arm("mixes", "hinge", 1.0),
+    Arm("noise", "hinge, texts alone", 1.0),
     Arm("boundary", "flattening", 0.5),
+    Arm("noise", "hinge", 1.0),
+    Arm("neighbours", "hinge", 1.0),
+    Arm("energy level", "hinge", 1.0),
+    Arm("boundary", "hinge", 1.0),
+    Arm("tail", "hinge", 1.0),
     Arm("mixes", "extra class", 0.5),
-    Arm("tail", "features", 0.1),
-    Arm("noise", "hinge", 0.1),
-    Arm("mixes", "hinge", 0.1),
+    Arm("noise", "hinge, texts alone", 10.0),
 )
-"""One or two arms for every sampler and every loss; the first is plain VOS, the third this package's default."""
+"""Every sampler under the hinge, which shares its text side, and one arm for each other loss that reads the logits.
 
-OTHERS: tuple[Arm, ...] = (
-    Arm("tail", "hinge", 0.1, tier=3),
-    Arm("neighbours", "features", 0.1, tier=3),
-    Arm("mixes", "energy", 0.1, tier=3),
-    Arm("boundary", "energy", 0.1, tier=3),
-    Arm("mixes", "flattening", 0.5, tier=3),
-    Arm("energy level", "energy", 0.1, tier=3),
-    Arm("noise", "energy", 0.1, tier=3),
-    Arm("neighbours", "energy", 0.1, tier=3),
-    Arm("boundary", "features", 0.1, tier=3),
-    Arm("mixes", "features", 0.1, tier=3),
-    Arm("noise", "features", 0.1, tier=3),
-)
-"""The other losses that fit. Flattening needs points between classes, and the extra class mixes."""
-
-DEEP: tuple[Arm, ...] = (
-    Arm(depth="layer", tier=4),
-    Arm("energy level", "hinge", 0.1, depth="layer", tier=4),
-    Arm("tail", "energy", 0.1, depth="layer", tier=5),
-)
-
-LATER: tuple[Arm, ...] = (
-    Arm("noise", "hinge, texts alone", 0.1, tier=2),
-    Arm("mixes", "hinge", 1.0, tier=2),
-    Arm("noise", "hinge", 1.0, tier=3),
-    Arm("energy level", "hinge", 1.0, tier=3),
-    Arm("tail", "energy", 1.0, tier=2),
-    Arm("mixes", "hinge", 0.1, depth="layer", tier=4),
-    Arm("tail", "features", 0.1, depth="layer", tier=5),
-    Arm("noise", "hinge, texts alone", 1.0, tier=2),
-    Arm("noise", "hinge, texts alone", 10.0, tier=2),
-    Arm("noise", "hinge, texts alone", 100.0, tier=6),
-)
-"""Chosen after the first results: the hinge without its outliers, stronger weights, and more of the layer.
-
-At energy level outliers lie where the hinge lets go, so with it they are the text side alone, too.
+The first is plain VOS, the fourth this package's default. Feature uncertainty cannot move a head.
 """
 
-ARMS: tuple[Arm, ...] = (Arm(trained=False), Arm(), *FIRST, *OTHERS, *DEEP, *LATER)
+ENCODER: tuple[Arm, ...] = tuple(
+    Arm(sampler, loss, weight, "encoder", tier)
+    for sampler, loss, weight, tier in (
+        (None, None, 0.0, 2),
+        ("mixes", "hinge", 1.0, 2),
+        ("noise", "hinge, texts alone", 1.0, 2),
+        ("mixes", "hinge, batch", 1.0, 2),
+        ("boundary", "flattening", 0.5, 2),
+        ("tail", "energy", 0.1, 2),
+        ("tail", "features", 0.1, 3),
+        ("mixes", "extra class", 0.5, 3),
+        ("boundary", "hinge", 1.0, 3),
+        ("noise", "hinge, texts alone", 10.0, 3),
+        ("neighbours", "features", 0.1, 4),
+        ("neighbours", "hinge", 1.0, 4),
+        ("energy level", "hinge", 1.0, 4),
+        ("noise", "hinge", 1.0, 4),
+        ("mixes", "flattening", 0.5, 4),
+        ("tail", "hinge", 1.0, 4),
+        ("mixes", "features", 0.1, 5),
+        ("mixes", "energy", 0.1, 5),
+        ("boundary", "energy", 0.1, 5),
+        ("neighbours", "energy", 0.1, 5),
+        ("noise", "energy", 0.1, 5),
+        ("energy level", "energy", 0.1, 5),
+        ("boundary", "features", 0.1, 5),
+        ("noise", "features", 0.1, 5),
+    )
+)
+"""Every sampler with every loss that fits: flattening needs points between classes, and the extra class mixes."""
+
+ARMS: tuple[Arm, ...] = (Arm(trained=False), Arm(), *HEAD, *ENCODER)
 
 assert len({(arm.name, arm.depth) for arm in ARMS}) == len(ARMS)

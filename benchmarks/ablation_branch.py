@@ -33,16 +33,16 @@ class Effort:
 
     Attributes:
         head: steps of branches that train the head alone.
-        layer: steps of branches that train the upper layer too.
+        encoder: steps of branches that train layers of the encoder too.
         outliers_per_class: a step.
     """
 
     head: int
-    layer: int
+    encoder: int
     outliers_per_class: int
 
 
-FULL = {"clinc150": Effort(150, 90, 1), "embedded": Effort(100, 50, 32), "toxigen": Effort(100, 50, 32)}
+FULL = {"clinc150": Effort(469, 469, 1), "embedded": Effort(66, 44, 32), "toxigen": Effort(125, 125, 32)}
 QUICK = {name: Effort(3, 3, effort.outliers_per_class) for name, effort in FULL.items()}
 
 
@@ -58,7 +58,7 @@ def run_arm(task: Task, start: Start, arm: Arm, effort: Effort, seed: int) -> di
         labels = torch.tensor([e.label for e in task.train])
         features = start.features["train"] if arm.depth == "head" else None
         batches = Batches(start.hidden["train"], labels, seed, features)
-        train(module, batches, max_steps=effort.head if arm.depth == "head" else effort.layer)
+        train(module, batches, task.sizes.precision, max_steps=getattr(effort, arm.depth))
     result["training_s"] = time.process_time() - cpu
     result |= measure(task, start, module)
     return result | {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - started}
@@ -117,13 +117,11 @@ def measure(task: Task, start: Start, module: ClassifierModule) -> dict[str, Any
     boundary = boundary_report(logits, labels, band, levels, pairs)
     near = at_start <= band
     boundary["near_error"] = float((logits[near].argmax(-1) != labels[near]).double().mean())
+    if not start.distances:
+        start.distances.update(distance_scores(task, start.features) | pretrained_scores(task, start.pretrained))
+    distances = dict(start.distances)
     if not classifier.encoder_is_frozen:
-        distances = distance_scores(task, features)
-    elif not start.distances:
-        start.distances.update(distance_scores(task, features))
-        distances = start.distances
-    else:
-        distances = start.distances
+        distances |= distance_scores(task, features)
     scores = all_scores(task, features, head, distances, module.regularizer)
     ood = {
         kind: {name: detection(values["test"], values[kind]) for name, values in scores.items()} for kind in task.ood
@@ -143,6 +141,11 @@ def distance_scores(task: Task, features: dict[str, Tensor]) -> dict[str, dict[s
     }
 
 
+def pretrained_scores(task: Task, pretrained: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Distance of test and OOD texts to the nearest training text in the features of the untrained encoder."""
+    return {"pretrained": {name: knn(pretrained[name], pretrained["train"], 1) for name in ("test", *task.ood)}}
+
+
 def all_scores(
     task: Task,
     features: dict[str, Tensor],
@@ -153,15 +156,17 @@ def all_scores(
     """Every score of test and OOD texts.
 
     "sum" adds energy and Mahalanobis distance, each less its mean and over its deviation on the test texts; no OOD text
-    enters it. "own" is the detector that the arm's loss trains, where it trains one.
+    enters it. "sum, pretrained" adds to the energy, in the same way, what the encoder knew before it was trained. "own"
+    is the detector that the arm's loss trains, where it trains one.
     """
     names = ("test", *task.ood)
     energies = {name: energy(head.logits(features[name])).double() for name in names}
-    parts = (energies, distances["mahalanobis"])
-    total = {
-        name: torch.stack([(s[name] - s["test"].mean()) / s["test"].std() for s in parts]).sum(0) for name in names
-    }
-    scores = {"energy": energies, **distances, "sum": total}
+    scores = {"energy": energies, **distances}
+    for total, other in (("sum", "mahalanobis"), ("sum, pretrained", "pretrained")):
+        parts = (energies, distances[other])
+        scores[total] = {
+            name: torch.stack([(s[name] - s["test"].mean()) / s["test"].std() for s in parts]).sum(0) for name in names
+        }
     own = {name: own_score(regularizer, features[name], head) for name in names}
     return scores | ({"own": own} if own["test"] is not None else {})  # type: ignore[dict-item]
 

@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from vos.data import load_embedded
 from vos.types import Example
@@ -35,6 +36,10 @@ class Sizes:
         ood: at most, of each kind.
         epochs: to the start point.
         max_length: tokens.
+        start_layers: layers of the encoder (of 6) that are trained to the start point; the others and the embeddings
+            stay as pretrained.
+        branch_layers: layers that the deep branches train; the others train the head alone.
+        precision: of Lightning; everything is measured in float32.
     """
 
     train: int
@@ -42,17 +47,20 @@ class Sizes:
     ood: int
     epochs: int
     max_length: int
+    start_layers: int
+    branch_layers: int
+    precision: Literal["32-true", "bf16-mixed"]
 
 
 FULL = {
-    "clinc150": Sizes(train=3000, test=1500, ood=1000, epochs=3, max_length=32),
-    "embedded": Sizes(train=683, test=560, ood=250, epochs=3, max_length=56),
-    "toxigen": Sizes(train=1000, test=800, ood=400, epochs=2, max_length=40),
+    "clinc150": Sizes(15000, 4500, 1000, 3, 32, 6, 6, "bf16-mixed"),
+    "embedded": Sizes(683, 560, 250, 3, 56, 6, 6, "bf16-mixed"),
+    "toxigen": Sizes(4000, 1000, 400, 2, 40, 6, 6, "bf16-mixed"),
 }
 QUICK = {
-    "clinc150": Sizes(train=300, test=150, ood=40, epochs=1, max_length=12),
-    "embedded": Sizes(train=64, test=64, ood=20, epochs=1, max_length=24),
-    "toxigen": Sizes(train=64, test=40, ood=20, epochs=1, max_length=24),
+    "clinc150": Sizes(300, 150, 40, 1, 12, 2, 1, "32-true"),
+    "embedded": Sizes(64, 64, 20, 1, 24, 2, 1, "32-true"),
+    "toxigen": Sizes(64, 40, 20, 1, 24, 2, 1, "32-true"),
 }
 
 

@@ -11,9 +11,9 @@ from typing import Any
 from ablation_stats import Interval, interval, paired
 
 BASELINE = "cross-entropy"
-SCORES = ("energy", "mahalanobis", "knn", "sum")
-DISTANCES = ("mahalanobis", "knn")
-DEPTHS = {"head": "head alone", "layer": "upper layer and head"}
+SCORES = ("energy", "mahalanobis", "knn", "sum", "pretrained", "sum, pretrained")
+DISTANCES = ("mahalanobis", "knn", "pretrained")
+DEPTHS = {"head": "head alone", "encoder": "encoder and head"}
 METRICS = {"auroc": "AUROC", "fpr95": "FPR95", "fpr95_ood": "ID rejected at 95 % of OOD"}
 MARKS = ("<!-- tables: begin -->", "<!-- tables: end -->")
 

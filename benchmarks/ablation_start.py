@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from ablation_data import Task
+from ablation_data import Sizes, Task
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -24,12 +24,6 @@ from vos.density import ClassConditionalGaussian, FeatureBank
 from vos.models import EncoderClassifier
 from vos.models.classifier import ClassifierModule, OptimizerSettings, RegularizerSettings
 from vos.types import LinearHead
-
-START_LAYERS = 2
-"""Layers of the encoder (of 6) that are trained to the start point, with the head; the others stay as pretrained."""
-
-BRANCH_LAYERS = 1
-"""Layers that the deep branches train, with the head; the others train the head alone."""
 
 BATCH_SIZE = 32
 START_OPTIMIZER = OptimizerSettings(lr=1e-4, head_lr=3e-3, weight_decay=0.01, warmup_share=0.1)
@@ -89,12 +83,14 @@ class Start:
         classifier: to be copied, never trained.
         hidden: by set of texts.
         features: by set of texts, (n, d), in evaluation mode.
+        pretrained: by set of texts, (n, d), of the encoder before any training.
         distances: distance scores by set of texts at the start point, filled when first asked for.
     """
 
     classifier: UpperClassifier
     hidden: dict[str, Hidden]
     features: dict[str, Tensor]
+    pretrained: dict[str, Tensor]
     distances: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
     @property
@@ -123,12 +119,13 @@ class Batches:
             yield inputs | {"labels": self.labels[rows], "index": rows}
 
 
-def train(module: ClassifierModule, batches: Batches, **limits: int) -> None:
+def train(module: ClassifierModule, batches: Batches, precision: str, **limits: int) -> None:
     """Lightning's own loop, silent, on one thread of the CPU."""
     with quiet():
         trainer = pl.Trainer(
             accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
             enable_model_summary=False, gradient_clip_val=1.0, limit_val_batches=0, use_distributed_sampler=False,
+            precision=precision,  # type: ignore[arg-type]
             **limits,
         )  # fmt: skip
         trainer.fit(module, train_dataloaders=batches)
@@ -143,20 +140,22 @@ def make_start(task: Task, seed: int, path: Path, shared: dict[tuple[str, str], 
     hidden = {}
     for name, texts in task.texts().items():
         key = (task.name, name)
-        hidden[name] = shared[key] if key in shared else lower_layers(classifier, texts, task.sizes.max_length)
+        hidden[name] = shared[key] if key in shared else lower_layers(classifier, texts, task.sizes)
         if name != "train":
             shared[key] = hidden[name]
-    classifier.keep_upper(START_LAYERS)
+    classifier.keep_upper(task.sizes.start_layers)
+    pretrained = {f"pretrained.{name}": upper_features(classifier, kept) for name, kept in hidden.items()}
     labels = torch.tensor([e.label for e in task.train])
     c, d = classifier.n_classes, classifier.n_features
     module = ClassifierModule(
         classifier, ClassConditionalGaussian(c, d), FeatureBank(len(labels), d), None, None, START_OPTIMIZER,
         RegularizerSettings(weight=0.0, start_epoch=0, outliers_per_class=1, refit_every=1), seed=seed,
     )  # fmt: skip
-    train(module, Batches(hidden["train"], labels, seed), max_epochs=task.sizes.epochs)
-    hidden = {name: further_layers(classifier, kept, BRANCH_LAYERS) for name, kept in hidden.items()}
-    classifier.keep_upper(BRANCH_LAYERS)
+    train(module, Batches(hidden["train"], labels, seed), task.sizes.precision, max_epochs=task.sizes.epochs)
+    hidden = {name: further_layers(classifier, kept, task.sizes.branch_layers) for name, kept in hidden.items()}
+    classifier.keep_upper(task.sizes.branch_layers)
     tensors = {f"model.{name}": value for name, value in classifier.state_dict().items()}
+    tensors |= pretrained
     for name, kept in hidden.items():
         tensors |= {f"rows.{name}": kept.rows, f"lengths.{name}": kept.lengths}
         tensors[f"features.{name}"] = upper_features(classifier, kept)
@@ -169,12 +168,13 @@ def load_start(task: Task, seed: int, path: Path) -> Start:
     """Read what `make_start` wrote."""
     tensors = load_file(path)
     classifier = fresh(task, seed)
-    classifier.keep_upper(BRANCH_LAYERS)
+    classifier.keep_upper(task.sizes.branch_layers)
     prefix = "model."
     classifier.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
     names = list(task.texts())
     hidden = {name: Hidden(tensors[f"rows.{name}"], tensors[f"lengths.{name}"]) for name in names}
-    return Start(classifier.eval(), hidden, {name: tensors[f"features.{name}"] for name in names})
+    features, pretrained = ({name: tensors[f"{kind}.{name}"] for name in names} for kind in ("features", "pretrained"))
+    return Start(classifier.eval(), hidden, features, pretrained)
 
 
 def fresh(task: Task, seed: int) -> UpperClassifier:
@@ -184,13 +184,13 @@ def fresh(task: Task, seed: int) -> UpperClassifier:
 
 
 @torch.no_grad()
-def lower_layers(classifier: UpperClassifier, texts: Sequence[str], max_length: int) -> Hidden:
+def lower_layers(classifier: UpperClassifier, texts: Sequence[str], sizes: Sizes) -> Hidden:
     """Run texts through the layers below those of the start point, in evaluation mode."""
     classifier.eval()
-    ids = tokenize(classifier.tokenizer, texts, max_length)
+    ids = tokenize(classifier.tokenizer, texts, sizes.max_length)
     collator = TokenCollator(classifier.tokenizer)
     layers = classifier.encoder.encoder.layer
-    classifier.encoder.encoder.layer = layers[:-START_LAYERS]
+    classifier.encoder.encoder.layer = layers[: len(layers) - sizes.start_layers]
     rows = [torch.empty(0)] * len(ids)
     for index in by_length([len(i) for i in ids]):
         batch = collator([{"index": i, "input_ids": ids[i], "label": 0} for i in index])

@@ -3,10 +3,10 @@
 Usage: python benchmarks/generation.py [--quick] [--corpus embedded|FILE.csv] [--run RUN] [--seeds N] [--state FILE]
 
 Arms that cost tokens: `plain` samples, `steered` (sequential Monte Carlo), `moves` (Metropolis-Hastings suffix moves
-from the nearest real texts) and `population` (the search that the product uses). Every arm gets the same targets, the
+from the nearest real texts) and `drafts` (the search that the product uses). Every arm gets the same targets, the
 same prompts and the same tokens for each target. Without further tokens follow `best of 8` (of every 8 plain samples
-the nearest), `placebo` (the population's texts, each judged for another target than the one it was made for),
-`retrieval` (texts of the pool, which nothing was trained on) and `ladder` (retrieval, and the population where it finds
+the nearest), `placebo` (the drafts' texts, each judged for another target than the one it was made for),
+`retrieval` (texts of the pool, which nothing was trained on) and `ladder` (retrieval, and drafts where it finds
 nothing).
 
 The classifier is that of a finished run (`--run`), else the bundled encoder, frozen, with a logistic regression.
@@ -83,7 +83,7 @@ def arms(tokens: int) -> dict[str, Stages]:
     base = Stages(WITHOUT_LIMIT, max_distance=1.0, tokens=tokens, pilot=1, pilot_ess=None, rounds=0, chains=0, moves=0)
     return {
         "plain": replace(base, pilot=max(1, tokens // SAMPLE_TOKENS)),
-        "population": replace(base, rounds=WITHOUT_LIMIT),
+        "drafts": replace(base, rounds=WITHOUT_LIMIT),
         "moves": replace(base, chains=24, moves=WITHOUT_LIMIT),
         "steered": replace(base, pilot=8, pilot_ess=4.0, steer=True, moves=WITHOUT_LIMIT),
     }
@@ -150,20 +150,22 @@ def units(world: World, options: argparse.Namespace, size: Size, known: list[Uni
     potential = Potential(beta=options.beta, delta=options.delta)
     done = {(unit.seed, unit.arm, unit.target) for unit in known}
     drawn = draws(world, real, options, size)
+    sampling = Sampling(options.temperature, top_p=options.top_p, max_tokens=options.max_tokens)
+    # As many prompts as targets: each gets its own, and pays for its own pilot.
+    shared = GenerationSettings(options.max_start, sampling=sampling, prompts=PromptSettings(prompts=size.targets))
+    kits = {
+        (seed, name): Kit(
+            world.language_model, world.featurizer, world.density, world.space, real, potential,
+            replace(shared, stages=stages), seed,
+        )
+        for seed in range(options.seeds)
+        for name, stages in arms(size.tokens).items()
+    }  # fmt: skip
     for target in range(size.targets):
         for seed, targets in enumerate(drawn):
-            for name, stages in arms(size.tokens).items():
-                if name in options.arms and target < len(targets) and (seed, name, target) not in done:
-                    # As many prompts as targets: each gets its own, and pays for its own pilot.
-                    settings = GenerationSettings(
-                        options.max_start, sampling=Sampling(max_tokens=options.max_tokens),
-                        prompts=PromptSettings(prompts=len(targets)), stages=stages,
-                    )  # fmt: skip
-                    kit = Kit(
-                        world.language_model, world.featurizer, world.density, world.space, real, potential, settings,
-                        seed,
-                    )  # fmt: skip
-                    yield measure(kit, targets, target, name, seed)
+            for name in options.arms:
+                if target < len(targets) and (seed, name, target) not in done:
+                    yield measure(kits[seed, name], targets, target, name, seed)
 
 
 def measure(kit: Kit, targets: Targets, target: int, arm: str, seed: int) -> Unit:
@@ -202,11 +204,11 @@ def summary(world: World, options: argparse.Namespace, size: Size, kept: list[Un
     by_arm = {name: [unit for unit in kept if unit.arm == name] for name in arms(1)}
     rule = Rule(world.space.unit, options.radius, options.delta)
     by_arm["best of 8"] = best_of(by_arm["plain"], rule)
-    by_arm["placebo"] = shuffled(by_arm["population"])
-    by_arm["retrieval"] = from_pool(by_arm["population"], judged_pool(world))
+    by_arm["placebo"] = shuffled(by_arm["drafts"])
+    by_arm["retrieval"] = from_pool(by_arm["drafts"], judged_pool(world))
     by_arm["ladder"] = [
         made if not rule.accepted(found) else found
-        for made, found in zip(by_arm["population"], by_arm["retrieval"], strict=True)
+        for made, found in zip(by_arm["drafts"], by_arm["retrieval"], strict=True)
     ]
     by_arm = {name: row for name, row in by_arm.items() if row}
     texts = [example.text for example in world.train]
@@ -276,6 +278,8 @@ def main() -> None:
     parser.add_argument("--beta", type=float, default=4.0)
     parser.add_argument("--max-start", type=float, default=1.1)
     parser.add_argument("--max-tokens", type=int, default=64)
+    parser.add_argument("--temperature", type=float, default=0.8)
+    parser.add_argument("--top-p", type=float, default=0.9)
     parser.add_argument("--throughput", action="store_true", help="also time the shared prompt against generate")
     options = parser.parse_args()
     logging.disable(logging.WARNING)

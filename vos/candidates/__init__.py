@@ -1,6 +1,7 @@
 """From virtual outliers to texts: the potential, retrieval from a pool, made texts, constraints and selection."""
 
 from vos.candidates.constraints import NearDuplicateFilter
+from vos.candidates.drafts import DraftSettings
 from vos.candidates.edits import EditSettings, add_edits, edit_texts
 from vos.candidates.generation import make_texts, real_texts
 from vos.candidates.generation_report import generation_report, mismatches
@@ -9,7 +10,6 @@ from vos.candidates.indexed import retrieve_indexed
 from vos.candidates.language_model import LanguageModel
 from vos.candidates.particles import Sampling
 from vos.candidates.pool_features import PoolFeatures
-from vos.candidates.population import PopulationSettings
 from vos.candidates.potential import Shape
 from vos.candidates.prompts import PromptSettings
 from vos.candidates.reach import Outcome
@@ -24,6 +24,7 @@ from vos.candidates.text_rules import TextRules
 __all__ = [
     "ApproximateSettings",
     "Candidate",
+    "DraftSettings",
     "EditSettings",
     "Evidence",
     "GenerationSettings",
@@ -32,7 +33,6 @@ __all__ = [
     "NearDuplicateFilter",
     "Outcome",
     "PoolFeatures",
-    "PopulationSettings",
     "Potential",
     "PromptSettings",
     "Retrieval",

@@ -17,7 +17,7 @@ from vos.candidates.prompts import Prompt, RealTexts, compose
 from vos.candidates.retrieval import Candidate, Evidence
 from vos.candidates.session import Kit, stream
 from vos.candidates.target import Targets
-from vos.candidates.text_rules import Novelty, words
+from vos.candidates.text_rules import words
 from vos.errors import ConfigError
 from vos.metrics.boundary import margin
 
@@ -117,13 +117,13 @@ def edit_texts(
         The edits, with words changed and both margins in their evidence, and what was spent.
     """
     empty = kit.language_model.start(prompt.text, 1, kit.settings.sampling.max_tokens)
-    cost, novelty = Cost(), Novelty(kit.real.texts)
-    found = (_edit(kit, prompt, empty, row, novelty, settings, cost) for row in rows)
+    cost = Cost()
+    found = (_edit(kit, prompt, empty, row, settings, cost) for row in rows)
     return tuple(edit for edit in found if edit is not None), cost
 
 
 def _edit(
-    kit: Kit, prompt: Prompt, empty: PromptParticles, row: int, novelty: Novelty, settings: EditSettings, cost: Cost
+    kit: Kit, prompt: Prompt, empty: PromptParticles, row: int, settings: EditSettings, cost: Cost
 ) -> Candidate | None:
     seed, generator = stream(kit.seed, "edit", row)
     extender = Extender(kit.settings.sampling, generator, cost)
@@ -135,7 +135,7 @@ def _edit(
         ends = start.select([0] * settings.proposals, [cut] * settings.proposals)
         extender.extend(ends)
         cost.classifier_texts += settings.proposals
-        reading = read(kit.featurizer, novelty, ends.texts(), ends.finished)
+        reading = read(kit.featurizer, kit.novelty, ends.texts(), ends.finished)
         changed = [words_changed(parent, text) for text in reading.texts]
         crossing = [i for i in range(settings.proposals) if _crosses(kit, reading, i, row, settings)]
         if crossing:

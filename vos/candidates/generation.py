@@ -1,4 +1,4 @@
-"""Made texts for targets: plain samples shared by all, moves from the nearest real texts, sequential Monte Carlo."""
+"""Made texts for targets: plain samples shared by all, drafts and moves from real texts, sequential Monte Carlo."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from vos.candidates.prompts import RealTexts, compose
 from vos.candidates.reach import Outcome, reachability
 from vos.candidates.session import Kit, PromptSession, stream
 from vos.candidates.target import Targets, TargetSpace
-from vos.candidates.text_rules import Novelty
 from vos.metrics.boundary import margin
 from vos.types import Example, Featurizer
 
@@ -57,7 +56,7 @@ def make_texts(
         kit.real,
         kit.potential,
         max_start=settings.max_start,
-        n_starts=max(settings.stages.chains, settings.population.starts) + settings.prompts.most_shots(kit.real),
+        n_starts=settings.stages.chains + settings.prompts.most_shots(kit.real),
     )
     wanted = set(range(len(targets))) if only is None else only
     for target in sorted(wanted - outcomes.keys()):
@@ -69,12 +68,11 @@ def make_texts(
     prompts = compose(
         kit.real, kit.space, targets.coordinates, served, settings.prompts, stream(kit.seed, "prompts", 0)[1]
     )
-    novelty = Novelty(kit.real.texts)
     for number, prompt in enumerate(prompts):
         waiting = [target for target in prompt.targets if target in wanted - outcomes.keys()]
         if not waiting:
             continue
-        session = PromptSession.open(kit, prompt, number, novelty)
+        session = PromptSession.open(kit, prompt, number)
         for target in waiting:
             outcomes[target] = session.answer(targets, target, reach[target], seen)
             finished(outcomes[target])

@@ -123,9 +123,18 @@ class LanguageModel:
 
     def seeded(self, empty: PromptParticles, texts: Sequence[str], max_tokens: int) -> PromptParticles:
         """Particles that hold given texts after the prompt of `empty`, cut at `max_tokens`."""
-        particles = empty.select([0] * len(texts), [0] * len(texts))
-        for row, text in enumerate(texts):
-            for token in self.encode(text)[:max_tokens]:
+        return self._holding(empty, [self.encode(text)[:max_tokens] for text in texts])
+
+    def begun(self, empty: PromptParticles, beginnings: Sequence[str]) -> PromptParticles:
+        """Particles that hold the beginnings of texts after the prompt of `empty`, at a space between two words."""
+        return self._holding(
+            empty, [self.tokenizer.encode(f" {text}", add_special_tokens=False) for text in beginnings]
+        )
+
+    def _holding(self, empty: PromptParticles, rows: Sequence[Sequence[int]]) -> PromptParticles:
+        particles = empty.select([0] * len(rows), [0] * len(rows))
+        for row, tokens in enumerate(rows):
+            for token in tokens:
                 if not particles.finished[row]:
                     particles.append([row], [token])
         return particles

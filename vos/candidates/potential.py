@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from vos.candidates.outlook import Outlook
 from vos.candidates.steering import effective_sample_size
 from vos.candidates.target import Potential, Targets, TargetSpace
 from vos.candidates.text_rules import Novelty, TextRules, words
@@ -78,6 +79,7 @@ class TargetPotential:
         rules: hard rules for whole texts.
         novelty: of texts against the known ones.
         shots: examples of the prompt, which a text must not copy.
+        outlook: gives what tells where an unfinished text will land; called when it is first needed.
 
     Attributes:
         readings: what `whole` was asked about since the list was last emptied, so that every text that was paid for
@@ -94,9 +96,11 @@ class TargetPotential:
         rules: TextRules,
         novelty: Novelty,
         shots: Sequence[str],
+        outlook: Callable[[], Outlook],
     ) -> None:
         self.featurizer, self.space, self.targets, self.potential = featurizer, space, targets, potential
         self.shape, self.rules, self.novelty, self.shots = shape, rules, novelty, tuple(shots)
+        self.outlook = outlook
         self.readings: list[Reading] = []
 
     def whole(self, texts: Sequence[str], ended: Sequence[bool]) -> Tensor:
@@ -109,13 +113,10 @@ class TargetPotential:
         return self.soft(reading).masked_fill(broken, -math.inf)
 
     def prefix(self, texts: Sequence[str]) -> Tensor:
-        """Log φ (n,) of unfinished texts: neither too short nor refused before they end."""
-        batch = self.featurizer.featurize(texts)
-        return self._log_potential(batch.features, margin(batch.logits))
-
-    def start(self, reading: Reading) -> Tensor:
-        """Log φ (n,) of real texts to start from: neither their form nor their likeness to themselves counts."""
-        return self._log_potential(reading.features, reading.margins)
+        """Log of the φ (n,) expected of whole texts that begin so; only their activations count before they end."""
+        outlook = self.outlook()
+        expected, words = outlook.expected(texts)
+        return outlook.log_value(expected, words, self.targets, self.potential)
 
     def soft(self, reading: Reading) -> Tensor:
         """Log φ (n,) without the hard rules."""

@@ -86,6 +86,11 @@ class RealTexts:
     margins: Tensor
     labels: Tensor
 
+    @property
+    def places(self) -> Tensor:
+        """(n, r + 1) float64: coordinates and margin."""
+        return torch.cat([self.coordinates, self.margins.double()[:, None]], 1)
+
     @functools.cached_property
     def clean(self) -> frozenset[int]:
         """Rows without debris: a language model repeats what it is shown, so only these are shown to it."""

@@ -52,11 +52,11 @@ def reachability(
         n_starts: starts kept for each target.
     """
     distances = space.distances(real.coordinates, targets.coordinates)
-    off = (real.margins.double()[:, None] - targets.margins.double()[None]).abs() - potential.delta
-    values = -0.5 * potential.beta * distances**2 - 0.5 * (off.clamp_min(0.0) / potential.tau) ** 2
+    off = (real.margins.double()[:, None] - targets.margins.double()[None]).abs()
+    values = potential.log_value(distances, off)
     clean = torch.tensor(sorted(real.clean), dtype=torch.int64)
     order = clean[torch.argsort(values[clean], dim=0, descending=True, stable=True)[:n_starts]]
-    nearest = torch.where(off <= 0, distances, math.inf).min(0).values.tolist()
+    nearest = torch.where(off <= potential.delta, distances, math.inf).min(0).values.tolist()
     return tuple(
         Reach(
             near if math.isfinite(near) else None,

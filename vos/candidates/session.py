@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Callable, Sequence
@@ -11,10 +12,11 @@ import torch
 from torch import Tensor
 
 from vos.candidates.answers import Answers, Origin
+from vos.candidates.drafts import Beginnings, draft
 from vos.candidates.language_model import LanguageModel
 from vos.candidates.moves import regenerate
+from vos.candidates.outlook import Outlook
 from vos.candidates.particles import Cost, Extender
-from vos.candidates.population import Population, breed
 from vos.candidates.potential import Reading, TargetPotential, one_target, read, tuned
 from vos.candidates.prompt_cache import PromptParticles
 from vos.candidates.prompts import Prompt, RealTexts
@@ -52,6 +54,23 @@ class Kit:
     settings: GenerationSettings
     seed: int
 
+    @functools.cached_property
+    def novelty(self) -> Novelty:
+        """Of texts against the real ones."""
+        return Novelty(self.real.texts)
+
+    @functools.cached_property
+    def outlook(self) -> Outlook:
+        """Learned from the real texts."""
+        generator = stream(self.seed, "outlook", 0)[1]
+        return Outlook.fit(self.featurizer, self.space, self.real.texts, self.real.places, generator)
+
+    @functools.cached_property
+    def beginnings(self) -> Beginnings:
+        """Of the real texts without debris."""
+        generator = stream(self.seed, "beginnings", 0)[1]
+        return Beginnings.of(self.real.texts, sorted(self.real.clean), self.outlook, self.settings.drafts, generator)
+
 
 def stream(seed: int, name: str, number: int) -> tuple[int, torch.Generator]:
     """A seed of its own for one part of the work, and a generator that starts there."""
@@ -68,7 +87,6 @@ class PromptSession:
         kit: models and settings.
         prompt: see `Prompt`.
         empty: one empty particle after the prompt.
-        novelty: of texts against the known ones.
         pilot: plain samples.
         pilot_cost: of the pilot.
         pilot_seed: of the pilot.
@@ -77,13 +95,12 @@ class PromptSession:
     kit: Kit
     prompt: Prompt
     empty: PromptParticles
-    novelty: Novelty
     pilot: Reading
     pilot_cost: Cost
     pilot_seed: int
 
     @classmethod
-    def open(cls, kit: Kit, prompt: Prompt, number: int, novelty: Novelty) -> PromptSession:
+    def open(cls, kit: Kit, prompt: Prompt, number: int) -> PromptSession:
         """Compute the prompt and draw its pilot."""
         settings = kit.settings
         seed, generator = stream(kit.seed, "pilot", number)
@@ -92,8 +109,8 @@ class PromptSession:
         particles = empty.select([0] * settings.stages.pilot)
         extender.extend(particles)
         extender.cost.classifier_texts += len(particles)
-        pilot = read(kit.featurizer, novelty, particles.texts(), particles.finished)
-        return cls(kit, prompt, empty, novelty, pilot, extender.cost, seed)
+        pilot = read(kit.featurizer, kit.novelty, particles.texts(), particles.finished)
+        return cls(kit, prompt, empty, pilot, extender.cost, seed)
 
     def answer(
         self,
@@ -118,7 +135,7 @@ class PromptSession:
         )
         plain = [self.prompt.parents] * stages.pilot
         work.answers.take(self.pilot, self._origin("lm", self.pilot_seed), plain)
-        work.breed_from_real(reach)
+        work.finish_drafts()
         work.move_from_real(reach)
         log_z = work.steer() if stages.steer and work.goes_on() else None
         found = work.answers.sorted()
@@ -140,8 +157,9 @@ class PromptSession:
             potential,
             settings.shape,
             settings.rules,
-            self.novelty,
+            kit.novelty,
             self.prompt.shots,
+            lambda: kit.outlook,
         )
 
     def _origin(self, source: str, seed: int) -> Origin:
@@ -163,21 +181,22 @@ class _Work:
         spent = self.extender.cost.lm_tokens
         return not self.answers.enough and spent < self.session.kit.settings.stages.tokens
 
-    def breed_from_real(self, reach: Reach) -> None:
-        """Rounds of a population that starts from the nearest real texts."""
-        rounds, settings = self.session.kit.settings.stages.rounds, self.session.kit.settings.population
-        rows = self._starts_of(reach)[: settings.starts]
-        if not rounds or not rows or not self.goes_on():
+    def finish_drafts(self) -> None:
+        """Rounds of drafts that begin like the real texts of the best outlook, others in every round."""
+        kit = self.session.kit
+        rounds, settings = kit.settings.stages.rounds, kit.settings.drafts
+        if not rounds or not self.goes_on():
             return
-        particles, reading = self._starts(rows)
-        population = Population(particles, self.phi.start(reading), (False,) * len(rows), tuple(range(len(rows))))
+        ranked = kit.beginnings.ranked(self.phi.targets, self.phi.potential, self._shots())
         origin = self.session._origin("seeded", self.seed)
-        for _ in range(rounds):
-            if not self.goes_on():
+        for number in range(rounds):
+            chosen = ranked[number * settings.beginnings : (number + 1) * settings.beginnings]
+            if not chosen or not self.goes_on():
                 return
-            bred = breed(population, self.phi, self.extender, settings)
-            population = bred.population
-            self.answers.drain(origin, [self._parents(rows[start]) for start in bred.start])
+            begun = kit.language_model.begun(self.session.empty, [kit.beginnings.texts[i] for i in chosen])
+            drafted = draft(begun, self.phi, self.extender, settings)
+            rows = [int(kit.beginnings.rows[chosen[row]]) for row in drafted.begun]
+            self.answers.drain(origin, [self._parents(row) for row in rows])
 
     def move_from_real(self, reach: Reach) -> None:
         """Chains of suffix moves that start from the nearest real texts."""
@@ -190,10 +209,14 @@ class _Work:
         # A start is judged without the hard rules: it is a real text, whatever its form.
         self._move(particles, self.phi.soft(reading), "seeded", [self._parents(row) for row in rows])
 
-    def _starts_of(self, reach: Reach) -> list[int]:
+    def _shots(self) -> frozenset[int]:
         # What begins like an example of the prompt would be refused as a copy of it.
-        real, shots = self.session.kit.real, set(self.session.prompt.parents)
-        return [row for row in reach.starts if real.ids[row] not in shots]
+        shots = set(self.session.prompt.parents)
+        return frozenset(row for row, name in enumerate(self.session.kit.real.ids) if name in shots)
+
+    def _starts_of(self, reach: Reach) -> list[int]:
+        shots = self._shots()
+        return [row for row in reach.starts if row not in shots]
 
     def _starts(self, rows: Sequence[int]) -> tuple[PromptParticles, Reading]:
         kit = self.session.kit
@@ -201,7 +224,7 @@ class _Work:
             self.session.empty, [kit.real.texts[row] for row in rows], kit.settings.sampling.max_tokens
         )
         self.extender.cost.classifier_texts += len(rows)
-        return particles, read(kit.featurizer, self.session.novelty, particles.texts(), particles.finished)
+        return particles, read(kit.featurizer, self.session.kit.novelty, particles.texts(), particles.finished)
 
     def _parents(self, row: int) -> tuple[str, ...]:
         return (*self.session.prompt.parents, self.session.kit.real.ids[row])

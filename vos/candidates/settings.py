@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from vos.candidates.drafts import DraftSettings
 from vos.candidates.particles import Sampling
-from vos.candidates.population import PopulationSettings
 from vos.candidates.potential import Shape
 from vos.candidates.prompts import PromptSettings
 from vos.candidates.steering import SteeringSettings
@@ -24,7 +24,7 @@ class Stages:
         pilot: plain samples of every prompt, shared by its targets.
         pilot_ess: β of the potential is set for each target so that the pilot has this effective sample size; None
             keeps the potential's own β.
-        rounds: rounds of a population that starts from the nearest real texts, at most; 0 leaves the stage out.
+        rounds: rounds of drafts that begin like real texts, at most; 0 leaves the stage out.
         chains: chains of suffix moves that start from the nearest real texts; 0 leaves the stage out.
         moves: suffix moves of each chain, at most.
         steer: whether sequential Monte Carlo, and moves from its particles, follow.
@@ -60,7 +60,7 @@ class GenerationSettings:
         shape: see `Shape`.
         rules: see `TextRules`.
         prompts: see `PromptSettings`.
-        population: see `PopulationSettings`.
+        drafts: see `DraftSettings`.
         steering: see `SteeringSettings`.
         stages: see `Stages`.
     """
@@ -70,6 +70,6 @@ class GenerationSettings:
     shape: Shape = field(default_factory=Shape)
     rules: TextRules = field(default_factory=TextRules)
     prompts: PromptSettings = field(default_factory=PromptSettings)
-    population: PopulationSettings = field(default_factory=PopulationSettings)
+    drafts: DraftSettings = field(default_factory=DraftSettings)
     steering: SteeringSettings = field(default_factory=SteeringSettings)
     stages: Stages = field(default_factory=Stages)

@@ -2,9 +2,10 @@
 
 The target law is `π(x) ∝ p(x) φ(x)`, p the base measure of `Sampling` and φ a potential of whole texts. Particles are
 lengthened from p by a sentence or a few tokens, re-weighted by a twist ψ, and resampled when few of them carry the
-weight. The twist is φ of the unfinished text raised to a small power and clipped from below. Without the clip, prefixes
-that look hopeless die out although they may end well: part of the target then starves, and Z is badly underestimated in
-most runs. No candidate next token is ever scored.
+weight. The twist is what the potential says of the unfinished text (`vos.candidates.outlook`: the φ expected of its
+end), raised to a power and clipped from below. Without the clip, prefixes that look hopeless die out although they may
+end well: part of the target then starves, and Z is badly underestimated in most runs. No candidate next token is ever
+scored.
 
 Source: Del Moral, Doucet and Jasra 2006 (SMC samplers); Zhao et al. 2024 (twisted SMC for language models).
 """
@@ -57,9 +58,9 @@ class SteeringSettings:
 
     particles: int = 24
     chunk: int = 8
-    twist_first: float = 0.1
-    twist_last: float = 0.4
-    clip: float = 3.0
+    twist_first: float = 1.0
+    twist_last: float = 1.0
+    clip: float = 8.0
     min_prefix: int = 8
     ess: float = 0.5
 

@@ -39,6 +39,11 @@ class Potential:
         if self.beta < 0 or self.delta < 0 or self.tau <= 0:
             raise ConfigError(f"potential: expected beta >= 0, delta >= 0 and tau > 0, got {self}")
 
+    def log_value(self, distances: Tensor, off: Tensor) -> Tensor:
+        """Log φ of distances D and of how far margins are `off` from the one asked for, both of one shape."""
+        beyond = (off - self.delta).clamp_min(0.0) / self.tau
+        return -0.5 * self.beta * distances**2 - 0.5 * beyond**2
+
 
 @dataclass(frozen=True)
 class Targets:
@@ -135,9 +140,8 @@ class TargetSpace:
     ) -> tuple[Tensor, Tensor]:
         """Potential log φ_z(x) (n, m) and D (n, m) of texts with features (n, d) and margins (n,)."""
         distances = self.distances(self.coordinates(features), targets.coordinates)
-        off = (margins.double()[:, None] - targets.margins.double()[None, :]).abs() - potential.delta
-        penalty = (off.clamp_min(0.0) / potential.tau) ** 2
-        return -0.5 * potential.beta * distances**2 - 0.5 * penalty, distances
+        off = (margins.double()[:, None] - targets.margins.double()[None, :]).abs()
+        return potential.log_value(distances, off), distances
 
 
 def within_class_covariance(density: GaussianDensity) -> Tensor:

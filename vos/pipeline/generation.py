@@ -34,7 +34,7 @@ from vos.types import Example, Featurizer
 
 logger = logging.getLogger(__name__)
 
-JOURNAL_VERSION = 1
+JOURNAL_VERSION = 2
 
 
 @dataclass(frozen=True)
