@@ -116,14 +116,6 @@ def _boundary(facts: Facts) -> OutlierSampler:
     return BoundarySampler(margin=0.0, band=1.0) if facts.n_classes == 2 else Reused(NearestRival(band=1.0))
 
 
-class TextsAlone(EnergyMargin):
-    """The energy hinge without outliers: the control that says whether they matter."""
-
-    def outlier_side(self, logits: Tensor, features: Tensor) -> Tensor:
-        """Nothing."""
-        return logits.new_zeros(())
-
-
 class BatchMixes(EnergyMargin):
     """The energy hinge with convex mixes of the batch's own texts as outliers: they carry gradient to the encoder.
 
@@ -145,8 +137,8 @@ class BatchMixes(EnergyMargin):
         return 0.5 * (texts + self.outlier_side(mixed, features))
 
 
-def _hinge(facts: Facts, kind: type[EnergyMargin]) -> EnergyMargin:
-    return kind(facts.n_classes, *(facts.energy_at(q) for q in HINGE_QUANTILES))
+def _hinge(facts: Facts, kind: type[EnergyMargin], **options: float) -> EnergyMargin:
+    return kind(facts.n_classes, *(facts.energy_at(q) for q in HINGE_QUANTILES), **options)
 
 
 SAMPLERS: dict[str, Callable[[Facts], OutlierSampler]] = {
@@ -161,7 +153,7 @@ SAMPLERS: dict[str, Callable[[Facts], OutlierSampler]] = {
 LOSSES: dict[str, Callable[[Facts], nn.Module]] = {
     "energy": lambda facts: EnergyUncertainty(facts.n_classes),
     "hinge": lambda facts: _hinge(facts, EnergyMargin),
-    "hinge, texts alone": lambda facts: _hinge(facts, TextsAlone),
+    "hinge, texts alone": lambda facts: _hinge(facts, EnergyMargin, outlier_weight=0.0),
     "hinge, batch": lambda facts: _hinge(facts, BatchMixes),
     "features": lambda facts: FeatureUncertainty(facts.n_classes, facts.n_features),
     "flattening": lambda facts: BoundaryFlattening(facts.n_classes, id_margin=2.0),

@@ -8,7 +8,7 @@ from torch import nn
 
 from tests import oracles
 from tests.contracts import check_loss
-from vos.errors import ConfigError, ShapeError
+from vos.errors import ConfigError, NotFittedError, ShapeError
 from vos.losses import BoundaryFlattening, EnergyMargin, EnergyUncertainty, ExtraClass, FeatureUncertainty
 
 LOGITS = [[2.0, -1.0], [0.5, 0.2], [-1.0, 1.5]]
@@ -152,6 +152,10 @@ def test_training_through_a_head_reaches_encoder_head_weights_and_phi():
         lambda: BoundaryFlattening(1, 1.0),
         lambda: BoundaryFlattening(2, -1.0),
         lambda: EnergyMargin(2, m_in=1.0, m_out=0.0),
+        lambda: EnergyMargin(2, in_quantile=0.9, out_quantile=0.5),
+        lambda: EnergyMargin(2, in_quantile=-0.1),
+        lambda: EnergyMargin(2, out_quantile=1.1),
+        lambda: EnergyMargin(2, outlier_weight=-1.0),
         lambda: FeatureUncertainty(2, n_features=0),
         lambda: FeatureUncertainty(2, n_features=3, width=0),
         lambda: ExtraClass(2, n_features=0),
@@ -173,6 +177,38 @@ def test_energy_margin_equals_the_literal_hinges():
     assert float(EnergyMargin(2, m_in=-2.0, m_out=5.0)(*one)) == pytest.approx(0.5 * (2.0 - math.log(2)) ** 2)
     other = batch(logits=[[9.0, 9.0]], labels=[0], outliers=[[0.0, 0.0]])
     assert float(EnergyMargin(2, m_in=-5.0, m_out=1.0)(*other)) == pytest.approx(0.5 * (1.0 + math.log(2)) ** 2)
+
+
+def test_marks_that_are_not_given_are_measured_once(generator):
+    loss = EnergyMargin(2, in_quantile=0.25, out_quantile=0.75)
+    assert not loss.prepared
+    with pytest.raises(NotFittedError, match="marks"):
+        loss(*batch())
+    logits = torch.randn(9, 2, generator=generator)
+    energies = sorted(-math.log(math.exp(a) + math.exp(b)) for a, b in logits.tolist())
+    loss.prepare(logits)
+    assert loss.marks.tolist() == pytest.approx([energies[2], energies[6]])
+    again = EnergyMargin(2)
+    again.load_state_dict(loss.state_dict())
+    assert again.prepared
+    assert float(again(*batch())) == float(loss(*batch()))
+    half = EnergyMargin(2, m_in=-9.0)
+    half.prepare(logits)
+    assert half.marks[0] == -9.0
+    assert float(half.marks[1]) == pytest.approx(energies[8])  # the 99 % quantile of nine texts is the last
+    with pytest.raises(ConfigError, match="give both"):
+        EnergyMargin(2, m_in=50.0).prepare(logits)
+
+
+def test_without_outlier_weight_the_texts_alone_count():
+    logits, features, labels, outlier_logits, outlier_features = batch()
+    with_both = EnergyMargin(2, m_in=-1.2, m_out=-0.9)
+    alone = EnergyMargin(2, m_in=-1.2, m_out=-0.9, outlier_weight=0.0)
+    expected = 0.5 * float(with_both.text_side(logits, features, labels))
+    assert float(alone(logits, features, labels, outlier_logits, outlier_features)) == pytest.approx(expected)
+    double = EnergyMargin(2, m_in=-1.2, m_out=-0.9, outlier_weight=2.0)
+    found = double.outlier_side(outlier_logits, outlier_features)
+    assert float(found) == pytest.approx(2 * float(with_both.outlier_side(outlier_logits, outlier_features)))
 
 
 def test_feature_uncertainty_is_the_cross_entropy_of_its_mlp():

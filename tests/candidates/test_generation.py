@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from vos.candidates.drafts import DraftSettings
 from vos.candidates.generation import make_texts
 from vos.candidates.reach import Outcome, reachability
 from vos.candidates.settings import Stages
@@ -63,21 +64,26 @@ def test_a_seeded_text_names_its_start_after_the_examples(kit, targets):
             assert len(answer.evidence.parents) == shots + (answer.evidence.source == "seeded")
 
 
-def test_a_population_answers_from_starts_that_are_no_examples_of_its_prompt(kit, targets):
-    bred = with_stages(kit, rounds=3, chains=0, steer=False, per_target=10**6, tokens=10**6)
-    outcomes = make_texts(bred, targets)
+def test_drafts_begin_like_real_texts_that_are_no_examples_of_their_prompt(kit, targets):
+    drafts = DraftSettings(beginnings=4, copies=3, tokens=2, kept=5, finishes=2)
+    settings = replace(kit.settings, drafts=drafts)
+    drafted = with_stages(
+        replace(kit, settings=settings), rounds=3, chains=0, steer=False, per_target=10**6, tokens=10**6
+    )
+    outcomes = make_texts(drafted, targets)
     seeded = [a for outcome in outcomes for a in outcome.answers if a.evidence.source == "seeded"]
     assert len(seeded) >= 7
     for answer in seeded:
         *shots, start = answer.evidence.parents
         assert len(shots) == 6
-        assert start in kit.real.ids
         assert start not in shots
-    # Starts are read once and every child once; the pilot is shared by the targets of its prompt.
+        real = kit.real.texts[kit.real.ids.index(start)].replace("w0 ", "w1 ").split()  # w0 is no word of this model
+        assert answer.example.text.split()[:2] == real[:2]
+    # 12 drafts are read once, each of the 5 kept ones gives 2 texts; drafts that ended by themselves are read as texts.
     for outcome in outcomes:
-        pilot = outcome.cost.classifier_texts - 12 - 3 * 32
+        pilot = outcome.cost.classifier_texts - 3 * (12 + 10)
         assert 12 / 7 <= pilot <= 12
-    assert make_texts(bred, targets) == outcomes
+    assert make_texts(drafted, targets) == outcomes
 
 
 def test_everything_that_is_judged_can_be_watched(kit, targets):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.candidates.conftest import texts_of
+from vos.candidates.outlook import Outlook
 from vos.candidates.potential import Shape, TargetPotential, one_target, read, tuned
 from vos.candidates.steering import effective_sample_size
 from vos.candidates.target import Potential
@@ -18,8 +19,10 @@ KNOWN = "w1 w2 w3 w4 w5 w6."
 @pytest.fixture
 def phi(featurizer, space, targets):
     goal, novelty = one_target(targets, 2), Novelty([KNOWN])
+    outlook = Outlook(featurizer, space, {})
+    shots = ("s " * 9 + ".",)
     return TargetPotential(
-        featurizer, space, goal, Potential(beta=2.0), Shape(), TextRules(), novelty, ("s " * 9 + ".",)
+        featurizer, space, goal, Potential(beta=2.0), Shape(), TextRules(), novelty, shots, lambda: outlook
     )
 
 

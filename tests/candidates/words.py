@@ -70,6 +70,11 @@ class WordLanguage:
             rows.append([*(int(n) if n.isdigit() else 1 for n in numbers), STOP][:max_tokens])
         return WordParticles(rows)
 
+    def begun(self, empty, beginnings):
+        assert len(empty) == 1
+        numbers = [[int(word.strip(".")[1:]) for word in text.split()] for text in beginnings]
+        return WordParticles([[n or 1 for n in row] for row in numbers])  # 0 would end the text
+
 
 class MissingLanguage(WordLanguage):
     """A language model whose parts are not installed."""

@@ -58,6 +58,14 @@ class OutlierRegularizer(nn.Module, ABC):
             outliers = self.outlier_side(at_least_float32(outlier_logits), at_least_float32(outlier_features))
             return 0.5 * (texts + outliers)
 
+    @property
+    def prepared(self) -> bool:
+        """Whether the loss can be computed; one that measures something of the training texts first is not at once."""
+        return True
+
+    def prepare(self, logits: Tensor) -> None:  # noqa: B027 - most losses measure nothing
+        """Take in the logits (n, C) of the training texts, before the first value is asked for."""
+
     @abstractmethod
     def text_side(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
         """Mean loss of the texts, a scalar."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vos.errors import ConfigError
+from vos.errors import ConfigError, NotFittedError
 from vos.losses.base import OutlierRegularizer, at_least_float32
 from vos.losses.networks import MLP_WIDTH, linear, mlp, two_way
 from vos.scores import energy, weighted_energy
@@ -66,30 +67,82 @@ class EnergyUncertainty(OutlierRegularizer):
 class EnergyMargin(OutlierRegularizer):
     """Squared hinges that hold the energy of texts below one mark and that of outliers above another.
 
-    Texts `relu(E - m_in)²`, outliers `relu(m_out - E)²`, with the energy `E = -logsumexp(x)`.
+    Texts `relu(E - m_in)²`, outliers `relu(m_out - E)²` times `outlier_weight`, with the energy `E = -logsumexp(x)`.
+
+    Energies of text heads differ in scale from one data set to the next, so a mark that is not given is measured: it is
+    a quantile of the energies of the training texts when the loss first acts, and stays there.
 
     Args:
         n_classes: C.
-        m_in: texts below this energy cost nothing, logit units.
-        m_out: outliers above this energy cost nothing; not below `m_in`.
+        m_in: texts below this energy cost nothing, logit units; None measures it.
+        m_out: outliers above this energy cost nothing, not below `m_in`; None measures it.
+        in_quantile: of the training texts' energies, where `m_in` is None.
+        out_quantile: the same for `m_out`.
+        outlier_weight: of the outlier side; 0 leaves the hinge on texts alone.
+
+    Attributes:
+        marks: (2,) float64 buffer, `m_in` and `m_out`; NaN until measured.
 
     Raises:
-        ConfigError: `m_out < m_in`, or fewer than one class.
+        ConfigError: `m_out < m_in`, quantiles outside [0, 1] or falling, a negative weight, or fewer than one class.
 
     Source: Liu et al. 2020, energy-bounded learning; `CIFAR/train.py` of their code has m_in -25 and m_out -7 and a sum
-    in place of our mean of both sides. Energies of text heads have another scale: look at yours first.
+    in place of our mean of both sides. Measured marks and the hinge on texts alone are ours.
     """
 
-    def __init__(self, n_classes: int, m_in: float, m_out: float) -> None:
+    marks: Tensor
+
+    def __init__(
+        self,
+        n_classes: int,
+        m_in: float | None = None,
+        m_out: float | None = None,
+        in_quantile: float = 0.5,
+        out_quantile: float = 0.99,
+        outlier_weight: float = 1.0,
+    ) -> None:
         super().__init__(n_classes)
-        if not m_in <= m_out:
+        if m_in is not None and m_out is not None and not m_in <= m_out:
             raise ConfigError(f"loss: expected m_in <= m_out, got m_in={m_in} m_out={m_out}")
-        self.m_in, self.m_out = m_in, m_out
+        if not 0.0 <= in_quantile <= out_quantile <= 1.0 or not outlier_weight >= 0.0:
+            raise ConfigError(
+                "loss: expected 0 <= in_quantile <= out_quantile <= 1 and outlier_weight >= 0, got "
+                f"in_quantile={in_quantile} out_quantile={out_quantile} outlier_weight={outlier_weight}"
+            )
+        self.quantiles = (in_quantile, out_quantile)
+        self.outlier_weight = outlier_weight
+        given = [math.nan if mark is None else mark for mark in (m_in, m_out)]
+        self.register_buffer("marks", torch.tensor(given, dtype=torch.float64))
+
+    @property
+    def prepared(self) -> bool:
+        """Whether both marks are known."""
+        return not bool(self.marks.isnan().any())
+
+    def prepare(self, logits: Tensor) -> None:
+        """Measure the marks that are not given from the logits (n, C) of the training texts.
+
+        Raises:
+            ConfigError: the measured mark lies on the wrong side of the given one.
+        """
+        energies = energy(logits).double()
+        # Of sorted energies, as `quantile` refuses more than 16 million; the value is that of a text.
+        order = energies.sort().values
+        measured = torch.stack([order[round(q * (len(order) - 1))] for q in self.quantiles])
+        self.marks.copy_(torch.where(self.marks.isnan(), measured.to(self.marks), self.marks))
+        if not self.marks[0] <= self.marks[1]:
+            low, high = self.marks.tolist()
+            raise ConfigError(f"loss: expected m_in <= m_out, measured m_in={low:.4g} m_out={high:.4g}; give both")
 
     def text_side(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
         """Hinge above `m_in`."""
-        return functional.relu(energy(logits) - self.m_in).square().mean()
+        return functional.relu(energy(logits) - self._mark(0)).square().mean()
 
     def outlier_side(self, logits: Tensor, features: Tensor) -> Tensor:  # noqa: ARG002
-        """Hinge below `m_out`."""
-        return functional.relu(self.m_out - energy(logits)).square().mean()
+        """Weighted hinge below `m_out`."""
+        return self.outlier_weight * functional.relu(self._mark(1) - energy(logits)).square().mean()
+
+    def _mark(self, number: int) -> float:
+        if not self.prepared:
+            raise NotFittedError("EnergyMargin: its marks are not known; give m_in and m_out, or call prepare(logits)")
+        return float(self.marks[number])

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from vos.density import FeatureBank, FeatureQueue, GaussianDensity
 from vos.errors import NotFittedError
+from vos.losses import OutlierRegularizer
 from vos.metrics.monitor import boundary_brier
 from vos.models.base import TextClassifier
 from vos.models.seeds import derive_seed
@@ -40,7 +41,7 @@ class ClassifierModule(pl.LightningModule):
         density: refitted in place from `memory`.
         memory: features of the training texts as last seen.
         sampler: draws the virtual outliers, or None for plain cross-entropy.
-        regularizer: loss module with the signature of `vos.losses`, or None for plain cross-entropy.
+        regularizer: one of `vos.losses`, or None for plain cross-entropy.
         optimizer: see `OptimizerSettings`.
         regularization: see `RegularizerSettings`.
         seed: of dropout and of the draws.
@@ -53,7 +54,7 @@ class ClassifierModule(pl.LightningModule):
         density: GaussianDensity,
         memory: FeatureBank | FeatureQueue,
         sampler: OutlierSampler | None,
-        regularizer: nn.Module | None,
+        regularizer: OutlierRegularizer | None,
         optimizer: OptimizerSettings,
         regularization: RegularizerSettings,
         seed: int,
@@ -151,6 +152,9 @@ class ClassifierModule(pl.LightningModule):
                 self._log_inactive(str(error))
                 return None
         head = self.classifier.linear_head()
+        if not self.regularizer.prepared:
+            with torch.no_grad():
+                self.regularizer.prepare(head.logits(self.memory.contents()[0].to(head.weight)))
         outliers = self._draw(self.sampler, head)
         if outliers is None:
             return None
