@@ -14,6 +14,10 @@ def near_rows(kit):
     return kit.real.margins.abs().argsort()[:12].tolist()
 
 
+def twins(edits):
+    return [edit.twin for edit in edits if edit.twin is not None]
+
+
 def test_words_changed_is_the_edit_distance_of_words():
     assert words_changed("He fell off the ladder.", "he fell off the LADDER") == 0
     assert words_changed("He fell off the ladder.", "He jumped off the tall ladder.") == 2
@@ -21,9 +25,11 @@ def test_words_changed_is_the_edit_distance_of_words():
 
 
 def test_edits_cross_the_boundary_near_their_parent(kit, near_rows, featurizer):
-    edits, cost = edit_texts(kit, PROMPT, near_rows, EditSettings())
+    everything = edit_texts(kit, PROMPT, near_rows, EditSettings())
+    assert [edit.row for edit in everything] == near_rows
+    assert all(edit.cost.classifier_texts % 8 == 0 for edit in everything)
+    edits = twins(everything)
     assert len(edits) >= 3
-    assert cost.classifier_texts % 8 == 0
     texts = dict(zip(kit.real.ids, kit.real.texts, strict=True))
     for edit in edits:
         parent = edit.evidence.parents[-1]
@@ -41,25 +47,25 @@ def test_edits_cross_the_boundary_near_their_parent(kit, near_rows, featurizer):
 
 
 def test_same_seed_same_edits_and_each_parent_alone(kit, near_rows):
-    edits, _ = edit_texts(kit, PROMPT, near_rows, EditSettings())
-    alone = [edit for row in near_rows for edit in edit_texts(kit, PROMPT, [row], EditSettings())[0]]
-    assert [edit.example.text for edit in edits] == [edit.example.text for edit in alone]
+    edits = edit_texts(kit, PROMPT, near_rows, EditSettings())
+    assert edits == tuple(edit for row in near_rows for edit in edit_texts(kit, PROMPT, [row], EditSettings()))
 
 
 def test_more_of_the_text_is_rewritten_only_when_less_does_not_cross(kit, near_rows):
-    little, _ = edit_texts(kit, PROMPT, near_rows, EditSettings(shares=(0.2,)))
-    more, cost = edit_texts(kit, PROMPT, near_rows, EditSettings(shares=(0.2, 0.7)))
+    little = twins(edit_texts(kit, PROMPT, near_rows, EditSettings(shares=(0.2,))))
+    longer = edit_texts(kit, PROMPT, near_rows, EditSettings(shares=(0.2, 0.7)))
+    more = twins(longer)
     first = {edit.evidence.parents[-1]: edit.example.text for edit in little}
     both = {edit.evidence.parents[-1]: edit.example.text for edit in more}
     assert first.items() <= both.items()
     assert len(both) > len(first)
-    assert cost.lm_tokens > 0
+    assert all(edit.cost.lm_tokens > 0 for edit in longer)
 
 
 def test_a_boundary_out_of_reach_gives_no_edit(kit, near_rows):
-    edits, cost = edit_texts(kit, PROMPT, near_rows[:2], EditSettings(max_margin=1e-9))
-    assert edits == ()
-    assert cost.classifier_texts == 2 * 4 * 8
+    edits = edit_texts(kit, PROMPT, near_rows[:2], EditSettings(max_margin=1e-9))
+    assert twins(edits) == []
+    assert [edit.cost.classifier_texts for edit in edits] == [4 * 8] * 2
 
 
 def test_twins_stand_after_the_answers_of_the_nearest_target(kit, targets, featurizer, space):

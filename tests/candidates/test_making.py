@@ -7,7 +7,8 @@ import torch
 
 from vos.candidates import EditSettings, Potential, make_texts, retrieve
 from vos.errors import ConfigError, DataError
-from vos.pipeline.generation import Journal, Making, add_made_texts, identity, kit_for, verify_made, waiting_targets
+from vos.pipeline.generation import Making, add_made_texts, identity, kit_for, verify_made, waiting_targets
+from vos.pipeline.journal import Journal
 
 
 @pytest.fixture
@@ -93,6 +94,26 @@ def test_a_killed_run_goes_on_and_other_settings_start_over(add, kit, caplog):
     assert "starting over" in caplog.text
 
 
+def test_edits_go_on_where_they_were_killed(kit, targets, found, tmp_path):
+    making, journal = Making(lambda: kit.language_model, kit.settings, edits=EditSettings(texts=6)), tmp_path / "j"
+
+    def call():
+        return add_made_texts(making, lambda: kit, targets, found, kit.potential, journal, "run")
+
+    whole = call()
+    lines = journal.read_bytes().splitlines(keepends=True)
+    edits = [number for number, line in enumerate(lines) if b'"twin"' in line]
+    assert len(edits) == 6
+    journal.write_bytes(b"".join(lines[: edits[2]]) + lines[edits[2]][:9])
+    kept = Journal(journal, json.loads(lines[0])["identity"]).read()
+    assert len(kept.edits) == 2
+    assert call() == whole
+    assert journal.read_bytes().splitlines(keepends=True) == lines
+    prompts = len(kit.language_model.prompts)
+    assert call() == whole
+    assert len(kit.language_model.prompts) == prompts  # nothing was written again
+
+
 def test_the_identity_covers_what_decides_the_texts(kit, targets):
     from dataclasses import replace
 
@@ -105,8 +126,9 @@ def test_the_identity_covers_what_decides_the_texts(kit, targets):
         identity(replace(kit, potential=Potential()), targets, everything, "run"),
         identity(replace(kit, settings=replace(kit.settings, max_start=2.0)), targets, everything, "run"),
         identity(kit, replace(targets, features=targets.features + 1), everything, "run"),
+        identity(kit, targets, everything, "run", EditSettings(texts=3)),
     }
-    assert len(ids) == 7
+    assert len(ids) == 8
     assert identity(kit, targets, everything, "run") in ids
 
 

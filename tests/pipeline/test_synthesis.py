@@ -7,7 +7,7 @@ from tests.pipeline.synthesis_jobs import NAMES, job, making_job
 from vos.errors import RunError
 from vos.labeling import read_jsonl, text_uid
 from vos.pipeline import synthesize
-from vos.pipeline.generation import read_journal
+from vos.pipeline.journal import read_journal
 from vos.types import Example
 
 
@@ -30,7 +30,7 @@ def test_numbers_of_a_record_follow_from_its_text(tiny_encoder, tmp_path):
 def test_a_record_tells_how_its_text_came_to_be(tiny_encoder, tmp_path):
     work = making_job(tiny_encoder, tmp_path, toy_examples(40, "p", 100), n=12)
     synthesize(work)
-    _, outcomes, _ = read_journal(tmp_path / "made.jsonl")
+    outcomes = read_journal(tmp_path / "made.jsonl").outcomes
     answers = {answer.example.id: answer for outcome in outcomes.values() for answer in outcome.answers}
     records = read_jsonl(tmp_path / "near_boundary.jsonl")
     assert {record.source for record in records} > {"pool"}

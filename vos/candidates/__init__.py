@@ -2,7 +2,7 @@
 
 from vos.candidates.constraints import NearDuplicateFilter
 from vos.candidates.drafts import DraftSettings
-from vos.candidates.edits import EditSettings, add_edits, edit_texts
+from vos.candidates.edits import Edit, EditSettings, add_edits, edit_texts
 from vos.candidates.generation import make_texts, real_texts
 from vos.candidates.generation_report import generation_report, mismatches
 from vos.candidates.index import ApproximateSettings, check_index
@@ -25,6 +25,7 @@ __all__ = [
     "ApproximateSettings",
     "Candidate",
     "DraftSettings",
+    "Edit",
     "EditSettings",
     "Evidence",
     "GenerationSettings",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 from rapidfuzz.distance import Levenshtein
@@ -14,6 +14,7 @@ from vos.candidates.particles import Cost, Extender
 from vos.candidates.potential import Reading, read
 from vos.candidates.prompt_cache import PromptParticles
 from vos.candidates.prompts import Prompt, RealTexts, compose
+from vos.candidates.reach import candidate_from_dict
 from vos.candidates.retrieval import Candidate, Evidence
 from vos.candidates.session import Kit, stream
 from vos.candidates.target import Targets
@@ -63,8 +64,38 @@ def near_boundary(real: RealTexts, n: int) -> list[int]:
     return [row for turn in turns for row in turn if row is not None][:n]
 
 
+@dataclass(frozen=True)
+class Edit:
+    """What came of one training text.
+
+    Attributes:
+        row: of the text.
+        twin: the text that crossed the boundary by the fewest changed words, or None.
+        cost: spent on it.
+    """
+
+    row: int
+    twin: Candidate | None
+    cost: Cost
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Edit:
+        """The edit that gave `as_dict`, after a way through JSON."""
+        twin = values["twin"]
+        return cls(values["row"], None if twin is None else candidate_from_dict(twin), Cost(**values["cost"]))
+
+
 def add_edits(
-    kit: Kit, targets: Targets, by_target: Sequence[Sequence[Candidate]], settings: EditSettings
+    kit: Kit,
+    targets: Targets,
+    by_target: Sequence[Sequence[Candidate]],
+    settings: EditSettings,
+    known: Mapping[int, Edit] | None = None,
+    finished: Callable[[Edit], None] = lambda _: None,
 ) -> tuple[tuple[tuple[Candidate, ...], ...], dict[str, Any]]:
     """Edit the training texts nearest the boundary and put each twin after the answers of the target nearest to it.
 
@@ -73,6 +104,8 @@ def add_edits(
         targets: m goals, at least one.
         by_target: answers of every target so far.
         settings: see `EditSettings`.
+        known: edits of an interrupted call with the same arguments, by row; they are not made again.
+        finished: called with each new edit, so that it can be kept.
 
     Returns:
         The answers with the twins, and counts for the report.
@@ -81,7 +114,10 @@ def add_edits(
     centre = kit.real.coordinates[rows].mean(0, keepdim=True)
     seed, generator = stream(kit.seed, "edit prompt", 0)
     (prompt,) = compose(kit.real, kit.space, centre, [0], kit.settings.prompts, generator)
-    twins, cost = edit_texts(kit, prompt, rows, settings)
+    edits = edit_texts(kit, prompt, rows, settings, known, finished)
+    twins, cost = [edit.twin for edit in edits if edit.twin is not None], Cost()
+    for edit in edits:
+        cost.add(edit.cost)
     result = [list(kept) for kept in by_target]
     for twin in twins:
         batch = kit.featurizer.featurize([twin.example.text])
@@ -103,8 +139,13 @@ def add_edits(
 
 
 def edit_texts(
-    kit: Kit, prompt: Prompt, rows: Sequence[int], settings: EditSettings
-) -> tuple[tuple[Candidate, ...], Cost]:
+    kit: Kit,
+    prompt: Prompt,
+    rows: Sequence[int],
+    settings: EditSettings,
+    known: Mapping[int, Edit] | None = None,
+    finished: Callable[[Edit], None] = lambda _: None,
+) -> tuple[Edit, ...]:
     """At most one edit of each text: of those that cross the boundary, the one with the fewest changed words.
 
     Args:
@@ -112,21 +153,26 @@ def edit_texts(
         prompt: what the language model has read before it writes on.
         rows: rows of `kit.real` to edit.
         settings: see `EditSettings`.
+        known: see `add_edits`.
+        finished: see `add_edits`.
 
     Returns:
-        The edits, with words changed and both margins in their evidence, and what was spent.
+        What came of each text, in the order of `rows`; words changed and both margins are in the twins' evidence.
     """
-    empty = kit.language_model.start(prompt.text, 1, kit.settings.sampling.max_tokens)
-    cost = Cost()
-    found = (_edit(kit, prompt, empty, row, settings, cost) for row in rows)
-    return tuple(edit for edit in found if edit is not None), cost
+    edits = dict(known or {})
+    waiting = [row for row in rows if row not in edits]
+    if waiting:
+        empty = kit.language_model.start(prompt.text, 1, kit.settings.sampling.max_tokens)
+    for row in waiting:
+        edits[row] = _edit(kit, prompt, empty, row, settings)
+        finished(edits[row])
+    return tuple(edits[row] for row in rows)
 
 
-def _edit(
-    kit: Kit, prompt: Prompt, empty: PromptParticles, row: int, settings: EditSettings, cost: Cost
-) -> Candidate | None:
+def _edit(kit: Kit, prompt: Prompt, empty: PromptParticles, row: int, settings: EditSettings) -> Edit:
     seed, generator = stream(kit.seed, "edit", row)
-    extender = Extender(kit.settings.sampling, generator, cost)
+    extender = Extender(kit.settings.sampling, generator)
+    cost = extender.cost
     parent, parent_margin = kit.real.texts[row], float(kit.real.margins[row])
     start = kit.language_model.seeded(empty, [parent], kit.settings.sampling.max_tokens)
     length = len(start.tokens[0])
@@ -144,13 +190,9 @@ def _edit(
             parents = (*prompt.parents, kit.real.ids[row])
             twin = made(reading, best, origin, parents, kit.featurizer.head, kit.density, cost)
             # Near-twins are meant to be near, so newness is not asked for.
-            return replace(
-                twin,
-                evidence=replace(
-                    cast(Evidence, twin.evidence), words_changed=changed[best], parent_margin=parent_margin
-                ),
-            )
-    return None
+            evidence = replace(cast(Evidence, twin.evidence), words_changed=changed[best], parent_margin=parent_margin)
+            return Edit(row, replace(twin, evidence=evidence), cost)
+    return Edit(row, None, cost)
 
 
 def _crosses(kit: Kit, reading: Reading, i: int, row: int, settings: EditSettings) -> bool:

@@ -109,14 +109,15 @@ class Outcome:
         return cls(
             **dict(values)
             | {
-                "answers": tuple(_candidate(answer) for answer in values["answers"]),
+                "answers": tuple(candidate_from_dict(answer) for answer in values["answers"]),
                 "cost": Cost(**values["cost"]),
-                "nearest_miss": None if miss is None else _candidate(miss),
+                "nearest_miss": None if miss is None else candidate_from_dict(miss),
             }
         )
 
 
-def _candidate(values: Mapping[str, Any]) -> Candidate:
+def candidate_from_dict(values: Mapping[str, Any]) -> Candidate:
+    """The candidate whose `asdict` went through JSON."""
     evidence = values["evidence"]
     return Candidate(
         **dict(values)

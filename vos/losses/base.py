@@ -63,7 +63,7 @@ class OutlierRegularizer(nn.Module, ABC):
         """Whether the loss can be computed; one that measures something of the training texts first is not at once."""
         return True
 
-    def prepare(self, logits: Tensor) -> None:  # noqa: B027 - most losses measure nothing
+    def prepare(self, logits: Tensor) -> None:
         """Take in the logits (n, C) of the training texts, before the first value is asked for."""
 
     @abstractmethod

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from vos.candidates import Candidate
 from vos.errors import ConfigError, DataError
 from vos.labeling import BoundaryRecord, read_jsonl
-from vos.pipeline.generation import read_journal
+from vos.pipeline.journal import read_journal
 
 
 class Claim(NamedTuple):
@@ -44,8 +44,9 @@ def read_claims(path: Path) -> list[Claim]:
     with path.open("rb") as file:
         journal = file.readline(20).startswith(b'{"identity"')
     if journal:
-        outcomes = read_journal(path)[1].values()
-        answers = [answer for outcome in outcomes for answer in (*outcome.answers, outcome.nearest_miss)]
+        kept = read_journal(path)
+        answers = [answer for outcome in kept.outcomes.values() for answer in (*outcome.answers, outcome.nearest_miss)]
+        answers += [edit.twin for edit in kept.edits.values()]
         claims = [_claim_of_answer(answer) for answer in answers if answer is not None]
     else:
         claims = [_claim_of_record(record) for record in read_jsonl(path)]

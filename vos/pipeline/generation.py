@@ -1,11 +1,9 @@
-"""Made texts within a synthesis: the targets they are made for, the journal for killed runs, the check."""
+"""Made texts within a synthesis: the targets they are made for, and the check."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,10 +27,9 @@ from vos.candidates import (
     real_texts,
 )
 from vos.density import ClassConditionalGaussian
-from vos.errors import ConfigError, DataError
+from vos.errors import ConfigError
+from vos.pipeline.journal import Journal, read_journal
 from vos.types import Example, Featurizer
-
-logger = logging.getLogger(__name__)
 
 JOURNAL_VERSION = 2
 
@@ -109,7 +106,8 @@ def add_made_texts(
         targets: m goals.
         found: what the pool gave.
         potential: its delta is the half-width of the band.
-        journal: file of finished targets; one of the same run, seed and settings is continued, any other replaced.
+        journal: file of finished targets and edits; one of the same run, seed and settings is continued, others are
+            replaced.
         run_hash: of the run.
         progress: called with 1 after each target.
 
@@ -120,15 +118,15 @@ def add_made_texts(
     if not waiting and making.edits is None:
         return found, {"waiting": 0}
     kit = load_kit()
-    book = Journal(journal, identity(kit, targets, waiting, run_hash))
-    known = book.read()
-    progress(len(known))
+    book = Journal(journal, identity(kit, targets, waiting, run_hash, making.edits))
+    kept = book.read()
+    progress(len(kept.outcomes))
 
     def finished(outcome: Outcome) -> None:
         book.add(outcome)
         progress(1)
 
-    outcomes = make_texts(kit, targets, known, finished, waiting)
+    outcomes = make_texts(kit, targets, kept.outcomes, finished, waiting)
     made = {outcome.target: outcome.answers for outcome in outcomes}
     pool = found.by_target if making.ladder else ((),) * len(targets)
     by_target: tuple[tuple[Candidate, ...], ...] = tuple(
@@ -136,11 +134,13 @@ def add_made_texts(
     )
     report = generation_report(outcomes, targets, kit.space, kit.featurizer)
     if making.edits is not None:
-        by_target, report["edits"] = add_edits(kit, targets, by_target, making.edits)
+        by_target, report["edits"] = add_edits(kit, targets, by_target, making.edits, kept.edits, book.add)
     return replace(found, by_target=by_target), {"waiting": len(waiting), **report}
 
 
-def identity(kit: Kit, targets: Targets, waiting: frozenset[int], run_hash: str) -> str:
+def identity(
+    kit: Kit, targets: Targets, waiting: frozenset[int], run_hash: str, edits: EditSettings | None = None
+) -> str:
     """Hash of everything that decides which texts are made."""
     facts = [
         JOURNAL_VERSION,
@@ -149,67 +149,13 @@ def identity(kit: Kit, targets: Targets, waiting: frozenset[int], run_hash: str)
         kit.language_model.fingerprint,
         kit.featurizer.model_hash,
         repr(kit.settings),
+        repr(edits),
         repr(kit.potential),
         sorted(waiting),
         hashlib.sha256(targets.features.cpu().contiguous().numpy().tobytes()).hexdigest(),
         hashlib.sha256("\x1f".join(kit.real.texts).encode("utf-8", "surrogatepass")).hexdigest(),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
-
-
-class Journal:
-    """Finished targets, one JSON line each, after a line that says what they belong to.
-
-    Args:
-        path: of the file.
-        identity: see `identity`.
-    """
-
-    def __init__(self, path: Path, identity: str) -> None:
-        self.path, self.identity = path, identity
-
-    def read(self) -> dict[int, Outcome]:
-        """Outcomes kept so far; a journal of other work is replaced by an empty one, a torn last line is cut off."""
-        header, outcomes, end = read_journal(self.path) if self.path.exists() else ("", {}, 0)
-        if header == self.identity:
-            os.truncate(self.path, end)
-            logger.info("%s: %d targets are finished, going on", self.path, len(outcomes))
-            return outcomes
-        if header:
-            logger.info("%s belongs to other settings; starting over", self.path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json.dumps({"identity": self.identity}) + "\n", encoding="utf-8")
-        return {}
-
-    def add(self, outcome: Outcome) -> None:
-        """Keep an outcome; it is on the disk when this returns."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(outcome.as_dict(), ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def read_journal(path: Path) -> tuple[str, dict[int, Outcome], int]:
-    """Identity, outcomes by target, and the number of bytes up to the end of the last whole line.
-
-    Raises:
-        DataError: a whole line is not what `Journal` writes.
-    """
-    header, outcomes, end = "", {}, 0
-    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), 1):
-        if not line.endswith(b"\n"):
-            break  # the run was killed while it wrote this line
-        try:
-            values = json.loads(line)
-            if number == 1:
-                header = str(values["identity"])
-            else:
-                outcome = Outcome.from_dict(values)
-                outcomes[outcome.target] = outcome
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}:{number}: expected a line of a generation journal; delete the file") from error
-        end += len(line)
-    return header, outcomes, end
 
 
 def verify_made(journal: Path, kit: Kit, targets: Targets, sample: int = 2) -> list[str]:
@@ -226,7 +172,7 @@ def verify_made(journal: Path, kit: Kit, targets: Targets, sample: int = 2) -> l
     """
     if not journal.exists():
         raise ConfigError(f"verify: expected a journal of made texts at {journal}, found none")
-    _, outcomes, _ = read_journal(journal)
+    outcomes = read_journal(journal).outcomes
     answers = [answer for outcome in outcomes.values() for answer in outcome.answers]
     lines = mismatches(answers, targets, kit.space, kit.featurizer, kit.density)
     chosen = sorted(outcomes, key=lambda target: (not outcomes[target].answers, target))[:sample]
