@@ -18,7 +18,7 @@ from vos.errors import InfeasibleError
 from vos.losses import ExtraClass, FeatureUncertainty
 from vos.metrics import auroc, band_width, boundary_report, fpr_at_tpr, fpr_at_tpr_ood, margin, visibility
 from vos.models.classifier import ClassifierModule, OptimizerSettings, RegularizerSettings
-from vos.scores import energy, knn, mahalanobis
+from vos.scores import energy, knn, mahalanobis, standardized_sum
 from vos.types import LinearHead
 
 OPTIMIZER = OptimizerSettings(lr=1e-4, head_lr=1e-3, weight_decay=0.01, warmup_share=0.1)
@@ -164,9 +164,7 @@ def all_scores(
     scores = {"energy": energies, **distances}
     for total, other in (("sum", "mahalanobis"), ("sum, pretrained", "pretrained")):
         parts = (energies, distances[other])
-        scores[total] = {
-            name: torch.stack([(s[name] - s["test"].mean()) / s["test"].std() for s in parts]).sum(0) for name in names
-        }
+        scores[total] = {n: standardized_sum([p[n] for p in parts], [p["test"] for p in parts]) for n in names}
     own = {name: own_score(regularizer, features[name], head) for name in names}
     return scores | ({"own": own} if own["test"] is not None else {})  # type: ignore[dict-item]
 

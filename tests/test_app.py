@@ -100,7 +100,8 @@ def test_a_run_leaves_everything_that_was_promised(run):
     final = json.loads((run / "metrics.json").read_text())["final"]
     for name in ("boundary/val/band_error", "boundary/test/brier", "boundary/visibility", "boundary/shift",
                  "boundary/separation/no", "ood/energy/auroc", "ood/mahalanobis/fpr95_ood_accepted_at_95_id",
-                 "ood/knn/fpr95_id_rejected_at_95_ood"):  # fmt: skip
+                 "ood/knn/fpr95_id_rejected_at_95_ood", "ood/initial_knn/aupr",
+                 "ood/energy_and_initial_knn/auroc"):  # fmt: skip
         assert isinstance(final[name], float), name
 
 

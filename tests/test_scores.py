@@ -10,7 +10,17 @@ from tests import oracles
 from tests.contracts import check_score, toy_density, toy_features, toy_head
 from vos.density import ClassConditionalGaussian, neighbors
 from vos.errors import ConfigError, NotFittedError, ShapeError
-from vos.scores import ViM, energy, knn, mahalanobis, max_logit, msp, relative_mahalanobis, weighted_energy
+from vos.scores import (
+    ViM,
+    energy,
+    knn,
+    mahalanobis,
+    max_logit,
+    msp,
+    relative_mahalanobis,
+    standardized_sum,
+    weighted_energy,
+)
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [5.0, 4.0, 1.0], [0.3, 0.2, 0.1]], dtype=torch.float64)
 
@@ -178,3 +188,32 @@ def test_vim_before_the_fit_and_other_shapes_are_refused():
 def test_calls_that_cannot_work_are_refused(call, error):
     with pytest.raises(error, match="expected"):
         call()
+
+
+def test_a_standardized_sum_adds_scores_in_deviations_of_id_texts(generator):
+    ids = [torch.randn(50, generator=generator), 100 + 7 * torch.randn(50, generator=generator)]
+    texts = [torch.randn(4, generator=generator), 100 + 7 * torch.randn(4, generator=generator)]
+    found = standardized_sum(texts, ids)
+    for i in range(4):
+        expected = 0.0
+        for score, reference in zip(texts, ids, strict=True):
+            values = reference.double().tolist()
+            mean = sum(values) / 50
+            deviation = math.sqrt(sum((v - mean) ** 2 for v in values) / 50)
+            expected += (float(score[i]) - mean) / deviation
+        assert float(found[i]) == pytest.approx(expected, rel=1e-6)
+    # The scale and the origin of a score do not matter.
+    moved = standardized_sum([texts[0], 3 * texts[1] - 5], [ids[0], 3 * ids[1] - 5])
+    torch.testing.assert_close(found, moved, rtol=1e-4, atol=1e-4)
+    assert float(standardized_sum([ids[0]], [ids[0]]).std(correction=0)) == pytest.approx(1.0)
+    constant = torch.full((50,), 3.0)
+    torch.testing.assert_close(standardized_sum([texts[0]], [constant]), texts[0].double() - 3.0)
+
+
+@pytest.mark.parametrize(
+    ("scores", "references"),
+    [([], []), ([torch.ones(2)], []), ([torch.ones(2)], [torch.ones(0)])],
+)
+def test_a_sum_without_references_is_refused(scores, references):
+    with pytest.raises(ShapeError, match="expected"):
+        standardized_sum(scores, references)

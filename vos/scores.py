@@ -6,6 +6,7 @@ Scores of logits keep their dtype and device; scores of features are float64.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Self
 
 import torch
@@ -131,6 +132,33 @@ def knn(features: Tensor, bank: Tensor, k: int = 10, normalize: bool = True) -> 
     if normalize:
         features, bank = (torch.nn.functional.normalize(rows, dim=-1) for rows in (features, bank))
     return kth_distance(features, bank, k)
+
+
+def standardized_sum(scores: Sequence[Tensor], references: Sequence[Tensor]) -> Tensor:
+    """Sum of several scores of the same texts, each in standard deviations of ID texts: (n,) float64.
+
+    Args:
+        scores: at least one, (n,) each.
+        references: for each, the same score of ID texts (m,), m >= 1; only their means and deviations enter. A score
+            that is the same for all of them is not scaled.
+
+    Raises:
+        ShapeError: no score, an empty reference, or another number of references.
+
+    Source: ours. Scores that fail on different texts add up: a fine-tuned energy and the nearest neighbour in the
+    features of the encoder before training, which still hold what training for the classes let go of.
+    """
+    if not scores or len(scores) != len(references) or not all(len(reference) for reference in references):
+        raise ShapeError(
+            f"expected a reference of at least one ID text for each of at least one score, got {len(scores)} scores, "
+            f"and references of {[len(reference) for reference in references]} texts"
+        )
+    parts = []
+    for score, reference in zip(scores, references, strict=True):
+        known = reference.double()
+        deviation = known.std(correction=0)
+        parts.append((score.double() - known.mean()) / torch.where(deviation > 0.0, deviation, 1.0))
+    return torch.stack(parts).sum(0)
 
 
 class ViM(FixedPrecision):

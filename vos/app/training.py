@@ -127,12 +127,12 @@ def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> Training
         label_smoothing=config.loss.label_smoothing,
     )
 
-    def make_featurizer(cached: bool) -> ClassifierFeaturizer:
+    def make_featurizer(cached: bool, model: TextClassifier = classifier) -> ClassifierFeaturizer:
         cache = None
         if cached:
             folder = Path(config.paths.cache) / "features"
-            cache = FeatureCache(folder, classifier.encoder_fingerprint(), classifier.n_features)
-        return ClassifierFeaturizer(classifier, cache, device=device_of(config))
+            cache = FeatureCache(folder, model.encoder_fingerprint(), model.n_features)
+        return ClassifierFeaturizer(model, cache, device=device_of(config))
 
     features = None
     if classifier.encoder_is_frozen:
@@ -168,7 +168,13 @@ def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> Training
         train_round_0=config.run is None or not config.warm_start or bool(OmegaConf.select(config, "labels")),
         band=None if config.run is None else read_json(RunDirectory(config.run).metrics_path)["final"]["boundary/band"],
         cache=_round_cache(config, data),
+        make_initial=lambda: make_featurizer(True, _new_classifier(config, data)),
     )
+
+
+def _new_classifier(config: DictConfig, data: TextData) -> TextClassifier:
+    built: TextClassifier = instantiate(config.model, label_names=data.label_names, seed=config.seed)
+    return built
 
 
 def _classifier(config: DictConfig, data: TextData) -> TextClassifier:
@@ -176,8 +182,7 @@ def _classifier(config: DictConfig, data: TextData) -> TextClassifier:
         RunDirectory(config.run).open_finished()
         logger.info("run=%s: %s start", config.run, "warm" if config.warm_start else "cold")
     if config.run is None or not config.warm_start:
-        built: TextClassifier = instantiate(config.model, label_names=data.label_names, seed=config.seed)
-        return built
+        return _new_classifier(config, data)
     classifier = load_classifier(RunDirectory(config.run).model)
     if classifier.label_names != data.label_names:
         raise ConfigError(f"run={config.run} knows the classes {classifier.label_names}, the data {data.label_names}")

@@ -86,6 +86,8 @@ class TrainingJob:
         train_round_0: False where the classifier comes trained: round 0 measures it and trains nothing.
         band: half-width of the band of an earlier run, so that its rounds and these compare; None sets it in round 0.
         cache: finished round 0 states by key, or None.
+        make_initial: a featurizer over the encoder as it was before any training, for the OOD scores that ask it; None
+            leaves these out.
     """
 
     module: ClassifierModule
@@ -102,3 +104,4 @@ class TrainingJob:
     train_round_0: bool = True
     band: float | None = None
     cache: RoundCache | None = None
+    make_initial: Callable[[], ClassifierFeaturizer] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +17,7 @@ from vos.models.featurizer import ClassifierFeaturizer
 from vos.models.seeds import derive_seed
 from vos.outliers import draw_where_feasible
 from vos.plots import BoundaryPoints
-from vos.scores import energy, knn, mahalanobis
+from vos.scores import energy, knn, mahalanobis, standardized_sum
 from vos.types import Example, FeatureBatch, OutlierSampler
 
 logger = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ def measure(
     band_share: float,
     n_outliers: int,
     seed: int,
+    initial: Callable[[], ClassifierFeaturizer] | None = None,
 ) -> Measurement:
     """Refit `density` on the training features, draw outliers, and report on validation, test and OOD texts.
 
@@ -82,6 +83,8 @@ def measure(
         band_share: share of validation texts in the band when it is set now.
         n_outliers: draws for each class.
         seed: of the draws.
+        initial: the encoder as it was before any training, asked for when there are OOD texts; None leaves its
+            scores out.
     """
     train_features, train_labels = training_features(featurizer, data.train)
     memory.push(train_features, train_labels, torch.arange(len(train_labels)))
@@ -111,7 +114,7 @@ def measure(
     metrics |= {f"boundary/separation/{n}": float(g) for n, g in zip(data.label_names, gaps, strict=True)}
     metrics["boundary/separation/min"] = float(gaps.min())
     metrics["boundary/density_jitter"] = float(density.jitter)
-    metrics |= _ood_metrics(featurizer, density, train_features, val, data)
+    metrics |= _ood_metrics(featurizer, density, train_features, val, data, initial)
     return Measurement(
         metrics,
         band,
@@ -131,6 +134,7 @@ def _ood_metrics(
     train_features: Tensor,
     val: FeatureBatch,
     data: TextData,
+    initial: Callable[[], ClassifierFeaturizer] | None,
 ) -> dict[str, float]:
     """AUROC, AUPR and both readings of FPR95, ID texts being the test split (validation when there is none)."""
     if not data.ood:
@@ -142,6 +146,8 @@ def _ood_metrics(
         "mahalanobis": (mahalanobis(density, inside.features), mahalanobis(density, outside.features)),
         "knn": (knn(inside.features, train_features), knn(outside.features, train_features)),
     }
+    if initial is not None:
+        scores |= _initial_scores(initial(), data, scores["energy"])
     metrics = {}
     for name, (id_scores, ood_scores) in scores.items():
         metrics[f"ood/{name}/auroc"] = float(auroc(id_scores, ood_scores))
@@ -149,3 +155,16 @@ def _ood_metrics(
         metrics[f"ood/{name}/fpr95_ood_accepted_at_95_id"] = float(fpr_at_tpr(id_scores, ood_scores))
         metrics[f"ood/{name}/fpr95_id_rejected_at_95_ood"] = float(fpr_at_tpr_ood(id_scores, ood_scores))
     return metrics
+
+
+def _initial_scores(
+    featurizer: ClassifierFeaturizer, data: TextData, energies: tuple[Tensor, Tensor]
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Distance to the nearest training text as the encoder saw it before training, alone and added to the energy."""
+    train, inside, outside = (
+        featurizer.featurize([example.text for example in examples]).features
+        for examples in (data.train, data.test or data.val, data.ood)
+    )
+    near = (knn(inside, train, 1), knn(outside, train, 1))
+    total = [standardized_sum(pair, (energies[0], near[0])) for pair in zip(energies, near, strict=True)]
+    return {"initial_knn": near, "energy_and_initial_knn": (total[0], total[1])}

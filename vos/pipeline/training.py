@@ -152,6 +152,7 @@ def _measure_round(job: TrainingJob, number: int, before: Sequence[KeptRound]) -
         band_share=job.refine.band_share,
         n_outliers=job.refine.n_outliers,
         seed=derive_seed(job.seed, "round", number),
+        initial=job.make_initial,
     )
     metrics = dict(measurement.metrics)
     if before:
