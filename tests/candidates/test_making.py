@@ -83,14 +83,14 @@ def test_a_killed_run_goes_on_and_other_settings_start_over(add, kit, caplog):
     lines = content.splitlines(keepends=True)
     add.journal.write_bytes(b"".join(lines[:4]) + lines[4][:20])  # killed while the fourth target was written
     steps = []
-    again, _ = add(progress=steps.append)
+    again, _ = add(progress=lambda *counts: steps.append(counts))
     assert again == first
-    assert steps == [3, 1, 1, 1, 1]
+    assert steps == [(3, 7), (4, 7), (5, 7), (6, 7), (7, 7)]
     assert sorted(add.journal.read_bytes().splitlines()) == sorted(content.splitlines())
     steps.clear()
     with caplog.at_level("INFO"):
-        add(run_hash="other", progress=steps.append)
-    assert steps == [0] + [1] * 7
+        add(run_hash="other", progress=lambda *counts: steps.append(counts))
+    assert steps == [(done, 7) for done in range(8)]
     assert "starting over" in caplog.text
 
 

@@ -51,6 +51,12 @@ def test_marks_are_asked_for_where_real_texts_have_them():
     assert rules.broken(text, ("no mark",), ended=False) == "unfinished sentence"
 
 
+@pytest.mark.parametrize("end", ["they went to the", "they went,", "one of their", "it is said that", "they went -"])
+def test_a_text_left_in_the_middle_is_unfinished_even_without_marks(end):
+    assert TextRules().broken(f"people say {end}", ("no mark",)) == "unfinished sentence"
+    assert TextRules().broken(f"people say {end} house", ("no mark",)) is None
+
+
 def test_limits_are_settings():
     rules = TextRules(min_words=2, repeated=2, max_overlap=2)
     assert rules.broken("He fell.") is None

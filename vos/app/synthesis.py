@@ -64,6 +64,9 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
         job = build_job(config, run, data, ClassifierFeaturizer(classifier, cache, device=config.device), output)
         job = replace(job, known=[*job.known, *_asked_before(config)], pool=pool)
         job.progress = lambda n: progress.advance(bar, n)
+        if job.settings.making is not None:
+            making_bar = progress.add_task("made for targets", total=None)
+            job.making_progress = lambda done, total: progress.update(making_bar, completed=done, total=total)
         _begin(config, output)
         result = synthesize(job)
         gold = hidden_gold(config, data, result.records, job.featurizer)
@@ -131,10 +134,10 @@ def _asked_before(config: DictConfig) -> list[Example]:
 
 
 class _RateColumn(ProgressColumn):
-    """Texts a second."""
+    """How many a second; a target takes seconds."""
 
     def render(self, task: Task) -> Text:
-        return Text("" if task.speed is None else f"{task.speed:,.0f} texts/s")
+        return Text("" if task.speed is None else f"{task.speed:,.3g}/s")
 
 
 def _progress(enabled: bool) -> Progress:
@@ -151,9 +154,12 @@ def _progress(enabled: bool) -> Progress:
 
 def _summary(result: SynthesisResult) -> None:
     table = facts_table("Near-boundary texts")
-    for name, value in result.report.items():
-        if shown := in_words(value):
-            table.add_row(name.replace("_", " "), shown)
+    report = dict(result.report)
+    for part, prefix in ((report, ""), (report.pop("made", {}), "made: ")):
+        for name, value in part.items():
+            # One line for each missed target is for the file.
+            if name != "nearest_miss" and (shown := in_words(value)):
+                table.add_row(prefix + name.replace("_", " "), shown)
     for path in result.paths:
         table.add_row(path.name, str(path))
     Console().print(table)

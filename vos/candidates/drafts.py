@@ -37,9 +37,10 @@ class DraftSettings:
         known: beginnings that are looked at, of all real texts together; a sample where there are more.
         beginnings: different real texts that are begun in a round, best outlook first.
         copies: drafts of each.
-        tokens: written before a draft is judged.
-        kept: drafts that are finished.
-        finishes: ends written to each of these.
+        levels: how often drafts are judged.
+        tokens: written before each time.
+        kept: drafts that go on, each time.
+        finishes: ways in which each of these goes on.
     """
 
     shortest: float = 0.25
@@ -47,12 +48,13 @@ class DraftSettings:
     known: int = 6000
     beginnings: int = 8
     copies: int = 6
+    levels: int = 1
     tokens: int = 6
     kept: int = 12
     finishes: int = 2
 
     def __post_init__(self) -> None:
-        if min(self.known, self.beginnings, self.copies, self.tokens, self.kept, self.finishes) < 1:
+        if min(self.known, self.beginnings, self.copies, self.levels, self.tokens, self.kept, self.finishes) < 1:
             raise ConfigError(f"drafts: expected numbers of at least 1, got {self}")
         if not 0 < self.shortest <= self.longest < 1:
             raise ConfigError(f"drafts: expected 0 < shortest <= longest < 1, got {self}")
@@ -143,18 +145,19 @@ def draft(begun: P, potential: TextPotential, extender: Extender, settings: Draf
     """
     origin = [row for row in range(len(begun)) for _ in range(settings.copies)]
     drafts = begun.select(origin)
-    extender.extend(drafts, settings.tokens)
-    ended = extender.done(drafts)
-    texts = drafts.texts()
-    open_rows = [row for row, end in enumerate(ended) if not end]
-    value = potential.prefix([texts[row] for row in open_rows])
-    extender.cost.classifier_texts += len(open_rows)
-    order = value.argsort(descending=True, stable=True)[: settings.kept].tolist()
-    chosen = [open_rows[i] for i in order for _ in range(settings.finishes)]
-    # A draft that ended by itself is a whole text already.
-    rows = [*chosen, *(row for row, end in enumerate(ended) if end)]
-    finished = drafts.select(rows)
-    extender.extend(finished)
-    judged = potential.whole(finished.texts(), finished.finished)
-    extender.cost.classifier_texts += len(finished)
-    return Drafted(finished, tuple(origin[row] for row in rows), judged)
+    for _ in range(settings.levels):
+        extender.extend(drafts, settings.tokens)
+        done = extender.done(drafts)
+        open_rows = [row for row, end in enumerate(done) if not end]
+        texts = drafts.texts()
+        value = potential.prefix([texts[row] for row in open_rows])
+        extender.cost.classifier_texts += len(open_rows)
+        order = value.argsort(descending=True, stable=True)[: settings.kept].tolist()
+        rows = [open_rows[i] for i in order for _ in range(settings.finishes)]
+        # A draft that ended by itself is a whole text already, and goes along.
+        rows += [row for row, end in enumerate(done) if end]
+        drafts, origin = drafts.select(rows), [origin[row] for row in rows]
+    extender.extend(drafts)
+    judged = potential.whole(drafts.texts(), drafts.finished)
+    extender.cost.classifier_texts += len(drafts)
+    return Drafted(drafts, tuple(origin), judged)

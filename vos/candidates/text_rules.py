@@ -28,6 +28,13 @@ PERSONAL = {
 }
 """Patterns by which people can be found; a long number may be a telephone, a card or an account."""
 
+DANGLING = re.compile(
+    r"(?:[,;:(\u2013\u2014-]|\b(?:a|an|the|of|to|and|or|nor|but|with|for|from|into|at|by|as|than|that|which|who|whose|because|if"
+    r"|is|are|was|were|be|been|has|have|had|very|their|his|her|its|my|your|our|every))$",
+    re.IGNORECASE,
+)
+"""How a text ends that was left in the middle, whether or not its kind of text has marks at its end."""
+
 SENTENCE_END = re.compile(r"[.!?…]['\"”’)]*$")  # noqa: RUF001
 
 
@@ -76,7 +83,8 @@ class TextRules:
             return "fewer words than min_words"
         if has_debris(text):
             return "language debris"
-        if not ended or (_marked(shots if like is None else like) and not SENTENCE_END.search(text)):
+        unmarked = not SENTENCE_END.search(text) and _marked(shots if like is None else like)
+        if not ended or unmarked or DANGLING.search(text):
             return "unfinished sentence"
         for name, pattern in PERSONAL.items():
             if pattern.search(text):

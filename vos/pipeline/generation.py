@@ -11,6 +11,7 @@ from typing import Any
 
 from vos.candidates import (
     Candidate,
+    Edit,
     EditSettings,
     GenerationSettings,
     Kit,
@@ -96,7 +97,7 @@ def add_made_texts(
     potential: Potential,
     journal: Path,
     run_hash: str,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[Retrieval, dict[str, Any]]:
     """Make texts and put them where the pool's are.
 
@@ -109,7 +110,7 @@ def add_made_texts(
         journal: file of finished targets and edits; one of the same run, seed and settings is continued, others are
             replaced.
         run_hash: of the run.
-        progress: called with 1 after each target.
+        progress: called with how many targets and edits are done, and how many there are, after each.
 
     Returns:
         Candidates with the made texts (best potential first for each target), and the report of the generation.
@@ -120,11 +121,15 @@ def add_made_texts(
     kit = load_kit()
     book = Journal(journal, identity(kit, targets, waiting, run_hash, making.edits))
     kept = book.read()
-    progress(len(kept.outcomes))
+    done = len(kept.outcomes) + len(kept.edits)
+    total = len(waiting) + (0 if making.edits is None else min(making.edits.texts, len(kit.real.clean)))
+    progress(done, total)
 
-    def finished(outcome: Outcome) -> None:
-        book.add(outcome)
-        progress(1)
+    def finished(part: Outcome | Edit) -> None:
+        nonlocal done
+        book.add(part)
+        done += 1
+        progress(done, total)
 
     outcomes = make_texts(kit, targets, kept.outcomes, finished, waiting)
     made = {outcome.target: outcome.answers for outcome in outcomes}

@@ -65,11 +65,15 @@ def synthesize(job: SynthesisJob) -> SynthesisResult:
 def _make(
     job: SynthesisJob, making: Making, space: TargetSpace, targets: Targets, found: Retrieval
 ) -> tuple[Retrieval, dict[str, Any]]:
-    potential = job.settings.potential
-
-    journal = job.output / "made.jsonl"
     return add_made_texts(
-        making, partial(making_kit, job, making, space), targets, found, potential, journal, job.run_hash
+        making,
+        partial(making_kit, job, making, space),
+        targets,
+        found,
+        job.settings.potential,
+        job.output / "made.jsonl",
+        job.run_hash,
+        job.making_progress,
     )
 
 

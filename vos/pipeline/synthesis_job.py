@@ -83,6 +83,7 @@ class SynthesisJob:
         seed: of the draws, the random share and the order of the batch.
         pools: directory of the pools' features; needed by an index.
         progress: called with the number of pool texts done after each chunk.
+        making_progress: called with how many targets and edits are done, and how many there are, after each.
     """
 
     featurizer: ClassifierFeaturizer
@@ -98,6 +99,7 @@ class SynthesisJob:
     seed: int
     pools: Path | None = None
     progress: Callable[[int], None] = lambda _: None
+    making_progress: Callable[[int, int], None] = lambda _done, _total: None
 
 
 def draw_targets(job: SynthesisJob) -> tuple[torch.Generator, TargetSpace, Targets]:
