@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from vos.candidates.target import Potential
 from vos.errors import ConfigError
 
 LIMIT = 9
-SETTINGS = DraftSettings(beginnings=3, copies=8, tokens=3, kept=6, finishes=2)
+SETTINGS = DraftSettings(beginnings=3, copies=8, levels=1, tokens=3, kept=6, finishes=2)
 
 
 class Ones:
@@ -68,6 +69,31 @@ def test_the_best_drafts_are_finished_and_whole_ones_are_judged_as_they_are(seed
     assert writer.cost.classifier_texts == len(phi.prefixes) + len(texts)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_with_two_levels_the_best_of_the_best_go_on(seed):
+    begun = MarkovParticles([[1, 3], [2, 2, 3], [3]])
+    phi, writer = Ones(), extender(seed, limit=40)
+    settings = replace(SETTINGS, levels=2, kept=3)
+    drafted = draft(begun, phi, writer, settings)
+    texts = drafted.particles.texts()
+    # Of 24 drafts some end before the first judgement, of the 6 that go on some before the second: all are texts.
+    ended_first = sum(
+        len(text) - len(("13", "223", "3")[begin]) <= 3 for text, begin in zip(texts, drafted.begun, strict=True)
+    )
+    open_first, open_second = phi.prefixes[: 24 - ended_first], phi.prefixes[24 - ended_first :]
+    best = sorted(Ones.values(open_first).tolist(), reverse=True)[:3]
+    assert len(open_second) <= 6
+    assert len(texts) == ended_first + (6 - len(open_second)) + 2 * min(3, len(open_second))
+    for prefix in open_second:
+        assert any(
+            float(Ones.values([prefix[:n]])) == pytest.approx(worth) for n in range(len(prefix)) for worth in best
+        )
+    assert phi.wholes == texts
+    for text, begin in zip(texts, drafted.begun, strict=True):
+        assert text.startswith(("13", "223", "3")[begin])
+    assert writer.cost.classifier_texts == len(phi.prefixes) + len(texts)
+
+
 def test_tokens_are_those_that_were_written():
     drafted, phi, writer = run(limit=100)
     lengths = (2, 3, 1)
@@ -95,7 +121,7 @@ TEXTS = (" ".join(f"w{i}" for i in range(20)), "w1 w2 w3", " ".join(f"w{9 - i}" 
 @pytest.fixture
 def beginnings(featurizer, space, generator):
     outlook = Outlook(featurizer, space, {})
-    return Beginnings.of(TEXTS, [0, 1, 2, 3], outlook, DraftSettings(), generator)
+    return Beginnings.of(TEXTS, [0, 1, 2, 3], outlook, DraftSettings(longest=0.45), generator)
 
 
 def test_beginnings_keep_an_allowed_share_at_known_numbers_of_words(beginnings):
@@ -116,7 +142,7 @@ def test_a_text_is_begun_at_its_best_cut_only(beginnings, targets):
 
 
 def test_only_a_sample_is_looked_at(featurizer, space):
-    outlook, few = Outlook(featurizer, space, {}), DraftSettings(known=2)
+    outlook, few = Outlook(featurizer, space, {}), DraftSettings(longest=0.45, known=2)
     draws = [
         Beginnings.of(TEXTS, [0, 2, 3], outlook, few, torch.Generator().manual_seed(seed)).texts for seed in range(8)
     ]
@@ -131,7 +157,7 @@ def test_nothing_to_begin(featurizer, space, targets, generator):
 
 @pytest.mark.parametrize(
     "options",
-    [{"shortest": 0.0}, {"longest": 1.0}, {"shortest": 0.5, "longest": 0.4}, {"kept": 0}, {"known": 0}, {"tokens": 0}],
+    [{"shortest": 0.0}, {"longest": 1.0}, {"shortest": 0.5, "longest": 0.4}, {"kept": 0}, {"known": 0}, {"levels": 0}],
 )
 def test_impossible_settings_are_refused(options):
     with pytest.raises(ConfigError, match="drafts: expected"):

@@ -65,7 +65,7 @@ def test_a_seeded_text_names_its_start_after_the_examples(kit, targets):
 
 
 def test_drafts_begin_like_real_texts_that_are_no_examples_of_their_prompt(kit, targets):
-    drafts = DraftSettings(beginnings=4, copies=3, tokens=2, kept=5, finishes=2)
+    drafts = DraftSettings(beginnings=4, copies=3, levels=1, tokens=2, kept=5, finishes=2)
     settings = replace(kit.settings, drafts=drafts)
     drafted = with_stages(
         replace(kit, settings=settings), rounds=3, chains=0, steer=False, per_target=10**6, tokens=10**6

@@ -44,12 +44,12 @@ class DraftSettings:
     """
 
     shortest: float = 0.25
-    longest: float = 0.45
+    longest: float = 0.4
     known: int = 6000
     beginnings: int = 8
     copies: int = 6
-    levels: int = 1
-    tokens: int = 6
+    levels: int = 2
+    tokens: int = 5
     kept: int = 12
     finishes: int = 2
 
