@@ -214,9 +214,9 @@ ENCODER: tuple[Arm, ...] = tuple(
     for sampler, loss, weight, tier in (
         (None, None, 0.0, 2),
         ("mixes", "hinge", 1.0, 2),
-        ("noise", "hinge, texts alone", 1.0, 2),
+        ("noise", "hinge, texts alone", 1.0, 3),
         ("mixes", "hinge, batch", 1.0, 2),
-        ("boundary", "flattening", 0.5, 2),
+        ("boundary", "flattening", 0.5, 3),
         ("tail", "energy", 0.1, 2),
         ("tail", "features", 0.1, 3),
         ("mixes", "extra class", 0.5, 3),

@@ -67,7 +67,8 @@ def test_texts_are_made_for_a_run_through_a_kill(tmp_path):
     whole = [line for line in kept if line.endswith(b"\n")]
     assert after[: len(whole)] == whole
     report = json.loads((journal.parent / "synthesis.json").read_text("utf-8"))["made"]
-    assert report["waiting"] == report["targets"] == len(after) - 1
+    assert report["waiting"] == report["targets"] == 6
+    assert len(after) == 1 + 6 + report["edits"]["tried"]
     assert report["hit"] >= 1
     assert report["lm_tokens"] > 0
     assert report["edits"]["tried"] == 4
