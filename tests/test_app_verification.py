@@ -131,15 +131,15 @@ def test_what_cannot_be_checked_is_an_error_in_one_line(batch, copy, monkeypatch
 
 def test_an_interrupted_synthesis_goes_on_and_ends_with_the_same_bytes(run, batch, monkeypatch, capsys, tmp_path):  # noqa: F811
     command = [*synthesis(run, f"output={tmp_path}"), *WORDS]
-    seeded, calls = WordLanguage.seeded, []
+    begun, calls = WordLanguage.begun, []
 
     def interrupted(self, *given):
         calls.append(1)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return seeded(self, *given)
+        return begun(self, *given)
 
-    monkeypatch.setattr(WordLanguage, "seeded", interrupted)
+    monkeypatch.setattr(WordLanguage, "begun", interrupted)
     with pytest.raises(SystemExit) as stop:
         call(synthesize.main, monkeypatch, *command)
     assert stop.value.code == 130

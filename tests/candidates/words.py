@@ -64,16 +64,17 @@ class WordLanguage:
 
     def seeded(self, empty, texts, max_tokens):
         assert len(empty) == 1
-        rows = []
-        for text in texts:
-            numbers = [word.strip(".")[1:] for word in text.split()]
-            rows.append([*(int(n) if n.isdigit() else 1 for n in numbers), STOP][:max_tokens])
-        return WordParticles(rows)
+        return WordParticles([[*self._tokens(text), STOP][:max_tokens] for text in texts])
 
     def begun(self, empty, beginnings):
         assert len(empty) == 1
-        numbers = [[int(word.strip(".")[1:]) for word in text.split()] for text in beginnings]
-        return WordParticles([[n or 1 for n in row] for row in numbers])  # 0 would end the text
+        return WordParticles([self._tokens(text) for text in beginnings])
+
+    @staticmethod
+    def _tokens(text):
+        """Numbers of the words; one of another language, or the number that would end the text, is 1."""
+        numbers = [word.strip(".")[1:] for word in text.split()]
+        return [int(n) % VOCABULARY or 1 if n.isdigit() else 1 for n in numbers]
 
 
 class MissingLanguage(WordLanguage):
