@@ -25,14 +25,18 @@ SMALL = [
     "labeling=none",
     "candidates=generate",
     "candidates.targets_per_class=3",
+    "candidates.making.settings.outlook_texts=60",
+    "candidates.making.settings.drafts.known=300",
     "candidates.making.settings.max_start=1.3",
-    "candidates.making.settings.stages.tokens=200",
+    "candidates.making.settings.stages.tokens=120",
     "candidates.making.settings.stages.rounds=1",
     "candidates.making.settings.stages.max_distance=2.5",
     "candidates.making.settings.drafts.copies=3",
     "candidates.potential.delta=2.0",
     "candidates.selection.max_distance=2.5",
     "candidates.making.edits.texts=4",
+    "candidates.making.edits.proposals=3",
+    "candidates.making.edits.shares=[0.4,0.7]",
 ]
 
 

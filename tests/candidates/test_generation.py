@@ -10,7 +10,7 @@ import torch
 from vos.candidates.drafts import DraftSettings
 from vos.candidates.generation import make_texts
 from vos.candidates.reach import Outcome, reachability
-from vos.candidates.settings import Stages
+from vos.candidates.settings import GenerationSettings, Stages
 from vos.candidates.target import Potential
 from vos.candidates.text_rules import Novelty, TextRules
 from vos.errors import ConfigError
@@ -229,3 +229,8 @@ def test_reach_is_the_nearest_real_text_and_starts_have_the_best_potential(kit, 
 def test_impossible_stages_are_refused(options):
     with pytest.raises(ConfigError, match="stages: expected"):
         Stages(**options)
+
+
+def test_too_few_texts_for_the_outlook_are_refused():
+    with pytest.raises(ConfigError, match="outlook_texts of at least 30"):
+        GenerationSettings(outlook_texts=29)

@@ -58,7 +58,7 @@ def learned(featurizer, space, generator):
     texts = [" ".join(words) for words in zip(*(texts_of(120, seed=s) for s in (11, 12, 13)), strict=True)]
     texts = [first_words(text, 7 + i % 13) for i, text in enumerate(texts)]
     places = Outlook(featurizer, space, {}).places(texts)
-    return texts, places, Outlook.fit(featurizer, space, texts, places, generator)
+    return texts, places, Outlook.fit(featurizer, space, texts, places, generator, 100)
 
 
 def test_numbers_of_words_with_too_few_texts_have_no_regression(learned):

@@ -34,9 +34,6 @@ MORE_WORDS = 2
 FEWEST = 30
 """Texts that a regression needs; a number of words with fewer has none."""
 
-SAMPLE = 800
-"""Texts that a regression is fitted to, at most; ten unknowns a column need no more."""
-
 RESIDUALS = 256
 """Residuals kept for each number of words."""
 
@@ -96,6 +93,7 @@ class Outlook:
         texts: Sequence[str],
         places: Tensor,
         generator: torch.Generator,
+        sample: int,
     ) -> Outlook:
         """Learn from real texts.
 
@@ -104,7 +102,8 @@ class Outlook:
             space: see `Outlook`.
             texts: n real texts.
             places: (n, r + 1) float64 of them.
-            generator: chooses `SAMPLE` of them for each number of words.
+            generator: chooses among them.
+            sample: texts that a regression is fitted to, at most.
         """
         outlook = cls(featurizer, space, {})
         lengths = torch.tensor([len(text.split()) for text in texts])
@@ -112,7 +111,7 @@ class Outlook:
             rows = torch.nonzero(lengths >= words + MORE_WORDS)[:, 0]
             if len(rows) < FEWEST:
                 break
-            rows = rows[torch.randperm(len(rows), generator=generator)[:SAMPLE]]
+            rows = rows[torch.randperm(len(rows), generator=generator)[:sample]]
             read = outlook.places([first_words(texts[row], words) for row in rows.tolist()])
             outlook.regressions[words] = Regression.fit(read, places[rows])
         return outlook

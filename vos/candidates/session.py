@@ -63,7 +63,9 @@ class Kit:
     def outlook(self) -> Outlook:
         """Learned from the real texts."""
         generator = stream(self.seed, "outlook", 0)[1]
-        return Outlook.fit(self.featurizer, self.space, self.real.texts, self.real.places, generator)
+        return Outlook.fit(
+            self.featurizer, self.space, self.real.texts, self.real.places, generator, self.settings.outlook_texts
+        )
 
     @functools.cached_property
     def beginnings(self) -> Beginnings:

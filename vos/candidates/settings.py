@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from vos.candidates.drafts import DraftSettings
+from vos.candidates.outlook import FEWEST
 from vos.candidates.particles import Sampling
 from vos.candidates.potential import Shape
 from vos.candidates.prompts import PromptSettings
@@ -60,6 +61,8 @@ class GenerationSettings:
         shape: see `Shape`.
         rules: see `TextRules`.
         prompts: see `PromptSettings`.
+        outlook_texts: training texts that the outlook is learned from, for each number of words; the regressions have
+            ten unknowns a column, and a few hundred texts are enough.
         drafts: see `DraftSettings`.
         steering: see `SteeringSettings`.
         stages: see `Stages`.
@@ -70,6 +73,11 @@ class GenerationSettings:
     shape: Shape = field(default_factory=Shape)
     rules: TextRules = field(default_factory=TextRules)
     prompts: PromptSettings = field(default_factory=PromptSettings)
+    outlook_texts: int = 800
     drafts: DraftSettings = field(default_factory=DraftSettings)
     steering: SteeringSettings = field(default_factory=SteeringSettings)
     stages: Stages = field(default_factory=Stages)
+
+    def __post_init__(self) -> None:
+        if self.outlook_texts < FEWEST:
+            raise ConfigError(f"settings: expected outlook_texts of at least {FEWEST}, got {self.outlook_texts}")
