@@ -30,6 +30,12 @@ def test_batching_changes_nothing_and_keeps_the_order(classifier, max_tokens):
     torch.testing.assert_close(found.logits, classifier.head(expected).detach(), atol=1e-6, rtol=1e-5)
 
 
+def test_no_texts_have_no_features(classifier):
+    batch = ClassifierFeaturizer(classifier).featurize([])
+    assert batch.features.shape == (0, classifier.n_features)
+    assert batch.logits.shape == (0, 2)
+
+
 def test_batches_stay_within_the_token_budget(classifier):
     ids = [[0] * n for n in (3, 1, 9, 4, 4, 2)]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))

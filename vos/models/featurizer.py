@@ -67,6 +67,8 @@ class ClassifierFeaturizer:
 
     @torch.no_grad()
     def _encode(self, texts: Sequence[str]) -> Tensor:
+        if not texts:  # tokenizers refuse an empty batch
+            return torch.empty(0, self.classifier.n_features)
         was_training = self.classifier.training
         self.classifier.eval().to(self.device)
         ids: list[list[int]] = self.classifier.tokenizer(
