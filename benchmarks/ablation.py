@@ -1,11 +1,13 @@
 """What shapes a text classifier's boundary: `python benchmarks/ablation.py [--quick] [--output DIR] [--report FILE]`.
 
 Per task and seed the bundled encoder is fine-tuned with cross-entropy to a start point; from there every arm of
-`ablation_arms.ARMS` trains the head, or the upper layer too, for equal steps on the same batches, with cross-entropy
-alone or with outliers of a sampler under a loss. Each finished (task, seed, arm) is one JSON file under the output
-folder, so that a run that was killed goes on; another size needs another folder. Public data come from the folder in
-VOS_DATA. `--report` trains nothing and writes the tables of `docs/RESULTS.md` from the kept units. The last line is one
-JSON object.
+`ablation_arms.ARMS` trains the head, or all layers too, for equal steps on the same batches, with cross-entropy
+alone or with outliers of a sampler under a loss. Arms "from the start" train the whole again, with texts of no class
+that the encoder sees; the bundled language model writes them (`make generate`).
+
+Each finished (task, seed, arm) is one JSON file under the output folder, so that a run that was killed goes on; another
+size needs another folder. Public data come from the folder in VOS_DATA. `--report` trains nothing and writes the tables
+of `docs/RESULTS.md` from the kept units. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ from typing import Any
 
 import ablation_branch as branch
 import ablation_data as data
+import ablation_texts as texts
 import torch
 from ablation_arms import ARMS, Arm
-from ablation_report import Units, best_score, boundary, column, kinds, ood, read_units, write_report
+from ablation_report import DEPTHS, Units, best_score, boundary, column, kinds, ood, read_units, write_report
 from ablation_start import BATCH_SIZE, Hidden, Start, load_start, make_start
 from ablation_stats import interval
 
@@ -48,23 +51,25 @@ class Starts:
         return self.task, self.start
 
 
-def plan(seeds: int, tasks: Sequence[str], last_tier: int) -> Iterator[tuple[str, int, Arm]]:
+def plan(seeds: int, tasks: Sequence[str], last_tier: int, depths: Sequence[str]) -> Iterator[tuple[str, int, Arm]]:
     """Units in the order they are run: by stage, seed, task and arm."""
     for tier, name in STAGES:
         for seed in range(seeds if name in tasks and tier <= last_tier else 0):
-            yield from ((name, seed, arm) for arm in ARMS if arm.tier == tier)
+            yield from ((name, seed, arm) for arm in ARMS if arm.tier == tier and arm.depth in depths)
 
 
-def run(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], last_tier: int) -> int:
+def run(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], last_tier: int, depths: Sequence[str]) -> int:
     """Every unit that is not there yet; returns how many were run."""
     data.data_folder()
     sizes = data.QUICK if quick else data.FULL
     efforts = branch.QUICK if quick else branch.FULL
     starts = Starts(folder / "starts", sizes)
     done = 0
-    for name, seed, arm in plan(seeds, tasks, last_tier):
+    for name, seed, arm in plan(seeds, tasks, last_tier, depths):
         path = folder / "units" / name / str(seed) / arm.depth / f"{arm.name.replace(' ', '_')}.json"
         settings = settings_of(sizes[name], efforts[name])
+        if arm.depth == "start":
+            settings |= {"outlier_texts": texts.wanted(sizes[name], name), "quantile": texts.QUANTILE}
         if path.exists():
             kept = json.loads(path.read_text("utf-8"))["settings"]
             if kept != settings:
@@ -73,7 +78,7 @@ def run(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], last_tier: 
         task, start = starts.get(name, seed)
         unit = {"task": name, "seed": seed, "arm": arm.name, "order": ARMS.index(arm), "settings": settings}
         unit |= {"depth": arm.depth, "sampler": arm.sampler, "loss": arm.loss, "weight": arm.weight}
-        unit |= branch.run_arm(task, start, arm, efforts[name], seed)
+        unit |= branch.run_arm(task, start, arm, efforts[name], seed, folder / "texts")
         write(path, unit)
         done += 1
         label = f"{name} seed {seed}: {arm.name} ({arm.depth})"
@@ -116,6 +121,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, help="default 5, with --quick 1")
     parser.add_argument("--tasks", nargs="+", choices=data.TASKS, default=data.TASKS)
     parser.add_argument("--tier", type=int, default=max(arm.tier for arm in ARMS), help="arms up to this tier")
+    parser.add_argument("--depths", nargs="+", choices=DEPTHS, default=tuple(DEPTHS), help="see ablation_arms.Arm")
     parser.add_argument("--output", type=Path, help="default outputs/benchmarks/ablation, with --quick ...-quick")
     parser.add_argument("--report", type=Path, help="write tables from the kept units into this file, train nothing")
     arguments = parser.parse_args()
@@ -125,7 +131,7 @@ def main() -> None:
     done = 0
     if arguments.report is None:
         seeds = arguments.seeds or (1 if arguments.quick else 5)
-        done = run(folder, arguments.quick, seeds, arguments.tasks, arguments.tier)
+        done = run(folder, arguments.quick, seeds, arguments.tasks, arguments.tier, arguments.depths)
     units = read_units(folder)
     if arguments.report is not None:
         write_report(units, arguments.report)

@@ -169,7 +169,8 @@ class Arm:
         sampler: in `SAMPLERS`, or None for cross-entropy alone.
         loss: in `LOSSES`, or None.
         weight: beside the cross-entropy.
-        depth: "head", the head alone is trained, or "layer", the upper layer too.
+        depth: "head", a branch that trains the head alone, "encoder", one that trains all layers too, or "start", the
+            whole training again, with the outliers beside its every batch.
         tier: arms of a lower tier are finished for all tasks and seeds first.
         trained: False for the start point itself, measured without a step.
     """
@@ -240,6 +241,18 @@ ENCODER: tuple[Arm, ...] = tuple(
 )
 """Every sampler with every loss that fits: flattening needs points between classes, and the extra class mixes."""
 
-ARMS: tuple[Arm, ...] = (Arm(trained=False), Arm(), *HEAD, *ENCODER)
+START: tuple[Arm, ...] = tuple(
+    Arm(sampler, loss, 0.5 if loss else 0.0, "start", tier)
+    for sampler, loss, tier in (
+        (None, None, 1),
+        ("written texts", "extra class", 1),
+        ("mixes", "extra class", 2),
+        ("spliced texts", "extra class", 2),
+        ("written texts", "flattening", 2),
+    )
+)
+"""Texts of no class through the encoder, and mixes as vectors under the same loss."""
+
+ARMS: tuple[Arm, ...] = (Arm(trained=False), Arm(), *HEAD, *ENCODER, *START)
 
 assert len({(arm.name, arm.depth) for arm in ARMS}) == len(ARMS)

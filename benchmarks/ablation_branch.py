@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from ablation_arms import LOSSES, SAMPLERS, Arm, Facts
 from ablation_data import Task
 from ablation_start import Batches, Start, train, upper_features
+from ablation_texts import train_from_start
 from torch import Tensor, nn
 
 from vos.density import ClassConditionalGaussian, FeatureBank
@@ -46,12 +48,17 @@ FULL = {"clinc150": Effort(469, 469, 1), "embedded": Effort(66, 44, 32), "toxige
 QUICK = {name: Effort(3, 3, effort.outliers_per_class) for name, effort in FULL.items()}
 
 
-def run_arm(task: Task, start: Start, arm: Arm, effort: Effort, seed: int) -> dict[str, Any]:
-    """Everything that is known of one arm, as JSON can hold it."""
+def run_arm(task: Task, start: Start, arm: Arm, effort: Effort, seed: int, texts: Path) -> dict[str, Any]:
+    """Everything that is known of one arm, as JSON can hold it; `texts` keeps what the language model writes."""
     started, cpu = time.perf_counter(), time.process_time()
+    if arm.depth == "start":
+        module, trained = train_from_start(task, start, arm, seed, texts)
+        result: dict[str, Any] = {"visibility": {}, "training_s": time.process_time() - cpu}
+        result |= measure(task, trained, module)
+        return result | {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - started}
     module, facts = build(task, start, arm, effort, seed)
     try:
-        result: dict[str, Any] = {"visibility": visible(start, module, effort, facts, seed)}
+        result = {"visibility": visible(start, module, effort, facts, seed)}
     except InfeasibleError as error:
         return {"infeasible": str(error)}
     if arm.trained:

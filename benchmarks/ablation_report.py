@@ -13,7 +13,7 @@ from ablation_stats import Interval, interval, paired
 BASELINE = "cross-entropy"
 SCORES = ("energy", "mahalanobis", "knn", "sum", "pretrained", "sum, pretrained")
 DISTANCES = ("mahalanobis", "knn", "pretrained")
-DEPTHS = {"head": "head alone", "encoder": "encoder and head"}
+DEPTHS = {"head": "head alone", "encoder": "encoder and head", "start": "from the start"}
 METRICS = {"auroc": "AUROC", "fpr95": "FPR95", "fpr95_ood": "ID rejected at 95 % of OOD"}
 MARKS = ("<!-- tables: begin -->", "<!-- tables: end -->")
 

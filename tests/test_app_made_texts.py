@@ -78,3 +78,23 @@ def test_texts_are_made_for_a_run_through_a_kill(tmp_path):
     assert report["edits"]["tried"] == 4
     records = [json.loads(line) for line in (journal.parent / "near_boundary.jsonl").read_text("utf-8").splitlines()]
     assert {"seeded", "lm"} & {record["source"] for record in records}
+
+
+def test_texts_of_no_class_are_written_for_a_run_and_serve_the_next(tmp_path):
+    cache, run = tmp_path / "cache", tmp_path / "run"
+    options = ["model.freeze=true", "model.max_length=32", "trainer.max_epochs=1", "logger=csv", "callbacks=quiet"]
+    few = ["n=24", "shots=4", "per_prompt=24", "min_words=2", "sampling.max_tokens=30"]
+    writing = ["outlier_texts.quantile=0.2", *(f"outlier_texts.writing.{each}" for each in few)]
+    preset = ["experiment=outlier_texts", *options]
+    said = finished(command("train.py", *preset, *writing, f"hydra.run.dir={run}", cwd=tmp_path, cache=cache))
+    assert "are unlike every training text, and are used" in said
+    kept = [json.loads(line) for line in (run / "outlier_texts.jsonl").read_text("utf-8").splitlines()]
+    assert 0 < len(kept) <= 24
+    assert all(len(row["parents"]) == 4 and row["distance"] > 0.0 for row in kept)
+    lines = (run / "steps/round-0/metrics.csv").read_text("utf-8").splitlines()
+    column = lines[0].split(",").index("train/regularizer")
+    assert sum(bool(line.split(",")[column]) for line in lines[1:]) == -(-683 // 32)  # in every step of the first round
+    again = [*preset, "outlier_texts=file", f"outlier_texts.path={run}/outlier_texts.jsonl"]
+    finished(command("train.py", *again, f"hydra.run.dir={tmp_path / 'next'}", cwd=tmp_path, cache=cache))
+    served = [json.loads(line) for line in (tmp_path / "next/outlier_texts.jsonl").read_text("utf-8").splitlines()]
+    assert [row["text"] for row in served] == [row["text"] for row in kept]

@@ -99,6 +99,43 @@ def test_no_loss_draws_nothing(three_classes, monkeypatch, tmp_path):
     assert not any("train/regularizer" in row for row in steps(tmp_path, 1))
 
 
+@pytest.fixture
+def spoons(tmp_path):
+    """A file of texts of no class."""
+    path = tmp_path / "spoons.csv"
+    path.write_text("body\n" + "".join(f"a kettle and {i} spoons\n" for i in range(40)))
+    return [f"outlier_texts.path={path}", "outlier_texts.text=body", "outlier_texts.batch_size=8"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("loss", ["extra_class", "flattening", "energy_margin", "energy"])
+def test_texts_of_a_file_act_in_place_of_virtual_outliers(three_classes, monkeypatch, tmp_path, spoons, loss, frozen):
+    overrides = ["outlier_texts=file", *spoons, f"loss={loss}", f"model.freeze={frozen}", "outlier_texts.quantile=0.1"]
+    values = trained(monkeypatch, tmp_path / "run", *three_classes, "outliers=mixes", *overrides)
+    assert len(set(values)) == len(values)
+    kept = [json.loads(line) for line in (tmp_path / "run/outlier_texts.jsonl").read_text().splitlines()]
+    assert 0 < len(kept) <= 40
+    assert all(row["distance"] > 0.0 for row in kept)
+    assert not any("train/infeasible_share" in row for row in steps(tmp_path / "run", 1))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["loss=none"], "outlier_texts: expected a loss that acts on them, got loss=none"),
+        (["outlier_texts.path=nowhere.csv"], "nowhere.csv"),
+        (["outlier_texts.text=nothing"], "nothing"),
+        (["outlier_texts.batch_size=0"], "batch_size: expected at least 1, got 0"),
+        (["outlier_texts.quantile=2"], "outlier_texts.quantile: expected a number in"),
+    ],
+    ids=lambda each: each[0] if isinstance(each, list) else "",
+)
+def test_texts_that_cannot_act_are_refused(three_classes, monkeypatch, tmp_path, capsys, spoons, overrides, message):
+    own = [*three_classes, "outliers=mixes", "outlier_texts=file", *spoons, *overrides]
+    assert message in failing(train.main, monkeypatch, capsys, *own, f"hydra.run.dir={tmp_path / 'run'}")
+
+
 DENSITIES = {"low_rank": ["density.model.rank=4"], "queue": ["density.capacity=20"]}
 
 

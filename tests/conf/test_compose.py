@@ -23,6 +23,7 @@ REQUIRED = {
     ("data", "hub"): ["data.name_or_folder=x"],
     ("model", "pretrained"): ["model.name=x"],
     ("labels", "files"): ["labels.path=x"],
+    ("outlier_texts", "file"): ["outlier_texts.path=x"],
 }
 
 

@@ -5,10 +5,10 @@ import pytorch_lightning as pl
 import torch
 
 from tests.conftest import toy_examples
-from vos.data import ListPool, TextData, TextDataModule
+from vos.data import ListPool, OutlierBatches, TextData, TextDataModule
 from vos.density import ClassConditionalGaussian, FeatureBank, FeatureQueue
 from vos.errors import ConfigError, NotFittedError
-from vos.losses import BoundaryFlattening, EnergyUncertainty
+from vos.losses import BoundaryFlattening, EnergyMargin, EnergyUncertainty, ExtraClass
 from vos.metrics.boundary import band_width, brier, margin
 from vos.metrics.monitor import boundary_brier
 from vos.models import EncoderClassifier
@@ -37,6 +37,7 @@ def build(
     weight=0.5,
     n_texts=24,
     capacity=8,
+    outlier_texts=None,
 ):
     classifier = EncoderClassifier(tiny_encoder, NAMES, max_length=32, dropout=0.1, freeze=freeze)
     sampler = {"energy": TailSampler(distance=0.99), "flattening": BoundarySampler(band=1.0), None: None}[loss]
@@ -50,6 +51,7 @@ def build(
         OptimizerSettings(lr=1e-3, head_lr=1e-2, weight_decay=0.01, warmup_share=0.1),
         RegularizerSettings(weight=weight, start_epoch=start_epoch, outliers_per_class=4, refit_every=refit_every),
         seed=seed,
+        outlier_texts=outlier_texts,
     )
 
 
@@ -97,6 +99,51 @@ def test_gradients_of_the_regulariser_alone_reach_encoder_head_weights_and_phi(t
     regularizer = {f"regularizer.{n}" for n, _ in module.regularizer.named_parameters()}
     assert regularizer
     assert regularizer <= reached
+
+
+def texts_of_no_class(tiny_encoder, size=5, features=None):
+    tokenizer = EncoderClassifier(tiny_encoder, NAMES, max_length=32).tokenizer
+    return OutlierBatches([f"a kettle and {i} spoons" for i in range(9)], tokenizer, 32, size, features)
+
+
+@pytest.mark.parametrize("loss", ["extra class", "flattening", "hinge"])
+def test_texts_of_no_class_stand_in_for_virtual_outliers_and_reach_the_encoder(tiny_encoder, monkeypatch, loss):
+    module = build(tiny_encoder, loss=None, outlier_texts=texts_of_no_class(tiny_encoder))
+    module.regularizer = {
+        "extra class": ExtraClass(2, 16),
+        "flattening": BoundaryFlattening(2, id_margin=0.0),
+        "hinge": EnergyMargin(2, m_out=50.0),
+    }[loss]
+    fit(module, epochs=1)
+    assert not module.density.is_fitted  # nothing was drawn from it
+    assert module.regularizer.prepared
+    seen = {}
+    side = module.regularizer.outlier_side
+    monkeypatch.setattr(module.regularizer, "outlier_side", lambda x, h: seen.update(x=x, h=h) or side(x, h))
+    monkeypatch.setattr(module.regularizer, "text_side", lambda *_: torch.zeros(()))
+    batch = next(iter(batches(module).train_dataloader()))
+    module.zero_grad()
+    module.trainer = pl.Trainer(logger=False, accelerator="cpu")
+    module.eval()  # without dropout
+    module._generator.manual_seed(5)
+    module._regularize(*module(batch), batch["labels"]).backward()
+    features, logits = module(module.outlier_texts(torch.Generator().manual_seed(5)))
+    assert features.shape == (5, 16)
+    assert torch.equal(seen["h"], features)
+    assert torch.equal(seen["x"], logits)
+    reached = [p for n, p in module.named_parameters() if "encoder.encoder" in n and p.grad is not None]
+    assert sum(float(p.grad.abs().sum()) for p in reached) > 0
+
+
+def test_a_frozen_encoder_takes_the_features_of_texts_of_no_class(tiny_encoder):
+    features = torch.randn(9, 16, generator=torch.Generator().manual_seed(0))
+    module = build(tiny_encoder, loss=None, freeze=True, outlier_texts=texts_of_no_class(tiny_encoder, 9, features))
+    module.regularizer = ExtraClass(2, 16)
+    seen = []
+    module.regularizer.outlier_side = lambda x, h: seen.append(h) or x.sum() * 0.0
+    fit(module, epochs=1)
+    assert len(seen) == 4
+    assert all(torch.equal(h.sort(0).values, features.sort(0).values) for h in seen)
 
 
 def test_what_learns_is_in_the_optimizer_and_what_remembers_in_the_checkpoint(tiny_encoder):

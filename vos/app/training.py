@@ -7,6 +7,7 @@ import logging
 import time
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from rich.console import Console
 from transformers.utils import logging as transformers_logging
 
 from vos.app.labels import mixed, note_round, take
+from vos.app.outlier_texts import outlier_batches
 from vos.app.tables import facts_table
 from vos.app.wiring import build_sampler, completed
 from vos.callbacks import ConsoleReporter, CsvReporter, Reporter, WandbReporter
@@ -115,6 +117,15 @@ def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> Training
     memory = _memory(config.density, data, classifier)
     sampler = build_sampler(config.outliers, memory.contents)
     make_loss = instantiate(config.loss.module)
+
+    def make_featurizer(cached: bool, model: TextClassifier = classifier) -> ClassifierFeaturizer:
+        cache = None
+        if cached:
+            folder = Path(config.paths.cache) / "features"
+            cache = FeatureCache(folder, model.encoder_fingerprint(), model.n_features)
+        return ClassifierFeaturizer(model, cache, device=device_of(config))
+
+    new_classifier = partial(_new_classifier, config, data)
     module = ClassifierModule(
         classifier,
         density,
@@ -125,15 +136,8 @@ def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> Training
         instantiate(config.loss.settings),
         seed=config.seed,
         label_smoothing=config.loss.label_smoothing,
+        outlier_texts=outlier_batches(config, data, run, partial(make_featurizer, True), classifier, new_classifier),
     )
-
-    def make_featurizer(cached: bool, model: TextClassifier = classifier) -> ClassifierFeaturizer:
-        cache = None
-        if cached:
-            folder = Path(config.paths.cache) / "features"
-            cache = FeatureCache(folder, model.encoder_fingerprint(), model.n_features)
-        return ClassifierFeaturizer(model, cache, device=device_of(config))
-
     features = None
     if classifier.encoder_is_frozen:
         featurizer = make_featurizer(True)
@@ -168,7 +172,7 @@ def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> Training
         train_round_0=config.run is None or not config.warm_start or bool(OmegaConf.select(config, "labels")),
         band=None if config.run is None else read_json(RunDirectory(config.run).metrics_path)["final"]["boundary/band"],
         cache=_round_cache(config, data),
-        make_initial=lambda: make_featurizer(True, _new_classifier(config, data)),
+        make_initial=lambda: make_featurizer(True, new_classifier()),
     )
 
 

@@ -8,6 +8,7 @@ from vos.candidates.generation_report import generation_report, mismatches
 from vos.candidates.index import ApproximateSettings, check_index
 from vos.candidates.indexed import retrieve_indexed
 from vos.candidates.language_model import LanguageModel
+from vos.candidates.outlier_texts import OutlierText, WritingSettings, unlike, write_outlier_texts
 from vos.candidates.particles import Sampling
 from vos.candidates.pool_features import PoolFeatures
 from vos.candidates.potential import Shape
@@ -33,6 +34,7 @@ __all__ = [
     "LanguageModel",
     "NearDuplicateFilter",
     "Outcome",
+    "OutlierText",
     "PoolFeatures",
     "Potential",
     "PromptSettings",
@@ -46,6 +48,7 @@ __all__ = [
     "TargetSpace",
     "Targets",
     "TextRules",
+    "WritingSettings",
     "add_edits",
     "check_index",
     "edit_texts",
@@ -56,4 +59,6 @@ __all__ = [
     "retrieve",
     "retrieve_indexed",
     "select",
+    "unlike",
+    "write_outlier_texts",
 ]

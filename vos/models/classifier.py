@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -40,12 +40,14 @@ class ClassifierModule(pl.LightningModule):
         classifier: the model to train.
         density: refitted in place from `memory`.
         memory: features of the training texts as last seen.
-        sampler: draws the virtual outliers, or None for plain cross-entropy.
+        sampler: draws the virtual outliers, or None.
         regularizer: one of `vos.losses`, or None for plain cross-entropy.
         optimizer: see `OptimizerSettings`.
         regularization: see `RegularizerSettings`.
         seed: of dropout and of the draws.
         label_smoothing: of the cross-entropy, in [0, 1).
+        outlier_texts: gives a batch of texts of no class from a generator; they pass through the encoder and stand in
+            the place of virtual outliers. None draws from `sampler`.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class ClassifierModule(pl.LightningModule):
         regularization: RegularizerSettings,
         seed: int,
         label_smoothing: float = 0.0,
+        outlier_texts: Callable[[torch.Generator], Mapping[str, Tensor]] | None = None,
     ) -> None:
         super().__init__()
         self.classifier = classifier
@@ -70,6 +73,7 @@ class ClassifierModule(pl.LightningModule):
         self.regularization = regularization
         self.seed = seed
         self.label_smoothing = label_smoothing
+        self.outlier_texts = outlier_texts
         self._generator = torch.Generator()
         self._inactive_reason = ""
         self._warned_of: set[int] = set()
@@ -139,43 +143,56 @@ class ClassifierModule(pl.LightningModule):
 
     def _regularize(self, features: Tensor, logits: Tensor, labels: Tensor) -> Tensor | None:
         """The regulariser's value, or None with the reason logged once when it does not act."""
-        if self.regularizer is None or self.sampler is None:
+        if self.regularizer is None or (self.sampler is None and self.outlier_texts is None):
             self._log_inactive("no regulariser is configured")
             return None
         if self.current_epoch < self.regularization.start_epoch:
             self._log_inactive(f"it starts at epoch {self.regularization.start_epoch}")
             return None
-        if self.global_step % self.regularization.refit_every == 0 or not self.density.is_fitted:
-            try:
-                self.density.fit(*self.memory.contents())
-            except NotFittedError as error:
-                self._log_inactive(str(error))
-                return None
-        head = self.classifier.linear_head()
-        if not self.regularizer.prepared:
-            with torch.no_grad():
-                self.regularizer.prepare(head.logits(self.memory.contents()[0].to(head.weight)))
-        outliers = self._draw(self.sampler, head)
-        if outliers is None:
-            return None
-        outlier_logits = head.logits(outliers.features)
-        value: Tensor = self.regularizer(logits, features, labels, outlier_logits, outliers.features)
-        return value
-
-    def _draw(self, sampler: OutlierSampler, head: LinearHead) -> VirtualOutliers | None:
-        """Outliers of the classes that can have them; None with the reason logged once when no class can.
-
-        A request that a class cannot meet costs the step that class's outliers and nothing else.
-        """
         try:
-            with torch.no_grad():
-                drawn = draw_where_feasible(
-                    sampler, self.density, head, self.regularization.outliers_per_class, self._generator
-                )
+            outliers = self._outliers()
+            if not self.regularizer.prepared:
+                with torch.no_grad():
+                    head = self.classifier.linear_head()
+                    self.regularizer.prepare(head.logits(self.memory.contents()[0].to(head.weight)))
         except NotFittedError as error:
             self._log_inactive(str(error))
             return None
         self._inactive_reason = ""
+        if outliers is None:
+            return None
+        outlier_features, outlier_logits = outliers
+        value: Tensor = self.regularizer(logits, features, labels, outlier_logits, outlier_features)
+        return value
+
+    def _outliers(self) -> tuple[Tensor, Tensor] | None:
+        """Features (m, d) and logits (m, C) of a step's outliers: texts where there are any, else virtual ones.
+
+        None where no class can have virtual ones.
+
+        Raises:
+            NotFittedError: virtual ones cannot be drawn yet.
+        """
+        if self.outlier_texts is not None:
+            batch = {name: t.to(self.device) for name, t in self.outlier_texts(self._generator).items()}
+            features, logits = self.classifier(batch)
+            return features, logits
+        if self.global_step % self.regularization.refit_every == 0 or not self.density.is_fitted:
+            self.density.fit(*self.memory.contents())
+        assert self.sampler is not None  # noqa: S101 - one of the two is there
+        head = self.classifier.linear_head()
+        drawn = self._draw(self.sampler, head)
+        return None if drawn is None else (drawn.features, head.logits(drawn.features))
+
+    def _draw(self, sampler: OutlierSampler, head: LinearHead) -> VirtualOutliers | None:
+        """Outliers of the classes that can have them; None when no class can.
+
+        A request that a class cannot meet costs the step that class's outliers and nothing else.
+        """
+        with torch.no_grad():
+            drawn = draw_where_feasible(
+                sampler, self.density, head, self.regularization.outliers_per_class, self._generator
+            )
         self.log("train/infeasible_share", drawn.share_left_out)
         if not self._warned_of.issuperset(drawn.left_out):
             logger.warning("step %d: %s", self.global_step, drawn.warning())

@@ -2,6 +2,7 @@
 
 from vos.pipeline.generation import Making, verify_made
 from vos.pipeline.job import FitSettings, RefineSettings, TrainingJob
+from vos.pipeline.outlier_texts import OutlierTextFile, WrittenOutlierTexts, outlier_texts
 from vos.pipeline.remaking import verify
 from vos.pipeline.round_cache import RoundCache
 from vos.pipeline.run_directory import RunDirectory
@@ -15,6 +16,7 @@ __all__ = [
     "Making",
     "Material",
     "Mismatch",
+    "OutlierTextFile",
     "RefineSettings",
     "RoundCache",
     "RunDirectory",
@@ -25,6 +27,8 @@ __all__ = [
     "TrainingResult",
     "Verification",
     "VerificationSettings",
+    "WrittenOutlierTexts",
+    "outlier_texts",
     "refine",
     "save_results",
     "synthesize",

@@ -38,6 +38,7 @@ class RunDirectory:
         self.metrics_path = self.path / "metrics.json"
         self.config_path = self.path / "config.yaml"
         self.train = self.path / "train.jsonl"
+        self.outlier_texts = self.path / "outlier_texts.jsonl"
         self.model = self.path / "model"
         self.density = self.path / "density.safetensors"
         self.picture = self.path / "boundary.png"
