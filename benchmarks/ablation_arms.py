@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vos.density.base import GaussianDensity
 from vos.losses import (
     BoundaryFlattening,
+    EnergyFlattening,
     EnergyMargin,
     EnergyUncertainty,
     ExtraClass,
@@ -155,6 +156,7 @@ LOSSES: dict[str, Callable[[Facts], nn.Module]] = {
     "hinge": lambda facts: _hinge(facts, EnergyMargin),
     "hinge, texts alone": lambda facts: _hinge(facts, EnergyMargin, outlier_weight=0.0),
     "hinge, batch": lambda facts: _hinge(facts, BatchMixes),
+    "hinge and flattening": lambda facts: EnergyFlattening(facts.n_classes, facts.energy_at(HINGE_QUANTILES[0])),
     "features": lambda facts: FeatureUncertainty(facts.n_classes, facts.n_features),
     "flattening": lambda facts: BoundaryFlattening(facts.n_classes, id_margin=2.0),
     "extra class": lambda facts: ExtraClass(facts.n_classes, facts.n_features),
@@ -223,6 +225,7 @@ ENCODER: tuple[Arm, ...] = tuple(
         ("mixes", "extra class", 0.5, 3),
         ("boundary", "hinge", 1.0, 3),
         ("noise", "hinge, texts alone", 10.0, 3),
+        ("boundary", "hinge and flattening", 10.0, 3),
         ("neighbours", "features", 0.1, 4),
         ("neighbours", "hinge", 1.0, 4),
         ("energy level", "hinge", 1.0, 4),
@@ -246,8 +249,9 @@ START: tuple[Arm, ...] = tuple(
     for sampler, loss, tier in (
         (None, None, 1),
         ("written texts", "extra class", 1),
-        ("mixes", "extra class", 2),
+        ("written texts", "energy", 2),
         ("spliced texts", "extra class", 2),
+        ("mixes", "extra class", 2),
         ("written texts", "flattening", 2),
     )
 )

@@ -105,6 +105,8 @@ def test_best_score_against_best_score_and_the_gap(report, tmp_path):
 
 
 WORDS = ("bank", "flight", "recipe")
+WAYS = ("where is", "please cancel", "how much costs", "tell me", "do they sell")
+THINGS = ("spain", "my aunt", "monday", "fish", "the moon", "gold", "a school", "rain", "chess", "paint", "the sea")
 
 
 @pytest.fixture
@@ -113,8 +115,10 @@ def public_data(tmp_path):
     folder = tmp_path / "data"
     for name in ("clinc150", "toxigen", "cad_sentiment"):
         (folder / name).mkdir(parents=True)
-    queries = {split: [[f"{split} {w} question {i}", w] for w in WORDS for i in range(n)] for split, n in
-               (("train", 100), ("test", 50))}  # fmt: skip
+    queries = {
+        split: [[f"{WAYS[i % 5]} the {w} of {THINGS[i % 11]} {i} {split}", w] for w in WORDS for i in range(n)]
+        for split, n in (("train", 100), ("test", 50))
+    }
     queries["oos_test"] = [[f"the colour of thing {i}", "oos"] for i in range(40)]
     (folder / "clinc150/data_full.json").write_text(json.dumps(queries))
     rows = [

@@ -9,7 +9,14 @@ from torch import nn
 from tests import oracles
 from tests.contracts import check_loss
 from vos.errors import ConfigError, NotFittedError, ShapeError
-from vos.losses import BoundaryFlattening, EnergyMargin, EnergyUncertainty, ExtraClass, FeatureUncertainty
+from vos.losses import (
+    BoundaryFlattening,
+    EnergyFlattening,
+    EnergyMargin,
+    EnergyUncertainty,
+    ExtraClass,
+    FeatureUncertainty,
+)
 
 LOGITS = [[2.0, -1.0], [0.5, 0.2], [-1.0, 1.5]]
 LABELS = [0, 1, 1]
@@ -20,6 +27,7 @@ LOSSES = [
     lambda: EnergyUncertainty(3, phi="mlp"),
     lambda: BoundaryFlattening(3, id_margin=2.0),
     lambda: EnergyMargin(3, m_in=-3.0, m_out=-1.0),
+    lambda: EnergyFlattening(3, m_in=-3.0),
     lambda: FeatureUncertainty(3, n_features=5, width=16),
     lambda: ExtraClass(3, n_features=5),
 ]
@@ -156,6 +164,9 @@ def test_training_through_a_head_reaches_encoder_head_weights_and_phi():
         lambda: EnergyMargin(2, in_quantile=-0.1),
         lambda: EnergyMargin(2, out_quantile=1.1),
         lambda: EnergyMargin(2, outlier_weight=-1.0),
+        lambda: EnergyFlattening(1),
+        lambda: EnergyFlattening(2, in_quantile=1.5),
+        lambda: EnergyFlattening(2, outlier_weight=-1.0),
         lambda: FeatureUncertainty(2, n_features=0),
         lambda: FeatureUncertainty(2, n_features=3, width=0),
         lambda: ExtraClass(2, n_features=0),
@@ -209,6 +220,30 @@ def test_without_outlier_weight_the_texts_alone_count():
     double = EnergyMargin(2, m_in=-1.2, m_out=-0.9, outlier_weight=2.0)
     found = double.outlier_side(outlier_logits, outlier_features)
     assert float(found) == pytest.approx(2 * float(with_both.outlier_side(outlier_logits, outlier_features)))
+
+
+def test_energy_flattening_is_a_side_of_each():
+    hinge = oracles.naive_energy_margin(LOGITS, OUTLIERS, -1.2, -1e9)  # no outlier is below the second mark
+    divergence = oracles.naive_flattening(LOGITS, LABELS, OUTLIERS, -1e9)  # no text is asked for a margin
+    assert hinge > 0.0
+    assert divergence > 0.0
+    for weight in (0.0, 0.2, 3.0):
+        loss = EnergyFlattening(2, m_in=-1.2, outlier_weight=weight)
+        assert float(loss(*batch())) == pytest.approx(hinge + weight * divergence)
+
+
+def test_energy_flattening_measures_its_mark_and_keeps_it(generator):
+    loss, logits = EnergyFlattening(2, in_quantile=0.25), torch.randn(9, 2, generator=generator)
+    assert not loss.prepared
+    with pytest.raises(NotFittedError, match="marks"):
+        loss(*batch())
+    loss.prepare(logits)
+    energies = sorted(-math.log(math.exp(a) + math.exp(b)) for a, b in logits.tolist())
+    assert float(loss.texts.marks[0]) == pytest.approx(energies[2])
+    again = EnergyFlattening(2)
+    again.load_state_dict(loss.state_dict())
+    assert again.prepared
+    assert float(again(*batch())) == float(loss(*batch()))
 
 
 def test_feature_uncertainty_is_the_cross_entropy_of_its_mlp():

@@ -7,6 +7,7 @@ number of outliers.
 
 from vos.losses.base import OutlierLoss, OutlierRegularizer, at_least_float32, check_batch
 from vos.losses.energy import EnergyMargin, EnergyUncertainty
+from vos.losses.energy_flattening import EnergyFlattening
 from vos.losses.features import ExtraClass, FeatureUncertainty
 from vos.losses.flattening import BoundaryFlattening
 from vos.losses.networks import MLP_WIDTH
@@ -14,6 +15,7 @@ from vos.losses.networks import MLP_WIDTH
 __all__ = [
     "MLP_WIDTH",
     "BoundaryFlattening",
+    "EnergyFlattening",
     "EnergyMargin",
     "EnergyUncertainty",
     "ExtraClass",

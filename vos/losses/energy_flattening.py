@@ -1,0 +1,56 @@
+"""Texts drawn to low energy, outliers held without confidence."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from vos.losses.base import OutlierRegularizer
+from vos.losses.energy import EnergyMargin
+from vos.losses.flattening import BoundaryFlattening
+
+
+class EnergyFlattening(OutlierRegularizer):
+    """The text side of `EnergyMargin` beside the outlier side of `BoundaryFlattening`.
+
+    Texts `relu(E - m_in)²`; outliers `outlier_weight` times `KL(uniform ‖ softmax(x))`. With two classes a hinge that
+    asks outliers for high energy takes back what the texts' hinge gives (docs/RESULTS.md); one that takes their
+    confidence does not.
+
+    Args:
+        n_classes: C, at least two.
+        m_in: texts below this energy cost nothing, logit units; None measures it, see `EnergyMargin`.
+        in_quantile: of the training texts' energies, where `m_in` is None.
+        outlier_weight: of the outlier side, not negative.
+
+    Raises:
+        ConfigError: a quantile outside [0, 1], a negative weight, or fewer than two classes.
+
+    Source: ours, of the two parts.
+    """
+
+    def __init__(
+        self, n_classes: int, m_in: float | None = None, in_quantile: float = 0.5, outlier_weight: float = 0.2
+    ) -> None:
+        super().__init__(n_classes, at_least=2)
+        # The upper mark is out of reach: the outlier side of this part is not asked for.
+        self.texts = EnergyMargin(n_classes, m_in, math.inf, in_quantile, 1.0, outlier_weight)
+        self.outliers = BoundaryFlattening(n_classes, id_margin=0.0)
+
+    @property
+    def prepared(self) -> bool:
+        """Whether the mark is known."""
+        return self.texts.prepared
+
+    def prepare(self, logits: Tensor) -> None:
+        """See `EnergyMargin.prepare`."""
+        self.texts.prepare(logits)
+
+    def text_side(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+        """Hinge above the mark."""
+        return self.texts.text_side(logits, features, labels)
+
+    def outlier_side(self, logits: Tensor, features: Tensor) -> Tensor:
+        """Weighted divergence from uniform."""
+        return self.texts.outlier_weight * self.outliers.outlier_side(logits, features)
