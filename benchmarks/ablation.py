@@ -51,21 +51,21 @@ class Starts:
         return self.task, self.start
 
 
-def plan(seeds: int, tasks: Sequence[str], last_tier: int, depths: Sequence[str]) -> Iterator[tuple[str, int, Arm]]:
+def plan(seeds: int, tasks: Sequence[str], arms: Sequence[Arm]) -> Iterator[tuple[str, int, Arm]]:
     """Units in the order they are run: by stage, seed, task and arm."""
     for tier, name in STAGES:
-        for seed in range(seeds if name in tasks and tier <= last_tier else 0):
-            yield from ((name, seed, arm) for arm in ARMS if arm.tier == tier and arm.depth in depths)
+        for seed in range(seeds if name in tasks else 0):
+            yield from ((name, seed, arm) for arm in arms if arm.tier == tier)
 
 
-def run(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], last_tier: int, depths: Sequence[str]) -> int:
+def run(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], arms: Sequence[Arm]) -> int:
     """Every unit that is not there yet; returns how many were run."""
     data.data_folder()
     sizes = data.QUICK if quick else data.FULL
     efforts = branch.QUICK if quick else branch.FULL
     starts = Starts(folder / "starts", sizes)
     done = 0
-    for name, seed, arm in plan(seeds, tasks, last_tier, depths):
+    for name, seed, arm in plan(seeds, tasks, arms):
         path = folder / "units" / name / str(seed) / arm.depth / f"{arm.name.replace(' ', '_')}.json"
         settings = settings_of(sizes[name], efforts[name])
         if arm.depth == "start":
@@ -122,16 +122,19 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", choices=data.TASKS, default=data.TASKS)
     parser.add_argument("--tier", type=int, default=max(arm.tier for arm in ARMS), help="arms up to this tier")
     parser.add_argument("--depths", nargs="+", choices=DEPTHS, default=tuple(DEPTHS), help="see ablation_arms.Arm")
+    parser.add_argument("--arms", nargs="+", choices=sorted({arm.name for arm in ARMS}), help="only these, by name")
     parser.add_argument("--output", type=Path, help="default outputs/benchmarks/ablation, with --quick ...-quick")
     parser.add_argument("--report", type=Path, help="write tables from the kept units into this file, train nothing")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    arms = [arm for arm in ARMS if arm.tier <= arguments.tier and arm.depth in arguments.depths]
+    arms = [arm for arm in arms if not arguments.arms or arm.name in arguments.arms]
     ending = "-quick" if arguments.quick else ""
     folder = arguments.output or data.ROOT / f"outputs/benchmarks/ablation{ending}"
     done = 0
     if arguments.report is None:
         seeds = arguments.seeds or (1 if arguments.quick else 5)
-        done = run(folder, arguments.quick, seeds, arguments.tasks, arguments.tier, arguments.depths)
+        done = run(folder, arguments.quick, seeds, arguments.tasks, arms)
     units = read_units(folder)
     if arguments.report is not None:
         write_report(units, arguments.report)
