@@ -28,7 +28,7 @@ from ablation_report import DEPTHS, Units, best_score, boundary, column, kinds, 
 from ablation_start import BATCH_SIZE, Hidden, Start, load_start, make_start
 from ablation_stats import interval
 
-STAGES = tuple((tier, task) for tier in range(1, 6) for task in ("clinc150", "embedded", "toxigen"))
+STAGES = tuple((tier, task) for tier in range(1, 6) for task in data.TASKS)
 """Tiers of arms and tasks in the order in which they are finished, for all seeds each."""
 
 

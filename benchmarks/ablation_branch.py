@@ -44,7 +44,12 @@ class Effort:
     outliers_per_class: int
 
 
-FULL = {"clinc150": Effort(469, 469, 1), "embedded": Effort(66, 44, 32), "toxigen": Effort(125, 125, 32)}
+FULL = {
+    "clinc150": Effort(469, 469, 1),
+    "embedded": Effort(66, 44, 32),
+    "toxigen": Effort(125, 125, 32),
+    "sentiment": Effort(54, 54, 32),
+}
 QUICK = {name: Effort(3, 3, effort.outliers_per_class) for name, effort in FULL.items()}
 
 

@@ -1,8 +1,10 @@
-"""The three tasks of the ablation: texts to train on, to test on, and texts of other kinds (OOD).
+"""The four tasks of the ablation: texts to train on, to test on, and texts of other kinds (OOD).
 
 `clinc150`, 150 classes; OOD: the out-of-scope queries. `embedded`, the corpus of this package, two classes; OOD: film
 reviews (cad_sentiment) and queries (CLINC150), both far. `toxigen`, two classes; OOD: statements about two groups that
-training never names (near), and queries (far).
+training never names (near), and queries (far). `sentiment`, two classes, the far check of pair consistency: film
+reviews and their edits by people with the label flipped (cad_sentiment); training sees one of each of its pairs; OOD:
+queries.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from vos.data import load_embedded
 from vos.types import Example
 
 ROOT = Path(__file__).parent.parent
-TASKS = ("clinc150", "embedded", "toxigen")
+TASKS = ("clinc150", "embedded", "toxigen", "sentiment")
 HELD_OUT_GROUPS = ("mental dis", "physical dis")
 """Target groups of ToxiGen whose statements are the near OOD texts; no training or test text names them."""
 
@@ -56,11 +58,13 @@ FULL = {
     "clinc150": Sizes(15000, 4500, 1000, 3, 32, 6, 6, "bf16-mixed"),
     "embedded": Sizes(683, 560, 250, 3, 56, 6, 6, "bf16-mixed"),
     "toxigen": Sizes(4000, 1000, 400, 2, 40, 6, 6, "bf16-mixed"),
+    "sentiment": Sizes(1707, 976, 400, 2, 192, 2, 2, "bf16-mixed"),
 }
 QUICK = {
     "clinc150": Sizes(300, 150, 40, 1, 12, 2, 1, "32-true"),
     "embedded": Sizes(64, 64, 20, 1, 24, 2, 1, "32-true"),
     "toxigen": Sizes(64, 40, 20, 1, 24, 2, 1, "32-true"),
+    "sentiment": Sizes(24, 24, 20, 1, 24, 2, 1, "32-true"),
 }
 
 
@@ -92,17 +96,19 @@ class Task:
 
 def load_task(name: str, sizes: Sizes, seed: int) -> Task:
     """One task; the training texts are drawn anew for every seed, test and OOD texts are the same for all."""
-    return {"clinc150": _clinc150, "embedded": _embedded, "toxigen": _toxigen}[name](sizes, seed)
+    load = {"clinc150": _clinc150, "embedded": _embedded, "toxigen": _toxigen, "sentiment": _sentiment}[name]
+    return load(sizes, seed)
 
 
 def data_folder() -> Path:
     """Folder of the public data sets, from VOS_DATA."""
     folder = Path(os.environ.get("VOS_DATA", ROOT.parent / "shared" / "data"))
-    for part in ("clinc150/data_full.json", "toxigen/toxigen.json", "cad_sentiment/test_paired.tsv"):
+    reviews = (f"cad_sentiment/{split}_paired.tsv" for split in ("test", "train"))
+    for part in ("clinc150/data_full.json", "toxigen/toxigen.json", *reviews):
         if not (folder / part).is_file():
             raise SystemExit(
                 f"{folder / part}: expected a public data set, found nothing. Put clinc150/data_full.json "
-                "(clinc/oos-eval), toxigen/toxigen.json (microsoft/SafeNLP) and cad_sentiment/test_paired.tsv "
+                "(clinc/oos-eval), toxigen/toxigen.json (microsoft/SafeNLP) and cad_sentiment/*_paired.tsv "
                 "(acmi-lab/counterfactually-augmented-data) into one folder and name it in the variable VOS_DATA"
             )
     return folder
@@ -135,13 +141,37 @@ def _embedded(sizes: Sizes, seed: int) -> Task:
     data = load_embedded()
     draw = random.Random(seed)  # noqa: S311
     train = data.train if sizes.train >= len(data.train) else draw.sample(data.train, sizes.train)
-    with (data_folder() / "cad_sentiment/test_paired.tsv").open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    rows = _reviews("test")
     reviews = [row["Text"] for row in rows[:: max(1, len(rows) // sizes.ood)]][: sizes.ood]
     # Test texts come in pairs that stand side by side; a cut of the front keeps them together.
     test = sorted(data.test, key=lambda e: (e.pair is None, e.pair or e.id))[: sizes.test]
     ood = {"reviews": reviews} | _queries(sizes)
     return Task("embedded", data.label_names, list(train), test, ood, sizes)
+
+
+def _reviews(split: str) -> list[dict[str, str]]:
+    """Rows of the paired reviews: Sentiment, Text and batch_id, which the two of a pair share."""
+    with (data_folder() / f"cad_sentiment/{split}_paired.tsv").open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def _sentiment(sizes: Sizes, seed: int) -> Task:
+    names = ("positive", "negative")
+
+    def examples(split: str) -> list[Example]:
+        rows = sorted(_reviews(split), key=lambda row: (int(row["batch_id"]), row["Sentiment"]))
+        return [
+            Example(f"{split}-{i}", row["Text"], names.index(row["Sentiment"].lower()), pair=row["batch_id"])
+            for i, row in enumerate(rows)
+        ]
+
+    pairs: dict[str | None, list[Example]] = defaultdict(list)
+    for example in examples("train"):
+        pairs[example.pair].append(example)
+    draw = random.Random(seed)  # noqa: S311
+    train = [draw.choice(pair) for pair in pairs.values()]
+    test = examples("test")[: sizes.test]
+    return Task("sentiment", names, draw.sample(_without(train, test), sizes.train), test, _queries(sizes), sizes)
 
 
 def _toxigen(sizes: Sizes, seed: int) -> Task:

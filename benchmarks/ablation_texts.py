@@ -34,7 +34,7 @@ from vos.candidates import LanguageModel, OutlierText, Sampling, WritingSettings
 from vos.density import ClassConditionalGaussian, FeatureBank
 from vos.models.classifier import ClassifierModule, RegularizerSettings
 
-WRITTEN = {"clinc150": 3000, "embedded": 1500, "toxigen": 3000}
+WRITTEN = {"clinc150": 3000, "embedded": 1500, "toxigen": 3000, "sentiment": 600}
 QUICK_WRITTEN = 48
 QUANTILE = 0.8
 REFIT_EVERY = 50

@@ -127,8 +127,10 @@ def public_data(tmp_path):
         for i in range(160)
     ]  # fmt: skip
     (folder / "toxigen/toxigen.json").write_text(json.dumps(rows))
-    lines = ["Sentiment\tText\tbatch_id", *(f"Positive\tA film {i}\t{i}" for i in range(30))]
-    (folder / "cad_sentiment/test_paired.tsv").write_text("\n".join(lines) + "\n")
+    for split in ("train", "test"):
+        rows = [f"{mood}\tA {mood} film, {split} {i}\t{i}" for i in range(30) for mood in ("Negative", "Positive")]
+        lines = "\n".join(["Sentiment\tText\tbatch_id", *rows])
+        (folder / f"cad_sentiment/{split}_paired.tsv").write_text(lines + "\n")
     return folder
 
 
@@ -147,6 +149,10 @@ def test_tasks_keep_test_texts_and_held_out_groups_out_of_training(public_data, 
     toxigen = data.load_task("toxigen", data.QUICK["toxigen"], 0)
     held_out = {f"toxigen-{i}" for i in range(30)}
     assert not held_out & {e.id for e in (*toxigen.train, *toxigen.test)}
+    sentiment = data.load_task("sentiment", data.QUICK["sentiment"], 0)
+    assert len({e.pair for e in sentiment.train}) == len(sentiment.train)
+    assert len({e.pair for e in sentiment.test}) == len(sentiment.test) // 2
+    assert {e.label for e in sentiment.train} == {0, 1}
     embedded = data.load_task("embedded", data.QUICK["embedded"], 0)
     assert len({e.pair for e in embedded.test}) <= len(embedded.test) // 2 + 1
 
