@@ -1,0 +1,76 @@
+"""Which texts keep CLINC150's AUROC down: `python benchmarks/ceiling.py [--seeds N] [--hardest K]`.
+
+Reads the start points that `ablation.py` has kept, scores test and out-of-scope queries by energy plus the nearest
+neighbour in the initial encoder, and says what share of the missing AUROC the hardest out-of-scope queries account for.
+It lists those that are among the hardest for every seed, with the intent that the classifier takes them for; whether
+they are out of scope is for the reader to judge. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+
+import ablation_data as data
+import torch
+from ablation import Starts
+from ablation_branch import pretrained_scores
+from ablation_start import Start
+from torch import Tensor
+
+from vos.scores import energy, standardized_sum
+
+COUNTS = (10, 20, 50)
+
+
+def scores(task: data.Task, start: Start) -> dict[str, Tensor]:
+    """Energy plus distance in the initial encoder, by set of texts."""
+    far = pretrained_scores(task, start.pretrained)["pretrained"]
+    energies = {name: energy(start.head.logits(start.features[name])).double() for name in far}
+    return {
+        name: standardized_sum([energies[name], far[name]], [energies["test"], far["test"]])
+        for name in ("test", "queries")
+    }
+
+
+def below(found: dict[str, Tensor]) -> Tensor:
+    """For each out-of-scope query the share of test queries that look at least as far out: (n,)."""
+    ordered = found["test"].sort().values
+    return 1.0 - torch.searchsorted(ordered, found["queries"]).double() / len(ordered)
+
+
+def main() -> None:
+    """Print the list and the JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--hardest", type=int, default=20)
+    parser.add_argument("--output", type=Path, default=data.ROOT / "outputs/benchmarks/ablation", help="of ablation.py")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    starts = Starts(arguments.output / "starts", data.FULL)
+    often: Counter[int] = Counter()
+    taken_for: dict[int, Counter[str]] = {}
+    missing = 0.0
+    shares = dict.fromkeys(COUNTS, 0.0)
+    for seed in range(arguments.seeds):
+        task, start = starts.get("clinc150", seed)
+        lost = below(scores(task, start))
+        order = lost.argsort(descending=True)
+        missing += 100.0 * float(lost.mean()) / arguments.seeds
+        for n in COUNTS:
+            shares[n] += 100.0 * float(lost[order[:n]].sum()) / len(lost) / arguments.seeds
+        guesses = start.head.logits(start.features["queries"]).argmax(-1)
+        for i in order[: arguments.hardest].tolist():
+            often[i] += 1
+            taken_for.setdefault(i, Counter())[task.label_names[guesses[i]]] += 1
+    always = [i for i, n in often.items() if n == arguments.seeds]
+    for i in always:
+        print(f"{task.ood['queries'][i]!r}: taken for {taken_for[i].most_common(1)[0][0]}")
+    figures = {f"points of AUROC by the {n} hardest": round(share, 3) for n, share in shares.items()}
+    print(json.dumps({"missing points of AUROC": round(missing, 3), **figures, "hardest for every seed": len(always)}))
+
+
+if __name__ == "__main__":
+    main()
