@@ -1,4 +1,4 @@
-"""Which texts keep CLINC150's AUROC down: `python benchmarks/ceiling.py [--seeds N] [--hardest K]`.
+"""Which texts keep CLINC150's AUROC down: `python benchmarks/ceiling.py [--quick] [--seeds N]`.
 
 Reads the start points that `ablation.py` has kept, scores test and out-of-scope queries by energy plus the nearest
 neighbour in the initial encoder, and says what share of the missing AUROC the hardest out-of-scope queries account for.
@@ -44,28 +44,31 @@ def below(found: dict[str, Tensor]) -> Tensor:
 def main() -> None:
     """Print the list and the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="after ablation.py --quick: its sizes, one seed")
+    parser.add_argument("--seeds", type=int, help="default 5, with --quick 1")
     parser.add_argument("--hardest", type=int, default=20)
-    parser.add_argument("--output", type=Path, default=data.ROOT / "outputs/benchmarks/ablation", help="of ablation.py")
+    parser.add_argument("--output", type=Path, help="that of ablation.py")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    starts = Starts(arguments.output / "starts", data.FULL)
+    folder = arguments.output or data.ROOT / f"outputs/benchmarks/ablation{'-quick' if arguments.quick else ''}"
+    starts = Starts(folder / "starts", data.QUICK if arguments.quick else data.FULL)
+    seeds = arguments.seeds or (1 if arguments.quick else 5)
     often: Counter[int] = Counter()
     taken_for: dict[int, Counter[str]] = {}
     missing = 0.0
     shares = dict.fromkeys(COUNTS, 0.0)
-    for seed in range(arguments.seeds):
+    for seed in range(seeds):
         task, start = starts.get("clinc150", seed)
         lost = below(scores(task, start))
         order = lost.argsort(descending=True)
-        missing += 100.0 * float(lost.mean()) / arguments.seeds
+        missing += 100.0 * float(lost.mean()) / seeds
         for n in COUNTS:
-            shares[n] += 100.0 * float(lost[order[:n]].sum()) / len(lost) / arguments.seeds
+            shares[n] += 100.0 * float(lost[order[:n]].sum()) / len(lost) / seeds
         guesses = start.head.logits(start.features["queries"]).argmax(-1)
         for i in order[: arguments.hardest].tolist():
             often[i] += 1
             taken_for.setdefault(i, Counter())[task.label_names[guesses[i]]] += 1
-    always = [i for i, n in often.items() if n == arguments.seeds]
+    always = [i for i, n in often.items() if n == seeds]
     for i in always:
         print(f"{task.ood['queries'][i]!r}: taken for {taken_for[i].most_common(1)[0][0]}")
     figures = {f"points of AUROC by the {n} hardest": round(share, 3) for n, share in shares.items()}

@@ -119,7 +119,8 @@ def public_data(tmp_path):
         split: [[f"{WAYS[i % 5]} the {w} of {THINGS[i % 11]} {i} {split}", w] for w in WORDS for i in range(n)]
         for split, n in (("train", 100), ("test", 50))
     }
-    queries["oos_test"] = [[f"the colour of thing {i}", "oos"] for i in range(40)]
+    queries["oos_test"] = [[f"the colour of thing {i}", "oos"] for i in range(30)]
+    queries["oos_test"] += [[f"{WAYS[i % 5]} the bank of the {THINGS[i]} 7", "oos"] for i in range(10)]  # hardly told
     (folder / "clinc150/data_full.json").write_text(json.dumps(queries))
     rows = [
         {"id": i, "text": f"people of kind {i} are {'bad' if i % 2 else 'good'}_x000D_", "toxicity_score": 1.0,
@@ -157,8 +158,8 @@ def test_tasks_keep_test_texts_and_held_out_groups_out_of_training(public_data, 
     assert len({e.pair for e in embedded.test}) <= len(embedded.test) // 2 + 1
 
 
-def run(data, output, *options):
-    command = [sys.executable, str(ROOT / "benchmarks/ablation.py"), "--quick", "--output", str(output), *options]
+def run(data, output, *options, program="ablation"):
+    command = [sys.executable, str(ROOT / f"benchmarks/{program}.py"), "--quick", "--output", str(output), *options]
     environment = os.environ | {"VOS_DATA": str(data), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
 
@@ -188,6 +189,13 @@ def test_quick_size_resumes_and_reports(public_data, tmp_path, monkeypatch):
     third = run(public_data, output, "--report", str(results))
     assert json.loads(third.stdout.splitlines()[-1])["run"] == 0
     assert "### clinc150, head alone: paired differences to cross-entropy" in results.read_text()
+    assert "### clinc150, from the start: paired differences to cross-entropy" in results.read_text()
+    hardest = run(public_data, output, program="ceiling")
+    assert hardest.returncode == 0, hardest.stderr
+    figures, listed = json.loads(hardest.stdout.splitlines()[-1]), hardest.stdout.splitlines()[:-1]
+    parts = [figures[f"points of AUROC by the {n} hardest"] for n in (10, 20, 50)]
+    assert 0.0 < parts[0] <= parts[1] <= parts[2] == pytest.approx(figures["missing points of AUROC"], abs=2e-3)
+    assert len(listed) == figures["hardest for every seed"] == 20  # of one seed; only 40 queries are there
 
 
 @pytest.mark.slow
