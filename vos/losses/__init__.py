@@ -1,8 +1,8 @@
 """Regularisers on texts and virtual outliers, all with the signature of `OutlierLoss`.
 
 Virtual outliers are drawn without gradient, so the outlier side of a loss moves the head and the loss's own parameters;
-the text side moves the encoder too, and so do texts of no class in the outliers' place. Each side is averaged on its own and the two halves weigh the same, whatever the
-number of outliers.
+the text side moves the encoder too, and so do texts of no class in the outliers' place. Each side is averaged on its
+own and the two halves weigh the same, whatever the number of outliers.
 """
 
 from vos.losses.base import OutlierLoss, OutlierRegularizer, at_least_float32, check_batch
