@@ -165,10 +165,10 @@ LOSSES: dict[str, Callable[[Facts], nn.Module]] = {
 
 @dataclass(frozen=True)
 class Arm:
-    """One branch.
+    """One way to train.
 
     Attributes:
-        sampler: in `SAMPLERS`, or None for cross-entropy alone.
+        sampler: in `SAMPLERS`, or, from the start, in `ablation_texts.TEXTS`; None for cross-entropy alone.
         loss: in `LOSSES`, or None.
         weight: beside the cross-entropy.
         depth: "head", a branch that trains the head alone, "encoder", one that trains all layers too, or "start", the
@@ -209,7 +209,7 @@ HEAD: tuple[Arm, ...] = (
 )
 """Every sampler under the hinge, which shares its text side, and one arm for each other loss that reads the logits.
 
-The first is plain VOS, the fourth this package's default. Feature uncertainty cannot move a head.
+The first is plain VOS. Feature uncertainty cannot move a head.
 """
 
 ENCODER: tuple[Arm, ...] = tuple(

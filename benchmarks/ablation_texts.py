@@ -30,7 +30,7 @@ from ablation_start import (
 )
 from torch import Tensor
 
-from vos.candidates import LanguageModel, OutlierText, Sampling, WritingSettings, unlike, write_outlier_texts
+from vos.candidates import LanguageModel, OutlierText, Sampling, WritingSettings, far_from_training, write_outlier_texts
 from vos.density import ClassConditionalGaussian, FeatureBank
 from vos.models.classifier import ClassifierModule, RegularizerSettings
 
@@ -49,7 +49,7 @@ def written(task: Task, seed: int, n: int, folder: Path) -> list[OutlierText]:
     """Written by the bundled language model after the seed's own training texts, once."""
     path = folder / f"{task.name}-{seed}.json"
     if not path.exists():
-        settings = WritingSettings(n, 8, 64, 3, Sampling(1.0, 200, 0.95, 64))
+        settings = WritingSettings(n, 8, 64, 3, 200, Sampling(1.0, 200, 0.95, 64))
         texts, cost = write_outlier_texts(_language_model(), task.train, settings, seed)
         print(f"{task.name} seed {seed}: {len(texts)} texts written, {cost.lm_tokens} tokens", flush=True)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ def train_from_start(task: Task, start: Start, arm: Arm, seed: int, folder: Path
         of_texts = lower_layers(classifier, [each.text for each in texts], task.sizes)
         classifier.keep_upper(task.sizes.start_layers)
         features = upper_features(classifier, of_texts)
-        kept = {each.text for each in unlike(texts, features, start.pretrained["train"], QUANTILE)}
+        kept = {each.text for each in far_from_training(texts, features, start.pretrained["train"], QUANTILE)}
         outliers = HiddenBatches(_rows(of_texts, [i for i, each in enumerate(texts) if each.text in kept]))
     else:
         classifier.keep_upper(task.sizes.start_layers)

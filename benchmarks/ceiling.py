@@ -1,7 +1,7 @@
 """Which texts keep CLINC150's AUROC down: `python benchmarks/ceiling.py [--quick] [--seeds N]`.
 
 Reads the start points that `ablation.py` has kept, scores test and out-of-scope queries by energy plus the nearest
-neighbour in the initial encoder, and says what share of the missing AUROC the hardest out-of-scope queries account for.
+neighbour in the initial encoder, and says how many of the missing points the hardest out-of-scope queries account for.
 It lists those that are among the hardest for every seed, with the intent that the classifier takes them for; whether
 they are out of scope is for the reader to judge. The last line is one JSON object.
 """
@@ -58,6 +58,8 @@ def main() -> None:
     missing = 0.0
     shares = dict.fromkeys(COUNTS, 0.0)
     for seed in range(seeds):
+        if not (folder / "starts" / f"clinc150-{seed}.safetensors").is_file():
+            raise SystemExit(f"{folder}: expected the start point of clinc150, seed {seed}; run ablation.py first")
         task, start = starts.get("clinc150", seed)
         lost = below(scores(task, start))
         order = lost.argsort(descending=True)

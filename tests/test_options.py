@@ -109,7 +109,7 @@ def spoons(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("frozen", [False, True])
-@pytest.mark.parametrize("loss", ["extra_class", "flattening", "energy_margin", "energy"])
+@pytest.mark.parametrize("loss", ["extra_class", "energy_flattening", "energy_margin", "energy"])
 def test_texts_of_a_file_act_in_place_of_virtual_outliers(three_classes, monkeypatch, tmp_path, spoons, loss, frozen):
     overrides = ["outlier_texts=file", *spoons, f"loss={loss}", f"model.freeze={frozen}", "outlier_texts.quantile=0.1"]
     values = trained(monkeypatch, tmp_path / "run", *three_classes, "outliers=mixes", *overrides)
@@ -124,6 +124,9 @@ def test_texts_of_a_file_act_in_place_of_virtual_outliers(three_classes, monkeyp
     ("overrides", "message"),
     [
         (["loss=none"], "outlier_texts: expected a loss that acts on them, got loss=none"),
+        (["loss=energy_texts"], "one whose weight of outliers is 0"),
+        (["refine.rounds=0"], "the loss starts at epoch 1 and training ends at 1, so they would never act"),
+        (["experiment=simulated_rounds", "simulation.pool=train"], "simulation: expected outlier_texts=null"),
         (["outlier_texts.path=nowhere.csv"], "nowhere.csv"),
         (["outlier_texts.text=nothing"], "nothing"),
         (["outlier_texts.batch_size=0"], "batch_size: expected at least 1, got 0"),

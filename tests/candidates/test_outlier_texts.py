@@ -4,19 +4,20 @@ from dataclasses import replace
 import pytest
 import torch
 
-from vos.candidates.outlier_texts import Habits, OutlierText, WritingSettings, unlike, write_outlier_texts
+from vos.candidates.outlier_texts import Habits, OutlierText, WritingSettings, far_from_training, write_outlier_texts
 from vos.candidates.particles import Sampling
 from vos.errors import ConfigError, DataError
+from vos.scores import knn
 from vos.types import Example
 
-SETTINGS = WritingSettings(12, 3, 32, 1, Sampling(max_tokens=40))
+SETTINGS = WritingSettings(12, 3, 32, 1, 20, Sampling(max_tokens=40))
 EXAMPLES = [Example(f"e{i}", f"The man number {i} fell over.", i % 4) for i in range(24)]
 CLASS_OF = {example.id: example.label for example in EXAMPLES}
 
 
 def test_texts_are_new_different_and_written_after_examples_of_different_classes(tiny_lm):
     seen = []
-    texts, cost = write_outlier_texts(tiny_lm, EXAMPLES, SETTINGS, 0, seen.append)
+    texts, cost = write_outlier_texts(tiny_lm, EXAMPLES, SETTINGS, 0, progress=seen.append)
     assert len(texts) == len({each.text.lower() for each in texts}) == 12
     assert not {each.text for each in texts} & {example.text for example in EXAMPLES}
     assert all(len({CLASS_OF[parent] for parent in each.parents}) == 3 for each in texts)
@@ -41,15 +42,69 @@ def test_few_classes_take_turns_as_examples(tiny_lm):
         assert (classes.count(0), classes.count(1)) == (3, 3)
 
 
-def test_there_is_an_end_where_too_few_texts_are_found(tiny_lm, caplog):
-    caplog.set_level(logging.WARNING)
-    texts, _ = write_outlier_texts(tiny_lm, EXAMPLES, replace(SETTINGS, min_words=1000), 0)
-    assert texts == []
-    assert "0 of 12 texts after 4 prompts" in caplog.text
+class Scripted:
+    """A language model that writes what it is told to, after every prompt the same."""
+
+    name = "scripted"
+
+    def __init__(self, *written):
+        self.written = written
+        self.prompts = []
+
+    def start(self, prompt, n, max_tokens):
+        self.prompts.append(prompt)
+        return self
+
+    def texts(self):
+        return [text for text, _ in self.written]
+
+    @property
+    def finished(self):
+        return [finished for _, finished in self.written]
+
+    @property
+    def tokens(self):
+        return [[0] * 99 for _ in self.written]  # beyond the limit: nothing is left to lengthen
+
+
+QUESTIONS = [Example(f"q{i}", f"where is  the kettle {i}", i % 2) for i in range(6)]
+
+
+def test_what_is_written_is_sorted_and_counted(caplog):
+    caplog.set_level(logging.INFO)
+    model = Scripted(
+        ("Where Is My  Aunt?", True),
+        ("where is my aunt", True),  # a repeat
+        ("Where is the kettle 3?", True),  # a training text
+        ("How far is Rome", True),  # known from elsewhere
+        ("and then she was", False),
+        ("hi", True),
+    )
+    texts, _ = write_outlier_texts(model, QUESTIONS, replace(SETTINGS, min_words=2), 0, ["how far is  rome"])
+    assert [each.text for each in texts] == ["where is my  aunt"]
+    assert len(model.prompts) == SETTINGS.most_prompts == 4
+    assert "1 of 12 texts after 4 prompts" in caplog.text
+    assert "left out while writing: 15 known or repeated, 4 not finished, 4 too short" in caplog.text
+    assert all(prompt.count("\n") == 3 and "  " not in prompt for prompt in model.prompts)
+
+
+def test_nothing_usable_is_an_error_that_says_why():
+    model = Scripted(("and then she was", False))
+    with pytest.raises(DataError, match=r"scripted wrote after 4 prompts \(left out: 4 not finished\); for long texts"):
+        write_outlier_texts(model, QUESTIONS, SETTINGS, 0)
+
+
+def test_long_training_texts_are_no_examples():
+    long = Example("long", "word " * 50, 0)
+    model = Scripted(("one two", True))
+    write_outlier_texts(model, [long, *QUESTIONS], SETTINGS, 0)
+    assert not any("word" in prompt for prompt in model.prompts)
+    with pytest.raises(DataError, match="at most 20 words to write after, got none among 1; raise"):
+        write_outlier_texts(model, [long], SETTINGS, 0)
 
 
 def test_training_texts_without_a_label_are_no_examples(tiny_lm):
-    with pytest.raises(DataError, match="expected labelled training texts"):
+    with pytest.raises(DataError, match="expected labelled training texts of at most 20 words"):
         write_outlier_texts(tiny_lm, [Example("a", "He fell.")], SETTINGS, 0)
 
 
@@ -66,7 +121,7 @@ def test_habits_are_those_of_almost_all_texts(texts, habits):
     assert Habits.of(texts) == habits
 
 
-def test_unlike_keeps_what_is_farther_than_training_texts_are_from_each_other():
+def test_far_from_training_keeps_what_is_farther_than_training_texts_are_from_each_other():
     draw = torch.Generator().manual_seed(0)
     train, features = torch.randn(40, 6, generator=draw), torch.randn(30, 6, generator=draw)
     texts = [OutlierText(f"t{i}", ("p",)) for i in range(30)]
@@ -76,7 +131,7 @@ def test_unlike_keeps_what_is_farther_than_training_texts_are_from_each_other():
 
     nearest = sorted(min(distance(a, b) for j, b in enumerate(train) if j != i) for i, a in enumerate(train))
     least = nearest[31] + 0.2 * (nearest[32] - nearest[31])  # the quantile 0.8 of 40 numbers lies at place 31.2
-    kept = unlike(texts, features, train, 0.8)
+    kept = far_from_training(texts, features, train, 0.8)
     expected = {f"t{i}": min(distance(a, b) for b in train) for i, a in enumerate(features)}
     assert {each.text for each in kept} == {name for name, value in expected.items() if value > least}
     assert 0 < len(kept) < 30
@@ -85,19 +140,24 @@ def test_unlike_keeps_what_is_farther_than_training_texts_are_from_each_other():
         assert each.parents == ("p",)
 
 
-def test_unlike_says_when_nothing_stays():
+def test_far_from_training_says_when_nothing_stays():
     train = torch.eye(4)
     with pytest.raises(DataError, match="none of 1 texts is farther than"):
-        unlike([OutlierText("a")], train[:1], train, 0.5)
+        far_from_training([OutlierText("a")], train[:1], train, 0.5)
 
 
-@pytest.mark.parametrize("quantile", [-0.1, 1.1])
-def test_a_quantile_outside_its_range_is_refused(quantile):
-    with pytest.raises(ConfigError, match=r"outlier_texts.quantile: expected a number in \[0, 1\]"):
-        unlike([OutlierText("a")], torch.ones(1, 2), torch.eye(2), quantile)
+def test_the_quantile_of_many_training_texts_is_that_of_a_sample(monkeypatch):
+    draw = torch.Generator().manual_seed(0)
+    train, features = torch.randn(41, 6, generator=draw), torch.randn(30, 6, generator=draw)
+    monkeypatch.setattr("vos.candidates.outlier_texts.QUANTILE_ROWS", 21)
+    texts = [OutlierText(f"t{i}") for i in range(30)]
+    least = float(knn(train[::2], train, 2).quantile(0.5))
+    nearest = knn(features, train, 1)
+    expected = [f"t{i}" for i in range(30) if nearest[i] > least]
+    assert [each.text for each in far_from_training(texts, features, train, 0.5)] == expected
 
 
-@pytest.mark.parametrize("name", ["n", "shots", "per_prompt", "min_words"])
+@pytest.mark.parametrize("name", ["n", "shots", "per_prompt", "min_words", "max_words"])
 def test_counts_below_one_are_refused(name):
-    with pytest.raises(ConfigError, match="expected n, shots, per_prompt and min_words of at least 1"):
+    with pytest.raises(ConfigError, match="expected n, shots, per_prompt, min_words and max_words of at least 1"):
         replace(SETTINGS, **{name: 0})

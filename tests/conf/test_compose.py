@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 import vos.outliers
 from tests.conftest import ROOT
 from vos.app import register_resolvers
+from vos.app.training import public_yaml
 from vos.app.wiring import build_sampler, completed
 from vos.density import ClassConditionalGaussian, GaussianDensity
 from vos.errors import ConfigError
@@ -139,3 +140,12 @@ def test_one_comment_a_file_and_no_tabs():
         text = Path(path).read_text()
         assert text.startswith(("#", "defaults:")), path
         assert "\t" not in text, path
+
+
+def test_where_the_cache_lies_is_no_setting_of_a_run():
+    here, there = (compose("train", ["outlier_texts=written", f"paths.cache={place}"]) for place in ("a", "b"))
+    assert public_yaml(here) == public_yaml(there)
+    assert "CACHE/models" in public_yaml(here)
+    assert here.outlier_texts.language_model.cache == "a/models"
+    more = compose("train", ["outlier_texts=written", "outlier_texts.writing.n=7"])
+    assert public_yaml(more) != public_yaml(here)

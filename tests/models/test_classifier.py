@@ -114,7 +114,7 @@ def test_texts_of_no_class_stand_in_for_virtual_outliers_and_reach_the_encoder(t
         "flattening": BoundaryFlattening(2, id_margin=0.0),
         "hinge": EnergyMargin(2, m_out=50.0),
     }[loss]
-    fit(module, epochs=1)
+    fit(module, epochs=2)
     assert not module.density.is_fitted  # nothing was drawn from it
     assert module.regularizer.prepared
     seen = {}
@@ -133,6 +133,18 @@ def test_texts_of_no_class_stand_in_for_virtual_outliers_and_reach_the_encoder(t
     assert torch.equal(seen["x"], logits)
     reached = [p for n, p in module.named_parameters() if "encoder.encoder" in n and p.grad is not None]
     assert sum(float(p.grad.abs().sum()) for p in reached) > 0
+
+
+def test_a_loss_that_measures_the_training_texts_waits_until_all_have_been_seen(tiny_encoder, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    module = build(tiny_encoder, loss=None, outlier_texts=texts_of_no_class(tiny_encoder))
+    module.regularizer = EnergyMargin(2)
+    measured = []
+    prepare = module.regularizer.prepare
+    monkeypatch.setattr(module.regularizer, "prepare", lambda x: measured.append((module.global_step, x)) or prepare(x))
+    fit(module, epochs=2)
+    assert any("not all of them have been seen" in message for message in messages(caplog))
+    assert [(step, len(logits)) for step, logits in measured] == [(3, 24)]  # the last of four batches of six
 
 
 def test_a_frozen_encoder_takes_the_features_of_texts_of_no_class(tiny_encoder):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from hydra.utils import instantiate
@@ -12,9 +11,7 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 from vos.data import OutlierBatches, TextData
 from vos.errors import ConfigError
 from vos.models import ClassifierFeaturizer, TextClassifier
-from vos.pipeline import RunDirectory, outlier_texts
-
-logger = logging.getLogger(__name__)
+from vos.pipeline import RunDirectory, gather_outlier_texts
 
 
 def outlier_batches(
@@ -24,42 +21,58 @@ def outlier_batches(
     make_featurizer: Callable[[TextClassifier], ClassifierFeaturizer],
     classifier: TextClassifier,
     new_classifier: Callable[[], TextClassifier],
+    trains_round_0: bool,
 ) -> OutlierBatches | None:
     """Batches of the group `outlier_texts`, or None without it.
 
     Args:
         config: of the run.
         data: its texts.
-        run: keeps the texts.
+        run: keeps the texts of no class.
         make_featurizer: over a classifier.
         classifier: the one that is trained; when its encoder is frozen, batches carry its features.
         new_classifier: the classifier before any training.
+        trains_round_0: whether round 0 trains.
 
     Raises:
-        ConfigError: no loss is there to act on them.
+        ConfigError: no loss would ever act on them.
     """
     if not OmegaConf.select(config, "outlier_texts"):
         return None
-    if not config.loss.module:
-        raise ConfigError("outlier_texts: expected a loss that acts on them, got loss=none; use loss=extra_class")
+    _check_that_they_act(config, trains_round_0)
+    source = instantiate(config.outlier_texts)
+    measured = [example.text for examples in (data.val, data.test, data.ood) for example in examples]
+    wanted = OmegaConf.select(config, "outlier_texts.writing.n")
     with Progress(
         TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(),
-        disable=not config.callbacks.progress,
+        disable=not config.callbacks.progress or run.outlier_texts.exists(),
     ) as bars:  # fmt: skip
-        bar = bars.add_task("texts of no class", total=OmegaConf.select(config, "outlier_texts.writing.n"))
-        found = outlier_texts(
-            instantiate(config.outlier_texts),
+        bar = bars.add_task("texts of no class", total=wanted)
+        found = gather_outlier_texts(
+            source,
             data.train,
+            measured,
             lambda: make_featurizer(new_classifier()),
             run.outlier_texts,
             config.seed,
             lambda n: bars.update(bar, completed=n),
         )
     texts = [each.text for each in found]
-    return OutlierBatches(
-        texts,
-        classifier.tokenizer,
-        classifier.max_length,
-        config.outlier_texts.batch_size,
-        make_featurizer(classifier).featurize(texts).features if classifier.encoder_is_frozen else None,
-    )
+    features = make_featurizer(classifier).featurize(texts).features if classifier.encoder_is_frozen else None
+    return OutlierBatches(texts, classifier.tokenizer, classifier.max_length, source.batch_size, features)
+
+
+def _check_that_they_act(config: DictConfig, trains_round_0: bool) -> None:
+    """Writing costs minutes: texts that no step would use are refused before."""
+    loss = config.loss
+    if not loss.module:
+        raise ConfigError("outlier_texts: expected a loss that acts on them, got loss=none; use loss=extra_class")
+    if loss.settings.weight == 0 or loss.module.get("outlier_weight") == 0:
+        raise ConfigError("outlier_texts: expected a loss that acts on them, got one whose weight of outliers is 0")
+    epochs = config.trainer.max_epochs
+    last = epochs + config.refine.rounds * config.refine.epochs if epochs else 0
+    if max(loss.settings.start_epoch, 0 if trains_round_0 else epochs) >= last:
+        raise ConfigError(
+            f"outlier_texts: the loss starts at epoch {loss.settings.start_epoch} and training ends at {last}, so they "
+            "would never act; set loss.settings.start_epoch=0, or refine.rounds of at least 1"
+        )

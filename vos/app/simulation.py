@@ -90,6 +90,8 @@ def _oracle(data: TextData) -> dict[str, int]:
 
 def _fit(config: DictConfig, data: TextData, folder: Path) -> Fit:
     """The pipeline's own training; over a frozen encoder logistic regression, whose one optimum takes seconds."""
+    if OmegaConf.select(config, "outlier_texts"):
+        raise ConfigError("simulation: expected outlier_texts=null, as every of its many fits would gather its own")
     if not config.model.freeze:
         return PipelineFit(data, _make_job(config, folder), bool(config.warm_start))
     classifier = instantiate(config.model, label_names=data.label_names, seed=config.seed)

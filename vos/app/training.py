@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import time
@@ -97,7 +98,12 @@ def _data(config: DictConfig, run: RunDirectory) -> tuple[TextData, NextRound | 
 
 
 def public_yaml(config: DictConfig) -> str:
-    """The resolved settings that decide what is computed, as YAML."""
+    """The resolved settings that decide what is computed, as YAML.
+
+    Where the cache lies is not among them; settings below it name it CACHE.
+    """
+    config = copy.deepcopy(config)
+    OmegaConf.update(config, "paths.cache", "CACHE", merge=False)
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)  # noqa: S101 - a DictConfig gives a dict
     return OmegaConf.to_yaml({key: value for key, value in plain.items() if key not in PRIVATE_KEYS})
@@ -126,6 +132,7 @@ def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> Training
         return ClassifierFeaturizer(model, cache, device=device_of(config))
 
     new_classifier = partial(_new_classifier, config, data)
+    trains_round_0 = config.run is None or not config.warm_start or bool(OmegaConf.select(config, "labels"))
     module = ClassifierModule(
         classifier,
         density,
@@ -136,7 +143,9 @@ def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> Training
         instantiate(config.loss.settings),
         seed=config.seed,
         label_smoothing=config.loss.label_smoothing,
-        outlier_texts=outlier_batches(config, data, run, partial(make_featurizer, True), classifier, new_classifier),
+        outlier_texts=outlier_batches(
+            config, data, run, partial(make_featurizer, True), classifier, new_classifier, trains_round_0
+        ),
     )
     features = None
     if classifier.encoder_is_frozen:
@@ -169,7 +178,7 @@ def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> Training
         ),
         refine=instantiate(config.refine),
         seed=config.seed,
-        train_round_0=config.run is None or not config.warm_start or bool(OmegaConf.select(config, "labels")),
+        train_round_0=trains_round_0,
         band=None if config.run is None else read_json(RunDirectory(config.run).metrics_path)["final"]["boundary/band"],
         cache=_round_cache(config, data),
         make_initial=lambda: make_featurizer(True, new_classifier()),

@@ -8,7 +8,7 @@ from vos.candidates.generation_report import generation_report, mismatches
 from vos.candidates.index import ApproximateSettings, check_index
 from vos.candidates.indexed import retrieve_indexed
 from vos.candidates.language_model import LanguageModel
-from vos.candidates.outlier_texts import OutlierText, WritingSettings, unlike, write_outlier_texts
+from vos.candidates.outlier_texts import OutlierText, WritingSettings, far_from_training, write_outlier_texts
 from vos.candidates.particles import Sampling
 from vos.candidates.pool_features import PoolFeatures
 from vos.candidates.potential import Shape
@@ -52,6 +52,7 @@ __all__ = [
     "add_edits",
     "check_index",
     "edit_texts",
+    "far_from_training",
     "generation_report",
     "make_texts",
     "mismatches",
@@ -59,6 +60,5 @@ __all__ = [
     "retrieve",
     "retrieve_indexed",
     "select",
-    "unlike",
     "write_outlier_texts",
 ]

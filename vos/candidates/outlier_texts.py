@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ TYPICAL = 0.99
 """Share of training texts from which a habit of writing is taken for that of all."""
 
 QUANTILE_ROWS = 20_000
-"""Training texts, evenly picked, that the quantile is measured on at most: its cost grows with their square."""
+"""Training texts, evenly picked, that the quantile is measured on at most; each is compared with all of them."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class WritingSettings:
         shots: examples of a prompt, of as many classes as there are.
         per_prompt: texts written after each prompt, at once.
         min_words: shorter ones are left out.
+        max_words: longer training texts are not used as examples.
         sampling: see `Sampling`; texts that are not finished after its `max_tokens` are left out.
     """
 
@@ -50,13 +51,15 @@ class WritingSettings:
     shots: int
     per_prompt: int
     min_words: int
+    max_words: int
     sampling: Sampling
 
     def __post_init__(self) -> None:
-        if min(self.n, self.shots, self.per_prompt, self.min_words) < 1:
+        counts = (self.n, self.shots, self.per_prompt, self.min_words, self.max_words)
+        if min(counts) < 1:
             raise ConfigError(
-                f"outlier_texts: expected n, shots, per_prompt and min_words of at least 1, got {self.n}, "
-                f"{self.shots}, {self.per_prompt} and {self.min_words}"
+                "outlier_texts.writing: expected n, shots, per_prompt, min_words and max_words of at least 1, got "
+                + ", ".join(map(str, counts))
             )
 
     @property
@@ -115,28 +118,34 @@ def write_outlier_texts(
     examples: Sequence[Example],
     settings: WritingSettings,
     seed: int,
+    known: Sequence[str] = (),
     progress: Callable[[int], None] = lambda _: None,
 ) -> tuple[list[OutlierText], Cost]:
-    """Different texts, none of them an example, and what they cost.
+    """Different texts, none of them an example or otherwise known, and what they cost.
 
     Args:
         model: writes.
         examples: labelled texts.
         settings: see `WritingSettings`.
         seed: of the prompts and of the samples.
+        known: further texts that none of them may repeat, whatever the case: those that the classifier is measured on.
         progress: called with the number of texts found after each prompt.
 
     Raises:
-        DataError: no labelled example.
+        DataError: no labelled example that is short enough, or nothing could be used of what was written.
     """
     by_class: dict[int, list[Example]] = defaultdict(list)
     for example in examples:
-        if example.label is not None:
+        if example.label is not None and len(example.text.split()) <= settings.max_words:
             by_class[example.label].append(example)
     if not by_class:
-        raise DataError("outlier_texts: expected labelled training texts to write after, got none")
+        raise DataError(
+            f"outlier_texts: expected labelled training texts of at most {settings.max_words} words to write after, "
+            f"got none among {len(examples)}; raise outlier_texts.writing.max_words"
+        )
     habits = Habits.of([example.text for example in examples])
-    seen = {habits.applied(example.text).lower() for example in examples}
+    seen = {_key(habits.applied(text)) for text in (*(example.text for example in examples), *known)}
+    left_out: Counter[str] = Counter()
     found: list[OutlierText] = []
     cost = Cost()
     for number in range(settings.most_prompts):
@@ -150,13 +159,31 @@ def write_outlier_texts(
         extender.extend(particles)
         for raw, finished in zip(particles.texts(), particles.finished, strict=True):
             text = habits.applied(raw)
-            if finished and len(text.split()) >= settings.min_words and text.lower() not in seen:
-                seen.add(text.lower())
+            if not finished:
+                left_out["not finished"] += 1
+            elif len(text.split()) < settings.min_words:
+                left_out["too short"] += 1
+            elif _key(text) in seen:
+                left_out["known or repeated"] += 1
+            else:
+                seen.add(_key(text))
                 found.append(OutlierText(text, tuple(shot.id for shot in shots)))
         progress(min(len(found), settings.n))
+    reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items())) or "none"
+    if not found:
+        raise DataError(
+            f"outlier_texts: nothing could be used of what {model.name} wrote after {settings.most_prompts} prompts "
+            f"(left out: {reasons}); for long texts raise outlier_texts.writing.sampling.max_tokens"
+        )
     if len(found) < settings.n:
         logger.warning("outlier_texts: %d of %d texts after %d prompts", len(found), settings.n, settings.most_prompts)
+    logger.info("outlier_texts: left out while writing: %s", reasons)
     return found[: settings.n], cost
+
+
+def _key(text: str) -> str:
+    """What two texts share that count as one: case and white space are not looked at."""
+    return " ".join(text.split()).lower()
 
 
 def _shots(by_class: dict[int, list[Example]], n: int, seed: int) -> list[Example]:
@@ -168,7 +195,9 @@ def _shots(by_class: dict[int, list[Example]], n: int, seed: int) -> list[Exampl
     return shots
 
 
-def unlike(texts: Sequence[OutlierText], features: Tensor, train: Tensor, quantile: float) -> list[OutlierText]:
+def far_from_training(
+    texts: Sequence[OutlierText], features: Tensor, train: Tensor, quantile: float
+) -> list[OutlierText]:
     """The texts that are farther from their nearest training text than most training texts are from each other.
 
     Args:
@@ -178,11 +207,8 @@ def unlike(texts: Sequence[OutlierText], features: Tensor, train: Tensor, quanti
         quantile: of the distances from training texts to their nearest others, in [0, 1]; texts beyond it stay.
 
     Raises:
-        ConfigError: `quantile` outside [0, 1].
         DataError: no text stays.
     """
-    if not 0.0 <= quantile <= 1.0:
-        raise ConfigError(f"outlier_texts.quantile: expected a number in [0, 1], got {quantile}")
     distances = knn(features, train, 1)
     some = train[:: -(-len(train) // QUANTILE_ROWS)]
     least = knn(some, train, 2).quantile(quantile)
@@ -194,6 +220,6 @@ def unlike(texts: Sequence[OutlierText], features: Tensor, train: Tensor, quanti
     if not kept:
         raise DataError(
             f"outlier_texts: none of {len(texts)} texts is farther than {float(least):.3f} from every training text "
-            f"(quantile {quantile}); lower outlier_texts.quantile, or raise sampling.temperature"
+            f"(quantile {quantile}); lower outlier_texts.quantile, or bring texts of other kinds"
         )
     return kept

@@ -62,6 +62,11 @@ class FeatureBank(FixedPrecision):
         self.labels[rows] = labels[last].to(self.labels)
         self.seen[rows] = True
 
+    @property
+    def knows_all(self) -> bool:
+        """Whether every training text has been seen."""
+        return bool(self.seen.all())
+
     def contents(self) -> tuple[Tensor, Tensor]:
         """Features (m, d) float32 and labels (m,) of the texts seen so far, in the order of their index; copies."""
         return self.features[self.seen], self.labels[self.seen]
@@ -124,6 +129,11 @@ class FeatureQueue(FixedPrecision):
         self.features[owner, slot] = features.to(self.features)[stays]
         self.cursor.copy_((self.cursor + pushed) % capacity)
         self.filled.copy_((self.filled + pushed).clamp_max(capacity))
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether texts of every class have been seen; how many there are, a queue cannot know."""
+        return bool((self.filled > 0).all())
 
     def contents(self) -> tuple[Tensor, Tensor]:
         """Features (m, d) float32 and labels (m,) int64, class by class, in no promised order within one; copies."""

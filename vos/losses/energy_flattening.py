@@ -6,6 +6,7 @@ import math
 
 from torch import Tensor
 
+from vos.errors import ConfigError
 from vos.losses.base import OutlierRegularizer
 from vos.losses.energy import EnergyMargin
 from vos.losses.flattening import BoundaryFlattening
@@ -34,6 +35,10 @@ class EnergyFlattening(OutlierRegularizer):
         self, n_classes: int, m_in: float | None = None, in_quantile: float = 0.5, outlier_weight: float = 0.2
     ) -> None:
         super().__init__(n_classes, at_least=2)
+        if not 0.0 <= in_quantile <= 1.0 or not outlier_weight >= 0.0:
+            raise ConfigError(
+                f"loss: expected in_quantile in [0, 1] and outlier_weight >= 0, got {in_quantile} and {outlier_weight}"
+            )
         # The upper mark is out of reach: the outlier side of this part is not asked for.
         self.texts = EnergyMargin(n_classes, m_in, math.inf, in_quantile, 1.0, outlier_weight)
         self.outliers = BoundaryFlattening(n_classes, id_margin=0.0)

@@ -149,18 +149,21 @@ class ClassifierModule(pl.LightningModule):
         if self.current_epoch < self.regularization.start_epoch:
             self._log_inactive(f"it starts at epoch {self.regularization.start_epoch}")
             return None
+        if not self.regularizer.prepared and not self.memory.knows_all:
+            self._log_inactive("it measures the training texts first, and not all of them have been seen")
+            return None
         try:
             outliers = self._outliers()
-            if not self.regularizer.prepared:
-                with torch.no_grad():
-                    head = self.classifier.linear_head()
-                    self.regularizer.prepare(head.logits(self.memory.contents()[0].to(head.weight)))
         except NotFittedError as error:
             self._log_inactive(str(error))
             return None
         self._inactive_reason = ""
         if outliers is None:
             return None
+        if not self.regularizer.prepared:
+            head = self.classifier.linear_head()
+            with torch.no_grad():
+                self.regularizer.prepare(head.logits(self.memory.contents()[0].to(head.weight)))
         outlier_features, outlier_logits = outliers
         value: Tensor = self.regularizer(logits, features, labels, outlier_logits, outlier_features)
         return value
@@ -175,6 +178,8 @@ class ClassifierModule(pl.LightningModule):
         """
         if self.outlier_texts is not None:
             batch = {name: t.to(self.device) for name, t in self.outlier_texts(self._generator).items()}
+            if "features" in batch:  # Lightning converts the training batches alone
+                batch["features"] = batch["features"].to(self.classifier.head.weight.dtype)
             features, logits = self.classifier(batch)
             return features, logits
         if self.global_step % self.regularization.refit_every == 0 or not self.density.is_fitted:

@@ -2,7 +2,7 @@
 
 from vos.pipeline.generation import Making, verify_made
 from vos.pipeline.job import FitSettings, RefineSettings, TrainingJob
-from vos.pipeline.outlier_texts import OutlierTextFile, WrittenOutlierTexts, outlier_texts
+from vos.pipeline.outlier_texts import OutlierTextFile, WrittenOutlierTexts, gather_outlier_texts
 from vos.pipeline.remaking import verify
 from vos.pipeline.round_cache import RoundCache
 from vos.pipeline.run_directory import RunDirectory
@@ -28,7 +28,7 @@ __all__ = [
     "Verification",
     "VerificationSettings",
     "WrittenOutlierTexts",
-    "outlier_texts",
+    "gather_outlier_texts",
     "refine",
     "save_results",
     "synthesize",
