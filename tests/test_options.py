@@ -126,7 +126,7 @@ def test_texts_of_a_file_act_in_place_of_virtual_outliers(three_classes, monkeyp
         (["loss=none"], "outlier_texts: expected a loss that acts on them, got loss=none"),
         (["loss=energy_texts"], "one whose weight of outliers is 0"),
         (["refine.rounds=0"], "the loss starts at epoch 1 and training ends at 1, so they would never act"),
-        (["experiment=simulated_rounds", "simulation.pool=train"], "simulation: expected outlier_texts=null"),
+        (["experiment=simulated_rounds"], "simulation: expected outlier_texts=null"),
         (["outlier_texts.path=nowhere.csv"], "nowhere.csv"),
         (["outlier_texts.text=nothing"], "nothing"),
         (["outlier_texts.batch_size=0"], "batch_size: expected at least 1, got 0"),

@@ -41,6 +41,8 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
     """
     started = time.monotonic()
     quiet_libraries()
+    if OmegaConf.select(config, "outlier_texts"):
+        raise ConfigError("simulation: expected outlier_texts=null, as every one of its many fits would gather its own")
     data: TextData = instantiate(config.data)
     settings: SimulationSettings = instantiate(config.simulation)
     oracle = _oracle(data) if settings.pool == "pool" else {}
@@ -90,8 +92,6 @@ def _oracle(data: TextData) -> dict[str, int]:
 
 def _fit(config: DictConfig, data: TextData, folder: Path) -> Fit:
     """The pipeline's own training; over a frozen encoder logistic regression, whose one optimum takes seconds."""
-    if OmegaConf.select(config, "outlier_texts"):
-        raise ConfigError("simulation: expected outlier_texts=null, as every of its many fits would gather its own")
     if not config.model.freeze:
         return PipelineFit(data, _make_job(config, folder), bool(config.warm_start))
     classifier = instantiate(config.model, label_names=data.label_names, seed=config.seed)
