@@ -109,9 +109,11 @@ def train_from_start(task: Task, start: Start, arm: Arm, seed: int, folder: Path
         texts = TEXTS[arm.sampler](task, seed, wanted(task.sizes, task.name), folder)
         of_texts = lower_layers(classifier, [each.text for each in texts], task.sizes)
         classifier.keep_upper(task.sizes.start_layers)
-        features = upper_features(classifier, of_texts)
-        kept = {each.text for each in far_from_training(texts, features, start.pretrained["train"], QUANTILE)}
-        outliers = HiddenBatches(_rows(of_texts, [i for i, each in enumerate(texts) if each.text in kept]))
+        if arm.sampler == "written texts":  # spliced ones are of no class by construction, and near all the same
+            features = upper_features(classifier, of_texts)
+            kept = {each.text for each in far_from_training(texts, features, start.pretrained["train"], QUANTILE)}
+            of_texts = _rows(of_texts, [i for i, each in enumerate(texts) if each.text in kept])
+        outliers = HiddenBatches(of_texts)
     else:
         classifier.keep_upper(task.sizes.start_layers)
     module = _module(task, classifier, arm, seed, outliers)
