@@ -125,7 +125,10 @@ def test_texts_of_a_file_act_in_place_of_virtual_outliers(three_classes, monkeyp
     [
         (["loss=none"], "outlier_texts: expected a loss that acts on them, got loss=none"),
         (["loss=energy_texts"], "one whose weight of outliers is 0"),
-        (["refine.rounds=0"], "the loss starts at epoch 1 and training ends at 1, so they would never act"),
+        (
+            ["refine.rounds=0"],
+            "the loss would act from epoch 1 on, and training ends at 1; set refine.rounds of at least 1, or",
+        ),
         (["experiment=simulated_rounds"], "simulation: expected outlier_texts=null"),
         (["outlier_texts.path=nowhere.csv"], "nowhere.csv"),
         (["outlier_texts.text=nothing"], "nothing"),

@@ -71,8 +71,9 @@ def _check_that_they_act(config: DictConfig, trains_round_0: bool) -> None:
         raise ConfigError("outlier_texts: expected a loss that acts on them, got one whose weight of outliers is 0")
     epochs = config.trainer.max_epochs
     last = epochs + config.refine.rounds * config.refine.epochs if epochs else 0
-    if max(loss.settings.start_epoch, 0 if trains_round_0 else epochs) >= last:
+    first = max(loss.settings.start_epoch, 0 if trains_round_0 else epochs)
+    if first >= last:
         raise ConfigError(
-            f"outlier_texts: the loss starts at epoch {loss.settings.start_epoch} and training ends at {last}, so they "
-            "would never act; set loss.settings.start_epoch=0, or refine.rounds of at least 1"
+            f"outlier_texts: the loss would act from epoch {first} on, and training ends at {last}; set refine.rounds of "
+            "at least 1" + (", or loss.settings.start_epoch=0" if trains_round_0 else "")
         )
