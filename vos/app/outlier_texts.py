@@ -74,6 +74,6 @@ def _check_that_they_act(config: DictConfig, trains_round_0: bool) -> None:
     first = max(loss.settings.start_epoch, 0 if trains_round_0 else epochs)
     if first >= last:
         raise ConfigError(
-            f"outlier_texts: the loss would act from epoch {first} on, and training ends at {last}; set refine.rounds of "
-            "at least 1" + (", or loss.settings.start_epoch=0" if trains_round_0 else "")
+            f"outlier_texts: the loss would act from epoch {first} on, and training ends at {last}; set refine.rounds "
+            "of at least 1" + (", or loss.settings.start_epoch=0" if trains_round_0 else "")
         )
