@@ -69,7 +69,7 @@ def run(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], arms: Seque
         path = folder / "units" / name / str(seed) / arm.depth / f"{arm.name.replace(' ', '_')}.json"
         settings = settings_of(sizes[name], efforts[name])
         if arm.depth == "start":
-            settings |= {"outlier_texts": texts.wanted(sizes[name], name), "quantile": texts.QUANTILE}
+            settings = texts.settings_of(sizes[name], name)
         if path.exists():
             kept = json.loads(path.read_text("utf-8"))["settings"]
             if kept != settings:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from ablation_arms import LOSSES, SAMPLERS, Arm, Facts
@@ -38,6 +39,12 @@ WRITTEN = {"clinc150": 3000, "embedded": 1500, "toxigen": 3000, "sentiment": 600
 QUICK_WRITTEN = 48
 QUANTILE = 0.8
 REFIT_EVERY = 50
+
+
+def settings_of(sizes: Sizes, name: str) -> dict[str, Any]:
+    """What must be equal for two units from the start to compare."""
+    texts = {"outlier_texts": wanted(sizes, name), "quantile": QUANTILE}
+    return asdict(sizes) | {"batch_size": BATCH_SIZE, "optimizer": asdict(START_OPTIMIZER)} | texts
 
 
 def wanted(sizes: Sizes, name: str) -> int:
