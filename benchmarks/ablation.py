@@ -55,7 +55,7 @@ def plan(seeds: int, tasks: Sequence[str], arms: Sequence[Arm]) -> Iterator[tupl
     """Units in the order they are run: by stage, seed, task and arm."""
     for tier, name in STAGES:
         for seed in range(seeds if name in tasks else 0):
-            yield from ((name, seed, arm) for arm in arms if arm.tier == tier)
+            yield from ((name, seed, arm) for arm in arms if arm.tier == tier and name in (arm.tasks or data.TASKS))
 
 
 def run(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], arms: Sequence[Arm]) -> int:

@@ -175,6 +175,7 @@ class Arm:
             whole training again, with the outliers beside its every batch.
         tier: arms of a lower tier are finished for all tasks and seeds first.
         trained: False for the start point itself, measured without a step.
+        tasks: that it is for; all where empty.
     """
 
     sampler: str | None = None
@@ -183,6 +184,7 @@ class Arm:
     depth: str = "head"
     tier: int = 1
     trained: bool = True
+    tasks: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -257,6 +259,17 @@ START: tuple[Arm, ...] = tuple(
 )
 """Texts of no class through the encoder, and mixes as vectors under the same loss."""
 
-ARMS: tuple[Arm, ...] = (Arm(trained=False), Arm(), *HEAD, *ENCODER, *START)
+MORE_TEXTS = (Arm("more written texts", "extra class", 0.5, "start", 2, tasks=("clinc150", "embedded")),)
+"""Both train on the same texts with every seed, so what was written for the one serves the others."""
+
+HEAD_GRID: tuple[Arm, ...] = (
+    *(Arm(sampler, "energy", 0.1, tier=2) for sampler in SAMPLERS if sampler != "tail"),
+    Arm("mixes", "flattening", 0.5, tier=2),
+    Arm("boundary", "hinge and flattening", 10.0, tier=2),
+)
+"""What is left of every sampler with every loss that fits and can move a head."""
+
+ARMS: tuple[Arm, ...] = (Arm(trained=False), Arm(), *HEAD, *ENCODER, *START, *MORE_TEXTS, *HEAD_GRID)
+"""In the order of the tables; new ones go to the end, since finished units keep their place."""
 
 assert len({(arm.name, arm.depth) for arm in ARMS}) == len(ARMS)
