@@ -259,8 +259,15 @@ START: tuple[Arm, ...] = tuple(
 )
 """Texts of no class through the encoder, and mixes as vectors under the same loss."""
 
-MORE_TEXTS = (Arm("more written texts", "extra class", 0.5, "start", 2, tasks=("clinc150", "embedded")),)
-"""Both train on the same texts with every seed, so what was written for the one serves the others."""
+SHARED_TRAINING = ("clinc150", "embedded")
+"""Tasks that train on the same texts with every seed, so that what was written for the one serves the others."""
+
+STRONGER: tuple[Arm, ...] = (
+    Arm("written texts", "energy", 2.0, "start", 2),
+    Arm("more written texts", "extra class", 0.5, "start", 2, tasks=SHARED_TRAINING),
+    Arm("more written texts", "energy", 2.0, "start", 2, tasks=SHARED_TRAINING),
+)
+"""More of what helped: a larger weight, more texts."""
 
 HEAD_GRID: tuple[Arm, ...] = (
     *(Arm(sampler, "energy", 0.1, tier=2) for sampler in SAMPLERS if sampler != "tail"),
@@ -269,7 +276,7 @@ HEAD_GRID: tuple[Arm, ...] = (
 )
 """What is left of every sampler with every loss that fits and can move a head."""
 
-ARMS: tuple[Arm, ...] = (Arm(trained=False), Arm(), *HEAD, *ENCODER, *START, *MORE_TEXTS, *HEAD_GRID)
+ARMS: tuple[Arm, ...] = (Arm(trained=False), Arm(), *HEAD, *ENCODER, *START, *STRONGER, *HEAD_GRID)
 """In the order of the tables; new ones go to the end, since finished units keep their place."""
 
 assert len({(arm.name, arm.depth) for arm in ARMS}) == len(ARMS)
