@@ -7,7 +7,7 @@ that the encoder sees; the bundled language model writes them (`make generate`).
 
 Each finished (task, seed, arm) is one JSON file under the output folder, so that a run that was killed goes on; another
 size needs another folder. Public data come from the folder in VOS_DATA. `--report` trains nothing and writes the tables
-of `docs/RESULTS.md` from the kept units. The last line is one JSON object.
+of `docs/RESULTS.md` and `docs/results_tables.md` from the kept units. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ import ablation_data as data
 import ablation_texts as texts
 import torch
 from ablation_arms import ARMS, Arm
-from ablation_report import DEPTHS, Units, best_score, boundary, column, kinds, ood, read_units, write_report
+from ablation_figures import DEPTHS, Units, best_score, boundary, column, kinds, ood, read_units
+from ablation_report import write_report
 from ablation_start import BATCH_SIZE, Hidden, Start, load_start, make_start
 from ablation_stats import interval
 

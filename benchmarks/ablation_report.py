@@ -1,102 +1,72 @@
-"""Tables of the ablation, from the kept units alone."""
+"""Tables of the ablation as Markdown: what matters into one file, everything else into a second one beside it."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from ablation_figures import (
+    BASELINE,
+    DEPTHS,
+    OWN_DISTANCES,
+    SCORES,
+    START_POINT,
+    TRAINED,
+    Unit,
+    Units,
+    Value,
+    against_best,
+    best_score,
+    boundary,
+    column,
+    gap,
+    kinds,
+    ood,
+    start_points,
+)
 from ablation_stats import Interval, interval, paired
 
-BASELINE = "cross-entropy"
-SCORES = ("energy", "mahalanobis", "knn", "sum", "pretrained", "sum, pretrained")
-DISTANCES = ("mahalanobis", "knn", "pretrained")
-DEPTHS = {"head": "head alone", "encoder": "encoder and head", "start": "from the start"}
-METRICS = {"auroc": "AUROC", "fpr95": "FPR95", "fpr95_ood": "ID rejected at 95 % of OOD"}
 MARKS = ("<!-- tables: begin -->", "<!-- tables: end -->")
+EVERYTHING = "results_tables.md"
 
-Unit = dict[str, Any]
-Units = dict[str, dict[str, dict[int, Unit]]]
-"""By task and depth, arm and seed."""
+SUMMARY = (
+    ("head", START_POINT),
+    ("encoder", BASELINE),
+    ("encoder", "tail + energy x 0.1"),
+    ("encoder", "mixes + hinge x 1"),
+    ("encoder", "noise + hinge, texts alone x 10"),
+    ("encoder", "boundary + hinge and flattening x 10"),
+    ("start", "mixes + extra class x 0.5"),
+    ("start", "spliced texts + extra class x 0.5"),
+    ("start", "written texts + extra class x 0.5"),
+    ("start", "written texts + energy x 0.5"),
+    ("start", "written texts + energy x 2"),
+    ("start", "more written texts + extra class x 0.5"),
+    ("start", "more written texts + energy x 2"),
+)
+"""Depth and arm of the rows of the first table."""
 
-Value = Callable[[Unit], float | None]
-
-
-def read_units(folder: Path) -> Units:
-    """Every finished unit under `folder/units` but infeasible ones, arms in the order of the table of arms."""
-    units: Units = {}
-    for path in sorted((folder / "units").glob("*/*/*/*.json")):
-        unit = json.loads(path.read_text("utf-8"))
-        if "infeasible" in unit:
-            continue
-        units.setdefault(f"{unit['task']}, {DEPTHS[unit['depth']]}", {}).setdefault(unit["arm"], {})[unit["seed"]] = (
-            unit
-        )
-    for task, arms in units.items():
-        units[task] = dict(sorted(arms.items(), key=lambda pair: min(u["order"] for u in pair[1].values())))
-    return units
-
-
-def kinds(arms: Mapping[str, Mapping[int, Unit]]) -> list[str]:
-    """Kinds of OOD texts of a task."""
-    return list(next(iter(next(iter(arms.values())).values()))["ood"])
-
-
-def ood(kind: str, score: str, metric: str = "auroc") -> Value:
-    """Reads one OOD figure of a unit, in percent."""
-
-    def read(unit: Unit) -> float | None:
-        return 100.0 * unit["ood"][kind][score][metric] if score in unit["ood"][kind] else None
-
-    return read
-
-
-def boundary(name: str) -> Value:
-    """Reads one boundary figure of a unit, in percent."""
-
-    def read(unit: Unit) -> float | None:
-        value = unit["boundary"].get(name)
-        return None if value is None else 100.0 * value
-
-    return read
-
-
-def column(units: Mapping[int, Unit], value: Value) -> dict[int, float]:
-    """The figure by seed, where it is known."""
-    found = {seed: value(unit) for seed, unit in units.items()}
-    return {seed: v for seed, v in found.items() if v is not None}
-
-
-def best_score(units: Mapping[int, Unit], kind: str, among: Sequence[str] = SCORES) -> str:
-    """The score with the highest mean AUROC over seeds."""
-    return max(among, key=lambda score: interval(list(column(units, ood(kind, score)).values())).mean)
-
-
-def gap(units: Mapping[int, Unit], kind: str) -> Interval:
-    """AUROC of the best distance score less that of the energy, paired by seed."""
-    distance = best_score(units, kind, DISTANCES)
-    return paired(column(units, ood(kind, distance)), column(units, ood(kind, "energy")))
-
-
-def against_best(
-    arms: Mapping[str, Mapping[int, Unit]], arm: str, kind: str, metric: str, confidence: float = 0.95
-) -> Interval:
-    """The arm's best score less the best score of cross-entropy, paired by seed."""
-    ours, theirs = best_score(arms[arm], kind), best_score(arms[BASELINE], kind)
-    return paired(
-        column(arms[arm], ood(kind, ours, metric)), column(arms[BASELINE], ood(kind, theirs, metric)), confidence
-    )
+Arms = Mapping[str, Mapping[int, Unit]]
 
 
 def shown(found: Interval, signed: bool = False) -> str:
     """`mean ± half`, a signed one in bold where its interval is free of zero."""
-    if found.n == 0:
+    if found.n == 0 or math.isnan(found.mean):
         return "-"
     text = f"{found.mean:+.2f}" if signed else f"{found.mean:.2f}"
     text += "" if math.isnan(found.half) else f" ± {found.half:.2f}"
     return f"**{text}**" if signed and found.free_of_zero else text
+
+
+def level(units: Mapping[int, Unit], value: Value) -> str:
+    """Mean and interval of a figure."""
+    return shown(interval(list(column(units, value).values())))
+
+
+def plain(arm: str) -> str:
+    """The arm as tables name it: under the hinge on texts alone nothing of what is drawn counts."""
+    return arm.removeprefix("noise + ") if "texts alone" in arm else arm
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -105,98 +75,143 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def levels_table(arms: Mapping[str, Mapping[int, Unit]], columns: Mapping[str, Value]) -> str:
-    """Mean and interval of every figure for every arm."""
+def summary_table(units: Units, task: str) -> str:
+    """The arms that matter, of one task: accuracy, calibration, energy and the best score of the trained classifier."""
+    found = [
+        (arm, depth, units[f"{task}, {DEPTHS[depth]}"][arm])
+        for depth, arm in SUMMARY
+        if arm in units.get(f"{task}, {DEPTHS[depth]}", {})
+    ]
+    columns = kinds(units[f"{task}, {DEPTHS['head']}"])
     rows = []
-    for arm, units in arms.items():
-        cells = [shown(interval(list(column(units, value).values()))) for value in columns.values()]
-        rows.append([arm, str(len(units)), *cells])
+    for arm, depth, by_seed in found:
+        row = [plain(arm), DEPTHS[depth], str(len(by_seed))]
+        row += [level(by_seed, boundary(name)) for name in ("accuracy", "ece")]
+        for kind in columns:
+            best = best_score(by_seed, kind, TRAINED)
+            row += [level(by_seed, ood(kind, "energy")), f"{level(by_seed, ood(kind, best))} ({best})"]
+            row += [level(by_seed, ood(kind, best_score(by_seed, kind), "fpr95"))]
+        rows.append(row)
+    names = [
+        f"{kind}: {what}" for kind in columns for what in ("energy", "best of its own scores", "best FPR95 of all")
+    ]
+    initial = " and ".join(f"{kind} {level(found[0][2], ood(kind, 'pretrained'))}" for kind in columns)
+    foot = f"AUROC by the nearest training text in the initial encoder alone: {initial}."
+    return table(["arm", "trained", "seeds", "accuracy", "ECE", *names], rows) + f"\n\n{foot}"
+
+
+def levels_table(arms: Arms, columns: Mapping[str, Value]) -> str:
+    """Mean and interval of every figure for every arm."""
+    rows = [[plain(arm), str(len(by)), *(level(by, value) for value in columns.values())] for arm, by in arms.items()]
     return table(["arm", "seeds", *columns], rows)
 
 
-def differences_table(arms: Mapping[str, Mapping[int, Unit]], columns: Mapping[str, Value]) -> str:
-    """Paired differences to cross-entropy of every figure for every other arm, and of best score to best score."""
-    rows = []
-    base = arms[BASELINE]
-    for arm, units in arms.items():
-        if arm == BASELINE:
-            continue
-        cells = [shown(paired(column(units, value), column(base, value)), signed=True) for value in columns.values()]
-        best = [
-            shown(against_best(arms, arm, kind, metric), signed=True)
-            for kind in kinds(arms)
-            for metric in ("auroc", "fpr95")
+def differences_table(arms: Arms, base: Mapping[int, Unit], columns: Mapping[str, Value]) -> str:
+    """Paired differences to `base` of every figure that differs at all, and of best score to best score."""
+    others = {arm: by_seed for arm, by_seed in arms.items() if by_seed is not base and arm != START_POINT}
+    cells: dict[str, list[Interval]] = {}
+    for name, value in columns.items():
+        found = [paired(column(by_seed, value), column(base, value)) for by_seed in others.values()]
+        if any(each.mean for each in found):
+            cells[name] = found
+    for kind in kinds(arms):
+        for metric in ("auroc", "fpr95"):
+            name = f"{kind}: best score, {metric.upper()}"
+            cells[name] = [against_best(by_seed, base, kind, metric) for by_seed in others.values()]
+    rows = [
+        [
+            plain(arm),
+            str(len(by_seed.keys() & base.keys())),
+            *(shown(found[i], signed=True) for found in cells.values()),
         ]
-        rows.append([arm, str(len(units.keys() & base.keys())), *cells, *best])
-    names = [f"{kind}: best, {metric}" for kind in kinds(arms) for metric in ("AUROC", "FPR95")]
-    return table(["arm", "pairs", *columns, *names], rows)
+        for i, (arm, by_seed) in enumerate(others.items())
+    ]
+    return table(["arm", "pairs", *cells], rows)
 
 
 def visibility_table(units: Units) -> str:
     """What the head and the density see of the outliers of every sampler before the first step."""
     seen: dict[str, dict[str, dict[int, Unit]]] = {}
-    for task, arms in units.items():
+    tasks = {section.split(",")[0]: None for section in units}
+    for section, arms in units.items():
         for by_seed in arms.values():
             for seed, unit in by_seed.items():
-                if unit["visibility"]:
-                    seen.setdefault(unit["sampler"], {}).setdefault(task, {})[seed] = unit
+                if unit["visibility"]:  # the same at every depth, since all begin at the start point
+                    seen.setdefault(unit["sampler"], {}).setdefault(section.split(",")[0], {})[seed] = unit
     rows = []
-    for sampler, tasks in seen.items():
+    for sampler, by_task in seen.items():
         cells = [
-            shown(interval([100.0 * unit["visibility"][by] for unit in tasks.get(task, {}).values()]))
-            for task in units
+            shown(interval([100.0 * unit["visibility"][by] for unit in by_task.get(task, {}).values()]))
+            for task in tasks
             for by in ("energy", "mahalanobis")
         ]
         rows.append([sampler, *cells])
-    return table(["sampler", *(f"{task}: {by}" for task in units for by in ("energy", "Mahalanobis"))], rows)
+    return table(["sampler", *(f"{task}: {by}" for task in tasks for by in ("energy", "Mahalanobis"))], rows)
 
 
 def gap_table(units: Units) -> str:
-    """AUROC of the best distance score less that of the energy, for the tasks of two classes."""
-    columns = [(task, kind) for task, arms in units.items() if not task.startswith("clinc150") for kind in kinds(arms)]
-    arms = dict.fromkeys(arm for task, _ in columns for arm in units[task])
-    rows = [
-        [arm, *(shown(gap(units[task][arm], kind)) if arm in units[task] else "-" for task, kind in columns)]
-        for arm in arms
+    """AUROC of the best distance less that of the energy: of the classifier's own, and with the initial encoder's."""
+    rows = []
+    for section, arms in units.items():
+        for arm, by_seed in arms.items() if not section.startswith("clinc150") else ():
+            cells = [
+                shown(gap(by_seed, kind, among))
+                for kind in kinds(arms)
+                for among in (OWN_DISTANCES, (*OWN_DISTANCES, "pretrained"))
+            ]
+            rows.append([section, plain(arm), str(len(by_seed)), *cells, *["-"] * (4 - len(cells))])
+    names = [
+        f"{kind} OOD: {among}"
+        for kind in ("first", "second")
+        for among in ("own distances", "with the initial encoder's")
     ]
-    return table(["arm", *(f"{task}: {kind}" for task, kind in columns)], rows)
+    return table(["task", "arm", "seeds", *names], rows)
 
 
 def best_table(units: Units) -> str:
-    """For every task and kind the arm whose best score has the highest mean AUROC, against cross-entropy's best.
+    """For every task and kind the arm whose best score gains most over that of cross-entropy, if any does.
 
-    It was picked among several, so a second interval is wider by Bonferroni's rule over the arms compared.
+    It was picked among several, so a second interval is wider by Bonferroni's rule over the arms compared. Arms with
+    fewer seeds than cross-entropy do not take part.
     """
     rows = []
-    for task, arms in units.items():
-        rivals = [arm for arm in arms if arm != BASELINE]
-        for kind in kinds(arms) if BASELINE in arms and rivals else []:
-            arm = max(rivals, key=lambda a: against_best(arms, a, kind, "auroc").mean)
-            scores = f"{best_score(arms[arm], kind)} against {best_score(arms[BASELINE], kind)}"
-            wider = against_best(arms, arm, kind, "auroc", 1.0 - 0.05 / len(rivals))
-            rows.append([task, kind, arm, scores, str(wider.n), shown(against_best(arms, arm, kind, "auroc"), True),
-                         shown(wider, True), shown(against_best(arms, arm, kind, "fpr95"), True)])  # fmt: skip
-    head = ["task", "OOD", "best arm", "scores", "pairs", "AUROC", "AUROC, Bonferroni", "FPR95"]
-    return table(head, rows)
+    for section, arms in units.items():
+        base, start = arms.get(BASELINE, {}), start_points(units, section)
+        rivals = [arm for arm in arms if arm not in (BASELINE, START_POINT) and arms[arm].keys() >= base.keys()]
+        for kind in kinds(arms) if base and rivals else []:
+            gains = {arm: against_best(arms[arm], base, kind, "auroc").mean for arm in rivals}
+            arm = max(rivals, key=gains.__getitem__)
+            if gains[arm] <= 0.0:
+                rows.append([section, kind, "none", *["-"] * 6])
+                continue
+            scores = f"{best_score(arms[arm], kind)} against {best_score(base, kind)}"
+            wider = against_best(arms[arm], base, kind, "auroc", 1.0 - 0.05 / len(rivals))
+            cells = [against_best(arms[arm], base, kind, metric) for metric in ("auroc", "fpr95")]
+            cells += [wider] + [against_best(arms[arm], start, kind, metric) for metric in ("auroc", "fpr95")]
+            rows.append([section, kind, plain(arm), scores, *(shown(cell, signed=True) for cell in cells)])
+    head = ["task", "OOD", "best arm", "scores", "AUROC", "FPR95", "AUROC, Bonferroni"]
+    return table([*head, "AUROC to the start point", "FPR95 to the start point"], rows)
 
 
-def contrast_table(units: Units) -> str:
+def contrast_table(units: Units, depths: Sequence[str] = tuple(DEPTHS.values())) -> str:
     """What the outliers add: the hinge with them less the hinge on texts alone at the same weight, paired by seed."""
     rows = []
-    for task, arms in units.items():
+    for section, arms in units.items():
         for arm, by_seed in arms.items():
             loss, weight = next((u["loss"], u["weight"]) for u in by_seed.values())
             control = next((a for a in arms if a.endswith(f"+ hinge, texts alone x {weight:g}")), None)
-            if loss != "hinge" or control is None:
+            if loss not in ("hinge", "hinge and flattening") or control is None or section.split(", ")[1] not in depths:
                 continue
             for kind in kinds(arms):
-                readings = [ood(kind, score, metric) for score in ("energy", "sum") for metric in ("auroc", "fpr95")]
+                readings = [boundary("accuracy"), boundary("ece")]
+                readings += [ood(kind, score) for score in TRAINED]
                 pairs = [paired(column(by_seed, r), column(arms[control], r)) for r in readings]
-                rows.append([task, kind, arm, str(pairs[0].n), *(shown(pair, signed=True) for pair in pairs)])
-    return table(["task", "OOD", "arm", "pairs", "AUROC energy", "FPR95 energy", "AUROC sum", "FPR95 sum"], rows)
+                cells = [shown(pair, signed=True) for pair in pairs]
+                rows.append([section, kind, arm, str(pairs[0].n), *cells])
+    return table(["task", "OOD", "arm", "pairs", "accuracy", "ECE", *(f"AUROC {score}" for score in TRAINED)], rows)
 
 
-def boundary_columns(arms: Mapping[str, Mapping[int, Unit]]) -> dict[str, Value]:
+def boundary_columns(arms: Arms) -> dict[str, Value]:
     """What is known at the boundary; pairs only where there are any."""
     columns = {
         "accuracy": boundary("accuracy"),
@@ -209,34 +224,51 @@ def boundary_columns(arms: Mapping[str, Mapping[int, Unit]]) -> dict[str, Value]
     return {k: v for k, v in columns.items() if any(column(units, v) for units in arms.values())}
 
 
-def all_tables(units: Units) -> str:
-    """Every table, as Markdown; all figures in percent."""
-    parts = ["### The best arm of each kind against cross-entropy, best score against best score", best_table(units)]
-    parts += ["### What outliers add to the hinge", contrast_table(units)]
-    parts += ["### Visibility at step 0", visibility_table(units)]
-    if any(not task.startswith("clinc150") for task in units):
-        parts += ["### Two classes: AUROC of the best distance score less that of the energy", gap_table(units)]
-    for task, arms in units.items():
-        quality = boundary_columns(arms)
-        if BASELINE in arms:
-            differences = dict(quality)
-            for kind in kinds(arms):
-                differences |= {f"{kind}: AUROC {score}": ood(kind, score) for score in SCORES}
-                differences[f"{kind}: FPR95 energy"] = ood(kind, "energy", "fpr95")
-            parts += [f"### {task}: paired differences to cross-entropy", differences_table(arms, differences)]
-        parts += [f"<details><summary>{task}: levels</summary>", levels_table(arms, quality)]
-        for kind in kinds(arms):
-            for metric, name in METRICS.items():
-                scores = (*SCORES, "own") if metric == "auroc" else SCORES
-                columns = {f"{kind}: {name}, {score}": ood(kind, score, metric) for score in scores}
-                parts.append(levels_table(arms, columns))
-        parts.append("</details>")
+def main_tables(units: Units) -> str:
+    """What the conclusions rest on."""
+    tasks = dict.fromkeys(section.split(",")[0] for section in units if start_points(units, section))
+    parts = []
+    for task in tasks:
+        parts += [f"### {task}: the arms that matter", summary_table(units, task)]
+    parts += ["### The best arm of each kind, best score against best score", best_table(units)]
+    parts += ["### What outliers add to the hinge", contrast_table(units, [DEPTHS["encoder"]])]
     return "\n\n".join(parts)
 
 
+def further_tables(units: Units) -> str:
+    """Every figure of every arm, all in percent."""
+    parts = [
+        "# Results: every table",
+        "Written by `python benchmarks/ablation.py --report docs/RESULTS.md`; what the words mean stands there.",
+    ]
+    parts += ["## Visibility at step 0", visibility_table(units)]
+    parts += ["## What outliers add to the hinge", contrast_table(units)]
+    parts += ["## Two classes: AUROC of the best distance score less that of the energy", gap_table(units)]
+    for section, arms in units.items():
+        quality = boundary_columns(arms)
+        columns = dict(quality)
+        for kind in kinds(arms):
+            columns |= {f"{kind}: AUROC {score}": ood(kind, score) for score in SCORES}
+            columns[f"{kind}: FPR95 energy"] = ood(kind, "energy", "fpr95")
+        parts.append(f"## {section}")
+        if BASELINE in arms:
+            parts += ["### Paired differences to cross-entropy", differences_table(arms, arms[BASELINE], columns)]
+        if not section.endswith(DEPTHS["start"]) and start_points(units, section):
+            base = start_points(units, section)
+            parts += ["### Paired differences to the start point", differences_table(arms, base, columns)]
+        parts += ["### Levels", levels_table(arms, quality)]
+        for kind in kinds(arms):
+            aurocs = {f"{kind}: AUROC {score}": ood(kind, score) for score in (*SCORES, "own")}
+            rates = {f"{kind}: FPR95 {score}": ood(kind, score, "fpr95") for score in SCORES}
+            other = {f"{kind}: ID rejected at 95 % of OOD, {s}": ood(kind, s, "fpr95_ood") for s in ("energy", "sum")}
+            parts += [levels_table(arms, aurocs), levels_table(arms, rates | other)]
+    return "\n\n".join(parts) + "\n"
+
+
 def write_report(units: Units, path: Path) -> None:
-    """Put the tables between the two marks of the file; what stands around them stays."""
+    """Put the main tables between the two marks of the file, what stands around them stays; all others beside it."""
     text = path.read_text("utf-8") if path.exists() else f"# Results\n\n{MARKS[0]}\n{MARKS[1]}\n"
     before, rest = text.split(MARKS[0])
     after = rest.split(MARKS[1])[1]
-    path.write_text(f"{before}{MARKS[0]}\n\n{all_tables(units)}\n\n{MARKS[1]}{after}", "utf-8")
+    path.write_text(f"{before}{MARKS[0]}\n\n{main_tables(units)}\n\n{MARKS[1]}{after}", "utf-8")
+    path.with_name(EVERYTHING).write_text(further_tables(units), "utf-8")

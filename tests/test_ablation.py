@@ -67,43 +67,107 @@ def report(monkeypatch):
     return sibling("ablation_report", monkeypatch)
 
 
-def unit(task, arm, order, seed, accuracy, **aurocs):
+@pytest.fixture
+def figures(monkeypatch):
+    return sibling("ablation_figures", monkeypatch)
+
+
+def unit(arm, seed, accuracy, depth="head", loss=None, weight=1.0, **aurocs):
     scores = {name: {"auroc": value, "fpr95": 1.0 - value, "fpr95_ood": 0.5} for name, value in aurocs.items()}
+    drawn = arm not in ("start point", "cross-entropy")
     return {
-        "task": task, "depth": "head", "arm": arm, "order": order, "seed": seed,
-        "sampler": None if order == 0 else "tail", "loss": None, "weight": 0.0,
-        "visibility": {} if order == 0 else {"energy": 0.5, "mahalanobis": 1.0},
+        "task": "embedded", "depth": depth, "arm": arm, "seed": seed,
+        "order": ("start point", "cross-entropy").index(arm) if not drawn else 2,
+        "sampler": "tail" if drawn else None, "loss": loss, "weight": weight,
+        "visibility": {"energy": 0.5, "mahalanobis": 1.0} if drawn else {},
         "boundary": {"accuracy": accuracy}, "ood": {"far": scores},
     }  # fmt: skip
 
 
-def test_best_score_against_best_score_and_the_gap(report, tmp_path):
-    for seed, shift in enumerate((0.0, 0.01, 0.02)):
-        rows = [
-            unit("embedded", "cross-entropy", 0, seed, 0.9, energy=0.6, mahalanobis=0.8, knn=0.9 - shift, sum=0.85),
-            unit("embedded", "ours", 1, seed, 0.8, energy=0.95, mahalanobis=0.8 + shift, knn=0.7, sum=0.9),
-        ]
-        for row in rows:
-            path = tmp_path / "units" / "embedded" / str(seed) / "head" / f"{row['arm']}.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(row))
+def keep(folder, rows):
+    for row in rows:
+        path = folder / "units" / "embedded" / str(row["seed"]) / row["depth"] / f"{row['arm'].replace(' ', '_')}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(row))
+
+
+SHIFTS = (0.0, 0.01, 0.02)
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A start point, cross-entropy and two arms with three seeds, and a better one with a single seed."""
+    for seed, shift in enumerate(SHIFTS):
+        keep(tmp_path, [
+            unit("start point", seed, 0.85, energy=0.7, mahalanobis=0.9, knn=0.8, sum=0.85),
+            unit("cross-entropy", seed, 0.9, energy=0.6, mahalanobis=0.8, knn=0.9 - shift, sum=0.85),
+            unit("ours", seed, 0.8, energy=0.95, mahalanobis=0.8 + shift, knn=0.7, sum=0.9),
+            unit("poor", seed, 0.7, energy=0.5, mahalanobis=0.5, knn=0.5, sum=0.5),
+        ])  # fmt: skip
+    keep(tmp_path, [unit("lucky", 0, 0.99, energy=0.99, mahalanobis=0.99, knn=0.99, sum=0.99)])
     (tmp_path / "units/embedded/0/head/never.json").write_text('{"infeasible": "no point"}')
-    units = report.read_units(tmp_path)
-    arms = units["embedded, head alone"]
-    assert list(arms) == ["cross-entropy", "ours"]
-    found = report.against_best(arms, "ours", "far", "auroc")
+    return tmp_path
+
+
+def test_best_score_against_best_score_and_the_gap(figures, kept):
+    arms = figures.read_units(kept)["embedded, head alone"]
+    assert list(arms)[:2] == ["start point", "cross-entropy"]
+    assert "never" not in arms
+    found = figures.against_best(arms["ours"], arms["cross-entropy"], "far", "auroc")
     assert (found.mean, found.half) == pytest.approx(literal_interval([5.0, 6.0, 7.0]))  # energy against kNN
-    assert report.gap(arms["cross-entropy"], "far").mean == pytest.approx(100 * (0.89 - 0.6))
-    assert report.gap(arms["ours"], "far").mean == pytest.approx(100 * (0.81 - 0.95))
-    results = tmp_path / "RESULTS.md"
+    # One seed in common: there the best score of cross-entropy is kNN with 0.9.
+    alone = figures.against_best(arms["lucky"], arms["cross-entropy"], "far", "auroc")
+    assert (alone.mean, alone.n) == (pytest.approx(9.0), 1)
+    distances = ("mahalanobis", "knn")
+    assert figures.gap(arms["cross-entropy"], "far", distances).mean == pytest.approx(100 * (0.89 - 0.6))
+    assert figures.gap(arms["ours"], "far", distances).mean == pytest.approx(100 * (0.81 - 0.95))
+
+
+def test_a_figure_that_is_not_known_is_never_the_best(figures):
+    units = {0: unit("ours", 0, 0.9, energy=float("nan"), mahalanobis=0.4, knn=0.6)}
+    assert figures.best_score(units, "far", ("energy", "mahalanobis", "knn", "sum")) == "knn"
+
+
+def row_of(text, *starts):
+    return next(line for line in text.splitlines() if line.startswith("| " + " | ".join(starts)))
+
+
+def test_report_keeps_the_words_and_compares_with_both_baselines(report, figures, kept):
+    results = kept / "RESULTS.md"
     results.write_text(f"before\n{report.MARKS[0]}\nold\n{report.MARKS[1]}\nafter\n")
-    report.write_report(units, results)
+    report.write_report(figures.read_units(kept), results)
     text = results.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "old" not in text
-    assert "**-10.00 ± 0.00**" in text  # accuracy
-    assert "**+6.00 ± 2.48**" in text
+    best = row_of(text, "embedded, head alone", "far", "ours")
+    assert "**+6.00 ± 2.48**" in best  # over cross-entropy; "lucky" has a single seed and takes no part
+    assert "**+5.00 ± 0.00**" in best  # over the start point
+    everything = (kept / report.EVERYTHING).read_text()
+    to_entropy, to_start = everything.split("### Paired differences to")[1:3]
+    assert "**-10.00 ± 0.00**" in row_of(to_entropy, "ours", "3")
+    assert "**-5.00 ± 0.00**" in row_of(to_start, "ours", "3")
+    assert row_of(to_entropy, "lucky", "1").split(" | ")[2] == "+9.00"
+    assert "start point" not in to_entropy.split("### Levels")[0].replace("the start point", "")
+
+
+def test_report_names_no_best_arm_where_none_gains(report, figures, kept):
+    for path in (kept / "units").rglob("ours.json"):
+        path.unlink()
+    assert row_of(report.best_table(figures.read_units(kept)), "embedded, head alone", "far", "none")
+
+
+def test_outliers_are_compared_with_the_hinge_on_texts_alone_at_the_same_weight(report, figures, tmp_path):
+    for seed in range(2):
+        keep(tmp_path, [
+            unit("cross-entropy", seed, 0.5, energy=0.5),
+            unit("noise + hinge, texts alone x 1", seed, 0.5, loss="hinge, texts alone", energy=0.6),
+            unit("mixes + hinge x 1", seed, 0.5, loss="hinge", energy=0.7 + 0.01 * seed),
+            unit("mixes + hinge x 2", seed, 0.5, loss="hinge", weight=2.0, energy=0.9),
+        ])  # fmt: skip
+    found = report.contrast_table(figures.read_units(tmp_path))
+    assert "+10.50 ± 6.35" in row_of(found, "embedded, head alone", "far", "mixes + hinge x 1", "2")
+    assert "mixes + hinge x 2" not in found
 
 
 WORDS = ("bank", "flight", "recipe")
@@ -191,8 +255,11 @@ def test_quick_size_resumes_and_reports(public_data, tmp_path, monkeypatch):
     results = tmp_path / "RESULTS.md"
     third = run(public_data, output, "--report", str(results))
     assert json.loads(third.stdout.splitlines()[-1])["run"] == 0
-    assert "### clinc150, head alone: paired differences to cross-entropy" in results.read_text()
-    assert "### clinc150, from the start: paired differences to cross-entropy" in results.read_text()
+    assert "### clinc150: the arms that matter" in results.read_text()
+    everything = results.with_name("results_tables.md").read_text()
+    assert all(
+        f"## clinc150, {depth}\n" in everything for depth in sibling("ablation_figures", monkeypatch).DEPTHS.values()
+    )
     hardest = run(public_data, output, program="ceiling")
     assert hardest.returncode == 0, hardest.stderr
     start = json.loads((output / "units/clinc150/0/head/start_point.json").read_text())
@@ -202,6 +269,11 @@ def test_quick_size_resumes_and_reports(public_data, tmp_path, monkeypatch):
     assert figures["missing points of AUROC"] == pytest.approx(missing, abs=1e-3)
     assert 0.0 < parts[0] <= parts[1] <= parts[2] == pytest.approx(missing, abs=2e-3)
     assert len(listed) == figures["hardest for every seed"] == 20  # of one seed; only 40 queries are there
+    initial = run(public_data, output, "--tasks", "clinc150", program="initial_encoder")
+    assert initial.returncode == 0, initial.stderr
+    figures, known = json.loads(initial.stdout.splitlines()[-1]), start["ood"]["queries"]
+    for ours, theirs in (("energy", "energy"), ("initial, k = 1", "pretrained"), ("fine-tuned, k = 10", "knn")):
+        assert figures[f"clinc150/queries/{ours}"] == pytest.approx(100.0 * known[theirs]["auroc"], abs=1e-3)
 
 
 @pytest.mark.slow
