@@ -66,7 +66,7 @@ def _check_that_they_act(config: DictConfig, trains_round_0: bool) -> None:
     """Writing costs minutes: texts that no step would use are refused before."""
     loss = config.loss
     if not loss.module:
-        raise ConfigError("outlier_texts: expected a loss that acts on them, got loss=none; use loss=extra_class")
+        raise ConfigError("outlier_texts: expected a loss that acts on them, got loss=none; use loss=energy")
     if loss.settings.weight == 0 or loss.module.get("outlier_weight") == 0:
         raise ConfigError("outlier_texts: expected a loss that acts on them, got one whose weight of outliers is 0")
     epochs = config.trainer.max_epochs
