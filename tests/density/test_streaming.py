@@ -7,7 +7,6 @@ import torch
 
 from tests.contracts import toy_features
 from vos.density import ClassConditionalGaussian, StreamingMoments
-from vos.density.covariance import oas_covariance, oas_from_scatter
 from vos.errors import ConfigError, DataError, NotFittedError, ShapeError
 
 BOTH = pytest.mark.parametrize("tied", [True, False])
@@ -72,12 +71,6 @@ def test_a_class_with_one_text_is_left_out(tied):
     assert density.ready.tolist() == [True, False, True]
     torch.testing.assert_close(density.cholesky, whole.cholesky)
     torch.testing.assert_close(density.means, whole.means)
-
-
-@pytest.mark.parametrize(("n", "d"), [(40, 5), (3, 8), (9, 1)])
-def test_oas_needs_the_scatter_alone(n, d):
-    x = torch.randn(n, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    torch.testing.assert_close(oas_from_scatter(x.mT @ x, n), oas_covariance(x))
 
 
 def test_moments_that_do_not_fit_are_refused():

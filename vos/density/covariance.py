@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from sklearn import covariance as sklearn_covariance
 from torch import Tensor
 
 from vos.errors import InfeasibleError, ShapeError
@@ -54,8 +53,12 @@ def ledoit_wolf_covariance(centered: Tensor) -> Tensor:
     _check_centered(centered)
     if len(centered) == 2:
         return centered.square().mean() * torch.eye(centered.shape[1], dtype=centered.dtype, device=centered.device)
-    estimate, _ = sklearn_covariance.ledoit_wolf(centered.cpu().numpy(), assume_centered=True)
-    return torch.as_tensor(estimate, device=centered.device)
+    n, d = centered.shape
+    sample = centered.mT @ centered / n
+    square = sample.square().sum()
+    # Averaged over texts, ‖xxᵀ - S‖² is ‖x‖⁴ less ‖S‖².
+    error = (centered.square().sum(-1).square().mean() - square) / n
+    return _shrunk(sample, _ratio(error, square - sample.trace().square() / d))
 
 
 def oas_covariance(centered: Tensor) -> Tensor:
@@ -73,8 +76,7 @@ def oas_covariance(centered: Tensor) -> Tensor:
     Source: Chen, Wiesel, Eldar and Hero 2010, equation (23), as scikit-learn corrects it for a 1/n covariance.
     """
     _check_centered(centered)
-    estimate, _ = sklearn_covariance.oas(centered.cpu().numpy(), assume_centered=True)
-    return torch.as_tensor(estimate, device=centered.device)
+    return oas_from_scatter(centered.mT @ centered, len(centered))
 
 
 COVARIANCES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -91,14 +93,8 @@ def oas_from_scatter(scatter: Tensor, n: int) -> Tensor:
     Source: as `oas_covariance`.
     """
     sample = scatter / n
-    d = len(sample)
-    mean_variance, mean_square = sample.diagonal().mean(), sample.square().mean()
-    numerator = mean_square + mean_variance.square()
-    denominator = (n + 1) * (mean_square - mean_variance.square() / d)
-    # A denominator of zero is a covariance that is its own target.
-    shrinkage = 1.0 if float(denominator) <= 0.0 else min(float(numerator / denominator), 1.0)
-    identity = torch.eye(d, dtype=sample.dtype, device=sample.device)
-    return (1.0 - shrinkage) * sample + shrinkage * mean_variance * identity
+    square, trace_square = sample.square().sum(), sample.trace().square()
+    return _shrunk(sample, _ratio(square + trace_square, (n + 1) * (square - trace_square / len(sample))))
 
 
 SCATTER_COVARIANCES: dict[str, Callable[[Tensor, int], Tensor]] = {
@@ -147,6 +143,17 @@ def cholesky_with_jitter(cov: Tensor) -> tuple[Tensor, float]:
         f"expected a positive semi-definite covariance, got the eigenvalue {smallest:.3g} at trace / d = {scale:.3g}; "
         f"adding up to {JITTER_LADDER[-1]} · trace / d does not mend it. Use a shrunk estimate (ledoit_wolf or oas)"
     )
+
+
+def _shrunk(sample: Tensor, share: float) -> Tensor:
+    shrunk = (1.0 - share) * sample
+    shrunk.diagonal().add_(share * sample.diagonal().mean())
+    return shrunk
+
+
+def _ratio(error: Tensor, distance: Tensor) -> float:
+    """`error / distance` within [0, 1]; 1 where a covariance is its target, at no distance but for rounding."""
+    return 1.0 if float(distance) <= 0.0 else min(max(float(error / distance), 0.0), 1.0)
 
 
 def _check_centered(centered: Tensor) -> None:
