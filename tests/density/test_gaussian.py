@@ -13,7 +13,13 @@ from scipy import stats
 
 from tests import oracles
 from tests.contracts import toy_density, toy_features
-from vos.density import ClassConditionalGaussian, empirical_covariance, ledoit_wolf_covariance, load_density
+from vos.density import (
+    COVARIANCES,
+    ClassConditionalGaussian,
+    empirical_covariance,
+    ledoit_wolf_covariance,
+    load_density,
+)
 from vos.density.storage import write_density
 from vos.errors import ConfigError, DataError, NotFittedError, RunError, ShapeError
 
@@ -50,6 +56,30 @@ def test_the_tied_covariance_pools_texts_around_their_own_means():
     torch.testing.assert_close(density.cholesky @ density.cholesky.mT, empirical_covariance(centered))
     assert density.counts.tolist() == [20, 20, 20]
     assert float(density.jitter) == 0.0
+
+
+@pytest.mark.parametrize("covariance", ["empirical", "ledoit_wolf", "oas"])
+def test_the_estimate_is_told_how_many_texts_each_class_has(covariance):
+    features, labels = toy_features(20, 4, 12)
+    keep = torch.arange(80) % 20 < torch.tensor([2, 5, 20, 1])[labels]  # the class of one text is left out
+    features, labels = features[keep].double(), labels[keep]
+    density = ClassConditionalGaussian(4, 12, covariance).fit(features, labels)
+    rows = torch.cat([features[labels == c] - features[labels == c].mean(0) for c in range(3)])
+    expected = COVARIANCES[covariance](rows, torch.tensor([2] * 2 + [5] * 5 + [20] * 20))
+    torch.testing.assert_close(density.cholesky @ density.cholesky.mT, expected)
+
+
+@BOTH
+def test_the_order_of_texts_and_of_classes_changes_nothing(tied):
+    features, labels = toy_features(5, 3, 12)
+    order = torch.randperm(15, generator=torch.Generator().manual_seed(0))
+    density = ClassConditionalGaussian(3, 12, tied=tied).fit(features, labels)
+    shuffled = ClassConditionalGaussian(3, 12, tied=tied).fit(features[order], labels[order])
+    torch.testing.assert_close(shuffled.log_prob(features), density.log_prob(features), rtol=1e-10, atol=1e-10)
+    renamed = ClassConditionalGaussian(3, 12, tied=tied).fit(features, (labels + 1) % 3)
+    torch.testing.assert_close(
+        renamed.log_prob(features)[:, [1, 2, 0]], density.log_prob(features), rtol=1e-10, atol=1e-10
+    )
 
 
 def test_per_class_covariances_are_each_their_own():

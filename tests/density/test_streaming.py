@@ -62,12 +62,13 @@ def test_identical_texts_are_no_variance_in_a_stream_either(tied):
 
 
 @BOTH
-def test_a_class_with_one_text_is_left_out(tied):
+@pytest.mark.parametrize("covariance", ["empirical", "oas"])
+def test_a_class_with_one_text_is_left_out(tied, covariance):
     features, labels = toy_features(10, 3, 4)
     rows = (labels != 1) | (torch.arange(30) == 10)
     moments = stream(features[rows], labels[rows], tied, [4, 17])
-    density = ClassConditionalGaussian(3, 4, "empirical", tied).fit_moments(moments)
-    whole = ClassConditionalGaussian(3, 4, "empirical", tied).fit(features[rows], labels[rows])
+    density = ClassConditionalGaussian(3, 4, covariance, tied).fit_moments(moments)
+    whole = ClassConditionalGaussian(3, 4, covariance, tied).fit(features[rows], labels[rows])
     assert density.ready.tolist() == [True, False, True]
     torch.testing.assert_close(density.cholesky, whole.cholesky)
     torch.testing.assert_close(density.means, whole.means)

@@ -1,7 +1,9 @@
 """Covariance estimates of centred features, and their Cholesky factor.
 
 All estimates divide by `n`, as VOS and scikit-learn do. Features centred on C class means have lost C degrees of
-freedom, so the tied estimate is smaller than the truth by the factor (n - C) / n on average.
+freedom, so the tied estimate is smaller than the truth by the factor (n - C) / n on average. The share by which an
+estimate is shrunk counts these n - C degrees of freedom, not the n rows: `m` rows centred on their own mean carry the
+news of m - 1, and where texts a class are few, taking them for m halves the share or worse.
 """
 
 from __future__ import annotations
@@ -17,69 +19,83 @@ JITTER_LADDER = (0.0, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 """Multiples of trace(cov) / d that are added to the diagonal, tried in this order."""
 
 
-def empirical_covariance(centered: Tensor) -> Tensor:
+def empirical_covariance(centered: Tensor, class_sizes: Tensor | None = None) -> Tensor:
     """Maximum-likelihood covariance `XᵀX / n`.
 
     Args:
-        centered: (n, d) float64 with its mean taken away, n >= 2.
+        centered: (n, d) float64, each row with the mean of its class taken away, n >= 2.
+        class_sizes: (n,) integers, rows of the class of each row; without effect here.
 
     Returns:
         (d, d) float64, on the device of `centered`; singular when n < d.
 
     Raises:
-        ShapeError: `centered` is not (n, d) float64, or has fewer than two rows.
+        ShapeError: shapes or dtypes are not these, fewer than two rows, or a class of one row.
     """
-    _check_centered(centered)
+    _check_centered(centered, class_sizes)
     return centered.mT @ centered / centered.shape[0]
 
 
-def ledoit_wolf_covariance(centered: Tensor) -> Tensor:
-    """Empirical covariance shrunk towards `trace/d · I` by the share of Ledoit and Wolf.
+def ledoit_wolf_covariance(centered: Tensor, class_sizes: Tensor | None = None) -> Tensor:
+    """Empirical covariance shrunk towards `trace/d · I` by the share of Ledoit and Wolf, for rows centred on classes.
 
-    Two centred rows are mirror images of each other, `x` and `-x`. The formula takes their agreement for certainty and
-    shrinks by nothing, where a single direction is all that is known; here they give `trace/d · I`.
+    The share is the estimated squared error of the empirical covariance over its squared distance from the target.
+    Two things differ from the formula for independent rows:
+
+    - A row of a class of `m` keeps `1 - 1/m` of its variance, and the rows together `ν = n - C` degrees of freedom.
+      Both enter, so that the estimate of the error has no bias for Gaussian rows, also for two texts a class.
+    - The share is `2 / (ν + 1)` at least, the least that OAS takes for any covariance. Where the texts are a few
+      near-duplicates, as two centred ones always are, their fourth moments see no error at all.
+
+    For classes of one size the share is that of Ledoit and Wolf times `n / (ν - 1)`, so it tends to theirs as texts a
+    class grow.
 
     Args:
-        centered: (n, d) float64 with its mean taken away, n >= 2.
+        centered: (n, d) float64, each row with the mean of its class taken away, n >= 2.
+        class_sizes: (n,) integers, rows of the class of each row; by default all rows are one class.
 
     Returns:
-        (d, d) float64, on the device of `centered`; positive definite for n < d too, unless all rows are zero.
+        (d, d) float64, on the device of `centered`; no eigenvalue is below `2 / (ν + 1) · trace/d`.
 
     Raises:
-        ShapeError: `centered` is not (n, d) float64, or has fewer than two rows.
+        ShapeError: shapes or dtypes are not these, fewer than two rows, or a class of one row.
 
-    Source: Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices", section 3.2.
+    Source: Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices", section 3.2;
+    the degrees of freedom and the floor are ours.
     """
-    _check_centered(centered)
-    if len(centered) == 2:
-        return centered.square().mean() * torch.eye(centered.shape[1], dtype=centered.dtype, device=centered.device)
-    n, d = centered.shape
-    sample = centered.mT @ centered / n
-    square = sample.square().sum()
-    # Averaged over texts, ‖xxᵀ - S‖² is ‖x‖⁴ less ‖S‖².
-    error = (centered.square().sum(-1).square().mean() - square) / n
-    return _shrunk(sample, _ratio(error, square - sample.trace().square() / d))
+    kept = _check_centered(centered, class_sizes)
+    degrees = float(kept.sum())
+    sample = centered.mT @ centered / len(centered)
+    target = sample.diagonal().mean()
+    distance = sample.square().sum() - len(sample) * target.square()
+    # Both terms in units of the unbiased estimate, scatter / ν; their difference is a variance, so not negative.
+    fourth = (centered.square().sum(-1).square() / kept).sum() / degrees
+    error = fourth - (len(centered) / degrees) ** 2 * sample.square().sum()
+    scale = (degrees / len(centered)) ** 2 / max(degrees - 1.0, 1.0)
+    return _shrunk(sample, max(_ratio(error * scale, distance), 2.0 / (degrees + 1.0)))
 
 
-def oas_covariance(centered: Tensor) -> Tensor:
+def oas_covariance(centered: Tensor, class_sizes: Tensor | None = None) -> Tensor:
     """Empirical covariance shrunk towards `trace/d · I` by the oracle-approximating share, better for Gaussian data.
 
     Args:
-        centered: (n, d) float64 with its mean taken away, n >= 2.
+        centered: (n, d) float64, each row with the mean of its class taken away, n >= 2.
+        class_sizes: (n,) integers, rows of the class of each row; by default all rows are one class.
 
     Returns:
         (d, d) float64, on the device of `centered`.
 
     Raises:
-        ShapeError: `centered` is not (n, d) float64, or has fewer than two rows.
+        ShapeError: shapes or dtypes are not these, fewer than two rows, or a class of one row.
 
-    Source: Chen, Wiesel, Eldar and Hero 2010, equation (23), as scikit-learn corrects it for a 1/n covariance.
+    Source: Chen, Wiesel, Eldar and Hero 2010, equation (23), as scikit-learn corrects it for a 1/n covariance, with
+    the degrees of freedom n - C for their n.
     """
-    _check_centered(centered)
-    return oas_from_scatter(centered.mT @ centered, len(centered))
+    kept = _check_centered(centered, class_sizes)
+    return oas_from_scatter(centered.mT @ centered, len(centered), float(kept.sum()))
 
 
-COVARIANCES: dict[str, Callable[[Tensor], Tensor]] = {
+COVARIANCES: dict[str, Callable[[Tensor, Tensor | None], Tensor]] = {
     "empirical": empirical_covariance,
     "ledoit_wolf": ledoit_wolf_covariance,
     "oas": oas_covariance,
@@ -87,21 +103,37 @@ COVARIANCES: dict[str, Callable[[Tensor], Tensor]] = {
 """Estimators by the name that a configuration uses."""
 
 
-def oas_from_scatter(scatter: Tensor, n: int) -> Tensor:
-    """`oas_covariance` from the scatter matrix `XᵀX` (d, d) of n centred rows; needs no rows.
+def oas_from_scatter(scatter: Tensor, n: int, degrees: float) -> Tensor:
+    """`oas_covariance` from the scatter matrix `XᵀX` (d, d) of n centred rows and their degrees of freedom.
 
     Source: as `oas_covariance`.
     """
     sample = scatter / n
-    square, trace_square = sample.square().sum(), sample.trace().square()
-    return _shrunk(sample, _ratio(square + trace_square, (n + 1) * (square - trace_square / len(sample))))
+    return _shrunk(sample, oas_share(sample.trace(), sample.square().sum(), len(sample), degrees))
 
 
-SCATTER_COVARIANCES: dict[str, Callable[[Tensor, int], Tensor]] = {
-    "empirical": lambda scatter, n: scatter / n,
+def oas_share(trace: Tensor, square: Tensor, d: int, degrees: float) -> float:
+    """Share in (0, 1] by which OAS shrinks an empirical covariance S.
+
+    Args:
+        trace: () float64, tr S.
+        square: () float64, `‖S‖²`, the sum of its squared entries or eigenvalues.
+        d: size of S.
+        degrees: degrees of freedom of S.
+
+    Source: as `oas_covariance`.
+    """
+    return _ratio(square + trace.square(), (degrees + 1.0) * (square - trace.square() / d))
+
+
+SCATTER_COVARIANCES: dict[str, Callable[[Tensor, int, float], Tensor]] = {
+    "empirical": lambda scatter, n, degrees: scatter / n,  # noqa: ARG005 - one signature for all
     "oas": oas_from_scatter,
 }
-"""Estimators that need only the scatter matrix and the number of rows; Ledoit-Wolf needs fourth moments too."""
+"""Estimators that need only the scatter matrix, the number of rows and their degrees of freedom.
+
+Ledoit-Wolf needs fourth moments around the class means too.
+"""
 
 
 def cholesky_with_jitter(cov: Tensor) -> tuple[Tensor, float]:
@@ -156,9 +188,18 @@ def _ratio(error: Tensor, distance: Tensor) -> float:
     return 1.0 if float(distance) <= 0.0 else min(max(float(error / distance), 0.0), 1.0)
 
 
-def _check_centered(centered: Tensor) -> None:
+def _check_centered(centered: Tensor, class_sizes: Tensor | None) -> Tensor:
+    """The share of its variance that each row has kept, (n,) float64."""
     if centered.ndim != 2 or centered.shape[0] < 2 or centered.shape[1] < 1 or centered.dtype != torch.float64:
         raise ShapeError(
             "expected centred features (n, d) float64 with n >= 2 and d >= 1, "
             f"got {tuple(centered.shape)} {centered.dtype}"
         )
+    n = len(centered)
+    sizes = centered.new_full((n,), n) if class_sizes is None else class_sizes.to(centered)
+    if sizes.shape != (n,) or bool((sizes < 2).any()):
+        raise ShapeError(
+            f"expected the size of the class of each of {n} rows, 2 at least, got {tuple(sizes.shape)} with the "
+            f"smallest {float(sizes.min()) if sizes.numel() else None}: leave out classes of one text"
+        )
+    return 1.0 - 1.0 / sizes

@@ -87,18 +87,25 @@ class ClassConditionalGaussian(GaussianDensity):
         ready = self._who_is_ready(counts, moments.varied().to(counts.device))
         estimate = SCATTER_COVARIANCES[self.covariance]
         scatter = moments.scatter.to(self.means)
-        self._keep_factors(
-            lambda c: estimate(
-                scatter if c is None else scatter[c], int(counts[ready].sum() if c is None else counts[c])
-            ),
-            ready,
-        )
+
+        def covariance_of(c: int | None) -> Tensor:
+            if c is not None:
+                return estimate(scatter[c], int(counts[c]), float(counts[c]) - 1.0)
+            n = int(counts[ready].sum())
+            return estimate(scatter, n, float(n - int(ready.sum())))
+
+        self._keep_factors(covariance_of, ready)
         self._adopt(moments.means.to(self.means), counts, ready)
         return self
 
     def _fit_factor(self, centered: Tensor, labels: Tensor, ready: Tensor) -> None:
-        estimate = COVARIANCES[self.covariance]
-        self._keep_factors(lambda c: estimate(centered[ready[labels] if c is None else labels == c]), ready)
+        sizes = torch.bincount(labels, minlength=self.n_classes)[labels]
+
+        def covariance_of(c: int | None) -> Tensor:
+            rows = ready[labels] if c is None else labels == c
+            return COVARIANCES[self.covariance](centered[rows], sizes[rows])
+
+        self._keep_factors(covariance_of, ready)
 
     def _keep_factors(self, covariance_of: Callable[[int | None], Tensor], ready: Tensor) -> None:
         """Factorise the covariance of each ready class, or the one that all share (None)."""
