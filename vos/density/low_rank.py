@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 
 from vos.density.base import GaussianDensity
+from vos.density.covariance import oas_share
 from vos.errors import ConfigError
-
-FLOOR = 1e-6
-"""Smallest variance of the diagonal part, as a multiple of trace(Σ) / d."""
 
 
 class LowRankGaussian(GaussianDensity):
     """`h | class c ~ N(μ_c, Σ)`, one `Σ = U Uᵀ + diag(ψ)` for all classes with `U` (d, k).
 
-    `U` holds the k leading directions of the empirical within-class covariance with their variances, and `ψ` what they
-    leave of each feature's variance, so the diagonal of Σ is the empirical one. Everything costs O(d k) a text, and no
-    (d, d) matrix is kept: at d = 4,096 and k = 64 the factor takes 2 MB where a Cholesky factor takes 134.
+    The within-class covariance is shrunk as OAS shrinks it, `(1 - ρ) S + ρ (tr S / d) I`. `U` holds the k leading
+    directions of the first part with their variances, and `ψ` the second part and what `U` leaves of the first one's
+    diagonal; so Σ has the diagonal of the shrunk covariance, and is all of it once k is the rank of S. Without
+    shrinkage `ψ` would vanish as k nears the number of texts. Everything costs O(d k) a text, and no (d, d) matrix is
+    formed: at d = 4,096 and k = 64 the factor takes 2 MB where a Cholesky factor takes 134.
 
     With `D = diag(ψ)^½` and the thin decomposition `D⁻¹U = Q S Rᵀ`, the square root of Σ is
     `L = D (I + Q (√(1 + S²) - 1) Qᵀ)`.
@@ -37,7 +37,8 @@ class LowRankGaussian(GaussianDensity):
     Raises:
         ConfigError: `rank` outside [1, d], or a size below one.
 
-    Source: the principal-factor start of factor analysis (Mardia, Kent and Bibby 1979, section 9.3), taken as it is.
+    Source: the principal-factor start of factor analysis (Mardia, Kent and Bibby 1979, section 9.3), taken as it is,
+    from the shrunk covariance; for its share see `vos.density.covariance.oas_covariance`.
     """
 
     scale: Tensor
@@ -68,13 +69,16 @@ class LowRankGaussian(GaussianDensity):
     def _fit_factor(self, centered: Tensor, labels: Tensor, ready: Tensor) -> None:
         rows = centered[ready[labels]]
         _, values, directions = torch.linalg.svd(rows, full_matrices=False)
+        spectrum = values.square() / len(rows)
+        degrees = float(len(rows) - int(ready.sum()))
+        share = oas_share(spectrum.sum(), spectrum.square().sum(), self.n_features, degrees)
         k = min(self.rank, len(values))
-        loadings = directions[:k].mT * (values[:k] / len(rows) ** 0.5)  # U, (d, k)
+        loadings = directions[:k].mT * ((1.0 - share) * spectrum[:k]).sqrt()  # U, (d, k)
         variance = rows.square().mean(0)
-        floor = FLOOR * variance.mean()
-        rest = variance - loadings.square().sum(-1)
-        self.jitter.copy_((floor - rest).clamp_min(0.0).amax())
-        self.scale.copy_(rest.clamp_min(floor).sqrt())
+        # At least ρ tr S / d, and ρ is 2 / (n - C + 1) or more: far above what rounding leaves of a difference of zero.
+        rest = (1.0 - share) * variance - loadings.square().sum(-1) + share * variance.mean()
+        self.scale.copy_(rest.sqrt())
+        self.jitter.zero_()
         q, s, _ = torch.linalg.svd(loadings / self.scale[:, None], full_matrices=False)
         self.basis.zero_()
         self.gain.fill_(1.0)
