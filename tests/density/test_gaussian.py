@@ -189,18 +189,20 @@ def test_a_long_list_of_classes_left_out_is_cut(caplog):
     assert caplog.records[0].getMessage().endswith("class 10 (0 texts) and 9 more")
 
 
-def test_identical_texts_have_no_covariance_of_their_own():
-    features = torch.tensor([[0.1, 0.7]]).repeat(6, 1)  # 0.1 and its mean differ by rounding
-    features[3:] += torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
-    labels = torch.tensor([0, 0, 0, 1, 1, 1])
+@pytest.mark.parametrize("n", [3, 9])
+def test_identical_texts_have_no_covariance_of_their_own(n):
+    features = torch.tensor([[0.1, 0.7]], dtype=torch.float64).repeat(2 * n, 1)
+    assert bool((features[:n] != features[:n].mean(0)).all()), "0.1 and 0.7 are their own means: this tests nothing"
+    features[n:] += torch.randn(n, 2, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 1]).repeat_interleave(n)
     per_class = ClassConditionalGaussian(2, 2, tied=False).fit(features, labels)
     assert per_class.ready.tolist() == [False, True]
     assert torch.equal(per_class.cholesky[0], torch.eye(2, dtype=torch.float64))
     tied = ClassConditionalGaussian(2, 2).fit(features, labels)
     assert tied.ready.tolist() == [True, True]
     for kind in (True, False):
-        with pytest.raises(NotFittedError, match="class 0: 3"):
-            ClassConditionalGaussian(2, 2, tied=kind).fit(features[:3], labels[:3])
+        with pytest.raises(NotFittedError, match=f"class 0: {n}"):
+            ClassConditionalGaussian(2, 2, tied=kind).fit(features[:n], labels[:n])
 
 
 def test_a_fit_without_a_ready_class_keeps_the_former_one():
