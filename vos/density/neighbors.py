@@ -15,10 +15,14 @@ def kth_distance(rows: Tensor, bank: Tensor, k: int) -> Tensor:
     A row that is in the bank counts itself as its nearest. A bank with fewer rows than `k` is used to its last row.
     """
     k = min(k, len(bank))
+    # The search multiplies matrices, which cancels where norms are large against distances: an offset that all rows
+    # share must not count among the norms.
+    center = bank.mean(0)
+    rows, bank = rows - center, bank - center
     distances = rows.new_empty(len(rows))
     for start in range(0, len(rows), BLOCK):
         part = rows[start : start + BLOCK]
         neighbour = torch.cdist(part, bank).topk(k, largest=False).indices[:, -1]
-        # The search multiplies matrices, which cancels near zero; the distance that counts is taken directly.
+        # It cancels near zero too, so the distance that counts is taken directly.
         distances[start : start + BLOCK] = (part - bank[neighbour]).norm(dim=-1)
     return distances
