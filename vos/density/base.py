@@ -25,8 +25,9 @@ logger = logging.getLogger(__name__)
 class GaussianDensity(ClassCoordinates):
     """`h | class c ~ N(μ_c, Σ_c)` with `Σ_c = L_c L_cᵀ`; a subclass says how `L` is estimated, kept and applied.
 
-    A class takes part as soon as it has two different texts; the others are left out and named in the log. Everything
-    is computed and kept in float64, whatever the dtype of the features.
+    A class takes part as soon as it has two texts, which must differ where it has a covariance of its own; under a
+    shared one it is enough that those of some class do. The others are left out and named in the log. Everything is
+    computed and kept in float64, whatever the dtype of the features.
 
     Attributes:
         n_classes: C.
@@ -215,10 +216,11 @@ class GaussianDensity(ClassCoordinates):
     def without(self, classes: Iterable[int]) -> Self:
         """The same density, its buffers shared, that gives no draws from these classes.
 
-        They stay ready: points are measured against them, and boundaries to them count.
+        They stay ready: points are measured against them, and boundaries to them count. What this density leaves out
+        already stays left out.
         """
         view = copy.copy(self)
-        view._left_out = tuple(sorted(classes))
+        view._left_out = tuple(sorted({*self._left_out, *classes}))
         return view
 
     def _who_is_ready(self, counts: Tensor, varied: Tensor) -> Tensor:

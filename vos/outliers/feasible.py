@@ -39,8 +39,8 @@ def draw_where_feasible(
     """Draw `n_per_class` points for every ready class for which the sampler's request can be met.
 
     A class of which a single draw cannot be met is left out as a whole, so that what is drawn for the others is exactly
-    what was asked for. For a training run: a boundary moves, and a request that a class cannot meet now it may meet
-    some steps later.
+    what was asked for. A class that the density leaves out (`GaussianDensity.without`) is not asked for. For a training
+    run: a boundary moves, and a request that a class cannot meet now it may meet some steps later.
 
     Raises:
         NotFittedError: the sampler cannot draw yet from this density.
@@ -53,7 +53,7 @@ def draw_where_feasible(
             outliers = sampler(density.without(left_out), head, n_per_class, generator)
         except InfeasibleError as error:
             # An error of no class in particular is one of the head, and so of all classes.
-            left_out |= dict.fromkeys(error.classes or density.ready.nonzero()[:, 0].tolist(), str(error))
+            left_out |= dict.fromkeys(error.classes or density.ready_labels(1).tolist(), str(error))
         except NotFittedError:
             if not left_out:
                 raise
