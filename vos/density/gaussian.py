@@ -76,7 +76,7 @@ class ClassConditionalGaussian(GaussianDensity):
         if self.covariance not in SCATTER_COVARIANCES:
             raise ConfigError(
                 f"density.covariance: expected one of {', '.join(SCATTER_COVARIANCES)} for moments gathered batch by "
-                f"batch, got {self.covariance!r}, which needs all texts at once"
+                f"batch, got {self.covariance!r}, which needs all texts at once: choose oas, or call fit"
             )
         if (moments.means.shape, moments.tied) != (self.means.shape, self.tied):
             raise ConfigError(

@@ -18,6 +18,10 @@ class StreamingMoments(FixedPrecision):
     The scatter is kept around the running mean, not as sums of raw outer products, whose difference cancels when the
     means are large against the spread.
 
+    Enough for `empirical` and `oas`, not for `ledoit_wolf`, which needs `Σ ‖h - μ‖⁴` too. A mean that moves by δ
+    changes that sum by `4 δᵀ S δ` among others, with the scatter `S` of its class alone: exact sums for a tied density
+    would take C matrices (d, d), where one is kept.
+
     Args:
         n_classes: C.
         n_features: d.
