@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vos.errors import ConfigError, ShapeError
+from vos.scores.checks import at_least_float32
 
 
 class OutlierLoss(Protocol):
@@ -73,11 +74,6 @@ class OutlierRegularizer(nn.Module, ABC):
     @abstractmethod
     def outlier_side(self, logits: Tensor, features: Tensor) -> Tensor:
         """Mean loss of the outliers, a scalar."""
-
-
-def at_least_float32(logits: Tensor) -> Tensor:
-    """Half-precision logits as float32; float32 and float64 as they are."""
-    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
 
 def check_batch(

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vos.errors import ConfigError, NotFittedError
-from vos.losses.base import OutlierRegularizer, at_least_float32
+from vos.losses.base import OutlierRegularizer
 from vos.losses.networks import MLP_WIDTH, linear, mlp, two_way
 from vos.scores import energy, weighted_energy
+from vos.scores.checks import at_least_float32
 
 
 class EnergyUncertainty(OutlierRegularizer):

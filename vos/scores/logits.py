@@ -1,0 +1,73 @@
+"""Scores of the logits alone."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from vos.errors import ConfigError, ShapeError
+from vos.scores.checks import check_rows
+
+
+def msp(logits: Tensor) -> Tensor:
+    """One minus the largest softmax probability: (n,) in [0, 1 - 1/C] of logits (n, C).
+
+    Computed as the probability of all other classes, so that confident texts keep their order where `1 - p` would round
+    to zero.
+
+    Source: Hendrycks and Gimpel 2017 (MSP); there the score is `p`, higher = more in-distribution.
+    """
+    check_rows(logits, "logits (n, C)")
+    others = logits.scatter(1, logits.argmax(-1, keepdim=True), -math.inf)
+    return torch.exp(torch.logsumexp(others, -1) - torch.logsumexp(logits, -1))
+
+
+def max_logit(logits: Tensor) -> Tensor:
+    """Minus the largest logit: (n,) of logits (n, C).
+
+    Source: Hendrycks et al. 2022, "Scaling out-of-distribution detection for real-world settings".
+    """
+    check_rows(logits, "logits (n, C)")
+    return -logits.amax(-1)
+
+
+def energy(logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """Free energy `-T · logsumexp(logits / T)`: (n,) of logits (n, C).
+
+    Args:
+        logits: (n, C).
+        temperature: `T` > 0; as it falls to zero the energy becomes minus the largest logit.
+
+    Raises:
+        ConfigError: `temperature` not positive.
+        ShapeError: logits are not (n, C).
+
+    Source: Liu et al. 2020, equation (4). The released code scores its negative.
+    """
+    check_rows(logits, "logits (n, C)")
+    if not temperature > 0.0:
+        raise ConfigError(f"energy: expected a temperature > 0, got {temperature}")
+    return -temperature * torch.logsumexp(logits / temperature, -1)
+
+
+def weighted_energy(logits: Tensor, weights: Tensor) -> Tensor:
+    """Free energy with a weight for every class, `-log Σ_c relu(w_c) exp(x_c)`: (n,) of logits (n, C), weights (C,).
+
+    A class of weight zero or less does not count, however large its logit. Were all of them so, all count as one: the
+    energy is the plain one, and stays finite.
+
+    Raises:
+        ShapeError: shapes are not these.
+
+    Source: Du et al. 2022 (VOS); `train_virtual.py:161-176` returns the negative, and takes log 0 where a class of
+    weight zero has by far the largest logit.
+    """
+    check_rows(logits, "logits (n, C)")
+    if weights.shape != logits.shape[1:]:
+        raise ShapeError(f"expected weights ({logits.shape[1]},), got {tuple(weights.shape)}")
+    positive = weights > 0.0
+    active = positive | ~positive.any()
+    finite = torch.where(positive, weights, torch.ones_like(weights))  # no log of zero, whose gradient is NaN
+    return -torch.logsumexp((logits + finite.log()).masked_fill(~active, -math.inf), -1)

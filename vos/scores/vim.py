@@ -1,0 +1,93 @@
+"""The score that reads features and logits together."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from vos.density.state import FixedPrecision
+from vos.errors import ConfigError, NotFittedError, ShapeError
+from vos.scores.checks import check_rows
+from vos.types import LinearHead
+
+
+class ViM(FixedPrecision):
+    """Virtual-logit matching: the part of a feature outside the principal space of the texts, as one more logit.
+
+    `score = α ‖(h - o) R‖ - logsumexp(logits)`, with `o` the point where all logits are zero (in least squares), `R`
+    the directions beyond the `n_principal` leading ones of the texts around `o`, and `α` such that the virtual logit
+    has the mean of the largest logits of the texts. A monotone map of the paper's probability of the virtual logit.
+
+    Args:
+        n_features: d.
+        n_principal: leading directions that are left out, in [1, d); by default the paper's 1,000 for d >= 1,500, 512
+            for d >= 768, else half of d.
+
+    Attributes:
+        origin: `o`, (d,) float64.
+        residual: `R`, (d, d - n_principal) float64 with orthonormal columns.
+        scale: `α`, () float64.
+        fitted: () bool.
+
+    Raises:
+        ConfigError: `n_principal` outside [1, d).
+
+    Source: Wang et al. 2022, "ViM: Out-of-distribution with virtual-logit matching".
+    """
+
+    origin: Tensor
+    residual: Tensor
+    scale: Tensor
+    fitted: Tensor
+
+    def __init__(self, n_features: int, n_principal: int | None = None) -> None:
+        super().__init__()
+        if n_principal is None:
+            n_principal = 1000 if n_features >= 1500 else 512 if n_features >= 768 else n_features // 2
+        if not 1 <= n_principal < n_features:
+            raise ConfigError(f"ViM: expected n_principal in [1, {n_features}), got {n_principal}")
+        self.register_buffer("origin", torch.zeros(n_features, dtype=torch.float64))
+        self.register_buffer("residual", torch.zeros(n_features, n_features - n_principal, dtype=torch.float64))
+        self.register_buffer("scale", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
+
+    @torch.no_grad()
+    def fit(self, features: Tensor, head: LinearHead) -> Self:
+        """Fit to ID features (n, d) and the head that reads them; returns self.
+
+        Raises:
+            ShapeError: features are not (n, d).
+        """
+        self._check(features)
+        h, weight, bias = features.to(self.origin), head.weight.to(self.origin), head.bias.to(self.origin)
+        # Least squares of smallest norm; gelsd is the driver that allows dependent rows, and runs on the CPU alone.
+        solution = torch.linalg.lstsq(weight.cpu(), -bias.cpu()[:, None], driver="gelsd").solution[:, 0]
+        self.origin.copy_(solution)
+        centered = h - self.origin
+        vectors = torch.linalg.eigh(centered.mT @ centered).eigenvectors  # ascending
+        self.residual.copy_(vectors[:, : self.residual.shape[1]])
+        virtual = (centered @ self.residual).norm(dim=-1)
+        self.scale.copy_((h @ weight.mT + bias).amax(-1).mean() / virtual.mean())
+        self.fitted.fill_(True)
+        return self
+
+    def forward(self, features: Tensor, logits: Tensor) -> Tensor:
+        """Score (n,) float64 of features (n, d) and their logits (n, C).
+
+        Raises:
+            NotFittedError: before `fit`.
+            ShapeError: features are not (n, d), or logits not (n, C).
+        """
+        self._check(features)
+        check_rows(logits, "logits (n, C)")
+        if not self.fitted:
+            raise NotFittedError("ViM: call fit(features, head) first")
+        virtual = self.scale * ((features.to(self.origin) - self.origin) @ self.residual).norm(dim=-1)
+        score: Tensor = virtual - torch.logsumexp(logits.to(self.origin), -1)
+        return score
+
+    def _check(self, features: Tensor) -> None:
+        if features.ndim != 2 or features.shape[1] != len(self.origin):
+            raise ShapeError(f"expected features (n, {len(self.origin)}), got {tuple(features.shape)}")
