@@ -8,7 +8,7 @@ from torch import nn
 
 from tests import oracles
 from tests.contracts import check_loss
-from vos.errors import ConfigError, NotFittedError, ShapeError
+from vos.errors import ConfigError, DataError, NotFittedError, ShapeError
 from vos.losses import (
     BoundaryFlattening,
     EnergyFlattening,
@@ -295,3 +295,24 @@ def test_batches_that_do_not_fit_are_refused(make):
             loss(*bad)
     with pytest.raises(ShapeError, match="m >= 1"):
         loss(*good[:3], good[3][:0], good[4][:0])
+
+
+@pytest.mark.parametrize("make", LOSSES)
+@pytest.mark.parametrize(
+    ("labels", "count", "first"),
+    [
+        ([0, 3, 1], 1, "3 at row 1"),
+        ([-1, 2, 0], 1, "-1 at row 0"),
+        ([-100] * 3, 3, "-100 at row 0"),
+        ([2, 0, 7], 1, "7 at row 2"),
+    ],
+)
+def test_no_loss_takes_a_label_that_is_no_class(make, labels, count, first, generator):
+    logits, features = torch.randn(3, 3, generator=generator), torch.randn(3, 5, generator=generator)
+    loss = make()
+    loss(logits, features, torch.tensor([0, 1, 2]), logits, features)
+    with pytest.raises(DataError, match=rf"\[0, 3\), found {count} others of 3, the first is {first}"):
+        loss(logits, features, torch.tensor(labels), logits, features)
+    for wrong in (torch.tensor([0, 1, 2], dtype=torch.int32), torch.tensor([0.0, 1.0, 2.0])):
+        with pytest.raises(ShapeError, match="int64"):
+            loss(logits, features, wrong, logits, features)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vos.errors import ConfigError, ShapeError
-from vos.scores.checks import at_least_float32
+from vos.scores.checks import at_least_float32, check_labels
 
 
 class OutlierLoss(Protocol):
@@ -31,7 +31,8 @@ class OutlierLoss(Protocol):
             scalar, at least float32.
 
         Raises:
-            ShapeError: shapes are not these, or a side is empty.
+            ShapeError: shapes or dtypes are not these, or a side is empty.
+            DataError: a label outside [0, C).
         """
         ...
 
@@ -81,8 +82,13 @@ def check_batch(
 ) -> None:
     """Refuse a batch that is not what `OutlierLoss` documents.
 
+    A label of no class is looked for here, in every batch, since no loss would say so by itself: C is the class of
+    outliers to one of them, and others never read the labels. Where a GPU is waited for, it has just been waited for:
+    a training step puts its features into a memory first, which looks at the labels too.
+
     Raises:
-        ShapeError: shapes differ from the documented ones, or a side is empty.
+        ShapeError: shapes or dtypes differ from the documented ones, or a side is empty.
+        DataError: a label outside [0, C).
     """
     b, m = len(logits), len(outlier_logits)
     d = features.shape[-1]
@@ -92,3 +98,4 @@ def check_batch(
             f"expected logits (b, {n_classes}), features (b, d), labels (b,), outlier_logits (m, {n_classes}) and "
             f"outlier_features (m, d) with b, m >= 1, got {found}"
         )
+    check_labels(labels, n_classes)

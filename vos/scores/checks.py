@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vos.errors import ShapeError
+from vos.errors import DataError, ShapeError
 
 
 def at_least_float32(values: Tensor) -> Tensor:
@@ -21,3 +21,29 @@ def check_rows(values: Tensor, expected: str) -> None:
     """
     if values.ndim != 2 or values.shape[1] == 0 or not values.is_floating_point():
         raise ShapeError(f"expected float {expected}, got {tuple(values.shape)} {values.dtype}")
+
+
+def check_labels(labels: Tensor, n_classes: int) -> None:
+    """Refuse labels that are no class indices: OOD (-1), the -100 of ignored texts, or an index of no class.
+
+    Two numbers are read back from the labels' device: microseconds on a CPU, a wait for the queue of a GPU.
+
+    Args:
+        labels: (n,) int64 in [0, C).
+        n_classes: C.
+
+    Raises:
+        ShapeError: labels are not (n,) int64.
+        DataError: a label outside [0, C).
+    """
+    if labels.ndim != 1 or labels.dtype != torch.int64:
+        raise ShapeError(f"expected labels (n,) int64, got {tuple(labels.shape)} {labels.dtype}")
+    if len(labels) == 0:
+        return
+    low, high = torch.stack(labels.aminmax()).tolist()  # one transfer, not two
+    if low < 0 or high >= n_classes:
+        outside = ((labels < 0) | (labels >= n_classes)).nonzero()[:, 0]
+        raise DataError(
+            f"expected labels in [0, {n_classes}), found {len(outside)} others of {len(labels)}, the first is "
+            f"{int(labels[outside[0]])} at row {int(outside[0])}: leave OOD and unlabelled texts out"
+        )
