@@ -92,6 +92,14 @@ def test_when_no_weight_is_positive_the_energy_is_plain():
     torch.testing.assert_close(loss.negative_energy(logits), torch.logsumexp(logits, -1))
 
 
+@pytest.mark.parametrize("diverged", [[0], [0, 1]])
+def test_a_weight_that_diverged_makes_the_loss_nan(diverged):
+    loss = EnergyUncertainty(2).double()
+    with torch.no_grad():
+        loss.class_weights[diverged] = math.nan
+    assert loss(*batch()).isnan()
+
+
 def test_one_step_raises_the_energy_of_outliers_and_lowers_that_of_texts():
     logits, features, labels, outliers, outlier_features = batch()
     logits.requires_grad_()

@@ -134,6 +134,15 @@ def test_weights_of_one_or_none_are_the_plain_energy():
     torch.testing.assert_close(weighted_energy(LOGITS, torch.tensor([-1.0, 0.0, -2.0]).double()), energy(LOGITS))
 
 
+@pytest.mark.parametrize("weights", [[math.nan] * 3, [math.nan, 1.0, 2.0], [-1.0, math.nan, 0.0]])
+def test_a_weight_that_diverged_is_seen(weights):
+    leaf = torch.tensor(weights, dtype=torch.float64, requires_grad=True)
+    value = weighted_energy(LOGITS, leaf)
+    assert value.isnan().all()
+    value.sum().backward()
+    assert leaf.grad.isnan().any()
+
+
 @pytest.mark.parametrize("n_principal", [1, 3])
 def test_vim_equals_the_literal_formula(n_principal):
     features, further = toy_features(30, 3, 5)[0].double(), toy_features(4, 3, 5, seed=7)[0].double()

@@ -28,7 +28,8 @@ class EnergyUncertainty(OutlierRegularizer):
         seed: of the MLP's random weights; the global random state is not used.
 
     Attributes:
-        class_weights: (C,) `w`. Those at or below zero count as zero; were all of them so, all count as one.
+        class_weights: (C,) `w`. Those at or below zero count as zero; were all of them so, all count as one. NaN
+            makes the loss NaN.
         phi: maps energies (n, 1) to logits (n, 2), outlier first.
 
     Raises:

@@ -56,7 +56,7 @@ def weighted_energy(logits: Tensor, weights: Tensor) -> Tensor:
     """Free energy with a weight for every class, `-log Σ_c relu(w_c) exp(x_c)`: (n,) of logits (n, C), weights (C,).
 
     A class of weight zero or less does not count, however large its logit. Were all of them so, all count as one: the
-    energy is the plain one, and stays finite.
+    energy is the plain one, and stays finite. A weight that is NaN gives NaN: it has diverged, and is not left out.
 
     Raises:
         ShapeError: shapes are not these.
@@ -67,7 +67,7 @@ def weighted_energy(logits: Tensor, weights: Tensor) -> Tensor:
     check_rows(logits, "logits (n, C)")
     if weights.shape != logits.shape[1:]:
         raise ShapeError(f"expected weights ({logits.shape[1]},), got {tuple(weights.shape)}")
-    positive = weights > 0.0
+    positive = ~(weights <= 0.0)  # NaN among them
     active = positive | ~positive.any()
     finite = torch.where(positive, weights, torch.ones_like(weights))  # no log of zero, whose gradient is NaN
     return -torch.logsumexp((logits + finite.log()).masked_fill(~active, -math.inf), -1)
