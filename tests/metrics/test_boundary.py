@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests import oracles
 from tests.contracts import toy_density, toy_features, toy_head
 from vos.density import ClassConditionalGaussian
-from vos.errors import ConfigError, ShapeError
+from vos.errors import ConfigError, DataError, ShapeError
 from vos.metrics import boundary
 from vos.metrics.boundary import (
     band_width,
@@ -198,3 +198,23 @@ def test_logits_that_do_not_fit_are_refused():
         true_class_margin(torch.zeros(2, 2), labels)
     with pytest.raises(ShapeError, match=r"and \(1,\)"):
         boundary_report(torch.zeros(2, 2), labels, 1.0, [None], [None])
+
+
+@pytest.mark.parametrize("wrong", [2, -1, -100])
+def test_labels_of_no_class_are_refused(wrong):
+    logits, labels = torch.tensor([[3.0, 0.0], [0.0, 1.0]]), torch.tensor([0, wrong])
+    for call in (true_class_margin, lambda x, y: boundary_report(x, y, 1.0, [None] * 2, [None] * 2)):
+        with pytest.raises(DataError, match=rf"\[0, 2\), found 1 others of 2, the first is {wrong} at row 1"):
+            call(logits, labels)
+        with pytest.raises(ShapeError, match="int64"):
+            call(logits, torch.tensor([0.0, 1.0]))
+    assert true_class_margin(logits[:0], torch.tensor([0])[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_a_report_of_a_model_that_diverged_is_refused(broken):
+    logits = torch.tensor([[3.0, 0.0], [0.0, broken], [broken, broken]])
+    with pytest.raises(
+        DataError, match=r"finite logits, found 2 of 3 rows .* the first is row 1: .* lower its learning"
+    ):
+        boundary_report(logits, torch.tensor([0, 1, 1]), 1.0, [None] * 3, [None] * 3)

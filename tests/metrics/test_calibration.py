@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from sklearn.metrics import brier_score_loss
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from tests import oracles
-from vos.errors import ConfigError, ShapeError
+from vos.errors import ConfigError, DataError, ShapeError
 from vos.metrics.calibration import accuracy, brier, expected_calibration_error, wilson_interval
 
 
@@ -79,6 +81,18 @@ def test_what_are_no_probabilities_is_refused(metric):
         metric(2 * good, labels)
     with pytest.raises(ShapeError, match="sum to one"):
         metric(torch.tensor([[-0.5, 1.5], [0.5, 0.5]]), labels)
+
+
+@pytest.mark.parametrize("metric", [brier, expected_calibration_error])
+def test_labels_of_no_class_and_broken_rows_are_refused(metric):
+    good = torch.tensor([[0.5, 0.5], [0.9, 0.1]])
+    for wrong in (2, 5, -1, -100):
+        with pytest.raises(DataError, match=rf"\[0, 2\), found 1 others of 2, the first is {wrong} at row 1"):
+            metric(good, torch.tensor([0, wrong]))
+    with pytest.raises(ShapeError, match="int64"):
+        metric(good, torch.tensor([0.0, 1.0]))
+    with pytest.raises(DataError, match="expected finite probabilities, found 1 of 2 rows"):
+        metric(torch.tensor([[0.5, 0.5], [math.nan, 0.1]]), torch.tensor([0, 1]))
 
 
 def test_bins_and_lengths_are_checked():

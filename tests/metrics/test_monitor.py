@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from tests import oracles
+from vos.errors import DataError
 from vos.metrics.monitor import boundary_brier
 
 
@@ -23,3 +26,11 @@ def test_calibration_far_from_the_boundary_cannot_pay_for_mistakes_at_it():
     near = torch.tensor([[0.0, 5.0]] * 9 + [[1.0, 0.0]])
     far = torch.tensor([[0.0, 0.5]] * 9 + [[1.0, 0.0]])
     assert boundary_brier(near, labels) > boundary_brier(far, labels)
+
+
+def test_a_model_that_diverged_and_labels_of_no_class_are_named():
+    logits, labels = torch.tensor([[3.0, 0.0], [math.nan, 0.0], [0.0, 1.0]]), torch.tensor([0, 1, 1])
+    with pytest.raises(DataError, match="finite logits, found 1 of 3 rows with NaN or infinity, the first is row 1"):
+        boundary_brier(logits, labels)
+    with pytest.raises(DataError, match=r"labels in \[0, 2\), found 1"):
+        boundary_brier(logits[[0, 2]], torch.tensor([0, 2]))

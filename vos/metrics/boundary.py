@@ -19,6 +19,7 @@ from vos.metrics.calibration import accuracy, brier, expected_calibration_error,
 from vos.metrics.ood import auroc
 from vos.outliers.geometry import head_gaps
 from vos.scores import energy
+from vos.scores.checks import check_finite, check_labels
 from vos.types import LinearHead
 
 __all__ = [
@@ -64,7 +65,8 @@ def true_class_margin(logits: Tensor, labels: Tensor) -> Tensor:
     """Logit of the true class less that of its best rival: (n,) of logits (n, C) and labels (n,); negative when wrong.
 
     Raises:
-        ShapeError: logits are not (n, C) with C >= 2, or labels not (n,).
+        ShapeError: logits are not (n, C) with C >= 2, or labels not (n,) int64.
+        DataError: a label outside [0, C).
     """
     _check_logits(logits, labels)
     own = logits.gather(1, labels[:, None])[:, 0]
@@ -185,9 +187,11 @@ def boundary_report(
         pairs: n keys of minimal pairs, None where there is none.
 
     Raises:
-        ShapeError: shapes or lengths are not these.
+        ShapeError: shapes, dtypes or lengths are not these.
+        DataError: a label outside [0, C), or a row of logits with NaN or infinity.
     """
     _check_logits(logits, labels)
+    check_finite(logits, "logits")
     predictions, probabilities = logits.argmax(-1), logits.double().softmax(-1)
     inside = margin(logits).abs() <= band
     report = _quality(probabilities, predictions, labels)
@@ -235,3 +239,5 @@ def _check_logits(logits: Tensor, labels: Tensor | None = None) -> None:
     if logits.ndim != 2 or logits.shape[1] < 2 or (labels is not None and labels.shape != logits.shape[:1]):
         found = None if labels is None else tuple(labels.shape)
         raise ShapeError(f"expected logits (n, C) with C >= 2 and labels (n,), got {tuple(logits.shape)} and {found}")
+    if labels is not None:
+        check_labels(labels, logits.shape[1])

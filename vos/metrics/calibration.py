@@ -9,6 +9,7 @@ from scipy import stats
 from torch import Tensor
 
 from vos.errors import ConfigError, ShapeError
+from vos.scores.checks import check_finite, check_labels
 
 
 def accuracy(predictions: Tensor, labels: Tensor) -> Tensor:
@@ -35,7 +36,8 @@ def brier(probabilities: Tensor, labels: Tensor) -> Tensor:
         labels: (n,) int64 in [0, C).
 
     Raises:
-        ShapeError: shapes are not these, or no text.
+        ShapeError: shapes or dtypes are not these, no text, or rows that do not sum to one.
+        DataError: a label outside [0, C), or a row with NaN.
 
     Source: Brier 1950, where it is not halved.
 
@@ -60,7 +62,8 @@ def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int 
         bins: `B`, at least one.
 
     Raises:
-        ShapeError: shapes are not these, or no text.
+        ShapeError: shapes or dtypes are not these, no text, or rows that do not sum to one.
+        DataError: a label outside [0, C), or a row with NaN.
         ConfigError: `bins` below one.
 
     Source: Guo et al. 2017, "On calibration of modern neural networks", equation (3).
@@ -112,6 +115,8 @@ def _check_probabilities(probabilities: Tensor, labels: Tensor) -> None:
             f"expected probabilities (n, C) and labels (n,) with n >= 1, "
             f"got {tuple(probabilities.shape)} and {tuple(labels.shape)}"
         )
+    check_labels(labels, probabilities.shape[1])
+    check_finite(probabilities, "probabilities")
     if probabilities.amin() < 0.0 or not torch.allclose(
         probabilities.double().sum(-1), torch.ones(n, dtype=torch.float64, device=labels.device), atol=1e-2
     ):

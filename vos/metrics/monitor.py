@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from vos.metrics.boundary import band_width, brier, margin
+from vos.scores.checks import check_finite
 
 
 def boundary_brier(logits: Tensor, labels: Tensor, share: float = 0.1) -> Tensor:
@@ -18,7 +19,12 @@ def boundary_brier(logits: Tensor, labels: Tensor, share: float = 0.1) -> Tensor
         share: of the texts that counts as near, in (0, 1].
 
     Returns: scalar in [0, 1].
+
+    Raises:
+        ShapeError: logits are not (n, C) with C >= 2, or labels not (n,) int64.
+        DataError: a label outside [0, C), or a row of logits with NaN or infinity.
     """
+    check_finite(logits, "logits")
     near = margin(logits).abs() <= band_width(margin(logits), share)
     probabilities = torch.softmax(logits, -1)
     return 0.5 * (brier(probabilities, labels) + brier(probabilities[near], labels[near]))

@@ -47,3 +47,18 @@ def check_labels(labels: Tensor, n_classes: int) -> None:
             f"expected labels in [0, {n_classes}), found {len(outside)} others of {len(labels)}, the first is "
             f"{int(labels[outside[0]])} at row {int(outside[0])}: leave OOD and unlabelled texts out"
         )
+
+
+def check_finite(values: Tensor, name: str) -> None:
+    """Refuse what a model that has diverged gives; `name` says what the rows (n, k) are.
+
+    Raises:
+        DataError: a row holds NaN or infinity.
+    """
+    broken = (~torch.isfinite(values).all(-1)).nonzero()[:, 0]
+    if len(broken):
+        raise DataError(
+            f"expected finite {name}, found {len(broken)} of {len(values)} rows with NaN or infinity, the first is row "
+            f"{int(broken[0])}: the model has diverged; lower its learning rates (optimizer.lr, optimizer.head_lr), or "
+            "train in full precision (trainer.lightning.precision=32-true)"
+        )
