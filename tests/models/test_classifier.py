@@ -7,7 +7,7 @@ import torch
 from tests.conftest import toy_examples
 from vos.data import ListPool, OutlierBatches, TextData, TextDataModule
 from vos.density import ClassConditionalGaussian, FeatureBank, FeatureQueue
-from vos.errors import ConfigError, NotFittedError
+from vos.errors import ConfigError, DataError, NotFittedError
 from vos.losses import BoundaryFlattening, EnergyMargin, EnergyUncertainty, ExtraClass
 from vos.metrics.boundary import band_width, brier, margin
 from vos.metrics.monitor import boundary_brier
@@ -335,6 +335,27 @@ def test_the_validation_metric_is_half_overall_half_band():
     p = logits.softmax(-1)
     expected = (brier(p, labels) + brier(p[near], labels[near])) / 2
     torch.testing.assert_close(boundary_brier(logits, labels, 0.25), expected)
+
+
+def test_a_fit_that_diverges_ends_with_what_to_do_about_it(tiny_encoder):
+    module = build(tiny_encoder, loss=None)
+    with torch.no_grad():
+        module.classifier.head.bias[1] = torch.nan
+    with pytest.raises(DataError, match=r"finite validation logits at epoch 0, found 8 of 8 rows .*optimizer\.lr"):
+        fit(module, epochs=1)
+
+
+def test_validation_names_the_rows_that_are_broken_and_labels_of_no_class(tiny_encoder):
+    module = build(tiny_encoder, loss=None)
+    module._validation = [
+        (torch.zeros(2, 2), torch.tensor([0, 1])),
+        (torch.tensor([[0.0, torch.inf]]), torch.tensor([1])),
+    ]
+    with pytest.raises(DataError, match="found 1 of 3 rows with NaN or infinity, the first is row 2"):
+        module.on_validation_epoch_end()
+    module._validation = [(torch.zeros(2, 2), torch.tensor([0, 2]))]
+    with pytest.raises(DataError, match=r"labels in \[0, 2\), found 1"):
+        module.on_validation_epoch_end()
 
 
 def test_derived_seeds_depend_on_every_part_and_their_order():

@@ -20,6 +20,7 @@ from vos.models.base import TextClassifier
 from vos.models.seeds import derive_seed
 from vos.models.settings import OptimizerSettings, RegularizerSettings
 from vos.outliers import draw_where_feasible
+from vos.scores.checks import check_finite, check_labels
 from vos.types import LinearHead, OutlierSampler, VirtualOutliers
 
 __all__ = ["ClassifierModule", "OptimizerSettings", "RegularizerSettings"]
@@ -215,10 +216,19 @@ class ClassifierModule(pl.LightningModule):
         self._validation.append((logits.float(), batch["labels"]))
 
     def on_validation_epoch_end(self) -> None:
-        """Log loss, accuracy and the boundary-aware Brier score that early stopping watches."""
+        """Log loss, accuracy and the boundary-aware Brier score that early stopping watches.
+
+        Early stopping would end a fit that has diverged as if it were done, and patience below zero would go on with
+        it, so it is an error.
+
+        Raises:
+            DataError: the model has diverged, or a label is outside [0, C).
+        """
         logits = torch.cat([pair[0] for pair in self._validation])
         labels = torch.cat([pair[1] for pair in self._validation])
         self._validation.clear()
+        check_labels(labels, self.classifier.n_classes)
+        check_finite(logits, f"validation logits at epoch {self.current_epoch}")
         values = {
             "val/loss": functional.cross_entropy(logits, labels),
             "val/accuracy": (logits.argmax(-1) == labels).float().mean(),
