@@ -66,7 +66,13 @@ class OutlierRegularizer(nn.Module, ABC):
         return True
 
     def prepare(self, logits: Tensor) -> None:
-        """Take in the logits (n, C) of the training texts, before the first value is asked for."""
+        """Take in the logits (n, C) of the training texts, before the first value is asked for.
+
+        Raises:
+            ShapeError: the logits are not (n, C) with n >= 1.
+            DataError: a row of them with NaN or infinity.
+            ConfigError: what is measured does not go with the settings.
+        """
 
     @abstractmethod
     def text_side(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:

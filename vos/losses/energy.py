@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vos.errors import ConfigError, NotFittedError
+from vos.density.state import FixedPrecision
+from vos.errors import ConfigError, NotFittedError, ShapeError
 from vos.losses.base import OutlierRegularizer
 from vos.losses.networks import MLP_WIDTH, linear, mlp, two_way
 from vos.scores import energy, weighted_energy
-from vos.scores.checks import at_least_float32
+from vos.scores.checks import at_least_float32, check_finite
 
 
 class EnergyUncertainty(OutlierRegularizer):
@@ -66,7 +67,7 @@ class EnergyUncertainty(OutlierRegularizer):
         return two_way(self.phi, self.negative_energy(logits)[:, None], target)
 
 
-class EnergyMargin(OutlierRegularizer):
+class EnergyMargin(OutlierRegularizer, FixedPrecision):
     """Squared hinges that hold the energy of texts below one mark and that of outliers above another.
 
     Texts `relu(E - m_in)²`, outliers `relu(m_out - E)²` times `outlier_weight`, with the energy `E = -logsumexp(x)`.
@@ -83,7 +84,7 @@ class EnergyMargin(OutlierRegularizer):
         outlier_weight: of the outlier side; 0 leaves the hinge on texts alone.
 
     Attributes:
-        marks: (2,) float64 buffer, `m_in` and `m_out`; NaN until measured.
+        marks: (2,) float64 buffer, `m_in` and `m_out`; NaN until measured. Casting the loss leaves its digits alone.
 
     Raises:
         ConfigError: `m_out < m_in`, quantiles outside [0, 1] or falling, a negative weight, or fewer than one class.
@@ -122,19 +123,30 @@ class EnergyMargin(OutlierRegularizer):
         return not bool(self.marks.isnan().any())
 
     def prepare(self, logits: Tensor) -> None:
-        """Measure the marks that are not given from the logits (n, C) of the training texts.
+        """Measure the marks that are not given from the logits (n, C) of the training texts, n >= 1.
+
+        A refused measurement leaves the marks as they were.
 
         Raises:
+            ShapeError: logits are not (n, C), or there is no text.
+            DataError: a row of logits with NaN or infinity.
             ConfigError: the measured mark lies on the wrong side of the given one.
         """
+        if logits.ndim != 2 or logits.shape[1] != self.n_classes or len(logits) == 0:
+            raise ShapeError(
+                f"expected logits (n, {self.n_classes}) of at least one training text to measure the marks from, got "
+                f"{tuple(logits.shape)}; give m_in and m_out where there are none"
+            )
+        check_finite(logits, "logits of the training texts")
         energies = energy(logits).double()
         # Of sorted energies, as `quantile` refuses more than 16 million; the value is that of a text.
         order = energies.sort().values
         measured = torch.stack([order[round(q * (len(order) - 1))] for q in self.quantiles])
-        self.marks.copy_(torch.where(self.marks.isnan(), measured.to(self.marks), self.marks))
-        if not self.marks[0] <= self.marks[1]:
-            low, high = self.marks.tolist()
+        marks = torch.where(self.marks.isnan(), measured.to(self.marks), self.marks)
+        if not marks[0] <= marks[1]:
+            low, high = marks.tolist()
             raise ConfigError(f"loss: expected m_in <= m_out, measured m_in={low:.4g} m_out={high:.4g}; give both")
+        self.marks.copy_(marks)
 
     def text_side(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
         """Hinge above `m_in`."""
@@ -145,6 +157,7 @@ class EnergyMargin(OutlierRegularizer):
         return self.outlier_weight * functional.relu(self._mark(1) - energy(logits)).square().mean()
 
     def _mark(self, number: int) -> float:
-        if not self.prepared:
+        mark = float(self.marks[number])
+        if math.isnan(mark):
             raise NotFittedError("EnergyMargin: its marks are not known; give m_in and m_out, or call prepare(logits)")
-        return float(self.marks[number])
+        return mark

@@ -49,7 +49,7 @@ class EnergyFlattening(OutlierRegularizer):
         return self.texts.prepared
 
     def prepare(self, logits: Tensor) -> None:
-        """See `EnergyMargin.prepare`."""
+        """See `EnergyMargin.prepare`, which also says what is refused."""
         self.texts.prepare(logits)
 
     def text_side(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
