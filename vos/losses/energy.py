@@ -20,8 +20,9 @@ from vos.scores.checks import at_least_float32, check_finite
 class EnergyUncertainty(OutlierRegularizer):
     """The uncertainty loss of VOS: a classifier φ on a weighted energy tells texts from outliers.
 
-    `E(x) = log Σ_c relu(w_c) exp(x_c)`, two-way cross-entropy of `φ(E)` with texts as 1 and outliers as 0. Weights
-    start at one, that is, at minus the free energy; linear φ starts as `logit_text - logit_outlier = E`.
+    With the energy `E(x) = -log Σ_c relu(w_c) exp(x_c)`, two-way cross-entropy of `φ(-E)` with texts as 1 and outliers
+    as 0. Weights start at one, where `E` is the energy of `EnergyMargin` and of `vos.scores`; linear φ starts as
+    `logit_text - logit_outlier = -E`.
 
     Args:
         n_classes: C.
@@ -31,13 +32,13 @@ class EnergyUncertainty(OutlierRegularizer):
     Attributes:
         class_weights: (C,) `w`. Those at or below zero count as zero; were all of them so, all count as one. NaN
             makes the loss NaN.
-        phi: maps energies (n, 1) to logits (n, 2), outlier first.
+        phi: maps negative energies (n, 1) to logits (n, 2), outlier first.
 
     Raises:
         ConfigError: another `phi`, or fewer than one class.
 
-    Source: Du et al. 2022; `train_virtual.py:161-196`, which averages texts and outliers together,
-    so that 128 texts outweigh 10 outliers.
+    Source: Du et al. 2022; `train_virtual.py:161-196`, which calls the negative the energy, and averages texts and
+    outliers together, so that 128 texts outweigh 10 outliers.
     """
 
     def __init__(self, n_classes: int, phi: Literal["linear", "mlp"] = "linear", seed: int = 0) -> None:
@@ -52,15 +53,15 @@ class EnergyUncertainty(OutlierRegularizer):
             raise ConfigError(f"loss.phi: expected linear or mlp, got {phi!r}")
 
     def negative_energy(self, logits: Tensor) -> Tensor:
-        """`log Σ_c relu(w_c) exp(x_c)`: (n,) of logits (n, C)."""
+        """`-E(x) = log Σ_c relu(w_c) exp(x_c)`: (n,) of logits (n, C)."""
         return -weighted_energy(at_least_float32(logits), self.class_weights)
 
     def text_side(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
-        """Cross-entropy of `φ(E)` against 1."""
+        """Cross-entropy of `φ(-E)` against 1."""
         return self._side(logits, 1)
 
     def outlier_side(self, logits: Tensor, features: Tensor) -> Tensor:  # noqa: ARG002
-        """Cross-entropy of `φ(E)` against 0."""
+        """Cross-entropy of `φ(-E)` against 0."""
         return self._side(logits, 0)
 
     def _side(self, logits: Tensor, target: int) -> Tensor:
