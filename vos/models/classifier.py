@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from vos.density import FeatureBank, FeatureQueue, GaussianDensity
@@ -17,6 +17,7 @@ from vos.errors import NotFittedError
 from vos.losses import OutlierRegularizer
 from vos.metrics.monitor import boundary_brier
 from vos.models.base import TextClassifier
+from vos.models.optimization import parameter_groups, warmup_and_decay
 from vos.models.seeds import derive_seed
 from vos.models.settings import OptimizerSettings, RegularizerSettings
 from vos.outliers import draw_where_feasible
@@ -239,32 +240,12 @@ class ClassifierModule(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW in four groups (encoder or head side, decayed or not) with warm-up and decay by step."""
-        settings = self.optimizer_settings
         optimizer = torch.optim.AdamW(self._parameter_groups())
-        total = max(1, int(self.trainer.estimated_stepping_batches))
-        warmup = max(1, round(settings.warmup_share * total))
-
-        def factor(step: int) -> float:
-            return min((step + 1) / warmup, max(0.0, (total - step) / max(1, total - warmup)), 1.0)
-
+        factor = warmup_and_decay(self.optimizer_settings, int(self.trainer.estimated_stepping_batches))
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        settings = self.optimizer_settings
-        head_side = {id(p) for p in self.classifier.head.parameters()}
-        if self.regularizer is not None:
-            head_side |= {id(p) for p in self.regularizer.parameters()}
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        for parameter in self.parameters():
-            if parameter.requires_grad:
-                key = (id(parameter) in head_side, parameter.ndim >= 2)
-                groups.setdefault(key, []).append(parameter)
-        return [
-            {
-                "params": parameters,
-                "lr": settings.head_lr if is_head else settings.lr,
-                "weight_decay": settings.weight_decay if is_matrix else 0.0,
-            }
-            for (is_head, is_matrix), parameters in sorted(groups.items())
-        ]
+        learns_fast = [self.classifier.head] if self.regularizer is None else [self.classifier.head, self.regularizer]
+        head_side = [parameter for part in learns_fast for parameter in part.parameters()]
+        return parameter_groups(self.parameters(), head_side, self.optimizer_settings)
