@@ -17,6 +17,7 @@ from vos.errors import NotFittedError
 from vos.losses import OutlierRegularizer
 from vos.metrics.monitor import boundary_brier
 from vos.models.base import TextClassifier
+from vos.models.gathering import gathered_rows
 from vos.models.optimization import parameter_groups, warmup_and_decay
 from vos.models.seeds import derive_seed
 from vos.models.settings import OptimizerSettings, RegularizerSettings
@@ -123,25 +124,8 @@ class ClassifierModule(pl.LightningModule):
         features = features.detach().float()
         if self.trainer.world_size > 1:
             # Every rank keeps the whole memory, so that every rank fits the same density.
-            features, labels, index = (self._gathered(each) for each in (features, labels, index))
+            features, labels, index = (gathered_rows(each, self.all_gather) for each in (features, labels, index))
         self.memory.push(features, labels, index)
-
-    def _gathered(self, tensor: Tensor) -> Tensor:
-        """Rows (b, ...) of all ranks, rank by rank.
-
-        Ranks may hold batches of different sizes, as the last one of an epoch; what is exchanged must not.
-        """
-        sizes = self._exchanged(torch.tensor(len(tensor), device=tensor.device)).tolist()
-        filler = tensor.new_zeros(max(sizes) - len(tensor), *tensor.shape[1:])
-        gathered = self._exchanged(torch.cat([tensor, filler]))
-        return torch.cat([rows[:size] for rows, size in zip(gathered, sizes, strict=True)])
-
-    def _exchanged(self, tensor: Tensor) -> Tensor:
-        """Tensors of one shape of all ranks, stacked."""
-        gathered = self.all_gather(tensor)
-        if not isinstance(gathered, Tensor):
-            raise TypeError(f"expected a tensor from all_gather, got {type(gathered).__name__}")
-        return gathered
 
     def _regularize(self, features: Tensor, logits: Tensor, labels: Tensor) -> Tensor | None:
         """The regulariser's value, or None with the reason logged once when it does not act."""
