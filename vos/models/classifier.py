@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vos.density import FeatureBank, FeatureQueue, GaussianDensity
-from vos.errors import NotFittedError
+from vos.errors import ConfigError, NotFittedError
 from vos.losses import OutlierRegularizer
 from vos.metrics.monitor import boundary_brier
 from vos.models.base import TextClassifier
@@ -51,6 +51,9 @@ class ClassifierModule(pl.LightningModule):
         label_smoothing: of the cross-entropy, in [0, 1).
         outlier_texts: gives a batch of texts of no class from a generator; they pass through the encoder and stand in
             the place of virtual outliers. None draws from `sampler`.
+
+    Raises:
+        ConfigError: `label_smoothing` outside [0, 1).
     """
 
     def __init__(
@@ -67,6 +70,8 @@ class ClassifierModule(pl.LightningModule):
         outlier_texts: Callable[[torch.Generator], Mapping[str, Tensor]] | None = None,
     ) -> None:
         super().__init__()
+        if not 0.0 <= label_smoothing < 1.0:
+            raise ConfigError(f"loss.label_smoothing: expected a number in [0, 1), got {label_smoothing}")
         self.classifier = classifier
         self.density = density
         self.memory = memory
@@ -80,6 +85,7 @@ class ClassifierModule(pl.LightningModule):
         self._generator = torch.Generator()
         self._inactive_reason = ""
         self._warned_of: set[int] = set()
+        self._fitted_at: int | None = None
         self._validation: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -88,8 +94,9 @@ class ClassifierModule(pl.LightningModule):
         return features, logits
 
     def on_fit_start(self) -> None:
-        """Warn once a fit of each class without outliers."""
+        """Warn once a fit of each class without outliers; fit the density anew, as steps count from zero again."""
         self._warned_of.clear()
+        self._fitted_at = None
 
     def on_train_epoch_start(self) -> None:
         """Set the modes: transformers loads encoders in evaluation mode, and Lightning leaves modes as they are.
@@ -108,9 +115,15 @@ class ClassifierModule(pl.LightningModule):
         self._generator.manual_seed(step_seed)
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Cross-entropy plus weighted regulariser of one batch."""
+        """Cross-entropy plus weighted regulariser of one batch.
+
+        Raises:
+            DataError: a label outside [0, C).
+        """
         features, logits = self(batch)
         labels = batch["labels"]
+        # Here and not before: the memory is about to wait for the forward pass in any case.
+        check_labels(labels, self.classifier.n_classes)
         loss = functional.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
         self.log("train/cross_entropy", loss.detach(), prog_bar=True)
         self._remember(features, labels, batch["index"])
@@ -168,8 +181,10 @@ class ClassifierModule(pl.LightningModule):
                 batch["features"] = batch["features"].to(self.classifier.head.weight.dtype)
             features, logits = self.classifier(batch)
             return features, logits
-        if self.global_step % self.regularization.refit_every == 0 or not self.density.is_fitted:
+        due = self.global_step % self.regularization.refit_every == 0 and self.global_step != self._fitted_at
+        if due or not self.density.is_fitted:
             self.density.fit(*self.memory.contents())
+            self._fitted_at = self.global_step  # the batches that gradients are gathered over are one step
         assert self.sampler is not None  # noqa: S101 - one of the two is there
         head = self.classifier.linear_head()
         drawn = self._draw(self.sampler, head)

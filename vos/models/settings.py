@@ -36,7 +36,7 @@ class RegularizerSettings:
         weight: factor of the regulariser beside the cross-entropy.
         start_epoch: first epoch of this fit in which it acts; the steps before fill the feature memory.
         outliers_per_class: virtual outliers drawn a step for every ready class.
-        refit_every: steps between two fits of the density.
+        refit_every: optimizer steps between two fits of the density.
     """
 
     weight: float
