@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from tests import oracles
-from tests.contracts import check_score, toy_density, toy_features, toy_head
+from tests.contracts import check_score, toy_density, toy_features
 from vos.density import ClassConditionalGaussian, neighbors
 from vos.errors import ConfigError, NotFittedError, ShapeError
 from vos.scores import (
-    ViM,
     energy,
     knn,
     mahalanobis,
@@ -143,44 +142,6 @@ def test_a_weight_that_diverged_is_seen(weights):
     assert leaf.grad.isnan().any()
 
 
-@pytest.mark.parametrize("n_principal", [1, 3])
-def test_vim_equals_the_literal_formula(n_principal):
-    features, further = toy_features(30, 3, 5)[0].double(), toy_features(4, 3, 5, seed=7)[0].double()
-    head = toy_head(3, 5, dtype=torch.float64)
-    vim = ViM(5, n_principal).fit(features, head)
-    arrays = (t.numpy() for t in (features, head.weight, head.bias))
-    expected = oracles.naive_vim(*arrays, n_principal, further.numpy())
-    # Ours is the logit of the paper's probability: log p / (1 - p).
-    np.testing.assert_allclose(vim(further, head.logits(further)).sigmoid(), expected, rtol=1e-8)
-
-
-def test_vim_behaves_as_every_score_and_travels():
-    features, head = toy_features(30, 3, 6)[0], toy_head(3, 6)
-    vim = ViM(6).fit(features, head)
-    assert vim.residual.shape == (6, 3)
-    # Along a direction that no logit and no leading direction sees, the residual alone grows.
-    unseen = torch.linalg.svd(torch.cat([head.weight.double(), torch.eye(6)[:2].double()]))[2][-1].float()
-    check_score(lambda h: vim(h, head.logits(h)), features[:5], features[:5] + 100.0 * unseen)
-    expected = vim(features, head.logits(features))
-    other = ViM(6)
-    other.load_state_dict(vim.half().state_dict())
-    assert torch.equal(other(features, head.logits(features)), expected)
-
-
-@pytest.mark.parametrize(("d", "n_residual"), [(2048, 1048), (1024, 512), (384, 192)])
-def test_vim_leaves_out_as_many_directions_as_the_paper(d, n_residual):
-    assert ViM(d).residual.shape == (d, n_residual)
-
-
-def test_vim_before_the_fit_and_other_shapes_are_refused():
-    with pytest.raises(NotFittedError, match="call fit"):
-        ViM(4)(torch.zeros(2, 4), torch.zeros(2, 3))
-    with pytest.raises(ConfigError, match=r"\[1, 4\), got 4"):
-        ViM(4, 4)
-    with pytest.raises(ConfigError, match="got 0"):
-        ViM(1)
-
-
 @pytest.mark.parametrize(
     ("call", "error"),
     [
@@ -190,8 +151,6 @@ def test_vim_before_the_fit_and_other_shapes_are_refused():
         (lambda: knn(LOGITS, LOGITS[:0]), ShapeError),
         (lambda: knn(LOGITS, LOGITS[0]), ShapeError),
         (lambda: weighted_energy(LOGITS, torch.ones(2)), ShapeError),
-        (lambda: ViM(4).fit(torch.zeros(3, 5), toy_head(3, 4)), ShapeError),
-        (lambda: ViM(4)(torch.zeros(4), LOGITS), ShapeError),
     ],
 )
 def test_calls_that_cannot_work_are_refused(call, error):

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from vos.density.state import FixedPrecision
-from vos.errors import ConfigError, NotFittedError, ShapeError
-from vos.scores.checks import check_rows
+from vos.errors import ConfigError, DataError, NotFittedError, ShapeError
+from vos.scores.checks import check_finite, check_rows
 from vos.types import LinearHead
 
 
@@ -28,7 +28,7 @@ class ViM(FixedPrecision):
     Attributes:
         origin: `o`, (d,) float64.
         residual: `R`, (d, d - n_principal) float64 with orthonormal columns.
-        scale: `α`, () float64.
+        scale: `α`, () float64, positive.
         fitted: () bool.
 
     Raises:
@@ -55,21 +55,31 @@ class ViM(FixedPrecision):
 
     @torch.no_grad()
     def fit(self, features: Tensor, head: LinearHead) -> Self:
-        """Fit to ID features (n, d) and the head that reads them; returns self.
+        """Fit to ID features (n, d) and the head that reads them; returns self. Refused, it stays as it was.
 
         Raises:
-            ShapeError: features are not (n, d).
+            ShapeError: features are not (n, d) with n >= 1, or the head is not of d features.
+            DataError: a row of features with NaN or infinity; no text has a part outside of the principal space, as
+                where `n_principal` texts or fewer span it; or the largest logits of the texts are not positive in the
+                mean. The paper does not speak of these: `α` would be infinite, or a larger part outside would make a
+                text *less* out-of-distribution.
         """
         self._check(features)
+        self._check_head(head)
+        if len(features) == 0:
+            raise ShapeError(f"ViM: expected features (n, {len(self.origin)}) of at least one text, got none")
+        check_finite(features, "features")
         h, weight, bias = features.to(self.origin), head.weight.to(self.origin), head.bias.to(self.origin)
         # Least squares of smallest norm; gelsd is the driver that allows dependent rows, and runs on the CPU alone.
         solution = torch.linalg.lstsq(weight.cpu(), -bias.cpu()[:, None], driver="gelsd").solution[:, 0]
-        self.origin.copy_(solution)
-        centered = h - self.origin
+        origin = solution.to(self.origin)
+        centered = h - origin
         vectors = torch.linalg.eigh(centered.mT @ centered).eigenvectors  # ascending
-        self.residual.copy_(vectors[:, : self.residual.shape[1]])
-        virtual = (centered @ self.residual).norm(dim=-1)
-        self.scale.copy_((h @ weight.mT + bias).amax(-1).mean() / virtual.mean())
+        residual = vectors[:, : self.residual.shape[1]]
+        scale = self._scale((h @ weight.mT + bias).amax(-1), centered, residual)
+        self.origin.copy_(origin)
+        self.residual.copy_(residual)
+        self.scale.copy_(scale)
         self.fitted.fill_(True)
         return self
 
@@ -87,6 +97,33 @@ class ViM(FixedPrecision):
         virtual = self.scale * ((features.to(self.origin) - self.origin) @ self.residual).norm(dim=-1)
         score: Tensor = virtual - torch.logsumexp(logits.to(self.origin), -1)
         return score
+
+    def _scale(self, top: Tensor, centered: Tensor, residual: Tensor) -> Tensor:
+        """`α` () of the largest logits (n,), the features (n, d) around `o` and the directions `R`."""
+        outside = (centered @ residual).norm(dim=-1).mean()
+        # The directions are known up to rounding, and so is what lies along them.
+        if not outside > 1e-9 * centered.norm(dim=-1).mean():
+            kept = len(self.origin) - self.residual.shape[1]
+            raise DataError(
+                f"ViM: expected texts with a part outside of their {kept} leading directions, found none in {len(top)} "
+                "texts: give more texts, or lower n_principal"
+            )
+        if not top.mean() > 0.0:
+            raise DataError(
+                f"ViM: expected largest logits that are positive in the mean, found {float(top.mean()):.4g}: the "
+                "virtual logit is scaled to that mean and would fall with the distance; score this head with "
+                "mahalanobis or knn"
+            )
+        scale: Tensor = top.mean() / outside
+        return scale
+
+    def _check_head(self, head: LinearHead) -> None:
+        n_classes = len(head.bias)
+        if head.weight.shape != (n_classes, len(self.origin)) or head.bias.shape != (n_classes,) or n_classes == 0:
+            raise ShapeError(
+                f"ViM: expected a head with weight (C, {len(self.origin)}) and bias (C,), got "
+                f"{tuple(head.weight.shape)} and {tuple(head.bias.shape)}"
+            )
 
     def _check(self, features: Tensor) -> None:
         if features.ndim != 2 or features.shape[1] != len(self.origin):
