@@ -133,6 +133,16 @@ def test_weights_of_one_or_none_are_the_plain_energy():
     torch.testing.assert_close(weighted_energy(LOGITS, torch.tensor([-1.0, 0.0, -2.0]).double()), energy(LOGITS))
 
 
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("score", [msp, max_logit, energy, lambda x: weighted_energy(x, x.new_tensor([0.5, 1.0, 2.0]))])
+def test_logits_of_half_precision_have_scores_of_full_precision(score, half, generator):
+    logits = torch.randn(500, 3, generator=generator).to(half)
+    found = score(logits)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, score(logits.float()))
+    assert score(logits.double()).dtype == torch.float64
+
+
 @pytest.mark.parametrize("weights", [[math.nan] * 3, [math.nan, 1.0, 2.0], [-1.0, math.nan, 0.0]])
 def test_a_weight_that_diverged_is_seen(weights):
     leaf = torch.tensor(weights, dtype=torch.float64, requires_grad=True)

@@ -40,6 +40,14 @@ def test_true_class_margin_is_negative_when_wrong():
     assert true_class_margin(two, torch.tensor([0])).tolist() == [-2.0]
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_margins_of_half_precision_keep_the_difference(n_classes):
+    logits = torch.tensor([[8.0625, 0.0078125, -4.0][:n_classes]], dtype=torch.bfloat16)
+    for found in (margin(logits).abs(), true_class_margin(logits, torch.tensor([0]))):
+        assert found.dtype == torch.float32
+        assert found.item() == 8.0625 - 0.0078125  # bfloat16 would round to 8.0625
+
+
 @settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 10_000), n_classes=st.integers(2, 5))
 def test_moving_by_the_distance_flips_the_prediction(seed, n_classes):

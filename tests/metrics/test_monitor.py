@@ -34,3 +34,8 @@ def test_a_model_that_diverged_and_labels_of_no_class_are_named():
         boundary_brier(logits, labels)
     with pytest.raises(DataError, match=r"labels in \[0, 2\), found 1"):
         boundary_brier(logits[[0, 2]], torch.tensor([0, 2]))
+
+
+def test_half_precision_costs_no_digit(generator):
+    logits, labels = torch.randn(40, 2, generator=generator).bfloat16(), torch.arange(40) % 2
+    assert float(boundary_brier(logits, labels)) == float(boundary_brier(logits.float(), labels))

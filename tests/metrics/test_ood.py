@@ -95,6 +95,15 @@ def test_dtype_follows_and_bad_scores_are_refused(metric):
         metric(good, torch.tensor([0.0, torch.nan]))
 
 
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_scores_of_half_precision_lose_no_digit_of_the_metric(metric, half, generator):
+    x, y = torch.randn(500, generator=generator).to(half), (torch.randn(500, generator=generator) + 2.0).to(half)
+    found = metric(x, y)
+    assert found.dtype == torch.float32
+    assert float(found) == pytest.approx(float(metric(x.double(), y.double())), rel=1e-6)
+
+
 @pytest.mark.parametrize("tpr", [0.0, 1.1, math.nan])
 def test_a_level_outside_its_range_is_refused(tpr):
     with pytest.raises(ConfigError, match=r"\(0, 1\]"):

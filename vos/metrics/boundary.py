@@ -19,7 +19,7 @@ from vos.metrics.calibration import accuracy, brier, expected_calibration_error,
 from vos.metrics.ood import auroc
 from vos.outliers.geometry import head_gaps
 from vos.scores import energy
-from vos.scores.checks import check_finite, check_labels
+from vos.scores.checks import at_least_float32, check_finite, check_labels
 from vos.types import LinearHead
 
 __all__ = [
@@ -46,7 +46,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def margin(logits: Tensor) -> Tensor:
-    """Margin of the prediction: (n,) of logits (n, C), in logit units; zero on the boundary.
+    """Margin of the prediction: (n,), float32 at least, of logits (n, C), in logit units; zero on the boundary.
 
     For two classes `logit_1 - logit_0` (harmful minus harmless), with its sign; for more the largest logit less the
     second largest, never negative.
@@ -55,6 +55,7 @@ def margin(logits: Tensor) -> Tensor:
         ShapeError: logits are not (n, C) with C >= 2.
     """
     _check_logits(logits)
+    logits = at_least_float32(logits)
     if logits.shape[1] == 2:
         return logits[:, 1] - logits[:, 0]
     top = logits.topk(2, -1).values
@@ -62,13 +63,18 @@ def margin(logits: Tensor) -> Tensor:
 
 
 def true_class_margin(logits: Tensor, labels: Tensor) -> Tensor:
-    """Logit of the true class less that of its best rival: (n,) of logits (n, C) and labels (n,); negative when wrong.
+    """Logit of the true class less that of its best rival: (n,), float32 at least; negative when wrong.
+
+    Args:
+        logits: (n, C).
+        labels: (n,) int64 in [0, C).
 
     Raises:
         ShapeError: logits are not (n, C) with C >= 2, or labels not (n,) int64.
         DataError: a label outside [0, C).
     """
     _check_logits(logits, labels)
+    logits = at_least_float32(logits)
     own = logits.gather(1, labels[:, None])[:, 0]
     return own - logits.scatter(1, labels[:, None], -math.inf).amax(-1)
 
@@ -164,7 +170,7 @@ def visibility(id_logits: Tensor, outlier_logits: Tensor) -> Tensor:
         outlier_logits: (m, C).
 
     Returns:
-        Scalar in [0, 1], dtype and device of `id_logits`.
+        Scalar in [0, 1], dtype of `id_logits` but float32 at least, on their device.
     """
     return auroc(energy(id_logits), energy(outlier_logits))
 

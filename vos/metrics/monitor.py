@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from vos.metrics.boundary import band_width, brier, margin
-from vos.scores.checks import check_finite
+from vos.scores.checks import at_least_float32, check_finite
 
 
 def boundary_brier(logits: Tensor, labels: Tensor, share: float = 0.1) -> Tensor:
@@ -26,5 +26,5 @@ def boundary_brier(logits: Tensor, labels: Tensor, share: float = 0.1) -> Tensor
     """
     check_finite(logits, "logits")
     near = margin(logits).abs() <= band_width(margin(logits), share)
-    probabilities = torch.softmax(logits, -1)
+    probabilities = torch.softmax(at_least_float32(logits), -1)
     return 0.5 * (brier(probabilities, labels) + brier(probabilities[near], labels[near]))

@@ -23,7 +23,7 @@ def auroc(id_scores: Tensor, ood_scores: Tensor) -> Tensor:
         ood_scores: (k,) floats, same scale.
 
     Returns:
-        Scalar in [0, 1], dtype and device of `id_scores`.
+        Scalar in [0, 1], dtype of `id_scores` but float32 at least, on their device.
 
     Raises:
         ShapeError: not 1-D, or empty.
@@ -38,7 +38,7 @@ def auroc(id_scores: Tensor, ood_scores: Tensor) -> Tensor:
     below = torch.searchsorted(ids, oods)
     not_above = torch.searchsorted(ids, oods, right=True)
     # torchmetrics squashes scores outside [0, 1] with a sigmoid first, which ties the extreme ones.
-    return ((below + not_above).double().mean() / (2 * len(ids))).to(id_scores)
+    return _as_scores((below + not_above).double().mean() / (2 * len(ids)), id_scores)
 
 
 def aupr(id_scores: Tensor, ood_scores: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ def aupr(id_scores: Tensor, ood_scores: Tensor) -> Tensor:
         ood_scores: (k,) floats, same scale.
 
     Returns:
-        Scalar in [0, 1], dtype and device of `id_scores`.
+        Scalar in [0, 1], dtype of `id_scores` but float32 at least, on their device.
 
     Raises:
         ShapeError: not 1-D, or empty.
@@ -64,7 +64,7 @@ def aupr(id_scores: Tensor, ood_scores: Tensor) -> Tensor:
     ranks = torch.unique(torch.cat([ids, oods]), return_inverse=True)[1]
     positive = torch.cat([torch.zeros_like(ids), torch.ones_like(oods)])
     value = average_precision_score(positive.cpu().numpy(), ranks.cpu().numpy())
-    return id_scores.new_tensor(value)
+    return _as_scores(ids.new_tensor(value), id_scores)
 
 
 def fpr_at_tpr(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> Tensor:
@@ -79,7 +79,7 @@ def fpr_at_tpr(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> Tens
         tpr: in (0, 1].
 
     Returns:
-        Scalar in [0, 1], dtype and device of `id_scores`.
+        Scalar in [0, 1], dtype of `id_scores` but float32 at least, on their device.
 
     Raises:
         ShapeError: not 1-D, or empty.
@@ -96,7 +96,7 @@ def fpr_at_tpr(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> Tens
     ids, oods = _checked(id_scores, ood_scores)
     accepted = _smallest_count(tpr, len(ids))
     threshold = ids.kthvalue(accepted).values
-    return (oods <= threshold).double().mean().to(id_scores)
+    return _as_scores((oods <= threshold).double().mean(), id_scores)
 
 
 def fpr_at_tpr_ood(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> Tensor:
@@ -111,7 +111,7 @@ def fpr_at_tpr_ood(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> 
         tpr: in (0, 1].
 
     Returns:
-        Scalar in [0, 1], dtype and device of `id_scores`.
+        Scalar in [0, 1], dtype of `id_scores` but float32 at least, on their device.
 
     Raises:
         ShapeError: not 1-D, or empty.
@@ -124,7 +124,13 @@ def fpr_at_tpr_ood(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> 
         >>> fpr_at_tpr_ood(torch.tensor([0.0, 1.0, 2.0, 3.0]), torch.tensor([2.5, 9.0]), tpr=1.0)
         tensor(0.2500)
     """
-    return fpr_at_tpr(-ood_scores, -id_scores, tpr).to(id_scores)
+    ids, oods = _checked(id_scores, ood_scores)
+    return _as_scores(fpr_at_tpr(-oods, -ids, tpr), id_scores)
+
+
+def _as_scores(value: Tensor, scores: Tensor) -> Tensor:
+    """The value with the device and dtype of the scores; half precision would round a share to two digits."""
+    return value.to(device=scores.device, dtype=torch.promote_types(scores.dtype, torch.float32))
 
 
 def _smallest_count(share: float, n: int) -> int:

@@ -1,6 +1,7 @@
 """OOD scores: one number a text, higher = more out-of-distribution, always.
 
-Scores of logits keep their dtype and device; scores of features are float64.
+Scores of logits are float32 at least, and float64 where the logits are; scores of features are float64. The device is
+that of what is scored.
 """
 
 from vos.scores.features import knn, mahalanobis, relative_mahalanobis, standardized_sum

@@ -13,6 +13,18 @@ def at_least_float32(values: Tensor) -> Tensor:
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
+def check_logits(logits: Tensor) -> Tensor:
+    """Logits (n, C) as a score computes with them, float32 at least.
+
+    Eight bits of bfloat16 tie scores that the logits tell apart: of an AUROC they leave two digits.
+
+    Raises:
+        ShapeError: not (n, C) floats with C >= 1.
+    """
+    check_rows(logits, "logits (n, C)")
+    return at_least_float32(logits)
+
+
 def check_rows(values: Tensor, expected: str) -> None:
     """Refuse what are not rows of at least one float; `expected` names them and their shape.
 

@@ -1,4 +1,4 @@
-"""Scores of the logits alone."""
+"""Scores of the logits alone, computed and returned in float32 at least."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vos.errors import ConfigError, ShapeError
-from vos.scores.checks import check_rows
+from vos.scores.checks import at_least_float32, check_logits
 
 
 def msp(logits: Tensor) -> Tensor:
@@ -19,7 +19,7 @@ def msp(logits: Tensor) -> Tensor:
 
     Source: Hendrycks and Gimpel 2017 (MSP); there the score is `p`, higher = more in-distribution.
     """
-    check_rows(logits, "logits (n, C)")
+    logits = check_logits(logits)
     others = logits.scatter(1, logits.argmax(-1, keepdim=True), -math.inf)
     return torch.exp(torch.logsumexp(others, -1) - torch.logsumexp(logits, -1))
 
@@ -29,7 +29,7 @@ def max_logit(logits: Tensor) -> Tensor:
 
     Source: Hendrycks et al. 2022, "Scaling out-of-distribution detection for real-world settings".
     """
-    check_rows(logits, "logits (n, C)")
+    logits = check_logits(logits)
     return -logits.amax(-1)
 
 
@@ -46,7 +46,7 @@ def energy(logits: Tensor, temperature: float = 1.0) -> Tensor:
 
     Source: Liu et al. 2020, equation (4). The released code scores its negative.
     """
-    check_rows(logits, "logits (n, C)")
+    logits = check_logits(logits)
     if not temperature > 0.0:
         raise ConfigError(f"energy: expected a temperature > 0, got {temperature}")
     return -temperature * torch.logsumexp(logits / temperature, -1)
@@ -64,9 +64,10 @@ def weighted_energy(logits: Tensor, weights: Tensor) -> Tensor:
     Source: Du et al. 2022 (VOS); `train_virtual.py:161-176` returns the negative, and takes log 0 where a class of
     weight zero has by far the largest logit.
     """
-    check_rows(logits, "logits (n, C)")
+    logits = check_logits(logits)
     if weights.shape != logits.shape[1:]:
         raise ShapeError(f"expected weights ({logits.shape[1]},), got {tuple(weights.shape)}")
+    weights = at_least_float32(weights)
     positive = ~(weights <= 0.0)  # NaN among them
     active = positive | ~positive.any()
     finite = torch.where(positive, weights, torch.ones_like(weights))  # no log of zero, whose gradient is NaN
