@@ -87,7 +87,7 @@ def standardized_sum(scores: Sequence[Tensor], references: Sequence[Tensor]) -> 
         )
     parts = []
     for score, reference in zip(scores, references, strict=True):
-        known = reference.double()
+        known = reference.to(score.device).double()
         deviation = known.std(correction=0)
         parts.append((score.double() - known.mean()) / torch.where(deviation > 0.0, deviation, 1.0))
     return torch.stack(parts).sum(0)
