@@ -104,6 +104,12 @@ def test_scores_of_half_precision_lose_no_digit_of_the_metric(metric, half, gene
     assert float(found) == pytest.approx(float(metric(x.double(), y.double())), rel=1e-6)
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_column_of_a_table_of_scores_gives_no_warning(metric, generator):
+    table = torch.randn(30, 2, generator=generator, dtype=torch.float64)
+    assert float(metric(table[:, 0], table[:, 1])) == float(metric(*table.T.clone()))
+
+
 @pytest.mark.parametrize("tpr", [0.0, 1.1, math.nan])
 def test_a_level_outside_its_range_is_refused(tpr):
     with pytest.raises(ConfigError, match=r"\(0, 1\]"):

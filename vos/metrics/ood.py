@@ -147,4 +147,6 @@ def _checked(id_scores: Tensor, ood_scores: Tensor) -> tuple[Tensor, Tensor]:
             raise ShapeError(f"expected float {name} (n,) with n >= 1, got {tuple(scores.shape)} {scores.dtype}")
         if scores.isnan().any():
             raise DataError(f"expected scores without NaN, found {int(scores.isnan().sum())} in {name}")
-    return id_scores.detach().double(), ood_scores.detach().to(id_scores.device).double()
+    # Contiguous: a column of a table of scores makes searchsorted warn of a copy.
+    ids, oods = (scores.detach().to(id_scores.device).double().contiguous() for scores in (id_scores, ood_scores))
+    return ids, oods
