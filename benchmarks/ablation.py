@@ -77,7 +77,7 @@ def run(folder: Path, quick: bool, seeds: int, tasks: Sequence[str], arms: Seque
                 raise SystemExit(f"{path}: made with {kept}, this run has {settings}; choose another --output")
             continue
         task, start = starts.get(name, seed)
-        unit = {"task": name, "seed": seed, "arm": arm.name, "order": ARMS.index(arm), "settings": settings}
+        unit = {"task": name, "seed": seed, "arm": arm.name, "settings": settings}
         unit |= {"depth": arm.depth, "sampler": arm.sampler, "loss": arm.loss, "weight": arm.weight}
         unit |= branch.run_arm(task, start, arm, efforts[name], seed, folder / "texts")
         write(path, unit)
@@ -136,7 +136,7 @@ def main() -> None:
     if arguments.report is None:
         seeds = arguments.seeds or (1 if arguments.quick else 5)
         done = run(folder, arguments.quick, seeds, arguments.tasks, arms)
-    units = read_units(folder)
+    units = read_units(folder, [arm.name for arm in ARMS])
     if arguments.report is not None:
         write_report(units, arguments.report)
     print(json.dumps({"run": done} | figures(units)))

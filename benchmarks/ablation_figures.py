@@ -25,8 +25,8 @@ Units = dict[str, dict[str, dict[int, Unit]]]
 Value = Callable[[Unit], float | None]
 
 
-def read_units(folder: Path) -> Units:
-    """Every finished unit under `folder/units` but infeasible ones, arms in the order of the table of arms."""
+def read_units(folder: Path, names: Sequence[str]) -> Units:
+    """Every finished unit under `folder/units` but infeasible ones, arms in the order of their names here."""
     units: Units = {}
     for path in sorted((folder / "units").glob("*/*/*/*.json")):
         unit = json.loads(path.read_text("utf-8"))
@@ -35,8 +35,11 @@ def read_units(folder: Path) -> Units:
         units.setdefault(f"{unit['task']}, {DEPTHS[unit['depth']]}", {}).setdefault(unit["arm"], {})[unit["seed"]] = (
             unit
         )
-    for task, arms in units.items():
-        units[task] = dict(sorted(arms.items(), key=lambda pair: min(u["order"] for u in pair[1].values())))
+    for section, arms in units.items():
+        units[section] = {
+            name: arms[name]
+            for name in sorted(arms, key=lambda each: names.index(each) if each in names else len(names))
+        }
     return units
 
 
