@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -38,6 +41,67 @@ def test_logits_are_met(tied, generator):
     assert logits[:, 0].std() > 0.1
     shell = LogitSampler(logits=[0.0] * 3, relative=True, distance=1 - 1e-12)(density, head, 5, generator)
     torch.testing.assert_close(shell.mahalanobis, torch.full((15,), float(stats.chi2(6).ppf(1 - 1e-12))).double())
+
+
+@pytest.mark.parametrize("relative", [True, False])
+def test_prescribed_logits_equal_rejection(relative):
+    # d = 4 and two logits; of 2 million draws those within 0.05 of what is prescribed (some thousands) against as many
+    # exact draws: coordinates, logits and squared radius, two-sample KS for a failure rate of 1e-6 over seven.
+    density, head = toy_density(2, 4), toy_head(2, 4, dtype=torch.float64)
+    density.ready[1] = False
+    wanted = head.logits(density.means[0]) + torch.tensor([0.6, -0.4]).double()
+
+    def gaps(h):
+        off = head.logits(h) - wanted
+        return off[:, 1:] - off[:, :1] if relative else off
+
+    generator = torch.Generator().manual_seed(0)
+    kept = oracles.rejected_at_values(density.means[0], density.cholesky, gaps, 0.05, 2_000_000, generator)[:8000]
+    assert len(kept) > 800
+    drawn = LogitSampler(logits=wanted.tolist(), relative=relative)(density, head, len(kept), generator)
+    pairs = [*zip(kept.T, drawn.features.T, strict=True), (density.mahalanobis(kept)[:, 0], drawn.mahalanobis)]
+    if relative:  # else the logits of what is kept fill the tolerance, and those of the draws are a point
+        pairs += zip(head.logits(kept).T, head.logits(drawn.features).T, strict=True)
+    for a, b in pairs:
+        assert oracles.ks_distance(a, b) < oracles.ks_critical(len(kept), len(kept), 1e-6 / 7)
+
+
+@pytest.mark.parametrize("sampler", [LogitSampler(logits=[0.5, -0.2]), EnergySampler(energy=-1.0)], ids=str)
+def test_what_the_logits_do_not_see_is_a_standard_normal(sampler):
+    # d = 6 and two logits leave four whitened coordinates, whose squared length is chi-square. n = 4,000, DKW bound for
+    # a failure rate of 1e-6.
+    density, head = toy_density(2, 6), toy_head(2, 6, dtype=torch.float64)
+    density.ready[1] = False
+    drawn = sampler(density, head, 4000, torch.Generator().manual_seed(0))
+    z = np.linalg.solve(density.cholesky.numpy(), (drawn.features - density.means[0]).numpy().T)
+    seen = head.weight.numpy() @ density.cholesky.numpy()
+    unseen = z - np.linalg.pinv(seen) @ (seen @ z)
+    statistic = stats.kstest((unseen**2).sum(0), stats.chi2(4).cdf).statistic
+    assert statistic < math.sqrt(-0.5 * math.log(1e-6 / 2) / 4000)
+
+
+@pytest.mark.parametrize("wanted", [-4.0, -1.0])
+def test_the_law_on_a_level_of_two_logits_has_its_closed_form(wanted):
+    # Of two logits one number v is free on a level, with the density exp(-v²/2 - t(v)²/2): integrated on a grid, and
+    # compared with 20,000 draws, DKW bound 0.019 for a failure rate of 1e-6. The two energies take the two branches.
+    density, head = toy_density(2, 6), toy_head(2, 6, dtype=torch.float64)
+    density.ready[1] = False
+    at_mean = head.logits(density.means[0]).numpy()
+    assert (wanted > -np.logaddexp(*at_mean)) == (wanted == -1.0)
+    seen = head.weight.numpy() @ density.cholesky.numpy()
+    both = np.linalg.pinv(seen) @ np.ones(2)  # adds one to both logits; v is what is at right angles to it
+    rest = seen[0] - (seen[0] @ both) / (both @ both) * both
+    rest /= np.linalg.norm(rest)
+
+    drawn = EnergySampler(energy=wanted)(density, head, 20_000, torch.Generator().manual_seed(0))
+    v = rest @ np.linalg.solve(density.cholesky.numpy(), (drawn.features - density.means[0]).numpy().T)
+    grid = np.linspace(v.min() - 10, v.max() + 10, 20_001)
+    logits = at_mean[:, None] + np.outer(seen @ rest, grid)
+    t = np.linalg.norm(both) * (-wanted - np.logaddexp(*logits))
+    mass = np.exp(-0.5 * grid**2 - 0.5 * t**2)
+    law = mass.cumsum() / mass.sum()
+    statistic = stats.kstest(v, lambda x: np.interp(x, grid, law)).statistic
+    assert statistic < math.sqrt(-0.5 * math.log(1e-6 / 2) / 20_000)
 
 
 @settings(max_examples=100, deadline=None)
