@@ -60,6 +60,57 @@ def test_rows_are_picked_evenly_within_their_class(generator):
     assert (counts[[0, 2, 3]] - 1000).abs().max() < 6 * 25.8
 
 
+def one_hot_memory() -> tuple[ClassConditionalGaussian, torch.Tensor, torch.Tensor]:
+    """Texts at the corners of a simplex, so that a mix tells its two texts and its share; class 2 of four not ready."""
+    labels = torch.tensor([0, 0, 0, 1, 1, 2, 2, 3, 3, 3])
+    density = ClassConditionalGaussian(4, 10)
+    density.ready.copy_(torch.tensor([True, True, False, True]))
+    return density, torch.eye(10, dtype=torch.float64), labels
+
+
+def test_a_mix_of_texts_is_of_one_text_of_its_class_and_one_of_another_that_is_ready():
+    # 3,000 draws a class. Every pair of texts is as likely as its classes and their sizes say: counts within 5.5
+    # sigma over 42 pairs, a failure rate of 2e-6; shares uniform in [0.6, 0.9], n = 9,000, DKW bound for 1e-6.
+    density, features, labels = one_hot_memory()
+    sampler = MixSampler(memory=lambda: (features, labels), low=0.6, high=0.9)
+    drawn = sampler(density, toy_head(4, 10, dtype=torch.float64), 3000, torch.Generator().manual_seed(0))
+    assert ((drawn.features > 0).sum(1) == 2).all()
+    share, own = drawn.features.max(1)
+    other = torch.where(drawn.features == share[:, None], 0.0, drawn.features).argmax(1)
+    torch.testing.assert_close(drawn.features.sum(1), torch.ones(9000).double())
+    assert torch.equal(labels[own], drawn.labels)
+    bound = math.sqrt(-0.5 * math.log(1e-6 / 2) / 9000)
+    assert stats.kstest(share.numpy(), stats.uniform(0.6, 0.3).cdf).statistic < bound
+
+    found = torch.bincount(10 * own + other, minlength=100).view(10, 10)
+    sizes = torch.bincount(labels)
+    for i in range(10):
+        for j in range(10):
+            a, b = int(labels[i]), int(labels[j])
+            allowed = a != b and 2 not in (a, b)
+            p = 0.5 / float(sizes[a] * sizes[b]) if allowed else 0.0
+            assert abs(int(found[i, j]) - 3000 * p) <= 5.5 * math.sqrt(3000 * p * (1 - p)), (i, j)
+
+
+def test_without_a_memory_a_class_that_is_not_ready_is_no_partner_either():
+    density, _, _ = one_hot_memory()
+    density.means.copy_(torch.eye(10, dtype=torch.float64)[:4])
+    density.cholesky.mul_(1e-9)
+    density.means[2] = 100.0
+    drawn = MixSampler()(density, toy_head(4, 10, dtype=torch.float64), 200, torch.Generator().manual_seed(0))
+    assert drawn.labels.unique().tolist() == [0, 1, 3]
+    assert float(drawn.features.max()) < 1.1
+    partners = (drawn.features > 1e-6).scatter(1, drawn.labels[:, None], False)
+    assert partners.any(0).tolist() == [True, True, False, True] + 6 * [False]
+
+
+def test_a_class_that_is_not_ready_may_be_absent_from_the_memory(generator):
+    density, features, labels = one_hot_memory()
+    kept = labels != 2
+    sampler = MixSampler(memory=lambda: (features[kept], labels[kept]))
+    assert len(sampler(density, toy_head(4, 10), 3, generator)) == 9
+
+
 def test_noise_has_the_total_variance_of_the_class_and_no_direction():
     # 20,000 draws a class in d = 3: entries of the sample covariance have standard errors of 1 %.
     density = toy_density(2, 3, tied=False)

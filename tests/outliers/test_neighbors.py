@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -28,6 +29,33 @@ def test_boundary_texts_and_filter_equal_brute_force(k, generator):
     points = torch.randn(7, 9, 4, generator=generator, dtype=torch.float64)
     chosen = oracles.naive_farthest(points.numpy(), features.numpy(), k)
     assert torch.equal(farthest(points, features, k), points[torch.arange(7), chosen])
+
+
+def test_draws_equal_the_algorithm_step_by_step():
+    # The same numbers from a generator of the same seed, drawn in the order that the sampler documents: places among
+    # the boundary texts, then candidates, class by class.
+    features, labels = toy_features(20, 3, 5)
+    features = (features * (1.0 + labels[:, None])).double()  # classes of different spread
+    density = toy_density(3, 5, tied=False).fit(features, labels)
+    k, boundary, candidates, n = 4, 3, 6, 16
+    expected, generator = [], torch.Generator().manual_seed(5)
+    for c in range(3):
+        rows = oracles.naive_boundary_rows(features.numpy(), (labels == c).nonzero()[:, 0].tolist(), k, boundary)
+        sigma = np.sqrt(np.trace((density.cholesky[c] @ density.cholesky[c].mT).numpy()) / 5)
+        places = torch.rand(n, generator=generator, dtype=torch.float64).numpy()
+        noise = torch.randn(n, candidates, 5, generator=generator, dtype=torch.float64).numpy()
+        starts = features.numpy()[[rows[int(place * len(rows))] for place in places]]
+        assert len({tuple(start) for start in starts}) == boundary  # all of them are started from
+        points = starts[:, None] + 0.7 * sigma * noise
+        best = oracles.naive_farthest(points, features.numpy(), k)
+        expected += [points[i, j] for i, j in enumerate(best)]
+
+    sampler = NeighborSampler(
+        memory=lambda: (features, labels), k=k, boundary=boundary, candidates=candidates, noise=0.7
+    )
+    drawn = sampler(density, toy_head(3, 5, dtype=torch.float64), n, torch.Generator().manual_seed(5))
+    torch.testing.assert_close(drawn.features, torch.as_tensor(np.stack(expected)), rtol=1e-12, atol=1e-12)
+    assert drawn.labels.tolist() == [0] * n + [1] * n + [2] * n
 
 
 def test_more_candidates_lie_farther_out():
