@@ -223,6 +223,11 @@ def test_options_that_cannot_work_are_refused(generator):
         LogitSampler(logits=[1.0, 0.0], distance=1.0)
     with pytest.raises(ConfigError, match="one round"):
         EnergySampler(energy=0.0, max_rounds=0)
+    for bad in (math.nan, math.inf, -math.inf):
+        with pytest.raises(ConfigError, match=r"outliers\.logits: expected finite numbers"):
+            LogitSampler(logits=[0.0, bad])
+        with pytest.raises(ConfigError, match=r"outliers\.energy: expected a finite number"):
+            EnergySampler(energy=bad)
     with pytest.raises(ConfigError, match="expected 3, got 2"):
         LogitSampler(logits=[1.0, 0.0])(toy_density(3, 4), toy_head(3, 4), 1, generator)
     with pytest.raises(InfeasibleError, match="class 0: no point has margin 50"):

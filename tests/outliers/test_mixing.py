@@ -125,11 +125,12 @@ def test_noise_has_the_total_variance_of_the_class_and_no_direction():
 
 
 def test_what_cannot_work_is_refused(generator):
-    for options in ({"low": -0.1}, {"high": 1.1}, {"low": 0.6, "high": 0.5}):
+    for options in ({"low": -0.1}, {"high": 1.1}, {"low": 0.6, "high": 0.5}, {"high": math.nan}):
         with pytest.raises(ConfigError, match="low <= high"):
             MixSampler(**options)
-    with pytest.raises(ConfigError, match="> 0"):
-        NoiseSampler(scale=0.0)
+    for scale in (0.0, math.nan, math.inf):
+        with pytest.raises(ConfigError, match="a finite number > 0"):
+            NoiseSampler(scale=scale)
     lonely = toy_density(2, 4)
     lonely.ready[0] = False
     with pytest.raises(NotFittedError, match="found 1"):

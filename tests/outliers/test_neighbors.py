@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -86,6 +88,12 @@ def test_noise_is_measured_in_units_of_the_class():
 def test_options_that_cannot_work_are_refused(option):
     with pytest.raises(ConfigError, match=f"{option}=0"):
         NeighborSampler(memory=lambda: toy_features(4, 2, 6), **{option: 0})
+
+
+@pytest.mark.parametrize("noise", [math.nan, math.inf, -1.0])
+def test_noise_that_is_no_width_is_refused(noise):
+    with pytest.raises(ConfigError, match="a finite noise > 0"):
+        NeighborSampler(memory=lambda: toy_features(4, 2, 6), noise=noise)
 
 
 def test_a_memory_without_a_ready_class_is_refused(generator):

@@ -7,6 +7,7 @@ to d dimensions by adding a standard normal orthogonal to Q. All of it is exact.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ class LogitSampler:
         distance: chi-square quantile of the squared Mahalanobis radius, in (0, 1), or None for its natural law.
 
     Raises:
-        ConfigError: fewer than two logits, or a distance outside (0, 1).
+        ConfigError: fewer than two logits, one that is NaN or infinite, or a distance outside (0, 1).
     """
 
     logits: Sequence[float]
@@ -47,6 +48,8 @@ class LogitSampler:
     def __post_init__(self) -> None:
         if len(self.logits) < 2:
             raise ConfigError(f"outliers.logits: expected one for every class, at least two, got {self.logits}")
+        if not all(math.isfinite(logit) for logit in self.logits):
+            raise ConfigError(f"outliers.logits: expected finite numbers, got {self.logits}")
         check_open_unit("distance", self.distance)
 
     @torch.no_grad()
@@ -99,13 +102,15 @@ class EnergySampler:
         max_rounds: rounds of at least 1,024 proposals for a class.
 
     Raises:
-        ConfigError: `max_rounds` below one.
+        ConfigError: an energy that is NaN or infinite, or `max_rounds` below one.
     """
 
     energy: float
     max_rounds: int = 100
 
     def __post_init__(self) -> None:
+        if not math.isfinite(self.energy):
+            raise ConfigError(f"outliers.energy: expected a finite number, got {self.energy}")
         if self.max_rounds < 1:
             raise ConfigError(f"outliers.max_rounds: expected at least one round, got {self.max_rounds}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -76,14 +77,14 @@ class NoiseSampler:
         scale: standard deviation of the noise, in standard deviations of a feature within the class.
 
     Raises:
-        ConfigError: `scale` not positive.
+        ConfigError: `scale` not positive, or infinite.
     """
 
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.scale > 0.0:
-            raise ConfigError(f"outliers.scale: expected a number > 0, got {self.scale}")
+        if not 0.0 < self.scale < math.inf:
+            raise ConfigError(f"outliers.scale: expected a finite number > 0, got {self.scale}")
 
     @torch.no_grad()
     def __call__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -45,9 +46,9 @@ class NeighborSampler:
     noise: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.k < 1 or self.boundary < 1 or self.candidates < 1 or not self.noise > 0.0:
+        if self.k < 1 or self.boundary < 1 or self.candidates < 1 or not 0.0 < self.noise < math.inf:
             raise ConfigError(
-                "outliers: expected k, boundary and candidates >= 1 and noise > 0, got "
+                "outliers: expected k, boundary and candidates >= 1 and a finite noise > 0, got "
                 f"k={self.k} boundary={self.boundary} candidates={self.candidates} noise={self.noise}"
             )
 
