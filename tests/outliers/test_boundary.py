@@ -12,7 +12,7 @@ from tests import oracles
 from tests.contracts import check_outlier_sampler, toy_density, toy_features, toy_head
 from vos.density import ClassConditionalGaussian
 from vos.errors import ConfigError, InfeasibleError, NotFittedError
-from vos.outliers import BoundarySampler, draw_at_margin, smallest_feasible_radius
+from vos.outliers import BoundarySampler, draw_at_margin, draw_where_feasible, smallest_feasible_radius
 from vos.types import LinearHead
 
 SAMPLERS = [BoundarySampler(), BoundarySampler(margin=0.5, band=1.0), BoundarySampler(distance=0.99999, band=0.5)]
@@ -204,8 +204,59 @@ def test_a_head_that_does_not_tell_classes_apart_is_refused(generator):
         BoundarySampler()(density, head, 2, generator)
     with pytest.raises(InfeasibleError, match="equal rows"):  # the margin that every point has
         BoundarySampler(margin=1.0, distance=0.9)(density, head, 2, generator)
+    with pytest.raises(InfeasibleError, match="equal rows") as caught:
+        BoundarySampler(margin=2.0, distance=0.9, pair=(1, 0))(density, head, 2, generator)
+    assert caught.value.classes == (0, 1)
+    mean, cholesky, normal, offset = problem(4)
+    ones = torch.ones(1, dtype=torch.float64)
     with pytest.raises(InfeasibleError, match="smallest feasible radius is inf"):
-        BoundarySampler(margin=2.0, distance=0.9)(density, head, 2, generator)
+        draw_at_margin(mean, cholesky, 0.0 * normal, offset, ones, ones, generator)
+    with pytest.raises(InfeasibleError, match="equal rows"):
+        draw_at_margin(mean, cholesky, 0.0 * normal, offset, ones, None, generator)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_class_with_the_same_row_is_no_rival(tied):
+    # Classes 1 and 2 share a row: each has the rivals 0 and 3, and 0 and 3 have all others. 300 draws a class: binomial
+    # counts of sd below 8.7 around their means, 5.5 sigma over 10 counts, a failure rate of 4e-7.
+    density, head = toy_density(4, 6, tied), toy_head(4, 6, dtype=torch.float64)
+    head.weight[2] = head.weight[1]
+    head.bias[2] += 1.0
+    drawn = BoundarySampler(margin=0.7)(density, head, 300, torch.Generator().manual_seed(0))
+    logits = head.logits(drawn.features)
+    met = (logits.gather(1, drawn.labels[:, None]) - logits - 0.7).abs() < 1e-9
+    assert (met.sum(1) == 1).all()
+    rivals = met.long().argmax(1)
+    for c, allowed in ((0, [1, 2, 3]), (1, [0, 3]), (2, [0, 3]), (3, [0, 1, 2])):
+        counts = torch.bincount(rivals[drawn.labels == c], minlength=4)
+        assert counts[allowed].sum() == 300
+        assert (counts[allowed] - 300 / len(allowed)).abs().max() < 5.5 * 8.7
+
+
+def test_classes_that_all_share_one_row_have_no_margin(generator):
+    # Classes 1 and 2 are ready and share a row; class 0 is told apart from both, and is not ready.
+    density, head = toy_density(3, 6), toy_head(3, 6)
+    head.weight[2] = head.weight[1]
+    sampler = BoundarySampler(band=1.0)
+    assert draw_where_feasible(sampler, density, head, 2, generator).left_out == {}
+    density.ready[0] = False
+    with pytest.raises(InfeasibleError, match="equal rows") as caught:
+        sampler(density, head, 2, generator)
+    assert caught.value.classes == (1, 2)
+    more, head = toy_density(4, 6), toy_head(4, 6)
+    more.ready[3] = False
+    head.weight[1:3] = head.weight[0]
+    with pytest.raises(InfeasibleError, match="equal rows") as caught:
+        sampler(more, head, 2, generator)
+    assert caught.value.classes == (0, 1, 2)
+
+
+def test_one_pair_of_equal_rows_costs_no_class_its_outliers():
+    density, head = toy_density(20, 8), toy_head(20, 8)
+    head.weight[1] = head.weight[0]
+    for seed in range(30):
+        drawn = BoundarySampler(band=1.0)(density, head, 4, torch.Generator().manual_seed(seed))
+        assert len(drawn) == 80
 
 
 @pytest.mark.parametrize("options", [{"band": -1.0}, {"margin": math.nan}, {"band": math.inf}, {"distance": 1.0}])

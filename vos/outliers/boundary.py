@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vos.density.base import GaussianDensity
 from vos.errors import ConfigError, InfeasibleError, NotFittedError
-from vos.outliers.geometry import head_gaps, sides
+from vos.outliers.geometry import head_gaps, refuse_equal_rows, sides, told_apart
 from vos.outliers.linear import draw_at_margin, feasible_radii, smallest_feasible_radius, whitened_at_margin
 from vos.outliers.shells import as_outliers, check_head, check_open_unit, uniform
 from vos.types import LinearHead, VirtualOutliers
@@ -29,7 +29,7 @@ class BoundarySampler:
 
     With two classes the margin is `logit_1 - logit_0` (harmful minus harmless) whatever class a point is drawn from.
     With more it is that of the drawn class against a rival chosen uniformly among the other ready classes; while only
-    one class is ready, among all others.
+    one class is ready, among all others. A class whose row of the head equals that of the drawn class is no rival.
 
     Attributes:
         margin: centre of the margins asked for, logit units.
@@ -76,7 +76,8 @@ class BoundarySampler:
 
         Raises:
             InfeasibleError: margin and radius exclude each other for a class, and the message says which radius does
-                not; or no point passed `runner_up` or `nearest` in `max_rounds` rounds.
+                not; the head does not tell a class from any other; or no point passed `runner_up` or `nearest` in
+                `max_rounds` rounds.
             ConfigError: `n_per_class` below one, a single class, which has no boundary, or a pair beyond the classes.
             NotFittedError: no class is ready, or none of the pair.
             ShapeError: the head does not fit the density.
@@ -116,10 +117,12 @@ class BoundarySampler:
         self, density: GaussianDensity, head: LinearHead, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Whitened points (m, d) of the classes in labels (m,), and the logits that their margins compare."""
+        apart = told_apart(head)
         if self.pair is None:
-            plus, minus = sides(density, labels, generator)
+            plus, minus = sides(density, apart, labels, generator)
         else:
             plus, minus = (torch.full_like(labels, c) for c in self.pair)
+        refuse_equal_rows(apart, labels, plus, minus)
         gaps = head_gaps(density, head, labels, plus, minus)
         margins = self.margin + self.band * (2.0 * uniform((len(labels),), generator, labels.device) - 1.0)
         radii = feasible_radii(self.distance, gaps.distance_to(margins), margins, 1, density.n_features, labels)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vos.density.base import GaussianDensity
-from vos.errors import ConfigError
+from vos.errors import ConfigError, InfeasibleError
 from vos.outliers.shells import uniform
 from vos.types import LinearHead
 
@@ -57,8 +57,25 @@ def head_gaps(density: GaussianDensity, head: LinearHead, labels: Tensor, plus: 
     return Gaps(normals, at_mean)
 
 
-def sides(density: GaussianDensity, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def told_apart(head: LinearHead) -> Tensor:
+    """Which classes the head tells apart: (C, C) bool, False where two rows of the weight are equal.
+
+    The rows themselves are compared: what is computed from equal ones may differ by rounding.
+    """
+    row: Tensor = torch.unique(head.weight.detach().double(), dim=0, return_inverse=True)[1]
+    apart: Tensor = row[:, None] != row
+    return apart
+
+
+def sides(density: GaussianDensity, apart: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Which logits the margin of each draw compares: plus (m,) and minus (m,), see `BoundarySampler`.
+
+    Args:
+        density: fitted.
+        apart: (C, C) bool, see `told_apart`. A class takes no rival that it is not told apart from, unless there is no
+            other: then its draws have no margin, which `refuse_equal_rows` says.
+        labels: (m,) int64, the classes drawn from.
+        generator: the only source of randomness.
 
     Raises:
         ConfigError: there is a single class.
@@ -67,14 +84,40 @@ def sides(density: GaussianDensity, labels: Tensor, generator: torch.Generator) 
         raise ConfigError("expected at least two classes: a single class has no boundary")
     if density.n_classes == 2:
         return torch.ones_like(labels), torch.zeros_like(labels)
-    pool = density.ready.nonzero()[:, 0]
-    if len(pool) == 1:
-        pool = torch.arange(density.n_classes, device=labels.device)
-    return labels, other_classes(pool, labels, generator)
+    ready = density.ready if int(density.ready.sum()) > 1 else torch.ones_like(density.ready)
+    others = other_classes(ready)
+    rivals = others & apart.to(others.device)
+    return labels, pick_class(torch.where(rivals.any(1, keepdim=True), rivals, others), labels, generator)
 
 
-def other_classes(pool: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """For each label a class (m,) chosen uniformly among the others of a sorted pool that holds it."""
-    own = torch.searchsorted(pool, labels)
-    choice = (uniform((len(labels),), generator, labels.device) * (len(pool) - 1)).long()
-    return pool[choice + (choice >= own)]  # the others in order, the own place left out
+def refuse_equal_rows(apart: Tensor, labels: Tensor, plus: Tensor, minus: Tensor) -> None:
+    """Refuse margins between two classes that the head does not tell apart.
+
+    Args:
+        apart: (C, C) bool, see `told_apart`.
+        labels: (m,) int64, the classes drawn from.
+        plus: (m,) int64.
+        minus: (m,) int64.
+
+    Raises:
+        InfeasibleError: there are such rows; names the classes drawn from of all of them.
+    """
+    equal = ~apart.to(labels.device)[plus, minus]
+    if equal.any():
+        raise InfeasibleError(
+            "expected a head that tells the classes apart, got equal rows: no margin can be asked for",
+            torch.unique(labels[equal]).tolist(),
+        )
+
+
+def other_classes(pool: Tensor) -> Tensor:
+    """For every class the others of a pool (C,) bool: (C, C) bool."""
+    return pool & ~torch.eye(len(pool), dtype=torch.bool, device=pool.device)
+
+
+def pick_class(allowed: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """For each label a class (m,) chosen uniformly among those that its row of `allowed` (C, C) bool holds, if any."""
+    counts = allowed.sum(1)
+    first = counts.cumsum(0) - counts
+    place = (uniform((len(labels),), generator, labels.device) * counts[labels]).long()
+    return allowed.nonzero()[first[labels] + place, 1]

@@ -9,7 +9,7 @@ import torch
 
 from vos.density.base import GaussianDensity
 from vos.errors import ConfigError, NotFittedError
-from vos.outliers.geometry import other_classes
+from vos.outliers.geometry import other_classes, pick_class
 from vos.outliers.memory import Memory, pick_rows, read
 from vos.outliers.shells import check_head, measured, normal, uniform
 from vos.types import LinearHead, VirtualOutliers
@@ -54,10 +54,10 @@ class MixSampler:
         """
         check_head(density, head)
         labels = density.ready_labels(n_per_class)
-        ready = density.ready.nonzero()[:, 0]
-        if len(ready) < 2:
-            raise NotFittedError(f"expected two ready classes to mix, found {len(ready)}")
-        wanted = torch.cat([labels, other_classes(ready, labels, generator)])
+        n_ready = int(density.ready.sum())
+        if n_ready < 2:
+            raise NotFittedError(f"expected two ready classes to mix, found {n_ready}")
+        wanted = torch.cat([labels, pick_class(other_classes(density.ready), labels, generator)])
         if self.memory is None:
             h = density.color(normal((len(wanted), density.n_features), generator, labels.device), wanted)
         else:
