@@ -103,7 +103,9 @@ def test_one_feature_leaves_one_radius(generator):
     h = draw_at_margin(mean, cholesky, normal, offset, margins, None, generator)
     torch.testing.assert_close(h @ normal + offset, margins)
     radius = smallest_feasible_radius(mean, cholesky, normal, offset, margins)
-    torch.testing.assert_close(draw_at_margin(mean, cholesky, normal, offset, margins, radius, generator), h)
+    for stretch in (1.0, 1.0 + 1e-10):
+        again = draw_at_margin(mean, cholesky, normal, offset, margins, stretch * radius, generator)
+        torch.testing.assert_close(again, h, rtol=1e-12, atol=1e-12)
     with pytest.raises(InfeasibleError, match="no point has margin 2"):
         draw_at_margin(mean, cholesky, normal, offset, margins, 2 * radius, generator)
 

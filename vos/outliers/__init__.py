@@ -3,10 +3,11 @@
 from vos.outliers.boundary import BoundarySampler
 from vos.outliers.feasible import FeasibleDraw, draw_where_feasible
 from vos.outliers.levels import EnergySampler, LogitSampler
-from vos.outliers.linear import draw_at_margin, draw_at_values, smallest_feasible_radius
+from vos.outliers.linear import draw_at_margin, smallest_feasible_radius
 from vos.outliers.mixing import MixSampler, NoiseSampler
 from vos.outliers.neighbors import NeighborSampler
 from vos.outliers.tail import TailSampler
+from vos.outliers.values import draw_at_class_values, draw_at_values
 
 __all__ = [
     "BoundarySampler",
@@ -17,6 +18,7 @@ __all__ = [
     "NeighborSampler",
     "NoiseSampler",
     "TailSampler",
+    "draw_at_class_values",
     "draw_at_margin",
     "draw_at_values",
     "draw_where_feasible",

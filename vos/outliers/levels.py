@@ -8,7 +8,7 @@ to d dimensions by adding a standard normal orthogonal to Q. All of it is exact.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,8 +16,8 @@ from torch import Tensor
 
 from vos.density.base import GaussianDensity
 from vos.errors import ConfigError, InfeasibleError
-from vos.outliers.linear import feasible_radii, row_basis, whitened_at_values
-from vos.outliers.shells import check_head, check_open_unit, colored, normal, uniform
+from vos.outliers.shells import check_head, check_open_unit, colored, normal, squared_radius, uniform
+from vos.outliers.values import class_bases, whitened_at_class_values, whitened_at_values
 from vos.types import LinearHead, VirtualOutliers
 
 PROPOSALS = 1024
@@ -72,16 +72,13 @@ class LogitSampler:
         weight, bias = head.weight.detach().to(density.means), head.bias.detach().to(density.means)
         if self.relative:
             weight, bias, wanted = (t[1:] - t[:1] for t in (weight, bias, wanted))
-        parts = []
-        bases = class_bases(density, weight)
-        for c in torch.unique(labels).tolist():
-            delta = (wanted - weight @ density.means[c] - bias).expand(n_per_class, -1)
-            basis, r = bases(c)
-            y = torch.linalg.solve_triangular(r.mT, delta.mT, upper=False).mT
-            own, first = labels[labels == c], wanted[:1].expand(n_per_class)
-            radii = feasible_radii(self.distance, y.norm(dim=-1), first, len(weight), density.n_features, own)
-            parts.append(whitened_at_values(basis, y, radii, generator))
-        return colored(torch.cat(parts), labels, density, head)
+        radii = None
+        if self.distance is not None:
+            radius = squared_radius(self.distance, density.n_features) ** 0.5
+            radii = density.means.new_full((len(labels),), radius)
+        values = wanted.expand(len(labels), -1)
+        z = whitened_at_class_values(density, labels, weight, bias, values, radii, generator)
+        return colored(z, labels, density, head)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,18 +159,6 @@ class EnergySampler:
             "outliers.max_rounds",
             (label,),
         )
-
-
-def class_bases(density: GaussianDensity, weight: Tensor) -> Callable[[int], tuple[Tensor, Tensor]]:
-    """`Q` (d, K) and `R` (K, K) of `Lᵀ Wᵀ` by class; computed once where the classes share `L`.
-
-    Raises:
-        InfeasibleError: the rows of `weight` (K, d) are linearly dependent.
-    """
-    if density.tied:
-        shared = row_basis(density.pull_back(weight, 0))
-        return lambda label: shared  # noqa: ARG005
-    return lambda label: row_basis(density.pull_back(weight, label))
 
 
 def level_axis(r: Tensor) -> tuple[Tensor, float]:

@@ -1,9 +1,9 @@
-"""Exact Gaussian draws on hyperplanes and their intersections, with or without a radius.
+"""Exact Gaussian draws on a hyperplane, with or without a radius.
 
 In whitened coordinates `h = μ + Lz` a linear constraint `w·h + b = m` is `a·z = δ` with `a = Lᵀw` and
-`δ = m - (w·μ + b)`. A standard normal, given `A z = δ`, is the nearest point of that plane plus a standard normal
+`δ = m - (w·μ + b)`. A standard normal, given `a·z = δ`, is the nearest point of that plane plus a standard normal
 within the plane; given its radius `r` too, the part within the plane is uniform on a sphere of radius
-`√(r² - ‖A⁺δ‖²)`.
+`√(r² - δ²/‖a‖²)`. `vos.outliers.values` has several constraints.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ from torch import Tensor
 from vos.errors import InfeasibleError
 from vos.outliers.geometry import Gaps
 from vos.outliers.shells import normal, squared_radius, unit
-
-RANK_TOLERANCE = 1e-10
-"""Constraints whose normals are this close to dependent, relative to the longest, are refused."""
 
 
 def smallest_feasible_radius(
@@ -103,92 +100,7 @@ def whitened_at_margin(a: Tensor, delta: Tensor, radii: Tensor | None, generator
     for _ in range(2):  # the second pass removes what rounding left of the first, where g is nearly parallel to a
         g = g - (g * axis).sum(-1, keepdim=True) * axis
     shift = delta / s
-    return shift[:, None] * axis + _on_sphere(g, shift.square(), radii)
-
-
-def draw_at_values(
-    mean: Tensor,
-    cholesky: Tensor,
-    normals: Tensor,
-    offsets: Tensor,
-    values: Tensor,
-    radii: Tensor | None,
-    generator: torch.Generator,
-) -> Tensor:
-    """Draw `h ~ N(mean, LLᵀ)` given K linear values `w_k·h + b_k = v_k` and, where radii are given, the radius too.
-
-    Args:
-        mean: (d,) float64.
-        cholesky: `L`, (d, d) float64.
-        normals: `w`, (K, d) float64, linearly independent, K <= d.
-        offsets: `b`, (K,) float64.
-        values: `v`, (m, K) float64.
-        radii: (m,) float64, or None for the natural law `r² = ‖A⁺δ‖² + ρ²`, `ρ² ~ χ²_{d-K}`.
-        generator: the only source of randomness.
-
-    Returns:
-        (m, d) float64.
-
-    Raises:
-        InfeasibleError: dependent normals, or a radius below `‖A⁺δ‖` (or, for K = d, any other radius).
-    """
-    delta = values - (normals @ mean + offsets)
-    basis, nearest = nearest_at_values(normals @ cholesky, delta)
-    if radii is not None:
-        refuse_infeasible(nearest.norm(dim=-1), radii, values[:, 0], len(normals), len(mean), None)
-    return mean + whitened_at_values(basis, nearest, radii, generator) @ cholesky.mT
-
-
-def nearest_at_values(a: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
-    """The nearest solution of `A z = δ` in an orthonormal basis `Q` of the rows of A: `A⁺δ = Q y`.
-
-    Args:
-        a: (K, d) float64.
-        delta: (m, K) float64.
-
-    Returns:
-        `Q` (d, K) and `y` (m, K), whose row norms are the smallest feasible radii.
-
-    Raises:
-        InfeasibleError: the rows of A are linearly dependent, K > d among others.
-    """
-    basis, r = row_basis(a)
-    y: Tensor = torch.linalg.solve_triangular(r.mT, delta.mT, upper=False)
-    return basis, y.mT
-
-
-def row_basis(a: Tensor) -> tuple[Tensor, Tensor]:
-    """`Aᵀ = Q R` with `Q` (d, K) orthonormal and `R` (K, K) upper triangular.
-
-    Raises:
-        InfeasibleError: the rows of A (K, d) are linearly dependent, K > d among others.
-    """
-    k, d = a.shape
-    basis, r = torch.linalg.qr(a.mT)
-    if k > d or not (r.diagonal().abs() > RANK_TOLERANCE * a.norm(dim=-1).amax()).all():
-        raise InfeasibleError(
-            f"expected linearly independent constraints, got {k} in {d} features that are not: their values cannot be "
-            "chosen freely. Leave out those that follow from the others"
-        )
-    return basis, r
-
-
-def whitened_at_values(basis: Tensor, y: Tensor, radii: Tensor | None, generator: torch.Generator) -> Tensor:
-    """Draw `z ~ N(0, I)` given `Qᵀz = y`, and given `‖z‖ = r` where radii are given.
-
-    Args:
-        basis: `Q`, (d, K) float64 with orthonormal columns.
-        y: (m, K) float64.
-        radii: (m,) float64, each at least `‖y‖`, or None.
-        generator: the only source of randomness.
-
-    Returns:
-        (m, d) float64.
-    """
-    g = normal((len(y), len(basis)), generator, basis.device)
-    for _ in range(2):  # as in whitened_at_margin
-        g = g - (g @ basis) @ basis.mT
-    return y @ basis.mT + _on_sphere(g, y.square().sum(-1), radii)
+    return shift[:, None] * axis + on_sphere(g, shift.square(), radii)
 
 
 def feasible_radii(
@@ -234,7 +146,7 @@ def refuse_infeasible(
     )
 
 
-def _on_sphere(g: Tensor, fixed: Tensor, radii: Tensor | None) -> Tensor:
+def on_sphere(g: Tensor, fixed: Tensor, radii: Tensor | None) -> Tensor:
     """The part within the plane: `g` as it is, or scaled so that it completes the squared length `fixed` to `r²`."""
     if radii is None:
         return g
