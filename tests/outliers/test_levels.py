@@ -210,10 +210,14 @@ def test_an_energy_beyond_reach_is_refused(generator):
 
 
 def test_heads_with_dependent_rows_are_refused(generator):
-    head = LinearHead(torch.ones(2, 4), torch.zeros(2))
-    for sampler in (EnergySampler(energy=1.0), LogitSampler(logits=[0.0, 1.0])):
-        with pytest.raises(InfeasibleError, match="linearly independent"):
-            sampler(toy_density(2, 4), head, 1, generator)
+    head = toy_head(3, 4, dtype=torch.float64)
+    head.weight[2] = head.weight[0] + head.weight[1]
+    for sampler in (EnergySampler(energy=1.0), LogitSampler(logits=[0.0, 1.0, 2.0])):
+        with pytest.raises(InfeasibleError, match=r"linearly independent constraints \(of a head: its rows\), got 3"):
+            sampler(toy_density(3, 4), head, 1, generator)
+    nothing = LinearHead(torch.zeros(3, 4), torch.zeros(3))
+    with pytest.raises(InfeasibleError, match="linearly independent"):
+        EnergySampler(energy=1.0)(toy_density(3, 4), nothing, 1, generator)
 
 
 def test_options_that_cannot_work_are_refused(generator):

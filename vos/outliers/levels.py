@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vos.density.base import GaussianDensity
 from vos.errors import ConfigError, InfeasibleError
+from vos.outliers.rank_one import shared_direction, whitened_at_level
 from vos.outliers.shells import check_head, check_open_unit, colored, normal, squared_radius, uniform
 from vos.outliers.values import class_bases, whitened_at_class_values, whitened_at_values
 from vos.types import LinearHead, VirtualOutliers
@@ -94,6 +95,8 @@ class EnergySampler:
       probability `exp(-½(‖y‖² - ‖y*‖² - ‖v - v*‖²))`, which stays fair however far the level is.
     - Where it has a higher energy, proposals `v ~ N(0, I)` are accepted with probability `exp(-½ t²)`.
 
+    Of a head whose rows are all multiples of one, such as `[0, z]` of a single logit, see `vos.outliers.rank_one`.
+
     Attributes:
         energy: of every draw, logit units; temperature 1.
         max_rounds: rounds of at least 1,024 proposals for a class.
@@ -118,7 +121,8 @@ class EnergySampler:
         """Draw `n_per_class` points for every ready class, in class order.
 
         Raises:
-            InfeasibleError: rows of the head are dependent, or an energy that a class reaches too rarely.
+            InfeasibleError: rows of the head are dependent and not all multiples of one, or an energy that a class
+                reaches too rarely or never.
             ConfigError: `n_per_class` below one.
             NotFittedError: no class is ready.
             ShapeError: the head does not fit the density.
@@ -126,12 +130,18 @@ class EnergySampler:
         check_head(density, head)
         labels = density.ready_labels(n_per_class)
         weight, bias = head.weight.detach().to(density.means), head.bias.detach().to(density.means)
+        logits = {c: weight @ density.means[c] + bias for c in torch.unique(labels).tolist()}  # of the class means
         parts = []
-        bases = class_bases(density, weight)
-        for c in torch.unique(labels).tolist():
-            basis, r = bases(c)
-            y = self._level_draws(weight @ density.means[c] + bias, r, n_per_class, generator, c)
-            parts.append(whitened_at_values(basis, y, None, generator))
+        direction = shared_direction(weight) if len(weight) > 1 else None
+        if direction is not None:
+            for c, nu in logits.items():
+                parts.append(whitened_at_level(density, c, nu, direction, -self.energy, n_per_class, generator))
+        else:
+            bases = class_bases(density, weight)
+            for c, nu in logits.items():
+                basis, r = bases(c)
+                y = self._level_draws(nu, r, n_per_class, generator, c)
+                parts.append(whitened_at_values(basis, y, None, generator))
         return colored(torch.cat(parts), labels, density, head)
 
     def _level_draws(self, nu: Tensor, r: Tensor, n: int, generator: torch.Generator, label: int) -> Tensor:

@@ -143,8 +143,9 @@ def row_basis(a: Tensor) -> tuple[Tensor, Tensor]:
     basis, r = torch.linalg.qr(a.mT)
     if k > d or not (r.diagonal().abs() > RANK_TOLERANCE * a.norm(dim=-1).amax()).all():
         raise InfeasibleError(
-            f"expected linearly independent constraints, got {k} in {d} features that are not: their values cannot be "
-            "chosen freely. Leave out those that follow from the others"
+            f"expected linearly independent constraints (of a head: its rows), got {k} in {d} features that are not: "
+            "their values cannot be chosen freely. Leave out those that follow from the others; of logits, prescribe "
+            "the differences alone (relative)"
         )
     return basis, r
 
