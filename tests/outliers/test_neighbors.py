@@ -10,7 +10,8 @@ from tests import oracles
 from tests.contracts import check_outlier_sampler, toy_density, toy_features, toy_head
 from vos.density import FeatureBank
 from vos.errors import ConfigError, DataError
-from vos.outliers import NeighborSampler
+from vos.outliers import NeighborSampler, neighbors
+from vos.outliers.memory import at_most
 from vos.outliers.neighbors import boundary_rows, farthest
 
 
@@ -58,6 +59,80 @@ def test_draws_equal_the_algorithm_step_by_step():
     drawn = sampler(density, toy_head(3, 5, dtype=torch.float64), n, torch.Generator().manual_seed(5))
     torch.testing.assert_close(drawn.features, torch.as_tensor(np.stack(expected)), rtol=1e-12, atol=1e-12)
     assert drawn.labels.tolist() == [0] * n + [1] * n + [2] * n
+
+
+def test_boundary_texts_are_found_again_only_when_a_text_changes(monkeypatch):
+    features, labels = toy_features(12, 2, 4)
+    features = features.double()  # what the memory gives is what is written to below
+    density, head = toy_density(2, 4), toy_head(2, 4, dtype=torch.float64)
+    calls = []
+
+    def counted(*arguments):
+        calls.append(arguments)
+        return boundary_rows(*arguments)
+
+    monkeypatch.setattr(neighbors, "boundary_rows", counted)
+
+    def made():
+        return NeighborSampler(memory=lambda: (features, labels), k=2, boundary=3, candidates=4)
+
+    sampler = made()
+
+    def classes_searched() -> int:
+        calls.clear()
+        drawn = sampler(density, head, 5, torch.Generator().manual_seed(0))
+        n = len(calls)
+        assert torch.equal(drawn.features, made()(density, head, 5, torch.Generator().manual_seed(0)).features)
+        return n
+
+    assert classes_searched() == 2
+    assert classes_searched() == 0
+    density.fit(*toy_features(40, 2, 4, seed=5))  # boundary texts do not depend on the density
+    assert classes_searched() == 0
+    features[3] += 20.0
+    assert classes_searched() == 2
+    labels[[0, 20]] = labels[[20, 0]]
+    assert classes_searched() == 2
+    features, labels = features[:-1], labels[:-1]
+    assert classes_searched() == 2
+    assert classes_searched() == 0
+
+
+def test_a_class_left_out_at_first_is_found_later():
+    features, labels = toy_features(12, 2, 4)
+    density, head = toy_density(2, 4), toy_head(2, 4)
+    sampler = NeighborSampler(memory=lambda: (features, labels), k=2, candidates=4)
+    assert sampler(density.without([0]), head, 2, torch.Generator()).labels.tolist() == [1, 1]
+    assert sampler(density, head, 2, torch.Generator()).labels.tolist() == [0, 0, 1, 1]
+
+
+def test_texts_of_a_class_are_chosen_evenly(generator):
+    # Of 9 and 4 texts, 3 each: 3,000 choices, binomial counts of mean 1,000 (sd 25.8) and 2,250 (sd 23.7), 5.5 sigma.
+    labels = torch.tensor([1] * 5 + [0] * 4 + [1] * 4)
+    rows = torch.stack([at_most(labels, 3, generator) for _ in range(3000)])
+    assert (rows.diff(dim=1) > 0).all()
+    assert ((labels[rows] == 0).sum(1) == 3).all()
+    counts = torch.bincount(rows.flatten(), minlength=13)
+    assert (counts[labels == 1] - 1000).abs().max() < 5.5 * 25.8
+    assert (counts[labels == 0] - 2250).abs().max() < 5.5 * 23.7
+    assert torch.bincount(labels[at_most(labels, 6, generator)]).tolist() == [4, 6]
+    assert at_most(labels, 9, generator).tolist() == list(range(13))
+
+
+def test_with_few_texts_those_are_the_bank():
+    # The draws are those from a memory that holds the chosen texts alone.
+    features, labels = toy_features(30, 2, 4)
+    density, head = toy_density(2, 4), toy_head(2, 4, dtype=torch.float64)
+    options = {"k": 2, "boundary": 3, "candidates": 4}
+    sampler = NeighborSampler(memory=lambda: (features, labels), texts=8, **options)
+    drawn = sampler(density, head, 5, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    rows = at_most(labels, 8, generator)
+    alone = NeighborSampler(memory=lambda: (features[rows], labels[rows]), **options)(density, head, 5, generator)
+    assert torch.equal(drawn.features, alone.features)
+    check_outlier_sampler(NeighborSampler(memory=lambda: toy_features(40, 3, 6), texts=20), 3, True)
+    with pytest.raises(ConfigError, match=r"outliers\.texts: expected at least one"):
+        NeighborSampler(memory=lambda: (features, labels), texts=0)
 
 
 def test_more_candidates_lie_farther_out():

@@ -32,6 +32,15 @@ def read(memory: Memory, density: GaussianDensity) -> tuple[Tensor, Tensor]:
     return features, labels
 
 
+def at_most(labels: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """Rows, ascending, of n texts of each class in labels (N,) chosen uniformly; of all where a class has fewer."""
+    order = uniform((len(labels),), generator, labels.device).argsort()
+    order = order[labels[order].argsort(stable=True)]  # class by class, shuffled within each
+    counts = torch.bincount(labels)
+    place = torch.arange(len(labels), device=labels.device) - (counts.cumsum(0) - counts)[labels[order]]
+    return order[place < n].sort().values
+
+
 def pick_rows(labels: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
     """Rows (m,) chosen uniformly, with replacement, among those of `labels` (n,) that equal `wanted` (m,)."""
     order = labels.argsort(stable=True)
