@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from tests import oracles
 from vos.density import ClassConditionalGaussian
 from vos.types import LinearHead, OutlierSampler
 
@@ -33,19 +34,29 @@ def toy_head(n_classes: int, d: int, seed: int = 1, dtype: torch.dtype = torch.f
     return LinearHead(weight, torch.randn(n_classes, generator=generator, dtype=torch.float64).to(dtype))
 
 
-def check_outlier_sampler(sampler: OutlierSampler, n_classes: int, tied: bool) -> None:
-    """Shapes, dtypes, honest distances, class order, classes left out, and one source of randomness."""
+def check_outlier_sampler(
+    sampler: OutlierSampler, n_classes: int, tied: bool, drawn_from: Sequence[int] | None = None
+) -> None:
+    """Shapes, dtypes, honest distances, class order, classes left out, and one source of randomness.
+
+    Args:
+        sampler: any.
+        n_classes: of the density and the head.
+        tied: of the density.
+        drawn_from: the classes that the sampler draws from, ascending; all of them where it is not given.
+    """
     d, n = 6, 5
+    classes = range(n_classes) if drawn_from is None else drawn_from
     density, head = toy_density(n_classes, d, tied), toy_head(n_classes, d)
     untouched = torch.random.get_rng_state()
     drawn = sampler(density, head, n, torch.Generator().manual_seed(3))
     assert torch.equal(torch.random.get_rng_state(), untouched), "the global random state was used"
 
-    assert drawn.features.shape == (n_classes * n, d)
+    assert drawn.features.shape == (len(classes) * n, d)
     assert drawn.features.dtype == head.weight.dtype
     assert not drawn.features.requires_grad
     assert drawn.labels.dtype == torch.int64
-    assert drawn.labels.tolist() == [c for c in range(n_classes) for _ in range(n)]
+    assert drawn.labels.tolist() == [c for c in classes for _ in range(n)]
     own = density.mahalanobis(drawn.features).gather(1, drawn.labels[:, None])[:, 0]
     torch.testing.assert_close(own, drawn.mahalanobis.double(), rtol=1e-4, atol=1e-4)  # float32 features
     assert len(torch.unique(drawn.features, dim=0)) == len(drawn), "two draws are equal"
@@ -65,7 +76,31 @@ def check_outlier_sampler(sampler: OutlierSampler, n_classes: int, tied: bool) -
     keep = (labels != 1) | (torch.arange(len(labels)) == 40)  # one text of class 1 is too few
     partial = ClassConditionalGaussian(n_classes, d, tied=tied).fit(features[keep], labels[keep])
     drawn = sampler(partial, head, n, torch.Generator().manual_seed(3))
-    assert drawn.labels.tolist() == [c for c in range(n_classes) if c != 1 for _ in range(n)]
+    assert drawn.labels.tolist() == [c for c in classes if c != 1 for _ in range(n)]
+
+
+def check_batch_equals_loop(sampler: OutlierSampler, n_classes: int = 3, n: int = 300) -> None:
+    """One call for `n` draws a class has the law of `n` calls for one: draws of a call share nothing.
+
+    A batch takes its random numbers in another order than a loop, so laws are compared and not numbers: the distance
+    and two features of every class, two-sample KS for a failure rate of 1e-6 over all of them. Not for a sampler whose
+    draws depend on how many are asked for, such as the least likely of a number of draws.
+    """
+    d = 6
+    density, head = toy_density(n_classes, d), toy_head(n_classes, d, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    batch = sampler(density, head, n, generator)
+    loop = [sampler(density, head, 1, generator) for _ in range(n)]
+    features = torch.stack([drawn.features for drawn in loop], 1)  # (C, n, d)
+    distances = torch.stack([drawn.mahalanobis for drawn in loop], 1)
+    bound = oracles.ks_critical(n, n, 1e-6 / (3 * len(features)))
+    for i, c in enumerate(loop[0].labels.tolist()):
+        at = batch.labels == c
+        pairs = [(batch.features[at, j], features[i, :, j]) for j in (0, d - 1)]
+        if float(distances[i].std()) > 1e-6:  # on a shell all distances are one number
+            pairs.append((batch.mahalanobis[at], distances[i]))
+        for a, b in pairs:
+            assert oracles.ks_distance(a, b) < bound, f"class {c}: {n} draws at once are not {n} draws one by one"
 
 
 def check_score(score: Callable[[Tensor], Tensor], rows: Tensor, further: Tensor) -> None:

@@ -33,6 +33,16 @@ def test_behaves_as_every_sampler(sampler, n_classes, tied):
     check_outlier_sampler(sampler, n_classes, tied)
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_every_option_behaves_as_every_sampler(tied):
+    common = {"margin": 2.0 if tied else 0.0, "band": 0.2, "max_rounds": 10_000}  # margins that are not rare
+    check_outlier_sampler(BoundarySampler(nearest=True, **common), 3, tied)
+    check_outlier_sampler(BoundarySampler(runner_up=True, **common), 3, tied)
+    check_outlier_sampler(BoundarySampler(pair=(2, 0), band=0.2), 3, tied, drawn_from=(0, 2))
+    every = BoundarySampler(pair=(2, 1), band=0.2, runner_up=True, nearest=True, max_rounds=10_000)
+    check_outlier_sampler(every, 3, tied, drawn_from=(1, 2))
+
+
 @settings(max_examples=100, deadline=None)
 @given(d=st.integers(2, 12), seed=st.integers(0, 10_000), margin=st.floats(-50, 50), stretch=st.floats(1.0, 100.0))
 def test_margin_and_radius_are_met_exactly(d, seed, margin, stretch):

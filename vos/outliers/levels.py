@@ -201,7 +201,7 @@ def nearest_of_level(nu: Tensor, r: Tensor, level: float, max_steps: int = 1000)
     """
     along, length = level_axis(r)
     across = r - torch.outer(along, along @ r)  # R without its part along ê: what v can do to the logits
-    identity = torch.eye(len(nu)).to(r)
+    identity = torch.eye(len(nu), dtype=r.dtype, device=r.device)
 
     def distance(v: Tensor) -> tuple[float, float]:
         s = length * float(torch.logsumexp(nu + v @ r, 0) - level)

@@ -75,10 +75,10 @@ class TailSampler:
         return as_outliers(density.color(squared.sqrt()[:, None] * directions, labels), labels, squared, head)
 
     def _squared_radii(self, n_classes: int, n: int, d: int, generator: torch.Generator) -> Tensor:
-        """Squared radii (n_classes, n) float64."""
+        """Squared radii (n_classes, n) float64, on the CPU."""
         shape = (n_classes, n)
         if self.distance is not None:
-            return torch.full(shape, squared_radius(self.distance, d), dtype=torch.float64)
+            return torch.full(shape, squared_radius(self.distance, d), dtype=torch.float64, device="cpu")
         # 1 - u lies in (0, 1]: a tail probability of zero would be an infinite radius.
         u = 1.0 - uniform(shape, generator, torch.device("cpu"))
         if self.epsilon is not None:
