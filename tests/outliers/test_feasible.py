@@ -7,7 +7,14 @@ from scipy import stats
 from tests.contracts import toy_density, toy_head
 from vos.density import ClassConditionalGaussian
 from vos.errors import InfeasibleError, NotFittedError
-from vos.outliers import BoundarySampler, EnergySampler, LogitSampler, TailSampler, draw_where_feasible
+from vos.outliers import (
+    BoundarySampler,
+    EnergySampler,
+    FeasibleDraw,
+    LogitSampler,
+    TailSampler,
+    draw_where_feasible,
+)
 from vos.outliers.geometry import head_gaps
 from vos.types import LinearHead
 
@@ -105,3 +112,12 @@ def test_a_density_without_a_fit_is_no_matter_of_classes(generator):
         draw_where_feasible(TailSampler(distance=0.9), ClassConditionalGaussian(2, 6), toy_head(2, 6), 1, generator)
     with pytest.raises(NotFittedError, match="all that are ready are left out"):
         TailSampler(distance=0.9)(toy_density(2, 6).without([0, 1]), toy_head(2, 6), 1, generator)
+
+
+def test_a_warning_about_many_classes_stays_one_line_to_read():
+    left_out = {c: f"class {c}: no point has margin 0" for c in range(126)}
+    said = FeasibleDraw(None, left_out, 0.84).warning()
+    assert said == (
+        "no virtual outliers for class 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, and 116 more (84% of the classes): "
+        "class 0: no point has margin 0; class 1: no point has margin 0; and 124 more"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,9 @@ import torch
 from vos.density.base import GaussianDensity
 from vos.errors import InfeasibleError, NotFittedError
 from vos.types import LinearHead, OutlierSampler, VirtualOutliers
+
+SHOWN_CLASSES = 10
+SHOWN_REASONS = 2
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,13 @@ class FeasibleDraw:
     share_left_out: float
 
     def warning(self) -> str:
-        """One line that says which classes are left out, and why."""
-        names = ", ".join(str(c) for c in sorted(self.left_out))
-        reasons = "; ".join(dict.fromkeys(self.left_out.values()))
-        return f"no virtual outliers for class {names} ({self.share_left_out:.0%} of the classes): {reasons}"
+        """One line that says which classes are left out, and why; of many classes the first few."""
+        names = [str(c) for c in sorted(self.left_out)]
+        reasons = list(dict.fromkeys(self.left_out.values()))
+        return (
+            f"no virtual outliers for class {_first(names, SHOWN_CLASSES, ', ')} ({self.share_left_out:.0%} of the "
+            f"classes): {_first(reasons, SHOWN_REASONS, '; ')}"
+        )
 
 
 def draw_where_feasible(
@@ -61,3 +67,8 @@ def draw_where_feasible(
         else:
             n_drawn = len(outliers) // n_per_class
             return FeasibleDraw(outliers, left_out, len(left_out) / (len(left_out) + n_drawn))
+
+
+def _first(parts: Sequence[str], n: int, separator: str) -> str:
+    rest = f"{separator}and {len(parts) - n} more" if len(parts) > n else ""
+    return separator.join(parts[:n]) + rest
