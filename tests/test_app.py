@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 
 import synthesize
 import train
-from tests.conftest import HARMFUL, HARMLESS, ROOT
+from tests.app_runs import call, failing, run, synthesis, workplace, write_texts  # noqa: F401 - fixtures
+from tests.conftest import ROOT
 from tests.wandb_file import history, the_file
 from vos.labeling import Label, read_jsonl, write_labels
 
@@ -24,67 +25,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
     pytest.mark.filterwarnings("ignore:.*exists and is not empty"),
 ]
-
-
-def write_texts(path, n, start=0):
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["comment", "toxic", "key"])
-        for i in range(start, start + n):
-            words = (HARMLESS, HARMFUL)[i % 2][(i // 2) % 3]
-            writer.writerow([f"on day {i} {words}, said number {i * 7}", ("no", "yes")[i % 2], f"k{i}"])
-    return str(path)
-
-
-@pytest.fixture(scope="module")
-def workplace(tmp_path_factory, tiny_encoder):
-    """Files, and the overrides that make a run take seconds."""
-    folder = tmp_path_factory.mktemp("app")
-    overrides = [
-        "data=files",
-        f"data.train={write_texts(folder / 'train.csv', 40)}",
-        f"data.val={write_texts(folder / 'val.csv', 16, 100)}",
-        f"data.test={write_texts(folder / 'test.csv', 16, 200)}",
-        f"data.pool={write_texts(folder / 'pool.csv', 60, 300)}",
-        f"data.ood={write_texts(folder / 'ood.csv', 10, 400)}",
-        "data.text=comment",
-        "data.label=toxic",
-        "data.id=key",
-        f"model.name={tiny_encoder}",
-        "model.max_length=32",
-        "loader.batch_size=8",
-        "trainer.max_epochs=2",
-        "refine.rounds=1",
-        "refine.n_outliers=10",
-        "callbacks=quiet",
-        "callbacks.patience=-1",
-        "outliers.distance=null",  # the classes of these toy texts lie too far apart for the default shell
-        f"paths.cache={folder / 'cache'}",
-    ]
-    return folder, overrides
-
-
-def call(main, monkeypatch, *overrides):
-    monkeypatch.setattr(sys, "argv", ["vos", *map(str, overrides)])
-    return main()
-
-
-@pytest.fixture(scope="module")
-def run(workplace):
-    """A finished run."""
-    folder, overrides = workplace
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        call(train.main, patch, *overrides, f"hydra.run.dir={folder / 'run'}")
-    return folder / "run"
-
-
-def synthesis(run, *more):
-    return [f"run={run}", "n=10", "outliers.distance=null", "labeling=none", "progress=false",
-            f"paths.cache={run.parent / 'cache'}",
-            "candidates.targets_per_class=8", "candidates.n_directions=4", "candidates.selection.max_distance=50",
-            "candidates.selection.near_duplicate=1.0", "candidates.selection.max_cosine=null",
-            "candidates.potential.delta=5", *more]  # fmt: skip
 
 
 def test_a_run_leaves_everything_that_was_promised(run):
@@ -145,13 +85,6 @@ def test_a_pool_from_another_file(run, monkeypatch, tmp_path):
     call(synthesize.main, monkeypatch,
          *synthesis(run, f"output={tmp_path}", f"pool.path={pool}", "pool.text=comment", "pool.id=key"))  # fmt: skip
     assert all(int(r.id[1:]) >= 900 for r in read_jsonl(tmp_path / "near_boundary.jsonl"))
-
-
-def failing(main, monkeypatch, capsys, *overrides):
-    with pytest.raises(SystemExit) as caught:
-        call(main, monkeypatch, *overrides)
-    assert caught.value.code == 2
-    return capsys.readouterr().err
 
 
 def test_synthesis_refuses_to_replace_a_batch(run, monkeypatch, tmp_path, capsys):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import synthesize
-from tests.test_app import call, failing, run, synthesis, workplace, write_texts  # noqa: F401 - fixtures
+from tests.app_runs import call, failing, run, synthesis, workplace, write_texts  # noqa: F401 - fixtures
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
@@ -21,7 +21,7 @@ def report_of(folder):
     return json.loads((folder / "synthesis.json").read_text("utf-8"))
 
 
-def test_every_index_gives_the_batch_of_brute_force(run, monkeypatch, tmp_path):  # noqa: F811
+def test_every_index_gives_the_batch_of_brute_force(run, monkeypatch, tmp_path):
     pytest.importorskip("faiss", reason="faiss is in the extra 'retrieval'")
     every = "candidates.approximate.probes=1024"
     for kind, more in (("none", []), ("exact", []), ("approximate", [every])):
@@ -37,13 +37,13 @@ def test_every_index_gives_the_batch_of_brute_force(run, monkeypatch, tmp_path):
     assert len(list((run.parent / "cache/pools").glob("*.f32"))) == 1  # computed once, used twice
 
 
-def test_an_unknown_index_is_refused(run, monkeypatch, capsys, tmp_path):  # noqa: F811
+def test_an_unknown_index_is_refused(run, monkeypatch, capsys, tmp_path):
     error = failing(synthesize.main, monkeypatch, capsys,
                     *synthesis(run, f"output={tmp_path}", "candidates.index=ivf"))  # fmt: skip
     assert "candidates.index: expected one of ['none', 'exact', 'approximate'], got 'ivf'" in error
 
 
-def test_random_picks_alone_are_no_success(run, monkeypatch, capsys, tmp_path):  # noqa: F811
+def test_random_picks_alone_are_no_success(run, monkeypatch, capsys, tmp_path):
     command = synthesis(run, f"output={tmp_path}", "candidates.selection.max_distance=1e-9")
     error = failing(synthesize.main, monkeypatch, capsys, *command)
     assert "none near any of 16 targets; dropped {'farther than max_distance from its target': " in error
@@ -52,7 +52,7 @@ def test_random_picks_alone_are_no_success(run, monkeypatch, capsys, tmp_path): 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["synthesis.json", "synthesis.yaml"]
 
 
-def test_a_failed_synthesis_leaves_no_older_batch_that_looks_like_its_own(run, monkeypatch, capsys, tmp_path):  # noqa: F811
+def test_a_failed_synthesis_leaves_no_older_batch_that_looks_like_its_own(run, monkeypatch, capsys, tmp_path):
     call(synthesize.main, monkeypatch, *synthesis(run, f"output={tmp_path}"))
     assert (tmp_path / "near_boundary.csv").exists()
     command = synthesis(run, f"output={tmp_path}", "overwrite=true", "candidates.selection.max_distance=1e-9")
@@ -60,7 +60,7 @@ def test_a_failed_synthesis_leaves_no_older_batch_that_looks_like_its_own(run, m
     assert not list(tmp_path.glob("near_boundary.*"))
 
 
-def test_a_pool_of_one_side_is_said(run, monkeypatch, capsys, tmp_path):  # noqa: F811
+def test_a_pool_of_one_side_is_said(run, monkeypatch, capsys, tmp_path):
     # This classifier, hardly trained, sees all texts of the pool on one side.
     call(synthesize.main, monkeypatch, *synthesis(run, f"output={tmp_path}"))
     report = report_of(tmp_path)

@@ -9,8 +9,8 @@ import pytest
 
 import synthesize
 import train
+from tests.app_runs import call, failing, run, synthesis, workplace  # noqa: F401 - fixtures
 from tests.candidates.words import WordLanguage
-from tests.test_app import call, failing, run, synthesis, workplace  # noqa: F401 - fixtures
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
@@ -37,7 +37,7 @@ WORDS = [
 
 
 @pytest.fixture(scope="module")
-def batch(run, tmp_path_factory):  # noqa: F811
+def batch(run, tmp_path_factory):
     """A batch with made texts."""
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
@@ -96,7 +96,7 @@ def test_one_changed_text_fails(copy, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_another_runs_model_fails(batch, workplace, monkeypatch, capsys, tmp_path):  # noqa: F811
+def test_another_runs_model_fails(batch, workplace, monkeypatch, capsys, tmp_path):
     folder, overrides = workplace
     monkeypatch.chdir(folder)
     call(train.main, monkeypatch, *overrides, "seed=1", "refine.rounds=0", f"hydra.run.dir={tmp_path / 'other'}")
@@ -129,7 +129,7 @@ def test_what_cannot_be_checked_is_an_error_in_one_line(batch, copy, monkeypatch
     assert "make the batch again" in message
 
 
-def test_an_interrupted_synthesis_goes_on_and_ends_with_the_same_bytes(run, batch, monkeypatch, capsys, tmp_path):  # noqa: F811
+def test_an_interrupted_synthesis_goes_on_and_ends_with_the_same_bytes(run, batch, monkeypatch, capsys, tmp_path):
     command = [*synthesis(run, f"output={tmp_path}"), *WORDS]
     begun, calls = WordLanguage.begun, []
 

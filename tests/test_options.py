@@ -9,8 +9,8 @@ import yaml
 
 import synthesize
 import train
+from tests.app_runs import call, failing, synthesis, write_texts
 from tests.conftest import ROOT
-from tests.test_app import call, failing, synthesis, write_texts
 from vos.density import ClassConditionalGaussian, LowRankGaussian, load_density
 from vos.labeling import read_jsonl
 

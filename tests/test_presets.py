@@ -9,8 +9,8 @@ import yaml
 from PIL import Image
 
 import train
+from tests.app_runs import call
 from tests.conftest import ROOT
-from tests.test_app import call
 from tests.test_options import steps, three_classes  # noqa: F401 - a fixture
 from vos.density import load_density
 
@@ -27,7 +27,7 @@ def without(overrides, *names):
     return [each for each in overrides if not each.startswith(names)]
 
 
-def test_the_published_algorithm_runs(three_classes, monkeypatch, tmp_path):  # noqa: F811
+def test_the_published_algorithm_runs(three_classes, monkeypatch, tmp_path):
     own = without(three_classes, "trainer.max_epochs", "refine.rounds", "model.freeze")
     call(train.main, monkeypatch, "experiment=vos_paper", "trainer.max_epochs=3", *own, f"hydra.run.dir={tmp_path}")
     config = yaml.safe_load((tmp_path / "config.yaml").read_text())
@@ -51,7 +51,7 @@ def test_every_sweep_is_here():
 
 
 @pytest.mark.parametrize("preset", SWEEPS)
-def test_a_sweep_runs_and_its_table_holds_the_numbers_of_its_runs(three_classes, monkeypatch, tmp_path, preset):  # noqa: F811
+def test_a_sweep_runs_and_its_table_holds_the_numbers_of_its_runs(three_classes, monkeypatch, tmp_path, preset):
     monkeypatch.chdir(tmp_path)
     params = yaml.safe_load((ROOT / f"conf/sweep/{preset}.yaml").read_text())["hydra"]["sweeper"]["params"]
     values = params[SWEEPS[preset]].split(",")

@@ -14,9 +14,9 @@ import pytest
 
 import synthesize
 import train
+from tests.app_runs import write_texts
 from tests.labeling.conftest import OWNER, PROGRAM, free_port
 from tests.labeling.test_label_studio import CLASSES, result, task_ids
-from tests.test_app import write_texts
 from vos.labeling import Ledger, ToolError, current_labels, text_uid
 from vos.labeling.label_studio_server import Server
 from vos.labeling.page import PageBatch, PageSettings
