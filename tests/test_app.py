@@ -212,6 +212,7 @@ def test_bad_settings_give_one_line_and_exit_code_2(workplace, monkeypatch, tmp_
     assert "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_a_sweep_compares_its_runs_and_trains_round_0_once_a_seed(workplace, monkeypatch, tmp_path, caplog):
     _, overrides = workplace
     monkeypatch.chdir(tmp_path)
@@ -258,6 +259,7 @@ def test_a_killed_run_resumed_ends_with_the_weights_of_an_uninterrupted_one(work
     assert (whole / "metrics.json").read_bytes() == (killed / "metrics.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_loop_closes_through_the_page_and_its_answers(run, monkeypatch, tmp_path):
     ledger = f"ledger={tmp_path / 'ledger.sqlite'}"
     labelled = [o for o in synthesis(run, f"output={tmp_path}", ledger) if o != "labeling=none"]

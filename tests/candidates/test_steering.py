@@ -228,6 +228,7 @@ def short(law):
     return result
 
 
+@pytest.mark.slow
 def test_moves_leave_the_target_unchanged():
     law, _ = exact(DigitPotential(6.0))
     n = 20_000

@@ -112,6 +112,7 @@ def test_outside_git_there_is_no_commit(monkeypatch):
     assert git_commit() is None
 
 
+@pytest.mark.slow
 def test_peak_memory_is_that_of_this_process_and_not_of_its_parent():
     ballast = bytearray(300 * 2**20)
     ballast[::4096] = b"x" * len(ballast[::4096])  # touch every page
