@@ -2,7 +2,7 @@
 
 `clinc150`, 150 classes; OOD: the out-of-scope queries. `embedded`, the corpus of this package, two classes; OOD: film
 reviews (cad_sentiment) and queries (CLINC150), both far. `toxigen`, two classes; OOD: statements about two groups that
-training never names (near), and queries (far). `sentiment`, two classes, the far check of pair consistency: film
+no training text is labelled with (near), and queries (far). `sentiment`, two classes, the far check of pair consistency: film
 reviews and their edits by people with the label flipped (cad_sentiment); training sees one of each of its pairs; OOD:
 queries.
 """
@@ -25,7 +25,7 @@ from vos.types import Example
 ROOT = Path(__file__).parent.parent
 TASKS = ("clinc150", "embedded", "toxigen", "sentiment")
 HELD_OUT_GROUPS = ("mental dis", "physical dis")
-"""Target groups of ToxiGen whose statements are the near OOD texts; no training or test text names them."""
+"""Target groups of ToxiGen whose statements are the near OOD texts; no training or test text is labelled with them."""
 
 
 @dataclass(frozen=True)
