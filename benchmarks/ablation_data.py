@@ -2,9 +2,9 @@
 
 `clinc150`, 150 classes; OOD: the out-of-scope queries. `embedded`, the corpus of this package, two classes; OOD: film
 reviews (cad_sentiment) and queries (CLINC150), both far. `toxigen`, two classes; OOD: statements about two groups that
-no training text is labelled with (near), and queries (far). `sentiment`, two classes, the far check of pair consistency: film
-reviews and their edits by people with the label flipped (cad_sentiment); training sees one of each of its pairs; OOD:
-queries.
+no training text is labelled with (near), and queries (far). `sentiment`, two classes, the far check of pair
+consistency: film reviews and their edits by people with the label flipped (cad_sentiment); training sees one of each of
+its pairs; OOD: queries.
 """
 
 from __future__ import annotations
