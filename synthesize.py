@@ -5,7 +5,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from vos.app import register_resolvers, synthesize
+from vos.cli.main import register_resolvers, synthesize
 
 register_resolvers()
 

@@ -19,8 +19,8 @@ from vos.density import ClassConditionalGaussian, FeatureBank
 from vos.errors import InfeasibleError
 from vos.losses import ExtraClass, FeatureUncertainty
 from vos.metrics import auroc, band_width, boundary_report, fpr_at_tpr, fpr_at_tpr_ood, margin, visibility
-from vos.models.classifier import ClassifierModule, OptimizerSettings, RegularizerSettings
 from vos.scores import energy, knn, mahalanobis, standardized_sum
+from vos.training.module import ClassifierModule, OptimizerSettings, RegularizerSettings
 from vos.types import LinearHead
 
 OPTIMIZER = OptimizerSettings(lr=1e-4, head_lr=1e-3, weight_decay=0.01, warmup_share=0.1)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from vos.data.batching import LengthBucketedSampler, TokenCollator, tokenize
 from vos.density import ClassConditionalGaussian, FeatureBank
 from vos.models import EncoderClassifier
-from vos.models.classifier import ClassifierModule, OptimizerSettings, RegularizerSettings
+from vos.training.module import ClassifierModule, OptimizerSettings, RegularizerSettings
 from vos.types import LinearHead
 
 BATCH_SIZE = 32

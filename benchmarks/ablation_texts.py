@@ -31,9 +31,11 @@ from ablation_start import (
 )
 from torch import Tensor
 
-from vos.candidates import LanguageModel, OutlierText, Sampling, WritingSettings, far_from_training, write_outlier_texts
 from vos.density import ClassConditionalGaussian, FeatureBank
-from vos.models.classifier import ClassifierModule, RegularizerSettings
+from vos.exposure.write import OutlierText, WritingSettings, far_from_training, write_outlier_texts
+from vos.generation.language_model import LanguageModel
+from vos.generation.particles import Sampling
+from vos.training.module import ClassifierModule, RegularizerSettings
 
 WRITTEN = {"clinc150": 3000, "embedded": 1500, "toxigen": 3000, "sentiment": 600}
 QUICK_WRITTEN = 48

@@ -37,15 +37,18 @@ from sklearn.linear_model import LogisticRegression
 from text_metrics import Trigrams, distinct, percentiles, self_bleu
 from throughput import throughput
 
-from vos.candidates import Kit, LanguageModel, Potential, PromptSettings, Sampling, Stages, TargetSpace, TextRules
-from vos.candidates.generation import make_texts, real_texts
-from vos.candidates.prompts import RealTexts
-from vos.candidates.reach import reachability
-from vos.candidates.settings import GenerationSettings
-from vos.candidates.target import Targets
 from vos.data import load_embedded
 from vos.density import ClassConditionalGaussian
+from vos.generation.generate import make_texts, real_texts
+from vos.generation.language_model import LanguageModel
+from vos.generation.particles import Sampling
+from vos.generation.prompts import PromptSettings, RealTexts
+from vos.generation.reach import reachability
+from vos.generation.rules import TextRules
+from vos.generation.session import Kit
+from vos.generation.settings import GenerationSettings, Stages
 from vos.metrics.boundary import margin
+from vos.mining.targets import Potential, Targets, TargetSpace
 from vos.models import ClassifierFeaturizer, load_classifier
 from vos.models.encoder import EncoderClassifier
 from vos.outliers import BoundarySampler

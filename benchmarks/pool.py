@@ -19,12 +19,13 @@ from pathlib import Path
 import torch
 from transformers import BertConfig, BertModel
 
-from vos.candidates import Potential, TargetSpace, retrieve
 from vos.data import load_embedded
 from vos.density import ClassConditionalGaussian
+from vos.mining.retrieve import retrieve
+from vos.mining.targets import Potential, TargetSpace
 from vos.models import ClassifierFeaturizer, EncoderClassifier, FeatureCache
 from vos.outliers import BoundarySampler
-from vos.pipeline.run_directory import peak_memory_mib
+from vos.storage.environment import peak_memory_mib
 from vos.types import Example
 
 NAMES = ("harmless", "harmful")

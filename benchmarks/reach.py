@@ -19,9 +19,9 @@ from pathlib import Path
 import torch
 from generation import frozen_classifier, read_corpus
 
-from vos.candidates import TargetSpace
 from vos.density import ClassConditionalGaussian
 from vos.metrics.boundary import margin
+from vos.mining.targets import TargetSpace
 from vos.models import ClassifierFeaturizer, load_classifier
 from vos.outliers import BoundarySampler
 

@@ -20,10 +20,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vos.candidates import ApproximateSettings, PoolFeatures, Potential, TargetSpace, retrieve, retrieve_indexed
 from vos.density import ClassConditionalGaussian
+from vos.mining.index import ApproximateSettings
+from vos.mining.indexed import retrieve_indexed
+from vos.mining.pool_features import PoolFeatures
+from vos.mining.retrieve import retrieve
+from vos.mining.targets import Potential, TargetSpace
 from vos.outliers import BoundarySampler
-from vos.pipeline.run_directory import peak_memory_mib
+from vos.storage.environment import peak_memory_mib
 from vos.types import Example, FeatureBatch, LinearHead
 
 D, DIRECTIONS, CENTRES, TARGETS, CHUNK = 384, 24, 2_000, 128, 4096

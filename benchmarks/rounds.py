@@ -19,10 +19,10 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 
-from vos.app import register_resolvers
-from vos.app.simulation import run_simulation
-from vos.pipeline.error_rates import METRICS, compare
-from vos.pipeline.run_directory import read_json
+from vos.cli.main import register_resolvers
+from vos.cli.simulate import run_simulation
+from vos.simulation.error_rates import METRICS, compare
+from vos.storage.json_files import read_json
 
 QUICK = ("model.freeze=true", "simulation.rounds=2", "simulation.per_round=40", "simulation.seeds=[0,1]")
 AT_LABELS = 300
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
-    logging.getLogger("vos.pipeline.course").setLevel(logging.INFO)
+    logging.getLogger("vos.simulation.strategies").setLevel(logging.INFO)
     register_resolvers()
     overrides = ["experiment=simulated_rounds", *(QUICK if given.quick else ()), *given.overrides]
     output = given.output or Path("outputs/benchmarks") / ("rounds-quick" if given.quick else "rounds")

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from vos.candidates import LanguageModel, Sampling
-from vos.candidates.particles import Extender
+from vos.generation.language_model import LanguageModel
+from vos.generation.particles import Extender, Sampling
 
 
 def throughput(model: LanguageModel, shots: Sequence[str], *, quick: bool = False) -> dict[str, Any]:

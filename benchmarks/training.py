@@ -21,8 +21,8 @@ from vos.data import TextDataModule, load_embedded
 from vos.density import ClassConditionalGaussian, FeatureBank
 from vos.losses import EnergyUncertainty
 from vos.models import EncoderClassifier
-from vos.models.classifier import ClassifierModule, OptimizerSettings, RegularizerSettings
 from vos.outliers import TailSampler
+from vos.training.module import ClassifierModule, OptimizerSettings, RegularizerSettings
 
 
 class Alternate(pl.Callback):

@@ -10,9 +10,9 @@ from omegaconf import OmegaConf
 
 import vos.outliers
 from tests.conftest import ROOT
-from vos.app import register_resolvers
-from vos.app.training import public_yaml
-from vos.app.wiring import build_sampler, completed
+from vos.cli.main import register_resolvers
+from vos.cli.train import public_yaml
+from vos.cli.wiring import build_sampler, completed
 from vos.density import ClassConditionalGaussian, GaussianDensity
 from vos.errors import ConfigError
 from vos.losses import OutlierRegularizer

@@ -17,7 +17,7 @@ from pathlib import Path
 from vos.labeling.label import Label
 from vos.labeling.ledger import Ledger
 from vos.labeling.records import BoundaryRecord
-from vos.texts import text_uid
+from vos.storage.text_ids import text_uid
 
 GROUP = 3  # answers written in one transaction: all or none
 

@@ -11,10 +11,10 @@ import pytest
 
 from vos.errors import DataError
 from vos.labeling import read_jsonl, text_uid, write_csv, write_jsonl
-from vos.labeling.files import write_atomically
 from vos.labeling.label_files import write_blind_csv
 from vos.labeling.label_studio_format import task
 from vos.labeling.page import PageBatch, PageSettings, page_html
+from vos.storage.atomic import write_atomically
 
 EVIDENCE = {
     "source": "seeded",

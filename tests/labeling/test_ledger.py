@@ -40,7 +40,7 @@ import sys
 from vos.labeling.ledger import Ledger
 from vos.labeling.label import Label
 from vos.labeling.records import BoundaryRecord
-from vos.texts import text_uid
+from vos.storage.text_ids import text_uid
 path, who = sys.argv[1:]
 texts = [f"text {i}" for i in range(40)]
 with Ledger(path) as ledger:

@@ -3,17 +3,15 @@
 from vos.data.batching import LengthBucketedSampler, TokenCollator, tokenize
 from vos.data.datamodule import TextDataModule
 from vos.data.files import read_rows
-from vos.data.outlier_batches import OutlierBatches
 from vos.data.records import FilePool, ListPool, PoolSource, Skipped, TextData
 from vos.data.sources import load_embedded, load_files, load_hub, load_pool_labels, open_pool_file
 from vos.data.splits import split_groups
-from vos.texts import text_uid
+from vos.storage.text_ids import text_uid
 
 __all__ = [
     "FilePool",
     "LengthBucketedSampler",
     "ListPool",
-    "OutlierBatches",
     "PoolSource",
     "Skipped",
     "TextData",

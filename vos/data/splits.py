@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from vos.errors import ConfigError, DataError
-from vos.texts import text_uid
+from vos.storage.text_ids import text_uid
 from vos.types import Example
 
 

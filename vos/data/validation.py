@@ -15,7 +15,7 @@ from vos.data.files import WRONG_WIDTH, Row
 from vos.data.labels import label_key
 from vos.data.problems import Problem, ProblemLog
 from vos.errors import ConfigError, DataError
-from vos.texts import text_uid
+from vos.storage.text_ids import text_uid
 from vos.types import Example
 
 logger = logging.getLogger(__name__)

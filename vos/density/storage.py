@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vos.errors import RunError
+from vos.storage.atomic import replacing
 
 FORMAT_VERSION = 1
 """Version of the density file."""
@@ -23,9 +24,8 @@ def write_density(path: Path, tensors: Mapping[str, Tensor], settings: Mapping[s
     """Write tensors and settings; the same content gives the same bytes, and the file appears whole or not at all."""
     content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = json.dumps({"format_version": FORMAT_VERSION, **settings}, sort_keys=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file(content, partial, metadata={_KEY: header})  # one key: the library keeps no order among several
-    partial.replace(path)
+    with replacing(path) as partial:
+        save_file(content, partial, metadata={_KEY: header})  # one key: the library keeps no order among several
 
 
 def read_density(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

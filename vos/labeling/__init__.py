@@ -11,7 +11,7 @@ from vos.labeling.label_files import LabelRow, read_labels, write_blind_csv, wri
 from vos.labeling.ledger import ExportedBatch, Ledger
 from vos.labeling.records import SCHEMA_VERSION, BoundaryRecord
 from vos.labeling.state import current_labels, repeats, state_counts, text_states
-from vos.texts import text_uid
+from vos.storage.text_ids import text_uid
 
 __all__ = [
     "SCHEMA_VERSION",

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from vos.errors import DataError
-from vos.labeling.files import FORMULA_STARTS, neutralise, numbered_lines, read_utf8, write_atomically
+from vos.labeling.files import FORMULA_STARTS, neutralise
 from vos.labeling.label import LABEL_TYPES, Label, label_from_dict
 from vos.labeling.records import BoundaryRecord
-from vos.texts import text_uid
+from vos.storage.atomic import numbered_lines, read_utf8, write_atomically
+from vos.storage.text_ids import text_uid
 
 TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from vos.labeling.errors import LedgerError
-from vos.sqlite import enter_wal
+from vos.storage.sqlite import enter_wal
 
 LEDGER_VERSION = 1
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vos.errors import ConfigError
-from vos.labeling.files import write_atomically
 from vos.labeling.label import RESERVED, exact_hash
 from vos.labeling.plan import suffix_for
 from vos.labeling.records import BoundaryRecord
+from vos.storage.atomic import write_atomically
 
 SCRIPTS = ("state.js", "marks.js", "view.js", "main.js")
 

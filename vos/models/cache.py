@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vos.sqlite import enter_wal
+from vos.storage.sqlite import enter_wal
 
 BUSY_SECONDS = 60.0
 """How long to wait for another process that writes."""

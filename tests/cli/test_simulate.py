@@ -1,0 +1,61 @@
+"""experiment=simulated_rounds as a command: choose, let the oracle answer, retrain, measure; again and compare."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from tests.conftest import ROOT
+from vos.cli.simulate import run_simulation
+from vos.errors import ConfigError
+from vos.storage.json_files import read_json
+
+SMALL = (
+    "experiment=simulated_rounds",
+    "model.freeze=true",
+    "model.max_length=16",
+    "simulation.rounds=1",
+    "simulation.per_round=20",
+    "simulation.seeds=[0,1]",
+)
+
+
+@pytest.mark.slow
+def test_the_command_runs_the_loop_and_is_not_run_twice(tmp_path):
+    directory = tmp_path / "run"
+    command = [sys.executable, "train.py", *SMALL, f"hydra.run.dir={directory}", f"paths.cache={tmp_path}/cache"]
+    first = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert "Simulated rounds" in first.stdout
+    content = read_json(directory / "metrics.json")
+    rows = content["rows"]
+    assert len(rows) == 2 * 3 * 2  # seeds, strategies, rounds with round 0
+    with (directory / "simulation.csv").open(encoding="utf-8", newline="") as file:
+        assert [float(row["error_hard"]) for row in csv.DictReader(file)] == [row["error_hard"] for row in rows]
+    assert (directory / "simulation.png").read_bytes().startswith(b"\x89PNG")
+    assert {row["labels"] for row in rows} == {0, 20}
+    for seed in (0, 1):
+        assert len({row["error"] for row in rows if row["seed"] == seed and row["round"] == 0}) == 1
+    final = content["final"]
+    for strategy in ("boundary", "uncertainty"):
+        both = [
+            sum(row["error_hard"] for row in rows if row["strategy"] == name and row["round"] == 1) / 2
+            for name in (strategy, "random")
+        ]
+        assert final[f"{strategy}/error_hard"] == pytest.approx(both[0])
+        assert final[f"{strategy}/error_hard/reduction"] == pytest.approx(1 - both[0] / both[1])
+    written = (directory / "metrics.json").stat().st_mtime_ns
+    subprocess.run([sys.executable, "train.py", f"resume={directory}"], cwd=ROOT, check=True, capture_output=True)
+    assert (directory / "metrics.json").stat().st_mtime_ns == written
+
+
+def test_an_oracle_that_does_not_know_the_pool_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"text {i},{i % 2}\n" for i in range(20)), "utf-8")
+    overrides = [*SMALL, "data=files", f"data.train={tmp_path / 'a.csv'}"]
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("train", overrides=overrides)
+    with pytest.raises(ConfigError, match="oracle knows the pool of data=embedded"):
+        run_simulation(config, overrides, tmp_path / "run")

@@ -1,0 +1,155 @@
+"""Labels out and back: batches sent, the next round's texts, the random share."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.conftest import toy_examples
+from vos.data import ListPool, TextData
+from vos.errors import ConfigError
+from vos.labeling import BoundaryRecord, Label, Ledger, text_uid, write_labels
+from vos.labeling.importing import import_labels
+from vos.labeling.ways import ArgillaWay, FilesBack, LabelStudioWay, PageOut, SheetOut, secret
+from vos.loop.next_round import MixSettings, nearest_labelled, next_round, random_share_report
+from vos.loop.send import send_batch
+from vos.metrics.calibration import wilson_interval
+from vos.types import Example, FeatureBatch
+
+NAMES = ("harmless", "harmful")
+
+
+def record(text, chosen="target", margin=0.1):
+    none = (None,) * 4
+    p = {"harmless": 0.5, "harmful": 0.5}
+    return BoundaryRecord(text_uid(text), text, text, "pool", chosen, margin, p, p, *none, "m", "r")
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def data():
+    return TextData(toy_examples(6), toy_examples(2, "v", 100), toy_examples(2, "x", 200), ListPool([]), NAMES, [])
+
+
+def answer(ledger, text, label, who="ann"):
+    ledger.record_label(Label(text_uid(text), who, label, "2026-11-21T10:00:00Z"))
+
+
+@pytest.mark.parametrize(("way", "name"), [(PageOut(), "label.html"), (SheetOut(), "to_label.csv")])
+def test_a_batch_is_sent_once_and_continued_under_its_name(ledger, tmp_path, way, name):
+    records = [record(f"text {i}") for i in range(3)]
+    sent = send_batch(ledger, records, way, tmp_path, NAMES)
+    assert (sent.asked, sent.places, dict(sent.held_back)) == (3, [str(tmp_path / name)], {})
+    assert sent.batch_id.startswith("r00-")
+    assert send_batch(ledger, records, way, tmp_path, NAMES) == sent  # the same command again
+    other = send_batch(ledger, [*records[:2], record("new")], way, tmp_path, NAMES, round=1)
+    assert (other.asked, len(other.held_back)) == (1, 2)
+    none = send_batch(ledger, records[:2], way, tmp_path, NAMES, round=1)
+    assert (none.asked, none.places) == (0, ())
+
+
+def test_labels_come_back_from_a_folder_of_files(ledger, tmp_path):
+    records = [record(f"text {i}") for i in range(3)]
+    sent = send_batch(ledger, records, PageOut(), tmp_path, NAMES)
+    labels = [Label(r.uid, "ann", "harmful", "2026-11-21T10:00:00Z", batch_id=sent.batch_id) for r in records]
+    folder = tmp_path / "answers"
+    write_labels(folder / "a.jsonl", labels[:2])
+    write_labels(folder / "b.csv", labels[2:])
+    assert import_labels(ledger, FilesBack(str(folder)).rows(ledger), NAMES).counts["new"] == 3
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match=r"expected \.jsonl or \.csv files"):
+        FilesBack([str(tmp_path / "empty")]).rows(ledger)
+
+
+def test_tokens_come_from_the_environment(ledger, monkeypatch):
+    monkeypatch.setenv("VOS_TEST_TOKEN", " abc ")
+    assert secret("VOS_TEST_TOKEN") == "abc"
+    monkeypatch.delenv("VOS_TEST_TOKEN")
+    name = "VOS_TEST_TOKEN"
+    for way in (LabelStudioWay("http://x", name), ArgillaWay("http://x", token_variable=name)):
+        with pytest.raises(ConfigError, match="environment variable VOS_TEST_TOKEN"):
+            way.rows(ledger)
+
+
+def test_old_and_new_labels_are_mixed_with_the_stated_weight(ledger, data):
+    old = data.train[0]  # label 0
+    for text in ("new harmful", "new harmless", old.text, data.val[0].text, "tie", "skipped"):
+        ledger.propose([record(text)])
+    answer(ledger, "new harmful", "harmful")
+    answer(ledger, "new harmless", "harmless")
+    answer(ledger, old.text, "harmful")
+    answer(ledger, data.val[0].text, "harmful")
+    answer(ledger, "tie", "harmful")
+    answer(ledger, "tie", "harmless", "bob")
+    answer(ledger, "skipped", "skip")
+    mixed = next_round(data, ledger, MixSettings(new_weight=2))
+    assert mixed.counts == {
+        "settled": 4,
+        "open": 1,
+        "held out": 1,
+        "unsettled": 0,
+        "relabelled": 1,
+        "old": 6,
+        "new": 2,
+        "new_weight": 2,
+    }
+    train = mixed.data.train
+    assert [e.label for e in train if e.text == "new harmful"] == [1, 1]
+    assert [e.label for e in train if e.text == "new harmless"] == [0, 0]
+    assert [e.label for e in train if e.text == old.text] == [1]
+    assert len({e.id for e in train}) == len(train) == 10
+    assert (mixed.data.val, mixed.data.test) == (data.val, data.test)
+    assert mixed.labels[text_uid("new harmful")] == "harmful"
+    assert ledger.mark_trained("run", 1, mixed.labels) == 3
+    assert next_round(data, ledger, MixSettings(min_quality=1.0)).counts["unsettled"] == 0
+
+
+def test_classes_of_another_project_are_refused(ledger, data):
+    ledger.propose([record("x")])
+    answer(ledger, "x", "toxic")
+    with pytest.raises(ConfigError, match="the ledger has the class 'toxic'"):
+        next_round(data, ledger, MixSettings())
+    with pytest.raises(ConfigError, match="new_weight of at least 1"):
+        MixSettings(new_weight=0)
+
+
+def test_the_random_share_alone_gives_the_false_negative_rate(ledger):
+    texts = [(f"random {i}", "random", -1.0 if i < 3 else 1.0) for i in range(10)]
+    texts += [(f"target {i}", "target", -1.0) for i in range(5)]
+    ledger.propose(record(*each) for each in texts)
+    for i, (text, _, _) in enumerate(texts):
+        answer(ledger, text, "harmless" if i >= 8 and text.startswith("random") else "harmful")
+    report = random_share_report(ledger, NAMES)
+    low, high = wilson_interval(3, 8)
+    assert report == {
+        "random/round-0/n": 10,
+        "random/round-0/harmful": 8,
+        "random/round-0/fnr": 3 / 8,
+        "random/round-0/fnr_low": low,
+        "random/round-0/fnr_high": high,
+    }
+
+
+class Letters:
+    """A featurizer of two numbers: length and number of vowels."""
+
+    def featurize(self, texts):
+        rows = [[float(len(text)), float(sum(c in "aeiou" for c in text))] for text in texts]
+        return FeatureBatch(torch.tensor(rows), torch.zeros(len(texts), 2))
+
+
+def test_neighbours_are_the_nearest_of_each_class_in_a_fixed_order():
+    labelled = [
+        Example("a", "xxxx", 0),
+        Example("b", "xxxxxxxxxx", 0),
+        Example("c", "aaaa", 1),
+        Example("d", "a" * 20, 1),
+    ]
+    found = nearest_labelled(Letters(), labelled, [record("aaaxx"), record("xxx")], NAMES, per_class=1)
+    assert [(n.text, n.label) for n in found[text_uid("aaaxx")]] == [("xxxx", "harmless"), ("aaaa", "harmful")]
+    assert len(nearest_labelled(Letters(), labelled, [record("q")], NAMES, per_class=5)[text_uid("q")]) == 4

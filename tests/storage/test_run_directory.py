@@ -1,0 +1,102 @@
+import json
+
+import pytest
+
+from vos.errors import RunError
+from vos.storage.environment import environment, git_commit
+from vos.storage.json_files import read_json
+from vos.storage.run_directory import RunDirectory
+
+FACTS = {"data_fingerprint": "d1", "seed": 0}
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.start("a: 1\n", FACTS)
+    return run
+
+
+def finish(run):
+    run.model.mkdir()
+    for path in (run.model / "vos.json", run.density, run.metrics_path):
+        path.write_text("{}")
+    run.finish(2.0, {"model_hash": "m"})
+
+
+def test_a_finished_run_opens_with_its_manifest(run):
+    finish(run)
+    manifest = RunDirectory(run.path).open_finished()
+    assert manifest["status"] == "finished"
+    assert manifest["seed"] == 0
+    assert manifest["wall_seconds"] == 2.0
+    assert manifest["peak_memory_mib"] > 10
+    assert run.is_finished
+
+
+def test_wall_time_adds_up_over_attempts(run):
+    run.finish(2.0, {})
+    run.finish(3.0, {})
+    assert run.manifest["wall_seconds"] == 5.0
+
+
+def test_a_directory_that_is_not_there(tmp_path):
+    with pytest.raises(RunError, match=r"run=.*/no: no such directory; expected a directory that train\.py wrote"):
+        RunDirectory(tmp_path / "no").open_finished()
+
+
+def test_a_directory_that_is_no_run(tmp_path):
+    with pytest.raises(RunError, match=r"no manifest\.json here"):
+        RunDirectory(tmp_path).open_finished()
+
+
+def test_an_interrupted_run_says_how_to_finish_it(run):
+    assert not run.is_finished
+    with pytest.raises(RunError, match=r"is 'running', not finished; .*train\.py resume="):
+        run.open_finished()
+
+
+def test_another_version_is_named(run):
+    values = run.manifest | {"format_version": 0, "vos_version": "0.0.1"}
+    run.manifest_path.write_text(json.dumps(values))
+    with pytest.raises(RunError, match=r"expected run format 1, found 0 written by vos '0\.0\.1'"):
+        run.open_finished()
+
+
+def test_a_half_written_manifest(run):
+    run.manifest_path.write_text(run.manifest_path.read_text()[:20])
+    with pytest.raises(RunError, match="missing or half-written"):
+        run.open_finished()
+
+
+def test_a_manifest_that_is_no_object(run):
+    run.manifest_path.write_text("[]")
+    with pytest.raises(RunError, match="expected a JSON object, got list"):
+        read_json(run.manifest_path)
+
+
+def test_missing_files_are_named(run):
+    run.finish(1.0, {})
+    with pytest.raises(RunError, match=r"lacks \['model/vos\.json', 'density\.safetensors', 'metrics\.json'\]"):
+        run.open_finished()
+
+
+def test_the_same_run_may_be_taken_up_again(run):
+    run.start("a: 1\n", FACTS)
+    assert run.manifest["status"] == "running"
+
+
+@pytest.mark.parametrize(
+    ("config", "facts", "named"),
+    [("a: 2\n", {}, "config_hash"), ("a: 1\n", {"data_fingerprint": "d2"}, "data_fingerprint")],
+)
+def test_other_settings_or_data_are_refused(run, config, facts, named):
+    with pytest.raises(RunError, match=f"holds a run whose {named} is"):
+        run.start(config, FACTS | facts)
+
+
+def test_the_manifest_names_code_and_machine():
+    facts = environment("cpu")
+    assert facts["packages"]["torch"].startswith("2.")
+    assert facts["device"] == "cpu"
+    assert facts["git_commit"] == git_commit()

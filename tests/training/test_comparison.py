@@ -1,0 +1,50 @@
+import csv
+import io
+import json
+
+from vos.storage.run_directory import RunDirectory
+from vos.training.comparison import compare_runs
+
+
+def make_run(path, accuracy, finished=True):
+    run = RunDirectory(path)
+    run.start("a: 1\n", {})
+    run.metrics_path.write_text(json.dumps({"final": {"boundary/test/accuracy": accuracy}}))
+    if finished:
+        run.finish(1.0, {})
+    return path
+
+
+def read(path):
+    return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
+def test_one_row_a_run_and_a_picture_over_the_numeric_setting(tmp_path):
+    settings = {}
+    for i, (distance, seed) in enumerate([("0.9", "0"), ("0.9", "1"), ("0.99", "0"), ("0.99", "1")]):
+        path = make_run(tmp_path / str(i), 0.5 + i / 10)
+        settings[path] = {"outliers.distance": distance, "seed": seed, "loss": "energy"}
+    rows = compare_runs(tmp_path, settings)
+    assert [row["run"] for row in rows] == ["0", "1", "2", "3"]
+    table = read(tmp_path / "comparison.csv")
+    assert list(table[0]) == ["run", "outliers.distance", "seed", "boundary/test/accuracy"]
+    assert [row["boundary/test/accuracy"] for row in table] == ["0.5", "0.6", "0.7", "0.8"]
+    assert (tmp_path / "comparison.png").stat().st_size > 1000
+
+
+def test_an_unfinished_run_is_left_out_and_named(tmp_path, caplog):
+    settings = {make_run(tmp_path / "0", 0.5): {}, make_run(tmp_path / "1", 0.6, finished=False): {}}
+    assert len(compare_runs(tmp_path, settings)) == 1
+    assert f"{tmp_path / '1'} is not finished" in caplog.text
+
+
+def test_words_are_tabled_but_not_plotted(tmp_path):
+    settings = {make_run(tmp_path / "0", 0.5): {"loss": "energy"}, make_run(tmp_path / "1", 0.6): {"loss": "none"}}
+    compare_runs(tmp_path, settings)
+    assert [row["loss"] for row in read(tmp_path / "comparison.csv")] == ["energy", "none"]
+    assert not (tmp_path / "comparison.png").exists()
+
+
+def test_nothing_finished_gives_no_table(tmp_path):
+    assert compare_runs(tmp_path, {make_run(tmp_path / "0", 0.5, finished=False): {}}) == []
+    assert not (tmp_path / "comparison.csv").exists()

@@ -1,0 +1,52 @@
+import pytest
+import pytorch_lightning as pl
+
+from tests.training import test_module as shared
+from tests.training.test_module import build, fit
+
+pytestmark = shared.pytestmark
+
+
+def test_parameter_groups_hold_the_right_rates(tiny_encoder):
+    module = build(tiny_encoder)
+    groups = module._parameter_groups()
+    rates = {(g["lr"], g["weight_decay"]) for g in groups}
+    assert rates == {(1e-3, 0.0), (1e-3, 0.01), (1e-2, 0.0), (1e-2, 0.01)}
+    head = next(g for g in groups if any(p is module.classifier.head.weight for p in g["params"]))
+    assert (head["lr"], head["weight_decay"]) == (1e-2, 0.01)
+    assert sum(len(g["params"]) for g in groups) == len(list(module.parameters()))
+
+
+@pytest.mark.parametrize("loss", ["energy", "flattening", None])
+def test_the_head_and_what_the_regulariser_learns_have_the_rate_of_the_head(tiny_encoder, loss):
+    module = build(tiny_encoder, loss=loss)
+    rates = {id(p): (g["lr"], g["weight_decay"]) for g in module._parameter_groups() for p in g["params"]}
+    for name, parameter in module.named_parameters():
+        is_head = name.startswith(("classifier.head.", "regularizer."))
+        decay = 0.01 if parameter.ndim >= 2 else 0.0
+        assert rates[id(parameter)] == (1e-2 if is_head else 1e-3, decay), name
+    assert loss != "energy" or any(name.startswith("regularizer.") for name, _ in module.named_parameters())
+
+
+def test_what_is_frozen_is_in_no_group(tiny_encoder):
+    module = build(tiny_encoder, freeze=True)
+    groups = module._parameter_groups()
+    assert {g["lr"] for g in groups} == {1e-2}
+    held = {id(p) for g in groups for p in g["params"]}
+    assert held == {id(p) for p in (*module.classifier.head.parameters(), *module.regularizer.parameters())}
+
+
+def test_the_rate_warms_up_and_decays(tiny_encoder):
+    module = build(tiny_encoder, loss=None)
+    rates = []
+
+    class Watch(pl.Callback):
+        def on_train_batch_start(self, trainer, *rest):
+            rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    fit(module, epochs=5, callbacks=[Watch()])
+    assert len(rates) == 20  # 24 texts in batches of 6, five times
+    assert rates[0] == pytest.approx(1e-3 / 2)
+    assert rates[1] == pytest.approx(1e-3)
+    assert rates[-1] == pytest.approx(1e-3 / 18)
+    assert rates[1:] == sorted(rates[1:], reverse=True)

@@ -1,0 +1,47 @@
+import numpy as np
+import torch
+from matplotlib.image import imread
+
+from vos.training.plots import BoundaryPoints, boundary_map, learning_curves, metrics_against
+
+
+def colours(path):
+    return len(np.unique(imread(path).reshape(-1, 4), axis=0))
+
+
+def points(n, n_classes):
+    generator = torch.Generator().manual_seed(0)
+    return BoundaryPoints(
+        torch.randn(n, generator=generator) * 3,
+        torch.randn(n, generator=generator) * 20 - 400,
+        torch.arange(n) % n_classes,
+    )
+
+
+def test_boundary_map_draws_texts_outliers_and_band(tmp_path):
+    with_outliers, without = tmp_path / "a.png", tmp_path / "b.png"
+    boundary_map(with_outliers, points(80, 2), points(40, 2), 0.5, ("harmless", "harmful"), "t")
+    boundary_map(without, points(80, 2), None, 0.5, ("harmless", "harmful"), "t")
+    assert imread(with_outliers).shape == (650, 1040, 4)
+    assert colours(with_outliers) > 50
+    assert not np.array_equal(imread(with_outliers), imread(without))
+
+
+def test_boundary_map_of_many_classes(tmp_path):
+    boundary_map(tmp_path / "a.png", points(80, 7), points(40, 7), 0.5, [f"c{i}" for i in range(7)], "t")
+    assert colours(tmp_path / "a.png") > 50
+
+
+def test_metrics_against_draws_one_panel_a_metric(tmp_path):
+    metrics = {f"metric {i}": [[0.1, 0.2], [0.3, 0.5]] for i in range(4)}
+    metrics_against(tmp_path / "a.png", "distance", [0.9, 0.99], metrics)
+    assert colours(tmp_path / "a.png") > 50
+
+
+def test_learning_curves_draw_every_strategy_and_its_interval(tmp_path):
+    one_seed = {"boundary": [[0.5], [0.4]], "random": [[0.5], [0.45]]}
+    seeds = {name: [[v[0] - 0.1, v[0] + 0.1] for v in values] for name, values in one_seed.items()}
+    for name, curves in (("line", one_seed), ("band", seeds)):
+        learning_curves(tmp_path / f"{name}.png", [0, 100], {"error": curves, "error_hard": curves})
+    assert colours(tmp_path / "line.png") > 50
+    assert colours(tmp_path / "band.png") > colours(tmp_path / "line.png")

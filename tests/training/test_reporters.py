@@ -1,0 +1,105 @@
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from tests.training.wandb_file import history, the_file
+from vos.errors import ConfigError
+from vos.training.plots import BoundaryPoints, boundary_map
+from vos.training.reporters import (
+    ConsoleReporter,
+    CsvReporter,
+    NearBoundaryText,
+    ResumableEarlyStopping,
+    RoundRecord,
+    WandbReporter,
+    fit_callbacks,
+)
+
+
+@pytest.fixture
+def record(tmp_path):
+    points = BoundaryPoints(torch.tensor([-1.0, 2.0]), torch.tensor([3.0, 4.0]), torch.tensor([0, 1]))
+    picture = tmp_path / "map.png"
+    boundary_map(picture, points, None, 0.5, ("harmless", "harmful"), "title")
+    metrics = {"boundary/val/accuracy": 0.875, "boundary/visibility": 0.5}
+    nearest = (NearBoundaryText("a", "=some text", -0.25, "harmless"),)
+    return RoundRecord(3, metrics, torch.tensor([-1.0, 2.0, 0.5]), picture, nearest)
+
+
+def test_console_prints_a_line_a_round_and_a_table_at_the_end(record):
+    out = io.StringIO()
+    reporter = ConsoleReporter(Console(file=out, width=100))
+    reporter.close()
+    assert out.getvalue() == ""
+    reporter.on_round(record)
+    assert out.getvalue() == "round 3: val/accuracy 0.875\n"
+    reporter.on_round(RoundRecord(4, {"boundary/shift": 0.125}, record.margins, record.picture, ()))
+    reporter.close()
+    table = out.getvalue().split("Boundary metrics by round")[1]
+    assert "round 3" in table
+    assert "round 4" in table
+    assert "0.875" in table
+    assert "0.125" in table
+    assert reporter.lightning_logger(0) is None
+
+
+def test_csv_holds_one_row_a_round(record, tmp_path):
+    reporter = CsvReporter(tmp_path)
+    reporter.on_round(record)
+    reporter.on_round(record)  # reported again by a resumed run
+    reporter.close()
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "rounds.csv").read_text())))
+    assert rows == [{"round": "3", "boundary/val/accuracy": "0.875", "boundary/visibility": "0.5"}]
+    assert Path(reporter.lightning_logger(2).log_dir) == tmp_path / "steps/round-2"
+
+
+@pytest.mark.parametrize("texts", [True, False])
+def test_wandb_offline_run_holds_scalars_histogram_picture_and_table(record, tmp_path, texts):
+    reporter = WandbReporter(tmp_path, project="vos-test", config={"seed": 0}, texts=texts)
+    reporter.lightning_logger(0).log_metrics({"train/cross_entropy": 0.625}, step=1)
+    reporter.on_round(record)
+    reporter.close()
+    rows = history(the_file(tmp_path))
+    merged = {key: value for row in rows for key, value in row.items()}
+    assert merged["train/cross_entropy"] == 0.625
+    assert merged["round"] == 3
+    assert merged["boundary/val/accuracy"] == 0.875
+    histogram = merged["boundary/margin_histogram"]
+    assert histogram["_type"] == "histogram"
+    assert sum(histogram["values"]) == 3
+    image, table = merged["boundary/map"], merged["boundary/near_texts"]
+    files = the_file(tmp_path).parent / "files"
+    assert image["_type"] == "image-file"
+    assert (files / image["path"]).read_bytes() == record.picture.read_bytes()
+    content = json.loads((files / table["path"]).read_text())
+    assert content["columns"] == ["id", "text", "margin", "label"]
+    assert content["data"] == [["a", "=some text" if texts else "", -0.25, "harmless"]]
+
+
+def test_unknown_wandb_mode_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"logger\.mode: expected 'offline', 'online' or 'disabled', got 'on'"):
+        WandbReporter(tmp_path, project="p", config={}, mode="on")
+
+
+def test_patience_below_zero_never_stops_early(tmp_path):
+    kinds = [type(c).__name__ for c in fit_callbacks(tmp_path, "val/loss", patience=-1, progress=False)]
+    assert kinds == ["ModelCheckpoint", "ModelCheckpoint"]
+    kinds = [type(c).__name__ for c in fit_callbacks(tmp_path, "val/loss", patience=0, progress=True)]
+    assert kinds == ["ResumableEarlyStopping", "ModelCheckpoint", "ModelCheckpoint", "RichProgressBar"]
+
+
+@pytest.mark.parametrize(("bad_epochs", "stops"), [(1, False), (2, True), (3, True)])
+def test_a_resumed_fit_obeys_a_stop_that_had_struck_before(bad_epochs, stops):
+    class FakeTrainer:
+        should_stop = False
+
+    stopping = ResumableEarlyStopping("val/loss", patience=2)
+    stopping.wait_count = bad_epochs
+    trainer = FakeTrainer()
+    stopping.on_train_start(trainer, None)
+    assert trainer.should_stop is stops

@@ -1,0 +1,161 @@
+"""Labels in the command line: a batch out after synthesis, answers in before training, the round noted after it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.text import Text
+
+from vos.cli.tables import facts_table
+from vos.data import TextData
+from vos.errors import ConfigError, DataError
+from vos.labeling import (
+    BoundaryRecord,
+    ImportReport,
+    Ledger,
+    adjudication_list,
+    agreement_report,
+    gold_scores,
+    import_labels,
+    state_counts,
+)
+from vos.labeling.files import neutralise
+from vos.labeling.page import Neighbour
+from vos.loop.gold import Gold, choose_gold
+from vos.loop.next_round import NextRound, next_round, random_share_report
+from vos.loop.send import SentBatch, send_batch
+from vos.loop.stop_rule import add_round
+from vos.models.featurizer import ClassifierFeaturizer
+from vos.training.reporters import write_table
+
+logger = logging.getLogger(__name__)
+
+SHOWN = 20
+"""Findings of an import that are printed; all of them are in the log."""
+
+
+def hidden_gold(
+    config: DictConfig, data: TextData, records: Sequence[BoundaryRecord], featurizer: ClassifierFeaturizer
+) -> Gold:
+    """The texts with known answers that the batch hides; none where nobody is asked."""
+    if config.labeling._target_ is None:
+        return Gold()
+    plan = instantiate(config.labeling.plan)
+    with Ledger(config.ledger) as ledger:
+        return choose_gold(ledger, plan, data.val, records, featurizer, data.label_names, _round(ledger))
+
+
+def send(
+    config: DictConfig,
+    records: Sequence[BoundaryRecord],
+    label_names: Sequence[str],
+    folder: Path,
+    neighbours: Mapping[str, Sequence[Neighbour]] | None = None,
+    gold: Gold | None = None,
+) -> SentBatch:
+    """Send a batch the way that `labeling` names, and note it in the ledger."""
+    with Ledger(config.ledger) as ledger:
+        sent = send_batch(
+            ledger,
+            records,
+            instantiate(config.labeling),
+            folder,
+            label_names,
+            round=_round(ledger),
+            neighbours=neighbours,
+            gold=gold,
+        )
+    table = facts_table(f"Batch {sent.batch_id}")
+    table.add_row("asked now", str(sent.asked))
+    table.add_row("of them with a known answer", str(sent.gold))
+    table.add_row("asked before, held back", str(len(sent.held_back)))
+    for place in sent.places:
+        table.add_row("where", place)
+    Console().print(table)
+    return sent
+
+
+def _round(ledger: Ledger) -> int:
+    """Of the classifier that chooses texts now."""
+    return max((int(event.payload["round"]) for event in ledger.events("trained")), default=0)
+
+
+def take(config: DictConfig, label_names: Sequence[str]) -> ImportReport:
+    """Import answers the way that `labels` names; print the report, the agreement and what is open.
+
+    Raises:
+        DataError: rows were turned away and `accept_rejected` is off. Good rows are kept all the same.
+    """
+    way = instantiate(config.labels)
+    with Ledger(config.ledger) as ledger:
+        report = import_labels(ledger, way.rows(ledger), label_names, dry_run=config.dry_run)
+        _print_import(report, ledger)
+        open_rows = adjudication_list(ledger)
+        if open_rows and not config.dry_run:
+            path = Path(config.ledger).with_name("adjudicate.csv")
+            write_table(path, [{name: neutralise(cell) for name, cell in row.items()} for row in open_rows])
+            logger.warning("%d texts need another look: %s", len(open_rows), path)
+    if report.exit_code and not config.accept_rejected:
+        raise DataError(
+            f"{report.counts['rejected']} rows were rejected and {report.counts['unknown']} are about unknown texts "
+            "(see above); the good rows are kept. Mend the file and repeat, or go on with accept_rejected=true"
+        )
+    return report
+
+
+def mixed(config: DictConfig, data: TextData) -> NextRound:
+    """The run's texts with the ledger's labels mixed in."""
+    with Ledger(config.ledger) as ledger:
+        found = next_round(data, ledger, instantiate(config.mix))
+    if not found.labels:
+        raise ConfigError(
+            f"ledger={config.ledger}: no settled label yet; import some with labels=files labels.path=FILE"
+        )
+    return found
+
+
+def note_round(config: DictConfig, run: Path, new: NextRound, final: Mapping[str, float]) -> str | None:
+    """Mark the labels as trained on, add the round to the table; returns the reason to stop, if there is one."""
+    with Ledger(config.ledger) as ledger:
+        done = {event.batch: int(event.payload["round"]) for event in ledger.events("trained")}
+        number = done.get(str(run), max(done.values(), default=0) + 1)
+        ledger.mark_trained(str(run), number, new.labels)
+        random = random_share_report(ledger, new.data.label_names)
+    # The newest round of proposals that has an estimate speaks for the present.
+    rounds = [name.split("/")[1] for name in random if name.endswith("/fnr")]
+    names = ("fnr", "fnr_low", "fnr_high") if rounds else ()
+    row: dict[str, str | float] = {"run": str(run), "round": number, "labels": len(new.labels), **final}
+    row.update({f"random/{name}": random[f"random/{rounds[-1]}/{name}"] for name in names})
+    rows = add_round(Path(config.ledger).parent, row)
+    reason: str | None = instantiate(config.stop).reason(rows)
+    logger.info("labelling round %d: %s", number, f"stop, {reason}" if reason else "another round is worth it")
+    return reason
+
+
+def _print_import(report: ImportReport, ledger: Ledger) -> None:
+    table = facts_table("Labels" + (" (rehearsal, nothing is kept)" if report.dry_run else ""))
+    table.add_row("rows", str(report.rows))
+    for name, count in report.counts.items():
+        table.add_row(name, str(count))
+    for name, value in agreement_report(ledger).items():
+        table.add_row(name, "none" if value is None else f"{value:.3g}")
+    for person, score in gold_scores(ledger).items():
+        interval = "" if score.interval is None else " (95 %: {:.0%} to {:.0%})".format(*score.interval)
+        undecided = f", {score.undecided} undecided" if score.undecided else ""
+        right = f"{score.right} of {score.judged} right{interval}{undecided}"
+        table.add_row(Text(f"known answers, {person}"), right)
+    for state, count in state_counts(ledger).items():
+        table.add_row(f"texts {state}", str(count))
+    console = Console()
+    console.print(table)
+    for finding in report.findings[:SHOWN]:
+        console.print(str(finding), markup=False, highlight=False)
+    for finding in report.findings:
+        logger.debug("%s", finding)
+    if len(report.findings) > SHOWN:
+        console.print(f"and {len(report.findings) - SHOWN} more", markup=False)

@@ -1,0 +1,81 @@
+"""Texts of no class, from a configuration to the batches of a training run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from vos.data import TextData
+from vos.errors import ConfigError
+from vos.exposure.batches import OutlierBatches
+from vos.exposure.gather import gather_outlier_texts
+from vos.models import ClassifierFeaturizer, TextClassifier
+from vos.storage.run_directory import RunDirectory
+
+
+def outlier_batches(
+    config: DictConfig,
+    data: TextData,
+    run: RunDirectory,
+    make_featurizer: Callable[[TextClassifier], ClassifierFeaturizer],
+    classifier: TextClassifier,
+    new_classifier: Callable[[], TextClassifier],
+    trains_round_0: bool,
+) -> OutlierBatches | None:
+    """Batches of the group `outlier_texts`, or None without it.
+
+    Args:
+        config: of the run.
+        data: its texts.
+        run: keeps the texts of no class.
+        make_featurizer: over a classifier.
+        classifier: the one that is trained; when its encoder is frozen, batches carry its features.
+        new_classifier: the classifier before any training.
+        trains_round_0: whether round 0 trains.
+
+    Raises:
+        ConfigError: no loss would ever act on them.
+    """
+    if not OmegaConf.select(config, "outlier_texts"):
+        return None
+    _check_that_they_act(config, trains_round_0)
+    source = instantiate(config.outlier_texts)
+    measured = [example.text for examples in (data.val, data.test, data.ood) for example in examples]
+    wanted = OmegaConf.select(config, "outlier_texts.writing.n")
+    with Progress(
+        TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(),
+        disable=not config.callbacks.progress or run.outlier_texts.exists(),
+    ) as bars:  # fmt: skip
+        bar = bars.add_task("texts of no class", total=wanted)
+        found = gather_outlier_texts(
+            source,
+            data.train,
+            measured,
+            lambda: make_featurizer(new_classifier()),
+            run.outlier_texts,
+            config.seed,
+            lambda n: bars.update(bar, completed=n),
+        )
+    texts = [each.text for each in found]
+    features = make_featurizer(classifier).featurize(texts).features if classifier.encoder_is_frozen else None
+    return OutlierBatches(texts, classifier.tokenizer, classifier.max_length, source.batch_size, features)
+
+
+def _check_that_they_act(config: DictConfig, trains_round_0: bool) -> None:
+    """Writing costs minutes: texts that no step would use are refused before."""
+    loss = config.loss
+    if not loss.module:
+        raise ConfigError("outlier_texts: expected a loss that acts on them, got loss=none; use loss=energy")
+    if loss.settings.weight == 0 or loss.module.get("outlier_weight") == 0:
+        raise ConfigError("outlier_texts: expected a loss that acts on them, got one whose weight of outliers is 0")
+    epochs = config.trainer.max_epochs
+    last = epochs + config.refine.rounds * config.refine.epochs if epochs else 0
+    first = max(loss.settings.start_epoch, 0 if trains_round_0 else epochs)
+    if first >= last:
+        raise ConfigError(
+            f"outlier_texts: the loss would act from epoch {first} on, and training ends at {last}; set refine.rounds "
+            "of at least 1" + (", or loss.settings.start_epoch=0" if trains_round_0 else "")
+        )

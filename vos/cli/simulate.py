@@ -1,0 +1,159 @@
+"""The whole loop with a declared oracle, from a configuration to a table, a picture and metrics.json."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from vos.cli.train import build_job, device_of, public_yaml, quiet_libraries
+from vos.cli.wiring import build_sampler
+from vos.data import TextData, load_pool_labels
+from vos.errors import ConfigError
+from vos.models import ClassifierFeaturizer, FeatureCache
+from vos.simulation.error_rates import METRICS, compare, values_by_labels
+from vos.simulation.fits import FrozenEncoderFit, PipelineFit
+from vos.simulation.settings import Fit, SimulationSettings
+from vos.simulation.simulate import Simulation
+from vos.storage.environment import environment
+from vos.storage.json_files import read_json, write_json
+from vos.storage.run_directory import RunDirectory
+from vos.training.job import TrainingJob
+from vos.training.plots import learning_curves
+from vos.training.reporters import write_table
+
+logger = logging.getLogger(__name__)
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path) -> dict[str, float]:
+    """Choose, label, retrain and measure for every seed and strategy under `directory`; returns the final figures.
+
+    A finished simulation is not run again; an interrupted one goes on with the strategy and seed it had begun.
+    """
+    started = time.monotonic()
+    quiet_libraries()
+    if OmegaConf.select(config, "outlier_texts"):
+        raise ConfigError("simulation: expected outlier_texts=null, as every one of its many fits would gather its own")
+    data: TextData = instantiate(config.data)
+    settings: SimulationSettings = instantiate(config.simulation)
+    oracle = _oracle(data) if settings.pool == "pool" else {}
+    run = RunDirectory(directory)
+    facts = {"seed": config.seed, "data_fingerprint": data.fingerprint(), **environment(device_of(config))}
+    run.start(public_yaml(config), facts)
+    if not run.is_finished:
+        OmegaConf.save(OmegaConf.create(list(overrides)), run.path / "overrides.yaml")
+        simulation = Simulation(
+            data=data,
+            oracle=oracle,
+            fit=_fit(config, data, run.path / "fits"),
+            density=instantiate(config.density.model),
+            sampler=build_sampler(config.outliers, _no_texts),
+            folder=run.path / "simulation",
+            settings=settings,
+        )
+        rows = simulation.run()
+        write_table(run.path / "simulation.csv", rows)
+        _picture(run.path / "simulation.png", rows, settings.strategies)
+        write_json(run.metrics_path, {"rows": rows, "final": _final(rows, settings)})
+        run.finish(time.monotonic() - started, {"simulation": True})
+    content = read_json(run.metrics_path)
+    _print(content["rows"], run.path)
+    final: dict[str, float] = content["final"]
+    return final
+
+
+def _no_texts() -> tuple[Tensor, Tensor]:
+    raise ConfigError(
+        "simulation: the strategy boundary draws its targets from the density alone; expected a sampler that needs no "
+        "texts, such as outliers=boundary"
+    )
+
+
+def _oracle(data: TextData) -> dict[str, int]:
+    """True labels of the pool, known for the embedded corpus alone."""
+    oracle = {name: label[0] for name, label in load_pool_labels().items()}
+    unknown = sum(example.id not in oracle for example in data.pool)
+    if unknown or data.pool.size == 0:
+        raise ConfigError(
+            f"simulation: the oracle knows the pool of data=embedded; {unknown} of the {data.pool.size} texts of this "
+            "pool are strange to it; other labelled data: simulation.pool=train"
+        )
+    return oracle
+
+
+def _fit(config: DictConfig, data: TextData, folder: Path) -> Fit:
+    """The pipeline's own training; over a frozen encoder logistic regression, whose one optimum takes seconds."""
+    if not config.model.freeze:
+        return PipelineFit(data, _make_job(config, folder), bool(config.warm_start))
+    classifier = instantiate(config.model, label_names=data.label_names, seed=config.seed)
+    cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
+    featurizer = ClassifierFeaturizer(classifier, cache, device=device_of(config))
+    return FrozenEncoderFit(
+        featurizer, len(data.label_names), float(config.simulation.l2), bool(config.simulation.balanced)
+    )
+
+
+def _make_job(config: DictConfig, folder: Path) -> Any:
+    """Jobs without refinement, reports or shared state, each in a directory of its own."""
+    numbers = iter(range(10**9))
+
+    def make(data: TextData, seed: int, warm: bool) -> TrainingJob:
+        changed = OmegaConf.merge(config, {"seed": seed % 2**31, "refine": {"rounds": 0}})
+        assert isinstance(changed, DictConfig)  # noqa: S101 - merged from one
+        if warm:
+            changed.trainer.max_epochs = config.refine.epochs
+        job = build_job(changed, data, RunDirectory(folder / str(next(numbers))))
+        return replace(job, reporters=[], cache=None)
+
+    return make
+
+
+def _measured(rows: Rows) -> list[str]:
+    """The error rates that every row has: texts without levels have none by level."""
+    return [metric for metric in METRICS if all(metric in row for row in rows)]
+
+
+def _picture(path: Path, rows: Rows, strategies: Sequence[str]) -> None:
+    labels = sorted({float(row["labels"]) for row in rows})
+    curves = {m: {s: values_by_labels(rows, m, s, labels) for s in strategies} for m in _measured(rows)}
+    learning_curves(path, labels, curves)
+
+
+def _final(rows: Rows, settings: SimulationSettings) -> dict[str, float]:
+    """Relative reductions against random choice in the last round, where random choice took part."""
+    last = settings.rounds
+    final: dict[str, float] = {}
+    for strategy in settings.strategies:
+        own = [row for row in rows if row["strategy"] == strategy and row["round"] == last]
+        final |= {f"{strategy}/{metric}": sum(row[metric] for row in own) / len(own) for metric in _measured(rows)}
+        if strategy != "random" and "random" in settings.strategies:
+            for metric in _measured(rows):
+                found = compare(rows, metric, last, strategy)
+                final |= {f"{strategy}/{metric}/{key}": found[key] for key in ("reduction", "low", "high")}
+    return final
+
+
+def _print(rows: Rows, directory: Path) -> None:
+    table = Table(title="Simulated rounds: mean test errors over seeds")
+    for name in ("strategy", "labels", *_measured(rows)):
+        table.add_column(name, justify="right")
+    groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["strategy"], int(row["labels"])), []).append(row)
+    for (strategy, labels), own in groups.items():
+        means = (sum(row[metric] for row in own) / len(own) for metric in _measured(rows))
+        table.add_row(strategy, str(labels), *(f"{mean:.4f}" for mean in means))
+    console = Console()
+    console.print(table)
+    console.print(f"table: {directory / 'simulation.csv'}   picture: {directory / 'simulation.png'}")

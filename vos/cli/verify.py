@@ -1,0 +1,83 @@
+"""`python synthesize.py verify=FILE`: check a batch from its texts, with the run and the settings it was made with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from vos.cli.synthesize import SETTINGS_FILE, build_job, open_run
+from vos.cli.tables import facts_table
+from vos.cli.train import quiet_libraries
+from vos.errors import ConfigError
+from vos.models import ClassifierFeaturizer
+from vos.synthesis.reproduce import verify
+from vos.synthesis.verify import Material, Verification
+
+ALLOWED = ("verify", "verification", "run", "device", "paths", "progress")
+"""Settings that may be given beside `verify`; the others are those of the file."""
+
+SHOWN = 20
+"""Mismatches that are printed."""
+
+
+def run_verification(config: DictConfig, overrides: Sequence[str]) -> Verification:
+    """Check the file and print what was checked: counts, and every mismatch up to a limit; never a text.
+
+    Raises:
+        ConfigError: the file or its settings are not there, or settings are given that are not the file's.
+        DataError: the file is damaged, or holds no text.
+        RunError: the run is not whole, or its data or its model have changed since.
+    """
+    quiet_libraries()
+    path = Path(config.verify)
+    settings = instantiate(config.verification)
+    job_config = _settings_of(path, config, overrides)
+    run, data, classifier = open_run(job_config)
+    featurizer = ClassifierFeaturizer(classifier, device=config.device)
+    result = verify(path, Material.of(build_job(job_config, run, data, featurizer, path.parent)), settings)
+    _print(path, result)
+    return result
+
+
+def _settings_of(path: Path, config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """The settings that stand beside the file, with the run and the machine of the command line."""
+    others = [each for each in overrides if each.lstrip("+~").split("=")[0].split(".")[0] not in ALLOWED]
+    if others:
+        raise ConfigError(f"verify: the settings are those of the file, leave out {others}; allowed: {list(ALLOWED)}")
+    if not path.is_file():
+        raise ConfigError(f"verify={path}: no such file; expected a near_boundary.jsonl or a made.jsonl")
+    beside = path.with_name(SETTINGS_FILE)
+    if not beside.exists():
+        raise ConfigError(
+            f"verify={path}: expected the settings of the batch in {beside}, found none; "
+            "copy it there from where the batch was made, or make the batch again"
+        )
+    saved = OmegaConf.load(beside)
+    given = {"device": config.device, "paths": config.paths}
+    if not OmegaConf.is_missing(config, "run"):
+        given["run"] = config.run
+    merged = OmegaConf.merge(saved, given)
+    assert isinstance(merged, DictConfig)  # noqa: S101 - a mapping was saved
+    return merged
+
+
+def _print(path: Path, result: Verification) -> None:
+    table = facts_table("Verification")
+    table.add_row("file", str(path))
+    table.add_row("texts", str(result.texts))
+    table.add_row("of them made", str(result.made))
+    table.add_row("values compared", str(result.values))
+    table.add_row("targets made again", str(result.remade))
+    for reason, n in result.not_remade.items():
+        table.add_row("made texts not made again", f"{n}: {reason}")
+    table.add_row("mismatches", str(len(result.mismatches)))
+    console = Console()
+    console.print(table)
+    for mismatch in result.mismatches[:SHOWN]:
+        console.print(str(mismatch), markup=False, highlight=False, soft_wrap=True)
+    if len(result.mismatches) > SHOWN:
+        console.print(f"and {len(result.mismatches) - SHOWN} more", markup=False)

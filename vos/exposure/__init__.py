@@ -1,0 +1,1 @@
+"""Outlier exposure: auxiliary outlier texts, written or given, filtered and batched."""

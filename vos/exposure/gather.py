@@ -1,0 +1,162 @@
+"""Texts of no class for a training run: from a file, or written by a language model; kept beside the run."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from vos.data import open_pool_file
+from vos.errors import ConfigError, DataError
+from vos.exposure.write import OutlierText, WritingSettings, far_from_training, write_outlier_texts
+from vos.generation.language_model import LanguageModel
+from vos.storage.atomic import numbered_lines, write_atomically
+from vos.storage.text_ids import text_uid
+from vos.types import Example, Featurizer
+
+logger = logging.getLogger(__name__)
+
+
+class OutlierTextSource(Protocol):
+    """Where texts of no class come from.
+
+    Attributes:
+        batch_size: texts in a training step.
+        quantile: see `far_from_training`; None keeps every text.
+    """
+
+    @property
+    def batch_size(self) -> int: ...  # noqa: D102 - above
+
+    @property
+    def quantile(self) -> float | None: ...  # noqa: D102 - above
+
+    def texts(
+        self, train: Sequence[Example], known: Sequence[str], seed: int, progress: Callable[[int], None]
+    ) -> list[OutlierText]:
+        """The texts; none of them is a training text or one of `known`."""
+        ...
+
+
+@dataclass(frozen=True)
+class OutlierTextFile:
+    """Texts of a file; labels in it are not read.
+
+    Attributes:
+        path: csv, tsv, jsonl, json or parquet.
+        text: its column.
+        batch_size: texts in a training step.
+        quantile: see `far_from_training`; None keeps every text.
+    """
+
+    path: str
+    text: str
+    batch_size: int
+    quantile: float | None = None
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def texts(
+        self,
+        train: Sequence[Example],
+        known: Sequence[str],
+        seed: int,  # noqa: ARG002 - as every source
+        progress: Callable[[int], None],
+    ) -> list[OutlierText]:
+        """Different texts of the file but those that the run trains or measures on, which are counted in the log.
+
+        Raises:
+            DataError: the file cannot be read, or holds no other text.
+        """
+        own = {text_uid(text) for text in (*(example.text for example in train), *known)}
+        found = {text_uid(each.text): each.text for each in open_pool_file(self.path, text=self.text)}
+        texts = [OutlierText(text) for uid, text in found.items() if uid not in own]
+        if not texts:
+            raise DataError(f"outlier_texts.path={self.path}: all of its {len(found)} texts are the run's own")
+        if len(texts) < len(found):
+            logger.warning(
+                "outlier_texts.path=%s: %d of %d texts are the run's own (train, val, test or ood) and are left out",
+                self.path,
+                len(found) - len(texts),
+                len(found),
+            )
+        progress(len(texts))
+        return texts
+
+
+@dataclass(frozen=True)
+class WrittenOutlierTexts:
+    """Texts that a language model writes after examples of mixed classes.
+
+    Attributes:
+        language_model: loads it.
+        writing: see `WritingSettings`.
+        batch_size: texts in a training step.
+        quantile: see `far_from_training`; None keeps every text.
+    """
+
+    language_model: Callable[[], LanguageModel]
+    writing: WritingSettings
+    batch_size: int
+    quantile: float | None = None
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def texts(
+        self, train: Sequence[Example], known: Sequence[str], seed: int, progress: Callable[[int], None]
+    ) -> list[OutlierText]:
+        """See `write_outlier_texts`."""
+        model = self.language_model()
+        texts, cost = write_outlier_texts(model, train, self.writing, seed, known, progress)
+        logger.info("outlier_texts: %d texts for %d tokens of %s", len(texts), cost.lm_tokens, model.name)
+        return texts
+
+
+def _check(source: OutlierTextSource) -> None:
+    """Raise ConfigError before anything is written."""
+    if source.batch_size < 1:
+        raise ConfigError(f"outlier_texts.batch_size: expected at least 1, got {source.batch_size}")
+    if source.quantile is not None and not 0.0 <= source.quantile <= 1.0:
+        raise ConfigError(f"outlier_texts.quantile: expected a number in [0, 1], got {source.quantile}")
+
+
+def gather_outlier_texts(
+    source: OutlierTextSource,
+    train: Sequence[Example],
+    known: Sequence[str],
+    initial: Callable[[], Featurizer],
+    file: Path,
+    seed: int,
+    progress: Callable[[int], None] = lambda _: None,
+) -> list[OutlierText]:
+    """The texts of a run: read from `file` where it exists, so that a resumed run has the same; else made and written.
+
+    Args:
+        source: where they come from.
+        train: training texts.
+        known: texts that the run is measured on.
+        initial: gives a featurizer over the encoder before any training; called only when `source.quantile` is set.
+        file: JSON lines, one `OutlierText` each.
+        seed: of the run.
+        progress: called with the number of texts so far.
+
+    Raises:
+        DataError: no text is there or stays.
+    """
+    if file.exists():
+        rows = (json.loads(line) for _, line in numbered_lines(file))
+        return [OutlierText(row["text"], tuple(row["parents"]), row["distance"]) for row in rows]
+    texts = source.texts(train, known, seed, progress)
+    if source.quantile is not None:
+        featurizer = initial()
+        features, of_train = (featurizer.featurize([each.text for each in some]).features for some in (texts, train))
+        kept = far_from_training(texts, features, of_train, source.quantile)
+        logger.info("outlier_texts: %d of %d are unlike every training text, and are used", len(kept), len(texts))
+        texts = kept
+    write_atomically(file, "".join(json.dumps(asdict(each)) + "\n" for each in texts))
+    return texts

@@ -1,0 +1,83 @@
+"""How texts are made: what is tried, and how much is spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vos.errors import ConfigError
+from vos.generation.drafts import DraftSettings
+from vos.generation.particles import Sampling
+from vos.generation.potential import Shape
+from vos.generation.prefix_value import FEWEST
+from vos.generation.prompts import PromptSettings
+from vos.generation.rules import TextRules
+from vos.generation.smc import SteeringSettings
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What is tried for a target, in this order, until it has enough answers or has cost enough.
+
+    Attributes:
+        per_target: a target with this many answers is left alone.
+        max_distance: an answer lies at most this far from its target, in units of the space.
+        tokens: nothing new starts for a target once it has cost this many tokens of the language model.
+        pilot: plain samples of every prompt, shared by its targets.
+        pilot_ess: β of the potential is set for each target so that the pilot has this effective sample size; None
+            keeps the potential's own β.
+        rounds: rounds of drafts that begin like real texts, at most; 0 leaves the stage out.
+        chains: chains of suffix moves that start from the nearest real texts; 0 leaves the stage out.
+        moves: suffix moves of each chain, at most.
+        steer: whether sequential Monte Carlo, and moves from its particles, follow.
+    """
+
+    per_target: int = 5
+    max_distance: float = 1.0
+    tokens: int = 3000
+    pilot: int = 32
+    pilot_ess: float | None = 8.0
+    rounds: int = 6
+    chains: int = 0
+    moves: int = 9
+    steer: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.per_target, self.tokens, self.pilot) < 1 or min(self.rounds, self.chains, self.moves) < 0:
+            raise ConfigError(
+                f"stages: expected per_target, tokens and pilot >= 1, rounds, chains and moves >= 0, got {self}"
+            )
+        if self.max_distance <= 0 or (self.pilot_ess is not None and not 1 <= self.pilot_ess <= self.pilot):
+            raise ConfigError(f"stages: expected max_distance > 0 and pilot_ess in [1, pilot] or null, got {self}")
+
+
+@dataclass(frozen=True)
+class GenerationSettings:
+    """How texts are made.
+
+    Attributes:
+        max_start: targets whose nearest real text within the band of margins is farther than this, in units of the
+            space, are reported as unreachable and cost nothing; None tries every target.
+        sampling: see `Sampling`.
+        shape: see `Shape`.
+        rules: see `TextRules`.
+        prompts: see `PromptSettings`.
+        outlook_texts: training texts that the outlook is learned from, for each number of words; the regressions have
+            ten unknowns a column, and a few hundred texts are enough.
+        drafts: see `DraftSettings`.
+        steering: see `SteeringSettings`.
+        stages: see `Stages`.
+    """
+
+    max_start: float | None = 1.1
+    sampling: Sampling = field(default_factory=Sampling)
+    shape: Shape = field(default_factory=Shape)
+    rules: TextRules = field(default_factory=TextRules)
+    prompts: PromptSettings = field(default_factory=PromptSettings)
+    outlook_texts: int = 800
+    drafts: DraftSettings = field(default_factory=DraftSettings)
+    steering: SteeringSettings = field(default_factory=SteeringSettings)
+    stages: Stages = field(default_factory=Stages)
+
+    def __post_init__(self) -> None:
+        if self.outlook_texts < FEWEST:
+            raise ConfigError(f"settings: expected outlook_texts of at least {FEWEST}, got {self.outlook_texts}")

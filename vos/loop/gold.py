@@ -1,0 +1,143 @@
+"""Choosing the texts with known answers that are hidden in a batch."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vos.data import read_rows
+from vos.data.problems import ProblemLog
+from vos.data.validation import Columns, RowRules, read_candidates
+from vos.errors import DataError
+from vos.labeling import BoundaryRecord, Ledger, text_uid
+from vos.labeling.plan import Plan, batch_name, share_of
+from vos.metrics.boundary import margin
+from vos.models.featurizer import ClassifierFeaturizer
+from vos.storage.seeds import derive_seed
+from vos.types import Example
+
+logger = logging.getLogger(__name__)
+
+PLAIN_LEVEL = 1
+"""Where subtlety levels are known, only texts up to this one measure people: on subtle texts they may well differ."""
+
+
+@dataclass(frozen=True)
+class Gold:
+    """Texts with a known answer.
+
+    Attributes:
+        records: the texts; like the others of the batch but for `chosen`, "gold", which nobody is shown.
+        answers: uid to the class name that is known.
+    """
+
+    records: Sequence[BoundaryRecord] = ()
+    answers: Mapping[str, str] = field(default_factory=dict)
+
+
+def choose_gold(
+    ledger: Ledger,
+    plan: Plan,
+    labelled: Sequence[Example],
+    records: Sequence[BoundaryRecord],
+    featurizer: ClassifierFeaturizer,
+    label_names: Sequence[str],
+    round: int,
+) -> Gold:
+    """Texts never asked before, classes in turn; for a batch that was sent before, the ones it had.
+
+    Args:
+        ledger: of the project.
+        plan: how many, and from which file.
+        labelled: texts with a label, used when the plan names no file. Take held-out ones: then no answer to them
+            could train even by mistake.
+        records: the batch that they join.
+        featurizer: gives them a margin and a prediction like the others.
+        label_names: classes in index order.
+        round: of the batch.
+
+    Raises:
+        DataError: the plan's file cannot be used.
+    """
+    batch_id = batch_name([record.uid for record in records], round)
+    if ledger.events("exported", batch=batch_id):
+        answers = ledger.gold(batch_id)
+        return Gold(tuple(ledger.records(list(answers)).values()), answers)
+    wanted = share_of(plan.gold_share, len(records))
+    if wanted == 0:
+        return Gold()
+    known = read_gold(plan.gold_path, label_names) if plan.gold_path else labelled
+    taken = {record.uid for record in records} | {event.uid for event in ledger.events("proposed")}
+    chosen = _draw([example for example in known if text_uid(example.text) not in taken], wanted, batch_id)
+    if len(chosen) < wanted:
+        logger.warning("%d texts with a known answer wanted, %d left that nobody was asked yet", wanted, len(chosen))
+    if not chosen:
+        return Gold()
+    answers = {text_uid(example.text): label_names[int(example.label or 0)] for example in chosen}
+    return Gold(_records(chosen, featurizer, label_names, records[0].run_hash), answers)
+
+
+def read_gold(path: str | Path, label_names: Sequence[str]) -> list[Example]:
+    """Texts with known answers from a file with the columns `text` and `label`, the class names.
+
+    Raises:
+        DataError: rows that cannot be used, or labels that are no class names.
+    """
+    log = ProblemLog()
+    rows = list(read_candidates(str(path), read_rows(path), Columns(), RowRules(), log))
+    log.raise_if_any()
+    wrong = [row for row in rows if row.raw_label not in label_names]
+    if wrong:
+        raise DataError(
+            f"labeling.plan.gold_path: {wrong[0].where}: expected a label of {list(label_names)}, got "
+            f"{wrong[0].raw_label!r} ({len(wrong)} such rows)"
+        )
+    by_uid: dict[str, set[str]] = {}
+    for row in rows:
+        by_uid.setdefault(row.uid, set()).add(str(row.raw_label))
+    twice = next((row for row in rows if len(by_uid[row.uid]) > 1), None)
+    if twice is not None:
+        raise DataError(f"labeling.plan.gold_path: {twice.where}: the same text stands there with another label")
+    unique = {row.uid: row for row in rows}.values()
+    return [Example(row.uid, row.example.text, label_names.index(str(row.raw_label))) for row in unique]
+
+
+def _draw(known: Sequence[Example], n: int, batch_id: str) -> list[Example]:
+    """`n` plain texts, classes in turn."""
+    rng = random.Random(derive_seed("gold", batch_id))  # noqa: S311 - a choice, not a secret
+    by_class: dict[int, list[Example]] = {}
+    for example in rng.sample(list(known), len(known)):
+        if example.label is not None and (example.level is None or example.level <= PLAIN_LEVEL):
+            by_class.setdefault(example.label, []).append(example)
+    turns = itertools.zip_longest(*(by_class[label] for label in sorted(by_class, reverse=True)))
+    return [example for turn in turns for example in turn if example is not None][:n]
+
+
+def _records(
+    chosen: Sequence[Example], featurizer: ClassifierFeaturizer, label_names: Sequence[str], run_hash: str
+) -> tuple[BoundaryRecord, ...]:
+    batch = featurizer.featurize([example.text for example in chosen])
+    rows = zip(chosen, margin(batch.logits).tolist(), batch.logits.softmax(-1).tolist(), strict=True)
+    return tuple(
+        BoundaryRecord(
+            uid=text_uid(example.text),
+            id=example.id,
+            text=example.text,
+            source="labelled",
+            chosen="gold",
+            margin=value,
+            probability=dict(zip(label_names, probability, strict=True)),
+            mahalanobis={},
+            target_id=None,
+            target_margin=None,
+            target_mahalanobis=None,
+            target_distance=None,
+            model_hash=featurizer.model_hash,
+            run_hash=run_hash,
+        )
+        for example, value, probability in rows
+    )

@@ -1,0 +1,168 @@
+"""Labels out and back: a batch to people, their answers into the ledger, the next round's training set."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from vos.data import TextData
+from vos.errors import ConfigError, RunError
+from vos.labeling import BoundaryRecord, Ledger, consensus, text_uid
+from vos.labeling.consensus import Method
+from vos.labeling.page import Neighbour
+from vos.metrics.calibration import wilson_interval
+from vos.storage.atomic import write_atomically
+from vos.types import Example, Featurizer
+
+logger = logging.getLogger(__name__)
+
+
+def nearest_labelled(
+    featurizer: Featurizer,
+    labelled: Sequence[Example],
+    records: Sequence[BoundaryRecord],
+    label_names: Sequence[str],
+    per_class: int = 2,
+) -> dict[str, list[Neighbour]]:
+    """For every text the nearest labelled texts of each class, itself left out, by Euclidean distance of the features.
+
+    The same number of each class, classes in a fixed order: the list does not tell the model's side.
+    """
+    known = featurizer.featurize([example.text for example in labelled]).features
+    asked = featurizer.featurize([record.text for record in records]).features
+    found: dict[str, list[Neighbour]] = {record.uid: [] for record in records}
+    for index, name in enumerate(label_names):
+        rows = torch.tensor([i for i, example in enumerate(labelled) if example.label == index])
+        if len(rows) == 0:
+            continue
+        nearest = torch.cdist(asked, known[rows]).topk(min(per_class + 1, len(rows)), largest=False).indices
+        for record, columns in zip(records, nearest.tolist(), strict=True):
+            texts = [labelled[int(rows[column])].text for column in columns]
+            others = [text for text in texts if text_uid(text) != record.uid][:per_class]
+            found[record.uid] += [Neighbour(text, name) for text in others]
+    return found
+
+
+@dataclass(frozen=True)
+class MixSettings:
+    """How old and new labels are mixed.
+
+    Attributes:
+        new_weight: times that each newly labelled text enters an epoch; 1 is the weight of an old text.
+        consensus: "vote" or "crowdlab", see `vos.labeling.consensus`.
+        min_quality: texts whose consensus has less confidence stay out.
+    """
+
+    new_weight: int = 1
+    consensus: Method = "vote"
+    min_quality: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.new_weight < 1 or not 0 <= self.min_quality <= 1:
+            raise ConfigError(f"labels: expected new_weight of at least 1 and min_quality in [0, 1], got {self}")
+
+
+@dataclass(frozen=True)
+class NextRound:
+    """The next round's texts.
+
+    Attributes:
+        data: training texts old and new; validation and test texts as they were, so that rounds compare.
+        labels: uid to class name of the new texts, for `Ledger.mark_trained`.
+        counts: what went in and what stayed out, by reason.
+    """
+
+    data: TextData
+    labels: Mapping[str, str]
+    counts: Mapping[str, int]
+
+
+def next_round(data: TextData, ledger: Ledger, settings: MixSettings) -> NextRound:
+    """Mix the settled labels of the ledger into the training texts.
+
+    A text that is also a validation or test text is left out: training on it would spoil the comparison of rounds.
+    A training text that people labelled anew takes the people's label. Pool texts that are labelled leave the pool.
+    """
+    settled = consensus(ledger, settings.consensus)
+    held_out = {text_uid(example.text) for example in (*data.val, *data.test)}
+    index = {name: i for i, name in enumerate(data.label_names)}
+    counts = {"settled": len(settled.labels), "open": len(settled.open), "held out": 0, "unsettled": 0, "relabelled": 0}
+    new: dict[str, int] = {}
+    for uid, name in settled.labels.items():
+        if name not in index:
+            raise ConfigError(
+                f"the ledger has the class {name!r}, the data {data.label_names}; translate labels.label_map"
+            )
+        if uid in held_out:
+            counts["held out"] += 1
+        elif settled.quality[uid] < settings.min_quality:
+            counts["unsettled"] += 1
+        else:
+            new[uid] = index[name]
+    train = []
+    old = set()
+    for example in data.train:
+        uid = text_uid(example.text)
+        old.add(uid)
+        label = new.get(uid, example.label)
+        counts["relabelled"] += label != example.label
+        train.append(replace(example, label=label))
+    records = ledger.records([uid for uid in new if uid not in old])
+    for uid, record in records.items():
+        for copy in range(settings.new_weight):
+            name = f"label:{uid}" if copy == 0 else f"label:{uid}:{copy}"
+            train.append(Example(name, record.text, new[uid], group=f"label:{uid}"))
+    counts |= {"old": len(data.train), "new": len(records), "new_weight": settings.new_weight}
+    logger.info("next round: %s", ", ".join(f"{name} {count}" for name, count in counts.items()))
+    used = {uid: data.label_names[label] for uid, label in new.items()}
+    return NextRound(replace(data, train=train), used, counts)
+
+
+def write_train(path: Path, train: Sequence[Example]) -> None:
+    """Keep the training texts of a labelled run: the ledger goes on, the run does not."""
+    write_atomically(path, "".join(json.dumps(asdict(example), ensure_ascii=False) + "\n" for example in train))
+
+
+def with_kept_train(data: TextData, path: Path) -> TextData:
+    """`data` with the training texts that `write_train` kept at `path`; as it is where there is no such file.
+
+    Raises:
+        RunError: the file is half-written.
+    """
+    if not path.exists():
+        return data
+    try:
+        rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+        return replace(data, train=[Example(**row) for row in rows])
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{path}: expected the training texts of a run, got: {error}") from error
+
+
+def random_share_report(ledger: Ledger, label_names: Sequence[str]) -> dict[str, float]:
+    """False-negative rate on the random share, by round of proposal, with its Wilson interval (95 %).
+
+    Only texts drawn at random count: those chosen near the boundary say nothing about the whole. A false negative is a
+    text that people call harmful (the last class) and that lay below margin 0 of the classifier that proposed it.
+
+    Returns: `random/round-R/fnr`, `.../fnr_low`, `.../fnr_high`, `.../harmful`, `.../n` for each round R with labels.
+    """
+    labels = consensus(ledger).labels
+    by_round: dict[int, list[BoundaryRecord]] = {}
+    for uid, record in ledger.records().items():
+        if record.chosen == "random" and uid in labels:
+            by_round.setdefault(ledger.round_of(uid) or 0, []).append(record)
+    report: dict[str, float] = {}
+    for number, records in sorted(by_round.items()):
+        harmful = [record for record in records if labels[record.uid] == label_names[-1]]
+        report |= {f"random/round-{number}/n": len(records), f"random/round-{number}/harmful": len(harmful)}
+        if harmful:
+            missed = sum(record.margin < 0 for record in harmful)
+            low, high = wilson_interval(missed, len(harmful))
+            prefix = f"random/round-{number}/fnr"
+            report |= {prefix: missed / len(harmful), f"{prefix}_low": low, f"{prefix}_high": high}
+    return report

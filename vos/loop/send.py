@@ -1,0 +1,104 @@
+"""A batch on its way to people: claimed in the ledger, given out by the plan, sent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vos.errors import ConfigError
+from vos.labeling import BoundaryRecord, Ledger
+from vos.labeling.page import Neighbour, PageBatch
+from vos.labeling.plan import batch_name, mixed_up, people_of
+from vos.labeling.ways import WayOut
+from vos.loop.gold import Gold
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SentBatch:
+    """A batch on its way.
+
+    Attributes:
+        batch_id: in the ledger.
+        asked: texts that people are asked now, those with a known answer among them.
+        gold: how many of them have a known answer.
+        held_back: uid to why a text is not asked again.
+        places: files or addresses.
+    """
+
+    batch_id: str
+    asked: int
+    gold: int
+    held_back: Mapping[str, str]
+    places: Sequence[str]
+
+
+def send_batch(
+    ledger: Ledger,
+    records: Sequence[BoundaryRecord],
+    way: WayOut,
+    folder: Path,
+    label_names: Sequence[str],
+    *,
+    round: int = 0,
+    neighbours: Mapping[str, Sequence[Neighbour]] | None = None,
+    gold: Gold | None = None,
+) -> SentBatch:
+    """Note the texts as proposed, claim those that may be asked, and send them to everybody in the plan.
+
+    Args:
+        ledger: of the project.
+        records: the batch.
+        way: page, sheet, Label Studio or Argilla.
+        folder: for files.
+        label_names: classes in index order; people are shown the last, the harmful one, first.
+        round: of the classifier that chose the texts.
+        neighbours: see `nearest_labelled`.
+        gold: texts with a known answer, hidden among the others.
+
+    Raises:
+        ConfigError: the batch was given to other people before.
+    """
+    uids = [record.uid for record in records]
+    batch_id = batch_name(uids, round)
+    gold = gold or Gold()
+    with ledger.transaction():
+        ledger.propose([*records, *gold.records], round)
+        free = [record for record in records if ledger.reason_against(record.uid, batch_id) is None]
+        given = _given(ledger, batch_id, way, [*free, *gold.records] if free else [], gold.answers)
+        details = {uid: {"people": names} for uid, names in given.items()}
+        exported = ledger.export(batch_id, way.tool, uids, details=details)
+        if exported.records:
+            answers = {uid: {**details[uid], "answer": answer} for uid, answer in gold.answers.items()}
+            ledger.export(batch_id, way.tool, list(answers), "gold", answers)
+    if not exported.records:
+        logger.warning("batch %s: every text was asked before; nothing is sent", batch_id)
+        return SentBatch(batch_id, 0, 0, exported.held_back, ())
+    asked = mixed_up(batch_id, [*exported.records, *gold.records])
+    classes = {name: name.capitalize() for name in reversed(label_names)}
+    places: list[str] = []
+    for person in people_of(given) or [""]:
+        mine = [record for record in asked if not person or person in given[record.uid]]
+        batch = PageBatch(batch_id, mine, classes, neighbours or {}, annotator=person)
+        places += way.send(ledger, batch, folder)
+    return SentBatch(batch_id, len(asked), len(gold.records), exported.held_back, places)
+
+
+def _given(
+    ledger: Ledger, batch_id: str, way: WayOut, records: Sequence[BoundaryRecord], everyone: Collection[str]
+) -> dict[str, list[str]]:
+    """Who is asked what: as it was before, or else by the plan."""
+    before = {event.uid: list(event.payload.get("people", [])) for event in ledger.events("exported", batch=batch_id)}
+    if not before:
+        return way.plan.assign(batch_id, records, everyone)
+    if (people_of(before) and people_of(before) != sorted(way.plan.annotators)) or (
+        way.plan.annotators and not people_of(before)
+    ):
+        raise ConfigError(
+            f"batch {batch_id} was given to {people_of(before) or 'everybody'} before, now "
+            f"labeling.plan.annotators={list(way.plan.annotators)}; repeat the command with the names it had"
+        )
+    return before

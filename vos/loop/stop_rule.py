@@ -1,0 +1,101 @@
+"""Rounds of labelling side by side: a table, a picture, and the rule that ends them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vos.errors import ConfigError
+from vos.storage.atomic import numbered_lines, write_atomically
+from vos.training.plots import metrics_against
+from vos.training.reporters import write_table
+
+logger = logging.getLogger(__name__)
+
+Row = Mapping[str, str | float]
+
+PLOTTED = ("boundary/val/band_error", "boundary/test/band_error", "boundary/test/accuracy", "random/fnr")
+
+
+@dataclass(frozen=True)
+class StopRule:
+    """When another round of labelling is not worth it.
+
+    Attributes:
+        monitor: metric of the rounds table, lower is better.
+        min_gain: relative gain over the best round before that counts as progress.
+        patience: rounds without progress before the rule says stop.
+        target_fnr: stop as soon as the upper end of the random share's interval is at most this; None asks for no such
+            proof.
+    """
+
+    monitor: str = "boundary/val/band_error"
+    min_gain: float = 0.02
+    patience: int = 2
+    target_fnr: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.patience < 1 or self.min_gain < 0:
+            raise ConfigError(f"labels.stop: expected patience of at least 1 and min_gain of at least 0, got {self}")
+
+    def reason(self, rows: Sequence[Row]) -> str | None:
+        """Why to stop after these rounds, in words; None to go on.
+
+        A round may lack the monitored metric (no validation text lay in its band): it cannot be judged, which is said,
+        and it is passed over.
+        """
+        if not rows:
+            return None
+        high = rows[-1].get("random/fnr_high")
+        if self.target_fnr is not None and high is not None and float(high) <= self.target_fnr:
+            return f"the false-negative rate is at most {float(high):.3f} (95 %), target_fnr={self.target_fnr}"
+        values = [float(row[self.monitor]) for row in rows if self.monitor in row]
+        if len(values) < len(rows):
+            logger.warning(
+                "stop.monitor=%s: %d of %d rounds have no such number and are not judged; an empty band has none, and "
+                "a misspelt name has none either",
+                self.monitor,
+                len(rows) - len(values),
+                len(rows),
+            )
+        if not values:
+            return None
+        best, stale = values[0], 0
+        for value in values[1:]:
+            stale = 0 if value < best * (1 - self.min_gain) else stale + 1
+            best = min(best, value)
+        if stale >= self.patience:
+            return f"{self.monitor} has not improved by {self.min_gain:.0%} for {stale} rounds"
+        return None
+
+
+def read_rounds(path: Path) -> list[dict[str, str | float]]:
+    """Rows of `rounds.jsonl`, [] when there is none yet."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for _, line in numbered_lines(path)]
+
+
+def add_round(folder: Path, row: Row) -> list[dict[str, str | float]]:
+    """Add a round to `rounds.jsonl`, and write `rounds.csv` and `rounds.png` anew.
+
+    A round of the same `run` and `round` is replaced, so that a repeated command does not double it.
+
+    Args:
+        folder: of the project, beside the ledger.
+        row: `run`, `round`, `labels` (texts labelled so far) and metrics.
+
+    Returns: all rounds.
+    """
+    path = folder / "rounds.jsonl"
+    place = (row["run"], row["round"])
+    rows = [each for each in read_rounds(path) if (each["run"], each["round"]) != place] + [dict(row)]
+    write_atomically(path, "".join(json.dumps(each) + "\n" for each in rows))
+    write_table(folder / "rounds.csv", rows)
+    panels = {name: [[float(each[name])] for each in rows] for name in PLOTTED if all(name in each for each in rows)}
+    if panels:
+        metrics_against(folder / "rounds.png", "texts labelled", [float(each["labels"]) for each in rows], panels)
+    return rows

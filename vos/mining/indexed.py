@@ -1,0 +1,220 @@
+"""The same answers as `retrieve`, through an index: nearest rows first, until no other row can be better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vos.density import ClassConditionalGaussian
+from vos.metrics.boundary import margin
+from vos.mining.index import (
+    ApproximateNeighbours,
+    ApproximateSettings,
+    Array,
+    ExactNeighbours,
+    Neighbours,
+    recall,
+)
+from vos.mining.pool_features import PoolFeatures, examples_at
+from vos.mining.retrieve import Candidate, Facts, Reservoir, Retrieval, rank
+from vos.mining.targets import Potential, Targets, TargetSpace
+from vos.types import Example, FeatureBatch
+
+MOST = 16_384
+"""Rows fetched for a target at most; a target that needs more (few texts have its margin) is compared with all rows."""
+
+
+MARGIN_SHARE = 0.2
+"""Weight of the squared miss of the margin in the index, as a share of its weight in the potential; below 1."""
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the rows of a pool lie for an index that knows squared distances alone.
+
+    Beside the coordinates of the space, scaled so that their squared distance is `β D²`, the margin stands as one more,
+    scaled so that its square is `κ Δ²` with `κ = MARGIN_SHARE / τ²`. What the potential charges,
+    `β D² + (max(0, |Δ| - δ) / τ)²`, is then never more than `slack` below the squared distance: the difference
+    `κ Δ² - ((|Δ| - δ) / τ)²` is largest at `|Δ| = δ / (1 - κ τ²)`, where it is `κ δ² / (1 - κ τ²)`.
+
+    Attributes:
+        coordinates: (n, r + 1) float32.
+        goals: (m, r + 1) float32, of the targets.
+        margins: (n,) float32.
+        slack: see above.
+    """
+
+    coordinates: Array
+    goals: Array
+    margins: Tensor
+    slack: float
+
+    @classmethod
+    def of(
+        cls, store: PoolFeatures, space: TargetSpace, targets: Targets, potential: Potential, chunk_size: int
+    ) -> _Places:
+        r = space.projection.shape[1]
+        kappa = MARGIN_SHARE / potential.tau**2
+        scale = (potential.beta / r) ** 0.5 / space.unit
+
+        def place(coordinates: Tensor, margins: Tensor) -> Array:
+            rows: Array = torch.cat([scale * coordinates, kappa**0.5 * margins.double()[:, None]], 1).float().numpy()
+            return rows
+
+        coordinates = np.empty((store.n, r + 1), dtype=np.float32)
+        margins = torch.empty(store.n)
+        for start, features in store.chunks(chunk_size):
+            part = slice(start, start + len(features))
+            margins[part] = margin(space.head.logits(features))
+            coordinates[part] = place(space.coordinates(features), margins[part])
+        slack = kappa * potential.delta**2 / (1 - MARGIN_SHARE)
+        return cls(coordinates, place(targets.coordinates, targets.margins), margins, slack)
+
+
+def retrieve_indexed(
+    pool: Iterable[Example],
+    store: PoolFeatures,
+    density: ClassConditionalGaussian,
+    space: TargetSpace,
+    targets: Targets,
+    potential: Potential,
+    *,
+    per_target: int,
+    n_random: int,
+    generator: torch.Generator,
+    chunk_size: int,
+    approximate: ApproximateSettings | None,
+) -> Retrieval:
+    """Find the best texts of every target and a uniform random sample, as `retrieve` does.
+
+    Rows are fetched by their distance in the index; once the best potential that a row farther away could have is below
+    that of the last text kept, the answer is final.
+
+    Args:
+        pool: the texts of the store, in its order; read once, for the texts chosen.
+        store: features of the pool.
+        density: fitted on the training features.
+        space: see `TargetSpace`.
+        targets: m virtual outliers as goals.
+        potential: see `Potential`.
+        per_target: texts kept for each target.
+        n_random: size of the random sample.
+        generator: source of the random sample.
+        chunk_size: rows in memory at a time, beside their coordinates.
+        approximate: settings of the inverted file; None is exact.
+    """
+    places = _Places.of(store, space, targets, potential, chunk_size)
+    index: dict[str, float] = {}
+    neighbours: Neighbours = ExactNeighbours(places.coordinates)
+    if approximate is not None and store.n:
+        neighbours = ApproximateNeighbours(places.coordinates, approximate)
+        index = {"recall_at_10": recall(neighbours, places.coordinates, places.goals)}
+    search = _Search(store, space, targets, potential, per_target, places)
+    rows = search.best_rows(neighbours, chunk_size) if store.n else [[] for _ in range(len(targets))]
+    reservoir = Reservoir[int](n_random, generator)
+    for row in range(store.n):
+        reservoir.offer(lambda row=row: row)  # type: ignore[misc]
+    random = reservoir.shuffled()
+    chosen = sorted({row for each in rows for row in each} | set(random))
+    facts = _facts(pool, store, density, space, chosen)
+    place = {row: i for i, row in enumerate(chosen)}
+    by_target = tuple(
+        tuple(sorted((search.candidate(facts, place[row], target) for row in each), key=rank)[:per_target])
+        for target, each in enumerate(rows)
+    )
+    above = int((places.margins >= 0).sum())
+    picks = tuple(facts.candidate(place[row]) for row in random)
+    return Retrieval(by_target, picks, store.n, (store.n - above, above), index)
+
+
+def _facts(
+    pool: Iterable[Example], store: PoolFeatures, density: ClassConditionalGaussian, space: TargetSpace, rows: list[int]
+) -> Facts:
+    examples = examples_at(pool, rows)
+    features = store.at(rows)
+    batch = FeatureBatch(features, space.head.logits(features))
+    return Facts([examples[row] for row in rows], batch, margin(batch.logits), density.mahalanobis(features))
+
+
+@dataclass(frozen=True)
+class _Search:
+    store: PoolFeatures
+    space: TargetSpace
+    targets: Targets
+    potential: Potential
+    per_target: int
+    places: _Places
+
+    def best_rows(self, neighbours: Neighbours, chunk_size: int) -> list[list[int]]:
+        """Rows of each target that hold its best texts; ties of the last one included, so that the id can decide."""
+        n, goals = self.store.n, self.places.goals
+        found: list[list[int]] = [[] for _ in goals]
+        waiting, k = list(range(len(goals))), min(n, 4 * self.per_target)
+        # faiss works in float32 with |x|² + |z|² - 2xz: its error grows with the norms.
+        error = 1e-5 * (_largest_square(self.places.coordinates) + _largest_square(goals))
+        while waiting and k <= MOST:
+            squares, rows = neighbours.nearest(goals[waiting], k)
+            unsettled = []
+            for target, near, ids in zip(waiting, squares, rows, strict=True):
+                found[target], last = self._top(target, ids[ids >= 0])
+                if k < n and not last > self._bound(float(near[-1]) - error):
+                    unsettled.append(target)
+            waiting, k = unsettled, n if n <= MOST else 4 * k
+        if waiting:
+            for target, ids in zip(waiting, self._scan(waiting, chunk_size), strict=True):
+                found[target] = ids
+        return found
+
+    def _bound(self, square: float) -> float:
+        """Largest potential of a row at this squared distance in the index."""
+        return -0.5 * max(square - self.places.slack, 0.0)
+
+    def _top(self, target: int, rows: Array) -> tuple[list[int], float]:
+        """The best of these rows, and the potential of the last one that is kept."""
+        features, margins = self.store.at(rows.tolist()), self.places.margins[rows]
+        values = self.space.log_potential(features, margins, _part(self.targets, [target]), self.potential)[0][:, 0]
+        if len(rows) < self.per_target:
+            return rows.tolist(), -np.inf
+        last = float(values.topk(self.per_target).values[-1])
+        return rows[(values >= last).numpy()].tolist(), last
+
+    def _scan(self, waiting: list[int], chunk_size: int) -> list[list[int]]:
+        """Compare targets with every row, in one pass."""
+        part = _part(self.targets, waiting)
+        values, rows = torch.empty(0, len(waiting), dtype=torch.float64), torch.empty(0, len(waiting)).long()
+        for start, features in self.store.chunks(chunk_size):
+            margins = self.places.margins[start : start + len(features)]
+            new = self.space.log_potential(features, margins, part, self.potential)[0]
+            ids = torch.arange(start, start + len(features))[:, None].expand(-1, len(waiting))
+            values, rows = torch.cat([values, new]), torch.cat([rows, ids])
+            top = values.topk(min(self.per_target, len(values)), dim=0)
+            values, rows = top.values, rows.gather(0, top.indices)
+        return [rows[:, i].tolist() for i in range(len(waiting))]
+
+    def candidate(self, facts: Facts, place: int, target: int) -> Candidate:
+        """A text with its numbers for a target."""
+        row = slice(place, place + 1)
+        goal = _part(self.targets, [target])
+        values, distances = self.space.log_potential(
+            facts.batch.features[row], facts.margins[row], goal, self.potential
+        )
+        return facts.candidate(place, target, float(distances[0, 0]), float(values[0, 0]))
+
+
+def _part(targets: Targets, indices: list[int]) -> Targets:
+    return Targets(
+        targets.features[indices],
+        targets.coordinates[indices],
+        targets.margins[indices],
+        targets.labels[indices],
+        targets.mahalanobis[indices],
+    )
+
+
+def _largest_square(rows: Array) -> float:
+    squares: Array = np.einsum("ij,ij->i", rows, rows)
+    return float(squares.max())

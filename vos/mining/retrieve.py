@@ -1,0 +1,206 @@
+"""Pool texts near virtual outliers, found in one pass whose memory does not grow with the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from vos.density import ClassConditionalGaussian
+from vos.metrics.boundary import margin
+from vos.mining.targets import Potential, Targets, TargetSpace
+from vos.types import Example, FeatureBatch, Featurizer
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where a made text comes from: enough to make it again.
+
+    Attributes:
+        source: "lm" (plain sample), "steered" (sequential Monte Carlo and moves from its particles), "seeded" (moves
+            from a real text) or "edited" (the end of a training text written again).
+        parents: ids of the real texts it descends from: the examples of the prompt, then the start of its chain.
+        prompt_hash: see `Prompt`.
+        language_model: fingerprint of the language model.
+        seed: of the stream of random numbers that made the text.
+        lm_tokens: tokens sampled for this target before the text was there.
+        classifier_texts: texts and prefixes scored for this target before the text was there.
+        similarity: edit similarity to the nearest known text, see `Novelty`.
+        words_changed: words inserted, deleted or replaced in the parent; edits only.
+        parent_margin: of the parent, logit units; edits only.
+    """
+
+    source: str
+    parents: tuple[str, ...]
+    prompt_hash: str
+    language_model: str
+    seed: int
+    lm_tokens: int
+    classifier_texts: int
+    similarity: float
+    words_changed: int | None = None
+    parent_margin: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A text proposed to people, with what is known of it.
+
+    Attributes:
+        example: the text.
+        margin: logit units, see `vos.metrics.boundary.margin`.
+        probability: (C,) softmax of the logits.
+        mahalanobis: (C,) squared distances to the class means.
+        target: index of the target that the text answers, or None for a random pick.
+        distance: D to that target in units of the space, or None.
+        log_potential: log φ of that target, or None.
+        evidence: of a made text; None for texts of the pool.
+    """
+
+    example: Example
+    margin: float
+    probability: tuple[float, ...]
+    mahalanobis: tuple[float, ...]
+    target: int | None = None
+    distance: float | None = None
+    log_potential: float | None = None
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """What one pass over the pool found.
+
+    Attributes:
+        by_target: for each target its candidates, best potential first.
+        random: a uniform random sample of the pool, in random order.
+        n_scored: texts scored.
+        margin_counts: texts scored below and at or above margin 0.
+        index: what was measured of an approximate index: "recall_at_10".
+    """
+
+    by_target: tuple[tuple[Candidate, ...], ...]
+    random: tuple[Candidate, ...]
+    n_scored: int
+    margin_counts: tuple[int, int]
+    index: Mapping[str, float] = field(default_factory=dict)
+
+
+T = TypeVar("T")
+
+
+class Reservoir(Generic[T]):
+    """A uniform sample of a stream of unknown length (Vitter's algorithm R)."""
+
+    def __init__(self, size: int, generator: torch.Generator) -> None:
+        self.size, self.generator, self.seen = size, generator, 0
+        self.kept: list[T] = []
+
+    def offer(self, make: Callable[[], T]) -> None:
+        """Take the next item of the stream into account; it is made only if it is kept for now."""
+        self.seen += 1
+        if len(self.kept) < self.size:
+            self.kept.append(make())
+        elif self.size:
+            slot = int(torch.randint(self.seen, (), generator=self.generator))
+            if slot < self.size:
+                self.kept[slot] = make()
+
+    def shuffled(self) -> tuple[T, ...]:
+        """The sample in random order."""
+        order = torch.randperm(len(self.kept), generator=self.generator).tolist()
+        return tuple(self.kept[i] for i in order)
+
+
+def retrieve(
+    pool: Iterable[Example],
+    featurizer: Featurizer,
+    density: ClassConditionalGaussian,
+    space: TargetSpace,
+    targets: Targets,
+    potential: Potential,
+    *,
+    per_target: int,
+    n_random: int,
+    generator: torch.Generator,
+    chunk_size: int = 2048,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Retrieval:
+    """Score the pool once; keep the best texts of every target and a uniform random sample.
+
+    Args:
+        pool: texts, in any number.
+        featurizer: the frozen classifier.
+        density: fitted on the training features.
+        space: see `TargetSpace`.
+        targets: m virtual outliers as goals.
+        potential: see `Potential`.
+        per_target: texts kept for each target.
+        n_random: size of the random sample.
+        generator: source of the random sample.
+        chunk_size: texts in memory at a time.
+        progress: called with the number of texts done after each chunk.
+    """
+    best: list[list[Candidate]] = [[] for _ in range(len(targets))]
+    reservoir = Reservoir[Candidate](n_random, generator)
+    below = above = 0
+    for examples, batch in featurizer.stream(iter(pool), chunk_size):
+        margins = margin(batch.logits)
+        below += int((margins < 0).sum())
+        above += int((margins >= 0).sum())
+        values, distances = space.log_potential(batch.features, margins, targets, potential)
+        facts = Facts(examples, batch, margins, density.mahalanobis(batch.features))
+        for target, row, value in _top_rows(values, best, per_target):
+            best[target].append(facts.candidate(row, target, float(distances[row, target]), value))
+        for row in range(len(examples)):
+            reservoir.offer(lambda row=row, facts=facts: facts.candidate(row))  # type: ignore[misc]
+        best = [sorted(kept, key=rank)[:per_target] for kept in best]
+        progress(len(examples))
+    return Retrieval(tuple(map(tuple, best)), reservoir.shuffled(), below + above, (below, above))
+
+
+def rank(candidate: Candidate) -> tuple[float, str]:
+    """Best potential first."""
+    # The id decides between equal potentials, so that the order of the pool does not.
+    assert candidate.log_potential is not None  # noqa: S101 - only ranked when it answers a target
+    return -candidate.log_potential, candidate.example.id
+
+
+def _top_rows(values: Tensor, best: list[list[Candidate]], per_target: int) -> Iterator[tuple[int, int, float]]:
+    """(target, row, value) of rows of this chunk that may enter a target's list."""
+    top = values.topk(min(per_target, values.shape[0]), dim=0)
+    for target in range(values.shape[1]):
+        kept = best[target]
+        floor = -torch.inf
+        if len(kept) >= per_target and kept[-1].log_potential is not None:
+            floor = kept[-1].log_potential
+        for value, row in zip(top.values[:, target].tolist(), top.indices[:, target].tolist(), strict=True):
+            if value >= floor:
+                yield target, row, value
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A chunk of texts with everything that a candidate carries."""
+
+    examples: list[Example]
+    batch: FeatureBatch
+    margins: Tensor
+    mahalanobis: Tensor
+
+    def candidate(
+        self, row: int, target: int | None = None, distance: float | None = None, value: float | None = None
+    ) -> Candidate:
+        """The text of a row, for a target or as a random pick."""
+        return Candidate(
+            self.examples[row],
+            float(self.margins[row]),
+            tuple(torch.softmax(self.batch.logits[row].double(), -1).tolist()),
+            tuple(self.mahalanobis[row].tolist()),
+            target,
+            distance,
+            value,
+        )

@@ -1,0 +1,1 @@
+"""Rounds of labelling with a declared oracle in place of people."""

@@ -1,0 +1,96 @@
+"""Ways to train the classifier of a simulated round."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from vos.data import TextData
+from vos.models import ClassifierFeaturizer
+from vos.training.job import TrainingJob
+from vos.training.loop import fit_round
+from vos.types import Example, FeatureBatch, Featurizer, LinearHead
+
+
+class PipelineFit:
+    """Trains with the product's own pipeline: encoder, head, optimizer, early stopping; without refinement.
+
+    Args:
+        data: validation and test texts, class names.
+        make_job: a fresh job (new weights, a run directory of its own) for these texts and this seed; the last argument
+            says whether it will start from an earlier classifier.
+        warm: whether a round starts from the weights of the one before.
+    """
+
+    def __init__(self, data: TextData, make_job: Callable[[TextData, int, bool], TrainingJob], warm: bool) -> None:
+        self.data, self.make_job, self.warm = data, make_job, warm
+
+    def __call__(self, train: Sequence[Example], seed: int, start: Featurizer | None) -> Featurizer:
+        """Train, and give the classifier frozen; the job's directory is removed."""
+        warm = self.warm and start is not None
+        job = self.make_job(replace(self.data, train=list(train)), seed, warm)
+        if warm:
+            assert isinstance(start, ClassifierFeaturizer)  # noqa: S101 - this class made it
+            job.module.classifier.load_state_dict(start.classifier.state_dict())
+        try:
+            fit_round(job, 0)
+        finally:
+            for reporter in job.reporters:
+                reporter.close()
+            shutil.rmtree(job.run.path, ignore_errors=True)
+        return job.make_featurizer(job.module.classifier.encoder_is_frozen)
+
+
+class FrozenEncoderFit:
+    """Trains a linear head on features that never change: seconds a round, so that many seeds can be run.
+
+    Args:
+        featurizer: gives the features; its own head is not used.
+        n_classes: C.
+        strength: of the L2 regularisation on standardised features; larger is stronger.
+        balanced: whether every class weighs the same, however rare.
+    """
+
+    def __init__(self, featurizer: Featurizer, n_classes: int, strength: float, balanced: bool) -> None:
+        self.featurizer, self.n_classes, self.strength = featurizer, n_classes, strength
+        self.balanced = balanced
+
+    def __call__(self, train: Sequence[Example], seed: int, start: Featurizer | None) -> Featurizer:  # noqa: ARG002
+        """Multinomial logistic regression on the features; its optimum is unique, so seed and start change nothing."""
+        features = self.featurizer.featurize([example.text for example in train]).features.double().numpy()
+        labels = np.array([example.label for example in train])
+        mean, scale = features.mean(0), features.std(0) + 1e-6
+        regression = LogisticRegression(
+            C=1 / self.strength, max_iter=2000, class_weight="balanced" if self.balanced else None
+        )
+        regression.fit((features - mean) / scale, labels)
+        weight, bias = regression.coef_, regression.intercept_
+        if self.n_classes == 2:  # one row for two classes: half the gap to each
+            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+        weight = weight / scale
+        head = LinearHead(torch.tensor(weight).float(), torch.tensor(bias - weight @ mean).float())
+        return _WithHead(self.featurizer, head)
+
+
+class _WithHead:
+    """A featurizer whose last layer is another one."""
+
+    def __init__(self, featurizer: Featurizer, head: LinearHead) -> None:
+        self._featurizer, self.head = featurizer, head
+
+    @property
+    def model_hash(self) -> str:
+        return f"{self._featurizer.model_hash}+head"
+
+    def featurize(self, texts: Sequence[str]) -> FeatureBatch:
+        features = self._featurizer.featurize(texts).features
+        return FeatureBatch(features, self.head.logits(features))
+
+    def stream(self, examples: Iterator[Example], chunk_size: int) -> Iterator[tuple[list[Example], FeatureBatch]]:
+        for part, batch in self._featurizer.stream(examples, chunk_size):
+            yield part, FeatureBatch(batch.features, self.head.logits(batch.features))

@@ -1,0 +1,98 @@
+"""The whole loop with a declared oracle in place of people: choose, label, retrain, measure, again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from vos.data import ListPool, TextData
+from vos.density import ClassConditionalGaussian
+from vos.simulation.settings import Fit, Oracle, Row, SimulationSettings
+from vos.simulation.strategies import Course
+from vos.storage.json_files import read_json, write_json
+from vos.storage.seeds import derive_seed
+from vos.types import Example, Featurizer, OutlierSampler
+
+
+@dataclass
+class Simulation:
+    """Everything that a simulation needs, built.
+
+    Attributes:
+        data: texts.
+        oracle: true labels of its pool; not used with `pool="train"`.
+        fit: trains a round.
+        density: makes an unfitted density from (C, d).
+        sampler: draws virtual outliers for "boundary".
+        folder: for ledgers and batches, one folder a strategy and seed, and for the finished ones' rows: a simulation
+            that was cut off goes on with the strategy and seed that it had begun.
+        settings: see `SimulationSettings`.
+    """
+
+    data: TextData
+    oracle: Oracle
+    fit: Fit
+    density: Callable[[int, int], ClassConditionalGaussian]
+    sampler: OutlierSampler
+    folder: Path
+    settings: SimulationSettings
+
+    def run(self) -> list[Row]:
+        """A row for every strategy, seed and round."""
+        rows: list[Row] = []
+        for seed in self.settings.seeds:
+            start, oracle = self._start(seed)
+            first: Featurizer | None = None
+            for strategy in self.settings.strategies:
+                kept = self.folder / f"{strategy}-{seed}.json"
+                if not kept.exists():
+                    # The same start for every strategy: trained once.
+                    first = first or self.fit(start.train, derive_seed(seed, "fit", 0), None)
+                    folder = self.folder / f"{strategy}-{seed}"
+                    course = Course(
+                        strategy, seed, start, oracle, self.fit, self.density, self.sampler, folder, self.settings
+                    )
+                    write_json(kept, {"rows": course.run(first)})
+                rows += read_json(kept)["rows"]
+        return rows
+
+    def _start(self, seed: int) -> tuple[TextData, Oracle]:
+        """What is labelled at the start and what can be asked, with the answers."""
+        known = _draw(self.data.train, self.settings.start, seed)
+        pool, oracle = list(self.data.pool), self.oracle
+        if self.settings.pool == "train":
+            ids = {example.id for example in known}
+            rest = [example for example in self.data.train if example.id not in ids]
+            pool = [Example(example.id, example.text) for example in rest]
+            oracle = {example.id: example.label for example in rest if example.label is not None}
+        if self.settings.harmful_share is not None:
+            harmful = len(self.data.label_names) - 1
+            pool = _thinned(pool, [oracle[e.id] == harmful for e in pool], self.settings.harmful_share, seed)
+        return replace(self.data, train=known, pool=ListPool(pool)), oracle
+
+
+def _thinned(pool: Sequence[Example], harmful: Sequence[bool], share: float, seed: int) -> list[Example]:
+    """The pool with harmful texts left out at random until they are `share` of it; as it is where they are rarer."""
+    places = [i for i, is_harmful in enumerate(harmful) if is_harmful]
+    keep = round(share / (1 - share) * (len(pool) - len(places)))
+    generator = torch.Generator().manual_seed(derive_seed(seed, "harmful share"))
+    left_out = {places[i] for i in torch.randperm(len(places), generator=generator).tolist()[keep:]}
+    return [example for i, example in enumerate(pool) if i not in left_out]
+
+
+def _draw(train: Sequence[Example], n: int | None, seed: int) -> list[Example]:
+    """`n` training texts (all when None), whole minimal pairs kept together, drawn at random."""
+    groups: dict[str, list[Example]] = {}
+    for example in train:
+        groups.setdefault(example.pair or example.id, []).append(example)
+    generator = torch.Generator().manual_seed(derive_seed(seed, "start"))
+    names = sorted(groups)
+    chosen: list[Example] = []
+    for i in torch.randperm(len(names), generator=generator).tolist():
+        if n is not None and len(chosen) >= n:
+            break
+        chosen += groups[names[i]]
+    return chosen

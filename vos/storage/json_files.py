@@ -1,0 +1,30 @@
+"""JSON objects on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from vos.errors import RunError
+from vos.storage.atomic import write_atomically
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write JSON atomically, indented, keys in the given order."""
+    write_atomically(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        RunError: missing, cut off, or not an object.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: expected a JSON object, got: {error}; the file is missing or half-written") from error
+    if not isinstance(values, dict):
+        raise RunError(f"{path}: expected a JSON object, got {type(values).__name__}")
+    return values

@@ -1,0 +1,122 @@
+"""The directory of one run: what lies where, whether it is whole, and its manifest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import vos
+from vos.errors import RunError
+from vos.storage.atomic import write_atomically
+from vos.storage.environment import peak_memory_mib
+from vos.storage.hashes import text_hash
+from vos.storage.json_files import read_json, write_json
+
+FORMAT_VERSION = 1
+
+
+class RunDirectory:
+    """Paths and state of a run.
+
+    Args:
+        path: made by `start`, expected by `open_finished`.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.manifest_path = self.path / "manifest.json"
+        self.metrics_path = self.path / "metrics.json"
+        self.config_path = self.path / "config.yaml"
+        self.train = self.path / "train.jsonl"
+        self.outlier_texts = self.path / "outlier_texts.jsonl"
+        self.model = self.path / "model"
+        self.density = self.path / "density.safetensors"
+        self.picture = self.path / "boundary.png"
+        self.checkpoints = self.path / "checkpoints"
+        self.rounds = self.path / "rounds"
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Content of `manifest.json`.
+
+        Raises:
+            RunError: missing or unreadable.
+        """
+        return read_json(self.manifest_path)
+
+    def start(self, config_yaml: str, facts: Mapping[str, Any]) -> None:
+        """Make the directory, or take up one that was cut off under the same configuration.
+
+        Raises:
+            RunError: the directory holds a finished run, or one of another configuration or version.
+        """
+        facts = {"config_hash": text_hash(config_yaml), **facts}
+        if self.manifest_path.exists():
+            self._check_same(facts)
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.config_path, config_yaml)
+        self._write_manifest({"status": "running", "started_unix": time.time(), "wall_seconds": 0.0, **facts})
+
+    def _check_same(self, facts: Mapping[str, Any]) -> None:
+        manifest = self.manifest
+        check_version(self.path, manifest)
+        for key in ("config_hash", "data_fingerprint"):
+            if manifest.get(key) != facts.get(key):
+                raise RunError(
+                    f"{self.path}: holds a run whose {key} is {manifest.get(key)!r}, this one's is {facts.get(key)!r}; "
+                    "resume with the same settings and data, or choose another directory"
+                )
+
+    def finish(self, wall_seconds: float, facts: Mapping[str, Any]) -> None:
+        """Mark the run as finished; `wall_seconds` adds to what earlier, interrupted attempts took."""
+        manifest = self.manifest
+        manifest |= facts
+        manifest["wall_seconds"] = round(manifest.get("wall_seconds", 0.0) + wall_seconds, 1)
+        manifest["peak_memory_mib"] = peak_memory_mib()
+        self._write_manifest({**manifest, "status": "finished"})
+
+    @property
+    def is_finished(self) -> bool:
+        """True when a finished run of this format version lies here."""
+        return self.manifest_path.exists() and self.manifest.get("status") == "finished"
+
+    def _write_manifest(self, values: Mapping[str, Any]) -> None:
+        write_json(self.manifest_path, {"format_version": FORMAT_VERSION, "vos_version": vos.__version__, **values})
+
+    def open_finished(self) -> dict[str, Any]:
+        """The manifest of a whole, finished run.
+
+        Raises:
+            RunError: missing, half-written, or of another version; the message says which and what to do.
+        """
+        if not self.path.is_dir():
+            raise RunError(f"run={self.path}: no such directory; expected a directory that train.py wrote")
+        if not self.manifest_path.exists():
+            raise RunError(f"run={self.path}: no manifest.json here; expected a directory that train.py wrote")
+        manifest = self.manifest
+        check_version(self.path, manifest)
+        if manifest.get("status") != "finished":
+            raise RunError(
+                f"run={self.path}: the run is {manifest.get('status')!r}, not finished; "
+                f"finish it with: python train.py resume={self.path}"
+            )
+        missing = [
+            str(p.relative_to(self.path))
+            for p in (self.config_path, self.model / "vos.json", self.density, self.metrics_path)
+            if not p.exists()
+        ]
+        if missing:
+            raise RunError(f"run={self.path}: the run is finished but lacks {missing}; train again")
+        return manifest
+
+
+def check_version(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Raise RunError when the manifest is of another format version."""
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise RunError(
+            f"run={path}: expected run format {FORMAT_VERSION}, found {manifest.get('format_version')!r} written by "
+            f"vos {manifest.get('vos_version')!r}; use that version, or train again"
+        )

@@ -1,0 +1,1 @@
+"""A run's batch from beginning to end: job, journal, verification, reproduction."""

@@ -1,0 +1,92 @@
+"""What a synthesis has made so far, on the disk after every target and every edit, for runs that are killed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vos.errors import DataError
+from vos.generation.counterfactuals import Edit
+from vos.generation.reach import Outcome
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Kept:
+    """Content of a journal.
+
+    Attributes:
+        identity: what it belongs to; empty when not even that was written.
+        outcomes: by target.
+        edits: by row of the training text.
+        end: number of bytes up to the end of the last whole line.
+    """
+
+    identity: str = ""
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    edits: dict[int, Edit] = field(default_factory=dict)
+    end: int = 0
+
+
+class Journal:
+    """Finished targets and edits, one JSON line each, after a line that says what they belong to.
+
+    Args:
+        path: of the file.
+        identity: hash of everything that decides what is made.
+    """
+
+    def __init__(self, path: Path, identity: str) -> None:
+        self.path, self.identity = path, identity
+
+    def read(self) -> Kept:
+        """What was kept so far; a journal of other work is replaced by an empty one, a torn last line is cut off."""
+        kept = read_journal(self.path) if self.path.exists() else Kept()
+        if kept.identity == self.identity:
+            os.truncate(self.path, kept.end)
+            logger.info(
+                "%s: %d targets and %d edits are finished, going on", self.path, len(kept.outcomes), len(kept.edits)
+            )
+            return kept
+        if kept.identity:
+            logger.info("%s belongs to other settings; starting over", self.path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps({"identity": self.identity}) + "\n", encoding="utf-8")
+        return Kept(self.identity)
+
+    def add(self, part: Outcome | Edit) -> None:
+        """Keep an outcome or an edit; it is on the disk when this returns."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(part.as_dict(), ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_journal(path: Path) -> Kept:
+    """What a journal holds.
+
+    Raises:
+        DataError: a whole line is not what `Journal` writes.
+    """
+    kept = Kept()
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), 1):
+        if not line.endswith(b"\n"):
+            break  # the run was killed while it wrote this line
+        try:
+            values = json.loads(line)
+            if number == 1:
+                kept.identity = str(values["identity"])
+            elif "twin" in values:
+                edit = Edit.from_dict(values)
+                kept.edits[edit.row] = edit
+            else:
+                outcome = Outcome.from_dict(values)
+                kept.outcomes[outcome.target] = outcome
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}:{number}: expected a line of a generation journal; delete the file") from error
+        kept.end += len(line)
+    return kept

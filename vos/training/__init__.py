@@ -1,0 +1,1 @@
+"""Train, refine and measure a classifier: Lightning module, loop of rounds, checkpoints, reporters, plots."""

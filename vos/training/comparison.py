@@ -1,0 +1,78 @@
+"""Compare the runs of a sweep: one table, one picture."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from vos.storage.json_files import read_json
+from vos.storage.run_directory import RunDirectory
+from vos.training.plots import metrics_against
+from vos.training.reporters import write_table
+
+logger = logging.getLogger(__name__)
+
+PLOTTED = (
+    "boundary/val/brier",
+    "boundary/val/band_error",
+    "boundary/test/accuracy",
+    "boundary/test/band_error",
+    "boundary/test/pair_consistency",
+    "boundary/visibility",
+    "boundary/infeasible_share",
+)
+
+
+def compare_runs(directory: Path, settings: Mapping[Path, Mapping[str, str]]) -> list[dict[str, str | float]]:
+    """Write `comparison.csv`, and `comparison.png` where one numeric setting varies beside the seed.
+
+    Args:
+        directory: of the sweep; receives the files.
+        settings: run directory to its overrides, "key" to "value"; runs without a finished manifest are left out
+            and named in the log.
+
+    Returns: the rows of the table, in the order of `settings`.
+    """
+    finished = {path: values for path, values in settings.items() if RunDirectory(path).is_finished}
+    for path in settings:
+        if path not in finished:
+            logger.warning("%s is not finished and is left out of the comparison", path)
+    varying = sorted({key for values in finished.values() for key in values if _varies(key, finished.values())})
+    rows: list[dict[str, str | float]] = []
+    for path, values in finished.items():
+        final = read_json(RunDirectory(path).metrics_path)["final"]
+        rows.append({"run": path.name, **{key: values.get(key, "") for key in varying}, **final})
+    if rows:
+        write_table(directory / "comparison.csv", rows)
+        _plot(directory / "comparison.png", rows, [key for key in varying if key != "seed"])
+    return rows
+
+
+def _varies(key: str, settings: object) -> bool:
+    values = [each.get(key) for each in settings]  # type: ignore[attr-defined]
+    return len(set(values)) > 1
+
+
+def _plot(path: Path, rows: Sequence[Mapping[str, str | float]], keys: Sequence[str]) -> None:
+    numeric = [key for key in keys if all(_is_number(row[key]) for row in rows)]
+    if not numeric:
+        return
+    if len(numeric) > 1:
+        logger.info("several settings vary; the picture shows %s", numeric[0])
+    x = sorted({float(row[numeric[0]]) for row in rows})
+    panels = {
+        name: [[float(row[name]) for row in rows if float(row[numeric[0]]) == value] for value in x]
+        for name in PLOTTED
+        if all(name in row for row in rows)
+    }
+    if panels:
+        metrics_against(path, numeric[0], x, panels)
+
+
+def _is_number(value: str | float) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True

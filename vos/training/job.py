@@ -1,0 +1,107 @@
+"""What a training run is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pytorch_lightning as pl
+
+from vos.data import TextData
+from vos.errors import ConfigError
+from vos.models.featurizer import ClassifierFeaturizer
+from vos.storage.run_directory import RunDirectory
+from vos.training.module import ClassifierModule
+from vos.training.reporters import Reporter
+from vos.training.round_cache import RoundCache
+from vos.types import OutlierSampler
+
+TrainerFactory = Callable[..., pl.Trainer]
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Of every fit.
+
+    Attributes:
+        max_epochs: of round 0; 0 studies the model as it is and skips every round after.
+        monitor: validation metric for early stopping and the best checkpoint, lower is better.
+        patience: epochs without improvement before a fit stops; negative never stops.
+        progress: whether to draw progress bars.
+        keep_checkpoints: whether the state of the last round stays when the run has finished.
+    """
+
+    max_epochs: int
+    monitor: str
+    patience: int
+    progress: bool
+    keep_checkpoints: bool
+
+
+@dataclass(frozen=True)
+class RefineSettings:
+    """The retraining loop.
+
+    Attributes:
+        rounds: rounds after round 0 at most (the budget).
+        epochs: epochs of each such round.
+        lr_factor: learning rates of these rounds relative to round 0.
+        tolerance: the loop ends when the boundary shift of a round is at most this. The shift is the mean absolute
+            change of the probabilities of the validation texts in round 0's band since the round before.
+        band_share: share of validation texts in the band of round 0.
+        n_outliers: draws for each class to measure visibility and to draw the map.
+    """
+
+    rounds: int
+    epochs: int
+    lr_factor: float
+    tolerance: float
+    band_share: float
+    n_outliers: int
+
+    def __post_init__(self) -> None:
+        if self.rounds < 0 or self.epochs < 1 or self.lr_factor <= 0 or not 0 < self.band_share <= 1:
+            raise ConfigError(
+                f"refine: expected rounds >= 0, epochs >= 1, lr_factor > 0 and band_share in (0, 1], got {self}"
+            )
+
+
+@dataclass
+class TrainingJob:
+    """Everything that a training run needs, built.
+
+    Attributes:
+        module: model, density, memory, sampler and regulariser.
+        data: the texts.
+        datamodule: their batches.
+        make_featurizer: a featurizer over `module.classifier` as it is now; its argument says whether features are
+            worth caching on disk (they are when the encoder is frozen or shared between runs).
+        measure_sampler: draws outliers for the measurements.
+        run: where everything goes.
+        trainer_factory: `pytorch_lightning.Trainer` with device, precision and strategy bound.
+        reporters: receive every round.
+        fit: settings of every fit.
+        refine: settings of the loop.
+        seed: of everything.
+        train_round_0: False where the classifier comes trained: round 0 measures it and trains nothing.
+        band: half-width of the band of an earlier run, so that its rounds and these compare; None sets it in round 0.
+        cache: finished round 0 states by key, or None.
+        make_initial: a featurizer over the encoder as it was before any training, for the OOD scores that ask it; None
+            leaves these out.
+    """
+
+    module: ClassifierModule
+    data: TextData
+    datamodule: pl.LightningDataModule
+    make_featurizer: Callable[[bool], ClassifierFeaturizer]
+    measure_sampler: OutlierSampler
+    run: RunDirectory
+    trainer_factory: TrainerFactory
+    reporters: Sequence[Reporter]
+    fit: FitSettings
+    refine: RefineSettings
+    seed: int
+    train_round_0: bool = True
+    band: float | None = None
+    cache: RoundCache | None = None
+    make_initial: Callable[[], ClassifierFeaturizer] | None = None

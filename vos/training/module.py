@@ -1,0 +1,250 @@
+"""The training step: cross-entropy, plus a regulariser on virtual outliers drawn from the model's own features."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.nn import functional
+
+from vos.density import FeatureBank, FeatureQueue, GaussianDensity
+from vos.errors import ConfigError, NotFittedError
+from vos.losses import OutlierRegularizer
+from vos.metrics.monitor import boundary_brier
+from vos.models.base import TextClassifier
+from vos.outliers import draw_where_feasible
+from vos.scores.checks import check_finite, check_labels
+from vos.storage.seeds import derive_seed
+from vos.training.gathering import gathered_rows
+from vos.training.optimization import parameter_groups, warmup_and_decay
+from vos.training.settings import OptimizerSettings, RegularizerSettings
+from vos.types import LinearHead, OutlierSampler, VirtualOutliers
+
+__all__ = ["ClassifierModule", "OptimizerSettings", "RegularizerSettings"]
+
+logger = logging.getLogger(__name__)
+
+
+class ClassifierModule(pl.LightningModule):
+    """Lightning module over a `TextClassifier`, a density, a memory of features, a sampler and a regulariser.
+
+    Everything that learns or remembers is a submodule: the optimizer, the checkpoint, `.to()` and DDP carry the
+    encoder, the head, the energy weights, φ, the density and the memory alike.
+
+    Every random number of a step is a function of (seed, epoch, batch, rank) alone. So a run that was killed and
+    resumed repeats the uninterrupted run to the bit on the same machine, with no generator state in the checkpoint.
+
+    Args:
+        classifier: the model to train.
+        density: refitted in place from `memory`.
+        memory: features of the training texts as last seen.
+        sampler: draws the virtual outliers, or None.
+        regularizer: one of `vos.losses`, or None for plain cross-entropy.
+        optimizer: see `OptimizerSettings`.
+        regularization: see `RegularizerSettings`.
+        seed: of dropout and of the draws.
+        label_smoothing: of the cross-entropy, in [0, 1).
+        outlier_texts: gives a batch of texts of no class from a generator; they pass through the encoder and stand in
+            the place of virtual outliers. None draws from `sampler`.
+
+    Raises:
+        ConfigError: `label_smoothing` outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        classifier: TextClassifier,
+        density: GaussianDensity,
+        memory: FeatureBank | FeatureQueue,
+        sampler: OutlierSampler | None,
+        regularizer: OutlierRegularizer | None,
+        optimizer: OptimizerSettings,
+        regularization: RegularizerSettings,
+        seed: int,
+        label_smoothing: float = 0.0,
+        outlier_texts: Callable[[torch.Generator], Mapping[str, Tensor]] | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0.0 <= label_smoothing < 1.0:
+            raise ConfigError(f"loss.label_smoothing: expected a number in [0, 1), got {label_smoothing}")
+        self.classifier = classifier
+        self.density = density
+        self.memory = memory
+        self.sampler = sampler
+        self.regularizer = regularizer
+        self.optimizer_settings = optimizer
+        self.regularization = regularization
+        self.seed = seed
+        self.label_smoothing = label_smoothing
+        self.outlier_texts = outlier_texts
+        self._generator = torch.Generator()
+        self._inactive_reason = ""
+        self._warned_of: set[int] = set()
+        self._fitted_at: int | None = None
+        self._validation: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Features (b, d) and logits (b, C)."""
+        features, logits = self.classifier(batch)
+        return features, logits
+
+    def on_fit_start(self) -> None:
+        """Warn once a fit of each class without outliers; fit the density anew, as steps count from zero again."""
+        self._warned_of.clear()
+        self._fitted_at = None
+
+    def on_train_epoch_start(self) -> None:
+        """Set the modes: transformers loads encoders in evaluation mode, and Lightning leaves modes as they are.
+
+        A frozen encoder stays in evaluation mode: its features are those that were cached.
+        """
+        self.train()
+        if self.classifier.encoder_is_frozen:
+            self.classifier.eval()
+            self.classifier.dropout.train()
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
+        """Seed dropout and draws from (seed, epoch, batch, rank)."""
+        step_seed = derive_seed(self.seed, self.current_epoch, batch_idx, self.global_rank)
+        torch.manual_seed(step_seed)  # dropout knows no other source
+        self._generator.manual_seed(step_seed)
+
+    def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Cross-entropy plus weighted regulariser of one batch.
+
+        Raises:
+            DataError: a label outside [0, C).
+        """
+        features, logits = self(batch)
+        labels = batch["labels"]
+        # Here and not before: the memory is about to wait for the forward pass in any case.
+        check_labels(labels, self.classifier.n_classes)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        self.log("train/cross_entropy", loss.detach(), prog_bar=True)
+        self._remember(features, labels, batch["index"])
+        regularizer = self._regularize(features, logits, labels)
+        if regularizer is not None:
+            self.log("train/regularizer", regularizer.detach(), prog_bar=True)
+            loss = loss + self.regularization.weight * regularizer
+        return loss
+
+    def _remember(self, features: Tensor, labels: Tensor, index: Tensor) -> None:
+        features = features.detach().float()
+        if self.trainer.world_size > 1:
+            # Every rank keeps the whole memory, so that every rank fits the same density.
+            features, labels, index = (gathered_rows(each, self.all_gather) for each in (features, labels, index))
+        self.memory.push(features, labels, index)
+
+    def _regularize(self, features: Tensor, logits: Tensor, labels: Tensor) -> Tensor | None:
+        """The regulariser's value, or None with the reason logged once when it does not act."""
+        if self.regularizer is None or (self.sampler is None and self.outlier_texts is None):
+            self._log_inactive("no regulariser is configured")
+            return None
+        if self.current_epoch < self.regularization.start_epoch:
+            self._log_inactive(f"it starts at epoch {self.regularization.start_epoch}")
+            return None
+        if not self.regularizer.prepared and not self.memory.knows_all:
+            self._log_inactive("it measures the training texts first, and not all of them have been seen")
+            return None
+        try:
+            outliers = self._outliers()
+        except NotFittedError as error:
+            self._log_inactive(str(error))
+            return None
+        self._inactive_reason = ""
+        if outliers is None:
+            return None
+        if not self.regularizer.prepared:
+            head = self.classifier.linear_head()
+            with torch.no_grad():
+                self.regularizer.prepare(head.logits(self.memory.contents()[0].to(head.weight)))
+        outlier_features, outlier_logits = outliers
+        value: Tensor = self.regularizer(logits, features, labels, outlier_logits, outlier_features)
+        return value
+
+    def _outliers(self) -> tuple[Tensor, Tensor] | None:
+        """Features (m, d) and logits (m, C) of a step's outliers: texts where there are any, else virtual ones.
+
+        None where no class can have virtual ones.
+
+        Raises:
+            NotFittedError: virtual ones cannot be drawn yet.
+        """
+        if self.outlier_texts is not None:
+            batch = {name: t.to(self.device) for name, t in self.outlier_texts(self._generator).items()}
+            if "features" in batch:  # Lightning converts the training batches alone
+                batch["features"] = batch["features"].to(self.classifier.head.weight.dtype)
+            features, logits = self.classifier(batch)
+            return features, logits
+        due = self.global_step % self.regularization.refit_every == 0 and self.global_step != self._fitted_at
+        if due or not self.density.is_fitted:
+            self.density.fit(*self.memory.contents())
+            self._fitted_at = self.global_step  # the batches that gradients are gathered over are one step
+        assert self.sampler is not None  # noqa: S101 - one of the two is there
+        head = self.classifier.linear_head()
+        drawn = self._draw(self.sampler, head)
+        return None if drawn is None else (drawn.features, head.logits(drawn.features))
+
+    def _draw(self, sampler: OutlierSampler, head: LinearHead) -> VirtualOutliers | None:
+        """Outliers of the classes that can have them; None when no class can.
+
+        A request that a class cannot meet costs the step that class's outliers and nothing else.
+        """
+        with torch.no_grad():
+            drawn = draw_where_feasible(
+                sampler, self.density, head, self.regularization.outliers_per_class, self._generator
+            )
+        self.log("train/infeasible_share", drawn.share_left_out)
+        if not self._warned_of.issuperset(drawn.left_out):
+            logger.warning("step %d: %s", self.global_step, drawn.warning())
+            self._warned_of.update(drawn.left_out)
+        return drawn.outliers
+
+    def _log_inactive(self, reason: str) -> None:
+        if reason != self._inactive_reason:
+            logger.info("the regulariser is inactive at step %d: %s", self.global_step, reason)
+            self._inactive_reason = reason
+
+    def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:  # noqa: ARG002
+        """Collect logits; the metrics are computed over the whole set at the end."""
+        _, logits = self(batch)
+        self._validation.append((logits.float(), batch["labels"]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log loss, accuracy and the boundary-aware Brier score that early stopping watches.
+
+        Early stopping would end a fit that has diverged as if it were done, and patience below zero would go on with
+        it, so it is an error.
+
+        Raises:
+            DataError: the model has diverged, or a label is outside [0, C).
+        """
+        logits = torch.cat([pair[0] for pair in self._validation])
+        labels = torch.cat([pair[1] for pair in self._validation])
+        self._validation.clear()
+        check_labels(labels, self.classifier.n_classes)
+        check_finite(logits, f"validation logits at epoch {self.current_epoch}")
+        values = {
+            "val/loss": functional.cross_entropy(logits, labels),
+            "val/accuracy": (logits.argmax(-1) == labels).float().mean(),
+            "val/boundary_brier": boundary_brier(logits, labels),
+        }
+        # Every rank validates on all texts, so there is nothing to reduce.
+        self.log_dict(values, prog_bar=True, rank_zero_only=False, sync_dist=False)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW in four groups (encoder or head side, decayed or not) with warm-up and decay by step."""
+        optimizer = torch.optim.AdamW(self._parameter_groups())
+        factor = warmup_and_decay(self.optimizer_settings, int(self.trainer.estimated_stepping_batches))
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        learns_fast = [self.classifier.head] if self.regularizer is None else [self.classifier.head, self.regularizer]
+        head_side = [parameter for part in learns_fast for parameter in part.parameters()]
+        return parameter_groups(self.parameters(), head_side, self.optimizer_settings)

@@ -1,0 +1,46 @@
+"""Which parameter learns at which rate, and how the rates move over a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import nn
+
+from vos.training.settings import OptimizerSettings
+
+
+def parameter_groups(
+    parameters: Iterable[nn.Parameter], head_side: Iterable[nn.Parameter], settings: OptimizerSettings
+) -> list[dict[str, Any]]:
+    """Groups for AdamW, four at most: encoder or head side, decayed (matrices) or not.
+
+    Args:
+        parameters: all that may learn; those that need no gradient are left out.
+        head_side: which of them learn at `head_lr`: the head's and the regulariser's.
+        settings: the rates and the decay.
+    """
+    head = {id(parameter) for parameter in head_side}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in parameters:
+        if parameter.requires_grad:
+            groups.setdefault((id(parameter) in head, parameter.ndim >= 2), []).append(parameter)
+    return [
+        {
+            "params": members,
+            "lr": settings.head_lr if is_head else settings.lr,
+            "weight_decay": settings.weight_decay if is_matrix else 0.0,
+        }
+        for (is_head, is_matrix), members in sorted(groups.items())
+    ]
+
+
+def warmup_and_decay(settings: OptimizerSettings, total: int) -> Callable[[int], float]:
+    """Factor of the peak rates at each of `total` optimizer steps: up in a line, then down in a line to zero."""
+    total = max(1, total)
+    warmup = max(1, round(settings.warmup_share * total))
+
+    def factor(step: int) -> float:
+        return min((step + 1) / warmup, max(0.0, (total - step) / max(1, total - warmup)), 1.0)
+
+    return factor

@@ -1,0 +1,44 @@
+"""Finished round 0 classifiers, shared between runs that differ only in what comes after.
+
+A sweep over the distance of the outliers trains round 0 once a seed: its weights depend on data, model, optimizer and
+seed, not on the outliers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import vos
+from vos.models.base import TextClassifier
+from vos.training.checkpoint import load_state, save_state
+
+
+class RoundCache:
+    """One file a key under `directory`.
+
+    Args:
+        directory: made when something is stored.
+        key: everything that decides the weights at the end of round 0, as plain JSON values.
+    """
+
+    def __init__(self, directory: str | Path, key: Mapping[str, Any]) -> None:
+        everything = {"vos": vos.__version__, "torch": torch.__version__, **key}
+        digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:24]
+        self.path = Path(directory) / f"{digest}.safetensors"
+
+    def restore(self, classifier: TextClassifier) -> bool:
+        """Load the stored weights into `classifier`; False when there are none."""
+        if not self.path.exists():
+            return False
+        load_state(classifier, self.path)
+        return True
+
+    def store(self, classifier: TextClassifier) -> None:
+        """Keep the weights of `classifier`."""
+        save_state(classifier, self.path)
