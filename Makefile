@@ -30,7 +30,7 @@ demo: $(VENV)/.demo
 	$(BIN)/python train.py hydra.run.dir=$(RUN)
 	$(BIN)/python synthesize.py run=$(RUN) n=100 ledger=$(RUN)/ledger.sqlite
 
-# The bundled language model, for candidates=ladder and candidates=generate.
+# The bundled language model, for candidates=pool_then_lm and candidates=lm.
 generate: $(VENV)/.generate
 
 lint: $(VENV)/.dev

@@ -114,7 +114,9 @@ def _costly(facts: Facts, sampler: OutlierSampler) -> OutlierSampler:
 
 
 def _boundary(facts: Facts) -> OutlierSampler:
-    return BoundarySampler(margin=0.0, band=1.0) if facts.n_classes == 2 else Reused(NearestRival(band=1.0))
+    return (
+        BoundarySampler(margin=0.0, band=1.0, distance=None) if facts.n_classes == 2 else Reused(NearestRival(band=1.0))
+    )
 
 
 class BatchMixes(EnergyMargin):
@@ -129,13 +131,13 @@ class BatchMixes(EnergyMargin):
         """Each text is mixed with the next one of another class, at a share uniform in [0, 1]."""
         check_batch(self.n_classes, logits, features, labels, outlier_logits, outlier_features)
         x = at_least_float32(logits)
-        texts = self.text_side(x, features, labels)
+        texts = self.id_loss(x, features, labels)
         other = labels != labels.roll(1)
         if not other.any():
             return 0.5 * texts
         share = torch.rand(int(other.sum()), 1)  # the module seeds the global generator in every step
         mixed = share * x[other] + (1.0 - share) * x.roll(1, 0)[other]
-        return 0.5 * (texts + self.outlier_side(mixed, features))
+        return 0.5 * (texts + self.ood_loss(mixed, features))
 
 
 def _hinge(facts: Facts, kind: type[EnergyMargin], **options: float) -> EnergyMargin:

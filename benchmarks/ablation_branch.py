@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from vos.density import ClassConditionalGaussian, FeatureBank
 from vos.errors import InfeasibleError
 from vos.losses import ExtraClass, FeatureUncertainty
-from vos.metrics import auroc, band_width, boundary_report, fpr_at_tpr, fpr_at_tpr_ood, margin, visibility
+from vos.metrics import auroc, band_width, boundary_report, fpr_at_tpr, fpr_at_tpr_ood, margin, outlier_energy_auroc
 from vos.scores import energy, knn, mahalanobis, standardized_sum
 from vos.training.module import ClassifierModule, OptimizerSettings, RegularizerSettings
 from vos.types import LinearHead
@@ -58,12 +58,12 @@ def run_arm(task: Task, start: Start, arm: Arm, effort: Effort, seed: int, texts
     started, cpu = time.perf_counter(), time.process_time()
     if arm.depth == "start":
         module, trained = train_from_start(task, start, arm, seed, texts)
-        result: dict[str, Any] = {"visibility": {}, "training_s": time.process_time() - cpu}
+        result: dict[str, Any] = {"outlier_energy_auroc": {}, "training_s": time.process_time() - cpu}
         result |= measure(task, trained, module)
         return result | {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - started}
     module, facts = build(task, start, arm, effort, seed)
     try:
-        result = {"visibility": visible(start, module, effort, facts, seed)}
+        result = {"outlier_energy_auroc": visible(start, module, effort, facts, seed)}
     except InfeasibleError as error:
         return {"infeasible": str(error)}
     if arm.trained:
@@ -109,7 +109,7 @@ def visible(start: Start, module: ClassifierModule, effort: Effort, facts: Facts
     generator = torch.Generator().manual_seed(seed)
     outliers = module.sampler(module.density, start.head, effort.outliers_per_class, generator)
     h = start.features["test"]
-    seen = visibility(start.head.logits(h), start.head.logits(outliers.features))
+    seen = outlier_energy_auroc(start.head.logits(h), start.head.logits(outliers.features))
     far = auroc(mahalanobis(module.density, h), mahalanobis(module.density, outliers.features))
     return {"energy": float(seen), "mahalanobis": float(far)}
 

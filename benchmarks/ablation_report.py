@@ -136,12 +136,12 @@ def visibility_table(units: Units) -> str:
     for section, arms in units.items():
         for by_seed in arms.values():
             for seed, unit in by_seed.items():
-                if unit["visibility"]:  # the same at every depth, since all begin at the start point
+                if unit["outlier_energy_auroc"]:  # the same at every depth, since all begin at the start point
                     seen.setdefault(unit["sampler"], {}).setdefault(section.split(",")[0], {})[seed] = unit
     rows = []
     for sampler, by_task in seen.items():
         cells = [
-            shown(interval([100.0 * unit["visibility"][by] for unit in by_task.get(task, {}).values()]))
+            shown(interval([100.0 * unit["outlier_energy_auroc"][by] for unit in by_task.get(task, {}).values()]))
             for task in tasks
             for by in ("energy", "mahalanobis")
         ]

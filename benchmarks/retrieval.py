@@ -93,7 +93,7 @@ def step(name: str, n: int, folder: Path) -> dict[str, float]:
     density = ClassConditionalGaussian(2, D).fit(train, labels)
     space = TargetSpace.fit(train, density, featurizer.head, DIRECTIONS)
     generator = torch.Generator().manual_seed(SEED)
-    sampler = BoundarySampler(margin=0.0, band=1.0)
+    sampler = BoundarySampler(margin=0.0, band=1.0, distance=None)
     targets = space.targets(sampler(density, featurizer.head, TARGETS // 2, generator))
     options = {"per_target": PER_TARGET, "n_random": RANDOM, "generator": generator, "chunk_size": CHUNK}
     potential = Potential(beta=4.0, delta=0.5, tau=0.25)

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from vos.density import ClassConditionalGaussian
 from vos.metrics import auroc
-from vos.metrics.boundary import visibility
+from vos.metrics.boundary import outlier_energy_auroc
 from vos.outliers import TailSampler
 from vos.scores import mahalanobis
 from vos.types import LinearHead
@@ -129,7 +129,7 @@ def compare_visibility(gap: float, d: int, n: int) -> dict[str, float]:
     texts = density.sample(n, generator)[0]
     outliers = torch.cat([TailSampler(draws=DRAWS)(density, head, 1, generator).features for _ in range(n)])
     return {
-        "energy_auroc": float(visibility(head.logits(texts), head.logits(outliers))),
+        "energy_auroc": float(outlier_energy_auroc(head.logits(texts), head.logits(outliers))),
         "mahalanobis_auroc": float(auroc(mahalanobis(density, texts), mahalanobis(density, outliers))),
     }
 

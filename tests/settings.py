@@ -24,17 +24,17 @@ def _conf(path: str) -> Any:
 
 def selection(**changes: Any) -> Any:
     """`SelectionSettings` for 100 texts."""
-    return replace(_conf("retrieval.selection"), **changes)
+    return replace(_conf("pool.selection"), **changes)
 
 
 def potential(**changes: Any) -> Any:
     """`Potential`."""
-    return replace(_conf("retrieval.potential"), **changes)
+    return replace(_conf("pool.potential"), **changes)
 
 
 def generation(**changes: Any) -> Any:
     """`GenerationSettings`."""
-    return replace(_conf("ladder.making.settings"), **changes)
+    return replace(_conf("pool_then_lm.making.settings"), **changes)
 
 
 def stages(**changes: Any) -> Any:

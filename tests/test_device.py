@@ -18,7 +18,15 @@ from vos.losses import (
     ExtraClass,
     FeatureUncertainty,
 )
-from vos.metrics import aupr, auroc, boundary_report, fpr_at_tpr, fpr_at_tpr_ood, separation, true_class_margin
+from vos.metrics import (
+    aupr,
+    auroc,
+    boundary_report,
+    fpr_at_tpr,
+    fpr_at_tpr_ood,
+    standardized_distance,
+    true_class_margin,
+)
 from vos.metrics.monitor import boundary_brier
 from vos.types import LinearHead
 
@@ -127,7 +135,7 @@ METRICS = {
     ),
     "monitor": lambda at: boundary_brier(at(HEAD.logits(TEXTS)), at(LABELS)),
     "true_class_margin": lambda at: true_class_margin(at(HEAD.logits(TEXTS)), at(LABELS)),
-    "separation": lambda at: separation(at(toy_density(C, D)), at(HEAD)),
+    "standardized_distance": lambda at: standardized_distance(at(toy_density(C, D)), at(HEAD)),
 }
 
 

@@ -24,7 +24,7 @@ def test_the_snippet_loads_a_saved_model_without_this_package(tiny_encoder, tmp_
 
 def test_every_group_and_option_that_is_named_exists():
     named = re.findall(
-        r"`(data|model|density|outliers|outlier_texts|loss|trainer|logger|candidates|labeling|labels)`\s\(([^)]*)\)",
+        r"`(data|model|density|outliers|exposure|loss|trainer|logger|candidates|labeling|labels)`\s\(([^)]*)\)",
         TEXT,
     )
     assert len(named) == 11

@@ -19,7 +19,7 @@ from vos.generation.prompts import PromptSettings
 from vos.generation.rules import TextRules
 from vos.generation.session import Kit
 from vos.generation.settings import GenerationSettings, Stages
-from vos.generation.smc import SteeringSettings
+from vos.generation.smc import SMCSettings
 from vos.mining.targets import Potential, TargetSpace
 from vos.types import Example, FeatureBatch, LinearHead
 
@@ -106,7 +106,7 @@ SETTINGS = GenerationSettings(
     sampling=Sampling(max_tokens=12, top_p=1.0),
     rules=TextRules(max_similarity=0.9),
     prompts=PromptSettings(prompts=2),
-    steering=SteeringSettings(particles=8, chunk=4, min_prefix=2),
+    steering=SMCSettings(particles=8, chunk=4, min_prefix=2),
     stages=Stages(per_target=3, max_distance=0.9, tokens=1500, pilot=12, rounds=0, chains=6, moves=4, steer=True),
 )
 

@@ -78,7 +78,7 @@ def unit(arm, seed, accuracy, depth="head", loss=None, weight=1.0, **aurocs):
     return {
         "task": "embedded", "depth": depth, "arm": arm, "seed": seed,
         "sampler": "tail" if drawn else None, "loss": loss, "weight": weight,
-        "visibility": {"energy": 0.5, "mahalanobis": 1.0} if drawn else {},
+        "outlier_energy_auroc": {"energy": 0.5, "mahalanobis": 1.0} if drawn else {},
         "boundary": {"accuracy": accuracy}, "ood": {"far": scores},
     }  # fmt: skip
 

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from tests.conftest import ROOT, toy_examples
 from tests.loop.test_gold import Model
-from vos.cli.labels import hidden_gold, mixed, note_round, send, take
+from vos.cli.labels import hidden_gold, mixed, record_round, send, take
 from vos.data import ListPool, TextData
 from vos.errors import ConfigError, DataError
 from vos.labeling import BoundaryRecord, Label, Ledger, text_uid, write_labels
@@ -79,10 +79,10 @@ def test_the_loop_closes(config, tmp_path, capsys):
     new = mixed(config, data)
     assert len(new.data.train) == 4 + 5
     final = {"boundary/val/band_error": 0.4}
-    assert note_round(config, tmp_path / "run1", new, final) is None
-    assert note_round(config, tmp_path / "run1", new, final) is None  # repeated: no second row
+    assert record_round(config, tmp_path / "run1", new, final) is None
+    assert record_round(config, tmp_path / "run1", new, final) is None  # repeated: no second row
     for name in ("run2", "run3"):
-        reason = note_round(config, tmp_path / name, new, final)
+        reason = record_round(config, tmp_path / name, new, final)
     assert "has not improved" in reason
     assert len((tmp_path / "project" / "rounds.jsonl").read_text(encoding="utf-8").splitlines()) == 3
     with Ledger(config.ledger) as ledger:

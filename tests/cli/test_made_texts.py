@@ -23,9 +23,9 @@ SMALL = [
     "n=16",
     "progress=false",
     "labeling=none",
-    "candidates=generate",
+    "candidates=lm",
     "candidates.targets_per_class=3",
-    "candidates.making.settings.outlook_texts=60",
+    "candidates.making.settings.prefix_value_texts=60",
     "candidates.making.settings.drafts.known=300",
     "candidates.making.settings.max_start=1.3",
     "candidates.making.settings.stages.tokens=120",
@@ -84,8 +84,8 @@ def test_texts_of_no_class_are_written_for_a_run_and_serve_the_next(tmp_path):
     cache, run = tmp_path / "cache", tmp_path / "run"
     options = ["model.freeze=true", "model.max_length=32", "trainer.max_epochs=1", "logger=csv", "callbacks=quiet"]
     few = ["n=24", "shots=4", "per_prompt=24", "min_words=2", "sampling.max_tokens=30"]
-    writing = ["outlier_texts.quantile=0.2", *(f"outlier_texts.writing.{each}" for each in few)]
-    preset = ["experiment=outlier_texts", *options]
+    writing = ["exposure.quantile=0.2", *(f"exposure.writing.{each}" for each in few)]
+    preset = ["experiment=outlier_exposure", *options]
     said = finished(command("train.py", *preset, *writing, f"hydra.run.dir={run}", cwd=tmp_path, cache=cache))
     assert "are unlike every training text, and are used" in said
     kept = [json.loads(line) for line in (run / "outlier_texts.jsonl").read_text("utf-8").splitlines()]
@@ -94,7 +94,7 @@ def test_texts_of_no_class_are_written_for_a_run_and_serve_the_next(tmp_path):
     lines = (run / "steps/round-0/metrics.csv").read_text("utf-8").splitlines()
     column = lines[0].split(",").index("train/regularizer")
     assert sum(bool(line.split(",")[column]) for line in lines[1:]) == -(-683 // 32)  # in every step of the first round
-    again = [*preset, "outlier_texts=file", f"outlier_texts.path={run}/outlier_texts.jsonl"]
+    again = [*preset, "exposure=file", f"exposure.path={run}/outlier_texts.jsonl"]
     finished(command("train.py", *again, f"hydra.run.dir={tmp_path / 'next'}", cwd=tmp_path, cache=cache))
     served = [json.loads(line) for line in (tmp_path / "next/outlier_texts.jsonl").read_text("utf-8").splitlines()]
     assert [row["text"] for row in served] == [row["text"] for row in kept]

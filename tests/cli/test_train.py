@@ -38,8 +38,8 @@ def test_a_run_leaves_everything_that_was_promised(run):
     assert manifest["seed"] == 0
     assert not (run / "checkpoints").exists()
     final = json.loads((run / "metrics.json").read_text())["final"]
-    for name in ("boundary/val/band_error", "boundary/test/brier", "boundary/visibility", "boundary/shift",
-                 "boundary/separation/no", "ood/energy/auroc", "ood/mahalanobis/fpr95_ood_accepted_at_95_id",
+    for name in ("boundary/val/band_error", "boundary/test/brier", "boundary/outlier_energy_auroc", "boundary/shift",
+                 "boundary/standardized_distance/no", "ood/energy/auroc", "ood/mahalanobis/fpr95_ood_accepted_at_95_id",
                  "ood/knn/fpr95_id_rejected_at_95_ood", "ood/initial_knn/aupr",
                  "ood/energy_and_initial_knn/auroc"):  # fmt: skip
         assert isinstance(final[name], float), name
@@ -301,7 +301,11 @@ def test_three_classes_go_all_the_way(workplace, monkeypatch, tmp_path):
     run = tmp_path / "run"
     call(train.main, monkeypatch, *own, *files, "logger=none", f"hydra.run.dir={run}")
     final = json.loads((run / "metrics.json").read_text())["final"]
-    assert {"boundary/separation/maybe", "boundary/separation/no", "boundary/separation/yes"} <= set(final)
+    assert {
+        "boundary/standardized_distance/maybe",
+        "boundary/standardized_distance/no",
+        "boundary/standardized_distance/yes",
+    } <= set(final)
     more = (f"output={tmp_path}", "outliers.margin=0.5", "outliers.band=0.2")
     call(synthesize.main, monkeypatch, *synthesis(run, *more))
     assert all(len(r.probability) == 3 and r.margin >= 0 for r in read_jsonl(tmp_path / "near_boundary.jsonl"))

@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 WORDS = [
-    "candidates=generate",
+    "candidates=lm",
     "candidates.making.language_model._target_=tests.toy_language.WordLanguage",
     *(f"~candidates.making.language_model.{name}" for name in ("name", "cache", "dtype", "device")),
     "candidates.potential.delta=99",
@@ -121,8 +121,8 @@ def test_what_cannot_be_checked_is_an_error_in_one_line(batch, copy, monkeypatch
         return failing(synthesize.main, monkeypatch, capsys, *overrides)
 
     assert "none.jsonl: no such file" in error(f"verify={tmp_path / 'none.jsonl'}")
-    assert "leave out ['n=10', 'candidates=ladder']" in error(f"verify={batch / 'made.jsonl'}", "n=10",
-                                                               "candidates=ladder")  # fmt: skip
+    assert "leave out ['n=10', 'candidates=pool_then_lm']" in error(f"verify={batch / 'made.jsonl'}", "n=10",
+                                                               "candidates=pool_then_lm")  # fmt: skip
     (copy / "synthesis.yaml").unlink()
     message = error(f"verify={copy / 'near_boundary.jsonl'}")
     assert "expected the settings of the batch in" in message

@@ -24,7 +24,7 @@ REQUIRED = {
     ("data", "hub"): ["data.name_or_folder=x"],
     ("model", "pretrained"): ["model.name=x"],
     ("labels", "files"): ["labels.path=x"],
-    ("outlier_texts", "file"): ["outlier_texts.path=x"],
+    ("exposure", "file"): ["exposure.path=x"],
 }
 
 
@@ -143,9 +143,9 @@ def test_one_comment_a_file_and_no_tabs():
 
 
 def test_where_the_cache_lies_is_no_setting_of_a_run():
-    here, there = (compose("train", ["outlier_texts=written", f"paths.cache={place}"]) for place in ("a", "b"))
+    here, there = (compose("train", ["exposure=written", f"paths.cache={place}"]) for place in ("a", "b"))
     assert public_yaml(here) == public_yaml(there)
     assert "CACHE/models" in public_yaml(here)
-    assert here.outlier_texts.language_model.cache == "a/models"
-    more = compose("train", ["outlier_texts=written", "outlier_texts.writing.n=7"])
+    assert here.exposure.language_model.cache == "a/models"
+    more = compose("train", ["exposure=written", "exposure.writing.n=7"])
     assert public_yaml(more) != public_yaml(here)

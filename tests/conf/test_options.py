@@ -73,7 +73,7 @@ SAMPLERS = {
 def test_every_sampler_trains(three_classes, monkeypatch, tmp_path, option):
     trained(monkeypatch, tmp_path, *three_classes, f"outliers={option}", *SAMPLERS.get(option, []))
     final = json.loads((tmp_path / "metrics.json").read_text())["final"]
-    assert 0.0 <= final["boundary/visibility"] <= 1.0
+    assert 0.0 <= final["boundary/outlier_energy_auroc"] <= 1.0
 
 
 BOUNDARY = ["outliers=boundary", "outliers.distance=null"]
@@ -104,14 +104,14 @@ def spoons(tmp_path):
     """A file of texts of no class."""
     path = tmp_path / "spoons.csv"
     path.write_text("body\n" + "".join(f"a kettle and {i} spoons\n" for i in range(40)))
-    return [f"outlier_texts.path={path}", "outlier_texts.text=body", "outlier_texts.batch_size=8"]
+    return [f"exposure.path={path}", "exposure.text=body", "exposure.batch_size=8"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("loss", ["extra_class", "energy_flattening", "energy_margin", "energy"])
 def test_texts_of_a_file_act_in_place_of_virtual_outliers(three_classes, monkeypatch, tmp_path, spoons, loss, frozen):
-    overrides = ["outlier_texts=file", *spoons, f"loss={loss}", f"model.freeze={frozen}", "outlier_texts.quantile=0.1"]
+    overrides = ["exposure=file", *spoons, f"loss={loss}", f"model.freeze={frozen}", "exposure.quantile=0.1"]
     values = trained(monkeypatch, tmp_path / "run", *three_classes, "outliers=mixes", *overrides)
     assert len(set(values)) == len(values)
     kept = [json.loads(line) for line in (tmp_path / "run/outlier_texts.jsonl").read_text().splitlines()]
@@ -123,22 +123,22 @@ def test_texts_of_a_file_act_in_place_of_virtual_outliers(three_classes, monkeyp
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["loss=none"], "outlier_texts: expected a loss that acts on them, got loss=none"),
+        (["loss=none"], "exposure: expected a loss that acts on them, got loss=none"),
         (["loss=energy_texts"], "one whose weight of outliers is 0"),
         (
             ["refine.rounds=0"],
             "the loss would act from epoch 1 on, and training ends at 1; set refine.rounds of at least 1, or",
         ),
-        (["experiment=simulated_rounds"], "simulation: expected outlier_texts=null"),
-        (["outlier_texts.path=nowhere.csv"], "nowhere.csv"),
-        (["outlier_texts.text=nothing"], "nothing"),
-        (["outlier_texts.batch_size=0"], "batch_size: expected at least 1, got 0"),
-        (["outlier_texts.quantile=2"], "outlier_texts.quantile: expected a number in"),
+        (["experiment=simulated_rounds"], "simulation: expected exposure=null"),
+        (["exposure.path=nowhere.csv"], "nowhere.csv"),
+        (["exposure.text=nothing"], "nothing"),
+        (["exposure.batch_size=0"], "batch_size: expected at least 1, got 0"),
+        (["exposure.quantile=2"], "exposure.quantile: expected a number in"),
     ],
     ids=lambda each: each[0] if isinstance(each, list) else "",
 )
 def test_texts_that_cannot_act_are_refused(three_classes, monkeypatch, tmp_path, capsys, spoons, overrides, message):
-    own = [*three_classes, "outliers=mixes", "outlier_texts=file", *spoons, *overrides]
+    own = [*three_classes, "outliers=mixes", "exposure=file", *spoons, *overrides]
     assert message in failing(train.main, monkeypatch, capsys, *own, f"hydra.run.dir={tmp_path / 'run'}")
 
 
@@ -201,7 +201,7 @@ def test_a_distance_that_no_class_can_have_ends_no_run(three_classes, monkeypatc
     assert all(row["train/infeasible_share"] == 1.0 for row in steps(tmp_path, 1) if "train/cross_entropy" in row)
     for found in json.loads((tmp_path / "metrics.json").read_text())["rounds"]:
         assert found["boundary/infeasible_share"] == 1.0
-        assert "boundary/visibility" not in found
+        assert "boundary/outlier_energy_auroc" not in found
     warnings = [line for line in capsys.readouterr().out.splitlines() if "no virtual outliers" in line]
     assert len(warnings) == 3  # two measurements and one fit
     assert all("the smallest feasible radius is" in message for message in warnings)

@@ -66,7 +66,7 @@ def test_a_sweep_runs_and_its_table_holds_the_numbers_of_its_runs(three_classes,
         final = json.loads((run / "metrics.json").read_text())["final"]
         assert {name: float(row[name]) for name in final} == final
         assert {name for name in row if row[name] and name.startswith(("boundary/", "ood/"))} == set(final)
-    assert len({row["boundary/visibility"] for row in rows}) > 1
+    assert len({row["boundary/outlier_energy_auroc"] for row in rows}) > 1
     with Image.open(tmp_path / "sweep/comparison.png") as picture:
         width, height = picture.size
     assert width > 500

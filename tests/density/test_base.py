@@ -70,6 +70,8 @@ def test_a_head_that_allows_nothing_gives_no_reason_for_a_class_not_asked_for(ge
     head = toy_head(3, 6)
     head.weight[1:] = head.weight[0]
     head.bias[:] = 0.0
-    drawn = draw_where_feasible(BoundarySampler(margin=1.0), toy_density(3, 6).without([1]), head, 2, generator)
+    drawn = draw_where_feasible(
+        BoundarySampler(margin=1.0, band=0.0, distance=None), toy_density(3, 6).without([1]), head, 2, generator
+    )
     assert drawn.outliers is None
     assert sorted(drawn.left_out) == [0, 2]

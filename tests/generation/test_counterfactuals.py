@@ -32,18 +32,18 @@ def test_edits_cross_the_boundary_near_their_parent(kit, near_rows, featurizer):
     assert len(edits) >= 3
     texts = dict(zip(kit.real.ids, kit.real.texts, strict=True))
     for edit in edits:
-        parent = edit.evidence.parents[-1]
+        parent = edit.provenance.parents[-1]
         margins = []
         for text in (texts[parent], edit.example.text):
             batch = featurizer.featurize([text])
             margins.append(float(batch.logits[0, 1] - batch.logits[0, 0]))
         assert (margins[0] >= 0) != (margins[1] >= 0)
         assert abs(margins[1]) <= 2.0
-        assert edit.evidence.parent_margin == pytest.approx(margins[0], abs=1e-5)
+        assert edit.provenance.parent_margin == pytest.approx(margins[0], abs=1e-5)
         assert edit.margin == pytest.approx(margins[1], abs=1e-5)
-        assert edit.evidence.words_changed == words_changed(texts[parent], edit.example.text) > 0
-        assert (edit.evidence.source, edit.target, edit.example.label) == ("edited", None, None)
-        assert edit.evidence.parents[0] == "shot"
+        assert edit.provenance.words_changed == words_changed(texts[parent], edit.example.text) > 0
+        assert (edit.provenance.source, edit.target, edit.example.label) == ("edited", None, None)
+        assert edit.provenance.parents[0] == "shot"
 
 
 def test_same_seed_same_edits_and_each_parent_alone(kit, near_rows):
@@ -55,8 +55,8 @@ def test_more_of_the_text_is_rewritten_only_when_less_does_not_cross(kit, near_r
     little = twins(edit_texts(kit, PROMPT, near_rows, EditSettings(shares=(0.2,))))
     longer = edit_texts(kit, PROMPT, near_rows, EditSettings(shares=(0.2, 0.7)))
     more = twins(longer)
-    first = {edit.evidence.parents[-1]: edit.example.text for edit in little}
-    both = {edit.evidence.parents[-1]: edit.example.text for edit in more}
+    first = {edit.provenance.parents[-1]: edit.example.text for edit in little}
+    both = {edit.provenance.parents[-1]: edit.example.text for edit in more}
     assert first.items() <= both.items()
     assert len(both) > len(first)
     assert all(edit.cost.lm_tokens > 0 for edit in longer)
@@ -81,8 +81,8 @@ def test_twins_stand_after_the_answers_of_the_nearest_target(kit, targets, featu
             distances = space.distances(space.coordinates(batch.features), targets.coordinates)[0]
             assert twin.target == target == int(distances.argmin())
             assert twin.distance == pytest.approx(float(distances[target]))
-            assert twin.evidence.source == "edited"
-    changed = sorted(twin.evidence.words_changed for twin in twins)
+            assert twin.provenance.source == "edited"
+    changed = sorted(twin.provenance.words_changed for twin in twins)
     assert report["words_changed_median"] == changed[len(changed) // 2]
     assert add_edits(kit, targets, before, EditSettings(texts=12)) == (after, report)
 

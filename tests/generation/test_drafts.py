@@ -11,7 +11,7 @@ from vos.errors import ConfigError
 from vos.generation.drafts import Beginnings, DraftSettings, draft
 from vos.generation.particles import Cost, Extender, Sampling
 from vos.generation.potential import one_target
-from vos.generation.prefix_value import Outlook
+from vos.generation.prefix_value import PrefixValue
 from vos.mining.targets import Potential
 
 LIMIT = 9
@@ -120,8 +120,8 @@ TEXTS = (" ".join(f"w{i}" for i in range(20)), "w1 w2 w3", " ".join(f"w{9 - i}" 
 
 @pytest.fixture
 def beginnings(featurizer, space, generator):
-    outlook = Outlook(featurizer, space, {})
-    return Beginnings.of(TEXTS, [0, 1, 2, 3], outlook, DraftSettings(longest=0.45), generator)
+    prefix_value = PrefixValue(featurizer, space, {})
+    return Beginnings.of(TEXTS, [0, 1, 2, 3], prefix_value, DraftSettings(longest=0.45), generator)
 
 
 def test_beginnings_keep_an_allowed_share_at_known_numbers_of_words(beginnings):
@@ -134,7 +134,7 @@ def test_beginnings_keep_an_allowed_share_at_known_numbers_of_words(beginnings):
 
 def test_a_text_is_begun_at_its_best_cut_only(beginnings, targets):
     goal, potential = one_target(targets, 2), Potential(delta=1.5)
-    value = beginnings.outlook.log_value(beginnings.places, beginnings.words, goal, potential).exp()
+    value = beginnings.prefix_value.log_value(beginnings.places, beginnings.words, goal, potential).exp()
     worth = [float(v) / float(left) for v, left in zip(value, beginnings.left, strict=True)]
     best = {row: max((i for i in range(4) if beginnings.rows[i] == row), key=lambda i: worth[i]) for row in (0, 2, 3)}
     assert beginnings.ranked(goal, potential, frozenset()) == sorted(best.values(), key=lambda i: -worth[i])
@@ -142,16 +142,17 @@ def test_a_text_is_begun_at_its_best_cut_only(beginnings, targets):
 
 
 def test_only_a_sample_is_looked_at(featurizer, space):
-    outlook, few = Outlook(featurizer, space, {}), DraftSettings(longest=0.45, known=2)
+    prefix_value, few = PrefixValue(featurizer, space, {}), DraftSettings(longest=0.45, known=2)
     draws = [
-        Beginnings.of(TEXTS, [0, 2, 3], outlook, few, torch.Generator().manual_seed(seed)).texts for seed in range(8)
+        Beginnings.of(TEXTS, [0, 2, 3], prefix_value, few, torch.Generator().manual_seed(seed)).texts
+        for seed in range(8)
     ]
     assert {len(texts) for texts in draws} == {2}
     assert len(set(draws)) > 1
 
 
 def test_nothing_to_begin(featurizer, space, targets, generator):
-    none = Beginnings.of(TEXTS, [1], Outlook(featurizer, space, {}), DraftSettings(), generator)
+    none = Beginnings.of(TEXTS, [1], PrefixValue(featurizer, space, {}), DraftSettings(), generator)
     assert none.ranked(one_target(targets, 0), Potential(), frozenset()) == []
 
 

@@ -51,17 +51,17 @@ def test_every_answer_is_what_it_claims(kit, targets, featurizer, space, density
         assert answer.mahalanobis == pytest.approx(density.mahalanobis(batch.features)[0].tolist(), rel=1e-5)
         assert sum(answer.probability) == pytest.approx(1.0)
         assert kit.settings.rules.broken(text) is None
-        assert answer.evidence.similarity < 0.9
-        assert answer.evidence.language_model == "words-lm"
-        assert set(answer.evidence.parents) <= set(kit.real.ids)
-    assert {answer.evidence.source for answer in answers} == {"lm", "seeded", "steered"}
+        assert answer.provenance.similarity < 0.9
+        assert answer.provenance.language_model == "words-lm"
+        assert set(answer.provenance.parents) <= set(kit.real.ids)
+    assert {answer.provenance.source for answer in answers} == {"lm", "seeded", "steered"}
 
 
 def test_a_seeded_text_names_its_start_after_the_examples(kit, targets):
     for outcome in make_texts(with_stages(kit, steer=False), targets):
         for answer in outcome.answers:
             shots = 6
-            assert len(answer.evidence.parents) == shots + (answer.evidence.source == "seeded")
+            assert len(answer.provenance.parents) == shots + (answer.provenance.source == "seeded")
 
 
 def test_drafts_begin_like_real_texts_that_are_no_examples_of_their_prompt(kit, targets):
@@ -71,10 +71,10 @@ def test_drafts_begin_like_real_texts_that_are_no_examples_of_their_prompt(kit, 
         replace(kit, settings=settings), rounds=3, chains=0, steer=False, per_target=10**6, tokens=10**6
     )
     outcomes = make_texts(drafted, targets)
-    seeded = [a for outcome in outcomes for a in outcome.answers if a.evidence.source == "seeded"]
+    seeded = [a for outcome in outcomes for a in outcome.answers if a.provenance.source == "seeded"]
     assert len(seeded) >= 7
     for answer in seeded:
-        *shots, start = answer.evidence.parents
+        *shots, start = answer.provenance.parents
         assert len(shots) == 6
         assert start not in shots
         real = kit.real.texts[kit.real.ids.index(start)].replace("w0 ", "w1 ").split()  # w0 is no word of this model
@@ -101,7 +101,7 @@ def test_real_texts_with_debris_are_neither_shown_nor_started_from(kit, targets,
         assert set(reach.starts) <= marked.clean
     for outcome in make_texts(with_stages(replace(kit, real=marked), rounds=1), targets):
         for answer in outcome.answers:
-            assert {int(parent[1:]) % 3 for parent in answer.evidence.parents} <= {1, 2}
+            assert {int(parent[1:]) % 3 for parent in answer.provenance.parents} <= {1, 2}
 
 
 def test_same_seed_same_texts_and_each_target_can_be_made_alone(kit, targets):
@@ -191,7 +191,7 @@ def test_near_duplicate_answers_count_once(kit, targets):
 
 def test_fixed_beta_and_hopeless_steering(kit, targets):
     fixed = with_stages(kit, pilot_ess=None, chains=0, per_target=10**6)
-    assert {answer.evidence.source for o in make_texts(fixed, targets) for answer in o.answers} == {"lm", "steered"}
+    assert {answer.provenance.source for o in make_texts(fixed, targets) for answer in o.answers} == {"lm", "steered"}
     hopeless = replace(kit, settings=replace(kit.settings, rules=TextRules(min_words=50)))
     for outcome in make_texts(hopeless, targets):
         assert outcome.log_z == -torch.inf
@@ -232,5 +232,5 @@ def test_impossible_stages_are_refused(options):
 
 
 def test_too_few_texts_for_the_outlook_are_refused():
-    with pytest.raises(ConfigError, match="outlook_texts of at least 30"):
-        GenerationSettings(outlook_texts=29)
+    with pytest.raises(ConfigError, match="prefix_value_texts of at least 30"):
+        GenerationSettings(prefix_value_texts=29)

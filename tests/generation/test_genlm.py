@@ -14,7 +14,7 @@ import torch
 
 from tests.generation.markov import NEXT, START, STOP, MarkovParticles
 from vos.generation.particles import Extender, Sampling
-from vos.generation.smc import SteeringSettings, steer
+from vos.generation.smc import SMCSettings, steer
 
 control = pytest.importorskip("genlm.control", reason="needs genlm-control")
 
@@ -94,7 +94,7 @@ def theirs():
 
 def ours():
     z, counts = [], []
-    settings = SteeringSettings(particles=PARTICLES, chunk=1, min_prefix=1)
+    settings = SMCSettings(particles=PARTICLES, chunk=1, min_prefix=1)
     for seed in range(RUNS):
         extender = Extender(Sampling(max_tokens=LENGTH, top_p=1.0), torch.Generator().manual_seed(seed))
         found = steer(MarkovParticles.start(PARTICLES), Phi(), extender, settings)

@@ -8,7 +8,7 @@ import torch
 from tests.toy_texts import texts_of
 from vos.errors import ConfigError
 from vos.generation.potential import Shape, TargetPotential, one_target, read, tuned
-from vos.generation.prefix_value import Outlook
+from vos.generation.prefix_value import PrefixValue
 from vos.generation.rules import Novelty, TextRules
 from vos.generation.smc import effective_sample_size
 from vos.mining.targets import Potential
@@ -19,10 +19,10 @@ KNOWN = "w1 w2 w3 w4 w5 w6."
 @pytest.fixture
 def phi(featurizer, space, targets):
     goal, novelty = one_target(targets, 2), Novelty([KNOWN])
-    outlook = Outlook(featurizer, space, {})
+    prefix_value = PrefixValue(featurizer, space, {})
     shots = ("s " * 9 + ".",)
     return TargetPotential(
-        featurizer, space, goal, Potential(beta=2.0), Shape(), TextRules(), novelty, shots, lambda: outlook
+        featurizer, space, goal, Potential(beta=2.0), Shape(), TextRules(), novelty, shots, lambda: prefix_value
     )
 
 

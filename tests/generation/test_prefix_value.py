@@ -9,7 +9,7 @@ import torch
 from tests.toy_texts import texts_of
 from vos.generation import prefix_value as module
 from vos.generation.potential import one_target
-from vos.generation.prefix_value import PENALTY, RESIDUALS, Outlook, Regression, first_words
+from vos.generation.prefix_value import PENALTY, RESIDUALS, PrefixValue, Regression, first_words
 from vos.mining.targets import Potential
 
 
@@ -57,63 +57,65 @@ def learned(featurizer, space, generator):
     """Texts of up to 19 words, so that some numbers of words have a regression and others have none."""
     texts = [" ".join(words) for words in zip(*(texts_of(120, seed=s) for s in (11, 12, 13)), strict=True)]
     texts = [first_words(text, 7 + i % 13) for i, text in enumerate(texts)]
-    places = Outlook(featurizer, space, {}).places(texts)
-    return texts, places, Outlook.fit(featurizer, space, texts, places, generator, 100)
+    places = PrefixValue(featurizer, space, {}).places(texts)
+    return texts, places, PrefixValue.fit(featurizer, space, texts, places, generator, 100)
 
 
 def test_numbers_of_words_with_too_few_texts_have_no_regression(learned):
-    texts, _, outlook = learned
+    texts, _, prefix_value = learned
     lengths = [len(text.split()) for text in texts]
     enough = [n for n in module.WORDS if sum(length >= n + 2 for length in lengths) >= module.FEWEST]
-    assert list(outlook.regressions) == enough
+    assert list(prefix_value.regressions) == enough
     assert 2 in enough
     assert 36 not in enough
 
 
 def test_the_outlook_is_nearer_than_where_a_beginning_stands(learned):
-    texts, places, outlook = learned
+    texts, places, prefix_value = learned
     for words in (4, 6):
         rows = [i for i, text in enumerate(texts) if len(text.split()) > words]
         beginnings = [first_words(texts[i], words) for i in rows]
-        told, numbers = outlook.expected(beginnings)
+        told, numbers = prefix_value.expected(beginnings)
         assert set(numbers.tolist()) == {words}
         assert float((told - places[rows]).square().mean()) < 0.7 * float(
-            (outlook.places(beginnings) - places[rows]).square().mean()
+            (prefix_value.places(beginnings) - places[rows]).square().mean()
         )
 
 
 def test_the_nearest_number_of_words_tells(learned):
-    _, _, outlook = learned
+    _, _, prefix_value = learned
     texts = ["w1", "w1 w2 w3 w4", "w1 w2 w3 w4 w5", " ".join(["w1"] * 60)]
-    found, numbers = outlook.expected(texts)
-    assert numbers.tolist() == [2, 4, 4, max(outlook.regressions)]
-    stands = outlook.places(texts)
+    found, numbers = prefix_value.expected(texts)
+    assert numbers.tolist() == [2, 4, 4, max(prefix_value.regressions)]
+    stands = prefix_value.places(texts)
     for i, number in enumerate(numbers.tolist()):
-        torch.testing.assert_close(found[i], outlook.regressions[number].expected(stands[i : i + 1])[0])
+        torch.testing.assert_close(found[i], prefix_value.regressions[number].expected(stands[i : i + 1])[0])
 
 
 def test_the_value_is_the_mean_of_the_potential_over_the_residuals(learned, targets, space):
-    _, _, outlook = learned
+    _, _, prefix_value = learned
     potential, goal = Potential(beta=1.5, delta=0.3, tau=0.6), one_target(targets, 1)
-    expected, words = outlook.expected(texts_of(5, seed=21))
-    found = outlook.log_value(expected, words, goal, potential)
+    expected, words = prefix_value.expected(texts_of(5, seed=21))
+    found = prefix_value.log_value(expected, words, goal, potential)
     for i in range(5):
         total = 0.0
-        residuals = outlook.regressions[int(words[i])].residuals
+        residuals = prefix_value.regressions[int(words[i])].residuals
         for residual in residuals:
             place = expected[i] + residual
             gap = (place[:-1] - goal.coordinates[0]).square().mean().sqrt() / space.unit
             off = max(0.0, abs(float(place[-1]) - float(goal.margins[0])) - 0.3)
             total += math.exp(-0.75 * float(gap) ** 2 - 0.5 * (off / 0.6) ** 2)
         assert float(found[i]) == pytest.approx(math.log(total / len(residuals)), rel=1e-9)
-    alone = torch.cat([outlook.log_value(expected[i : i + 1], words[i : i + 1], goal, potential) for i in range(5)])
+    alone = torch.cat(
+        [prefix_value.log_value(expected[i : i + 1], words[i : i + 1], goal, potential) for i in range(5)]
+    )
     torch.testing.assert_close(found, alone)
 
 
 def test_without_regressions_a_beginning_is_judged_as_a_whole(featurizer, space, targets):
-    outlook, goal, potential = Outlook(featurizer, space, {}), one_target(targets, 0), Potential()
+    prefix_value, goal, potential = PrefixValue(featurizer, space, {}), one_target(targets, 0), Potential()
     texts = texts_of(4, seed=3)
     batch = featurizer.featurize(texts)
     margins = batch.logits[:, 1] - batch.logits[:, 0]
     expected = space.log_potential(batch.features, margins, goal, potential)[0][:, 0]
-    torch.testing.assert_close(outlook.log_value(*outlook.expected(texts), goal, potential), expected)
+    torch.testing.assert_close(prefix_value.log_value(*prefix_value.expected(texts), goal, potential), expected)

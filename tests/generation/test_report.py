@@ -10,7 +10,7 @@ from tests.toy_texts import texts_of
 from vos.generation.particles import Cost
 from vos.generation.reach import Outcome
 from vos.generation.report import generation_report, mismatches
-from vos.mining.retrieve import Candidate, Evidence
+from vos.mining.retrieve import Candidate, Provenance
 from vos.types import Example
 
 
@@ -24,9 +24,9 @@ def stored(featurizer, space, density, targets):
         distance = float(space.distances(space.coordinates(batch.features), targets.coordinates)[0, i // 2])
         probability = tuple(torch.softmax(batch.logits[0].double(), -1).tolist())
         mahalanobis = tuple(density.mahalanobis(batch.features)[0].tolist())
-        evidence = Evidence("lm" if i % 2 else "seeded", (), "p", "m", 0, 1, 1, 0.1)
+        provenance = Provenance("lm" if i % 2 else "seeded", (), "p", "m", 0, 1, 1, 0.1)
         answers.append(
-            Candidate(Example(f"a{i}", text), margin, probability, mahalanobis, i // 2, distance, -1.0, evidence)
+            Candidate(Example(f"a{i}", text), margin, probability, mahalanobis, i // 2, distance, -1.0, provenance)
         )
     return answers
 

@@ -9,7 +9,7 @@ from tests.generation.markov import MarkovParticles
 from vos.errors import ConfigError
 from vos.generation.mcmc import regenerate
 from vos.generation.particles import Extender, Sampling
-from vos.generation.smc import SteeringSettings, effective_sample_size, steer, systematic
+from vos.generation.smc import SMCSettings, effective_sample_size, steer, systematic
 
 LENGTH = 6
 SAMPLING = Sampling(max_tokens=LENGTH, top_p=1.0)
@@ -53,7 +53,7 @@ def exact(potential):
 
 
 def run(potential, seed, **options):
-    settings = SteeringSettings(**({"particles": 16, "chunk": 2, "min_prefix": 1} | options))
+    settings = SMCSettings(**({"particles": 16, "chunk": 2, "min_prefix": 1} | options))
     extender = Extender(SAMPLING, torch.Generator().manual_seed(seed))
     return steer(MarkovParticles.start(settings.particles), potential, extender, settings), extender
 
@@ -194,7 +194,7 @@ def test_effective_sample_size():
 )
 def test_impossible_settings_are_refused(options):
     with pytest.raises(ConfigError, match="steering: expected"):
-        SteeringSettings(**options)
+        SMCSettings(**options)
 
 
 def total_variation(counts, law):

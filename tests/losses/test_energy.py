@@ -120,11 +120,11 @@ def test_without_outlier_weight_the_texts_alone_count():
     logits, features, labels, outlier_logits, outlier_features = batch()
     with_both = EnergyMargin(2, m_in=-1.2, m_out=-0.9)
     alone = EnergyMargin(2, m_in=-1.2, m_out=-0.9, outlier_weight=0.0)
-    expected = 0.5 * float(with_both.text_side(logits, features, labels))
+    expected = 0.5 * float(with_both.id_loss(logits, features, labels))
     assert float(alone(logits, features, labels, outlier_logits, outlier_features)) == pytest.approx(expected)
     double = EnergyMargin(2, m_in=-1.2, m_out=-0.9, outlier_weight=2.0)
-    found = double.outlier_side(outlier_logits, outlier_features)
-    assert float(found) == pytest.approx(2 * float(with_both.outlier_side(outlier_logits, outlier_features)))
+    found = double.ood_loss(outlier_logits, outlier_features)
+    assert float(found) == pytest.approx(2 * float(with_both.ood_loss(outlier_logits, outlier_features)))
 
 
 def test_energy_flattening_is_a_side_of_each():

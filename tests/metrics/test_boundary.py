@@ -17,10 +17,10 @@ from vos.metrics.boundary import (
     boundary_report,
     error_by_level,
     margin,
+    outlier_energy_auroc,
     pair_consistency,
-    separation,
+    standardized_distance,
     true_class_margin,
-    visibility,
 )
 from vos.types import LinearHead
 
@@ -91,30 +91,32 @@ def test_separation_equals_the_literal_form(tied, n_classes, monkeypatch):
                 gap = w @ density.means[c] + head.bias[c] - head.bias[j]
                 distances.append(float(gap.abs() / (w @ factor @ factor.mT @ w).sqrt()))
         expected.append(min(distances))
-    assert separation(density, head).tolist() == pytest.approx(expected)
+    assert standardized_distance(density, head).tolist() == pytest.approx(expected)
     monkeypatch.setattr(boundary, "_PAIRS_BLOCK", 3)
-    assert separation(density, head).tolist() == pytest.approx(expected)
+    assert standardized_distance(density, head).tolist() == pytest.approx(expected)
 
 
 def test_separation_does_not_depend_on_the_scale_of_head_or_features():
     features, labels = toy_features(30, 2, 4)
     head = toy_head(2, 4, dtype=torch.float64)
-    plain = separation(ClassConditionalGaussian(2, 4).fit(features, labels), head)
+    plain = standardized_distance(ClassConditionalGaussian(2, 4).fit(features, labels), head)
     scaled_head = LinearHead(7.0 * head.weight, 7.0 * head.bias)
-    torch.testing.assert_close(separation(ClassConditionalGaussian(2, 4).fit(features, labels), scaled_head), plain)
+    torch.testing.assert_close(
+        standardized_distance(ClassConditionalGaussian(2, 4).fit(features, labels), scaled_head), plain
+    )
     scaled = ClassConditionalGaussian(2, 4).fit(100.0 * features.double(), labels)
-    torch.testing.assert_close(separation(scaled, LinearHead(head.weight / 100.0, head.bias)), plain)
+    torch.testing.assert_close(standardized_distance(scaled, LinearHead(head.weight / 100.0, head.bias)), plain)
 
 
 def test_separation_of_what_has_no_boundary_is_infinite():
     features, labels = toy_features(10, 2, 4)
     partial = ClassConditionalGaussian(3, 4).fit(features, labels)
-    found = separation(partial, toy_head(3, 4))
+    found = standardized_distance(partial, toy_head(3, 4))
     assert torch.isfinite(found).tolist() == [True, True, False]
     flat = LinearHead(torch.ones(3, 4), torch.zeros(3))
-    assert separation(partial, flat).tolist() == [math.inf] * 3
+    assert standardized_distance(partial, flat).tolist() == [math.inf] * 3
     with pytest.raises(ShapeError, match="two classes"):
-        separation(toy_density(1, 4), toy_head(1, 4))
+        standardized_distance(toy_density(1, 4), toy_head(1, 4))
 
 
 def test_pairs_count_only_when_both_texts_are_there():
@@ -137,10 +139,10 @@ def test_error_by_level_has_the_combinations_that_occur():
 
 
 def test_visibility_is_the_auroc_of_the_energy():
-    seen = visibility(torch.tensor([[5.0, 0.0], [0.0, 6.0]]), torch.tensor([[0.0, 0.0], [-1.0, 1.0]]))
+    seen = outlier_energy_auroc(torch.tensor([[5.0, 0.0], [0.0, 6.0]]), torch.tensor([[0.0, 0.0], [-1.0, 1.0]]))
     assert float(seen) == 1.0
     same = torch.tensor([[5.0, 0.0], [0.0, 6.0]])
-    assert float(visibility(same, same)) == 0.5
+    assert float(outlier_energy_auroc(same, same)) == 0.5
 
 
 def test_a_report_with_everything_in_it():

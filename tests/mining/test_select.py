@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.settings import selection
 from vos.errors import ConfigError
 from vos.mining.repeats import shingles
-from vos.mining.retrieve import Candidate, Evidence, Retrieval
+from vos.mining.retrieve import Candidate, Provenance, Retrieval
 from vos.mining.select import select
 from vos.types import Example
 
@@ -130,8 +130,8 @@ def test_a_cosine_needs_features():
 
 
 def made(name, source, **options):
-    evidence = Evidence(source, (), "p", "lm", 0, 1, 1, 0.0)
-    return replace(candidate(name, **options), evidence=evidence)
+    provenance = Provenance(source, (), "p", "lm", 0, 1, 1, 0.0)
+    return replace(candidate(name, **options), provenance=provenance)
 
 
 def test_a_source_has_no_more_than_its_share():
@@ -206,7 +206,7 @@ def literal(by_target, known, options):
         )
 
     def source(c):
-        return "pool" if c.evidence is None else c.evidence.source
+        return "pool" if c.provenance is None else c.provenance.source
 
     chosen, repeated, sides, turn = [], set(), [True, False], 0
     places = options["n"]

@@ -15,7 +15,11 @@ from vos.errors import ConfigError, InfeasibleError, NotFittedError
 from vos.outliers import BoundarySampler, draw_at_margin, draw_where_feasible, smallest_feasible_radius
 from vos.types import LinearHead
 
-SAMPLERS = [BoundarySampler(), BoundarySampler(margin=0.5, band=1.0), BoundarySampler(distance=0.99999, band=0.5)]
+SAMPLERS = [
+    BoundarySampler(band=0.0, distance=None),
+    BoundarySampler(margin=0.5, band=1.0, distance=None),
+    BoundarySampler(distance=0.99999, band=0.5),
+]
 
 
 def problem(d: int, seed: int = 0):
@@ -35,11 +39,16 @@ def test_behaves_as_every_sampler(sampler, n_classes, tied):
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_every_option_behaves_as_every_sampler(tied):
-    common = {"margin": 2.0 if tied else 0.0, "band": 0.2, "max_rounds": 10_000}  # margins that are not rare
+    common = {
+        "margin": 2.0 if tied else 0.0,
+        "band": 0.2,
+        "distance": None,
+        "max_rounds": 10_000,
+    }  # margins that are not rare
     check_outlier_sampler(BoundarySampler(nearest=True, **common), 3, tied)
     check_outlier_sampler(BoundarySampler(runner_up=True, **common), 3, tied)
-    check_outlier_sampler(BoundarySampler(pair=(2, 0), band=0.2), 3, tied, drawn_from=(0, 2))
-    every = BoundarySampler(pair=(2, 1), band=0.2, runner_up=True, nearest=True, max_rounds=10_000)
+    check_outlier_sampler(BoundarySampler(pair=(2, 0), band=0.2, distance=None), 3, tied, drawn_from=(0, 2))
+    every = BoundarySampler(pair=(2, 1), band=0.2, runner_up=True, nearest=True, max_rounds=10_000, distance=None)
     check_outlier_sampler(every, 3, tied, drawn_from=(1, 2))
 
 
@@ -124,7 +133,7 @@ def test_one_feature_leaves_one_radius(generator):
 @pytest.mark.parametrize("distance", [None, 0.9999])
 def test_two_classes_share_one_signed_margin(tied, distance):
     density, head = toy_density(2, 6, tied), toy_head(2, 6, dtype=torch.float64)
-    sampler = BoundarySampler(margin=1.5, distance=distance)
+    sampler = BoundarySampler(margin=1.5, distance=distance, band=0.0)
     drawn = sampler(density, head, 20, torch.Generator().manual_seed(0))
     logits = head.logits(drawn.features)
     torch.testing.assert_close(logits[:, 1] - logits[:, 0], torch.full((40,), 1.5).double())
@@ -136,7 +145,7 @@ def test_two_classes_share_one_signed_margin(tied, distance):
 @pytest.mark.parametrize("tied", [True, False])
 def test_many_classes_take_the_margin_against_a_rival(tied):
     density, head = toy_density(4, 6, tied), toy_head(4, 6, dtype=torch.float64)
-    drawn = BoundarySampler(margin=0.7)(density, head, 300, torch.Generator().manual_seed(0))
+    drawn = BoundarySampler(margin=0.7, band=0.0, distance=None)(density, head, 300, torch.Generator().manual_seed(0))
     logits = head.logits(drawn.features)
     gaps = logits.gather(1, drawn.labels[:, None]) - logits
     met = (gaps - 0.7).abs() < 1e-9
@@ -155,7 +164,7 @@ def test_rivals_are_ready_and_a_lonely_class_takes_any():
     for classes, rivals_allowed in (((0, 3), {0: {3}, 3: {0}}), ((1,), {1: {0, 2, 3}})):
         rows = torch.isin(labels, torch.tensor(classes))
         density = ClassConditionalGaussian(4, 6).fit(features[rows], labels[rows])
-        drawn = BoundarySampler()(density, head, 100, torch.Generator().manual_seed(0))
+        drawn = BoundarySampler(band=0.0, distance=None)(density, head, 100, torch.Generator().manual_seed(0))
         logits = head.logits(drawn.features)
         met = (logits.gather(1, drawn.labels[:, None]) - logits).abs() < 1e-9
         met.scatter_(1, drawn.labels[:, None], False)
@@ -167,15 +176,17 @@ def test_rivals_are_ready_and_a_lonely_class_takes_any():
 def test_the_scale_of_the_head_scales_the_margins_alone(scale):
     density, head = toy_density(2, 6), toy_head(2, 6, dtype=torch.float64)
     scaled = LinearHead(scale * head.weight, scale * head.bias)
-    plain = BoundarySampler(margin=0.5, band=0.1)(density, head, 5, torch.Generator().manual_seed(0))
-    drawn = BoundarySampler(margin=0.5 * scale, band=0.1 * scale)(density, scaled, 5, torch.Generator().manual_seed(0))
+    plain = BoundarySampler(margin=0.5, band=0.1, distance=None)(density, head, 5, torch.Generator().manual_seed(0))
+    drawn = BoundarySampler(margin=0.5 * scale, band=0.1 * scale, distance=None)(
+        density, scaled, 5, torch.Generator().manual_seed(0)
+    )
     torch.testing.assert_close(drawn.features, plain.features)
 
 
 def test_a_band_is_filled_evenly():
     # 4,000 margins against the uniform law on [-0.5, 1.5], DKW bound for a failure rate of 1e-6.
     density, head = toy_density(2, 6), toy_head(2, 6, dtype=torch.float64)
-    drawn = BoundarySampler(margin=0.5, band=1.0)(density, head, 2000, torch.Generator().manual_seed(0))
+    drawn = BoundarySampler(margin=0.5, band=1.0, distance=None)(density, head, 2000, torch.Generator().manual_seed(0))
     logits = head.logits(drawn.features)
     bound = math.sqrt(-0.5 * math.log(1e-6 / 2) / 4000)
     margins = (logits[:, 1] - logits[:, 0]).numpy()
@@ -199,25 +210,25 @@ def test_what_cannot_be_is_refused_with_the_radius_that_can(generator):
         r"a distance of 0\.93890"
     )
     with pytest.raises(InfeasibleError, match=message):
-        BoundarySampler(distance=0.5)(density, head, 2, generator)
+        BoundarySampler(distance=0.5, band=0.0)(density, head, 2, generator)
     needed = float(stats.chi2(4).cdf(9.0))
-    BoundarySampler(distance=needed + 1e-6)(density, head, 2, generator)
+    BoundarySampler(distance=needed + 1e-6, band=0.0)(density, head, 2, generator)
     # r = 6.65 in four dimensions: sf = exp(-r²/2) (1 + r²/2) = 5.77e-9.
     with pytest.raises(InfeasibleError, match=r"a distance of 1 - 5\.77e-09\. Ask"):
-        BoundarySampler(margin=3.65, distance=0.99)(density, head, 2, generator)
+        BoundarySampler(margin=3.65, distance=0.99, band=0.0)(density, head, 2, generator)
     with pytest.raises(InfeasibleError, match="1 to all digits"):
-        BoundarySampler(margin=100.0, distance=0.99)(density, head, 2, generator)
+        BoundarySampler(margin=100.0, distance=0.99, band=0.0)(density, head, 2, generator)
 
 
 def test_a_head_that_does_not_tell_classes_apart_is_refused(generator):
     density = toy_density(2, 4)
     head = LinearHead(torch.ones(2, 4), torch.tensor([0.0, 1.0]))
     with pytest.raises(InfeasibleError, match="equal rows"):
-        BoundarySampler()(density, head, 2, generator)
+        BoundarySampler(band=0.0, distance=None)(density, head, 2, generator)
     with pytest.raises(InfeasibleError, match="equal rows"):  # the margin that every point has
-        BoundarySampler(margin=1.0, distance=0.9)(density, head, 2, generator)
+        BoundarySampler(margin=1.0, distance=0.9, band=0.0)(density, head, 2, generator)
     with pytest.raises(InfeasibleError, match="equal rows") as caught:
-        BoundarySampler(margin=2.0, distance=0.9, pair=(1, 0))(density, head, 2, generator)
+        BoundarySampler(margin=2.0, distance=0.9, pair=(1, 0), band=0.0)(density, head, 2, generator)
     assert caught.value.classes == (0, 1)
     mean, cholesky, normal, offset = problem(4)
     ones = torch.ones(1, dtype=torch.float64)
@@ -234,7 +245,7 @@ def test_a_class_with_the_same_row_is_no_rival(tied):
     density, head = toy_density(4, 6, tied), toy_head(4, 6, dtype=torch.float64)
     head.weight[2] = head.weight[1]
     head.bias[2] += 1.0
-    drawn = BoundarySampler(margin=0.7)(density, head, 300, torch.Generator().manual_seed(0))
+    drawn = BoundarySampler(margin=0.7, band=0.0, distance=None)(density, head, 300, torch.Generator().manual_seed(0))
     logits = head.logits(drawn.features)
     met = (logits.gather(1, drawn.labels[:, None]) - logits - 0.7).abs() < 1e-9
     assert (met.sum(1) == 1).all()
@@ -249,7 +260,7 @@ def test_classes_that_all_share_one_row_have_no_margin(generator):
     # Classes 1 and 2 are ready and share a row; class 0 is told apart from both, and is not ready.
     density, head = toy_density(3, 6), toy_head(3, 6)
     head.weight[2] = head.weight[1]
-    sampler = BoundarySampler(band=1.0)
+    sampler = BoundarySampler(band=1.0, distance=None)
     assert draw_where_feasible(sampler, density, head, 2, generator).left_out == {}
     density.ready[0] = False
     with pytest.raises(InfeasibleError, match="equal rows") as caught:
@@ -267,7 +278,7 @@ def test_one_pair_of_equal_rows_costs_no_class_its_outliers():
     density, head = toy_density(20, 8), toy_head(20, 8)
     head.weight[1] = head.weight[0]
     for seed in range(30):
-        drawn = BoundarySampler(band=1.0)(density, head, 4, torch.Generator().manual_seed(seed))
+        drawn = BoundarySampler(band=1.0, distance=None)(density, head, 4, torch.Generator().manual_seed(seed))
         assert len(drawn) == 80
 
 
@@ -279,19 +290,23 @@ def test_options_that_cannot_work_are_refused(options):
 
 def test_calls_that_cannot_work_are_refused(generator):
     with pytest.raises(ConfigError, match="two classes"):
-        BoundarySampler()(toy_density(1, 4), toy_head(1, 4), 2, generator)
+        BoundarySampler(band=0.0, distance=None)(toy_density(1, 4), toy_head(1, 4), 2, generator)
     with pytest.raises(NotFittedError, match="call fit"):
-        BoundarySampler()(ClassConditionalGaussian(2, 4), toy_head(2, 4), 2, generator)
+        BoundarySampler(band=0.0, distance=None)(ClassConditionalGaussian(2, 4), toy_head(2, 4), 2, generator)
 
 
 def test_a_pair_has_one_margin_and_two_classes():
     density, head = toy_density(4, 6), toy_head(4, 6, dtype=torch.float64)
-    drawn = BoundarySampler(pair=(3, 1), margin=0.4)(density, head, 6, torch.Generator().manual_seed(0))
+    drawn = BoundarySampler(pair=(3, 1), margin=0.4, band=0.0, distance=None)(
+        density, head, 6, torch.Generator().manual_seed(0)
+    )
     assert drawn.labels.tolist() == [1] * 6 + [3] * 6
     logits = head.logits(drawn.features)
     torch.testing.assert_close(logits[:, 3] - logits[:, 1], torch.full((12,), 0.4).double())
     density.ready[1] = False
-    assert BoundarySampler(pair=[3, 1])(density, head, 2, torch.Generator().manual_seed(0)).labels.tolist() == [3, 3]
+    assert BoundarySampler(pair=[3, 1], band=0.0, distance=None)(
+        density, head, 2, torch.Generator().manual_seed(0)
+    ).labels.tolist() == [3, 3]
 
 
 def best_head(density: ClassConditionalGaussian) -> LinearHead:
@@ -306,7 +321,7 @@ def test_inequalities_hold_and_the_law_is_that_of_plain_rejection(tied):
     density = toy_density(3, 6, tied)
     head = best_head(density)
     generator = torch.Generator().manual_seed(0)
-    plain = BoundarySampler(pair=(0, 2))(density, head, 30_000, generator)
+    plain = BoundarySampler(pair=(0, 2), band=0.0, distance=None)(density, head, 30_000, generator)
 
     def passes(drawn):
         logits = head.logits(drawn.features)
@@ -314,7 +329,9 @@ def test_inequalities_hold_and_the_law_is_that_of_plain_rejection(tied):
         own = distances.gather(1, drawn.labels[:, None])[:, 0]
         return (logits[:, 1] <= logits[:, [0, 2]].amin(1)) & (own <= distances.amin(1) * (1 + 1e-9))
 
-    drawn = BoundarySampler(pair=(0, 2), runner_up=True, nearest=True)(density, head, 1500, generator)
+    drawn = BoundarySampler(pair=(0, 2), runner_up=True, nearest=True, band=0.0, distance=None)(
+        density, head, 1500, generator
+    )
     assert passes(drawn).all()
     kept = passes(plain)
     assert not kept.all()
@@ -327,7 +344,9 @@ def test_inequalities_hold_and_the_law_is_that_of_plain_rejection(tied):
 
 def test_the_runner_up_of_many_classes_decides():
     density, head = toy_density(4, 6), toy_head(4, 6, dtype=torch.float64)
-    drawn = BoundarySampler(margin=0.2, runner_up=True)(density, head, 30, torch.Generator().manual_seed(0))
+    drawn = BoundarySampler(margin=0.2, runner_up=True, band=0.0, distance=None)(
+        density, head, 30, torch.Generator().manual_seed(0)
+    )
     logits = head.logits(drawn.features)
     top = logits.topk(2)
     torch.testing.assert_close(top.values[:, 0] - top.values[:, 1], torch.full((120,), 0.2).double())
@@ -339,18 +358,18 @@ def test_rejection_without_end_is_refused(generator):
     head.bias[1] += 1e3  # the third logit of the pair always wins
     message = r"class 0: 4 of 4 points did not pass runner_up=True, nearest=False in 7 rounds"
     with pytest.raises(InfeasibleError, match=message):
-        BoundarySampler(pair=(0, 2), runner_up=True, max_rounds=7)(density, head, 2, generator)
+        BoundarySampler(pair=(0, 2), runner_up=True, max_rounds=7, band=0.0, distance=None)(density, head, 2, generator)
 
 
 def test_pairs_that_are_none_are_refused(generator):
     for pair in ((1, 1), (0,), (-1, 0)):
         with pytest.raises(ConfigError, match="two different classes"):
-            BoundarySampler(pair=pair)
+            BoundarySampler(pair=pair, band=0.0, distance=None)
     with pytest.raises(ConfigError, match=r"\[0, 2\)"):
-        BoundarySampler(pair=(0, 2))(toy_density(2, 4), toy_head(2, 4), 1, generator)
+        BoundarySampler(pair=(0, 2), band=0.0, distance=None)(toy_density(2, 4), toy_head(2, 4), 1, generator)
     partial = toy_density(3, 4)
     partial.ready[1:] = False
     with pytest.raises(NotFittedError, match="none to draw from"):
-        BoundarySampler(pair=(1, 2))(partial, toy_head(3, 4), 1, generator)
+        BoundarySampler(pair=(1, 2), band=0.0, distance=None)(partial, toy_head(3, 4), 1, generator)
     with pytest.raises(ConfigError, match="one round"):
-        BoundarySampler(max_rounds=0)
+        BoundarySampler(max_rounds=0, band=0.0, distance=None)

@@ -37,7 +37,7 @@ def test_where_all_is_feasible_nothing_changes(generator):
 
 def test_the_other_class_gets_what_was_asked_for(generator):
     density, head = far_class()
-    sampler = BoundarySampler(distance=0.99)
+    sampler = BoundarySampler(distance=0.99, band=0.0)
     with pytest.raises(InfeasibleError) as caught:
         sampler(density, head, 3, generator)
     assert caught.value.classes == (1,)
@@ -52,7 +52,7 @@ def test_the_other_class_gets_what_was_asked_for(generator):
 
 def test_no_class_can(generator):
     density, head = far_class()
-    found = draw_where_feasible(BoundarySampler(margin=1e4, distance=0.99), density, head, 3, generator)
+    found = draw_where_feasible(BoundarySampler(margin=1e4, distance=0.99, band=0.0), density, head, 3, generator)
     assert found.outliers is None
     assert (set(found.left_out), found.share_left_out) == ({0, 1}, 1.0)
 
@@ -63,12 +63,14 @@ def test_of_a_pair_one_class_can(generator):
     gaps = head_gaps(density, head, every, torch.zeros_like(every), torch.full_like(every, 2))
     needed = gaps.distance_to(torch.full((2,), 3.0).double())
     radius = float(needed.mean())
-    sampler = BoundarySampler(margin=3.0, pair=[0, 2], distance=float(stats.chi2(6).cdf(radius**2)))
+    sampler = BoundarySampler(margin=3.0, pair=[0, 2], distance=float(stats.chi2(6).cdf(radius**2)), band=0.0)
     found = draw_where_feasible(sampler, density, head, 2, generator)
     kept = int(every[needed.argmin()])
     assert found.outliers.labels.tolist() == [kept, kept]
     assert found.share_left_out == 0.5
-    nothing = draw_where_feasible(BoundarySampler(margin=1e6, pair=[0, 2], distance=0.5), density, head, 2, generator)
+    nothing = draw_where_feasible(
+        BoundarySampler(margin=1e6, pair=[0, 2], distance=0.5, band=0.0), density, head, 2, generator
+    )
     assert nothing.outliers is None
 
 
@@ -77,14 +79,17 @@ def test_points_are_still_measured_against_a_class_left_out(generator):
     view = density.without([1])
     h = torch.randn(4, 6, generator=generator)
     assert torch.equal(view.mahalanobis(h), density.mahalanobis(h))
-    drawn = BoundarySampler(nearest=True, max_rounds=10_000)(view, head, 3, generator)
+    drawn = BoundarySampler(nearest=True, max_rounds=10_000, band=0.0, distance=None)(view, head, 3, generator)
     assert drawn.labels.unique().tolist() == [0, 2]
     assert torch.equal(density.mahalanobis(drawn.features).argmin(-1), drawn.labels)
 
 
 def test_a_head_that_allows_nothing_leaves_all_classes_out(generator):
     head = LinearHead(torch.ones(2, 6), torch.zeros(2))
-    for sampler in (BoundarySampler(margin=1.0), LogitSampler(logits=[0.0, 1.0])):
+    for sampler in (
+        BoundarySampler(margin=1.0, band=0.0, distance=None),
+        LogitSampler(logits=[0.0, 1.0], relative=False),
+    ):
         found = draw_where_feasible(sampler, toy_density(2, 6), head, 2, generator)
         assert found.outliers is None
         assert found.share_left_out == 1.0
@@ -95,8 +100,8 @@ def test_a_head_that_allows_nothing_leaves_all_classes_out(generator):
     "sampler",
     [
         EnergySampler(energy=-1000.0, max_rounds=1),
-        BoundarySampler(margin=500.0, nearest=True, max_rounds=1),
-        LogitSampler(logits=[50.0, 0.0], distance=0.5),
+        BoundarySampler(margin=500.0, nearest=True, max_rounds=1, band=0.0, distance=None),
+        LogitSampler(logits=[50.0, 0.0], distance=0.5, relative=False),
     ],
     ids=lambda sampler: type(sampler).__name__,
 )

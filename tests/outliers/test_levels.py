@@ -23,7 +23,7 @@ from vos.types import LinearHead
 @pytest.mark.parametrize("tied", [True, False])
 def test_they_behave_as_every_sampler(n_classes, tied):
     logits = [0.5, -0.2, 0.1][:n_classes]
-    check_outlier_sampler(LogitSampler(logits=logits), n_classes, tied)
+    check_outlier_sampler(LogitSampler(logits=logits, relative=False), n_classes, tied)
     check_outlier_sampler(LogitSampler(logits=logits, relative=True, distance=0.99999999), n_classes, tied)
     check_outlier_sampler(EnergySampler(energy=-2.0), n_classes, tied)
     check_outlier_sampler(EnergySampler(energy=3.0), n_classes, tied)
@@ -33,7 +33,7 @@ def test_they_behave_as_every_sampler(n_classes, tied):
 def test_logits_are_met(tied, generator):
     density, head = toy_density(3, 6, tied), toy_head(3, 6, dtype=torch.float64)
     wanted = torch.tensor([1.0, -1.0, 0.3], dtype=torch.float64)
-    drawn = LogitSampler(logits=wanted.tolist())(density, head, 5, generator)
+    drawn = LogitSampler(logits=wanted.tolist(), relative=False)(density, head, 5, generator)
     torch.testing.assert_close(head.logits(drawn.features), wanted.expand(15, 3))
     relative = LogitSampler(logits=wanted.tolist(), relative=True)(density, head, 5, generator)
     logits = head.logits(relative.features)
@@ -66,7 +66,9 @@ def test_prescribed_logits_equal_rejection(relative):
         assert oracles.ks_distance(a, b) < oracles.ks_critical(len(kept), len(kept), 1e-6 / 7)
 
 
-@pytest.mark.parametrize("sampler", [LogitSampler(logits=[0.5, -0.2]), EnergySampler(energy=-1.0)], ids=str)
+@pytest.mark.parametrize(
+    "sampler", [LogitSampler(logits=[0.5, -0.2], relative=False), EnergySampler(energy=-1.0)], ids=str
+)
 def test_what_the_logits_do_not_see_is_a_standard_normal(sampler):
     # d = 6 and two logits leave four whitened coordinates, whose squared length is chi-square. n = 4,000, DKW bound for
     # a failure rate of 1e-6.
@@ -212,7 +214,7 @@ def test_an_energy_beyond_reach_is_refused(generator):
 def test_heads_with_dependent_rows_are_refused(generator):
     head = toy_head(3, 4, dtype=torch.float64)
     head.weight[2] = head.weight[0] + head.weight[1]
-    for sampler in (EnergySampler(energy=1.0), LogitSampler(logits=[0.0, 1.0, 2.0])):
+    for sampler in (EnergySampler(energy=1.0), LogitSampler(logits=[0.0, 1.0, 2.0], relative=False)):
         with pytest.raises(InfeasibleError, match=r"linearly independent constraints \(of a head: its rows\), got 3"):
             sampler(toy_density(3, 4), head, 1, generator)
     nothing = LinearHead(torch.zeros(3, 4), torch.zeros(3))
@@ -222,19 +224,19 @@ def test_heads_with_dependent_rows_are_refused(generator):
 
 def test_options_that_cannot_work_are_refused(generator):
     with pytest.raises(ConfigError, match="at least two"):
-        LogitSampler(logits=[1.0])
+        LogitSampler(logits=[1.0], relative=False)
     with pytest.raises(ConfigError, match=r"\(0, 1\)"):
-        LogitSampler(logits=[1.0, 0.0], distance=1.0)
+        LogitSampler(logits=[1.0, 0.0], distance=1.0, relative=False)
     with pytest.raises(ConfigError, match="one round"):
         EnergySampler(energy=0.0, max_rounds=0)
     for bad in (math.nan, math.inf, -math.inf):
         with pytest.raises(ConfigError, match=r"outliers\.logits: expected finite numbers"):
-            LogitSampler(logits=[0.0, bad])
+            LogitSampler(logits=[0.0, bad], relative=False)
         with pytest.raises(ConfigError, match=r"outliers\.energy: expected a finite number"):
             EnergySampler(energy=bad)
     with pytest.raises(ConfigError, match="expected 3, got 2"):
-        LogitSampler(logits=[1.0, 0.0])(toy_density(3, 4), toy_head(3, 4), 1, generator)
+        LogitSampler(logits=[1.0, 0.0], relative=False)(toy_density(3, 4), toy_head(3, 4), 1, generator)
     with pytest.raises(InfeasibleError, match="class 0: no point has margin 50"):
-        LogitSampler(logits=[50.0, 0.0], distance=0.5)(toy_density(2, 4), toy_head(2, 4), 1, generator)
+        LogitSampler(logits=[50.0, 0.0], distance=0.5, relative=False)(toy_density(2, 4), toy_head(2, 4), 1, generator)
     with pytest.raises(NotFittedError):
         EnergySampler(energy=0.0)(ClassConditionalGaussian(2, 4), toy_head(2, 4), 1, generator)

@@ -37,16 +37,17 @@ def job(tiny_encoder, output, pool, n=8, **selection):
         index="none", approximate=APPROXIMATE,
     )  # fmt: skip
     return SynthesisJob(
-        featurizer, density, BoundarySampler(band=0.5), train, toy_examples(4, "v", 30), ListPool(pool), NAMES,
+        featurizer, density, BoundarySampler(band=0.5, distance=None), train, toy_examples(4, "v", 30),
+        ListPool(pool), NAMES,
         settings, output, "run", seed=0,
     )  # fmt: skip
 
 
-def making_job(tiny_encoder, output, pool, ladder=False, **options):
+def making_job(tiny_encoder, output, pool, pool_first=False, **options):
     """A job whose texts are made of made-up words."""
     work = job(tiny_encoder, output, pool, **options)
     stages = Stages(per_target=2, max_distance=99.0, tokens=400, pilot=6, pilot_ess=None, chains=2, moves=2)
     settings = GenerationSettings(max_start=None, sampling=Sampling(max_tokens=12, top_p=1.0), stages=stages)
     potential = Potential(beta=4.0, delta=99.0, tau=0.25)
-    making = Making(WordLanguage, settings, ladder)
+    making = Making(WordLanguage, settings, pool_first)
     return replace(work, settings=replace(work.settings, potential=potential, making=making))

@@ -24,8 +24,8 @@ def found(pool, featurizer, density, space, targets):
 
 @pytest.fixture
 def add(kit, targets, found, tmp_path):
-    def call(ladder=False, run_hash="run", **options):
-        making = Making(lambda: kit.language_model, kit.settings, ladder)
+    def call(pool_first=False, run_hash="run", **options):
+        making = Making(lambda: kit.language_model, kit.settings, pool_first)
         journal = tmp_path / "made.jsonl"
         return add_made_texts(making, lambda: kit, targets, found, kit.potential, journal, run_hash, **options)
 
@@ -42,7 +42,7 @@ def test_made_texts_stand_instead_of_the_pool_or_before_it(add, kit, targets, fo
     making = Making(lambda: kit.language_model, kit.settings)
     waiting = waiting_targets(making, found, targets, kit.potential)
     assert 0 < len(waiting) < 7
-    both, report = add(ladder=True)
+    both, report = add(pool_first=True)
     assert report["targets"] == len(waiting)
     for target in range(7):
         answers = whole[target].answers if target in waiting else ()
@@ -75,7 +75,7 @@ def test_edits_join_the_answers_even_when_no_target_waits(kit, targets, found, t
     making = Making(lambda: kit.language_model, easy, edits=EditSettings(texts=12))
     wide = Potential(delta=99.0)
     both, report = add_made_texts(making, lambda: kit, targets, found, wide, tmp_path / "j", "run")
-    edited = [c for row in both.by_target for c in row if c.evidence is not None and c.evidence.source == "edited"]
+    edited = [c for row in both.by_target for c in row if c.provenance is not None and c.provenance.source == "edited"]
     assert len(edited) == report["edits"]["crossed"] >= 3
     assert report["waiting"] == 0
 

@@ -40,13 +40,13 @@ def test_a_record_tells_how_its_text_came_to_be(tiny_encoder, tmp_path):
             assert (record.source, record.seed, record.lm_tokens, record.classifier_texts) == ("pool", 0, 0, 1)
             assert (record.target_class, record.max_distance, record.parents) == (None, None, ())
             continue
-        evidence = answers[record.id].evidence
-        assert (record.source, record.parents, record.seed) == (evidence.source, evidence.parents, evidence.seed)
+        provenance = answers[record.id].provenance
+        assert (record.source, record.parents, record.seed) == (provenance.source, provenance.parents, provenance.seed)
         assert set(record.parents) <= {example.id for example in work.train}
-        assert record.prompt_hash == evidence.prompt_hash
+        assert record.prompt_hash == provenance.prompt_hash
         assert record.language_model_hash == "words-lm"
-        assert (record.lm_tokens, record.classifier_texts) == (evidence.lm_tokens, evidence.classifier_texts)
-        assert record.similarity == evidence.similarity
+        assert (record.lm_tokens, record.classifier_texts) == (provenance.lm_tokens, provenance.classifier_texts)
+        assert record.similarity == provenance.similarity
         assert record.max_distance == 99.0  # the narrower of the two limits
         assert record.target_distance <= record.max_distance
         assert record.target_class == NAMES[int(record.target_id[1:]) // 6]  # six targets a class, in their order

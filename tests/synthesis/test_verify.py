@@ -180,7 +180,7 @@ def test_what_cannot_be_made_again_is_said(check, batch):
 
     making = work.settings.making
     for other, reason in (
-        (Making(unavailable, making.settings, making.ladder), "the language model cannot be had: pip install"),
+        (Making(unavailable, making.settings, making.pool_first), "the language model cannot be had: pip install"),
         (None, "name no language model"),
     ):
         settings = replace(work.settings, making=other)

@@ -3,7 +3,7 @@ import torch
 
 from vos.models import EncoderClassifier
 from vos.storage.run_directory import RunDirectory
-from vos.training.checkpoint import KeptRound, read_round
+from vos.training.checkpoint import RoundCheckpoint, read_round
 from vos.training.loop import boundary_shift
 from vos.training.round_cache import RoundCache
 
@@ -15,7 +15,7 @@ def from_margins(margins):
 
 
 def test_the_shift_counts_the_texts_of_round_0s_band_alone():
-    first = KeptRound(0, {"boundary/band": 1.0}, from_margins([0.5, -1.0, 3.0]))
+    first = RoundCheckpoint(0, {"boundary/band": 1.0}, from_margins([0.5, -1.0, 3.0]))
     previous, current = from_margins([0.0, 0.0, 9.0]), from_margins([0.0, 2.0, -9.0])
     moved = torch.sigmoid(torch.tensor(2.0, dtype=torch.float64)) - 0.5
     assert boundary_shift(first, previous, current) == pytest.approx(float(moved) / 2)
@@ -25,7 +25,7 @@ def test_the_shift_counts_the_texts_of_round_0s_band_alone():
 def test_a_round_is_kept_whole_or_not_at_all(tmp_path):
     run = RunDirectory(tmp_path)
     assert read_round(run, 0) is None
-    kept = KeptRound(0, {"boundary/band": 0.25}, from_margins([1.0, 2.0]))
+    kept = RoundCheckpoint(0, {"boundary/band": 0.25}, from_margins([1.0, 2.0]))
     kept.write(run)
     found = read_round(run, 0)
     assert found.metrics == kept.metrics

@@ -40,7 +40,11 @@ def build(
     label_smoothing=0.0,
 ):
     classifier = EncoderClassifier(tiny_encoder, NAMES, max_length=32, dropout=0.1, freeze=freeze)
-    sampler = {"energy": TailSampler(distance=0.99), "flattening": BoundarySampler(band=1.0), None: None}[loss]
+    sampler = {
+        "energy": TailSampler(distance=0.99),
+        "flattening": BoundarySampler(band=1.0, distance=None),
+        None: None,
+    }[loss]
     module_of = {"energy": EnergyUncertainty(2), "flattening": BoundaryFlattening(2, id_margin=2.0), None: None}
     return ClassifierModule(
         classifier,
@@ -119,9 +123,9 @@ def test_texts_of_no_class_stand_in_for_virtual_outliers_and_reach_the_encoder(t
     assert not module.density.is_fitted  # nothing was drawn from it
     assert module.regularizer.prepared
     seen = {}
-    side = module.regularizer.outlier_side
-    monkeypatch.setattr(module.regularizer, "outlier_side", lambda x, h: seen.update(x=x, h=h) or side(x, h))
-    monkeypatch.setattr(module.regularizer, "text_side", lambda *_: torch.zeros(()))
+    side = module.regularizer.ood_loss
+    monkeypatch.setattr(module.regularizer, "ood_loss", lambda x, h: seen.update(x=x, h=h) or side(x, h))
+    monkeypatch.setattr(module.regularizer, "id_loss", lambda *_: torch.zeros(()))
     batch = next(iter(batches(module).train_dataloader()))
     module.zero_grad()
     module.trainer = pl.Trainer(logger=False, accelerator="cpu")
@@ -153,7 +157,7 @@ def test_a_frozen_encoder_takes_the_features_of_texts_of_no_class(tiny_encoder):
     module = build(tiny_encoder, loss=None, freeze=True, outlier_texts=texts_of_no_class(tiny_encoder, 9, features))
     module.regularizer = ExtraClass(2, 16)
     seen = []
-    module.regularizer.outlier_side = lambda x, h: seen.append(h) or x.sum() * 0.0
+    module.regularizer.ood_loss = lambda x, h: seen.append(h) or x.sum() * 0.0
     fit(module, epochs=1)
     assert len(seen) == 4
     assert all(torch.equal(h.sort(0).values, features.sort(0).values) for h in seen)
@@ -224,7 +228,7 @@ def far_apart(module, sampler):
 
 
 def test_a_class_that_cannot_have_outliers_goes_without_and_is_named_once(tiny_encoder, caplog):
-    sampler = BoundarySampler(distance=0.999999)
+    sampler = BoundarySampler(distance=0.999999, band=0.0)
     module = far_apart(build(tiny_encoder, loss="flattening", refit_every=1), sampler)
     logged = []
 
@@ -244,7 +248,7 @@ def test_a_class_that_cannot_have_outliers_goes_without_and_is_named_once(tiny_e
 
 def test_without_any_outliers_a_step_is_plain_cross_entropy(tiny_encoder, caplog):
     module = build(tiny_encoder, loss="flattening")
-    module.sampler = BoundarySampler(margin=1e6, distance=0.5)
+    module.sampler = BoundarySampler(margin=1e6, distance=0.5, band=0.0)
     before = {n: p.detach().clone() for n, p in module.named_parameters()}
     with caplog.at_level(logging.INFO, logger="vos.training.module"):
         trainer = fit(module, epochs=1)

@@ -35,8 +35,8 @@ def test_a_step_is_cross_entropy_plus_the_weighted_regulariser(tiny_encoder, mon
     module.trainer = pl.Trainer(logger=False, accelerator="cpu")
     logged = {}
     monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: float(value)}))
-    module.regularizer.text_side = lambda *_: torch.tensor(2.0)
-    module.regularizer.outlier_side = lambda *_: torch.tensor(5.0)
+    module.regularizer.id_loss = lambda *_: torch.tensor(2.0)
+    module.regularizer.ood_loss = lambda *_: torch.tensor(5.0)
     module.eval()  # without dropout
     batch = next(iter(batches(module).train_dataloader()))
     expected = smoothed_cross_entropy(module(batch)[1], batch["labels"], smoothing)

@@ -26,7 +26,7 @@ def record(tmp_path):
     points = BoundaryPoints(torch.tensor([-1.0, 2.0]), torch.tensor([3.0, 4.0]), torch.tensor([0, 1]))
     picture = tmp_path / "map.png"
     boundary_map(picture, points, None, 0.5, ("harmless", "harmful"), "title")
-    metrics = {"boundary/val/accuracy": 0.875, "boundary/visibility": 0.5}
+    metrics = {"boundary/val/accuracy": 0.875, "boundary/outlier_energy_auroc": 0.5}
     nearest = (NearBoundaryText("a", "=some text", -0.25, "harmless"),)
     return RoundRecord(3, metrics, torch.tensor([-1.0, 2.0, 0.5]), picture, nearest)
 
@@ -54,7 +54,7 @@ def test_csv_holds_one_row_a_round(record, tmp_path):
     reporter.on_round(record)  # reported again by a resumed run
     reporter.close()
     rows = list(csv.DictReader(io.StringIO((tmp_path / "rounds.csv").read_text())))
-    assert rows == [{"round": "3", "boundary/val/accuracy": "0.875", "boundary/visibility": "0.5"}]
+    assert rows == [{"round": "3", "boundary/val/accuracy": "0.875", "boundary/outlier_energy_auroc": "0.5"}]
     assert Path(reporter.lightning_logger(2).log_dir) == tmp_path / "steps/round-2"
 
 

@@ -119,7 +119,7 @@ def mixed(config: DictConfig, data: TextData) -> NextRound:
     return found
 
 
-def note_round(config: DictConfig, run: Path, new: NextRound, final: Mapping[str, float]) -> str | None:
+def record_round(config: DictConfig, run: Path, new: NextRound, final: Mapping[str, float]) -> str | None:
     """Mark the labels as trained on, add the round to the table; returns the reason to stop, if there is one."""
     with Ledger(config.ledger) as ledger:
         done = {event.batch: int(event.payload["round"]) for event in ledger.events("trained")}

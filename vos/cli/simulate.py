@@ -43,8 +43,8 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
     """
     started = time.monotonic()
     quiet_libraries()
-    if OmegaConf.select(config, "outlier_texts"):
-        raise ConfigError("simulation: expected outlier_texts=null, as every one of its many fits would gather its own")
+    if OmegaConf.select(config, "exposure"):
+        raise ConfigError("simulation: expected exposure=null, as every one of its many fits would gather its own")
     data: TextData = instantiate(config.data)
     settings: SimulationSettings = instantiate(config.simulation)
     oracle = _oracle(data) if settings.pool == "pool" else {}

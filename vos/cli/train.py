@@ -18,8 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from transformers.utils import logging as transformers_logging
 
-from vos.cli.labels import mixed, note_round, take
-from vos.cli.outlier_texts import outlier_batches
+from vos.cli.exposure import outlier_batches
+from vos.cli.labels import mixed, record_round, take
 from vos.cli.tables import facts_table
 from vos.cli.wiring import build_sampler, completed
 from vos.data import TextData, TextDataModule
@@ -80,7 +80,7 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     run.finish(time.monotonic() - started, {"model_hash": job.module.classifier.fingerprint()})
     _summary(run, content, data)
     if new is not None:
-        note_round(config, run.path, new, content["final"])
+        record_round(config, run.path, new, content["final"])
     return {name: float(value) for name, value in content["final"].items()}
 
 

@@ -45,7 +45,7 @@ class LowRankGaussian(GaussianDensity):
     basis: Tensor
     gain: Tensor
 
-    def __init__(self, n_classes: int, n_features: int, rank: int) -> None:
+    def __init__(self, n_classes: int, n_features: int, rank: int = 64) -> None:
         super().__init__(n_classes, n_features, tied=True)
         if not 1 <= rank <= n_features:
             raise ConfigError(f"density.rank: expected a number in [1, {n_features}], got {rank}")

@@ -63,7 +63,7 @@ class FeatureBank(FixedPrecision):
         self.seen[rows] = True
 
     @property
-    def knows_all(self) -> bool:
+    def is_full(self) -> bool:
         """Whether every training text has been seen."""
         return bool(self.seen.all())
 
@@ -131,7 +131,7 @@ class FeatureQueue(FixedPrecision):
         self.filled.copy_((self.filled + pushed).clamp_max(capacity))
 
     @property
-    def knows_all(self) -> bool:
+    def is_full(self) -> bool:
         """Whether texts of every class have been seen; how many there are, a queue cannot know."""
         return bool((self.filled > 0).all())
 

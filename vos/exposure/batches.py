@@ -43,9 +43,9 @@ class OutlierBatches:
         features: Tensor | None = None,
     ) -> None:
         if not texts:
-            raise DataError("outlier_texts: expected at least one text, got none")
+            raise DataError("exposure: expected at least one text, got none")
         if batch_size < 1:
-            raise ConfigError(f"outlier_texts.batch_size: expected at least 1, got {batch_size}")
+            raise ConfigError(f"exposure.batch_size: expected at least 1, got {batch_size}")
         if features is not None and len(features) != len(texts):
             raise ShapeError(f"expected features ({len(texts)}, d), one row for each text, got {tuple(features.shape)}")
         self.collate = TokenCollator(tokenizer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -53,8 +53,8 @@ class OutlierTextFile:
     """
 
     path: str
-    text: str
-    batch_size: int
+    text: str = "text"
+    batch_size: int = 32
     quantile: float | None = None
 
     def __post_init__(self) -> None:
@@ -76,10 +76,10 @@ class OutlierTextFile:
         found = {text_uid(each.text): each.text for each in open_pool_file(self.path, text=self.text)}
         texts = [OutlierText(text) for uid, text in found.items() if uid not in own]
         if not texts:
-            raise DataError(f"outlier_texts.path={self.path}: all of its {len(found)} texts are the run's own")
+            raise DataError(f"exposure.path={self.path}: all of its {len(found)} texts are the run's own")
         if len(texts) < len(found):
             logger.warning(
-                "outlier_texts.path=%s: %d of %d texts are the run's own (train, val, test or ood) and are left out",
+                "exposure.path=%s: %d of %d texts are the run's own (train, val, test or ood) and are left out",
                 self.path,
                 len(found) - len(texts),
                 len(found),
@@ -100,9 +100,9 @@ class WrittenOutlierTexts:
     """
 
     language_model: Callable[[], LanguageModel]
-    writing: WritingSettings
-    batch_size: int
-    quantile: float | None = None
+    writing: WritingSettings = field(default_factory=WritingSettings)
+    batch_size: int = 32
+    quantile: float | None = 0.8
 
     def __post_init__(self) -> None:
         _check(self)
@@ -113,16 +113,16 @@ class WrittenOutlierTexts:
         """See `write_outlier_texts`."""
         model = self.language_model()
         texts, cost = write_outlier_texts(model, train, self.writing, seed, known, progress)
-        logger.info("outlier_texts: %d texts for %d tokens of %s", len(texts), cost.lm_tokens, model.name)
+        logger.info("exposure: %d texts for %d tokens of %s", len(texts), cost.lm_tokens, model.name)
         return texts
 
 
 def _check(source: OutlierTextSource) -> None:
     """Raise ConfigError before anything is written."""
     if source.batch_size < 1:
-        raise ConfigError(f"outlier_texts.batch_size: expected at least 1, got {source.batch_size}")
+        raise ConfigError(f"exposure.batch_size: expected at least 1, got {source.batch_size}")
     if source.quantile is not None and not 0.0 <= source.quantile <= 1.0:
-        raise ConfigError(f"outlier_texts.quantile: expected a number in [0, 1], got {source.quantile}")
+        raise ConfigError(f"exposure.quantile: expected a number in [0, 1], got {source.quantile}")
 
 
 def gather_outlier_texts(
@@ -156,7 +156,7 @@ def gather_outlier_texts(
         featurizer = initial()
         features, of_train = (featurizer.featurize([each.text for each in some]).features for some in (texts, train))
         kept = far_from_training(texts, features, of_train, source.quantile)
-        logger.info("outlier_texts: %d of %d are unlike every training text, and are used", len(kept), len(texts))
+        logger.info("exposure: %d of %d are unlike every training text, and are used", len(kept), len(texts))
         texts = kept
     write_atomically(file, "".join(json.dumps(asdict(each)) + "\n" for each in texts))
     return texts

@@ -14,7 +14,7 @@ import logging
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -47,18 +47,18 @@ class WritingSettings:
         sampling: see `Sampling`; texts that are not finished after its `max_tokens` are left out.
     """
 
-    n: int
-    shots: int
-    per_prompt: int
-    min_words: int
-    max_words: int
-    sampling: Sampling
+    n: int = 3000
+    shots: int = 8
+    per_prompt: int = 64
+    min_words: int = 3
+    max_words: int = 100
+    sampling: Sampling = field(default_factory=Sampling)
 
     def __post_init__(self) -> None:
         counts = (self.n, self.shots, self.per_prompt, self.min_words, self.max_words)
         if min(counts) < 1:
             raise ConfigError(
-                "outlier_texts.writing: expected n, shots, per_prompt, min_words and max_words of at least 1, got "
+                "exposure.writing: expected n, shots, per_prompt, min_words and max_words of at least 1, got "
                 + ", ".join(map(str, counts))
             )
 
@@ -140,8 +140,8 @@ def write_outlier_texts(
             by_class[example.label].append(example)
     if not by_class:
         raise DataError(
-            f"outlier_texts: expected labelled training texts of at most {settings.max_words} words to write after, "
-            f"got none among {len(examples)}; raise outlier_texts.writing.max_words"
+            f"exposure: expected labelled training texts of at most {settings.max_words} words to write after, "
+            f"got none among {len(examples)}; raise exposure.writing.max_words"
         )
     habits = Habits.of([example.text for example in examples])
     seen = {_key(habits.applied(text)) for text in (*(example.text for example in examples), *known)}
@@ -172,12 +172,12 @@ def write_outlier_texts(
     reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items())) or "none"
     if not found:
         raise DataError(
-            f"outlier_texts: nothing could be used of what {model.name} wrote after {settings.most_prompts} prompts "
-            f"(left out: {reasons}); for long texts raise outlier_texts.writing.sampling.max_tokens"
+            f"exposure: nothing could be used of what {model.name} wrote after {settings.most_prompts} prompts "
+            f"(left out: {reasons}); for long texts raise exposure.writing.sampling.max_tokens"
         )
     if len(found) < settings.n:
-        logger.warning("outlier_texts: %d of %d texts after %d prompts", len(found), settings.n, settings.most_prompts)
-    logger.info("outlier_texts: left out while writing: %s", reasons)
+        logger.warning("exposure: %d of %d texts after %d prompts", len(found), settings.n, settings.most_prompts)
+    logger.info("exposure: left out while writing: %s", reasons)
     return found[: settings.n], cost
 
 
@@ -219,7 +219,7 @@ def far_from_training(
     ]
     if not kept:
         raise DataError(
-            f"outlier_texts: none of {len(texts)} texts is farther than {float(least):.3f} from every training text "
-            f"(quantile {quantile}); lower outlier_texts.quantile, or bring texts of other kinds"
+            f"exposure: none of {len(texts)} texts is farther than {float(least):.3f} from every training text "
+            f"(quantile {quantile}); lower exposure.quantile, or bring texts of other kinds"
         )
     return kept

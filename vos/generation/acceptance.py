@@ -14,7 +14,7 @@ from vos.generation.particles import Cost
 from vos.generation.potential import Reading, TargetPotential
 from vos.generation.rules import Novelty
 from vos.mining.repeats import NearDuplicateFilter
-from vos.mining.retrieve import Candidate, Evidence
+from vos.mining.retrieve import Candidate, Provenance
 from vos.types import Example, LinearHead
 
 
@@ -23,10 +23,10 @@ class Origin:
     """What the texts of one batch share.
 
     Attributes:
-        source: see `Evidence`.
-        prompt_hash: see `Evidence`.
-        language_model: see `Evidence`.
-        seed: see `Evidence`.
+        source: see `Provenance`.
+        prompt_hash: see `Provenance`.
+        language_model: see `Provenance`.
+        seed: see `Provenance`.
     """
 
     source: str
@@ -167,7 +167,7 @@ def made(
         float(reading.margins[row]),
         tuple(torch.softmax(head.logits(features)[0].double(), -1).tolist()),
         tuple(density.mahalanobis(features)[0].tolist()),
-        evidence=Evidence(
+        provenance=Provenance(
             source=origin.source,
             parents=parents,
             prompt_hash=origin.prompt_hash,

@@ -2,8 +2,8 @@
 
 A real text whose beginning has a good value for a target (`vos.generation.prefix_value`) saves the tokens of its first
 third, and the language model is where it has to be before it writes a word. Each such beginning is drafted several
-times by a few tokens; the outlook is asked again, and only the most promising drafts are finished. No candidate next
-token is ever scored: whole drafts are compared.
+times by a few tokens; the prefix value is asked again, and only the most promising drafts are finished. No candidate
+next token is ever scored: whole drafts are compared.
 
 Unlike `vos.generation.smc` this is a search, not a sampler: its texts are not draws from `p φ`, and no log Z comes
 of it.
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from vos.errors import ConfigError
 from vos.generation.particles import Extender, Particles
-from vos.generation.prefix_value import WORDS, Outlook, first_words
+from vos.generation.prefix_value import WORDS, PrefixValue, first_words
 from vos.generation.smc import TextPotential
 from vos.mining.targets import Potential, Targets
 
@@ -35,7 +35,7 @@ class DraftSettings:
         shortest: smallest share of a real text's words that a beginning keeps.
         longest: largest share; with more, near-copies of the real text come of it.
         known: beginnings that are looked at, of all real texts together; a sample where there are more.
-        beginnings: different real texts that are begun in a round, best outlook first.
+        beginnings: different real texts that are begun in a round, best prefix value first.
         copies: drafts of each.
         levels: how often drafts are judged.
         tokens: written before each time.
@@ -65,15 +65,15 @@ class Beginnings:
     """The beginnings of real texts and where they lead.
 
     Attributes:
-        outlook: see `Outlook`.
+        prefix_value: see `PrefixValue`.
         texts: n beginnings.
         rows: (n,) int64, the real text of each.
         places: (n, r + 1) expected places of whole texts that begin so.
-        words: (n,) int64, see `Outlook.expected`.
+        words: (n,) int64, see `PrefixValue.expected`.
         left: (n,) words of the real text after the beginning.
     """
 
-    outlook: Outlook
+    prefix_value: PrefixValue
     texts: tuple[str, ...]
     rows: Tensor
     places: Tensor
@@ -82,14 +82,19 @@ class Beginnings:
 
     @classmethod
     def of(
-        cls, texts: Sequence[str], rows: Sequence[int], outlook: Outlook, settings: DraftSettings, seed: torch.Generator
+        cls,
+        texts: Sequence[str],
+        rows: Sequence[int],
+        prefix_value: PrefixValue,
+        settings: DraftSettings,
+        seed: torch.Generator,
     ) -> Beginnings:
         """Cut real texts where the settings allow it.
 
         Args:
             texts: real texts.
             rows: those that may be begun.
-            outlook: fitted to them.
+            prefix_value: fitted to them.
             settings: see `DraftSettings`.
             seed: chooses the sample.
         """
@@ -101,16 +106,16 @@ class Beginnings:
             chosen = torch.randperm(len(cuts), generator=seed)[: settings.known].sort().values
             cuts = [cuts[i] for i in chosen.tolist()]
         beginnings = tuple(first_words(texts[row], n) for row, n, _ in cuts)
-        places, words = outlook.expected(beginnings)
+        places, words = prefix_value.expected(beginnings)
         table = torch.tensor([(row, left) for row, _, left in cuts], dtype=torch.int64).view(-1, 2)
-        return cls(outlook, beginnings, table[:, 0], places, words, table[:, 1])
+        return cls(prefix_value, beginnings, table[:, 0], places, words, table[:, 1])
 
     def ranked(self, goal: Targets, potential: Potential, without: frozenset[int]) -> list[int]:
         """Indices for one target, best first: the most φ expected for each word that is left to write.
 
         Only the best cut of every real text is there; real texts in `without` are left out.
         """
-        value = self.outlook.log_value(self.places, self.words, goal, potential) - self.left.double().log()
+        value = self.prefix_value.log_value(self.places, self.words, goal, potential) - self.left.double().log()
         best: dict[int, int] = {}
         for index in value.argsort(descending=True, stable=True).tolist():
             row = int(self.rows[index])

@@ -92,7 +92,7 @@ class Sampling:
     temperature: float = 1.0
     top_k: int = 200
     top_p: float = 0.95
-    max_tokens: int = 40
+    max_tokens: int = 64
 
     def __post_init__(self) -> None:
         if self.temperature <= 0 or self.top_k < 1 or not 0 < self.top_p <= 1 or self.max_tokens < 1:

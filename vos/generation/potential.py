@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vos.errors import ConfigError
-from vos.generation.prefix_value import Outlook
+from vos.generation.prefix_value import PrefixValue
 from vos.generation.rules import Novelty, TextRules, words
 from vos.generation.smc import effective_sample_size
 from vos.metrics.boundary import margin
@@ -79,7 +79,7 @@ class TargetPotential:
         rules: hard rules for whole texts.
         novelty: of texts against the known ones.
         shots: examples of the prompt, which a text must not copy.
-        outlook: gives what tells where an unfinished text will land; called when it is first needed.
+        prefix_value: gives what tells where an unfinished text will land; called when it is first needed.
 
     Attributes:
         readings: what `whole` was asked about since the list was last emptied, so that every text that was paid for
@@ -96,11 +96,11 @@ class TargetPotential:
         rules: TextRules,
         novelty: Novelty,
         shots: Sequence[str],
-        outlook: Callable[[], Outlook],
+        prefix_value: Callable[[], PrefixValue],
     ) -> None:
         self.featurizer, self.space, self.targets, self.potential = featurizer, space, targets, potential
         self.shape, self.rules, self.novelty, self.shots = shape, rules, novelty, tuple(shots)
-        self.outlook = outlook
+        self.prefix_value = prefix_value
         self.readings: list[Reading] = []
 
     def whole(self, texts: Sequence[str], ended: Sequence[bool]) -> Tensor:
@@ -114,9 +114,9 @@ class TargetPotential:
 
     def prefix(self, texts: Sequence[str]) -> Tensor:
         """Log of the φ (n,) expected of whole texts that begin so; only their activations count before they end."""
-        outlook = self.outlook()
-        expected, words = outlook.expected(texts)
-        return outlook.log_value(expected, words, self.targets, self.potential)
+        prefix_value = self.prefix_value()
+        expected, words = prefix_value.expected(texts)
+        return prefix_value.log_value(expected, words, self.targets, self.potential)
 
     def soft(self, reading: Reading) -> Tensor:
         """Log φ (n,) without the hard rules."""

@@ -72,7 +72,7 @@ class Regression:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class PrefixValue:
     """The regressions, and what they say of a beginning.
 
     Attributes:
@@ -94,27 +94,27 @@ class Outlook:
         places: Tensor,
         generator: torch.Generator,
         sample: int,
-    ) -> Outlook:
+    ) -> PrefixValue:
         """Learn from real texts.
 
         Args:
-            featurizer: see `Outlook`.
-            space: see `Outlook`.
+            featurizer: see `PrefixValue`.
+            space: see `PrefixValue`.
             texts: n real texts.
             places: (n, r + 1) float64 of them.
             generator: chooses among them.
             sample: texts that a regression is fitted to, at most.
         """
-        outlook = cls(featurizer, space, {})
+        prefix_value = cls(featurizer, space, {})
         lengths = torch.tensor([len(text.split()) for text in texts])
         for words in WORDS:
             rows = torch.nonzero(lengths >= words + MORE_WORDS)[:, 0]
             if len(rows) < FEWEST:
                 break
             rows = rows[torch.randperm(len(rows), generator=generator)[:sample]]
-            read = outlook.places([first_words(texts[row], words) for row in rows.tolist()])
-            outlook.regressions[words] = Regression.fit(read, places[rows])
-        return outlook
+            read = prefix_value.places([first_words(texts[row], words) for row in rows.tolist()])
+            prefix_value.regressions[words] = Regression.fit(read, places[rows])
+        return prefix_value
 
     def places(self, texts: Sequence[str]) -> Tensor:
         """Places (n, r + 1) float64 as the classifier reads the texts now."""

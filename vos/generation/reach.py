@@ -11,7 +11,7 @@ import torch
 
 from vos.generation.particles import Cost
 from vos.generation.prompts import RealTexts
-from vos.mining.retrieve import Candidate, Evidence
+from vos.mining.retrieve import Candidate, Provenance
 from vos.mining.targets import Potential, Targets, TargetSpace
 from vos.types import Example
 
@@ -118,13 +118,15 @@ class Outcome:
 
 def candidate_from_dict(values: Mapping[str, Any]) -> Candidate:
     """The candidate whose `asdict` went through JSON."""
-    evidence = values["evidence"]
+    provenance = values["provenance"]
     return Candidate(
         **dict(values)
         | {
             "example": Example(**values["example"]),
             "probability": tuple(values["probability"]),
             "mahalanobis": tuple(values["mahalanobis"]),
-            "evidence": None if evidence is None else Evidence(**evidence | {"parents": tuple(evidence["parents"])}),
+            "provenance": None
+            if provenance is None
+            else Provenance(**provenance | {"parents": tuple(provenance["parents"])}),
         }
     )

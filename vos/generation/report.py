@@ -34,7 +34,7 @@ def generation_report(
         **{name: status[name] for name in ("hit", "missed", "unreachable")},
         "answers": len(answers),
         "distinct_answers": distinct,
-        "answers_by_source": dict(Counter(answer.evidence.source for answer in answers if answer.evidence)),
+        "answers_by_source": dict(Counter(answer.provenance.source for answer in answers if answer.provenance)),
         "answers_by_side": dict(Counter("above" if answer.margin >= 0 else "below" for answer in answers)),
         "lm_tokens": tokens,
         "classifier_texts": sum(outcome.cost.classifier_texts for outcome in outcomes),

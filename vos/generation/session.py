@@ -18,7 +18,7 @@ from vos.generation.language_model import LanguageModel
 from vos.generation.mcmc import regenerate
 from vos.generation.particles import Cost, Extender
 from vos.generation.potential import Reading, TargetPotential, one_target, read, tuned
-from vos.generation.prefix_value import Outlook
+from vos.generation.prefix_value import PrefixValue
 from vos.generation.prompt_cache import PromptParticles
 from vos.generation.prompts import Prompt, RealTexts
 from vos.generation.reach import Outcome, Reach
@@ -60,18 +60,20 @@ class Kit:
         return Novelty(self.real.texts)
 
     @functools.cached_property
-    def outlook(self) -> Outlook:
+    def prefix_value(self) -> PrefixValue:
         """Learned from the real texts."""
-        generator = stream(self.seed, "outlook", 0)[1]
-        return Outlook.fit(
-            self.featurizer, self.space, self.real.texts, self.real.places, generator, self.settings.outlook_texts
+        generator = stream(self.seed, "prefix value", 0)[1]
+        return PrefixValue.fit(
+            self.featurizer, self.space, self.real.texts, self.real.places, generator, self.settings.prefix_value_texts
         )
 
     @functools.cached_property
     def beginnings(self) -> Beginnings:
         """Of the real texts without debris."""
         generator = stream(self.seed, "beginnings", 0)[1]
-        return Beginnings.of(self.real.texts, sorted(self.real.clean), self.outlook, self.settings.drafts, generator)
+        return Beginnings.of(
+            self.real.texts, sorted(self.real.clean), self.prefix_value, self.settings.drafts, generator
+        )
 
 
 def stream(seed: int, name: str, number: int) -> tuple[int, torch.Generator]:
@@ -161,7 +163,7 @@ class PromptSession:
             settings.rules,
             kit.novelty,
             self.prompt.shots,
-            lambda: kit.outlook,
+            lambda: kit.prefix_value,
         )
 
     def _origin(self, source: str, seed: int) -> Origin:
@@ -184,7 +186,7 @@ class _Work:
         return not self.answers.enough and spent < self.session.kit.settings.stages.tokens
 
     def finish_drafts(self) -> None:
-        """Rounds of drafts that begin like the real texts of the best outlook, others in every round."""
+        """Rounds of drafts that begin like the real texts of the best prefix value, others in every round."""
         kit = self.session.kit
         rounds, settings = kit.settings.stages.rounds, kit.settings.drafts
         if not rounds or not self.goes_on():

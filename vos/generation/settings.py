@@ -11,7 +11,7 @@ from vos.generation.potential import Shape
 from vos.generation.prefix_value import FEWEST
 from vos.generation.prompts import PromptSettings
 from vos.generation.rules import TextRules
-from vos.generation.smc import SteeringSettings
+from vos.generation.smc import SMCSettings
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Stages:
     """
 
     per_target: int = 5
-    max_distance: float = 1.0
+    max_distance: float = 1.25
     tokens: int = 3000
-    pilot: int = 32
-    pilot_ess: float | None = 8.0
-    rounds: int = 6
+    pilot: int = 8
+    pilot_ess: float | None = None
+    rounds: int = 4
     chains: int = 0
     moves: int = 9
     steer: bool = False
@@ -61,10 +61,10 @@ class GenerationSettings:
         shape: see `Shape`.
         rules: see `TextRules`.
         prompts: see `PromptSettings`.
-        outlook_texts: training texts that the outlook is learned from, for each number of words; the regressions have
-            ten unknowns a column, and a few hundred texts are enough.
+        prefix_value_texts: training texts that the prefix value is learned from, for each number of words; the
+            regressions have ten unknowns a column, and a few hundred texts are enough.
         drafts: see `DraftSettings`.
-        steering: see `SteeringSettings`.
+        steering: see `SMCSettings`.
         stages: see `Stages`.
     """
 
@@ -73,11 +73,13 @@ class GenerationSettings:
     shape: Shape = field(default_factory=Shape)
     rules: TextRules = field(default_factory=TextRules)
     prompts: PromptSettings = field(default_factory=PromptSettings)
-    outlook_texts: int = 800
+    prefix_value_texts: int = 800
     drafts: DraftSettings = field(default_factory=DraftSettings)
-    steering: SteeringSettings = field(default_factory=SteeringSettings)
+    steering: SMCSettings = field(default_factory=SMCSettings)
     stages: Stages = field(default_factory=Stages)
 
     def __post_init__(self) -> None:
-        if self.outlook_texts < FEWEST:
-            raise ConfigError(f"settings: expected outlook_texts of at least {FEWEST}, got {self.outlook_texts}")
+        if self.prefix_value_texts < FEWEST:
+            raise ConfigError(
+                f"settings: expected prefix_value_texts of at least {FEWEST}, got {self.prefix_value_texts}"
+            )

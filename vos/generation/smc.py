@@ -42,7 +42,7 @@ class TextPotential(Protocol):
 
 
 @dataclass(frozen=True)
-class SteeringSettings:
+class SMCSettings:
     """How sequential Monte Carlo runs.
 
     Attributes:
@@ -114,14 +114,14 @@ def effective_sample_size(log_weights: Tensor) -> float:
     return float(torch.exp(2 * torch.logsumexp(log_weights, 0) - torch.logsumexp(2 * log_weights, 0)))
 
 
-def steer(start: P, potential: TextPotential, extender: Extender, settings: SteeringSettings) -> Steered[P]:
+def steer(start: P, potential: TextPotential, extender: Extender, settings: SMCSettings) -> Steered[P]:
     """Run sequential Monte Carlo from N empty particles until every text is done.
 
     Args:
         start: N = `settings.particles` particles after the prompt.
         potential: φ.
         extender: draws from p; its generator also resamples, its cost counts tokens and scored texts.
-        settings: see `SteeringSettings`.
+        settings: see `SMCSettings`.
     """
     n = len(start)
     particles = start
@@ -156,7 +156,7 @@ def steer(start: P, potential: TextPotential, extender: Extender, settings: Stee
 class _Weigher:
     potential: TextPotential
     extender: Extender
-    settings: SteeringSettings
+    settings: SMCSettings
 
     def log_twist(
         self, particles: Particles, final: Tensor, scored: Sequence[bool]

@@ -56,8 +56,8 @@ class OutlierRegularizer(nn.Module, ABC):
         """See `OutlierLoss`."""
         check_batch(self.n_classes, logits, features, labels, outlier_logits, outlier_features)
         with torch.autocast(logits.device.type, enabled=False):
-            texts = self.text_side(at_least_float32(logits), at_least_float32(features), labels)
-            outliers = self.outlier_side(at_least_float32(outlier_logits), at_least_float32(outlier_features))
+            texts = self.id_loss(at_least_float32(logits), at_least_float32(features), labels)
+            outliers = self.ood_loss(at_least_float32(outlier_logits), at_least_float32(outlier_features))
             return 0.5 * (texts + outliers)
 
     @property
@@ -75,11 +75,11 @@ class OutlierRegularizer(nn.Module, ABC):
         """
 
     @abstractmethod
-    def text_side(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+    def id_loss(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
         """Mean loss of the texts, a scalar."""
 
     @abstractmethod
-    def outlier_side(self, logits: Tensor, features: Tensor) -> Tensor:
+    def ood_loss(self, logits: Tensor, features: Tensor) -> Tensor:
         """Mean loss of the outliers, a scalar."""
 
 

@@ -56,11 +56,11 @@ class EnergyUncertainty(OutlierRegularizer):
         """`-E(x) = log Σ_c relu(w_c) exp(x_c)`: (n,) of logits (n, C)."""
         return -weighted_energy(at_least_float32(logits), self.class_weights)
 
-    def text_side(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
+    def id_loss(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
         """Cross-entropy of `φ(-E)` against 1."""
         return self._side(logits, 1)
 
-    def outlier_side(self, logits: Tensor, features: Tensor) -> Tensor:  # noqa: ARG002
+    def ood_loss(self, logits: Tensor, features: Tensor) -> Tensor:  # noqa: ARG002
         """Cross-entropy of `φ(-E)` against 0."""
         return self._side(logits, 0)
 
@@ -149,11 +149,11 @@ class EnergyMargin(OutlierRegularizer, FixedPrecision):
             raise ConfigError(f"loss: expected m_in <= m_out, measured m_in={low:.4g} m_out={high:.4g}; give both")
         self.marks.copy_(marks)
 
-    def text_side(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
+    def id_loss(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
         """Hinge above `m_in`."""
         return functional.relu(energy(logits) - self._mark(0)).square().mean()
 
-    def outlier_side(self, logits: Tensor, features: Tensor) -> Tensor:  # noqa: ARG002
+    def ood_loss(self, logits: Tensor, features: Tensor) -> Tensor:  # noqa: ARG002
         """Weighted hinge below `m_out`."""
         return self.outlier_weight * functional.relu(self._mark(1) - energy(logits)).square().mean()
 

@@ -52,10 +52,10 @@ class EnergyFlattening(OutlierRegularizer):
         """See `EnergyMargin.prepare`, which also says what is refused."""
         self.texts.prepare(logits)
 
-    def text_side(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+    def id_loss(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
         """Hinge above the mark."""
-        return self.texts.text_side(logits, features, labels)
+        return self.texts.id_loss(logits, features, labels)
 
-    def outlier_side(self, logits: Tensor, features: Tensor) -> Tensor:
+    def ood_loss(self, logits: Tensor, features: Tensor) -> Tensor:
         """Weighted divergence from uniform."""
-        return self.texts.outlier_weight * self.outliers.outlier_side(logits, features)
+        return self.texts.outlier_weight * self.outliers.ood_loss(logits, features)

@@ -37,11 +37,11 @@ class FeatureUncertainty(OutlierRegularizer):
             raise ConfigError(f"loss: expected n_features and width >= 1, got {n_features} and {width}")
         self.mlp = mlp(n_features, width, 2, seed)
 
-    def text_side(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
+    def id_loss(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
         """Cross-entropy of the MLP against 1."""
         return two_way(self.mlp, features, 1)
 
-    def outlier_side(self, logits: Tensor, features: Tensor) -> Tensor:  # noqa: ARG002
+    def ood_loss(self, logits: Tensor, features: Tensor) -> Tensor:  # noqa: ARG002
         """Cross-entropy of the MLP against 0."""
         return two_way(self.mlp, features, 0)
 
@@ -69,11 +69,11 @@ class ExtraClass(OutlierRegularizer):
             raise ConfigError(f"loss: expected n_features >= 1, got {n_features}")
         self.outlier_logit = linear(torch.zeros(1, n_features))
 
-    def text_side(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+    def id_loss(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy against the own class."""
         return functional.cross_entropy(self.all_logits(logits, features), labels)
 
-    def outlier_side(self, logits: Tensor, features: Tensor) -> Tensor:
+    def ood_loss(self, logits: Tensor, features: Tensor) -> Tensor:
         """Cross-entropy against the extra class."""
         target = torch.full_like(logits[:, 0], self.n_classes, dtype=torch.int64)
         return functional.cross_entropy(self.all_logits(logits, features), target)

@@ -37,18 +37,18 @@ class BoundaryFlattening(OutlierRegularizer):
     Exposure); the text side is ours.
     """
 
-    def __init__(self, n_classes: int, id_margin: float) -> None:
+    def __init__(self, n_classes: int, id_margin: float = 2.0) -> None:
         super().__init__(n_classes, at_least=2)
         if not 0.0 <= id_margin < math.inf:
             raise ConfigError(f"loss.id_margin: expected a number >= 0, got {id_margin}")
         self.id_margin = id_margin
 
-    def text_side(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
+    def id_loss(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
         """Hinge below `id_margin`."""
         own = logits.gather(1, labels[:, None])
         rival = logits.scatter(1, labels[:, None], -math.inf).amax(-1, keepdim=True)
         return functional.relu(self.id_margin - (own - rival)).square().mean()
 
-    def outlier_side(self, logits: Tensor, features: Tensor) -> Tensor:  # noqa: ARG002
+    def ood_loss(self, logits: Tensor, features: Tensor) -> Tensor:  # noqa: ARG002
         """Divergence from uniform."""
         return (logits.logsumexp(-1) - logits.mean(-1)).mean() - math.log(self.n_classes)

@@ -8,10 +8,10 @@ from vos.metrics.boundary import (
     error_by_level,
     expected_calibration_error,
     margin,
+    outlier_energy_auroc,
     pair_consistency,
-    separation,
+    standardized_distance,
     true_class_margin,
-    visibility,
     wilson_interval,
 )
 from vos.metrics.ood import aupr, auroc, fpr_at_tpr, fpr_at_tpr_ood
@@ -28,9 +28,9 @@ __all__ = [
     "fpr_at_tpr",
     "fpr_at_tpr_ood",
     "margin",
+    "outlier_energy_auroc",
     "pair_consistency",
-    "separation",
+    "standardized_distance",
     "true_class_margin",
-    "visibility",
     "wilson_interval",
 ]

@@ -30,10 +30,10 @@ __all__ = [
     "error_by_level",
     "expected_calibration_error",
     "margin",
+    "outlier_energy_auroc",
     "pair_consistency",
-    "separation",
+    "standardized_distance",
     "true_class_margin",
-    "visibility",
     "wilson_interval",
 ]
 
@@ -100,7 +100,7 @@ def band_width(margins: Tensor, share: float = 0.1) -> float:
     return float(margins.abs().kthvalue(max(1, round(share * len(margins)))).values)
 
 
-def separation(density: GaussianDensity, head: LinearHead) -> Tensor:
+def standardized_distance(density: GaussianDensity, head: LinearHead) -> Tensor:
     """How many standard deviations of a class its mean is away from the boundary: `|δ|/s`, (C,) float64.
 
     For more than two classes, from the nearest of the boundaries with its rivals. +inf for classes that are not ready
@@ -160,7 +160,7 @@ def error_by_level(predictions: Tensor, labels: Tensor, levels: Sequence[int | N
     return {key: sum(wrong) / len(wrong) for key, wrong in sorted(groups.items())}
 
 
-def visibility(id_logits: Tensor, outlier_logits: Tensor) -> Tensor:
+def outlier_energy_auroc(id_logits: Tensor, outlier_logits: Tensor) -> Tensor:
     """AUROC by which the energy tells virtual outliers from texts: what the head can see of them.
 
     0.5 means that a loss on the energy has nothing to learn from these outliers.

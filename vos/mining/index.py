@@ -31,10 +31,10 @@ class ApproximateSettings:
         seed: of the sample of those rows, and of the centres.
     """
 
-    lists: int
-    probes: int
-    train_per_list: int
-    seed: int
+    lists: int = 1024
+    probes: int = 64
+    train_per_list: int = 64
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if min(self.lists, self.probes, self.train_per_list) < 1:

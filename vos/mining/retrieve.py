@@ -16,7 +16,7 @@ from vos.types import Example, FeatureBatch, Featurizer
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Provenance:
     """Where a made text comes from: enough to make it again.
 
     Attributes:
@@ -57,7 +57,7 @@ class Candidate:
         target: index of the target that the text answers, or None for a random pick.
         distance: D to that target in units of the space, or None.
         log_potential: log φ of that target, or None.
-        evidence: of a made text; None for texts of the pool.
+        provenance: of a made text; None for texts of the pool.
     """
 
     example: Example
@@ -67,7 +67,7 @@ class Candidate:
     target: int | None = None
     distance: float | None = None
     log_potential: float | None = None
-    evidence: Evidence | None = None
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True)

@@ -33,15 +33,15 @@ class SelectionSettings:
             "steered", "seeded", "edited"), in [0, 1]; a source that is not named has no limit.
     """
 
-    n: int
-    random_share: float
-    near_duplicate: float
-    max_cosine: float | None
-    max_distance: float
-    max_margin: float | None
-    max_per_target: int | None
-    max_side_share: float
-    max_source_share: Mapping[str, float]
+    n: int = 100
+    random_share: float = 0.12
+    near_duplicate: float = 0.7
+    max_cosine: float | None = 0.97
+    max_distance: float = 1.5
+    max_margin: float | None = None
+    max_per_target: int | None = None
+    max_side_share: float = 1.0
+    max_source_share: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.n < 1 or not 0 <= self.random_share <= 1 or not 0 < self.near_duplicate <= 1:
@@ -130,7 +130,7 @@ def _random_share(
 
 def source_of(candidate: Candidate) -> str:
     """The name of where a text comes from."""
-    return "pool" if candidate.evidence is None else candidate.evidence.source
+    return "pool" if candidate.provenance is None else candidate.provenance.source
 
 
 @dataclass

@@ -73,7 +73,7 @@ class EncoderClassifier(TextClassifier):
         label_names: tuple[str, ...],
         pooling: str = "mean",
         max_length: int = 128,
-        dropout: float = 0.0,
+        dropout: float = 0.1,
         freeze: bool = False,
         seed: int = 0,
     ) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vos.density.base import GaussianDensity
 from vos.errors import ConfigError, InfeasibleError, NotFittedError
-from vos.outliers.geometry import head_gaps, refuse_equal_rows, sides, told_apart
+from vos.outliers.geometry import distinct_rows, head_gaps, refuse_equal_rows, sides
 from vos.outliers.linear import draw_at_margin, feasible_radii, smallest_feasible_radius, whitened_at_margin
 from vos.outliers.shells import as_outliers, check_head, check_open_unit, uniform
 from vos.types import LinearHead, VirtualOutliers
@@ -50,8 +50,8 @@ class BoundarySampler:
     """
 
     margin: float = 0.0
-    band: float = 0.0
-    distance: float | None = None
+    band: float = 1.0
+    distance: float | None = 0.99
     pair: Sequence[int] | None = None
     runner_up: bool = False
     nearest: bool = False
@@ -117,7 +117,7 @@ class BoundarySampler:
         self, density: GaussianDensity, head: LinearHead, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Whitened points (m, d) of the classes in labels (m,), and the logits that their margins compare."""
-        apart = told_apart(head)
+        apart = distinct_rows(head)
         if self.pair is None:
             plus, minus = sides(density, apart, labels, generator)
         else:

@@ -57,7 +57,7 @@ def head_gaps(density: GaussianDensity, head: LinearHead, labels: Tensor, plus: 
     return Gaps(normals, at_mean)
 
 
-def told_apart(head: LinearHead) -> Tensor:
+def distinct_rows(head: LinearHead) -> Tensor:
     """Which classes the head tells apart: (C, C) bool, False where two rows of the weight are equal.
 
     The rows themselves are compared: what is computed from equal ones may differ by rounding.
@@ -72,8 +72,8 @@ def sides(density: GaussianDensity, apart: Tensor, labels: Tensor, generator: to
 
     Args:
         density: fitted.
-        apart: (C, C) bool, see `told_apart`. A class takes no rival that it is not told apart from, unless there is no
-            other: then its draws have no margin, which `refuse_equal_rows` says.
+        apart: (C, C) bool, see `distinct_rows`. A class takes no rival that it is not told apart from, unless there is
+            no other: then its draws have no margin, which `refuse_equal_rows` says.
         labels: (m,) int64, the classes drawn from.
         generator: the only source of randomness.
 
@@ -94,7 +94,7 @@ def refuse_equal_rows(apart: Tensor, labels: Tensor, plus: Tensor, minus: Tensor
     """Refuse margins between two classes that the head does not tell apart.
 
     Args:
-        apart: (C, C) bool, see `told_apart`.
+        apart: (C, C) bool, see `distinct_rows`.
         labels: (m,) int64, the classes drawn from.
         plus: (m,) int64.
         minus: (m,) int64.

@@ -43,7 +43,7 @@ class LogitSampler:
     """
 
     logits: Sequence[float]
-    relative: bool = False
+    relative: bool = True
     distance: float | None = None
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from vos.errors import ConfigError
@@ -48,18 +48,18 @@ class SimulationSettings:
         mix: how old and new labels are mixed.
     """
 
-    synthesis: SynthesisSettings
-    rounds: int
-    per_round: int
-    seeds: Sequence[int]
-    strategies: Sequence[str]
-    pool: Literal["pool", "train"]
-    harmful_share: float | None
-    start: int | None
-    band_share: float
-    l2: float
-    balanced: bool
-    mix: MixSettings
+    synthesis: SynthesisSettings = field(default_factory=SynthesisSettings)
+    rounds: int = 5
+    per_round: int = 100
+    seeds: Sequence[int] = (0, 1, 2, 3, 4)
+    strategies: Sequence[str] = ("boundary", "uncertainty", "random")
+    pool: Literal["pool", "train"] = "pool"
+    harmful_share: float | None = None
+    start: int | None = None
+    band_share: float = 0.1
+    l2: float = 10.0
+    balanced: bool = False
+    mix: MixSettings = field(default_factory=MixSettings)
 
     def __post_init__(self) -> None:
         unknown = set(self.strategies) - {"boundary", "uncertainty", "random"} or {self.pool} - {"pool", "train"}

@@ -11,7 +11,7 @@ import torch
 from vos.data import ListPool, TextData
 from vos.density import ClassConditionalGaussian
 from vos.simulation.settings import Fit, Oracle, Row, SimulationSettings
-from vos.simulation.strategies import Course
+from vos.simulation.strategies import StrategyRun
 from vos.storage.json_files import read_json, write_json
 from vos.storage.seeds import derive_seed
 from vos.types import Example, Featurizer, OutlierSampler
@@ -52,7 +52,7 @@ class Simulation:
                     # The same start for every strategy: trained once.
                     first = first or self.fit(start.train, derive_seed(seed, "fit", 0), None)
                     folder = self.folder / f"{strategy}-{seed}"
-                    course = Course(
+                    course = StrategyRun(
                         strategy, seed, start, oracle, self.fit, self.density, self.sampler, folder, self.settings
                     )
                     write_json(kept, {"rows": course.run(first)})

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Course:
+class StrategyRun:
     """Rounds of choosing, asking the oracle, retraining and measuring.
 
     Attributes:

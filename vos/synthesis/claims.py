@@ -81,7 +81,7 @@ def _claim_of_answer(answer: Candidate) -> Claim:
     stored: dict[str, Any] = {"id": answer.example.id, "margin": answer.margin, "target_distance": answer.distance}
     stored |= {f"probability[{i}]": value for i, value in enumerate(answer.probability)}
     stored |= {f"mahalanobis[{i}]": value for i, value in enumerate(answer.mahalanobis)}
-    origin = {} if answer.evidence is None else asdict(answer.evidence)
+    origin = {} if answer.provenance is None else asdict(answer.provenance)
     if origin:
         stored |= {"similarity": origin.pop("similarity"), "parents": origin["parents"]}
     return Claim(answer.example.id, answer.example.text, answer.target, bool(origin), stored, origin)

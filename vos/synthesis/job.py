@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -40,14 +40,14 @@ class SynthesisSettings:
         making: see `Making`; None takes texts of the pool alone.
     """
 
-    targets_per_class: int
-    n_directions: int
-    per_target: int
-    chunk_size: int
-    potential: Potential
-    selection: SelectionSettings
-    index: str
-    approximate: ApproximateSettings
+    targets_per_class: int = 64
+    n_directions: int = 24
+    per_target: int = 20
+    chunk_size: int = 1024
+    potential: Potential = field(default_factory=Potential)
+    selection: SelectionSettings = field(default_factory=SelectionSettings)
+    index: str = "none"
+    approximate: ApproximateSettings = field(default_factory=ApproximateSettings)
     making: Making | None = None
 
     def __post_init__(self) -> None:

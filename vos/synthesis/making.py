@@ -33,14 +33,14 @@ class Making:
     Attributes:
         language_model: loads it; called only when a target needs it.
         settings: see `GenerationSettings`.
-        ladder: True: only for targets that the pool leaves short of `settings.stages.per_target` answers, beside the
-            pool's; False: for every target, instead of the pool's.
+        pool_first: True: only for targets that the pool leaves short of `settings.stages.per_target` answers, beside
+            the pool's; False: for every target, instead of the pool's.
         edits: also edit training texts until they cross the boundary; None leaves that out.
     """
 
     language_model: Callable[[], LanguageModel]
     settings: GenerationSettings = field(default_factory=GenerationSettings)
-    ladder: bool = True
+    pool_first: bool = True
     edits: EditSettings | None = None
 
 
@@ -64,8 +64,8 @@ def kit_for(
 
 
 def waiting_targets(making: Making, found: Retrieval, targets: Targets, potential: Potential) -> frozenset[int]:
-    """Targets to make texts for: all, or with a ladder those that the pool leaves short of answers."""
-    if not making.ladder:
+    """Targets to make texts for: all, or with `pool_first` those that the pool leaves short of answers."""
+    if not making.pool_first:
         return frozenset(range(len(targets)))
     stages, margins = making.settings.stages, targets.margins.tolist()
     answered = [
@@ -124,7 +124,7 @@ def add_made_texts(
 
     outcomes = make_texts(kit, targets, kept.outcomes, finished, waiting)
     made = {outcome.target: outcome.answers for outcome in outcomes}
-    pool = found.by_target if making.ladder else ((),) * len(targets)
+    pool = found.by_target if making.pool_first else ((),) * len(targets)
     by_target: tuple[tuple[Candidate, ...], ...] = tuple(
         (*made.get(target, ()), *kept) for target, kept in enumerate(pool)
     )

@@ -65,10 +65,10 @@ def _compare(outcome: Outcome, claims: Sequence[Claim], tolerance: float, result
     again = {each.example.text: each for each in (*outcome.answers, outcome.nearest_miss) if each is not None}
     for claim in claims:
         answer = again.get(claim.text)
-        if answer is None or answer.evidence is None:
+        if answer is None or answer.provenance is None:
             ids = sorted(each.example.id for each in again.values())
             result.compare(claim.id, f"text made again from the seed of z{outcome.target:04d}", claim.id, ids)
             continue
-        found = asdict(answer.evidence)
+        found = asdict(answer.provenance)
         for name, stored in claim.origin.items():
             result.compare(claim.id, name, stored, found[name], tolerance)

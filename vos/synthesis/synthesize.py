@@ -81,14 +81,14 @@ def _make(
 
 
 def _record(candidate: Candidate, targets: Targets, job: SynthesisJob, model_hash: str) -> BoundaryRecord:
-    target, evidence = candidate.target, candidate.evidence
+    target, provenance = candidate.target, candidate.provenance
     how: dict[str, Any] = {"seed": job.seed, "classifier_texts": 1}
-    if evidence is not None:
-        how = asdict(evidence)
+    if provenance is not None:
+        how = asdict(provenance)
         how["language_model_hash"] = how.pop("language_model")
     if target is not None:
         how["target_class"] = job.label_names[int(targets.labels[target])]
-        how["max_distance"] = largest_distance(job.settings, made=evidence is not None)
+        how["max_distance"] = largest_distance(job.settings, made=provenance is not None)
     return BoundaryRecord(
         uid=text_uid(candidate.example.text),
         id=candidate.example.id,
@@ -140,7 +140,8 @@ def _warnings(job: SynthesisJob, found: Retrieval) -> list[str]:
         side, name = ("at or above", job.label_names[-1]) if above else ("below", job.label_names[0])
         return [
             f"all {found.n_scored} texts of the pool lie {side} margin 0, on the side of {name!r}: nothing of the pool "
-            "crosses the boundary; add texts of the other side to the pool, or let some be made with candidates=ladder"
+            "crosses the boundary; add texts of the other side to the pool, or let a language model write some with "
+            "candidates=pool_then_lm"
         ]
     return []
 
@@ -157,7 +158,7 @@ def _write(job: SynthesisJob, records: tuple[BoundaryRecord, ...], report: Mappi
         raise RunError(
             f"no text passed the selection: {report['pool_scored']} scored, none near any of {report['targets_drawn']} "
             f"targets; dropped {report['dropped']}; nothing but this report is written: {report_path}. Widen "
-            "candidates.selection.max_distance or max_margin, add to the pool, or try candidates=ladder"
+            "candidates.selection.max_distance or max_margin, add to the pool, or try candidates=pool_then_lm"
         )
     paths = (job.output / "near_boundary.jsonl", job.output / "near_boundary.csv")
     write_jsonl(paths[0], records)

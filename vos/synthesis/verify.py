@@ -37,8 +37,8 @@ class VerificationSettings:
         sample: targets whose made texts are made again from their seeds; 0 makes none.
     """
 
-    tolerance: float
-    sample: int
+    tolerance: float = 0.0001
+    sample: int = 2
 
     def __post_init__(self) -> None:
         if not 0 <= self.tolerance < 1 or self.sample < 0:

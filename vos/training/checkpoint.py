@@ -14,7 +14,7 @@ from vos.storage.run_directory import RunDirectory
 
 
 @dataclass(frozen=True)
-class KeptRound:
+class RoundCheckpoint:
     """What a resumed run needs of a finished round.
 
     Attributes:
@@ -34,12 +34,12 @@ class KeptRound:
         write_json(run.rounds / f"{self.number}.json", self.metrics)
 
 
-def read_round(run: RunDirectory, number: int) -> KeptRound | None:
+def read_round(run: RunDirectory, number: int) -> RoundCheckpoint | None:
     """The finished round `number`, or None."""
     path = run.rounds / f"{number}.json"
     if not path.exists():
         return None
-    return KeptRound(number, read_json(path), load_file(run.rounds / f"{number}.safetensors")["val_logits"])
+    return RoundCheckpoint(number, read_json(path), load_file(run.rounds / f"{number}.safetensors")["val_logits"])
 
 
 def save_state(module: nn.Module, path: Path) -> None:

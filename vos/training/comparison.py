@@ -19,7 +19,7 @@ PLOTTED = (
     "boundary/test/accuracy",
     "boundary/test/band_error",
     "boundary/test/pair_consistency",
-    "boundary/visibility",
+    "boundary/outlier_energy_auroc",
     "boundary/infeasible_share",
 )
 

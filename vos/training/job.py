@@ -49,15 +49,15 @@ class RefineSettings:
         tolerance: the loop ends when the boundary shift of a round is at most this. The shift is the mean absolute
             change of the probabilities of the validation texts in round 0's band since the round before.
         band_share: share of validation texts in the band of round 0.
-        n_outliers: draws for each class to measure visibility and to draw the map.
+        n_outliers: draws for each class to measure outlier_energy_auroc and to draw the map.
     """
 
-    rounds: int
-    epochs: int
-    lr_factor: float
-    tolerance: float
-    band_share: float
-    n_outliers: int
+    rounds: int = 3
+    epochs: int = 1
+    lr_factor: float = 0.3
+    tolerance: float = 0.02
+    band_share: float = 0.1
+    n_outliers: int = 100
 
     def __post_init__(self) -> None:
         if self.rounds < 0 or self.epochs < 1 or self.lr_factor <= 0 or not 0 < self.band_share <= 1:

@@ -17,7 +17,7 @@ from vos.errors import ConfigError
 from vos.metrics.boundary import margin
 from vos.storage.json_files import write_json
 from vos.storage.seeds import derive_seed
-from vos.training.checkpoint import KeptRound, load_state, read_round, save_state
+from vos.training.checkpoint import RoundCheckpoint, load_state, read_round, save_state
 from vos.training.job import TrainingJob
 from vos.training.measure import measure, training_features
 from vos.training.plots import boundary_map
@@ -49,7 +49,7 @@ def refine(job: TrainingJob) -> TrainingResult:
     last epoch. On return the module holds the weights of the last round.
     """
     rounds = _rounds_to_do(job)
-    kept: list[KeptRound] = []
+    kept: list[RoundCheckpoint] = []
     weights_of: int | None = None
     reason = f"the budget of refine.rounds={rounds} is spent"
     for number in range(rounds + 1):
@@ -140,7 +140,7 @@ def _loggers(reporters: Sequence[Reporter], number: int) -> list[Logger] | bool:
     return found or False
 
 
-def _measure_round(job: TrainingJob, number: int, before: Sequence[KeptRound]) -> KeptRound:
+def _measure_round(job: TrainingJob, number: int, before: Sequence[RoundCheckpoint]) -> RoundCheckpoint:
     """Measure and draw the boundary; the band and the shift refer to the rounds before."""
     measurement = measure(
         job.make_featurizer(number == 0 or job.module.classifier.encoder_is_frozen),
@@ -161,10 +161,10 @@ def _measure_round(job: TrainingJob, number: int, before: Sequence[KeptRound]) -
     title = f"Boundary map, round {number}: validation texts and virtual outliers"
     picture = job.run.rounds / f"boundary-{number}.png"
     boundary_map(picture, measurement.texts, measurement.outliers, measurement.band, job.data.label_names, title)
-    return KeptRound(number, metrics, measurement.val.logits)
+    return RoundCheckpoint(number, metrics, measurement.val.logits)
 
 
-def boundary_shift(first: KeptRound, previous: Tensor, current: Tensor) -> float:
+def boundary_shift(first: RoundCheckpoint, previous: Tensor, current: Tensor) -> float:
     """Mean absolute change of the probabilities of the texts that lay in the band of round 0.
 
     Args:
@@ -177,7 +177,7 @@ def boundary_shift(first: KeptRound, previous: Tensor, current: Tensor) -> float
     return float(change[in_band].mean())
 
 
-def record(job: TrainingJob, kept: KeptRound) -> RoundRecord:
+def record(job: TrainingJob, kept: RoundCheckpoint) -> RoundRecord:
     """What reporters receive of a kept round."""
     margins = margin(kept.val_logits)
     rows = margins.abs().argsort()[:TABLE_ROWS].tolist()
@@ -190,7 +190,7 @@ def record(job: TrainingJob, kept: KeptRound) -> RoundRecord:
     return RoundRecord(kept.number, kept.metrics, margins, job.run.rounds / f"boundary-{kept.number}.png", nearest)
 
 
-def _report(job: TrainingJob, kept: KeptRound) -> None:
+def _report(job: TrainingJob, kept: RoundCheckpoint) -> None:
     shutil.copyfile(job.run.rounds / f"boundary-{kept.number}.png", job.run.picture)
     for reporter in job.reporters:
         reporter.on_round(record(job, kept))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vos.data import TextData
 from vos.density import FeatureBank, FeatureQueue, GaussianDensity
-from vos.metrics.boundary import band_width, boundary_report, margin, separation, visibility
+from vos.metrics.boundary import band_width, boundary_report, margin, outlier_energy_auroc, standardized_distance
 from vos.metrics.ood import aupr, auroc, fpr_at_tpr, fpr_at_tpr_ood
 from vos.models.featurizer import ClassifierFeaturizer
 from vos.outliers import draw_where_feasible
@@ -77,7 +77,7 @@ def measure(
         density: refitted in place.
         memory: receives the training features as the classifier gives them now. So what comes next depends on the
             classifier alone, and not on whether it was trained just now or taken from a cache.
-        sampler: draws the outliers for visibility and for the map.
+        sampler: draws the outliers for outlier_energy_auroc and for the map.
         data: its train, val, test and ood texts are used.
         band: half-width of the band from round 0, or None to set it now.
         band_share: share of validation texts in the band when it is set now.
@@ -108,11 +108,11 @@ def measure(
     outliers: BoundaryPoints | None = None
     if drawn.outliers is not None:
         outlier_logits = head.logits(drawn.outliers.features.float())
-        metrics["boundary/visibility"] = float(visibility(val.logits, outlier_logits))
+        metrics["boundary/outlier_energy_auroc"] = float(outlier_energy_auroc(val.logits, outlier_logits))
         outliers = _points(density, drawn.outliers.features.float(), outlier_logits, drawn.outliers.labels)
-    gaps = separation(density, head)
-    metrics |= {f"boundary/separation/{n}": float(g) for n, g in zip(data.label_names, gaps, strict=True)}
-    metrics["boundary/separation/min"] = float(gaps.min())
+    gaps = standardized_distance(density, head)
+    metrics |= {f"boundary/standardized_distance/{n}": float(g) for n, g in zip(data.label_names, gaps, strict=True)}
+    metrics["boundary/standardized_distance/min"] = float(gaps.min())
     metrics["boundary/density_jitter"] = float(density.jitter)
     metrics |= _ood_metrics(featurizer, density, train_features, val, data, initial)
     return Measurement(

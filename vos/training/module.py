@@ -148,7 +148,7 @@ class ClassifierModule(pl.LightningModule):
         if self.current_epoch < self.regularization.start_epoch:
             self._log_inactive(f"it starts at epoch {self.regularization.start_epoch}")
             return None
-        if not self.regularizer.prepared and not self.memory.knows_all:
+        if not self.regularizer.prepared and not self.memory.is_full:
             self._log_inactive("it measures the training texts first, and not all of them have been seen")
             return None
         try:

@@ -76,8 +76,8 @@ CONSOLE_ROWS = (
     "boundary/test/accuracy",
     "boundary/test/band_error",
     "boundary/test/pair_consistency",
-    "boundary/visibility",
-    "boundary/separation/min",
+    "boundary/outlier_energy_auroc",
+    "boundary/standardized_distance/min",
     "boundary/shift",
 )
 

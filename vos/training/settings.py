@@ -18,10 +18,10 @@ class OptimizerSettings:
         warmup_share: share of all steps spent warming up, in [0, 1].
     """
 
-    lr: float
-    head_lr: float
-    weight_decay: float
-    warmup_share: float
+    lr: float = 0.0001
+    head_lr: float = 0.003
+    weight_decay: float = 0.01
+    warmup_share: float = 0.1
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.warmup_share <= 1.0:
@@ -39,10 +39,10 @@ class RegularizerSettings:
         refit_every: optimizer steps between two fits of the density.
     """
 
-    weight: float
-    start_epoch: int
-    outliers_per_class: int
-    refit_every: int
+    weight: float = 0.1
+    start_epoch: int = 0
+    outliers_per_class: int = 32
+    refit_every: int = 10
 
     def __post_init__(self) -> None:
         if self.weight < 0 or self.start_epoch < 0 or self.outliers_per_class < 1 or self.refit_every < 1:

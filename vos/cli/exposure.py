@@ -25,7 +25,7 @@ def outlier_batches(
     new_classifier: Callable[[], TextClassifier],
     trains_round_0: bool,
 ) -> OutlierBatches | None:
-    """Batches of the group `outlier_texts`, or None without it.
+    """Batches of the group `exposure`, or None without it.
 
     Args:
         config: of the run.
@@ -39,12 +39,12 @@ def outlier_batches(
     Raises:
         ConfigError: no loss would ever act on them.
     """
-    if not OmegaConf.select(config, "outlier_texts"):
+    if not OmegaConf.select(config, "exposure"):
         return None
     _check_that_they_act(config, trains_round_0)
-    source = instantiate(config.outlier_texts)
+    source = instantiate(config.exposure)
     measured = [example.text for examples in (data.val, data.test, data.ood) for example in examples]
-    wanted = OmegaConf.select(config, "outlier_texts.writing.n")
+    wanted = OmegaConf.select(config, "exposure.writing.n")
     with Progress(
         TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(),
         disable=not config.callbacks.progress or run.outlier_texts.exists(),
@@ -68,14 +68,14 @@ def _check_that_they_act(config: DictConfig, trains_round_0: bool) -> None:
     """Writing costs minutes: texts that no step would use are refused before."""
     loss = config.loss
     if not loss.module:
-        raise ConfigError("outlier_texts: expected a loss that acts on them, got loss=none; use loss=energy")
+        raise ConfigError("exposure: expected a loss that acts on them, got loss=none; use loss=energy")
     if loss.settings.weight == 0 or loss.module.get("outlier_weight") == 0:
-        raise ConfigError("outlier_texts: expected a loss that acts on them, got one whose weight of outliers is 0")
+        raise ConfigError("exposure: expected a loss that acts on them, got one whose weight of outliers is 0")
     epochs = config.trainer.max_epochs
     last = epochs + config.refine.rounds * config.refine.epochs if epochs else 0
     first = max(loss.settings.start_epoch, 0 if trains_round_0 else epochs)
     if first >= last:
         raise ConfigError(
-            f"outlier_texts: the loss would act from epoch {first} on, and training ends at {last}; set refine.rounds "
+            f"exposure: the loss would act from epoch {first} on, and training ends at {last}; set refine.rounds "
             "of at least 1" + (", or loss.settings.start_epoch=0" if trains_round_0 else "")
         )
