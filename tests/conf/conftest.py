@@ -3,13 +3,11 @@
 import pytest
 from hydra import initialize
 
-from vos.cli.configuration import register
-from vos.cli.history import register_resolvers
+from vos.cli.compose import prepare
 
 
 @pytest.fixture
 def hydra_at_conf():
-    register_resolvers()
-    register()
+    prepare()
     with initialize(version_base="1.3", config_path=None):
         yield
