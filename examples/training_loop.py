@@ -13,7 +13,7 @@ optimizer = torch.optim.AdamW([*encoder.parameters(), *head.parameters()], lr=1e
 density = vos.ClassConditionalGaussian(n_classes=2, n_features=d)
 sampler, regularizer = vos.BoundarySampler(margin=0.0, distance=None), vos.EnergyFlattening(2)
 
-for step in range(50):
+for _ in range(50):
     features = encoder(inputs)
     logits = head(features)
     density.fit(features.detach(), labels)

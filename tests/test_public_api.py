@@ -31,5 +31,5 @@ def test_every_public_name_is_there_and_explained(name):
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="module 'vos' has no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match="vos.*nothing"):
         vos.nothing  # noqa: B018 - the access is the test
