@@ -31,5 +31,5 @@ def test_every_public_name_is_there_and_explained(name):
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="vos.*nothing"):
+    with pytest.raises(AttributeError, match=r"vos.*nothing"):
         vos.nothing  # noqa: B018 - the access is the test
