@@ -58,6 +58,30 @@ class LinearHead(NamedTuple):
         return torch.nn.functional.linear(features, self.weight, self.bias)
 
 
+def token_batch(ids: Sequence[Sequence[int]], padding: int) -> dict[str, Tensor]:
+    """Token ids as an encoder takes them, padded on the right to the longest text.
+
+    Args:
+        ids: of each text.
+        padding: the token that pads.
+
+    Returns:
+        input_ids and attention_mask, both (n, t) int64; the mask is 0 where a text is padded.
+
+    Example:
+        >>> token_batch([[5, 6, 7], [8]], padding=0)["input_ids"]
+        tensor([[5, 6, 7],
+                [8, 0, 0]])
+    """
+    longest = max(map(len, ids))
+    tokens = torch.full((len(ids), longest), padding, dtype=torch.int64)
+    mask = torch.zeros_like(tokens)
+    for i, row in enumerate(ids):
+        tokens[i, : len(row)] = torch.tensor(row, dtype=torch.int64)
+        mask[i, : len(row)] = 1
+    return {"input_ids": tokens, "attention_mask": mask}
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureBatch:
     """Texts as the classifier sees them.
