@@ -8,8 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from vos.density.checks import at_least_float32, check_labels
 from vos.errors import ConfigError, ShapeError
-from vos.scores.checks import at_least_float32, check_labels
 
 
 class OutlierLoss(Protocol):

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vos.density.state import FixedPrecision
+from vos.density.checks import at_least_float32, check_finite
+from vos.density.precision import FixedPrecision
 from vos.errors import ConfigError, NotFittedError, ShapeError
 from vos.losses.base import OutlierRegularizer
 from vos.losses.networks import MLP_WIDTH, linear, mlp, two_way
 from vos.scores import energy, weighted_energy
-from vos.scores.checks import at_least_float32, check_finite
 
 
 class EnergyUncertainty(OutlierRegularizer):

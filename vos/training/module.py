@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from vos.density import FeatureBank, FeatureQueue, GaussianDensity
+from vos.density.checks import check_finite, check_labels
 from vos.errors import ConfigError, NotFittedError
 from vos.losses import OutlierRegularizer
 from vos.metrics.monitor import boundary_brier
 from vos.models.base import TextClassifier
 from vos.outliers import draw_where_feasible
-from vos.scores.checks import check_finite, check_labels
 from vos.storage.seeds import derive_seed
 from vos.training.gathering import gathered_rows
 from vos.training.optimization import parameter_groups, warmup_and_decay
