@@ -148,7 +148,7 @@ class ClassifierModule(pl.LightningModule):
         if self.current_epoch < self.regularization.start_epoch:
             self._log_inactive(f"it starts at epoch {self.regularization.start_epoch}")
             return None
-        if not self.regularizer.prepared and not self.memory.is_full:
+        if not self.regularizer.is_calibrated and not self.memory.is_full:
             self._log_inactive("it measures the training texts first, and not all of them have been seen")
             return None
         try:
@@ -159,10 +159,10 @@ class ClassifierModule(pl.LightningModule):
         self._inactive_reason = ""
         if outliers is None:
             return None
-        if not self.regularizer.prepared:
+        if not self.regularizer.is_calibrated:
             head = self.classifier.linear_head()
             with torch.no_grad():
-                self.regularizer.prepare(head.logits(self.memory.contents()[0].to(head.weight)))
+                self.regularizer.calibrate(head.logits(self.memory.contents()[0].to(head.weight)))
         outlier_features, outlier_logits = outliers
         value: Tensor = self.regularizer(logits, features, labels, outlier_logits, outlier_features)
         return value
