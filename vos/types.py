@@ -86,7 +86,7 @@ def _last_linear(module: nn.Module) -> nn.Linear:
     found = ", ".join(f"{name} ({each.in_features} to {each.out_features})" for name, each in linears[-2:])
     if not linears:
         fault = "no torch.nn.Linear in it"
-    elif layers[-1][1] is not linears[-1][1]:
+    elif layers[-1][0] != linears[-1][0]:
         fault = f"{layers[-1][0] or 'parameters'} ({type(layers[-1][1]).__name__}) after its last linear layer, {found}"
     elif len(linears) > 1 and linears[-2][1].out_features != linears[-1][1].in_features:
         fault = f"linear layers that do not follow each other: {found}"
