@@ -20,9 +20,6 @@ from vos.losses import (
     check_batch,
 )
 from vos.outliers import BoundarySampler, EnergySampler, MixSampler, NeighborSampler, NoiseSampler, TailSampler
-from vos.outliers.geometry import head_gaps
-from vos.outliers.linear import whitened_at_margin
-from vos.outliers.shells import as_outliers, uniform
 from vos.types import LinearHead, OutlierSampler, VirtualOutliers
 
 HINGE_QUANTILES = (0.5, 0.99)
@@ -81,42 +78,13 @@ class Reused:
         return VirtualOutliers(*(t[rows] for t in (self.stock.features, self.stock.labels, self.stock.mahalanobis)))
 
 
-class NearestRival:
-    """Draws within the band around the boundary with the rival that is the fewest deviations away, for many classes.
-
-    `BoundarySampler` compares with a rival chosen by chance, and most pairs of 150 classes never meet; its option
-    `runner_up` throws such points away, and then all of a class where the head is still flat.
-    """
-
-    def __init__(self, band: float) -> None:
-        self.band = band
-
-    @torch.no_grad()
-    def __call__(
-        self, density: GaussianDensity, head: LinearHead, n_per_class: int, generator: torch.Generator
-    ) -> VirtualOutliers:
-        """`n_per_class` points of every class, at the natural radius of their margin."""
-        labels = density.ready_labels(n_per_class)
-        classes = torch.arange(density.n_classes)
-        own, rival = torch.cartesian_prod(classes, classes).unbind(-1)
-        gaps = head_gaps(density, head, own, own, rival)
-        distances = gaps.distance_to(torch.zeros_like(gaps.at_mean)).view(len(classes), -1).fill_diagonal_(torch.inf)
-        rivals = distances.argmin(-1)[labels]
-        gaps = head_gaps(density, head, labels, labels, rivals)
-        margins = self.band * (2.0 * uniform((len(labels),), generator, labels.device) - 1.0)
-        z = whitened_at_margin(gaps.normals, margins - gaps.at_mean, None, generator)
-        return as_outliers(density.color(z, labels), labels, z.square().sum(-1), head)
-
-
 def _costly(facts: Facts, sampler: OutlierSampler) -> OutlierSampler:
     """The sampler itself for two classes; for many its draws are too slow for every step, and are reused."""
     return sampler if facts.n_classes == 2 else Reused(sampler)
 
 
 def _boundary(facts: Facts) -> OutlierSampler:
-    return (
-        BoundarySampler(margin=0.0, band=1.0, distance=None) if facts.n_classes == 2 else Reused(NearestRival(band=1.0))
-    )
+    return _costly(facts, BoundarySampler(margin=0.0, band=1.0, distance=None, rival="nearest"))
 
 
 class BatchMixes(EnergyMargin):

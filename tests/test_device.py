@@ -95,8 +95,8 @@ LOSSES = {
 def test_losses_and_their_gradients(name):
     def compute(at):
         loss = at(LOSSES[name]().double())
-        loss.prepare(at(HEAD.logits(TEXTS)))
-        assert loss.prepared
+        loss.calibrate(at(HEAD.logits(TEXTS)))
+        assert loss.is_calibrated
         texts, outliers = at(TEXTS[::4]).requires_grad_(), at(2.0 * H).requires_grad_()
         head = at(HEAD)
         value = loss(head.logits(texts), texts, at(LABELS[::4]), head.logits(outliers), outliers)

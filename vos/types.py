@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from vos.errors import ShapeError
+from vos.errors import ModelError, ShapeError
 
 if TYPE_CHECKING:
     from vos.density.base import GaussianDensity
@@ -53,9 +53,73 @@ class LinearHead(NamedTuple):
     weight: Tensor
     bias: Tensor
 
+    @classmethod
+    def of(cls, module: nn.Module) -> Self:
+        """The last layer of a classifier, as tensors that share its memory and follow its training.
+
+        Args:
+            module: a `torch.nn.Linear`, with or without a bias (zeros then), or a module that ends in one: a small head
+                such as the `classifier` of a transformers model, or the whole model.
+
+        Raises:
+            ModelError: the module does not end in a linear layer, or which one ends it cannot be told.
+
+        Example:
+            >>> head = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 2, bias=False))
+            >>> weight, bias = LinearHead.of(head)
+            >>> weight.shape, bias
+            (torch.Size([2, 8]), tensor([0., 0.]))
+        """
+        linear = module if isinstance(module, nn.Linear) else _last_linear(module)
+        bias = linear.bias if linear.bias is not None else linear.weight.new_zeros(linear.out_features)
+        return cls(linear.weight, bias)
+
     def logits(self, features: Tensor) -> Tensor:
         """Logits (n, C) of features (n, d)."""
         return torch.nn.functional.linear(features, self.weight, self.bias)
+
+
+def _last_linear(module: nn.Module) -> nn.Linear:
+    """The linear layer that a module ends in, in the order of definition; see `LinearHead.of`."""
+    layers = [(name, each) for name, each in module.named_modules() if [*each.parameters(recurse=False)]]
+    linears = [(name, each) for name, each in layers if isinstance(each, nn.Linear)]
+    found = ", ".join(f"{name} ({each.in_features} to {each.out_features})" for name, each in linears[-2:])
+    if not linears:
+        fault = "no torch.nn.Linear in it"
+    elif layers[-1][0] != linears[-1][0]:
+        fault = f"{layers[-1][0] or 'parameters'} ({type(layers[-1][1]).__name__}) after its last linear layer, {found}"
+    elif len(linears) > 1 and linears[-2][1].out_features != linears[-1][1].in_features:
+        fault = f"linear layers that do not follow each other: {found}"
+    else:
+        return linears[-1][1]
+    raise ModelError(
+        f"expected a torch.nn.Linear, or a module that ends in one, got a {type(module).__name__} with {fault}; give "
+        "the layer itself, such as model.classifier"
+    )
+
+
+def token_batch(ids: Sequence[Sequence[int]], padding: int) -> dict[str, Tensor]:
+    """Token ids as an encoder takes them, padded on the right to the longest text.
+
+    Args:
+        ids: of each text.
+        padding: the token that pads.
+
+    Returns:
+        input_ids and attention_mask, both (n, t) int64; the mask is 0 where a text is padded.
+
+    Example:
+        >>> token_batch([[5, 6, 7], [8]], padding=0)["input_ids"]
+        tensor([[5, 6, 7],
+                [8, 0, 0]])
+    """
+    longest = max(map(len, ids))
+    tokens = torch.full((len(ids), longest), padding, dtype=torch.int64)
+    mask = torch.zeros_like(tokens)
+    for i, row in enumerate(ids):
+        tokens[i, : len(row)] = torch.tensor(row, dtype=torch.int64)
+        mask[i, : len(row)] = 1
+    return {"input_ids": tokens, "attention_mask": mask}
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,11 @@ def test_batches_carry_the_tokens_of_their_index(data, tokenizer):
     assert sorted(seen) == list(range(21))
 
 
-@pytest.mark.parametrize(("name", "n"), [("val", 7), ("test", 5)])
-def test_val_and_test_are_longest_first_every_time(data, tokenizer, name, n):
+def test_validation_is_longest_first_every_time(data, tokenizer):
     module = TextDataModule(data, tokenizer, batch_size=3, max_length=64, seed=0)
-    loader = getattr(module, f"{name}_dataloader")()
+    loader = module.val_dataloader()
     first, second = ([i for batch in loader for i in batch["index"].tolist()] for _ in range(2))
-    assert first == second == list(range(n - 1, -1, -1))  # text i has i words
+    assert first == second == list(range(6, -1, -1))  # text i has i words
 
 
 def test_tokens_are_made_once(data, tokenizer):
@@ -47,7 +46,7 @@ def test_tokens_are_made_once(data, tokenizer):
 
 def test_features_in_place_of_tokens(data):
     generator = torch.Generator().manual_seed(0)
-    features = {name: torch.randn(n, 3, generator=generator) for name, n in (("train", 21), ("val", 7), ("test", 5))}
+    features = {name: torch.randn(n, 3, generator=generator) for name, n in (("train", 21), ("val", 7))}
     module = TextDataModule(data, None, batch_size=4, max_length=8, seed=0, features=features)
     index = []
     for batch in module.train_dataloader():
@@ -61,15 +60,15 @@ def test_features_in_place_of_tokens(data):
 
 
 def test_an_empty_split_needs_no_features(data):
-    data.test = []
-    features = {"train": torch.zeros(21, 3), "val": torch.zeros(7, 3)}
+    data.val = []
+    features = {"train": torch.zeros(21, 3)}
     module = TextDataModule(data, None, batch_size=4, max_length=8, seed=0, features=features)
-    assert list(module.test_dataloader()) == []
+    assert list(module.val_dataloader()) == []
 
 
 @pytest.mark.parametrize("wrong", [torch.zeros(20, 3), torch.zeros(21), None])
 def test_features_that_do_not_fit(data, wrong):
-    features = {"train": wrong, "val": torch.zeros(7, 3), "test": torch.zeros(5, 3)}
+    features = {"train": wrong, "val": torch.zeros(7, 3)}
     features = {name: value for name, value in features.items() if value is not None}
     with pytest.raises(ShapeError, match=r"features\['train'\]: expected \(21, d\)"):
         TextDataModule(data, None, batch_size=4, max_length=8, seed=0, features=features)
@@ -99,7 +98,7 @@ class Recorder(pl.LightningModule):
 
 @pytest.mark.filterwarnings("ignore")  # Lightning advises more workers
 def test_lightning_reshuffles_every_epoch(data, tmp_path):
-    features = {"train": torch.ones(21, 3), "val": torch.ones(7, 3), "test": torch.ones(5, 3)}
+    features = {"train": torch.ones(21, 3), "val": torch.ones(7, 3)}
     model = Recorder()
     trainer = pl.Trainer(
         max_epochs=3,
@@ -120,7 +119,7 @@ def test_lightning_reshuffles_every_epoch(data, tmp_path):
 
 
 def test_ranks_of_a_trainer_get_different_batches(data):
-    features = {"train": torch.ones(21, 3), "val": torch.ones(7, 3), "test": torch.ones(5, 3)}
+    features = {"train": torch.ones(21, 3), "val": torch.ones(7, 3)}
     batches = []
     for rank in range(2):
         module = TextDataModule(data, None, 4, 8, seed=0, features=features)

@@ -1,6 +1,6 @@
 import pytest
 
-from vos.data import embedded, load_embedded, load_pool_labels
+from vos.data import EmbeddedData, embedded, load_embedded, load_pool_labels
 from vos.errors import DataError
 
 
@@ -52,7 +52,7 @@ def test_splits_are_those_of_the_file(folder):
 
 def test_the_pool_labels_file_is_not_opened_by_load_embedded(folder):
     (folder / "pool_labels.jsonl").unlink()
-    assert load_embedded(folder).pool.size == 3
+    assert EmbeddedData(directory=folder).load().pool.size == 3
 
 
 def test_pool_labels(folder):

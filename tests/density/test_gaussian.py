@@ -21,7 +21,7 @@ from vos.density import (
     ledoit_wolf_covariance,
     load_density,
 )
-from vos.density.storage import write_density
+from vos.density.io import write_density
 from vos.errors import ConfigError, DataError, NotFittedError, RunError, ShapeError
 
 BOTH = pytest.mark.parametrize("tied", [True, False])

@@ -139,7 +139,7 @@ def test_it_travels(tmp_path):
     density.save(tmp_path / "d.safetensors")
     loaded = LowRankGaussian.load(tmp_path / "d.safetensors").half()
     assert torch.equal(loaded.log_prob(features), density.log_prob(features))
-    with pytest.raises(RunError, match="expected a ClassConditionalGaussian, found a LowRankGaussian"):
+    with pytest.raises(RunError, match="expected a density of kind ClassConditionalGaussian, found LowRankGaussian"):
         ClassConditionalGaussian.load(tmp_path / "d.safetensors")
     whatever = load_density(tmp_path / "d.safetensors")
     assert isinstance(whatever, LowRankGaussian)

@@ -1,4 +1,4 @@
-"""The losses on the energy: the learned one, the hinges and their marks."""
+"""The losses on the energy: the learned one, the hinges and their thresholds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests import oracles
-from tests.losses.test_losses import LABELS, LOGITS, OUTLIERS, batch
+from tests.losses.batches import LABELS, LOGITS, OUTLIERS, batch
 from vos.errors import ConfigError, DataError, NotFittedError, ShapeError
 from vos.losses import EnergyFlattening, EnergyMargin, EnergyUncertainty
 
@@ -85,7 +85,7 @@ def test_one_step_raises_the_energy_of_outliers_and_lowers_that_of_texts():
 def test_energy_margin_equals_the_literal_hinges():
     expected = oracles.naive_energy_margin(LOGITS, OUTLIERS, -1.2, -0.9)
     assert float(EnergyMargin(2, m_in=-1.2, m_out=-0.9)(*batch())) == pytest.approx(expected)
-    EnergyMargin(2, m_in=-1.0, m_out=-1.0)  # one mark for both sides is allowed
+    EnergyMargin(2, m_in=-1.0, m_out=-1.0)  # one threshold for both sides is allowed
     # Each hinge alone, by hand: energies are -log(2) + shift for equal logits.
     content = batch(logits=[[9.0, 9.0]], labels=[0], outliers=[[-9.0, -9.0]])
     assert float(EnergyMargin(2, m_in=-5.0, m_out=5.0)(*content)) == 0.0
@@ -95,25 +95,25 @@ def test_energy_margin_equals_the_literal_hinges():
     assert float(EnergyMargin(2, m_in=-5.0, m_out=1.0)(*other)) == pytest.approx(0.5 * (1.0 + math.log(2)) ** 2)
 
 
-def test_marks_that_are_not_given_are_measured_once(generator):
+def test_thresholds_that_are_not_given_are_calibrated(generator):
     loss = EnergyMargin(2, in_quantile=0.25, out_quantile=0.75)
-    assert not loss.prepared
-    with pytest.raises(NotFittedError, match="marks"):
-        loss(*batch())
+    assert not loss.is_calibrated
+    with pytest.raises(NotFittedError, match="thresholds"):
+        loss.ood_loss(*batch()[3:])
     logits = torch.randn(9, 2, generator=generator)
     energies = sorted(-math.log(math.exp(a) + math.exp(b)) for a, b in logits.tolist())
-    loss.prepare(logits)
-    assert loss.marks.tolist() == pytest.approx([energies[2], energies[6]])
+    loss.calibrate(logits)
+    assert loss.thresholds.tolist() == pytest.approx([energies[2], energies[6]])
     again = EnergyMargin(2)
     again.load_state_dict(loss.state_dict())
-    assert again.prepared
+    assert again.is_calibrated
     assert float(again(*batch())) == float(loss(*batch()))
     half = EnergyMargin(2, m_in=-9.0)
-    half.prepare(logits)
-    assert half.marks[0] == -9.0
-    assert float(half.marks[1]) == pytest.approx(energies[8])  # the 99 % quantile of nine texts is the last
+    half.calibrate(logits)
+    assert half.thresholds[0] == -9.0
+    assert float(half.thresholds[1]) == pytest.approx(energies[8])  # the 99 % quantile of nine texts is the last
     with pytest.raises(ConfigError, match="give both"):
-        EnergyMargin(2, m_in=50.0).prepare(logits)
+        EnergyMargin(2, m_in=50.0).calibrate(logits)
 
 
 def test_without_outlier_weight_the_texts_alone_count():
@@ -128,7 +128,7 @@ def test_without_outlier_weight_the_texts_alone_count():
 
 
 def test_energy_flattening_is_a_side_of_each():
-    hinge = oracles.naive_energy_margin(LOGITS, OUTLIERS, -1.2, -1e9)  # no outlier is below the second mark
+    hinge = oracles.naive_energy_margin(LOGITS, OUTLIERS, -1.2, -1e9)  # no outlier is below the second threshold
     divergence = oracles.naive_flattening(LOGITS, LABELS, OUTLIERS, -1e9)  # no text is asked for a margin
     assert hinge > 0.0
     assert divergence > 0.0
@@ -137,54 +137,70 @@ def test_energy_flattening_is_a_side_of_each():
         assert float(loss(*batch())) == pytest.approx(hinge + weight * divergence)
 
 
-def test_energy_flattening_measures_its_mark_and_keeps_it(generator):
+def test_energy_flattening_calibrates_its_threshold_and_keeps_it(generator):
     loss, logits = EnergyFlattening(2, in_quantile=0.25), torch.randn(9, 2, generator=generator)
-    assert not loss.prepared
-    with pytest.raises(NotFittedError, match="marks"):
-        loss(*batch())
-    loss.prepare(logits)
+    assert not loss.is_calibrated
+    loss.calibrate(logits)
     energies = sorted(-math.log(math.exp(a) + math.exp(b)) for a, b in logits.tolist())
-    assert float(loss.texts.marks[0]) == pytest.approx(energies[2])
+    assert float(loss.texts.thresholds[0]) == pytest.approx(energies[2])
     again = EnergyFlattening(2)
     again.load_state_dict(loss.state_dict())
-    assert again.prepared
+    assert again.is_calibrated
     assert float(again(*batch())) == float(loss(*batch()))
 
 
 @pytest.mark.parametrize("make", [EnergyMargin, EnergyFlattening])
-def test_marks_keep_their_digits_whatever_the_loss_is_cast_to(make, generator):
+def test_thresholds_keep_their_digits_whatever_the_loss_is_cast_to(make, generator):
     given = make(2, m_in=-7.31)
     logits = torch.randn(9, 2, generator=generator, dtype=torch.float64)
-    given.prepare(logits)
+    given.calibrate(logits)
     measured = make(2)
-    measured.prepare(logits)
+    measured.calibrate(logits)
     energies = sorted(-math.log(math.exp(a) + math.exp(b)) for a, b in logits.tolist())
     for loss in (given, measured):
         part = loss.texts if isinstance(loss, EnergyFlattening) else loss
-        before = part.marks.tolist()
+        before = part.thresholds.tolist()
         loss.bfloat16().half().to(torch.float32)
-        assert part.marks.dtype == torch.float64
-        assert part.marks.tolist() == before
+        assert part.thresholds.dtype == torch.float64
+        assert part.thresholds.tolist() == before
         assert before[0] == pytest.approx(-7.31 if loss is given else energies[4], rel=1e-14)
 
 
-def test_a_refused_measurement_leaves_the_marks_unknown(generator):
+def test_a_refused_calibration_leaves_the_thresholds_unknown(generator):
     loss = EnergyMargin(2, m_in=50.0)
     with pytest.raises(ConfigError, match="give both"):
-        loss.prepare(torch.randn(9, 2, generator=generator))
-    assert not loss.prepared
-    assert loss.marks[0] == 50.0
-    with pytest.raises(NotFittedError, match="marks"):
+        loss.calibrate(torch.randn(9, 2, generator=generator))
+    assert not loss.is_calibrated
+    assert loss.thresholds[0] == 50.0
+    with pytest.raises(ConfigError, match="give both"):
         loss(*batch())
 
 
 @pytest.mark.parametrize("make", [EnergyMargin, EnergyFlattening])
-def test_marks_are_not_measured_from_nothing_or_from_broken_logits(make):
+def test_nothing_is_calibrated_on_no_logits_or_on_broken_ones(make):
     for bad in (torch.zeros(0, 2), torch.zeros(4, 3), torch.zeros(4)):
         with pytest.raises(ShapeError, match=r"expected logits \(n, 2\) of at least one training text"):
-            make(2).prepare(bad)
+            make(2).calibrate(bad)
     loss = make(2)
     for broken in (math.nan, math.inf):
         with pytest.raises(DataError, match="logits of the training texts, found 1 of 2 rows"):
-            loss.prepare(torch.tensor([[0.0, 1.0], [0.0, broken]]))
-    assert not loss.prepared
+            loss.calibrate(torch.tensor([[0.0, 1.0], [0.0, broken]]))
+    assert not loss.is_calibrated
+
+
+@pytest.mark.parametrize("make", [EnergyMargin, EnergyFlattening])
+def test_without_calibration_the_first_batch_serves_and_that_is_said_once(make, caplog):
+    logits, *rest = batch()
+    loss, calibrated = make(2), make(2)
+    calibrated.calibrate(logits)
+    logits.requires_grad_()
+    for shift in (0.0, 1.0):
+        assert loss(logits + shift, *rest).item() == calibrated(logits + shift, *rest).item()
+    loss(logits, *rest).backward()
+    assert logits.grad.abs().sum() > 0.0
+    assert not any(buffer.requires_grad for buffer in loss.buffers())
+    energies = sorted(-math.log(math.exp(a) + math.exp(b)) for a, b in LOGITS)
+    named = f"m_in={energies[1]:.4g}" + (f", m_out={energies[2]:.4g}" if make is EnergyMargin else "")
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith(f"{make.__name__}({named}) was calibrated on the 3 texts of one batch")
+    assert named in repr(loss)

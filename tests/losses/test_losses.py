@@ -8,6 +8,7 @@ from torch import nn
 
 from tests import oracles
 from tests.contracts import check_loss
+from tests.losses.batches import LABELS, LOGITS, OUTLIERS, batch
 from vos.errors import ConfigError, DataError, ShapeError
 from vos.losses import (
     BoundaryFlattening,
@@ -18,10 +19,6 @@ from vos.losses import (
     FeatureUncertainty,
 )
 
-LOGITS = [[2.0, -1.0], [0.5, 0.2], [-1.0, 1.5]]
-LABELS = [0, 1, 1]
-OUTLIERS = [[0.3, 0.1], [1.0, -2.0]]
-
 LOSSES = [
     lambda: EnergyUncertainty(3),
     lambda: EnergyUncertainty(3, phi="mlp"),
@@ -31,12 +28,6 @@ LOSSES = [
     lambda: FeatureUncertainty(3, n_features=5, width=16),
     lambda: ExtraClass(3, n_features=5),
 ]
-
-
-def batch(logits=LOGITS, labels=LABELS, outliers=OUTLIERS, dtype=torch.float64):
-    logits, outliers = torch.tensor(logits, dtype=dtype), torch.tensor(outliers, dtype=dtype)
-    features, outlier_features = logits.new_zeros(len(logits), 4), logits.new_zeros(len(outliers), 4)
-    return logits, features, torch.tensor(labels), outliers, outlier_features
 
 
 @pytest.mark.parametrize("make", LOSSES)

@@ -44,10 +44,26 @@ def test_batches_stay_within_the_token_budget(classifier):
     assert all(len(rows) == 1 or len(rows) * max(len(ids[i]) for i in rows) <= 8 for rows in batches)
 
 
-def test_the_mode_before_is_restored(classifier):
-    classifier.train()
-    ClassifierFeaturizer(classifier).featurize(TEXTS[:1])
-    assert classifier.training
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_modes_before_are_restored(classifier, monkeypatch, fails):
+    classifier.eval()
+    classifier.dropout.train()  # as in the training of a head on a frozen encoder
+    if fails:
+        monkeypatch.setattr(classifier, "encode", lambda batch: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            ClassifierFeaturizer(classifier).featurize(TEXTS[:1])
+    else:
+        ClassifierFeaturizer(classifier).featurize(TEXTS[:1])
+    assert [name for name, module in classifier.named_modules() if module.training] == ["dropout"]
+
+
+def test_a_failure_leaves_the_classifier_on_its_device(classifier, monkeypatch):
+    moves = []
+    monkeypatch.setattr(classifier, "to", lambda device: moves.append(str(device)) or classifier)
+    monkeypatch.setattr(classifier, "encode", lambda batch: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        ClassifierFeaturizer(classifier, device="meta").featurize(TEXTS[:1])
+    assert moves == ["meta", "cpu"]
 
 
 def test_the_cache_gives_the_same_and_spares_the_encoder(classifier, tmp_path, monkeypatch):

@@ -26,6 +26,7 @@ def every_sampler(n_classes: int, d: int) -> dict[str, OutlierSampler]:
         "boundary natural": BoundarySampler(band=0.5, distance=None),
         "boundary nearest": BoundarySampler(nearest=True, max_rounds=10_000, band=0.0, distance=None),
         "boundary runner-up": BoundarySampler(runner_up=True, max_rounds=10_000, band=0.0, distance=None),
+        "boundary nearest rival": BoundarySampler(rival="nearest", band=0.5, distance=None),
         "logits": LogitSampler(logits=[0.1 * c for c in range(n_classes)], relative=False),
         "logits relative": LogitSampler(logits=[0.1 * c for c in range(n_classes)], relative=True, distance=1 - 1e-8),
         "energy above": EnergySampler(energy=1.0),

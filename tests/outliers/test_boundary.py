@@ -172,6 +172,21 @@ def test_rivals_are_ready_and_a_lonely_class_takes_any():
             assert set(met[drawn.labels == c].long().argmax(1).tolist()) == rivals_allowed[c]
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_nearest_rival_is_the_one_of_the_smallest_radius(tied):
+    density, head = toy_density(5, 6, tied), toy_head(5, 6, dtype=torch.float64)
+    sampler = BoundarySampler(rival="nearest", band=0.0, distance=None)
+    drawn = sampler(density, head, 2, torch.Generator().manual_seed(0))
+    logits = head.logits(drawn.features)
+    met = ((logits.gather(1, drawn.labels[:, None]) - logits).abs() < 1e-9).scatter(1, drawn.labels[:, None], False)
+    for c in range(5):
+        normals, offsets = head.weight[c] - head.weight, head.bias[c] - head.bias
+        factor = density.cholesky if tied else density.cholesky[c]
+        radii = smallest_feasible_radius(density.means[c], factor, normals, offsets, torch.zeros(5).double())
+        radii[c] = math.inf
+        assert met[drawn.labels == c].long().argmax(1).tolist() == [int(radii.argmin())] * 2
+
+
 @pytest.mark.parametrize("scale", [1e-9, 1e9])
 def test_the_scale_of_the_head_scales_the_margins_alone(scale):
     density, head = toy_density(2, 6), toy_head(2, 6, dtype=torch.float64)
@@ -282,7 +297,9 @@ def test_one_pair_of_equal_rows_costs_no_class_its_outliers():
         assert len(drawn) == 80
 
 
-@pytest.mark.parametrize("options", [{"band": -1.0}, {"margin": math.nan}, {"band": math.inf}, {"distance": 1.0}])
+@pytest.mark.parametrize(
+    "options", [{"band": -1.0}, {"margin": math.nan}, {"band": math.inf}, {"distance": 1.0}, {"rival": "best"}]
+)
 def test_options_that_cannot_work_are_refused(options):
     with pytest.raises(ConfigError, match="outliers"):
         BoundarySampler(**options)

@@ -15,7 +15,7 @@ from vos.outliers import (
     TailSampler,
     draw_where_feasible,
 )
-from vos.outliers.geometry import head_gaps
+from vos.outliers._geometry import head_gaps
 from vos.types import LinearHead
 
 

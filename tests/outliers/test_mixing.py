@@ -10,7 +10,7 @@ from tests.contracts import check_outlier_sampler, toy_density, toy_features, to
 from vos.density import ClassConditionalGaussian
 from vos.errors import ConfigError, DataError, NotFittedError
 from vos.outliers import MixSampler, NoiseSampler
-from vos.outliers.memory import pick_rows
+from vos.outliers._memory import pick_rows
 
 
 @pytest.mark.parametrize("tied", [True, False])

@@ -11,7 +11,7 @@ from tests.contracts import check_outlier_sampler, toy_density, toy_features, to
 from vos.density import FeatureBank
 from vos.errors import ConfigError, DataError
 from vos.outliers import NeighborSampler, neighbors
-from vos.outliers.memory import at_most
+from vos.outliers._memory import at_most
 from vos.outliers.neighbors import boundary_rows, farthest
 
 

@@ -121,7 +121,7 @@ def test_texts_of_no_class_stand_in_for_virtual_outliers_and_reach_the_encoder(t
     }[loss]
     fit(module, epochs=2)
     assert not module.density.is_fitted  # nothing was drawn from it
-    assert module.regularizer.prepared
+    assert module.regularizer.is_calibrated
     seen = {}
     side = module.regularizer.ood_loss
     monkeypatch.setattr(module.regularizer, "ood_loss", lambda x, h: seen.update(x=x, h=h) or side(x, h))
@@ -145,8 +145,10 @@ def test_a_loss_that_measures_the_training_texts_waits_until_all_have_been_seen(
     module = build(tiny_encoder, loss=None, outlier_texts=texts_of_no_class(tiny_encoder))
     module.regularizer = EnergyMargin(2)
     measured = []
-    prepare = module.regularizer.prepare
-    monkeypatch.setattr(module.regularizer, "prepare", lambda x: measured.append((module.global_step, x)) or prepare(x))
+    calibrate = module.regularizer.calibrate
+    monkeypatch.setattr(
+        module.regularizer, "calibrate", lambda x: measured.append((module.global_step, x)) or calibrate(x)
+    )
     fit(module, epochs=2)
     assert any("not all of them have been seen" in message for message in messages(caplog))
     assert [(step, len(logits)) for step, logits in measured] == [(3, 24)]  # the last of four batches of six

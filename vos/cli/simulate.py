@@ -45,7 +45,7 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
     quiet_libraries()
     if OmegaConf.select(config, "exposure"):
         raise ConfigError("simulation: expected exposure=null, as every one of its many fits would gather its own")
-    data: TextData = instantiate(config.data)
+    data: TextData = instantiate(config.data).load()
     settings: SimulationSettings = instantiate(config.simulation)
     oracle = _oracle(data) if settings.pool == "pool" else {}
     run = RunDirectory(directory)

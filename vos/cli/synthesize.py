@@ -89,7 +89,7 @@ def open_run(config: DictConfig) -> tuple[RunDirectory, TextData, TextClassifier
     run = RunDirectory(config.run)
     manifest = run.open_finished()
     run_config = OmegaConf.load(run.config_path)
-    data: TextData = with_kept_train(instantiate(run_config.data), run.train)
+    data: TextData = with_kept_train(instantiate(run_config.data).load(), run.train)
     if data.fingerprint() != manifest["data_fingerprint"]:
         raise RunError(f"run={run.path}: its data files have changed since; restore them, or train again")
     classifier = load_classifier(run.model)

@@ -89,7 +89,7 @@ def _data(config: DictConfig, run: RunDirectory) -> tuple[TextData, NextRound | 
 
     A run that is resumed keeps the training texts it began with, whatever has been answered since.
     """
-    data: TextData = instantiate(config.data)
+    data: TextData = instantiate(config.data).load()
     if run.train.exists():
         return with_kept_train(data, run.train), None
     if not OmegaConf.select(config, "labels"):
@@ -155,7 +155,7 @@ def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> Training
     features = None
     if classifier.encoder_is_frozen:
         featurizer = make_featurizer(True)
-        splits = {"train": data.train, "val": data.val, "test": data.test}
+        splits = {"train": data.train, "val": data.val}
         features = {name: _features(featurizer, examples) for name, examples in splits.items() if examples}
     return TrainingJob(
         module=module,

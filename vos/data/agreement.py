@@ -1,4 +1,4 @@
-"""Candidates of all splits to examples: rows must agree with each other on ids, texts and labels."""
+"""Rows of all splits to examples: they must agree with each other on ids, texts and labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from vos.data.labels import LabelCodec
 from vos.data.problems import Problem, ProblemLog
 from vos.data.records import Skipped
-from vos.data.validation import Candidate
+from vos.data.validation import ParsedRow
 from vos.errors import DataError
 from vos.types import Example
 
@@ -16,7 +16,7 @@ TRAIN = "train"
 
 
 def agree(
-    candidates: Mapping[str, Sequence[Candidate]],
+    parsed: Mapping[str, Sequence[ParsedRow]],
     codec: LabelCodec,
     label_column: str,
     id_column: str | None,
@@ -27,7 +27,7 @@ def agree(
     A text that stands in several splits stays in the first of them: give those that must stay whole (test) first.
 
     Args:
-        candidates: by split name.
+        parsed: good rows, by split name.
         codec: gives class indices.
         label_column: for messages.
         id_column: for messages; None when ids are hashes of the texts.
@@ -36,7 +36,7 @@ def agree(
     Raises:
         DataError: there are bad rows and they are not skipped.
     """
-    known = {split: list(_with_known_label(rows, codec, label_column, log)) for split, rows in candidates.items()}
+    known = {split: list(_with_known_label(rows, codec, label_column, log)) for split, rows in parsed.items()}
     everything = [row for rows in known.values() for row in rows]
     disputed = _disputed(everything, codec, label_column, log)
     seen = _Seen(id_column, log)
@@ -78,8 +78,8 @@ def check_classes(examples: Mapping[str, Sequence[Example]], names: Sequence[str
 
 
 def _with_known_label(
-    rows: Iterable[Candidate], codec: LabelCodec, column: str, log: ProblemLog
-) -> Iterable[Candidate]:
+    rows: Iterable[ParsedRow], codec: LabelCodec, column: str, log: ProblemLog
+) -> Iterable[ParsedRow]:
     for row in rows:
         if codec.index(str(row.raw_label)) is not None:
             yield row
@@ -89,10 +89,10 @@ def _with_known_label(
         log.add(Problem(row.source, row.line, column, found, f"one of {known}", row.example.id))
 
 
-def _disputed(rows: Sequence[Candidate], codec: LabelCodec, column: str, log: ProblemLog) -> set[str]:
+def _disputed(rows: Sequence[ParsedRow], codec: LabelCodec, column: str, log: ProblemLog) -> set[str]:
     """Uids of texts that carry different labels. All their rows are bad: nothing says which label is right."""
-    first: dict[str, Candidate] = {}
-    rivals: dict[str, list[Candidate]] = {}
+    first: dict[str, ParsedRow] = {}
+    rivals: dict[str, list[ParsedRow]] = {}
     for row in rows:
         before = first.setdefault(row.uid, row)
         if codec.index(str(before.raw_label)) != codec.index(str(row.raw_label)):
@@ -118,10 +118,10 @@ class _Seen:
     def __init__(self, id_column: str | None, log: ProblemLog) -> None:
         self._id_column = id_column
         self._log = log
-        self._by_uid: dict[str, Candidate] = {}
-        self._by_id: dict[str, Candidate] = {}
+        self._by_uid: dict[str, ParsedRow] = {}
+        self._by_id: dict[str, ParsedRow] = {}
 
-    def is_new(self, row: Candidate) -> bool:
+    def is_new(self, row: ParsedRow) -> bool:
         """Whether this is the first row with its text, under an id of its own; notes the reason when it is not."""
         twin = self._by_uid.setdefault(row.uid, row)
         if twin is not row:

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
 from vos.errors import ConfigError
+from vos.types import token_batch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -41,7 +41,6 @@ class LengthBucketedSampler(Sampler[list[int]]):
         lengths: tokens of each text.
         batch_size: indices in a batch at most.
         seed: of the shuffles.
-        max_tokens: padded tokens (indices times longest) in a batch at most, or None. A longer text comes alone.
         rank: which rank's batches to give.
         world_size: number of ranks.
         shuffle: False gives the longest first, in the same order in every epoch.
@@ -56,14 +55,13 @@ class LengthBucketedSampler(Sampler[list[int]]):
         batch_size: int,
         seed: int,
         *,
-        max_tokens: int | None = None,
         rank: int = 0,
         world_size: int = 1,
         shuffle: bool = True,
     ) -> None:
         super().__init__()
-        if batch_size < 1 or (max_tokens is not None and max_tokens < 1):
-            raise ConfigError(f"expected batch_size and max_tokens of at least 1, found {batch_size} and {max_tokens}")
+        if batch_size < 1:
+            raise ConfigError(f"expected a batch_size of at least 1, found {batch_size}")
         if not 0 <= rank < world_size:
             raise ConfigError(f"expected 0 <= rank < world_size, found rank {rank} and world_size {world_size}")
         self.seed = seed
@@ -71,48 +69,30 @@ class LengthBucketedSampler(Sampler[list[int]]):
         self.rank = rank
         self.world_size = world_size
         self.shuffle = shuffle
-        self._buckets = _buckets(lengths, batch_size, max_tokens)
-        self._n_batches = sum(-(-len(rows) // capacity) for rows, capacity in self._buckets)
+        self._batch_size = batch_size
+        self._longest_first = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order the next iteration gives; Lightning calls this."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-self._n_batches // self.world_size)
+        n_batches = -(-len(self._longest_first) // self._batch_size)
+        return -(-n_batches // self.world_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = np.random.default_rng([self.seed, self.epoch])
         batches: list[list[int]] = []
-        for rows, capacity in self._buckets:
-            order = generator.permutation(rows) if self.shuffle else rows
-            batches += [order[i : i + capacity].tolist() for i in range(0, len(order), capacity)]
+        bucket_size = self._batch_size * BATCHES_PER_BUCKET
+        for start in range(0, len(self._longest_first), bucket_size):
+            bucket = self._longest_first[start : start + bucket_size]
+            rows = (generator.permutation(bucket) if self.shuffle else bucket).tolist()
+            batches += [rows[i : i + self._batch_size] for i in range(0, len(rows), self._batch_size)]
         steps = np.arange(len(self))
         if self.shuffle:
             generator.shuffle(steps)
         for step in steps.tolist():
             yield batches[(step * self.world_size + self.rank) % len(batches)]
-
-
-def _buckets(
-    lengths: Sequence[int], batch_size: int, max_tokens: int | None
-) -> list[tuple[npt.NDArray[np.int64], int]]:
-    """Indices of each bucket and the size of its batches, longest texts first.
-
-    The first index of a bucket is its longest, so it alone decides how many fit into `max_tokens`; all batches but the
-    very last are full, which keeps their number constant whatever the shuffle.
-    """
-    sizes = np.asarray(lengths, dtype=np.int64)
-    order = np.argsort(-sizes, kind="stable")
-    buckets = []
-    start = 0
-    while start < len(order):
-        longest = max(1, int(sizes[order[start]]))
-        capacity = batch_size if max_tokens is None else max(1, min(batch_size, max_tokens // longest))
-        end = start + capacity * BATCHES_PER_BUCKET
-        buckets.append((order[start:end], capacity))
-        start = end
-    return buckets
 
 
 def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:
@@ -155,16 +135,8 @@ class TokenCollator:
         Returns:
             input_ids (b, t), attention_mask (b, t), labels (b,) and index (b,), all int64.
         """
-        longest = max(len(row["input_ids"]) for row in rows)
-        tokens = torch.full((len(rows), longest), self.padding, dtype=torch.int64)
-        mask = torch.zeros_like(tokens)
-        for i, row in enumerate(rows):
-            ids = row["input_ids"]
-            tokens[i, : len(ids)] = torch.tensor(ids, dtype=torch.int64)
-            mask[i, : len(ids)] = 1
         return {
-            "input_ids": tokens,
-            "attention_mask": mask,
+            **token_batch([row["input_ids"] for row in rows], self.padding),
             "labels": torch.tensor([row["label"] for row in rows], dtype=torch.int64),
             "index": torch.tensor([row["index"] for row in rows], dtype=torch.int64),
         }

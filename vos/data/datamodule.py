@@ -18,16 +18,14 @@ from vos.types import Example
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-SPLITS = ("train", "val", "test")
-
 
 class TextDataModule(pl.LightningDataModule):
-    """Loaders over train, val and test.
+    """Loaders over train and val.
 
     A batch holds `input_ids` and `attention_mask` (b, t) int64, or `features` (b, d), and always `labels` (b,) and
     `index` (b,) int64; `index` is the position in the split's list. Training batches are shuffled by (seed, epoch) and
-    dealt to the ranks. Validation and test batches are sorted by length, and every rank gets all of them. The sampler
-    deals the batches itself: a distributed `Trainer` needs `use_distributed_sampler=False`.
+    dealt to the ranks. Validation batches are sorted by length, and every rank gets all of them. The sampler deals the
+    batches itself: a distributed `Trainer` needs `use_distributed_sampler=False`.
 
     Args:
         data: the texts.
@@ -36,7 +34,7 @@ class TextDataModule(pl.LightningDataModule):
         max_length: tokens after which a text is cut.
         seed: of the shuffles.
         num_workers: processes that collate.
-        features: by split name ("train", "val", "test"), (n, d): row i belongs to text i. Texts are not tokenised then.
+        features: by split name ("train", "val"), (n, d): row i belongs to text i. Texts are not tokenised then.
 
     Raises:
         DataError: an unlabelled text in a labelled split.
@@ -61,7 +59,7 @@ class TextDataModule(pl.LightningDataModule):
         self.seed = seed
         self.num_workers = num_workers
         self.features = features
-        self._examples = {"train": data.train, "val": data.val, "test": data.test}
+        self._examples = {"train": data.train, "val": data.val}
         self._token_ids: dict[str, list[list[int]]] = {}
         for split, examples in self._examples.items():
             _check_labelled(split, examples)
@@ -77,10 +75,6 @@ class TextDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Any]:
         """All validation texts, longest first."""
         return self._loader("val", 0, 1, shuffle=False)
-
-    def test_dataloader(self) -> DataLoader[Any]:
-        """All test texts, longest first."""
-        return self._loader("test", 0, 1, shuffle=False)
 
     def _loader(self, split: str, rank: int, world_size: int, shuffle: bool) -> DataLoader[Any]:
         labels = [example.label for example in self._examples[split]]

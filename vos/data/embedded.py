@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from vos.data.files import Row, read_jsonl
 from vos.data.labels import LabelCodec
 from vos.data.problems import Problem, ProblemLog
 from vos.data.records import ListPool, TextData
-from vos.data.validation import Candidate, Columns, RowRules, read_candidates
+from vos.data.settings import RowSettings
+from vos.data.validation import ParsedRow, parse_rows
 from vos.errors import DataError
 
 CORPUS_FILE = "corpus.jsonl"
@@ -23,21 +24,33 @@ LABEL_NAMES = ("harmless", "harmful")
 SPLITS = ("test", "val", "train", "pool")
 
 _CODES = {"0": "harmless", "1": "harmful", "harmless": "harmless", "harmful": "harmful"}
-_COLUMNS = Columns(id="id", group="setting", pair="pair", level="level")
+_ROWS = RowSettings(id="id", group="setting", pair="pair", level="level")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedData:
+    """The corpus in the package. Labels of its pool are not read; `load_pool_labels` has them.
+
+    Attributes:
+        directory: folder with another corpus of the same layout; None takes the one in the package.
+    """
+
+    directory: str | Path | None = None
+
+    def load(self) -> TextData:
+        """See `load_embedded`."""
+        return load_embedded(self.directory)
 
 
 def load_embedded(directory: str | Path | None = None) -> TextData:
-    """The embedded corpus. Labels of its pool are not read; `load_pool_labels` has them.
-
-    Args:
-        directory: folder with another corpus of the same layout; None takes the one in the package.
+    """The texts of `EmbeddedData`.
 
     Raises:
         DataError: no corpus there, or a bad row; names file, line and column.
     """
     with ExitStack() as stack:
         path = _path(stack, directory, CORPUS_FILE)
-        rules, log = RowRules(), ProblemLog()
+        log = ProblemLog()
         rows: dict[str, list[Row]] = {split: [] for split in SPLITS}
         for line, row in read_jsonl(path):
             split = row.get("split")
@@ -45,10 +58,10 @@ def load_embedded(directory: str | Path | None = None) -> TextData:
                 raise DataError(f"{path}:{line}: column 'split': expected one of {SPLITS}, found {split!r:.60}")
             rows[split].append((line, row))
         codec = LabelCodec((), _CODES, None, LABEL_NAMES[1])
-        read: dict[str, list[Candidate]] = {}
+        read: dict[str, list[ParsedRow]] = {}
         for split in SPLITS:
-            columns = replace(_COLUMNS, label=None) if split == "pool" else _COLUMNS
-            read[split] = list(read_candidates(f"{path}", rows[split], columns, rules, log))
+            settings = replace(_ROWS, label=None) if split == "pool" else _ROWS
+            read[split] = list(parse_rows(f"{path}", rows[split], settings, log))
         pool = read.pop("pool")
         _check_pool(pool, itertools.chain.from_iterable(read.values()), log)
         splits = agree(read, codec, "label", "id", log)
@@ -62,7 +75,7 @@ def load_pool_labels(directory: str | Path | None = None) -> dict[str, tuple[int
     """True labels of the embedded pool, for simulations: nothing else opens this file.
 
     Args:
-        directory: see `load_embedded`.
+        directory: see `EmbeddedData`.
 
     Returns:
         By id: (class index, level), or (class index,) where the file gives no level.
@@ -87,10 +100,10 @@ def load_pool_labels(directory: str | Path | None = None) -> dict[str, tuple[int
     return labels
 
 
-def _check_pool(pool: Sequence[Candidate], labelled: Iterable[Candidate], log: ProblemLog) -> None:
+def _check_pool(pool: Sequence[ParsedRow], labelled: Iterable[ParsedRow], log: ProblemLog) -> None:
     """Note pool rows whose id is taken, or whose text stands in a labelled split: its label would leak."""
-    ids: dict[str, Candidate] = {}
-    texts: dict[str, Candidate] = {}
+    ids: dict[str, ParsedRow] = {}
+    texts: dict[str, ParsedRow] = {}
     for row in labelled:
         ids.setdefault(row.example.id, row)
         texts.setdefault(row.uid, row)

@@ -1,4 +1,4 @@
-"""Rows to candidates for examples: columns by name, and every problem of a row told apart and counted."""
+"""Rows of a table, each checked on its own: columns by name, and every problem told apart and counted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Any
 from vos.data.files import WRONG_WIDTH, Row
 from vos.data.labels import label_key
 from vos.data.problems import Problem, ProblemLog
-from vos.errors import ConfigError, DataError
+from vos.data.settings import Columns, RowSettings
+from vos.errors import DataError
 from vos.storage.text_ids import text_uid
 from vos.types import Example
 
@@ -25,51 +26,7 @@ UNPRINTABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """Which column holds what; None where there is no such column."""
-
-    text: str = "text"
-    label: str | None = "label"
-    id: str | None = None
-    group: str | None = None
-    pair: str | None = None
-    level: str | None = None
-
-    def named(self) -> list[str]:
-        """The columns that every row must have."""
-        return [c for c in (self.text, self.label, self.id, self.group, self.pair, self.level) if c is not None]
-
-
-@dataclass(frozen=True, slots=True)
-class RowRules:
-    """What a good row is, and what happens to a bad one.
-
-    Attributes:
-        on_bad_row: "raise" (one error for all bad rows) or "skip" (left out and listed).
-        max_chars: a longer text is a bad row.
-        unescape: decode HTML entities and the `_x000D_` marks that spreadsheets leave for line breaks.
-        limit: read at most so many rows of each source; None reads all.
-    """
-
-    on_bad_row: str = "raise"
-    max_chars: int = 100_000
-    unescape: bool = False
-    limit: int | None = None
-
-    @property
-    def skips(self) -> bool:
-        """Whether bad rows are left out."""
-        return self.on_bad_row == "skip"
-
-    def __post_init__(self) -> None:
-        if self.on_bad_row not in ("raise", "skip"):
-            raise ConfigError(f"on_bad_row: expected 'raise' or 'skip', found {self.on_bad_row!r}")
-        if self.max_chars < 1 or (self.limit is not None and self.limit < 1):
-            raise ConfigError(f"expected max_chars >= 1 and limit >= 1 or None, found {self.max_chars}, {self.limit}")
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class ParsedRow:
     """A row whose own content is good; whether it agrees with the other rows is not known yet.
 
     Attributes:
@@ -92,20 +49,18 @@ class Candidate:
         return f"{self.source}:{self.line}"
 
 
-def read_candidates(
-    source: str, rows: Iterable[Row], columns: Columns, rules: RowRules, log: ProblemLog
-) -> Iterator[Candidate]:
+def parse_rows(source: str, rows: Iterable[Row], settings: RowSettings, log: ProblemLog) -> Iterator[ParsedRow]:
     """Rows with good content, lazily; the others go to `log`.
 
     Raises:
         DataError: a column is missing, or there is no row at all.
     """
     empty = True
-    for line, row in itertools.islice(rows, rules.limit):
+    for line, row in itertools.islice(rows, settings.limit):
         if empty:
-            check_columns(source, row, columns)
+            check_columns(source, row, settings)
             empty = False
-        result = _candidate(source, line, row, columns, rules)
+        result = _parse(source, line, row, settings)
         if isinstance(result, Problem):
             log.add(result)
         else:
@@ -114,19 +69,19 @@ def read_candidates(
         raise DataError(f"{source}: expected at least one row of data, found none: the file is empty")
 
 
-def stream_examples(source: str, rows: Iterable[Row], columns: Columns, rules: RowRules) -> Iterator[Example]:
+def stream_examples(source: str, rows: Iterable[Row], settings: RowSettings) -> Iterator[Example]:
     """Unlabelled examples of a pool, with flat memory: a bad row is an error at once, or is counted in the log.
 
     Raises:
         DataError: a column is missing, there is no row at all, or a row is bad and bad rows are not skipped.
     """
     skipped = 0
-    log = ProblemLog(rules.skips)
-    for candidate in read_candidates(source, rows, columns, rules, log):
+    log = ProblemLog(settings.skips)
+    for parsed in parse_rows(source, rows, settings, log):
         log.raise_if_any()
         skipped += len(log.skipped)
         log.skipped.clear()
-        yield candidate.example
+        yield parsed.example
     log.raise_if_any()
     skipped += len(log.skipped)
     if skipped:
@@ -158,9 +113,9 @@ def unescape(text: str) -> str:
     return html.unescape(text.replace("_x000D_\n", "\n").replace("_x000D_", "\n"))
 
 
-def _candidate(source: str, line: int, row: dict[str, Any], columns: Columns, rules: RowRules) -> Candidate | Problem:
+def _parse(source: str, line: int, row: dict[str, Any], settings: RowSettings) -> ParsedRow | Problem:
     """One row on its own."""
-    id_ = label_key(row.get(columns.id)) if columns.id is not None else None
+    id_ = label_key(row.get(settings.id)) if settings.id is not None else None
 
     def problem(column: str, found: str, expected: str) -> Problem:
         return Problem(source, line, column, found, expected, id_)
@@ -168,27 +123,27 @@ def _candidate(source: str, line: int, row: dict[str, Any], columns: Columns, ru
     if WRONG_WIDTH in row:
         fields, width = row[WRONG_WIDTH]
         return problem(
-            columns.text, f"a row of {fields} fields", f"{width} fields as in the header; is the quoting right?"
+            settings.text, f"a row of {fields} fields", f"{width} fields as in the header; is the quoting right?"
         )
-    text = row.get(columns.text)
+    text = row.get(settings.text)
     if not isinstance(text, str):
-        return problem(columns.text, "nothing" if text is None else f"a {type(text).__name__}", "a text")
-    text = unescape(text) if rules.unescape else text
-    if fault := _text_fault(text, rules.max_chars):
-        return problem(columns.text, *fault)
-    if columns.id is not None and id_ is None:
-        return problem(columns.id, "no id", "an id in every row")
-    raw = label_key(row.get(columns.label)) if columns.label is not None else None
-    if columns.label is not None and raw is None:
-        return problem(columns.label, "no label", "a label; rows without one belong in the pool")
-    level = row.get(columns.level) if columns.level is not None else None
+        return problem(settings.text, "nothing" if text is None else f"a {type(text).__name__}", "a text")
+    text = unescape(text) if settings.unescape else text
+    if fault := _text_fault(text, settings.max_chars):
+        return problem(settings.text, *fault)
+    if settings.id is not None and id_ is None:
+        return problem(settings.id, "no id", "an id in every row")
+    raw = label_key(row.get(settings.label)) if settings.label is not None else None
+    if settings.label is not None and raw is None:
+        return problem(settings.label, "no label", "a label; rows without one belong in the pool")
+    level = row.get(settings.level) if settings.level is not None else None
     if not _is_level(level):
-        return problem(str(columns.level), _short(level), "a whole number from 0 up, or nothing")
+        return problem(str(settings.level), _short(level), "a whole number from 0 up, or nothing")
     uid = text_uid(text)
-    group, pair = (label_key(row.get(c)) if c is not None else None for c in (columns.group, columns.pair))
+    group, pair = (label_key(row.get(c)) if c is not None else None for c in (settings.group, settings.pair))
     key = label_key(level)
     example = Example(id_ or uid, text, None, group, pair, None if key is None else int(key))
-    return Candidate(source, line, example, raw, uid)
+    return ParsedRow(source, line, example, raw, uid)
 
 
 def _text_fault(text: str, max_chars: int) -> tuple[str, str] | None:

@@ -9,10 +9,12 @@ from vos.density.covariance import (
     oas_covariance,
 )
 from vos.density.gaussian import ClassConditionalGaussian
-from vos.density.loading import load_density
 from vos.density.low_rank import LowRankGaussian
 from vos.density.queue import FeatureBank, FeatureQueue
 from vos.density.streaming import StreamingMoments
+
+load_density = GaussianDensity.load
+"""The density that `save` wrote, as the class that wrote it."""
 
 __all__ = [
     "COVARIANCES",

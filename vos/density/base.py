@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import logging
 import math
 import os
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from vos.density.checks import check_fit_data, shown
 from vos.density.coordinates import ClassCoordinates
-from vos.density.storage import read_density, write_density
+from vos.density.io import read_density, write_density
 from vos.errors import ConfigError, NotFittedError, RunError, ShapeError
 
 logger = logging.getLogger(__name__)
@@ -82,20 +83,21 @@ class GaussianDensity(ClassCoordinates):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote, onto the CPU.
+        """Read what `save` wrote, onto the CPU, as the class that wrote it: this one or one below it.
 
         Raises:
             RunError: there is no such file, or it is not a density of this version and kind.
         """
         tensors, settings = read_density(Path(path))
         kind = settings.pop("kind")
-        if kind != cls.__name__:
-            raise RunError(f"{path}: expected a {cls.__name__}, found a {kind}")
+        kinds = {each.__name__: each for each in (cls, *cls.__subclasses__()) if not inspect.isabstract(each)}
+        if kind not in kinds:
+            raise RunError(f"{path}: expected a density of kind {' or '.join(kinds)}, found {kind}")
         try:
-            density = cls(**settings)
+            density = kinds[kind](**settings)
             density.load_state_dict(tensors)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise RunError(f"{path}: expected the buffers and settings of a {cls.__name__}: {error}") from error
+            raise RunError(f"{path}: expected the buffers and settings of a {kind}: {error}") from error
         return density
 
     @property

@@ -1,4 +1,4 @@
-"""What a density can be fitted to."""
+"""What densities, scores, losses and metrics ask of the tensors that they are given."""
 
 from __future__ import annotations
 
@@ -10,6 +10,74 @@ from torch import Tensor
 from vos.errors import DataError, ShapeError
 
 _NAMES_SHOWN = 10
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """Half-precision values as float32; float32 and float64 as they are."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def check_logits(logits: Tensor) -> Tensor:
+    """Logits (n, C) as a score computes with them, float32 at least.
+
+    Eight bits of bfloat16 tie scores that the logits tell apart: of an AUROC they leave two digits.
+
+    Raises:
+        ShapeError: not (n, C) floats with C >= 1.
+    """
+    check_rows(logits, "logits (n, C)")
+    return at_least_float32(logits)
+
+
+def check_rows(values: Tensor, expected: str) -> None:
+    """Refuse what are not rows of at least one float; `expected` names them and their shape.
+
+    Raises:
+        ShapeError: not two dimensions, no column, or not floats.
+    """
+    if values.ndim != 2 or values.shape[1] == 0 or not values.is_floating_point():
+        raise ShapeError(f"expected float {expected}, got {tuple(values.shape)} {values.dtype}")
+
+
+def check_labels(labels: Tensor, n_classes: int) -> None:
+    """Refuse labels that are no class indices: OOD (-1), the -100 of ignored texts, or an index of no class.
+
+    Two numbers are read back from the labels' device: microseconds on a CPU, a wait for the queue of a GPU.
+
+    Args:
+        labels: (n,) int64 in [0, C).
+        n_classes: C.
+
+    Raises:
+        ShapeError: labels are not (n,) int64.
+        DataError: a label outside [0, C).
+    """
+    if labels.ndim != 1 or labels.dtype != torch.int64:
+        raise ShapeError(f"expected labels (n,) int64, got {tuple(labels.shape)} {labels.dtype}")
+    if len(labels) == 0:
+        return
+    low, high = torch.stack(labels.aminmax()).tolist()  # one transfer, not two
+    if low < 0 or high >= n_classes:
+        outside = ((labels < 0) | (labels >= n_classes)).nonzero()[:, 0]
+        raise DataError(
+            f"expected labels in [0, {n_classes}), found {len(outside)} others of {len(labels)}, the first is "
+            f"{int(labels[outside[0]])} at row {int(outside[0])}: leave OOD and unlabelled texts out"
+        )
+
+
+def check_finite(values: Tensor, name: str) -> None:
+    """Refuse what a model that has diverged gives; `name` says what the rows (n, k) are.
+
+    Raises:
+        DataError: a row holds NaN or infinity.
+    """
+    broken = (~torch.isfinite(values).all(-1)).nonzero()[:, 0]
+    if len(broken):
+        raise DataError(
+            f"expected finite {name}, found {len(broken)} of {len(values)} rows with NaN or infinity, the first is row "
+            f"{int(broken[0])}: the model has diverged; lower its learning rates (optimizer.lr, optimizer.head_lr), or "
+            "train in full precision (trainer.lightning.precision=32-true)"
+        )
 
 
 def check_fit_data(features: Tensor, labels: Tensor, n_classes: int, n_features: int) -> None:
@@ -30,20 +98,10 @@ def check_fit_data(features: Tensor, labels: Tensor, n_classes: int, n_features:
         raise ShapeError(
             f"expected float features (n, {n_features}) with n >= 1, got {tuple(features.shape)} {features.dtype}"
         )
-    if labels.shape != (n,) or labels.dtype != torch.int64:
-        raise ShapeError(f"expected labels ({n},) int64, got {tuple(labels.shape)} {labels.dtype}")
-    outside = (labels < 0) | (labels >= n_classes)
-    if outside.any():
-        raise DataError(
-            f"expected labels in [0, {n_classes}), found {int(outside.sum())} others, the first is "
-            f"{int(labels[outside][0])}: leave OOD and unlabelled texts out of the fit"
-        )
-    broken = ~torch.isfinite(features).all(-1)
-    if broken.any():
-        raise DataError(
-            f"expected finite features, found {int(broken.sum())} of {n} rows with NaN or infinity, "
-            f"the first is row {int(broken.nonzero()[0, 0])}"
-        )
+    check_labels(labels, n_classes)
+    if len(labels) != n:
+        raise ShapeError(f"expected labels ({n},), got {tuple(labels.shape)}")
+    check_finite(features, "features")
 
 
 def shown(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from vos.density.state import FixedPrecision
+from vos.density.precision import FixedPrecision
 
 
 class ClassCoordinates(FixedPrecision, ABC):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vos.density.state import FixedPrecision
+from vos.density.precision import FixedPrecision
 from vos.errors import ConfigError, DataError, ShapeError
 
 

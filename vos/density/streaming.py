@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vos.density.checks import check_fit_data
-from vos.density.state import FixedPrecision
+from vos.density.precision import FixedPrecision
 from vos.errors import ConfigError
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from vos.data import read_rows
 from vos.data.problems import ProblemLog
-from vos.data.validation import Columns, RowRules, read_candidates
+from vos.data.settings import RowSettings
+from vos.data.validation import parse_rows
 from vos.errors import DataError
 from vos.labeling import BoundaryRecord, Ledger, text_uid
 from vos.labeling.plan import Plan, batch_name, share_of
@@ -88,7 +89,7 @@ def read_gold(path: str | Path, label_names: Sequence[str]) -> list[Example]:
         DataError: rows that cannot be used, or labels that are no class names.
     """
     log = ProblemLog()
-    rows = list(read_candidates(str(path), read_rows(path), Columns(), RowRules(), log))
+    rows = list(parse_rows(str(path), read_rows(path), RowSettings(), log))
     log.raise_if_any()
     wrong = [row for row in rows if row.raw_label not in label_names]
     if wrong:

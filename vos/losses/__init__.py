@@ -5,13 +5,13 @@ the text side moves the encoder too, and so do texts of no class in the outliers
 own and the two halves weigh the same, whatever the number of outliers.
 """
 
+from vos.density.checks import at_least_float32
 from vos.losses.base import OutlierLoss, OutlierRegularizer, check_batch
 from vos.losses.energy import EnergyMargin, EnergyUncertainty
 from vos.losses.energy_flattening import EnergyFlattening
 from vos.losses.features import ExtraClass, FeatureUncertainty
 from vos.losses.flattening import BoundaryFlattening
 from vos.losses.networks import MLP_WIDTH
-from vos.scores.checks import at_least_float32
 
 __all__ = [
     "MLP_WIDTH",

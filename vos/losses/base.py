@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from vos.density.checks import at_least_float32, check_labels
 from vos.errors import ConfigError, ShapeError
-from vos.scores.checks import at_least_float32, check_labels
+
+logger = logging.getLogger(__name__)
 
 
 class OutlierLoss(Protocol):
@@ -53,25 +56,35 @@ class OutlierRegularizer(nn.Module, ABC):
     def forward(
         self, logits: Tensor, features: Tensor, labels: Tensor, outlier_logits: Tensor, outlier_features: Tensor
     ) -> Tensor:
-        """See `OutlierLoss`."""
+        """See `OutlierLoss`; a loss that is not calibrated is so on the texts of its first batch, with a warning."""
         check_batch(self.n_classes, logits, features, labels, outlier_logits, outlier_features)
         with torch.autocast(logits.device.type, enabled=False):
-            texts = self.id_loss(at_least_float32(logits), at_least_float32(features), labels)
+            logits = at_least_float32(logits)
+            if not self.is_calibrated:
+                self.calibrate(logits)
+                logger.warning(
+                    "%s(%s) was calibrated on the %d texts of one batch; to calibrate it on the training texts, call "
+                    "calibrate(logits) before",
+                    type(self).__name__,
+                    self.extra_repr(),
+                    len(logits),
+                )
+            texts = self.id_loss(logits, at_least_float32(features), labels)
             outliers = self.ood_loss(at_least_float32(outlier_logits), at_least_float32(outlier_features))
             return 0.5 * (texts + outliers)
 
     @property
-    def prepared(self) -> bool:
-        """Whether the loss can be computed; one that measures something of the training texts first is not at once."""
+    def is_calibrated(self) -> bool:
+        """Whether all thresholds are known; those that are not given come from texts, see `calibrate`."""
         return True
 
-    def prepare(self, logits: Tensor) -> None:
-        """Take in the logits (n, C) of the training texts, before the first value is asked for.
+    def calibrate(self, logits: Tensor) -> None:
+        """Take the thresholds that are not given from the logits (n, C) of the training texts.
 
         Raises:
             ShapeError: the logits are not (n, C) with n >= 1.
             DataError: a row of them with NaN or infinity.
-            ConfigError: what is measured does not go with the settings.
+            ConfigError: a calibrated threshold does not go with a given one.
         """
 
     @abstractmethod

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vos.density.state import FixedPrecision
+from vos.density.checks import at_least_float32, check_finite
+from vos.density.precision import FixedPrecision
 from vos.errors import ConfigError, NotFittedError, ShapeError
 from vos.losses.base import OutlierRegularizer
 from vos.losses.networks import MLP_WIDTH, linear, mlp, two_way
 from vos.scores import energy, weighted_energy
-from vos.scores.checks import at_least_float32, check_finite
 
 
 class EnergyUncertainty(OutlierRegularizer):
@@ -69,32 +69,33 @@ class EnergyUncertainty(OutlierRegularizer):
 
 
 class EnergyMargin(OutlierRegularizer, FixedPrecision):
-    """Squared hinges that hold the energy of texts below one mark and that of outliers above another.
+    """Squared hinges that hold the energy of texts below one threshold and that of outliers above another.
 
     Texts `relu(E - m_in)²`, outliers `relu(m_out - E)²` times `outlier_weight`, with the energy `E = -logsumexp(x)`.
 
-    Energies of text heads differ in scale from one data set to the next, so a mark that is not given is measured: it is
-    a quantile of the energies of the training texts when the loss first acts, and stays there.
+    Energies of text heads differ in scale from one data set to the next, so a threshold that is not given is a quantile
+    of the energies of the training texts (`calibrate`), or else of those of the first batch, and stays there.
 
     Args:
         n_classes: C.
-        m_in: texts below this energy cost nothing, logit units; None measures it.
-        m_out: outliers above this energy cost nothing, not below `m_in`; None measures it.
+        m_in: texts below this energy cost nothing, logit units; None calibrates it.
+        m_out: outliers above this energy cost nothing, not below `m_in`; None calibrates it.
         in_quantile: of the training texts' energies, where `m_in` is None.
         out_quantile: the same for `m_out`.
         outlier_weight: of the outlier side; 0 leaves the hinge on texts alone.
 
     Attributes:
-        marks: (2,) float64 buffer, `m_in` and `m_out`; NaN until measured. Casting the loss leaves its digits alone.
+        thresholds: (2,) float64 buffer, `m_in` and `m_out`; NaN until calibrated. Casting the loss leaves its digits
+            alone.
 
     Raises:
         ConfigError: `m_out < m_in`, quantiles outside [0, 1] or falling, a negative weight, or fewer than one class.
 
     Source: Liu et al. 2020, energy-bounded learning; `CIFAR/train.py` of their code has m_in -25 and m_out -7 and a sum
-    in place of our mean of both sides. Measured marks and the hinge on texts alone are ours.
+    in place of our mean of both sides. Calibrated thresholds and the hinge on texts alone are ours.
     """
 
-    marks: Tensor
+    thresholds: Tensor
 
     def __init__(
         self,
@@ -115,27 +116,32 @@ class EnergyMargin(OutlierRegularizer, FixedPrecision):
             )
         self.quantiles = (in_quantile, out_quantile)
         self.outlier_weight = outlier_weight
-        given = [math.nan if mark is None else mark for mark in (m_in, m_out)]
-        self.register_buffer("marks", torch.tensor(given, dtype=torch.float64))
+        given = [math.nan if each is None else each for each in (m_in, m_out)]
+        self.register_buffer("thresholds", torch.tensor(given, dtype=torch.float64))
+
+    def extra_repr(self) -> str:
+        """The thresholds, for `print(module)`."""
+        return ", ".join(f"{name}={value:.4g}" for name, value in zip(("m_in", "m_out"), self.thresholds, strict=True))
 
     @property
-    def prepared(self) -> bool:
-        """Whether both marks are known."""
-        return not bool(self.marks.isnan().any())
+    def is_calibrated(self) -> bool:
+        """Whether both thresholds are known."""
+        return not bool(self.thresholds.isnan().any())
 
-    def prepare(self, logits: Tensor) -> None:
-        """Measure the marks that are not given from the logits (n, C) of the training texts, n >= 1.
+    @torch.no_grad()
+    def calibrate(self, logits: Tensor) -> None:
+        """Take the thresholds that are not given from the logits (n, C) of the training texts, n >= 1.
 
-        A refused measurement leaves the marks as they were.
+        A refused calibration leaves the thresholds as they were.
 
         Raises:
             ShapeError: logits are not (n, C), or there is no text.
             DataError: a row of logits with NaN or infinity.
-            ConfigError: the measured mark lies on the wrong side of the given one.
+            ConfigError: the calibrated threshold lies on the wrong side of the given one.
         """
         if logits.ndim != 2 or logits.shape[1] != self.n_classes or len(logits) == 0:
             raise ShapeError(
-                f"expected logits (n, {self.n_classes}) of at least one training text to measure the marks from, got "
+                f"expected logits (n, {self.n_classes}) of at least one training text to calibrate on, got "
                 f"{tuple(logits.shape)}; give m_in and m_out where there are none"
             )
         check_finite(logits, "logits of the training texts")
@@ -143,22 +149,22 @@ class EnergyMargin(OutlierRegularizer, FixedPrecision):
         # Of sorted energies, as `quantile` refuses more than 16 million; the value is that of a text.
         order = energies.sort().values
         measured = torch.stack([order[round(q * (len(order) - 1))] for q in self.quantiles])
-        marks = torch.where(self.marks.isnan(), measured.to(self.marks), self.marks)
-        if not marks[0] <= marks[1]:
-            low, high = marks.tolist()
-            raise ConfigError(f"loss: expected m_in <= m_out, measured m_in={low:.4g} m_out={high:.4g}; give both")
-        self.marks.copy_(marks)
+        thresholds = torch.where(self.thresholds.isnan(), measured.to(self.thresholds), self.thresholds)
+        if not thresholds[0] <= thresholds[1]:
+            low, high = thresholds.tolist()
+            raise ConfigError(f"loss: expected m_in <= m_out, calibrated m_in={low:.4g} m_out={high:.4g}; give both")
+        self.thresholds.copy_(thresholds)
 
     def id_loss(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
         """Hinge above `m_in`."""
-        return functional.relu(energy(logits) - self._mark(0)).square().mean()
+        return functional.relu(energy(logits) - self._threshold(0)).square().mean()
 
     def ood_loss(self, logits: Tensor, features: Tensor) -> Tensor:  # noqa: ARG002
         """Weighted hinge below `m_out`."""
-        return self.outlier_weight * functional.relu(self._mark(1) - energy(logits)).square().mean()
+        return self.outlier_weight * functional.relu(self._threshold(1) - energy(logits)).square().mean()
 
-    def _mark(self, number: int) -> float:
-        mark = float(self.marks[number])
-        if math.isnan(mark):
-            raise NotFittedError("EnergyMargin: its marks are not known; give m_in and m_out, or call prepare(logits)")
-        return mark
+    def _threshold(self, number: int) -> float:
+        threshold = float(self.thresholds[number])
+        if math.isnan(threshold):
+            raise NotFittedError("EnergyMargin has no thresholds yet; give m_in and m_out, or call calibrate(logits)")
+        return threshold

@@ -21,7 +21,7 @@ class EnergyFlattening(OutlierRegularizer):
 
     Args:
         n_classes: C, at least two.
-        m_in: texts below this energy cost nothing, logit units; None measures it, see `EnergyMargin`.
+        m_in: texts below this energy cost nothing, logit units; None calibrates it, see `EnergyMargin`.
         in_quantile: of the training texts' energies, where `m_in` is None.
         outlier_weight: of the outlier side, not negative.
 
@@ -39,21 +39,25 @@ class EnergyFlattening(OutlierRegularizer):
             raise ConfigError(
                 f"loss: expected in_quantile in [0, 1] and outlier_weight >= 0, got {in_quantile} and {outlier_weight}"
             )
-        # The upper mark is out of reach: the outlier side of this part is not asked for.
+        # The upper threshold is out of reach: the outlier side of this part is not asked for.
         self.texts = EnergyMargin(n_classes, m_in, math.inf, in_quantile, 1.0, outlier_weight)
         self.outliers = BoundaryFlattening(n_classes, id_margin=0.0)
 
-    @property
-    def prepared(self) -> bool:
-        """Whether the mark is known."""
-        return self.texts.prepared
+    def extra_repr(self) -> str:
+        """The threshold, for `print(module)`."""
+        return f"m_in={self.texts.thresholds[0]:.4g}"
 
-    def prepare(self, logits: Tensor) -> None:
-        """See `EnergyMargin.prepare`, which also says what is refused."""
-        self.texts.prepare(logits)
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the threshold is known."""
+        return self.texts.is_calibrated
+
+    def calibrate(self, logits: Tensor) -> None:
+        """See `EnergyMargin.calibrate`, which also says what is refused."""
+        self.texts.calibrate(logits)
 
     def id_loss(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-        """Hinge above the mark."""
+        """Hinge above the threshold."""
         return self.texts.id_loss(logits, features, labels)
 
     def ood_loss(self, logits: Tensor, features: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vos.scores.checks import at_least_float32
+from vos.density.checks import at_least_float32
 
 MLP_WIDTH = 512
 """Hidden units of φ as an MLP, as in Dream-OOD (`train_ood_det_in100.py:238-242`)."""

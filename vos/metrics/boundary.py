@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from vos.density.base import GaussianDensity
+from vos.density.checks import at_least_float32, check_finite, check_labels
 from vos.errors import ConfigError, ShapeError
 from vos.metrics.calibration import accuracy, brier, expected_calibration_error, wilson_interval
 from vos.metrics.ood import auroc
-from vos.outliers.geometry import head_gaps
+from vos.outliers import head_gaps
 from vos.scores import energy
-from vos.scores.checks import at_least_float32, check_finite, check_labels
 from vos.types import LinearHead
 
 __all__ = [

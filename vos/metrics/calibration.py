@@ -8,8 +8,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from vos.density.checks import check_finite, check_labels
 from vos.errors import ConfigError, ShapeError
-from vos.scores.checks import check_finite, check_labels
 
 
 def accuracy(predictions: Tensor, labels: Tensor) -> Tensor:

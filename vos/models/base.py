@@ -65,8 +65,7 @@ class TextClassifier(nn.Module, ABC):
 
     def linear_head(self) -> LinearHead:
         """The head as tensors that share memory with the model; a missing bias becomes zeros."""
-        bias = self.head.bias if self.head.bias is not None else self.head.weight.new_zeros(self.n_classes)
-        return LinearHead(self.head.weight, bias)
+        return LinearHead.of(self.head)
 
     def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Features (b, d) and logits (b, C).

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from vos.models.base import TextClassifier
 from vos.models.cache import FeatureCache
-from vos.types import Example, FeatureBatch, LinearHead
+from vos.types import Example, FeatureBatch, LinearHead, token_batch
 
 
 class ClassifierFeaturizer:
     """Implements the `Featurizer` protocol over a `TextClassifier`.
 
     Args:
-        classifier: put into evaluation mode on every call; its mode before is restored after.
+        classifier: in evaluation mode during a call; the modes of all its modules are restored after, whatever happens.
         cache: where features of texts seen before are kept, or None.
         max_tokens: padded tokens in one batch; bounds memory whatever the lengths.
-        device: where the encoder runs; results always come back on the CPU in float32.
+        device: where the encoder runs, and stays unless the call fails; results always come back on the CPU in float32.
     """
 
     def __init__(
@@ -69,16 +70,17 @@ class ClassifierFeaturizer:
     def _encode(self, texts: Sequence[str]) -> Tensor:
         if not texts:  # tokenizers refuse an empty batch
             return torch.empty(0, self.classifier.n_features)
-        was_training = self.classifier.training
-        self.classifier.eval().to(self.device)
         ids: list[list[int]] = self.classifier.tokenizer(
             list(texts), truncation=True, max_length=self.classifier.max_length, padding=False
         )["input_ids"]
         features = torch.empty(len(texts), self.classifier.n_features)
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        for rows in self._batches(order, ids):
-            features[torch.tensor(rows)] = self.classifier.encode(self._pad([ids[i] for i in rows])).float().cpu()
-        self.classifier.train(was_training)
+        padding = self.classifier.tokenizer.pad_token_id
+        with _evaluating(self.classifier, self.device):
+            for rows in self._batches(order, ids):
+                batch = token_batch([ids[i] for i in rows], padding)
+                on_device = {name: values.to(self.device) for name, values in batch.items()}
+                features[torch.tensor(rows)] = self.classifier.encode(on_device).float().cpu()
         return features
 
     def _batches(self, order: Sequence[int], ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
@@ -92,12 +94,18 @@ class ClassifierFeaturizer:
         if rows:
             yield rows
 
-    def _pad(self, ids: Sequence[Sequence[int]]) -> dict[str, Tensor]:
-        longest = max(len(row) for row in ids)
-        padding = self.classifier.tokenizer.pad_token_id
-        tokens = torch.full((len(ids), longest), padding, dtype=torch.int64)
-        mask = torch.zeros_like(tokens)
-        for i, row in enumerate(ids):
-            tokens[i, : len(row)] = torch.tensor(row)
-            mask[i, : len(row)] = 1
-        return {"input_ids": tokens.to(self.device), "attention_mask": mask.to(self.device)}
+
+@contextmanager
+def _evaluating(classifier: TextClassifier, device: torch.device) -> Iterator[None]:
+    """The classifier in evaluation mode on the device; a failure leaves it where it was."""
+    modes = {module: module.training for module in classifier.modules()}  # a frozen encoder's are not all the same
+    before = classifier.head.weight.device
+    try:
+        classifier.eval().to(device)
+        yield
+    except BaseException:
+        classifier.to(before)
+        raise
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

@@ -1,13 +1,15 @@
 """Virtual outliers: points of feature space drawn where no text is known."""
 
+from vos.outliers._geometry import head_gaps
 from vos.outliers.boundary import BoundarySampler
+from vos.outliers.conditional_margin import draw_at_margin, smallest_feasible_radius
+from vos.outliers.conditional_values import draw_at_class_values, draw_at_values
+from vos.outliers.energy_level import EnergySampler
 from vos.outliers.feasible import FeasibleDraw, draw_where_feasible
-from vos.outliers.levels import EnergySampler, LogitSampler
-from vos.outliers.linear import draw_at_margin, smallest_feasible_radius
+from vos.outliers.logits import LogitSampler
 from vos.outliers.mixing import MixSampler, NoiseSampler
 from vos.outliers.neighbors import NeighborSampler
 from vos.outliers.tail import TailSampler
-from vos.outliers.values import draw_at_class_values, draw_at_values
 
 __all__ = [
     "BoundarySampler",
@@ -22,5 +24,6 @@ __all__ = [
     "draw_at_margin",
     "draw_at_values",
     "draw_where_feasible",
+    "head_gaps",
     "smallest_feasible_radius",
 ]

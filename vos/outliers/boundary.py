@@ -1,7 +1,7 @@
 """Draws at a chosen margin to the decision boundary, and at a chosen radius from the class.
 
-The mathematics is in `vos.outliers.linear`: given margin and radius, a Gaussian class is uniform on the sphere where
-the hyperplane of the margin and the shell of the radius meet.
+The mathematics is in `vos.outliers.conditional_margin`: given margin and radius, a Gaussian class is uniform on the
+sphere where the hyperplane of the margin and the shell of the radius meet.
 """
 
 from __future__ import annotations
@@ -15,9 +15,16 @@ from torch import Tensor
 
 from vos.density.base import GaussianDensity
 from vos.errors import ConfigError, InfeasibleError, NotFittedError
-from vos.outliers.geometry import distinct_rows, head_gaps, refuse_equal_rows, sides
-from vos.outliers.linear import draw_at_margin, feasible_radii, smallest_feasible_radius, whitened_at_margin
-from vos.outliers.shells import as_outliers, check_head, check_open_unit, uniform
+from vos.outliers._geometry import (
+    allowed_rivals,
+    distinct_rows,
+    head_gaps,
+    nearest_rivals,
+    pick_class,
+    refuse_equal_rows,
+)
+from vos.outliers._radial import as_outliers, check_head, check_open_unit, uniform
+from vos.outliers.conditional_margin import draw_at_margin, feasible_radii, smallest_feasible_radius, whitened_at_margin
 from vos.types import LinearHead, VirtualOutliers
 
 __all__ = ["BoundarySampler", "draw_at_margin", "smallest_feasible_radius"]
@@ -28,8 +35,8 @@ class BoundarySampler:
     """Draws at a margin to the boundary, from every ready class; see `OutlierSampler`.
 
     With two classes the margin is `logit_1 - logit_0` (harmful minus harmless) whatever class a point is drawn from.
-    With more it is that of the drawn class against a rival chosen uniformly among the other ready classes; while only
-    one class is ready, among all others. A class whose row of the head equals that of the drawn class is no rival.
+    With more it is that of the drawn class against a rival among the other ready classes; while only one class is
+    ready, among all others. A class whose row of the head equals that of the drawn class is no rival.
 
     Attributes:
         margin: centre of the margins asked for, logit units.
@@ -39,6 +46,9 @@ class BoundarySampler:
             radius given the margin.
         pair: two classes (c, j): the margin is `logit_c - logit_j` whatever class a point is drawn from, and only these
             two are drawn from.
+        rival: with more than two classes and no pair, "any": a rival chosen uniformly for every draw; "nearest": the
+            one whose margin lies the fewest standard deviations away from the class mean. Of many classes most pairs
+            never meet.
         runner_up: keep only points where the two logits compared are the two largest, so that the margin is the one
             which decides. Rival, margin and point are drawn anew until they fit.
         nearest: keep only points that are nearer to the mean of their own class than to any other, in Mahalanobis
@@ -53,6 +63,7 @@ class BoundarySampler:
     band: float = 1.0
     distance: float | None = 0.99
     pair: Sequence[int] | None = None
+    rival: str = "any"
     runner_up: bool = False
     nearest: bool = False
     max_rounds: int = 100
@@ -65,6 +76,8 @@ class BoundarySampler:
         check_open_unit("distance", self.distance)
         if self.pair is not None and (len(self.pair) != 2 or self.pair[0] == self.pair[1] or min(self.pair) < 0):
             raise ConfigError(f"outliers.pair: expected two different classes, got {tuple(self.pair)}")
+        if self.rival not in ("any", "nearest"):
+            raise ConfigError(f"outliers.rival: expected 'any' or 'nearest', got {self.rival!r}")
         if self.max_rounds < 1:
             raise ConfigError(f"outliers.max_rounds: expected at least one round, got {self.max_rounds}")
 
@@ -118,15 +131,26 @@ class BoundarySampler:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Whitened points (m, d) of the classes in labels (m,), and the logits that their margins compare."""
         apart = distinct_rows(head)
-        if self.pair is None:
-            plus, minus = sides(density, apart, labels, generator)
-        else:
-            plus, minus = (torch.full_like(labels, c) for c in self.pair)
+        plus, minus = self._compared(density, head, apart, labels, generator)
         refuse_equal_rows(apart, labels, plus, minus)
         gaps = head_gaps(density, head, labels, plus, minus)
         margins = self.margin + self.band * (2.0 * uniform((len(labels),), generator, labels.device) - 1.0)
         radii = feasible_radii(self.distance, gaps.distance_to(margins), margins, 1, density.n_features, labels)
         return whitened_at_margin(gaps.normals, margins - gaps.at_mean, radii, generator), plus, minus
+
+    def _compared(
+        self, density: GaussianDensity, head: LinearHead, apart: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Which logits the margin of each draw compares: plus (m,) and minus (m,)."""
+        if density.n_classes < 2:
+            raise ConfigError("expected at least two classes: a single class has no boundary")
+        pair = (1, 0) if density.n_classes == 2 and self.pair is None else self.pair
+        if pair is not None:
+            return torch.full_like(labels, pair[0]), torch.full_like(labels, pair[1])
+        allowed = allowed_rivals(density, apart)
+        if self.rival == "nearest":
+            return labels, nearest_rivals(density, head, allowed, self.margin)[labels]
+        return labels, pick_class(allowed, labels, generator)
 
     def _accepts(
         self, density: GaussianDensity, head: LinearHead, h: Tensor, labels: Tensor, plus: Tensor, minus: Tensor

@@ -9,9 +9,9 @@ import torch
 
 from vos.density.base import GaussianDensity
 from vos.errors import ConfigError, NotFittedError
-from vos.outliers.geometry import other_classes, pick_class
-from vos.outliers.memory import Memory, pick_rows, read
-from vos.outliers.shells import check_head, measured, normal, uniform
+from vos.outliers._geometry import other_classes, pick_class
+from vos.outliers._memory import Memory, pick_rows, read
+from vos.outliers._radial import check_head, measured, normal, uniform
 from vos.types import LinearHead, VirtualOutliers
 
 

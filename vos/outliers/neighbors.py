@@ -11,8 +11,8 @@ from torch import Tensor
 from vos.density.base import GaussianDensity
 from vos.density.neighbors import kth_distance
 from vos.errors import ConfigError
-from vos.outliers.memory import Memory, at_most, read
-from vos.outliers.shells import check_head, measured, normal, uniform
+from vos.outliers._memory import Memory, at_most, read
+from vos.outliers._radial import check_head, measured, normal, uniform
 from vos.types import LinearHead, VirtualOutliers
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vos.density.base import GaussianDensity
 from vos.errors import ConfigError
-from vos.outliers.shells import (
+from vos.outliers._radial import (
     as_outliers,
     check_head,
     check_open_unit,

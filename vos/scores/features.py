@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from vos.density.base import GaussianDensity
+from vos.density.checks import check_rows
 from vos.density.neighbors import kth_distance
 from vos.errors import ConfigError, ShapeError
-from vos.scores.checks import check_rows
 
 
 def mahalanobis(density: GaussianDensity, features: Tensor) -> Tensor:

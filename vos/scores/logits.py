@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from vos.density.checks import at_least_float32, check_logits
 from vos.errors import ConfigError, ShapeError
-from vos.scores.checks import at_least_float32, check_logits
 
 
 def msp(logits: Tensor) -> Tensor:

@@ -7,9 +7,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from vos.density.state import FixedPrecision
+from vos.density.checks import check_finite, check_rows
+from vos.density.precision import FixedPrecision
 from vos.errors import ConfigError, DataError, NotFittedError, ShapeError
-from vos.scores.checks import check_finite, check_rows
 from vos.types import LinearHead
 
 

@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from vos.density import FeatureBank, FeatureQueue, GaussianDensity
+from vos.density.checks import check_finite, check_labels
 from vos.errors import ConfigError, NotFittedError
 from vos.losses import OutlierRegularizer
 from vos.metrics.monitor import boundary_brier
 from vos.models.base import TextClassifier
 from vos.outliers import draw_where_feasible
-from vos.scores.checks import check_finite, check_labels
 from vos.storage.seeds import derive_seed
 from vos.training.gathering import gathered_rows
 from vos.training.optimization import parameter_groups, warmup_and_decay
@@ -148,7 +148,7 @@ class ClassifierModule(pl.LightningModule):
         if self.current_epoch < self.regularization.start_epoch:
             self._log_inactive(f"it starts at epoch {self.regularization.start_epoch}")
             return None
-        if not self.regularizer.prepared and not self.memory.is_full:
+        if not self.regularizer.is_calibrated and not self.memory.is_full:
             self._log_inactive("it measures the training texts first, and not all of them have been seen")
             return None
         try:
@@ -159,10 +159,10 @@ class ClassifierModule(pl.LightningModule):
         self._inactive_reason = ""
         if outliers is None:
             return None
-        if not self.regularizer.prepared:
+        if not self.regularizer.is_calibrated:
             head = self.classifier.linear_head()
             with torch.no_grad():
-                self.regularizer.prepare(head.logits(self.memory.contents()[0].to(head.weight)))
+                self.regularizer.calibrate(head.logits(self.memory.contents()[0].to(head.weight)))
         outlier_features, outlier_logits = outliers
         value: Tensor = self.regularizer(logits, features, labels, outlier_logits, outlier_features)
         return value

@@ -5,13 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from tests import oracles
 from tests.contracts import check_outlier_sampler, toy_density
 from vos.errors import InfeasibleError
 from vos.outliers import EnergySampler, draw_where_feasible
-from vos.outliers.rank_one import largest_root, level_roots, shared_direction
+from vos.outliers._level_set import largest_root, level_roots, nearest_of_level, shared_direction
 from vos.scores import energy
 from vos.types import LinearHead
 
@@ -153,3 +155,67 @@ def test_an_energy_that_one_logit_never_has_names_its_classes(generator):
     found = draw_where_feasible(EnergySampler(energy=0.5), toy_density(2, 4), head, 3, generator)
     assert (found.outliers, set(found.left_out)) == (None, {0, 1})
     assert len(EnergySampler(energy=-0.5)(toy_density(2, 4), head, 3, generator)) == 6
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    c=st.integers(2, 8), seed=st.integers(0, 10_000), drop=st.floats(0.01, 30.0), scale=st.sampled_from([0.3, 1.0, 5.0])
+)
+def test_the_nearest_point_of_a_level_is_found(c, seed, drop, scale):
+    generator = torch.Generator().manual_seed(seed)
+    nu = 3.0 * torch.randn(c, generator=generator, dtype=torch.float64)
+    r = torch.linalg.qr(scale * torch.randn(c, c, generator=generator, dtype=torch.float64) + torch.eye(c)).R
+    level = float(torch.logsumexp(nu, 0)) - drop
+    y = nearest_of_level(nu, r, level)
+    assert float(torch.logsumexp(nu + y @ r, 0)) == pytest.approx(level, abs=1e-8)
+    # No point of the level is nearer: it is the only one whose position is against the gradient.
+    gradient = r @ (nu + y @ r).softmax(0)
+    cosine = float(-(y @ gradient) / (y.norm() * gradient.norm()))
+    assert cosine == pytest.approx(1.0, abs=1e-9)
+
+
+def check_random_head(seed: int) -> None:
+    """2 to 24 classes, scales and levels over several orders of magnitude, some roots with nearly dependent rows."""
+    generator = torch.Generator().manual_seed(seed)
+    c = int(torch.randint(2, 25, (1,), generator=generator))
+    scale = (0.1, 0.3, 1.0, 5.0, 30.0)[seed % 5]
+    drop = (0.001, 0.1, 3.0, 30.0, 300.0)[seed // 5 % 5]
+    d = c + (0, 4, 20)[seed % 3]
+    nu = 3.0 * torch.randn(c, generator=generator, dtype=torch.float64)
+    r = torch.linalg.qr(scale * torch.randn(d, c, generator=generator, dtype=torch.float64)).R
+    level = float(torch.logsumexp(nu, 0)) - drop
+    y = nearest_of_level(nu, r, level)
+    assert float(torch.logsumexp(nu + y @ r, 0)) == pytest.approx(level, rel=1e-9, abs=1e-9), seed
+    gradient = r @ (nu + y @ r).softmax(0)
+    assert float(-(y @ gradient) / (y.norm() * gradient.norm())) == pytest.approx(1.0, abs=1e-9), seed
+
+
+def test_the_nearest_point_is_found_for_random_heads():
+    for seed in range(100):
+        check_random_head(seed)
+
+
+@pytest.mark.slow
+def test_the_nearest_point_is_found_for_thousands_of_random_heads():
+    for seed in range(100, 4000):
+        check_random_head(seed)
+
+
+def test_the_nearest_point_agrees_with_a_general_optimiser():
+    nu, r = (
+        torch.tensor([2.0, 1.0, -1.0]).double(),
+        torch.tensor([[1.0, 0.4, -0.2], [0, 0.8, 0.3], [0, 0, 1.5]]).double(),
+    )
+    theirs = optimize.minimize(
+        lambda y: 0.5 * y @ y,
+        [0.0] * 3,
+        method="SLSQP",
+        options={"ftol": 1e-14},
+        constraints={"type": "eq", "fun": lambda y: torch.logsumexp(nu + torch.as_tensor(y) @ r, 0).item() + 1.0},
+    )
+    torch.testing.assert_close(nearest_of_level(nu, r, -1.0), torch.as_tensor(theirs.x), rtol=1e-5, atol=1e-6)
+
+
+def test_newton_that_does_not_converge_says_so():
+    with pytest.raises(InfeasibleError, match="0 Newton steps"):
+        nearest_of_level(torch.tensor([2.0, 1.0]).double(), torch.eye(2).double(), -1.0, max_steps=0)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from vos.density.base import GaussianDensity
-from vos.errors import ConfigError, InfeasibleError
-from vos.outliers.shells import uniform
+from vos.errors import InfeasibleError
+from vos.outliers._radial import uniform
 from vos.types import LinearHead
 
 
@@ -67,27 +67,36 @@ def distinct_rows(head: LinearHead) -> Tensor:
     return apart
 
 
-def sides(density: GaussianDensity, apart: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Which logits the margin of each draw compares: plus (m,) and minus (m,), see `BoundarySampler`.
+def allowed_rivals(density: GaussianDensity, apart: Tensor) -> Tensor:
+    """For every class those that its margin may be taken against: (C, C) bool.
+
+    The other ready classes; while only one class is ready, all others. A class takes no rival that it is not told apart
+    from, unless there is no other: then its draws have no margin, which `refuse_equal_rows` says.
 
     Args:
         density: fitted.
-        apart: (C, C) bool, see `distinct_rows`. A class takes no rival that it is not told apart from, unless there is
-            no other: then its draws have no margin, which `refuse_equal_rows` says.
-        labels: (m,) int64, the classes drawn from.
-        generator: the only source of randomness.
-
-    Raises:
-        ConfigError: there is a single class.
+        apart: (C, C) bool, see `distinct_rows`.
     """
-    if density.n_classes < 2:
-        raise ConfigError("expected at least two classes: a single class has no boundary")
-    if density.n_classes == 2:
-        return torch.ones_like(labels), torch.zeros_like(labels)
     ready = density.ready if int(density.ready.sum()) > 1 else torch.ones_like(density.ready)
     others = other_classes(ready)
     rivals = others & apart.to(others.device)
-    return labels, pick_class(torch.where(rivals.any(1, keepdim=True), rivals, others), labels, generator)
+    return torch.where(rivals.any(1, keepdim=True), rivals, others)
+
+
+def nearest_rivals(density: GaussianDensity, head: LinearHead, allowed: Tensor, margin: float) -> Tensor:
+    """For every class the rival whose margin is the fewest standard deviations away from its mean: (C,) int64.
+
+    Args:
+        density: fitted.
+        head: (C, d), any float dtype.
+        allowed: (C, C) bool, see `allowed_rivals`.
+        margin: logit units.
+    """
+    own, rival = allowed.nonzero().unbind(-1)
+    gaps = head_gaps(density, head, own, own, rival)
+    distances = gaps.at_mean.new_full(allowed.shape, torch.inf)
+    distances[own, rival] = gaps.distance_to(torch.full_like(gaps.at_mean, margin))
+    return distances.argmin(-1)
 
 
 def refuse_equal_rows(apart: Tensor, labels: Tensor, plus: Tensor, minus: Tensor) -> None:

@@ -1,9 +1,10 @@
-"""Draws at an energy for heads whose rows are all multiples of one, such as the two logits `[0, z]` of a single one.
+"""The level sets of logsumexp: their nearest points, and draws on them for heads of rank one.
 
-With `W = g wᵀ` the logits depend on one coordinate of a class: `logits = ν + t a`, where `t = q·z` is a standard
-normal, `q = Lᵀw / ‖Lᵀw‖` and `a = ‖Lᵀw‖ g`. Their logsumexp `f(t)` is convex, so that an energy leaves at most two
-values of `t`. Given the energy, each has the probability `∝ exp(-½ t²) / |f'(t)|`, and what is orthogonal to q stays a
-standard normal.
+The rows of a head of rank one are all multiples of one, such as the two logits `[0, z]` of a single one. With
+`W = g wᵀ` the logits depend on one coordinate of a class: `logits = ν + t a`, where `t = q·z` is a standard normal,
+`q = Lᵀw / ‖Lᵀw‖` and `a = ‖Lᵀw‖ g`. Their logsumexp `f(t)` is convex, so that a level leaves at most two values of
+`t`. Given the level, each has the probability `∝ exp(-½ t²) / |f'(t)|`, and what is orthogonal to q stays a standard
+normal.
 """
 
 from __future__ import annotations
@@ -13,11 +14,72 @@ from torch import Tensor
 
 from vos.density.base import GaussianDensity
 from vos.errors import InfeasibleError
-from vos.outliers.shells import uniform
-from vos.outliers.values import whitened_at_values
+from vos.outliers._radial import uniform
+from vos.outliers.conditional_values import whitened_at_values
 
 DIRECTION_TOLERANCE = 1e-6
 """Rows this close to multiples of one, relative to the longest, count as such: what rounding in float32 leaves."""
+
+_STEP_SHARES = tuple(0.5**i for i in range(40))
+"""Shares of a Newton step that are tried, largest first."""
+
+
+def level_axis(r: Tensor) -> tuple[Tensor, float]:
+    """`ê` (C,), the direction of `y` that adds one number to all logits `ν + Rᵀy`, and how far it goes for 1 logit."""
+    one = torch.ones_like(r[:, :1])
+    along = torch.linalg.solve_triangular(r.mT, one, upper=False)[:, 0]
+    length = along.norm()
+    return along / length, float(length)
+
+
+def nearest_of_level(nu: Tensor, r: Tensor, level: float, max_steps: int = 1000) -> Tensor:
+    """The point `y` nearest to the origin with `logsumexp(ν + Rᵀy) = level`, for a level below `logsumexp(ν)`.
+
+    With `y = v - s(v) ê` on the level and `s(v) = length · (logsumexp(ν + Rᵀv) - level)`, it is the minimum of
+    `½‖v‖² + ½ max(s(v), 0)²`, the squared distance to the convex set below the level. That function is strongly convex
+    and has no constraint, so Newton steps that are halved until it falls enough cannot miss; the level is met exactly,
+    wherever they end.
+
+    Args:
+        nu: (C,) float64.
+        r: (C, C) float64, upper triangular and regular.
+        level: of logsumexp.
+        max_steps: of Newton.
+
+    Returns:
+        (C,) float64.
+
+    Raises:
+        InfeasibleError: the steps do not converge, which rows of the head within rounding of dependent can cause.
+    """
+    along, length = level_axis(r)
+    across = r - torch.outer(along, along @ r)  # R without its part along ê: what v can do to the logits
+    identity = torch.eye(len(nu), dtype=r.dtype, device=r.device)
+
+    def distance(v: Tensor) -> tuple[float, float]:
+        s = length * float(torch.logsumexp(nu + v @ r, 0) - level)
+        return 0.5 * float(v.square().sum()) + 0.5 * max(s, 0.0) ** 2, s
+
+    rounding, size = 16.0 * torch.finfo(nu.dtype).eps, 1.0 + abs(level) + float(nu.abs().max())
+    v = torch.zeros_like(nu)
+    value, s = distance(v)
+    for _ in range(max_steps):
+        p = (nu + v @ r).softmax(0)
+        slope = length * (across @ p)  # of s
+        gradient = v + max(s, 0.0) * slope
+        curvature = identity + max(s, 0.0) * length * (across @ (torch.diag(p) - torch.outer(p, p)) @ across.mT)
+        factor = torch.linalg.cholesky(curvature)
+        # The slope's own rank-one part by Sherman and Morrison: it may be 1e16 times the rest.
+        u, w = torch.cholesky_solve(torch.stack([slope, v], 1), factor).unbind(1)
+        step = -w + u * (slope @ w - max(s, 0.0)) / (1.0 + slope @ u) if s > 0.0 else -v
+        fall = -float(gradient @ step)
+        if fall <= 1e-12 * value + rounding * (value + length * max(s, 0.0) * size):
+            v = v + step  # half of the fall is left to gain, or rounding hides it; one more step squares the error
+            return v - distance(v)[1] * along
+        enough = (share for share in _STEP_SHARES if distance(v + share * step)[0] <= value - 0.1 * share * fall)
+        v = v + next(enough, 0.0) * step
+        value, s = distance(v)
+    raise InfeasibleError(f"no nearest point of logsumexp = {level:.4g} was found in {max_steps} Newton steps")
 
 
 def shared_direction(weight: Tensor) -> tuple[Tensor, Tensor] | None:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from vos.density.base import GaussianDensity
 from vos.errors import InfeasibleError, NotFittedError
-from vos.outliers.linear import on_sphere, refuse_infeasible
-from vos.outliers.shells import normal
+from vos.outliers._radial import normal
+from vos.outliers.conditional_margin import on_sphere, refuse_infeasible
 
 RANK_TOLERANCE = 1e-10
 """Constraints whose normals are this close to dependent, relative to the longest, are refused."""

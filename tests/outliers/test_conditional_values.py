@@ -13,8 +13,8 @@ from tests.contracts import check_outlier_sampler, toy_density, toy_features
 from vos.density import ClassConditionalGaussian, LowRankGaussian
 from vos.errors import InfeasibleError, NotFittedError
 from vos.outliers import draw_at_class_values, draw_at_margin, draw_at_values
-from vos.outliers.shells import measured
-from vos.outliers.values import nearest_at_values, row_basis
+from vos.outliers._radial import measured
+from vos.outliers.conditional_values import nearest_at_values, row_basis
 
 
 def problem(d: int, k: int, seed: int = 0):

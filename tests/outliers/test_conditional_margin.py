@@ -5,7 +5,7 @@ import torch
 
 from vos.errors import InfeasibleError
 from vos.outliers import draw_at_margin
-from vos.outliers.linear import refuse_infeasible
+from vos.outliers.conditional_margin import refuse_infeasible
 
 
 def problem(d: int, seed: int = 0):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vos.density.base import GaussianDensity
 from vos.errors import DataError
-from vos.outliers.shells import uniform
+from vos.outliers._radial import uniform
 
 Memory = Callable[[], tuple[Tensor, Tensor]]
 """`contents` of a `FeatureBank` or `FeatureQueue`: features (n, d) and labels (n,)."""

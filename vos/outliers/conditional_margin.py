@@ -3,7 +3,7 @@
 In whitened coordinates `h = μ + Lz` a linear constraint `w·h + b = m` is `a·z = δ` with `a = Lᵀw` and
 `δ = m - (w·μ + b)`. A standard normal, given `a·z = δ`, is the nearest point of that plane plus a standard normal
 within the plane; given its radius `r` too, the part within the plane is uniform on a sphere of radius
-`√(r² - δ²/‖a‖²)`. `vos.outliers.values` has several constraints.
+`√(r² - δ²/‖a‖²)`. `vos.outliers.conditional_values` has several constraints.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from scipy import stats
 from torch import Tensor
 
 from vos.errors import InfeasibleError
-from vos.outliers.geometry import Gaps
-from vos.outliers.shells import normal, squared_radius, unit
+from vos.outliers._geometry import Gaps
+from vos.outliers._radial import normal, squared_radius, unit
 
 
 def smallest_feasible_radius(

@@ -1,0 +1,69 @@
+"""Draws at chosen logits, or at chosen differences between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from vos.density.base import GaussianDensity
+from vos.errors import ConfigError
+from vos.outliers._radial import check_head, check_open_unit, colored, squared_radius
+from vos.outliers.conditional_values import whitened_at_class_values
+from vos.types import LinearHead, VirtualOutliers
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogitSampler:
+    """Draws with prescribed logits, from every ready class; see `OutlierSampler`.
+
+    Attributes:
+        logits: one for every class.
+        relative: prescribe only the differences between logits (C - 1 constraints); equal ones ask for points on which
+            all classes tie.
+        distance: chi-square quantile of the squared Mahalanobis radius, in (0, 1), or None for its natural law.
+
+    Raises:
+        ConfigError: fewer than two logits, one that is NaN or infinite, or a distance outside (0, 1).
+    """
+
+    logits: Sequence[float]
+    relative: bool = True
+    distance: float | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.logits) < 2:
+            raise ConfigError(f"outliers.logits: expected one for every class, at least two, got {self.logits}")
+        if not all(math.isfinite(logit) for logit in self.logits):
+            raise ConfigError(f"outliers.logits: expected finite numbers, got {self.logits}")
+        check_open_unit("distance", self.distance)
+
+    @torch.no_grad()
+    def __call__(
+        self, density: GaussianDensity, head: LinearHead, n_per_class: int, generator: torch.Generator
+    ) -> VirtualOutliers:
+        """Draw `n_per_class` points for every ready class, in class order.
+
+        Raises:
+            InfeasibleError: no point of a class has these logits, at this radius where one is given.
+            ConfigError: `n_per_class` below one, or another number of classes.
+            NotFittedError: no class is ready.
+            ShapeError: the head does not fit the density.
+        """
+        check_head(density, head)
+        labels = density.ready_labels(n_per_class)
+        if len(self.logits) != density.n_classes:
+            raise ConfigError(f"outliers.logits: expected {density.n_classes}, got {len(self.logits)}")
+        wanted = density.means.new_tensor(list(self.logits))
+        weight, bias = head.weight.detach().to(density.means), head.bias.detach().to(density.means)
+        if self.relative:
+            weight, bias, wanted = (t[1:] - t[:1] for t in (weight, bias, wanted))
+        radii = None
+        if self.distance is not None:
+            radius = squared_radius(self.distance, density.n_features) ** 0.5
+            radii = density.means.new_full((len(labels),), radius)
+        values = wanted.expand(len(labels), -1)
+        z = whitened_at_class_values(density, labels, weight, bias, values, radii, generator)
+        return colored(z, labels, density, head)
