@@ -50,7 +50,7 @@ def test_every_way_composes(group):
             if file.stem == "none":
                 assert found == {"_target_": None}
                 continue
-            assert found["_target_"].startswith("vos.labeling.ways.")
+            assert found["_target_"].startswith("vos.labeling.backends.")
             if group == "labeling":
                 assert instantiate(found).plan.gold_share == 0.05
                 assert file.stem == "files" or found.settings.mode == "blind"

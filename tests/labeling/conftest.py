@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import ROOT
 from vos.labeling import BoundaryRecord, Label, Ledger, exact_hash, text_uid
-from vos.labeling.label_studio_server import Account, Server
+from vos.labeling.backends.label_studio_server import Account, Server
 
 NOON = datetime.now(UTC).replace(microsecond=0)
 PROGRAM = ROOT / ".cache" / "label-studio" / "venv" / "bin" / "label-studio"

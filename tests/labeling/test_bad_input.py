@@ -25,7 +25,7 @@ from vos.labeling import (
     write_jsonl,
     write_labels,
 )
-from vos.labeling.ways import FilesBack
+from vos.labeling.backends import FilesBack
 
 CLASSES = ("harmless", "harmful")
 
@@ -120,7 +120,7 @@ def test_a_clock_that_runs_backwards_within_a_session_does_not_bring_old_answers
 
 def test_an_expired_token_says_its_kind_and_when(monkeypatch):
     jwt = pytest.importorskip("jwt")
-    from vos.labeling.label_studio_connection import token_in_words
+    from vos.labeling.backends.label_studio_connection import token_in_words
 
     expired = jwt.encode({"exp": 1_700_000_000, "token_type": "refresh"}, "k" * 32, algorithm="HS256")
     assert token_in_words(expired) == "personal access token (it expired on 2023-11-14)"
@@ -191,7 +191,7 @@ def goes_on(folder: Path, acknowledged: int, label_of) -> None:
 def test_an_export_that_is_cut_off_takes_nothing():
     httpx = pytest.importorskip("httpx")
     pytest.importorskip("label_studio_sdk")
-    from vos.labeling.label_studio_connection import Connection
+    from vos.labeling.backends.label_studio_connection import Connection
 
     connection = Connection.__new__(Connection)
     connection.url = "http://studio.test"

@@ -11,8 +11,8 @@ import torch
 from tests.loop.test_next_round import NAMES, record
 from vos.errors import ConfigError, DataError
 from vos.labeling import Ledger, text_uid
-from vos.labeling.plan import Plan
-from vos.labeling.ways import PageOut, SheetOut
+from vos.labeling.assignment import Plan
+from vos.labeling.backends import PageOut, SheetOut
 from vos.loop.gold import Gold, choose_gold, read_gold
 from vos.loop.send import send_batch
 from vos.types import Example, FeatureBatch

@@ -9,8 +9,8 @@ from tests.conftest import toy_examples
 from vos.data import ListPool, TextData
 from vos.errors import ConfigError
 from vos.labeling import BoundaryRecord, Label, Ledger, text_uid, write_labels
-from vos.labeling.importing import import_labels
-from vos.labeling.ways import ArgillaWay, FilesBack, LabelStudioWay, PageOut, SheetOut, secret
+from vos.labeling.answers import import_labels
+from vos.labeling.backends import ArgillaWay, FilesBack, LabelStudioWay, PageOut, SheetOut, secret
 from vos.loop.next_round import MixSettings, nearest_labelled, next_round, random_share_report
 from vos.loop.send import send_batch
 from vos.metrics.calibration import wilson_interval

@@ -24,8 +24,8 @@ from vos.labeling import (
     import_labels,
     state_counts,
 )
-from vos.labeling.files import neutralise
-from vos.labeling.page import Neighbour
+from vos.labeling.backends.page import Neighbour
+from vos.labeling.batch_files import neutralise
 from vos.loop.gold import Gold, choose_gold
 from vos.loop.next_round import NextRound, next_round, random_share_report
 from vos.loop.send import SentBatch, send_batch

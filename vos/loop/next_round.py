@@ -13,8 +13,8 @@ import torch
 from vos.data import TextData
 from vos.errors import ConfigError, RunError
 from vos.labeling import BoundaryRecord, Ledger, consensus, text_uid
+from vos.labeling.backends.page import Neighbour
 from vos.labeling.consensus import Method
-from vos.labeling.page import Neighbour
 from vos.metrics.calibration import wilson_interval
 from vos.storage.atomic import write_atomically
 from vos.types import Example, Featurizer

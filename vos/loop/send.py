@@ -9,9 +9,9 @@ from pathlib import Path
 
 from vos.errors import ConfigError
 from vos.labeling import BoundaryRecord, Ledger
-from vos.labeling.page import Neighbour, PageBatch
-from vos.labeling.plan import batch_name, mixed_up, people_of
-from vos.labeling.ways import WayOut
+from vos.labeling.assignment import batch_name, mixed_up, people_of
+from vos.labeling.backends import WayOut
+from vos.labeling.backends.page import Neighbour, PageBatch
 from vos.loop.gold import Gold
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vos.errors import DataError
-from vos.labeling.files import FORMULA_STARTS, neutralise
+from vos.labeling.batch_files import FORMULA_STARTS, neutralise
 from vos.labeling.label import LABEL_TYPES, Label, label_from_dict
 from vos.labeling.records import BoundaryRecord
 from vos.storage.atomic import numbered_lines, read_utf8, write_atomically

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Protocol
 
 from vos.errors import ConfigError
-from vos.labeling.argilla import ArgillaTool
-from vos.labeling.label_files import LabelRow, read_labels, write_blind_csv
-from vos.labeling.label_studio import LabelStudioTool
+from vos.labeling.assignment import Plan, suffix_for
+from vos.labeling.backends.argilla import ArgillaTool
+from vos.labeling.backends.label_studio import LabelStudioTool
+from vos.labeling.backends.page import PageBatch, PageSettings, write_pages
+from vos.labeling.backends.sheets import LabelRow, read_labels, write_blind_csv
 from vos.labeling.ledger import Ledger
-from vos.labeling.page import PageBatch, PageSettings, write_pages
-from vos.labeling.plan import Plan, suffix_for
 from vos.labeling.withdrawal import withdrawals
 
 

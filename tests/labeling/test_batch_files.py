@@ -11,9 +11,9 @@ import pytest
 
 from vos.errors import DataError
 from vos.labeling import read_jsonl, text_uid, write_csv, write_jsonl
-from vos.labeling.label_files import write_blind_csv
-from vos.labeling.label_studio_format import task
-from vos.labeling.page import PageBatch, PageSettings, page_html
+from vos.labeling.backends.label_studio_format import task
+from vos.labeling.backends.page import PageBatch, PageSettings, page_html
+from vos.labeling.backends.sheets import write_blind_csv
 from vos.storage.atomic import write_atomically
 
 EVIDENCE = {

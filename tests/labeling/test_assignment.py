@@ -16,8 +16,8 @@ from vos.labeling import (
     text_uid,
     write_labels,
 )
-from vos.labeling.plan import Plan, mixed_up, people_of, suffix_for
-from vos.labeling.ways import FilesBack
+from vos.labeling.assignment import Plan, mixed_up, people_of, suffix_for
+from vos.labeling.backends import FilesBack
 from vos.metrics.calibration import wilson_interval
 
 CLASSES = ("harmless", "harmful")

@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 
-from tests.labeling import argilla_scenario as scenario
+from tests.labeling.backends import argilla_scenario as scenario
 from vos.labeling import text_uid
-from vos.labeling.argilla import ArgillaTool
+from vos.labeling.backends.argilla import ArgillaTool
 from vos.labeling.errors import ToolError
 
 HERE = Path(__file__).parent

@@ -8,9 +8,9 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from vos.errors import DataError
+from vos.labeling.backends.page import Neighbour
+from vos.labeling.backends.sheets import LabelRow, read_row
 from vos.labeling.label import SKIP, UNSURE, exact_hash
-from vos.labeling.label_files import LabelRow, read_row
-from vos.labeling.page import Neighbour
 from vos.labeling.records import BoundaryRecord
 
 NO_NEIGHBOURS = "<p>none</p>"

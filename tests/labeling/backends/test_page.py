@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.labeling.browser import find_chromium, must_run
+from tests.labeling.backends.browser import find_chromium, must_run
 from vos.errors import ConfigError
 from vos.labeling import (
     Ledger,
@@ -23,7 +23,7 @@ from vos.labeling import (
     read_labels,
     text_uid,
 )
-from vos.labeling.page import Neighbour, PageBatch, PageSettings, write_pages
+from vos.labeling.backends.page import Neighbour, PageBatch, PageSettings, write_pages
 
 CLASSES = {"harmful": "Harmful", "harmless": "Harmless"}
 

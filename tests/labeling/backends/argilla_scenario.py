@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tests.labeling.conftest import make_record
 from vos.labeling import Ledger, text_uid
-from vos.labeling.argilla import ArgillaTool
-from vos.labeling.label_files import LabelRow
-from vos.labeling.page import Neighbour, PageBatch, PageSettings
+from vos.labeling.backends.argilla import ArgillaTool
+from vos.labeling.backends.page import Neighbour, PageBatch, PageSettings
+from vos.labeling.backends.sheets import LabelRow
 
 TEXTS = ("he fell", "😀 he fell", "three", "four", "five")
 CLASSES = {"harmful": "Harmful", "harmless": "Harmless"}

@@ -15,11 +15,11 @@ import pytest
 import synthesize
 import train
 from tests.cli.app_runs import write_texts
+from tests.labeling.backends.test_label_studio import CLASSES, result, task_ids
 from tests.labeling.conftest import OWNER, PROGRAM, free_port
-from tests.labeling.test_label_studio import CLASSES, result, task_ids
 from vos.labeling import Ledger, ToolError, current_labels, text_uid
-from vos.labeling.label_studio_server import Server
-from vos.labeling.page import PageBatch, PageSettings
+from vos.labeling.backends.label_studio_server import Server
+from vos.labeling.backends.page import PageBatch, PageSettings
 
 pytestmark = [
     pytest.mark.slow,
@@ -169,7 +169,7 @@ class Killer:
 
 @pytest.mark.parametrize("moment", [0.02, 0.2, "answered"])
 def test_a_server_killed_in_the_middle_of_a_push_holds_no_doubles_afterwards(mortal, tmp_path, record_of, moment):
-    from vos.labeling.label_studio import LabelStudioTool
+    from vos.labeling.backends.label_studio import LabelStudioTool
 
     records = [record_of(f"text {i} of a long batch") for i in range(240)]
     batch = PageBatch(f"b{time.time_ns() % 10**9}", records, CLASSES)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.labeling.conftest import OWNER
 from vos.labeling import Ledger, ToolError, consensus, current_labels, import_labels, text_uid
-from vos.labeling.page import PageBatch, PageSettings
+from vos.labeling.backends.page import PageBatch, PageSettings
 
 CLASSES = {"harmful": "Harmful", "harmless": "Harmless"}
 TEXTS = ["👩‍👩‍👧 😀 the ladder fell", "two", "three", "four", "five", "six", "seven", "eight"]
@@ -28,7 +28,7 @@ pytest.importorskip("label_studio_sdk")
 
 @pytest.fixture
 def connect(server):
-    from vos.labeling.label_studio import LabelStudioTool
+    from vos.labeling.backends.label_studio import LabelStudioTool
 
     with ExitStack() as stack:
         yield lambda token=OWNER.token, **options: stack.enter_context(LabelStudioTool(server.url, token, **options))
@@ -151,7 +151,7 @@ def test_refused_tokens_say_their_kind(connect):
 
 
 def test_a_server_that_is_not_there_is_said(pushed):
-    from vos.labeling.label_studio import LabelStudioTool
+    from vos.labeling.backends.label_studio import LabelStudioTool
 
     with pytest.raises(ToolError, match=r"127\.0\.0\.1:9: could not connect, the server does not answer"):
         LabelStudioTool("http://127.0.0.1:9", OWNER.token)

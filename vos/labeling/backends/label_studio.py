@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from vos.errors import ConfigError
+from vos.labeling.backends.label_studio_connection import Connection, sdk
+from vos.labeling.backends.label_studio_format import labelling_config, rows_of_export, task
+from vos.labeling.backends.page import PageBatch, PageSettings
+from vos.labeling.backends.sheets import LabelRow
 from vos.labeling.errors import ToolError
 from vos.labeling.label import Label
-from vos.labeling.label_files import LabelRow
-from vos.labeling.label_studio_connection import Connection, sdk
-from vos.labeling.label_studio_format import labelling_config, rows_of_export, task
 from vos.labeling.ledger import Ledger
-from vos.labeling.page import PageBatch, PageSettings
 from vos.labeling.withdrawal import withdrawals
 
 TOOL = "label_studio"

@@ -8,8 +8,8 @@ import pytest
 
 from vos.errors import ConfigError, DataError
 from vos.labeling import text_uid
-from vos.labeling.label_studio_format import labelling_config, realign, rows_of_export, task
-from vos.labeling.page import Neighbour
+from vos.labeling.backends.label_studio_format import labelling_config, realign, rows_of_export, task
+from vos.labeling.backends.page import Neighbour
 
 CLASSES = {"harmful": 'Harm <&> "done"', "harmless": "Harmless"}
 
@@ -54,7 +54,7 @@ def test_tasks_carry_every_variable_and_escape_neighbours(record_of):
 
 def test_predictions_are_checked_before_the_server_takes_them(record_of):
     pytest.importorskip("label_studio_sdk")
-    from vos.labeling.label_studio import check_predictions
+    from vos.labeling.backends.label_studio import check_predictions
 
     config = labelling_config("?", CLASSES)
     check_predictions(config, [task(record_of("x"), [], "b0", predict=True)])

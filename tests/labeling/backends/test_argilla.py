@@ -10,7 +10,7 @@ import pytest
 
 from vos.errors import ConfigError
 from vos.labeling import Ledger, ToolError, current_labels, import_labels, text_uid
-from vos.labeling.page import Neighbour, PageBatch, PageSettings
+from vos.labeling.backends.page import Neighbour, PageBatch, PageSettings
 
 httpx = pytest.importorskip("httpx")
 pytest.importorskip("argilla")
@@ -112,7 +112,7 @@ def exchanges():
 @pytest.fixture
 def connect(monkeypatch):
     """Connects over exchanges in place of a network."""
-    from vos.labeling.argilla import ArgillaTool
+    from vos.labeling.backends.argilla import ArgillaTool
 
     def make(handler, *workspace):
         monkeypatch.setattr(httpx, "HTTPTransport", lambda **_: httpx.MockTransport(handler))
@@ -160,7 +160,7 @@ def test_push_label_pull_import(tool, exchanges, tmp_path, record_of):
 
 
 def test_a_batch_goes_to_a_real_server_and_comes_back(connect, tmp_path):
-    from tests.labeling import argilla_scenario as scenario
+    from tests.labeling.backends import argilla_scenario as scenario
 
     assert RECORDED["server"].startswith("2.")
     replay = Replay("connect", "push", "assisted", "pull")

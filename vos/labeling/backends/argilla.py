@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from vos.errors import ConfigError, DataError
+from vos.labeling.assignment import suffix_for
+from vos.labeling.backends.page import PageBatch, PageSettings
+from vos.labeling.backends.sheets import LabelRow, read_row
 from vos.labeling.errors import ToolError
 from vos.labeling.label import SKIP, UNSURE, exact_hash, now
-from vos.labeling.label_files import LabelRow, read_row
 from vos.labeling.ledger import Ledger
-from vos.labeling.page import PageBatch, PageSettings
-from vos.labeling.plan import suffix_for
 from vos.labeling.withdrawal import withdrawals
 
 logger = logging.getLogger(__name__)

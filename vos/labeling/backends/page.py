@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vos.errors import ConfigError
+from vos.labeling.assignment import suffix_for
 from vos.labeling.label import RESERVED, exact_hash
-from vos.labeling.plan import suffix_for
 from vos.labeling.records import BoundaryRecord
 from vos.storage.atomic import write_atomically
 
@@ -133,7 +133,7 @@ def page_html(
     Script and style are inline and allowed by their hashes alone; the content security policy forbids every request,
     so nothing can leave the page even if a text tried.
     """
-    files = resources.files("vos.labeling").joinpath("page_files")
+    files = resources.files("vos.labeling.backends").joinpath("page_files")
     style = files.joinpath("page.css").read_text(encoding="utf-8")
     scripts = "\n".join(files.joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{scripts}}})();\n'

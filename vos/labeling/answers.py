@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from vos.errors import DataError
+from vos.labeling.backends.sheets import LabelRow
 from vos.labeling.label import RESERVED, WITHDRAWN, Label, parse_time
-from vos.labeling.label_files import LabelRow
 from vos.labeling.ledger import Ledger
 from vos.labeling.state import held_answers
 
