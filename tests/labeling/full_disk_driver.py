@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.labeling.conftest import make_label, make_record
+from tests.labeling.examples import make_label, make_record
 from vos.errors import VosError
 from vos.labeling import LabelRow, Ledger, import_labels, text_uid
 from vos.labeling.backends.page import PageBatch, PageSettings, write_pages

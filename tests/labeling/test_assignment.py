@@ -1,4 +1,4 @@
-"""Who is asked what, and what is learned from it: known answers, shared texts, answers taken back."""
+"""Who is asked what."""
 
 from __future__ import annotations
 
@@ -8,17 +8,9 @@ import pytest
 
 from vos.errors import ConfigError
 from vos.labeling import (
-    agreement_report,
-    consensus,
-    current_labels,
-    gold_scores,
-    import_labels,
     text_uid,
-    write_labels,
 )
 from vos.labeling.assignment import Plan, mixed_up, people_of, suffix_for
-from vos.labeling.backends import FilesBack
-from vos.metrics.calibration import wilson_interval
 
 CLASSES = ("harmless", "harmful")
 PEOPLE = ("ann", "bob", "carla")
@@ -69,77 +61,3 @@ def test_plans_that_cannot_work_are_refused(values, message):
 def test_names_are_safe_in_paths():
     assert suffix_for("../../etc/passwd") == "-_etc_passwd"
     assert suffix_for("Łukasz 😀") == "-łukasz_"
-
-
-def with_gold(ledger, texts, record_of):
-    """Batch b1 with four texts whose answer is known: harmful, harmless, harmful, harmless."""
-    known = {text_uid(f"known {i}"): CLASSES[(i + 1) % 2] for i in range(4)}
-    ledger.propose(record_of(f"known {i}", chosen="gold", source="labelled") for i in range(4))
-    ledger.export("b1", "page", list(known), "gold", {uid: {"answer": answer} for uid, answer in known.items()})
-    return known
-
-
-def test_accuracy_on_known_answers_by_person(ledger, texts, record_of, label_of):
-    known = with_gold(ledger, texts, record_of)
-    assert ledger.gold() == known
-    assert ledger.gold("b0") == {}
-    said = {"ann": ["harmful", "harmless", "harmful", "harmful"], "bob": ["harmless", "skip", "unsure"]}
-    for who, answers in said.items():
-        for i, answer in enumerate(answers):
-            ledger.record_label(label_of(f"known {i}", answer, who=who, batch_id="b1"))
-    ledger.record_label(label_of("known 2", "harmful", who="eve", batch_id="b1", repeat=1))  # repeats do not count
-    ledger.record_label(label_of("known 3", "skip", who="dan", batch_id="b1"))
-    ledger.record_label(label_of(texts[0], "harmful", who="fay"))  # not a known one
-    scores = gold_scores(ledger)
-    assert list(scores) == ["ann", "bob", "dan"]
-    assert (scores["ann"].right, scores["ann"].judged, scores["ann"].undecided) == (3, 4, 0)
-    assert scores["ann"].interval == wilson_interval(3, 4)
-    assert (scores["bob"].right, scores["bob"].judged, scores["bob"].undecided) == (0, 1, 2)
-    assert scores["dan"].interval is None
-
-
-def test_known_answers_never_train_and_do_not_raise_agreement(ledger, texts, record_of, label_of):
-    with_gold(ledger, texts, record_of)
-    for who in ("ann", "bob"):
-        ledger.record_label(label_of("known 0", "harmful", who=who, batch_id="b1"))
-        ledger.record_label(label_of("known 1", "harmless" if who == "ann" else "harmful", who=who, batch_id="b1"))
-    ledger.record_label(label_of(texts[0], "harmful"))
-    ledger.adjudicate(text_uid("known 1"), "harmful", "carla")
-    found = consensus(ledger)
-    assert found.labels == {text_uid(texts[0]): "harmful"}
-    assert found.open == {}
-    report = agreement_report(ledger)
-    assert report["double/all"] == 0
-    assert "alpha/chosen=gold" not in report
-
-
-def test_files_that_are_complete_take_back_what_they_lack(ledger, texts, label_of, tmp_path):
-    path = tmp_path / "labels.jsonl"
-    first = [label_of(texts[0]), label_of(texts[1]), label_of(texts[1], repeat=1), label_of(texts[2], who="bob")]
-    write_labels(path, first)
-    import_labels(ledger, FilesBack(str(path), complete=True).rows(ledger), CLASSES)
-    write_labels(path, [label_of(texts[1])])
-    partial = import_labels(ledger, FilesBack(str(path)).rows(ledger), CLASSES)
-    assert partial.counts["withdrawn"] == 0  # partial files are normal
-    path.write_text(path.read_text(encoding="utf-8") + '{"uid": "half', encoding="utf-8")
-    damaged = import_labels(ledger, FilesBack(str(path), complete=True).rows(ledger), CLASSES)
-    assert (damaged.counts["withdrawn"], damaged.counts["rejected"]) == (0, 1)
-    write_labels(path, [label_of(texts[1])])
-    report = import_labels(ledger, FilesBack(str(path), complete=True).rows(ledger), CLASSES)
-    assert report.counts["withdrawn"] == 2  # ann's first text, and her repeat
-    assert set(current_labels(ledger)) == {text_uid(texts[1]), text_uid(texts[2])}  # bob was not in the file
-    assert import_labels(ledger, FilesBack(str(path), complete=True).rows(ledger), CLASSES).counts["withdrawn"] == 0
-    write_labels(path, first[:2])
-    import_labels(ledger, FilesBack(str(path), complete=True).rows(ledger), CLASSES)
-    assert text_uid(texts[0]) not in current_labels(ledger)  # the very answer that was taken back
-    write_labels(path, [label_of(texts[0], revision=1), label_of(texts[1])])
-    import_labels(ledger, FilesBack(str(path), complete=True).rows(ledger), CLASSES)
-    assert text_uid(texts[0]) in current_labels(ledger)
-
-
-def test_taking_back_holds_although_the_clock_of_the_answer_is_ahead(ledger, texts, label_of, tmp_path):
-    write_labels(tmp_path / "a.jsonl", [label_of(texts[0], minute=600), label_of(texts[1])])
-    import_labels(ledger, FilesBack(str(tmp_path / "a.jsonl")).rows(ledger), CLASSES)
-    write_labels(tmp_path / "a.jsonl", [label_of(texts[1])])
-    import_labels(ledger, FilesBack(str(tmp_path / "a.jsonl"), complete=True).rows(ledger), CLASSES)
-    assert text_uid(texts[0]) not in current_labels(ledger)

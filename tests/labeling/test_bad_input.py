@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from vos.errors import DataError
+from vos.errors import DataError, ToolError
 from vos.labeling import (
     Ledger,
     Span,
-    ToolError,
     current_labels,
     import_labels,
     read_jsonl,
@@ -25,7 +24,7 @@ from vos.labeling import (
     write_jsonl,
     write_labels,
 )
-from vos.labeling.backends import FilesBack
+from vos.labeling.backends import FileImporter
 
 CLASSES = ("harmless", "harmful")
 
@@ -85,7 +84,7 @@ def test_an_annotator_twice_in_one_file_and_in_two(ledger, texts, label_of, tmp_
     }.items():
         write_labels(tmp_path / name, labels)
     report = import_labels(
-        ledger, FilesBack([str(tmp_path / "b.jsonl"), str(tmp_path / "a.jsonl")]).rows(ledger), CLASSES
+        ledger, FileImporter([str(tmp_path / "b.jsonl"), str(tmp_path / "a.jsonl")]).rows(ledger), CLASSES
     )
     assert {k: n for k, n in report.counts.items() if n} == {"new": 1, "changed": 2, "duplicate": 1}
     (held,) = current_labels(ledger)[text_uid(texts[0])]

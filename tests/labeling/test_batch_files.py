@@ -9,27 +9,10 @@ import os
 
 import pytest
 
+from tests.labeling.examples import EVIDENCE
 from vos.errors import DataError
 from vos.labeling import read_jsonl, text_uid, write_csv, write_jsonl
-from vos.labeling.backends.label_studio_format import task
-from vos.labeling.backends.page import PageBatch, PageSettings, page_html
-from vos.labeling.backends.sheets import write_blind_csv
 from vos.storage.atomic import write_atomically
-
-EVIDENCE = {
-    "source": "seeded",
-    "target_class": "harmful",
-    "max_distance": 0.75,
-    "parents": ("parent-89", "=p,2"),
-    "prompt_hash": "prompt-0123",
-    "language_model_hash": "lm-4567",
-    "seed": 31415926,
-    "lm_tokens": 1234,
-    "classifier_texts": 56,
-    "similarity": 0.4321,
-    "words_changed": 3,
-    "parent_margin": -2.5,
-}
 
 
 def test_jsonl_round_trip_keeps_every_character(tmp_path, record_of):
@@ -93,24 +76,6 @@ def test_both_formats_carry_the_evidence(tmp_path, record_of):
         name: str(value) for name, value in EVIDENCE.items() if name != "parents"
     }
     assert (second["parents"], second["prompt_hash"]) == ("[]", "")
-
-
-def test_people_are_shown_none_of_the_evidence(record_of):
-    made = record_of("a text", **EVIDENCE)
-    batch = PageBatch("b0", [made], {"harmless": "Harmless", "harmful": "Harmful"})
-    shown = page_html(batch, [made], "title", PageSettings()).split('id="batch"')[-1]
-    asked = json.dumps(task(made, (), "b0", predict=False))
-    write_blind = [name for name in EVIDENCE if f'"{name}"' in shown or f'"{name}"' in asked]
-    assert write_blind == []
-    for value in ("prompt-0123", "lm-4567", "parent-89", "seeded", "31415926"):
-        assert value not in shown
-        assert value not in asked
-
-
-def test_the_sheet_shows_none_of_the_evidence(tmp_path, record_of):
-    write_blind_csv(tmp_path / "sheet.csv", [record_of("a text", **EVIDENCE)], "b0")
-    content = (tmp_path / "sheet.csv").read_text(encoding="utf-8")
-    assert not [value for value in ("prompt-0123", "lm-4567", "parent-89", "seeded", "31415926") if value in content]
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):

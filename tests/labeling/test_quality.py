@@ -1,4 +1,4 @@
-"""Agreement against published numbers and a literal oracle; consensus against hand-counted cases."""
+"""Agreement against published numbers and a literal oracle; accuracy on known answers, counted by hand."""
 
 from __future__ import annotations
 
@@ -7,16 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from vos.errors import ConfigError
-from vos.labeling import (
-    adjudication_list,
-    agreement_report,
-    answer_shares,
-    consensus,
-    current_labels,
-    krippendorff_alpha,
-    text_uid,
-)
+from vos.labeling import Label, consensus, text_uid
+from vos.labeling.quality import agreement_report, gold_scores, krippendorff_alpha
+from vos.metrics.calibration import wilson_interval
+
+CLASSES = ("harmless", "harmful")
 
 # Krippendorff 2011, section C: four observers, twelve units, missing values.
 PUBLISHED = (
@@ -70,66 +65,45 @@ def test_agreement_is_reported_by_source_and_with_oneself(ledger, texts, label_o
     assert report["alpha/chosen=random"] == 1.0
     assert report["alpha/chosen=target"] == pytest.approx(literal_alpha([["harmful", "harmless"], ["harmless"] * 2]))
     assert (report["self_agreement"], report["self_repeats"]) == (0.5, 2)
-    assert answer_shares(current_labels(ledger)) == {"harmful": 3 / 9, "harmless": 5 / 9, "unsure": 1 / 9}
 
 
-def fill(ledger, texts, label_of):
-    answers = ["hh", "hs", "hhs", "u", "hu", "hhu", "k", "s"]  # harmful, safe, unsure, skip(k)
-    names = {"h": "harmful", "s": "harmless", "u": "unsure", "k": "skip"}
-    for text, given in zip(texts, answers, strict=True):
-        for person, letter in enumerate(given):
-            ledger.record_label(label_of(text, names[letter], who=f"p{person}"))
+def with_gold(ledger, texts, record_of):
+    """Batch b1 with four texts whose answer is known: harmful, harmless, harmful, harmless."""
+    known = {text_uid(f"known {i}"): CLASSES[(i + 1) % 2] for i in range(4)}
+    ledger.propose(record_of(f"known {i}", chosen="gold", source="labelled") for i in range(4))
+    ledger.export("b1", "page", list(known), "gold", {uid: {"answer": answer} for uid, answer in known.items()})
+    return known
 
 
-def test_vote_settles_majorities_and_leaves_ties_and_doubt_open(ledger, texts, label_of):
-    fill(ledger, texts, label_of)
+def test_accuracy_on_known_answers_by_person(ledger, texts, record_of, label_of):
+    known = with_gold(ledger, texts, record_of)
+    assert ledger.gold() == known
+    assert ledger.gold("b0") == {}
+    said = {"ann": ["harmful", "harmless", "harmful", "harmful"], "bob": ["harmless", "skip", "unsure"]}
+    for who, answers in said.items():
+        for i, answer in enumerate(answers):
+            ledger.record_label(label_of(f"known {i}", answer, who=who, batch_id="b1"))
+    ledger.record_label(label_of("known 2", "harmful", who="eve", batch_id="b1", repeat=1))  # repeats do not count
+    ledger.record_label(label_of("known 3", "skip", who="dan", batch_id="b1"))
+    ledger.record_label(label_of(texts[0], "harmful", who="fay"))  # not a known one
+    scores = gold_scores(ledger)
+    assert list(scores) == ["ann", "bob", "dan"]
+    assert (scores["ann"].right, scores["ann"].judged, scores["ann"].undecided) == (3, 4, 0)
+    assert scores["ann"].interval == wilson_interval(3, 4)
+    assert (scores["bob"].right, scores["bob"].judged, scores["bob"].undecided) == (0, 1, 2)
+    assert scores["dan"].interval is None
+
+
+def test_known_answers_never_train_and_do_not_raise_agreement(ledger, texts, record_of, label_of):
+    with_gold(ledger, texts, record_of)
+    for who in ("ann", "bob"):
+        ledger.record_label(label_of("known 0", "harmful", who=who, batch_id="b1"))
+        ledger.record_label(label_of("known 1", "harmless" if who == "ann" else "harmful", who=who, batch_id="b1"))
+    ledger.record_label(label_of(texts[0], "harmful"))
+    ledger.adjudicate(Label(text_uid("known 1"), "carla", "harmful"))
     found = consensus(ledger)
-    uid = [text_uid(text) for text in texts]
-    assert found.labels == {uid[0]: "harmful", uid[2]: "harmful", uid[5]: "harmful", uid[7]: "harmless"}
-    assert found.quality == {uid[0]: 1.0, uid[2]: 2 / 3, uid[5]: 2 / 3, uid[7]: 1.0}
-    assert found.open == {uid[1]: "tie", uid[3]: "unsure", uid[4]: "unsure"}
-    rows = adjudication_list(ledger)
-    assert [row["why"] for row in rows][-1] == "unsure"
-    assert rows[0]["answers"].count(":") == 2
-    ledger.adjudicate(uid[1], "harmless", "carla")
-    ledger.adjudicate(uid[0], "skip", "carla")  # settled: not to be used
-    settled = consensus(ledger)
-    assert settled.labels[uid[1]] == "harmless"
-    assert uid[0] not in settled.labels
-    assert uid[1] not in settled.open
-
-
-def test_crowdlab_weighs_people(tmp_path, record_of, label_of):
-    pytest.importorskip("cleanlab")
-    from vos.labeling import Ledger
-
-    # 60 texts; two careful people (5 % errors) and one who guesses. n = 60, fixed seed.
-    rng = np.random.default_rng(0)
-    truth = {f"text {i}": ("harmful", "harmless")[i % 2] for i in range(60)}
-    other = {"harmful": "harmless", "harmless": "harmful"}
-    with Ledger(tmp_path / "crowd.sqlite") as ledger:
-        for text, label in truth.items():
-            side = 0.7 if label == "harmful" else 0.3
-            ledger.propose([record_of(text, probability={"harmful": side, "harmless": 1 - side})])
-            for who, error in (("ann", 0.05), ("bob", 0.05), ("guess", 0.5)):
-                ledger.record_label(label_of(text, other[label] if rng.random() < error else label, who=who))
-        found = consensus(ledger, "crowdlab")
-        assert found.method == "crowdlab"
-        right = np.mean([found.labels[text_uid(text)] == label for text, label in truth.items()])
-        assert right >= 0.95
-        assert all(0 < value <= 1 for value in found.quality.values())
-
-
-def test_crowdlab_falls_back_where_nobody_shared_a_text(ledger, texts, label_of, caplog):
-    pytest.importorskip("cleanlab")
-    ledger.record_label(label_of(texts[0]))
-    ledger.record_label(label_of(texts[1], "harmless"))
-    found = consensus(ledger, "crowdlab")
-    assert found.method == "vote"
-    assert found.labels == {text_uid(texts[0]): "harmful", text_uid(texts[1]): "harmless"}
-    assert "a plain vote is used" in caplog.text
-
-
-def test_an_unknown_method_is_refused(ledger):
-    with pytest.raises(ConfigError, match="expected 'vote' or 'crowdlab', got 'mean'"):
-        consensus(ledger, "mean")
+    assert found.labels == {text_uid(texts[0]): "harmful"}
+    assert found.open == {}
+    report = agreement_report(ledger)
+    assert report["double/all"] == 0
+    assert "alpha/chosen=gold" not in report

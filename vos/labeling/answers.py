@@ -1,22 +1,68 @@
-"""The rules by which answers enter the ledger, and the report about it."""
+"""Answers on their way in: rows, the rules by which they enter the ledger, and the report about it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from vos.errors import DataError
-from vos.labeling.backends.sheets import LabelRow
-from vos.labeling.label import RESERVED, WITHDRAWN, Label, parse_time
+from vos.labeling.label import RESERVED, WITHDRAWN, Label, label_from_dict, parse_time
 from vos.labeling.ledger import Ledger
-from vos.labeling.state import held_answers
+from vos.labeling.spreadsheet import restore
+from vos.labeling.state import adjudicated, held_answers
+from vos.storage.text_ids import text_uid
 
 CLOCK_SLACK = timedelta(minutes=5)
 """Clocks of two machines may differ by this much before it is said."""
 
-OUTCOMES = ("new", "changed", "duplicate", "withdrawn", "conflict", "unknown", "rejected", "clock")
+OUTCOMES = ("new", "changed", "duplicate", "withdrawn", "adjudicated", "conflict", "unknown", "rejected", "clock")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """One row on its way in.
+
+    Attributes:
+        source: file name or address of the tool.
+        line: line of the file, or number of the row in the tool's answer.
+        label: the answer, or None when the row cannot be read.
+        error: why not; "" when it can.
+        settles: the answer is an adjudicator's: it settles the text, whatever others said.
+    """
+
+    source: str
+    line: int
+    label: Label | None
+    error: str = ""
+    settles: bool = False
+
+
+def read_row(source: str, line: int, values: Any, label_map: Mapping[str, str] | None = None) -> LabelRow:
+    """One row from plain values; a row that cannot be read carries the reason.
+
+    Args:
+        source: see `LabelRow`.
+        line: see `LabelRow`.
+        values: of one `Label`, optionally with the `text`, which must then have the hash `uid`.
+        label_map: raw answer to class name, "unsure" or "skip"; answers not in it stay as they are.
+    """
+    try:
+        if isinstance(values, dict) and isinstance(values.get("text"), str):
+            _check_uid(values)
+        if isinstance(values, dict) and label_map:
+            values = {**values, "label": label_map.get(str(values.get("label")), values.get("label"))}
+        return LabelRow(source, line, label_from_dict(values))
+    except DataError as error:
+        return LabelRow(source, line, None, str(error))
+
+
+def _check_uid(values: Mapping[str, Any]) -> None:
+    """Also takes a text with the apostrophe that our CSV puts before formulas."""
+    if values.get("uid") not in [text_uid(each) for each in (values["text"], restore(values["text"]))]:
+        raise DataError("the text has changed since it was exported (its hash is not the uid)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +91,9 @@ class ImportReport:
 
     Attributes:
         rows: rows read.
-        counts: rows by outcome. Every row is exactly one of new, changed, duplicate, withdrawn, unknown and rejected;
-            those accepted may besides be a conflict (another person answered otherwise) or carry a doubtful clock.
+        counts: rows by outcome. Every row is exactly one of new, changed, duplicate, withdrawn, adjudicated, unknown
+            and rejected; those accepted may besides be a conflict (another person answered otherwise) or carry a
+            doubtful clock.
         findings: of the rows that are unknown, rejected, in conflict, or dated by a doubtful clock.
         dry_run: nothing was kept.
     """
@@ -75,8 +122,8 @@ def import_labels(
 
     Answers are matched by uid. The same answer again changes nothing. Another answer of the same person is kept beside
     the older one and holds if it is newer (see `newest_answers`); one taken back in the tool ("withdrawn") no longer
-    holds and stays in the history. Rows about unknown texts, texts that have changed,
-    unknown classes, or with damaged fields are turned away; the others are kept.
+    holds and stays in the history. An adjudicator's answer settles its text. Rows about unknown texts, texts that have
+    changed, unknown classes, or with damaged fields are turned away; the others are kept.
 
     Args:
         ledger: of the project.
@@ -87,7 +134,7 @@ def import_labels(
     report = ImportReport(dry_run=dry_run)
     allowed = {*classes, *RESERVED}
     with ledger.transaction(keep=not dry_run):
-        answers = _answers(ledger)
+        answers, settled = _answers(ledger), adjudicated(ledger)
         exported = {(event.uid, event.batch): event.at for event in ledger.events("exported")}
         for row in rows:
             report.rows += 1
@@ -99,11 +146,14 @@ def import_labels(
                 report.note("unknown", row, f"no text with uid {row.label.uid} is in this ledger; is it the right one?")
                 continue
             try:
-                _check(row.label, text, allowed)
+                _check(row.label, text, allowed - {WITHDRAWN} if row.settles else allowed)
             except DataError as error:
                 report.note("rejected", row, str(error))
                 continue
-            _take(ledger, row, row.label, answers, report)
+            if row.settles:
+                _settle(ledger, row, row.label, settled, report)
+            else:
+                _take(ledger, row, row.label, answers, report)
             _check_clock(row, row.label, exported.get((row.label.uid, row.label.batch_id)), report)
     return report
 
@@ -149,6 +199,15 @@ def _take(
     if label.decides and others:
         said = ", ".join(f"{name} said {answer}" for name, answer in sorted(others.items()))
         report.note("conflict", row, f"{label.annotator} says {label.label}, {said}; kept, see the adjudication list")
+
+
+def _settle(ledger: Ledger, row: LabelRow, label: Label, settled: dict[str, str], report: ImportReport) -> None:
+    """The same file again, saved anew or not, changes nothing."""
+    if settled.get(label.uid) == label.label or not ledger.adjudicate(label):
+        report.note("duplicate", row)
+        return
+    settled[label.uid] = label.label
+    report.note("adjudicated", row)
 
 
 def _check_clock(row: LabelRow, label: Label, exported_at: str | None, report: ImportReport) -> None:

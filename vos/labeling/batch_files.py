@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,17 +9,8 @@ from typing import Any
 
 from vos.errors import DataError
 from vos.labeling.records import BoundaryRecord
+from vos.labeling.spreadsheet import write_rows
 from vos.storage.atomic import numbered_lines, write_atomically
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet runs a cell that begins with one of these as a formula."""
-
-
-def neutralise(cell: Any) -> Any:
-    """A cell safe to open in a spreadsheet: text that would run as a formula gets a leading apostrophe."""
-    if isinstance(cell, str) and cell.startswith(FORMULA_STARTS):
-        return "'" + cell
-    return cell
 
 
 def write_jsonl(path: Path, records: Sequence[BoundaryRecord]) -> None:
@@ -33,12 +22,7 @@ def write_jsonl(path: Path, records: Sequence[BoundaryRecord]) -> None:
 def write_csv(path: Path, records: Sequence[BoundaryRecord]) -> None:
     """One row a record; `probability` and `mahalanobis` become one column for each class, `parents` a JSON list."""
     rows = [_flat(record.as_dict()) for record in records]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows({name: neutralise(value) for name, value in row.items()} for row in rows)
-    write_atomically(path, buffer.getvalue())
+    write_rows(path, list(dict.fromkeys(name for row in rows for name in row)), rows)
 
 
 def read_jsonl(path: Path) -> list[BoundaryRecord]:
@@ -61,10 +45,5 @@ def read_jsonl(path: Path) -> list[BoundaryRecord]:
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= {f"{name}_{key}": part for key, part in value.items()}
-        elif isinstance(value, list):
-            flat[name] = json.dumps(value, ensure_ascii=False)
-        else:
-            flat[name] = value
+        flat |= {f"{name}_{key}": part for key, part in value.items()} if isinstance(value, dict) else {name: value}
     return flat

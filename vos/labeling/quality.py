@@ -1,13 +1,15 @@
-"""How far people agree with each other and with themselves."""
+"""How good the answers are: agreement between people and with oneself, accuracy where the answer is known."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 
 from vos.labeling.label import Label
 from vos.labeling.ledger import Ledger
 from vos.labeling.state import current_labels, repeats
+from vos.metrics.calibration import wilson_interval
 
 
 def krippendorff_alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
@@ -44,17 +46,17 @@ def agreement_report(ledger: Ledger) -> dict[str, float | int | None]:
     """Agreement between people and with oneself, flat names to numbers.
 
     Only class names count; "unsure" and "skip" are missing answers here. Texts with a known answer are plainer than the
-    others and are left out (see `gold_scores`). `alpha/all`, then `alpha/chosen=...` and
-    `alpha/source=...` for every value found, each with `double/...`, the number of texts with two answers or more;
-    `self_agreement` is the share of hidden repeats answered like the first time, among `self_repeats` repeats.
+    others and are left out (see `gold_scores`). `alpha/all`, then `alpha/chosen=...` and `alpha/source=...` for every
+    value that the payloads hold, each with `double/...`, the number of texts with two answers or more; `self_agreement`
+    is the share of hidden repeats answered like the first time, among `self_repeats` repeats.
     """
-    records = ledger.records()
+    items = ledger.items()
     gold = ledger.gold()
     by_text = {uid: _decided(labels) for uid, labels in current_labels(ledger).items() if uid not in gold}
     groups: dict[str, list[list[str]]] = {"all": []}
     for uid, answers in by_text.items():
-        record = records[uid]
-        for name in ("all", f"chosen={record.chosen}", f"source={record.source}"):
+        payload = items[uid].payload
+        for name in ("all", *(f"{key}={payload[key]}" for key in ("chosen", "source") if key in payload)):
             groups.setdefault(name, []).append(answers)
     report: dict[str, float | int | None] = {}
     for name, units in groups.items():
@@ -69,7 +71,34 @@ def _decided(labels: Sequence[Label]) -> list[str]:
     return [label.label for label in labels if label.decides]
 
 
-def answer_shares(labels: Mapping[str, Sequence[Label]]) -> dict[str, float]:
-    """Share of each answer among all that hold, "unsure" and "skip" included."""
-    counts = Counter(label.label for of_text in labels.values() for label in of_text)
-    return {name: count / counts.total() for name, count in sorted(counts.items())}
+@dataclass(frozen=True, slots=True)
+class GoldScore:
+    """One person's answers to texts with a known answer.
+
+    Attributes:
+        right: answers that name the known class.
+        judged: answers that name a class.
+        undecided: "unsure" and "skip".
+        interval: Wilson's 95 % interval of right / judged; None when nothing was judged.
+    """
+
+    right: int
+    judged: int
+    undecided: int
+    interval: tuple[float, float] | None
+
+
+def gold_scores(ledger: Ledger) -> dict[str, GoldScore]:
+    """Scores by person, those with an answer to at least one such text, sorted by name."""
+    known = ledger.gold()
+    given: dict[str, list[tuple[str, str, bool]]] = {}
+    for uid, labels in current_labels(ledger).items():
+        for label in labels if uid in known else ():
+            given.setdefault(label.annotator, []).append((known[uid], label.label, label.decides))
+    scores = {}
+    for person, answers in sorted(given.items()):
+        judged = [(truth, said) for truth, said, decides in answers if decides]
+        right = sum(truth == said for truth, said in judged)
+        interval = wilson_interval(right, len(judged)) if judged else None
+        scores[person] = GoldScore(right, len(judged), len(answers) - len(judged), interval)
+    return scores

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.labeling.conftest import make_record
+from tests.labeling.examples import make_record
 from vos.labeling import Ledger, text_uid
 from vos.labeling.backends.argilla import ArgillaTool
 from vos.labeling.backends.page import Neighbour, PageBatch, PageSettings

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from vos.errors import ConfigError
-from vos.labeling import Ledger, ToolError, current_labels, import_labels, text_uid
+from vos.errors import ConfigError, ToolError
+from vos.labeling import Ledger, current_labels, import_labels, text_uid
 from vos.labeling.backends.page import Neighbour, PageBatch, PageSettings
 
 httpx = pytest.importorskip("httpx")

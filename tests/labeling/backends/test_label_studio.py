@@ -8,11 +8,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.labeling.conftest import OWNER
-from vos.labeling import Ledger, ToolError, consensus, current_labels, import_labels, text_uid
+from tests.labeling.backends.studio import CLASSES, OWNER, result, task_ids
+from vos.errors import ToolError
+from vos.labeling import Ledger, consensus, current_labels, import_labels, text_uid
 from vos.labeling.backends.page import PageBatch, PageSettings
 
-CLASSES = {"harmful": "Harmful", "harmless": "Harmless"}
 TEXTS = ["👩‍👩‍👧 😀 the ladder fell", "two", "three", "four", "five", "six", "seven", "eight"]
 
 pytestmark = [
@@ -43,16 +43,6 @@ def pushed(tmp_path, record_of):
         ledger.propose(records)
         ledger.export(name, "label_studio", [record.uid for record in records])
         yield ledger, PageBatch(name, records, CLASSES)
-
-
-def task_ids(ledger) -> dict[str, int]:
-    return {event.uid: event.payload["task"] for event in ledger.events("sent")}
-
-
-def result(label, *spans):
-    found = [{"from_name": "harm", "to_name": "text", "type": "choices", "value": {"choices": [label]}}]
-    marks = [{"from_name": "why", "to_name": "text", "type": "labels", "value": span} for span in spans]
-    return found + marks
 
 
 def test_a_batch_goes_out_is_judged_by_two_people_and_comes_back(server, connect, people, pushed, second_token):

@@ -15,9 +15,9 @@ import pytest
 import synthesize
 import train
 from tests.cli.app_runs import write_texts
-from tests.labeling.backends.test_label_studio import CLASSES, result, task_ids
-from tests.labeling.conftest import OWNER, PROGRAM, free_port
-from vos.labeling import Ledger, ToolError, current_labels, text_uid
+from tests.labeling.backends.studio import CLASSES, OWNER, PROGRAM, free_port, result, task_ids
+from vos.errors import ToolError
+from vos.labeling import Ledger, current_labels, text_uid
 from vos.labeling.backends.label_studio_server import Server
 from vos.labeling.backends.page import PageBatch, PageSettings
 
@@ -183,11 +183,11 @@ def test_a_server_killed_in_the_middle_of_a_push_holds_no_doubles_afterwards(mor
             with pytest.raises(ToolError, match="the server does not answer"):
                 tool.push(ledger, batch, PageSettings())
         acknowledged = len(task_ids(ledger))
-        assert acknowledged == 80 if moment == "answered" else acknowledged in (80, 160)
+        assert acknowledged in ((80,) if moment == "answered" else (80, 160))
         with LabelStudioTool(mortal().url, OWNER.token, chunk_size=80) as tool:
             report = tool.push(ledger, batch, PageSettings())
             held = [task["data"]["uid"] for task in tool.export(report.project)]
         assert (report.created, report.sent + report.present) == (False, 240)
-        assert report.present == 160 if moment == "answered" else report.present in (acknowledged, 160)
+        assert report.present in ((160,) if moment == "answered" else (acknowledged, 160))
         assert sorted(held) == sorted(record.uid for record in records)
         assert set(task_ids(ledger)) == set(held)

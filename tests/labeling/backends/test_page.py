@@ -3,130 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
-from tests.labeling.backends.browser import find_chromium, must_run
-from vos.errors import ConfigError
+from tests.labeling.backends.browser import Desk
+from tests.labeling.backends.studio import CLASSES
 from vos.labeling import (
     Ledger,
-    agreement_report,
     consensus,
     current_labels,
-    gold_scores,
     import_labels,
     read_labels,
     text_uid,
 )
-from vos.labeling.backends.page import Neighbour, PageBatch, PageSettings, write_pages
-
-CLASSES = {"harmful": "Harmful", "harmless": "Harmless"}
-
-HOSTILE = (
-    '<img src=x onerror="document.title=1">',
-    '</script><script>document.title="broken out"</script>',
-    "<!-- <script> {{SCRIPT}} &lt;b&gt; ${x}",
-    "long " * 4000,
-    "\u202eright to left override\u202c and \u200fmarks\u200e",
-    "שלום עולם, הסולם נפל",
-    "👩‍👩‍👧 the ladder 😀 fell 🪜",
-    "a\r\nb\tc\u2028d\x00e",
-)
-
+from vos.labeling.backends.page import PageSettings
+from vos.labeling.quality import agreement_report, gold_scores
 
 pytestmark = pytest.mark.slow  # a real Chromium
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A running Chromium; without one the test is skipped loudly, or fails where it must not be skipped."""
-    executable = find_chromium()
-    sync_api = (
-        pytest.importorskip("playwright.sync_api") if not must_run() else __import__("playwright.sync_api").sync_api
-    )
-    if executable is None:
-        message = "no Chromium found: `apt-get install chromium`, `playwright install chromium`, or set VOS_CHROMIUM"
-        if must_run():
-            pytest.fail(message)
-        pytest.skip("BROWSER TESTS SKIPPED: " + message)
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
-class Desk:
-    """One person's browser profile at the page; collects everything that should not happen."""
-
-    def __init__(self, browser, path: Path, **options) -> None:
-        self.context = browser.new_context(accept_downloads=True, **options)
-        self.path = path
-        self.problems: list[str] = []
-        self.requests: list[str] = []
-        self.open()
-
-    def open(self) -> None:
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(5000)
-        self.page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(self.path.as_uri())
-
-    def start(self, name: str = "Ann") -> None:
-        self.page.fill("#name", name)
-        self.page.keyboard.press("Enter")
-        self.page.wait_for_selector("#card")
-
-    def reopen(self) -> None:
-        self.page.close()
-        self.open()
-
-    @property
-    def text(self) -> str:
-        return self.page.evaluate("document.getElementById('text').textContent")
-
-    def download(self, folder: Path) -> Path:
-        with self.page.expect_download() as waiting:
-            self.page.locator("[data-do=download]:visible").click()
-        path = folder / waiting.value.suggested_filename
-        waiting.value.save_as(path)
-        return path
-
-    def check(self) -> None:
-        """Nothing complained, nothing was requested beside the file itself and its own download."""
-        assert self.problems == []
-        assert [url for url in self.requests if not url.startswith(("file:", "blob:"))] == []
-        assert {url for url in self.requests if url.startswith("file:")} == {self.path.as_uri()}
-
-
-@pytest.fixture
-def batch(record_of):
-    def make(texts, **values):
-        records = [record_of(text) for text in texts]
-        return PageBatch("b0", records, CLASSES, **values)
-
-    return make
-
-
-@pytest.fixture
-def desk(browser, tmp_path, batch):
-    """Opens a page over the given texts."""
-    desks = []
-
-    def open_desk(texts, *, settings=None, options=None, **values) -> Desk:
-        (path,) = write_pages(tmp_path, batch(texts, **values), settings or PageSettings(repeat_share=0.0))
-        desks.append(Desk(browser, path, **(options or {})))
-        return desks[-1]
-
-    yield open_desk
-    for each in desks:
-        each.context.close()
 
 
 def test_a_batch_is_labelled_by_keyboard_closed_resumed_downloaded_and_imported(desk, tmp_path, record_of):
@@ -168,19 +62,6 @@ def test_a_batch_is_labelled_by_keyboard_closed_resumed_downloaded_and_imported(
         wrong = [t for t in answers if held[text_uid(t)] != answers[t]]
         assert len(wrong) <= 1  # the last text was answered outside the loop
         assert agreement_report(ledger)["self_repeats"] <= 2
-
-
-def test_hostile_texts_are_shown_literally(desk):
-    at = desk(HOSTILE)
-    at.start()
-    seen = set()
-    for _ in HOSTILE:
-        seen.add(at.text)
-        assert at.page.evaluate("document.querySelectorAll('#text img, #text script').length") == 0
-        at.page.keyboard.press("1")
-    assert seen == set(HOSTILE)
-    assert at.page.title() == "Judging texts"
-    at.check()
 
 
 def test_the_order_differs_by_person_and_repeats_come_late(desk):
@@ -296,24 +177,6 @@ def test_marks_count_code_points_by_mouse_and_by_keyboard(desk, tmp_path, record
     at.check()
 
 
-def test_blind_means_blind_and_assisted_is_declared(desk, tmp_path, record_of, batch):
-    (path,) = write_pages(tmp_path, batch(["x"]), PageSettings())
-    source = path.read_text(encoding="utf-8").split('id="batch">')[1].split("</script>")[0]
-    assert set(json.loads(source)["items"][0]) == {"uid", "text", "text_hash"}
-    for mode, before in (("assisted", True), ("reveal", False)):
-        at = desk(["x"], settings=PageSettings(repeat_share=0.0, mode=mode))
-        at.start(mode)
-        assert at.page.locator("#suggestion").is_visible() is before
-        at.page.keyboard.press("2")
-        if mode == "reveal":
-            assert at.page.inner_text("#suggestion") == "The model says: Harmful (55 %)"
-            at.page.keyboard.press("Enter")
-        (row,) = read_labels(at.download(tmp_path))
-        assert row.label.shown_prediction is before
-        assert row.label.changed_from_suggestion is (True if before else None)
-        at.check()
-
-
 def test_known_answers_look_like_the_others_and_measure_the_person(desk, tmp_path, record_of):
     known = {text_uid("known harmful"): "harmful", text_uid("known harmless"): "harmless"}
     texts = ["one", "two", "three", "known harmful", "known harmless"]
@@ -355,22 +218,6 @@ def test_a_page_for_a_named_person_keeps_to_the_name(desk, tmp_path):
     at.page.wait_for_function(
         "document.getElementById('start-found').textContent.includes('answers of Eve, not of Ann B')"
     )
-    at.check()
-
-
-def test_neighbours_wait_behind_a_key_and_their_use_is_kept(desk, tmp_path):
-    near = {
-        text_uid(t): [Neighbour("<b>he fell</b>", "harmful"), Neighbour("it stood", "harmless")] for t in ("x", "y")
-    }
-    at = desk(["x", "y"], neighbours=near)
-    at.start()
-    assert at.page.locator("#neighbours").is_hidden()
-    at.page.keyboard.press("n")
-    assert "<b>he fell</b>" in at.page.inner_text("#neighbours")
-    at.page.keyboard.press("1")
-    at.page.keyboard.press("1")
-    labels = [row.label for row in read_labels(at.download(tmp_path))]
-    assert sorted(label.neighbours_opened for label in labels) == [False, True]
     at.check()
 
 
@@ -436,28 +283,6 @@ def test_closing_warns_while_answers_are_not_downloaded(desk, tmp_path):
     assert asked == ["beforeunload"]
 
 
-def test_settings_hold_the_text_back_and_the_page_still(desk):
-    at = desk(["one", "two"], settings=PageSettings(blur=True, repeat_share=0.0))
-    at.start()
-    assert "blurred" in at.page.get_attribute("#text", "class")
-    at.page.keyboard.press("b")
-    assert "blurred" not in at.page.get_attribute("#text", "class")
-    at.page.keyboard.press("?")
-    at.page.uncheck("#set-advance")
-    at.page.keyboard.press("Escape")
-    first = at.text
-    at.page.keyboard.press("1")
-    assert at.text == first
-    at.page.keyboard.press("Enter")
-    assert at.text != first
-    at.page.keyboard.press("?")
-    at.page.uncheck("#set-keys")
-    at.page.keyboard.press("Escape")
-    at.page.keyboard.press("1")
-    assert at.page.inner_text("#position") == "2 of 2"
-    at.check()
-
-
 def test_two_tabs_do_not_lose_each_other_s_answers(desk, tmp_path):
     at = desk(["one", "two", "three", "four"])
     at.start()
@@ -472,93 +297,4 @@ def test_two_tabs_do_not_lose_each_other_s_answers(desk, tmp_path):
     at.page.keyboard.press("1")
     labels = [row.label.label for row in read_labels(at.download(tmp_path))]
     assert sorted(labels) == ["harmful", "harmful", "harmless"]
-    at.check()
-
-
-def test_a_long_batch_becomes_several_pages_and_bad_settings_are_refused(tmp_path, batch):
-    texts = [f"t{i}" for i in range(10)]
-    paths = write_pages(tmp_path, batch(texts), PageSettings(max_items=4))
-    assert [path.name for path in paths] == ["label-1.html", "label-2.html", "label-3.html"]
-    shown = [
-        item["text"]
-        for path in paths
-        for item in json.loads(path.read_text().split('id="batch">')[1].split("</script>")[0])["items"]
-    ]
-    assert shown == texts
-    for wrong in ({"mode": "open"}, {"repeat_share": 0.9}, {"max_items": 0}):
-        with pytest.raises(ConfigError):
-            PageSettings(**wrong)
-    with pytest.raises(ConfigError, match="at least one text"):
-        batch([])
-    with pytest.raises(ConfigError, match="2 to 8 classes"):
-        PageBatch("b", batch(["x"]).records, {"unsure": "Unsure", "a": "A"})
-
-
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory) -> str:
-    """Source of axe-core, from npm at test time: its licence (MPL-2.0) stays out of this repository."""
-    folder = Path(os.environ.get("VOS_CACHE", Path.home() / ".cache" / "vos-text")) / "axe"
-    script = folder / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
-        npm = shutil.which("npm")
-        done = npm and subprocess.run(
-            [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, "axe-core@4"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if not script.exists():
-            message = f"no axe-core ({done.stderr.strip() if done else 'no npm'}), accessibility was NOT checked"
-            if must_run():
-                pytest.fail(message)
-            pytest.skip("ACCESSIBILITY TEST SKIPPED: " + message)
-    return script.read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(desk, axe, tmp_path, scheme):
-    near = {text_uid("one"): [Neighbour("he fell", "harmful")]}
-    at = desk(
-        ["one"],
-        settings=PageSettings(repeat_share=0.0, guidelines="Harm means injury.", mode="assisted"),
-        options={"color_scheme": scheme, "bypass_csp": True},
-        neighbours=near,
-    )
-    found = {}
-
-    def look(place: str) -> None:
-        at.page.evaluate(axe)
-        result = at.page.evaluate("axe.run()")
-        assert result["passes"]
-        found[place] = [
-            (each["id"], [node["html"] for node in each["nodes"]])
-            for each in result["violations"]
-            if each["impact"] in ("serious", "critical", "moderate")
-        ]
-
-    look("start")
-    at.start()
-    at.page.keyboard.press("n")
-    at.page.keyboard.press("c")
-    at.page.keyboard.type("why")
-    at.page.keyboard.press("Escape")
-    at.page.keyboard.press("s")
-    at.page.keyboard.press("Enter")
-    look("work")
-    at.page.keyboard.press("?")
-    look("help")
-    at.page.keyboard.press("Escape")
-    at.page.keyboard.press("1")
-    look("end")
-    assert {place: problems for place, problems in found.items() if problems} == {}
-
-
-def test_the_page_fits_a_phone(desk):
-    at = desk(["word " * 300, "w" * 400], options={"viewport": {"width": 320, "height": 640}, "has_touch": True})
-    at.start()
-    for _ in range(2):
-        assert at.page.evaluate("document.documentElement.scrollWidth") <= 320
-        assert at.page.locator("#answers").bounding_box()["y"] < 640  # in reach without scrolling
-        at.page.tap("[data-answer=harmless]")
-    at.page.wait_for_selector("#end:visible")
     at.check()

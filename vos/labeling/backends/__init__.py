@@ -1,4 +1,4 @@
-"""Ways out to people and back: what `labeling=...` and `labels=...` choose between."""
+"""The labelling backends: what `labeling=...` and `labels=...` choose between."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Protocol
 
 from vos.errors import ConfigError
+from vos.labeling.answers import LabelRow
 from vos.labeling.assignment import Plan, suffix_for
 from vos.labeling.backends.argilla import ArgillaTool
 from vos.labeling.backends.label_studio import LabelStudioTool
 from vos.labeling.backends.page import PageBatch, PageSettings, write_pages
-from vos.labeling.backends.sheets import LabelRow, read_labels, write_blind_csv
+from vos.labeling.backends.sheets import read_labels, write_blind_csv
 from vos.labeling.ledger import Ledger
 from vos.labeling.withdrawal import withdrawals
 
 
-class WayOut(Protocol):
+class Exporter(Protocol):
     """Brings a batch to people."""
 
     tool: str
@@ -28,21 +29,13 @@ class WayOut(Protocol):
     plan: Plan
     """Who is asked what, beside the batch itself."""
 
-    def send(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:
-        """Send a batch that the ledger has exported; returns where it is now, paths or addresses."""
-        ...
-
-
-class WayBack(Protocol):
-    """Brings answers back."""
-
-    def rows(self, ledger: Ledger) -> list[LabelRow]:
-        """Every answer there is; the import rules sort out what is new."""
+    def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:
+        """Bring out a batch that the ledger has claimed; returns where it is now, paths or addresses."""
         ...
 
 
 @dataclass(frozen=True)
-class PageOut:
+class PageExporter:
     """`labeling=page`: the offline page.
 
     Attributes:
@@ -54,13 +47,13 @@ class PageOut:
     plan: Plan = field(default_factory=Plan)
     tool: str = "page"
 
-    def send(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
+    def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
         """Write `label.html` into the folder."""
         return [str(path) for path in write_pages(folder, batch, self.settings)]
 
 
 @dataclass(frozen=True)
-class SheetOut:
+class SheetExporter:
     """`labeling=files`: a sheet to fill in, `to_label.csv`, for people who work in a spreadsheet.
 
     Attributes:
@@ -70,7 +63,7 @@ class SheetOut:
     plan: Plan = field(default_factory=Plan)
     tool: str = "file"
 
-    def send(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
+    def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
         """Write `to_label.csv`, or `to_label-NAME.csv` for a named person, into the folder."""
         path = folder / f"to_label{suffix_for(batch.annotator)}.csv"
         write_blind_csv(path, batch.records, batch.batch_id, batch.annotator)
@@ -78,7 +71,7 @@ class SheetOut:
 
 
 @dataclass(frozen=True)
-class LabelStudioWay:
+class LabelStudioBackend:
     """`labeling=label_studio` and `labels=label_studio`.
 
     Attributes:
@@ -99,19 +92,19 @@ class LabelStudioWay:
     label_map: Mapping[str, str] | None = None
     tool: str = "label_studio"
 
-    def send(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
+    def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
         """Push to the project of the batch."""
         with LabelStudioTool(self.url, secret(self.token_variable)) as tool:
             return [tool.push(ledger, batch, self.settings).url]
 
     def rows(self, ledger: Ledger) -> list[LabelRow]:
-        """Pull."""
+        """Every answer there is; the import rules sort out what is new."""
         with LabelStudioTool(self.url, secret(self.token_variable)) as tool:
             return tool.pull(ledger, self.projects, self.label_map)
 
 
 @dataclass(frozen=True)
-class ArgillaWay:
+class ArgillaBackend:
     """`labeling=argilla` and `labels=argilla`.
 
     Attributes:
@@ -131,20 +124,20 @@ class ArgillaWay:
     label_map: Mapping[str, str] | None = None
     tool: str = "argilla"
 
-    def send(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
+    def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
         """Push to the data set of the batch."""
         with closing(ArgillaTool(self.url, secret(self.token_variable), self.workspace)) as tool:
             tool.push(ledger, batch, self.settings)
         return [self.url]
 
     def rows(self, ledger: Ledger) -> list[LabelRow]:
-        """Pull."""
+        """Every answer there is; the import rules sort out what is new."""
         with closing(ArgillaTool(self.url, secret(self.token_variable), self.workspace)) as tool:
             return tool.pull(ledger, self.label_map)
 
 
 @dataclass(frozen=True)
-class FilesBack:
+class FileImporter:
     """`labels=files`: files that the page, a spreadsheet or `write_labels` wrote.
 
     Attributes:
@@ -167,7 +160,7 @@ class FilesBack:
         rows = [row for file in files for row in read_labels(file, self.label_map, self.annotator)]
         if not self.complete or any(row.label is None for row in rows):
             return rows
-        told = {(row.label.batch_id, row.label.annotator) for row in rows if row.label is not None}
+        told = {(row.label.batch_id, row.label.annotator) for row in rows if row.label is not None and not row.settles}
         source = ", ".join(file.name for file in files)
         return rows + withdrawals(ledger, rows, source, lambda label: (label.batch_id, label.annotator) in told)
 

@@ -14,11 +14,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from vos.errors import ConfigError, DataError
+from vos.errors import ConfigError, DataError, ToolError
+from vos.labeling.answers import LabelRow, read_row
 from vos.labeling.assignment import suffix_for
 from vos.labeling.backends.page import PageBatch, PageSettings
-from vos.labeling.backends.sheets import LabelRow, read_row
-from vos.labeling.errors import ToolError
 from vos.labeling.label import SKIP, UNSURE, exact_hash, now
 from vos.labeling.ledger import Ledger
 from vos.labeling.withdrawal import withdrawals

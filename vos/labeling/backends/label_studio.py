@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from vos.errors import ConfigError
+from vos.errors import ConfigError, ToolError
+from vos.labeling.answers import LabelRow
 from vos.labeling.backends.label_studio_connection import Connection, sdk
 from vos.labeling.backends.label_studio_format import labelling_config, rows_of_export, task
 from vos.labeling.backends.page import PageBatch, PageSettings
-from vos.labeling.backends.sheets import LabelRow
-from vos.labeling.errors import ToolError
 from vos.labeling.label import Label
 from vos.labeling.ledger import Ledger
 from vos.labeling.withdrawal import withdrawals

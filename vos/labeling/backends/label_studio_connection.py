@@ -10,10 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Self
 
-import httpx
-
-from vos.errors import ConfigError
-from vos.labeling.errors import ToolError
+from vos.errors import ConfigError, ToolError
 
 
 class Connection:
@@ -33,7 +30,7 @@ class Connection:
         # The SDK joins paths to the last folder of the address: without the slash http://host/prefix loses its prefix.
         self.url = url.rstrip("/")
         self.kind = token_in_words(token)
-        self._http = httpx.Client(timeout=120, follow_redirects=True)
+        self._http = sdk("httpx").Client(timeout=120, follow_redirects=True)
         try:
             with self.clear_errors("connect"):
                 self._client = package.LabelStudio(base_url=self.url + "/", api_key=token, httpx_client=self._http)
@@ -56,6 +53,7 @@ class Connection:
     def clear_errors(self, step: str) -> Iterator[None]:
         """Failures of a step as `ToolError`."""
         api_error = sdk("label_studio_sdk.core.api_error").ApiError
+        http_error = sdk("httpx").HTTPError
         try:
             yield
         except api_error as error:
@@ -67,7 +65,7 @@ class Connection:
                     "and personal access tokens expire: make a new one under Account & Settings"
                 ) from error
             raise ToolError(f"{self.url}: could not {step}: {error.status_code} {detail}") from error
-        except (httpx.HTTPError, OSError) as error:
+        except (http_error, OSError) as error:
             raise ToolError(
                 f"{self.url}: could not {step}, the server does not answer ({error or type(error).__name__}). Repeat "
                 "the command when it runs: what it acknowledged is in the ledger and is not sent twice"
@@ -93,7 +91,7 @@ class Connection:
 
 
 def sdk(name: str) -> Any:
-    """A module of the optional package.
+    """A module of the optional packages.
 
     Raises:
         ConfigError: it is not installed.

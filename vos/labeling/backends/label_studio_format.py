@@ -8,8 +8,8 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from vos.errors import DataError
+from vos.labeling.answers import LabelRow, read_row
 from vos.labeling.backends.page import Neighbour
-from vos.labeling.backends.sheets import LabelRow, read_row
 from vos.labeling.label import SKIP, UNSURE, exact_hash
 from vos.labeling.records import BoundaryRecord
 

@@ -14,7 +14,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from vos.labeling.errors import ToolError
+from vos.errors import ToolError
 
 DEFAULT_HOME = Path(".cache/label-studio")
 

@@ -1,4 +1,4 @@
-"""Answers as JSONL and CSV files."""
+"""Answers as JSONL and CSV files, and the sheets that people fill in."""
 
 from __future__ import annotations
 
@@ -6,63 +6,30 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from vos.errors import DataError
-from vos.labeling.batch_files import FORMULA_STARTS, neutralise
-from vos.labeling.label import LABEL_TYPES, Label, label_from_dict
-from vos.labeling.records import BoundaryRecord
+from vos.labeling.answers import LabelRow, read_row
+from vos.labeling.consensus import adjudication_list
+from vos.labeling.item import LedgerItem
+from vos.labeling.label import LABEL_TYPES, Label
+from vos.labeling.ledger import Ledger
+from vos.labeling.spreadsheet import restore, write_rows
 from vos.storage.atomic import numbered_lines, read_utf8, write_atomically
-from vos.storage.text_ids import text_uid
 
 TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 
+ANSWER = ("label", "comment", "annotator")
+"""Columns that a person fills in."""
 
-@dataclass(frozen=True, slots=True)
-class LabelRow:
-    """One row on its way in.
+ADJUDICATION = ("uid", "why", "answers", "text", *ANSWER)
+"""Columns of the sheet of open texts; `why` and `answers` tell it from other sheets."""
 
-    Attributes:
-        source: file name or address of the tool.
-        line: line of the file, or number of the row in the tool's answer.
-        label: the answer, or None when the row cannot be read.
-        error: why not; "" when it can.
-    """
-
-    source: str
-    line: int
-    label: Label | None
-    error: str = ""
-
-
-def read_row(source: str, line: int, values: Any, label_map: Mapping[str, str] | None = None) -> LabelRow:
-    """One row from plain values; a row that cannot be read carries the reason.
-
-    Args:
-        source: see `LabelRow`.
-        line: see `LabelRow`.
-        values: of one `Label`, optionally with the `text`, which must then have the hash `uid`.
-        label_map: raw answer to class name, "unsure" or "skip"; answers not in it stay as they are.
-    """
-    try:
-        if isinstance(values, dict) and isinstance(values.get("text"), str):
-            _check_uid(values)
-        if isinstance(values, dict) and label_map:
-            values = {**values, "label": label_map.get(str(values.get("label")), values.get("label"))}
-        return LabelRow(source, line, label_from_dict(values))
-    except DataError as error:
-        return LabelRow(source, line, None, str(error))
-
-
-def _check_uid(values: dict[str, Any]) -> None:
-    """Also takes a text with the apostrophe that our CSV puts before formulas."""
-    text = values["text"]
-    texts = [text, text[1:]] if text[:1] == "'" and text[1:].startswith(FORMULA_STARTS) else [text]
-    if values.get("uid") not in [text_uid(each) for each in texts]:
-        raise DataError("the text has changed since it was exported (its hash is not the uid)")
+ADJUDICATOR = "adjudicator"
+"""Who settled a text, where neither the sheet nor the command says it."""
 
 
 def read_labels(
@@ -71,7 +38,8 @@ def read_labels(
     """Rows of a `.jsonl` file (the labelling page's, or ours) or of a `.csv` file with the same names.
 
     A half-written or damaged row becomes a row with an error; the others are read all the same. Rows of a CSV file
-    without an answer are passed over: people fill in a part of a batch.
+    without an answer are passed over: people fill in a part of a batch. The answers of an adjudication sheet settle
+    their texts.
 
     Args:
         path: of the file.
@@ -103,9 +71,10 @@ def _csv_rows(path: Path, label_map: Mapping[str, str] | None, annotator: str | 
     names = reader.fieldnames or ()
     if not {"uid", "label"} <= set(names):
         raise DataError(f"{path}: expected the columns uid and label, found {list(names)}")
+    settles = _is_adjudication(names)
     missing = {"labelled_at": datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()}
-    if annotator:
-        missing["annotator"] = annotator
+    if annotator or settles:
+        missing["annotator"] = annotator or ADJUDICATOR
     last = 1
     try:
         for row in reader:
@@ -113,9 +82,13 @@ def _csv_rows(path: Path, label_map: Mapping[str, str] | None, annotator: str | 
             if None in row or None in row.values():
                 yield LabelRow(path.name, first, None, f"expected {len(names)} cells; the line is cut off or has more")
             elif row["label"].strip():
-                yield _csv_row(path.name, first, row, missing, label_map)
+                yield replace(_csv_row(path.name, first, row, missing, label_map), settles=settles)
     except csv.Error as error:
         yield LabelRow(path.name, last + 1, None, f"damaged CSV from here on: {error}")
+
+
+def _is_adjudication(names: Iterable[str]) -> bool:
+    return {"uid", "why", "answers"} <= set(names)
 
 
 def _csv_row(
@@ -135,7 +108,7 @@ def _csv_value(name: str, cell: str) -> Any:
     if name == "spans":
         return json.loads(cell or "[]")
     if str in types:
-        text = cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA_STARTS) and name != "text" else cell
+        text = cell if name == "text" else restore(cell)
         return text if text or type(None) not in types else None
     if bool in types:
         if not cell and type(None) in types:
@@ -150,45 +123,46 @@ def _csv_value(name: str, cell: str) -> Any:
 
 def write_labels(path: Path, labels: Iterable[Label]) -> None:
     """Write a `.jsonl` or `.csv` file that `read_labels` reads back."""
-    labels = list(labels)
+    rows = [label.as_dict() for label in labels]
     if path.suffix == ".jsonl":
-        write_atomically(path, "".join(json.dumps(each.as_dict(), ensure_ascii=False) + "\n" for each in labels))
+        write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     elif path.suffix == ".csv":
-        write_atomically(path, _csv(labels))
+        write_rows(path, [field.name for field in fields(Label)], rows)
     else:
         raise DataError(f"{path}: expected a name that ends in .jsonl or .csv")
 
 
-def _csv(labels: Sequence[Label]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow(["uid", "annotator", "label", "labelled_at", *list(Label.__dataclass_fields__)[4:]])
-    for label in labels:
-        values = label.as_dict()
-        values["spans"] = json.dumps(values["spans"], ensure_ascii=False)
-        writer.writerow([_cell(value) for value in values.values()])
-    return buffer.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else neutralise(value)
-
-
-def write_blind_csv(path: Path, records: Sequence[BoundaryRecord], batch_id: str, annotator: str = "") -> None:
+def write_blind_csv(path: Path, items: Sequence[LedgerItem], batch_id: str, annotator: str = "") -> None:
     """A sheet to fill in: text and empty columns for the answer; no score, side or source.
 
     Args:
         path: of the file.
-        records: the texts.
+        items: the texts.
         batch_id: comes back with the answers.
         annotator: who fills it in, when that is known.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow(["uid", "batch_id", "text", "label", "comment", "annotator"])
-    writer.writerows(
-        [record.uid, batch_id, neutralise(record.text), "", "", neutralise(annotator)] for record in records
-    )
-    write_atomically(path, buffer.getvalue())
+    rows = ({"uid": item.uid, "batch_id": batch_id, "text": item.text, "annotator": annotator} for item in items)
+    write_rows(path, ("uid", "batch_id", "text", *ANSWER), rows)
+
+
+def write_adjudication_csv(path: Path, ledger: Ledger) -> int:
+    """A sheet of the texts that need another look, for one person to settle; returns how many they are.
+
+    Without such a text nothing is written. What a person has filled in already stays, where its text is still open.
+
+    Raises:
+        DataError: a file is there that is not such a sheet, and might hold somebody's work.
+    """
+    rows = adjudication_list(ledger)
+    if rows:
+        filled = _filled_in(path) if path.exists() else {}
+        write_rows(path, ADJUDICATION, [row | filled.get(row["uid"], {}) for row in rows])
+    return len(rows)
+
+
+def _filled_in(path: Path) -> dict[str, dict[str, str]]:
+    """What stands in the columns `ANSWER`, by uid, of the rows with an answer."""
+    reader = csv.DictReader(io.StringIO(read_utf8(path), newline=""))
+    if not _is_adjudication(reader.fieldnames or ()):
+        raise DataError(f"{path}: expected the columns {list(ADJUDICATION)}, found {reader.fieldnames}; move it away")
+    return {row["uid"]: {name: row.get(name) or "" for name in ANSWER} for row in reader if row.get("label")}

@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 
 from tests.labeling.backends import argilla_scenario as scenario
+from vos.errors import ToolError
 from vos.labeling import text_uid
 from vos.labeling.backends.argilla import ArgillaTool
-from vos.labeling.errors import ToolError
 
 HERE = Path(__file__).parent
 
