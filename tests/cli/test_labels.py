@@ -118,3 +118,36 @@ def test_rejected_rows_stop_the_command_and_good_ones_are_kept(config, tmp_path)
         assert len(ledger.labels()) == 1
     config.accept_rejected = True
     assert import_labels(config, NAMES).counts["duplicate"] == 1
+
+
+def test_the_sheet_of_open_texts_comes_back_filled_in(config, tmp_path, caplog):
+    sent = export_batch(config, [record("one"), record("two")], NAMES, tmp_path)
+    time = {"labelled_at": "2026-11-21T10:00:00Z", "batch_id": sent.batch_id}
+    answers = [("one", "ann", "harmful"), ("one", "bob", "harmless"), ("two", "ann", "unsure")]
+    write_labels(tmp_path / "labels.jsonl", [Label(text_uid(t), who, label, **time) for t, who, label in answers])
+    import_labels(config, NAMES)
+    sheet = tmp_path / "project" / "adjudicate.csv"
+    assert f"2 texts need another look: fill in {sheet}" in caplog.text
+    config.labels.path = str(sheet)
+    empty = sheet.read_text(encoding="utf-8")
+    sheet.write_text(empty.replace("one,,,", "one,harmful,,carla").replace("two,,,", "two,evil,,"), encoding="utf-8")
+    filled = sheet.read_text(encoding="utf-8")
+    config.dry_run = config.accept_rejected = True
+    assert import_labels(config, NAMES).counts["adjudicated"] == 1
+    assert (sheet.read_text(encoding="utf-8"), merge_or_none(config)) == (filled, None)
+    config.dry_run = False
+    assert import_labels(config, NAMES).counts["rejected"] == 1
+    assert sheet.read_text(encoding="utf-8") == filled  # its line is named: it is not written anew
+    assert merge_or_none(config) == {text_uid("one"): "harmful"}
+    sheet.write_text(filled.replace("evil", "harmless"), encoding="utf-8")
+    assert import_labels(config, NAMES).counts["adjudicated"] == 1
+    assert merge_or_none(config) == {text_uid("one"): "harmful", text_uid("two"): "harmless"}
+    assert import_labels(config, NAMES).counts["duplicate"] == 2
+
+
+def merge_or_none(config):
+    """The labels that train; None while nothing is settled."""
+    try:
+        return merge_labels(config, TextData(toy_examples(4), [], [], ListPool([]), NAMES, [])).labels
+    except ConfigError:
+        return None

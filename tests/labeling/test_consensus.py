@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vos.errors import ConfigError
-from vos.labeling import Label, Ledger, adjudication_list, consensus, text_uid
+from vos.labeling import Item, Label, Ledger, adjudication_list, consensus, text_uid
 
 
 def fill(ledger, texts, label_of):
@@ -67,3 +67,16 @@ def test_crowdlab_falls_back_where_nobody_shared_a_text(ledger, texts, label_of,
 def test_an_unknown_method_is_refused(ledger):
     with pytest.raises(ConfigError, match="expected 'vote' or 'crowdlab', got 'mean'"):
         consensus(ledger, "mean")
+
+
+def test_crowdlab_without_probabilities_is_a_vote(tmp_path, caplog):
+    pytest.importorskip("cleanlab")
+    texts = [Item("one"), Item("two")]
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.propose(texts)
+        for item in texts:
+            for who in ("ann", "bob"):
+                ledger.record_label(Label(item.uid, who, "harmful"))
+        found = consensus(ledger, "crowdlab")
+    assert (found.method, set(found.labels.values())) == ("vote", {"harmful"})
+    assert "a plain vote is used" in caplog.text

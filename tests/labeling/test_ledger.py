@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vos.errors import LedgerError
-from vos.labeling import Label, Ledger, current_labels, state_counts, text_states, text_uid
+from vos.errors import DataError, LedgerError
+from vos.labeling import Item, Label, Ledger, current_labels, state_counts, text_states, text_uid
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -183,3 +183,39 @@ def test_an_answer_taken_back_no_longer_holds_and_stays_in_the_history(ledger, t
     assert [label.label for label in current_labels(ledger)[uid]] == ["harmless"]
     assert text_states(ledger)[uid] == "labelled"
     assert len(ledger.labels(uid)) == 4
+
+
+ALONE = """
+import sys
+from vos.labeling import Item, Label, Ledger, consensus
+
+texts = [Item("the ladder slipped", {"forum": "roofers", "votes": [3, 1]}), Item("a quiet day")]
+answers = {"ann": ("harmful", "harmless"), "bob": ("harmful", "harmful")}
+with Ledger(sys.argv[1]) as ledger:
+    ledger.propose(texts)
+    for person, given in answers.items():
+        for item, answer in zip(texts, given, strict=True):
+            ledger.record_label(Label(item.uid, person, answer))
+    found = consensus(ledger)
+    for uid, label in found.labels.items():
+        print(label, ledger.items()[uid].payload)
+    print(*found.open.values(), *(name for name in ("torch", "numpy", "hydra") if name in sys.modules))
+"""
+
+
+def test_alone_it_takes_texts_with_any_payload_and_imports_no_torch(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, tmp_path / "ledger.sqlite"],
+        env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "harmful {'forum': 'roofers', 'votes': [3, 1]}\ntie\n"
+
+
+def test_boundary_records_come_back_as_such_and_other_payloads_say_so(ledger, texts, record_of):
+    record = record_of(texts[0])
+    assert ledger.records([record.uid]) == {record.uid: record}
+    assert ledger.items([record.uid])[record.uid] == Item(record.text, record.payload, record.uid)
+    ledger.propose([Item("with nothing beside it")])
+    with pytest.raises(DataError, match="expected schema_version"):
+        ledger.records()
