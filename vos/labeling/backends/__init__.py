@@ -138,7 +138,7 @@ class ArgillaBackend:
 
 @dataclass(frozen=True)
 class FileImporter:
-    """`labels=files`: files that the page, a spreadsheet or `write_labels` wrote.
+    """`labels=files`: files that the page, a spreadsheet or `write_labels` wrote, adjudication sheets among them.
 
     Attributes:
         path: a file, several, or a folder whose `.jsonl` and `.csv` files are read.
@@ -160,9 +160,10 @@ class FileImporter:
         rows = [row for file in files for row in read_labels(file, self.label_map, self.annotator)]
         if not self.complete or any(row.label is None for row in rows):
             return rows
-        told = {(row.label.batch_id, row.label.annotator) for row in rows if row.label is not None and not row.settles}
+        answers = [row for row in rows if not row.settles]
+        told = {(row.label.batch_id, row.label.annotator) for row in answers if row.label is not None}
         source = ", ".join(file.name for file in files)
-        return rows + withdrawals(ledger, rows, source, lambda label: (label.batch_id, label.annotator) in told)
+        return rows + withdrawals(ledger, answers, source, lambda label: (label.batch_id, label.annotator) in told)
 
 
 def _files(path: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from typing import Any
 from vos.errors import ConfigError, DataError, ToolError
 from vos.labeling.answers import LabelRow, read_row
 from vos.labeling.assignment import suffix_for
-from vos.labeling.backends.page import PageBatch, PageSettings
+from vos.labeling.backends.page import PageBatch, PageSettings, suggestion
 from vos.labeling.label import SKIP, UNSURE, exact_hash, now
 from vos.labeling.ledger import Ledger
 from vos.labeling.withdrawal import withdrawals
@@ -82,8 +82,7 @@ class ArgillaTool:
         Record ids are our uids, so a repeated push updates and never doubles. Suggestions go along only in the mode
         "assisted": Argilla shows them before the answer.
         """
-        if settings.mode == "reveal":
-            raise ConfigError("labeling.mode=reveal works on the offline page only; use blind or assisted")
+        settings.check_server()
         name = re.sub(r"[^a-zA-Z0-9_-]", "-", f"vos-{batch.batch_id}{suffix_for(batch.annotator)}")
         places = [event for event in ledger.events("sent", batch=batch.batch_id) if event.who == TOOL]
         with self._clear_errors(f"send batch {batch.batch_id}"):
@@ -130,8 +129,7 @@ class ArgillaTool:
         near = "\n\n".join(f"{each.label}: {each.text}" for each in batch.neighbours.get(record.uid, ()))
         suggestions = []
         if settings.mode == "assisted":
-            label = max(record.probability, key=record.probability.__getitem__)
-            score = float(record.probability[label])
+            label, score = suggestion(record)
             suggestions = [rg.Suggestion("harm", label, score=score, agent=record.model_hash)]
         return rg.Record(
             id=record.uid, fields={"text": record.text, **({"similar": near} if near else {})}, suggestions=suggestions

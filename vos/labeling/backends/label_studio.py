@@ -66,8 +66,7 @@ class LabelStudioTool(Connection):
             ToolError: the server refused or went away.
             ConfigError: a prediction does not fit the labelling config, or mode is "reveal".
         """
-        if settings.mode == "reveal":
-            raise ConfigError("labeling.mode=reveal works on the offline page only; use blind or assisted")
+        settings.check_server()
         title, config = project_title(settings.title, batch), labelling_config(settings.question, batch.classes)
         tasks = {
             record.uid: task(record, batch.neighbours.get(record.uid, ()), batch.batch_id, predict=True)

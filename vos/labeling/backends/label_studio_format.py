@@ -9,7 +9,7 @@ from xml.sax.saxutils import quoteattr
 
 from vos.errors import DataError
 from vos.labeling.answers import LabelRow, read_row
-from vos.labeling.backends.page import Neighbour
+from vos.labeling.backends.page import Neighbour, suggestion
 from vos.labeling.label import SKIP, UNSURE, exact_hash
 from vos.labeling.records import BoundaryRecord
 
@@ -68,11 +68,11 @@ def task(record: BoundaryRecord, neighbours: Sequence[Neighbour], batch_id: str,
 
 def prediction(record: BoundaryRecord) -> dict[str, Any]:
     """The model's most probable class as Label Studio writes it."""
-    label = max(record.probability, key=record.probability.__getitem__)
+    label, score = suggestion(record)
     value = {"choices": [label]}
     return {
         "model_version": record.model_hash,
-        "score": float(record.probability[label]),
+        "score": score,
         "result": [{"id": "model", "from_name": "harm", "to_name": "text", "type": "choices", "value": value}],
     }
 

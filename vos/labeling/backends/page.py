@@ -74,6 +74,15 @@ class PageSettings:
                 f"labeling: expected repeat_share in [0, 0.5], break_every and max_items of at least 1, got {self}"
             )
 
+    def check_server(self) -> None:
+        """Refuse what only the offline page can do.
+
+        Raises:
+            ConfigError: mode is "reveal".
+        """
+        if self.mode == "reveal":
+            raise ConfigError("labeling.mode=reveal works on the offline page only; use blind or assisted")
+
 
 @dataclass(frozen=True)
 class PageBatch:
@@ -101,6 +110,12 @@ class PageBatch:
                 f"expected 2 to 8 classes (keys 1 to 9, one is 'unsure'), none called one of {RESERVED}, "
                 f"got {list(self.classes)}"
             )
+
+
+def suggestion(record: BoundaryRecord) -> tuple[str, float]:
+    """The model's most probable class and its probability."""
+    label = max(record.probability, key=record.probability.__getitem__)
+    return label, float(record.probability[label])
 
 
 def write_pages(folder: Path, batch: PageBatch, settings: PageSettings) -> tuple[Path, ...]:
@@ -180,8 +195,7 @@ def _item(record: BoundaryRecord, neighbours: Sequence[Neighbour], mode: str) ->
     if neighbours:
         item["neighbours"] = [{"label": each.label, "text": each.text} for each in neighbours]
     if mode != "blind":
-        label = max(record.probability, key=record.probability.__getitem__)
-        item["suggestion"] = {"label": label, "probability": record.probability[label]}
+        item["suggestion"] = dict(zip(("label", "probability"), suggestion(record), strict=True))
     return item
 
 
