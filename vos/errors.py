@@ -44,3 +44,11 @@ class ModelError(VosError, ValueError):
 
 class RunError(VosError, RuntimeError):
     """A run directory that is missing, half-written or of another version."""
+
+
+class LedgerError(VosError, RuntimeError):
+    """The ledger cannot be read or written; what was acknowledged before is still in it."""
+
+
+class ToolError(VosError, RuntimeError):
+    """A labelling tool refused, failed or went away; what it acknowledged before is kept."""

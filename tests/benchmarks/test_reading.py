@@ -8,7 +8,7 @@ import json
 import pytest
 
 from benchmarks import reading
-from tests.labeling.conftest import make_record
+from tests.labeling.examples import make_record
 from vos.labeling import write_jsonl
 
 

@@ -1,4 +1,4 @@
-"""The labelling commands as a whole: out, in, mixed, noted."""
+"""The labelling commands as a whole: out, in, merged, recorded."""
 
 from __future__ import annotations
 
@@ -7,21 +7,12 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from tests.conftest import ROOT, toy_examples
-from tests.loop.test_gold import Model
+from tests.loop.toys import NAMES, Model, record
 from vos.cli.compose import composed
-from vos.cli.labels import hidden_gold, mixed, record_round, send, take
+from vos.cli.labels import export_batch, hidden_gold, import_labels, merge_labels, record_round
 from vos.data import ListPool, TextData
 from vos.errors import ConfigError, DataError
-from vos.labeling import BoundaryRecord, Label, Ledger, text_uid, write_labels
-
-NAMES = ("harmless", "harmful")
-
-
-def record(text, chosen="target"):
-    none = (None,) * 4
-    return BoundaryRecord(
-        text_uid(text), text, text, "pool", chosen, -0.1, {"harmless": 0.6, "harmful": 0.4}, {}, *none, "m", "r"
-    )
+from vos.labeling import Label, Ledger, text_uid, write_labels
 
 
 @pytest.fixture
@@ -42,13 +33,13 @@ def config(tmp_path):
 
 
 @pytest.mark.parametrize("group", ["labeling", "labels"])
-def test_every_way_composes(group):
+def test_every_backend_composes(group):
     for file in sorted((ROOT / "conf" / group).glob("*.yaml")):
         found = composed(f"{group}/{file.stem}")[group]
         if file.stem == "none":
             assert found == {"_target_": None}
             continue
-        assert found["_target_"].startswith("vos.labeling.ways.")
+        assert found["_target_"].startswith("vos.labeling.backends.")
         if group == "labeling":
             assert instantiate(found).plan.gold_share == 0.05
             assert file.stem == "files" or found.settings.mode == "blind"
@@ -57,7 +48,7 @@ def test_every_way_composes(group):
 def test_the_loop_closes(config, tmp_path, capsys):
     texts = [f"text {i}" for i in range(6)]
     records = [record(text, "random" if i < 4 else "target") for i, text in enumerate(texts)]
-    sent = send(config, records, NAMES, tmp_path)
+    sent = export_batch(config, records, NAMES, tmp_path)
     assert (tmp_path / "label.html").exists()
     labels = [
         Label(r.uid, "ann", "harmful" if i % 2 else "harmless", "2026-11-21T10:00:00Z", batch_id=sent.batch_id)
@@ -66,15 +57,15 @@ def test_the_loop_closes(config, tmp_path, capsys):
     labels.append(Label(records[5].uid, "bob", "harmless", "2026-11-21T10:00:00Z", batch_id=sent.batch_id))
     write_labels(tmp_path / "labels.jsonl", labels)
     config.dry_run = True
-    assert take(config, NAMES).counts["new"] == 7
+    assert import_labels(config, NAMES).counts["new"] == 7
     data = TextData(toy_examples(4), toy_examples(2, "v", 50), [], ListPool([]), NAMES, [])
     with pytest.raises(ConfigError, match="no settled label yet"):
-        mixed(config, data)
+        merge_labels(config, data)
     config.dry_run = False
-    assert take(config, NAMES).counts["conflict"] == 1
+    assert import_labels(config, NAMES).counts["conflict"] == 1
     assert "conflict" in capsys.readouterr().out
     assert (tmp_path / "project" / "adjudicate.csv").read_text(encoding="utf-8").count("tie") == 1
-    new = mixed(config, data)
+    new = merge_labels(config, data)
     assert len(new.data.train) == 4 + 5
     final = {"boundary/val/band_error": 0.4}
     assert record_round(config, tmp_path / "run1", new, final) is None
@@ -94,7 +85,7 @@ def test_known_answers_are_hidden_in_the_batch_and_scored_in_the_report(config, 
     gold = hidden_gold(config, data, records, Model())
     assert len(gold.records) == 2  # 5 %
     assert set(gold.answers) <= {text_uid(example.text) for example in data.val}
-    sent = send(config, records, NAMES, tmp_path, gold=gold)
+    sent = export_batch(config, records, NAMES, tmp_path, gold=gold)
     assert (sent.asked, [place.rsplit("/", 1)[1] for place in sent.places]) == (
         42,
         ["label-ann.html", "label-bob.html"],
@@ -106,22 +97,55 @@ def test_known_answers_are_hidden_in_the_batch_and_scored_in_the_report(config, 
     labels.append(Label(records[0].uid, "ann", "harmful", time, batch_id=sent.batch_id))
     write_labels(tmp_path / "labels.jsonl", labels)
     capsys.readouterr()
-    take(config, NAMES)
+    import_labels(config, NAMES)
     printed = " ".join(capsys.readouterr().out.split())
     assert "known answers, ann │ 2 of 2 right (95 %: 34% to 100%)" in printed
     assert "known answers, [red]bob │ 1 of 2 right (95 %: 9% to 91%)" in printed
-    assert set(mixed(config, data).labels) == {records[0].uid}
+    assert set(merge_labels(config, data).labels) == {records[0].uid}
     config.labeling = {"_target_": None}
     assert hidden_gold(config, data, records, Model()).records == ()
 
 
 def test_rejected_rows_stop_the_command_and_good_ones_are_kept(config, tmp_path):
-    send(config, [record("good"), record("bad")], NAMES, tmp_path)
+    export_batch(config, [record("good"), record("bad")], NAMES, tmp_path)
     rows = [Label(text_uid(t), "ann", a, "2026-11-21T10:00:00Z") for t, a in (("good", "harmful"), ("bad", "evil"))]
     write_labels(tmp_path / "labels.jsonl", rows)
     with pytest.raises(DataError, match="1 rows were rejected and 0 are about unknown texts"):
-        take(config, NAMES)
+        import_labels(config, NAMES)
     with Ledger(config.ledger) as ledger:
         assert len(ledger.labels()) == 1
     config.accept_rejected = True
-    assert take(config, NAMES).counts["duplicate"] == 1
+    assert import_labels(config, NAMES).counts["duplicate"] == 1
+
+
+def test_the_sheet_of_open_texts_comes_back_filled_in(config, tmp_path, caplog):
+    sent = export_batch(config, [record("one"), record("two")], NAMES, tmp_path)
+    time = {"labelled_at": "2026-11-21T10:00:00Z", "batch_id": sent.batch_id}
+    answers = [("one", "ann", "harmful"), ("one", "bob", "harmless"), ("two", "ann", "unsure")]
+    write_labels(tmp_path / "labels.jsonl", [Label(text_uid(t), who, label, **time) for t, who, label in answers])
+    import_labels(config, NAMES)
+    sheet = tmp_path / "project" / "adjudicate.csv"
+    assert f"2 texts need another look: fill in {sheet}" in caplog.text
+    config.labels.path = str(sheet)
+    empty = sheet.read_text(encoding="utf-8")
+    sheet.write_text(empty.replace("one,,,", "one,harmful,,carla").replace("two,,,", "two,evil,,"), encoding="utf-8")
+    filled = sheet.read_text(encoding="utf-8")
+    config.dry_run = config.accept_rejected = True
+    assert import_labels(config, NAMES).counts["adjudicated"] == 1
+    assert (sheet.read_text(encoding="utf-8"), merge_or_none(config)) == (filled, None)
+    config.dry_run = False
+    assert import_labels(config, NAMES).counts["rejected"] == 1
+    assert sheet.read_text(encoding="utf-8") == filled  # its line is named: it is not written anew
+    assert merge_or_none(config) == {text_uid("one"): "harmful"}
+    sheet.write_text(filled.replace("evil", "harmless"), encoding="utf-8")
+    assert import_labels(config, NAMES).counts["adjudicated"] == 1
+    assert merge_or_none(config) == {text_uid("one"): "harmful", text_uid("two"): "harmless"}
+    assert import_labels(config, NAMES).counts["duplicate"] == 2
+
+
+def merge_or_none(config):
+    """The labels that train; None while nothing is settled."""
+    try:
+        return merge_labels(config, TextData(toy_examples(4), [], [], ListPool([]), NAMES, [])).labels
+    except ConfigError:
+        return None

@@ -11,10 +11,10 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.labeling.conftest import make_label, make_record
+from tests.labeling.examples import make_label, make_record
 from vos.errors import VosError
 from vos.labeling import LabelRow, Ledger, import_labels, text_uid
-from vos.labeling.page import PageBatch, PageSettings, write_pages
+from vos.labeling.backends.page import PageBatch, PageSettings, write_pages
 
 
 def main(folder: Path, limit: int) -> None:

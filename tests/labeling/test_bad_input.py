@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from vos.errors import DataError
+from vos.errors import DataError, ToolError
 from vos.labeling import (
     Ledger,
     Span,
-    ToolError,
     current_labels,
     import_labels,
     read_jsonl,
@@ -25,7 +24,7 @@ from vos.labeling import (
     write_jsonl,
     write_labels,
 )
-from vos.labeling.ways import FilesBack
+from vos.labeling.backends import FileImporter
 
 CLASSES = ("harmless", "harmful")
 
@@ -85,7 +84,7 @@ def test_an_annotator_twice_in_one_file_and_in_two(ledger, texts, label_of, tmp_
     }.items():
         write_labels(tmp_path / name, labels)
     report = import_labels(
-        ledger, FilesBack([str(tmp_path / "b.jsonl"), str(tmp_path / "a.jsonl")]).rows(ledger), CLASSES
+        ledger, FileImporter([str(tmp_path / "b.jsonl"), str(tmp_path / "a.jsonl")]).rows(ledger), CLASSES
     )
     assert {k: n for k, n in report.counts.items() if n} == {"new": 1, "changed": 2, "duplicate": 1}
     (held,) = current_labels(ledger)[text_uid(texts[0])]
@@ -120,7 +119,7 @@ def test_a_clock_that_runs_backwards_within_a_session_does_not_bring_old_answers
 
 def test_an_expired_token_says_its_kind_and_when(monkeypatch):
     jwt = pytest.importorskip("jwt")
-    from vos.labeling.label_studio_connection import token_in_words
+    from vos.labeling.backends.label_studio_connection import token_in_words
 
     expired = jwt.encode({"exp": 1_700_000_000, "token_type": "refresh"}, "k" * 32, algorithm="HS256")
     assert token_in_words(expired) == "personal access token (it expired on 2023-11-14)"
@@ -191,7 +190,7 @@ def goes_on(folder: Path, acknowledged: int, label_of) -> None:
 def test_an_export_that_is_cut_off_takes_nothing():
     httpx = pytest.importorskip("httpx")
     pytest.importorskip("label_studio_sdk")
-    from vos.labeling.label_studio_connection import Connection
+    from vos.labeling.backends.label_studio_connection import Connection
 
     connection = Connection.__new__(Connection)
     connection.url = "http://studio.test"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vos.labeling import Ledger, LedgerError, current_labels, state_counts, text_states, text_uid
+from vos.errors import DataError, LedgerError
+from vos.labeling import Item, Label, Ledger, current_labels, state_counts, text_states, text_uid
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -39,14 +40,13 @@ def test_two_processes_write_and_read_at_once(tmp_path):
 import sys
 from vos.labeling.ledger import Ledger
 from vos.labeling.label import Label
-from vos.labeling.records import BoundaryRecord
+from vos.labeling.item import Item
 from vos.storage.text_ids import text_uid
 path, who = sys.argv[1:]
 texts = [f"text {i}" for i in range(40)]
 with Ledger(path) as ledger:
-    none = (None,) * 4
-    ledger.propose(BoundaryRecord(text_uid(t), "p", t, "pool", "target", 0.0, {}, {}, *none, "m", "r") for t in texts)
-    mine = [r.uid for t in texts for r in ledger.export(who, "page", [text_uid(t)]).records]
+    ledger.propose(Item(t) for t in texts)
+    mine = [uid for t in texts for uid in ledger.export(who, "page", [text_uid(t)]).uids]
     for uid in mine:
         ledger.record_label(Label(uid, who, "harmful", "2026-11-21T10:00:00Z", batch_id=who))
 """
@@ -77,10 +77,10 @@ def test_history_cannot_be_rewritten(ledger):
 def test_a_text_asked_once_is_not_asked_again_unless_for_agreement(ledger, texts, label_of):
     uids = [text_uid(text) for text in texts]
     again = ledger.export("b1", "page", uids[:2])
-    assert again.records == ()
+    assert again.uids == ()
     assert "already asked in batch b0" in again.held_back[uids[0]]
-    assert [r.uid for r in ledger.export("b0", "page", uids[:2]).records] == uids[:2]  # the same batch, repeated
-    assert [r.uid for r in ledger.export("b2", "page", uids[:1], purpose="agreement").records] == uids[:1]
+    assert ledger.export("b0", "page", uids[:2]).uids == tuple(uids[:2])  # the same batch, repeated
+    assert ledger.export("b2", "page", uids[:1], purpose="agreement").uids == tuple(uids[:1])
     ledger.record_label(label_of(texts[3]))
     assert ledger.export("b3", "page", uids[3:4]).held_back[uids[3]] == "already labelled"
 
@@ -88,7 +88,7 @@ def test_a_text_asked_once_is_not_asked_again_unless_for_agreement(ledger, texts
 def test_a_skipped_text_returns_once(ledger, texts, label_of):
     uid = text_uid(texts[0])
     ledger.record_label(label_of(texts[0], "skip"))
-    assert len(ledger.export("b1", "page", [uid]).records) == 1
+    assert ledger.export("b1", "page", [uid]).uids == (uid,)
     ledger.record_label(label_of(texts[0], "skip", who="bob", batch_id="b1"))
     assert ledger.export("b2", "page", [uid]).held_back[uid] == "skipped twice"
 
@@ -99,7 +99,7 @@ def test_state_follows_the_way_of_a_text(ledger, texts, label_of, record_of):
     ledger.record_label(label_of(texts[0]))
     ledger.record_label(label_of(texts[1]))
     ledger.record_label(label_of(texts[2]))
-    ledger.adjudicate(uids[1], "harmless", "carla")
+    ledger.adjudicate(Label(uids[1], "carla", "harmless"))
     assert ledger.mark_trained("run", 1, {uids[2]: "harmful"}) == 1
     assert ledger.mark_trained("run", 1, {uids[2]: "harmful"}) == 0
     ledger.record_label(label_of(texts[2], who="late"))  # does not take a trained text back
@@ -183,3 +183,39 @@ def test_an_answer_taken_back_no_longer_holds_and_stays_in_the_history(ledger, t
     assert [label.label for label in current_labels(ledger)[uid]] == ["harmless"]
     assert text_states(ledger)[uid] == "labelled"
     assert len(ledger.labels(uid)) == 4
+
+
+ALONE = """
+import sys
+from vos.labeling import Item, Label, Ledger, consensus
+
+texts = [Item("the ladder slipped", {"forum": "roofers", "votes": [3, 1]}), Item("a quiet day")]
+answers = {"ann": ("harmful", "harmless"), "bob": ("harmful", "harmful")}
+with Ledger(sys.argv[1]) as ledger:
+    ledger.propose(texts)
+    for person, given in answers.items():
+        for item, answer in zip(texts, given, strict=True):
+            ledger.record_label(Label(item.uid, person, answer))
+    found = consensus(ledger)
+    for uid, label in found.labels.items():
+        print(label, ledger.items()[uid].payload)
+    print(*found.open.values(), *(name for name in ("torch", "numpy", "hydra") if name in sys.modules))
+"""
+
+
+def test_alone_it_takes_texts_with_any_payload_and_imports_no_torch(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, tmp_path / "ledger.sqlite"],
+        env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "harmful {'forum': 'roofers', 'votes': [3, 1]}\ntie\n"
+
+
+def test_boundary_records_come_back_as_such_and_other_payloads_say_so(ledger, texts, record_of):
+    record = record_of(texts[0])
+    assert ledger.records([record.uid]) == {record.uid: record}
+    assert ledger.items([record.uid])[record.uid] == Item(record.text, record.payload, record.uid)
+    ledger.propose([Item("with nothing beside it")])
+    with pytest.raises(DataError, match="expected schema_version"):
+        ledger.records()

@@ -6,23 +6,16 @@ import pytest
 import torch
 
 from tests.conftest import toy_examples
+from tests.loop.toys import NAMES, record
 from vos.data import ListPool, TextData
 from vos.errors import ConfigError
-from vos.labeling import BoundaryRecord, Label, Ledger, text_uid, write_labels
-from vos.labeling.importing import import_labels
-from vos.labeling.ways import ArgillaWay, FilesBack, LabelStudioWay, PageOut, SheetOut, secret
+from vos.labeling import Label, Ledger, text_uid, write_labels
+from vos.labeling.answers import import_labels
+from vos.labeling.backends import ArgillaBackend, FileImporter, LabelStudioBackend, PageExporter, SheetExporter, secret
 from vos.loop.next_round import MixSettings, nearest_labelled, next_round, random_share_report
-from vos.loop.send import send_batch
+from vos.loop.send import export_batch
 from vos.metrics.calibration import wilson_interval
 from vos.types import Example, FeatureBatch
-
-NAMES = ("harmless", "harmful")
-
-
-def record(text, chosen="target", margin=0.1):
-    none = (None,) * 4
-    p = {"harmless": 0.5, "harmful": 0.5}
-    return BoundaryRecord(text_uid(text), text, text, "pool", chosen, margin, p, p, *none, "m", "r")
 
 
 @pytest.fixture
@@ -40,30 +33,30 @@ def answer(ledger, text, label, who="ann"):
     ledger.record_label(Label(text_uid(text), who, label, "2026-11-21T10:00:00Z"))
 
 
-@pytest.mark.parametrize(("way", "name"), [(PageOut(), "label.html"), (SheetOut(), "to_label.csv")])
-def test_a_batch_is_sent_once_and_continued_under_its_name(ledger, tmp_path, way, name):
+@pytest.mark.parametrize(("backend", "name"), [(PageExporter(), "label.html"), (SheetExporter(), "to_label.csv")])
+def test_a_batch_is_sent_once_and_continued_under_its_name(ledger, tmp_path, backend, name):
     records = [record(f"text {i}") for i in range(3)]
-    sent = send_batch(ledger, records, way, tmp_path, NAMES)
+    sent = export_batch(ledger, records, backend, tmp_path, NAMES)
     assert (sent.asked, sent.places, dict(sent.held_back)) == (3, [str(tmp_path / name)], {})
     assert sent.batch_id.startswith("r00-")
-    assert send_batch(ledger, records, way, tmp_path, NAMES) == sent  # the same command again
-    other = send_batch(ledger, [*records[:2], record("new")], way, tmp_path, NAMES, round=1)
+    assert export_batch(ledger, records, backend, tmp_path, NAMES) == sent  # the same command again
+    other = export_batch(ledger, [*records[:2], record("new")], backend, tmp_path, NAMES, round=1)
     assert (other.asked, len(other.held_back)) == (1, 2)
-    none = send_batch(ledger, records[:2], way, tmp_path, NAMES, round=1)
+    none = export_batch(ledger, records[:2], backend, tmp_path, NAMES, round=1)
     assert (none.asked, none.places) == (0, ())
 
 
 def test_labels_come_back_from_a_folder_of_files(ledger, tmp_path):
     records = [record(f"text {i}") for i in range(3)]
-    sent = send_batch(ledger, records, PageOut(), tmp_path, NAMES)
+    sent = export_batch(ledger, records, PageExporter(), tmp_path, NAMES)
     labels = [Label(r.uid, "ann", "harmful", "2026-11-21T10:00:00Z", batch_id=sent.batch_id) for r in records]
     folder = tmp_path / "answers"
     write_labels(folder / "a.jsonl", labels[:2])
     write_labels(folder / "b.csv", labels[2:])
-    assert import_labels(ledger, FilesBack(str(folder)).rows(ledger), NAMES).counts["new"] == 3
+    assert import_labels(ledger, FileImporter(str(folder)).rows(ledger), NAMES).counts["new"] == 3
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"expected \.jsonl or \.csv files"):
-        FilesBack([str(tmp_path / "empty")]).rows(ledger)
+        FileImporter([str(tmp_path / "empty")]).rows(ledger)
 
 
 def test_tokens_come_from_the_environment(ledger, monkeypatch):
@@ -71,9 +64,9 @@ def test_tokens_come_from_the_environment(ledger, monkeypatch):
     assert secret("VOS_TEST_TOKEN") == "abc"
     monkeypatch.delenv("VOS_TEST_TOKEN")
     name = "VOS_TEST_TOKEN"
-    for way in (LabelStudioWay("http://x", name), ArgillaWay("http://x", token_variable=name)):
+    for backend in (LabelStudioBackend("http://x", name), ArgillaBackend("http://x", token_variable=name)):
         with pytest.raises(ConfigError, match="environment variable VOS_TEST_TOKEN"):
-            way.rows(ledger)
+            backend.rows(ledger)
 
 
 def test_old_and_new_labels_are_mixed_with_the_stated_weight(ledger, data):

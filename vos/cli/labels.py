@@ -1,4 +1,4 @@
-"""Labels in the command line: a batch out after synthesis, answers in before training, the round noted after it."""
+"""Labels in the command line: a batch out after synthesis, answers in before training, the round recorded after it."""
 
 from __future__ import annotations
 
@@ -14,24 +14,17 @@ from rich.text import Text
 from vos.cli.tables import facts_table
 from vos.data import TextData
 from vos.errors import ConfigError, DataError
-from vos.labeling import (
-    BoundaryRecord,
-    ImportReport,
-    Ledger,
-    adjudication_list,
-    agreement_report,
-    gold_scores,
-    import_labels,
-    state_counts,
-)
-from vos.labeling.files import neutralise
-from vos.labeling.page import Neighbour
+from vos.labeling import BoundaryRecord, Ledger, answers, state_counts
+from vos.labeling.answers import ImportReport
+from vos.labeling.backends.page import Neighbour
+from vos.labeling.backends.sheets import write_adjudication_csv
+from vos.labeling.quality import agreement_report, gold_scores
+from vos.loop import send
 from vos.loop.gold import Gold, choose_gold
 from vos.loop.next_round import NextRound, next_round, random_share_report
-from vos.loop.send import SentBatch, send_batch
+from vos.loop.send import SentBatch
 from vos.loop.stop_rule import add_round
 from vos.models.featurizer import ClassifierFeaturizer
-from vos.training.reporters import write_table
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +43,7 @@ def hidden_gold(
         return choose_gold(ledger, plan, data.val, records, featurizer, data.label_names, _round(ledger))
 
 
-def send(
+def export_batch(
     config: DictConfig,
     records: Sequence[BoundaryRecord],
     label_names: Sequence[str],
@@ -58,9 +51,9 @@ def send(
     neighbours: Mapping[str, Sequence[Neighbour]] | None = None,
     gold: Gold | None = None,
 ) -> SentBatch:
-    """Send a batch the way that `labeling` names, and note it in the ledger."""
+    """Bring a batch out through the backend that `labeling` names, and note it in the ledger."""
     with Ledger(config.ledger) as ledger:
-        sent = send_batch(
+        sent = send.export_batch(
             ledger,
             records,
             instantiate(config.labeling),
@@ -85,21 +78,20 @@ def _round(ledger: Ledger) -> int:
     return max((int(event.payload["round"]) for event in ledger.events("trained")), default=0)
 
 
-def take(config: DictConfig, label_names: Sequence[str]) -> ImportReport:
-    """Import answers the way that `labels` names; print the report, the agreement and what is open.
+def import_labels(config: DictConfig, label_names: Sequence[str]) -> ImportReport:
+    """Import answers through the backend that `labels` names; print the report, the agreement and what is open.
+
+    What is open goes into `adjudicate.csv` beside the ledger, a sheet to fill in and to import like any other.
 
     Raises:
         DataError: rows were turned away and `accept_rejected` is off. Good rows are kept all the same.
     """
-    way = instantiate(config.labels)
+    backend = instantiate(config.labels)
     with Ledger(config.ledger) as ledger:
-        report = import_labels(ledger, way.rows(ledger), label_names, dry_run=config.dry_run)
+        report = answers.import_labels(ledger, backend.rows(ledger), label_names, dry_run=config.dry_run)
         _print_import(report, ledger)
-        open_rows = adjudication_list(ledger)
-        if open_rows and not config.dry_run:
-            path = Path(config.ledger).with_name("adjudicate.csv")
-            write_table(path, [{name: neutralise(cell) for name, cell in row.items()} for row in open_rows])
-            logger.warning("%d texts need another look: %s", len(open_rows), path)
+        if not config.dry_run:
+            _write_open(report, ledger)
     if report.exit_code and not config.accept_rejected:
         raise DataError(
             f"{report.counts['rejected']} rows were rejected and {report.counts['unknown']} are about unknown texts "
@@ -108,8 +100,17 @@ def take(config: DictConfig, label_names: Sequence[str]) -> ImportReport:
     return report
 
 
-def mixed(config: DictConfig, data: TextData) -> NextRound:
-    """The run's texts with the ledger's labels mixed in."""
+def _write_open(report: ImportReport, ledger: Ledger) -> None:
+    """The sheet of open texts; left as it is while rows of it are to be mended, which are named by their lines."""
+    path = ledger.path.with_name("adjudicate.csv")
+    if any(each.source == path.name and each.outcome in ("rejected", "unknown") for each in report.findings):
+        return
+    if n := write_adjudication_csv(path, ledger):
+        logger.warning("%d texts need another look: fill in %s, then labels=files labels.path=%s", n, path, path)
+
+
+def merge_labels(config: DictConfig, data: TextData) -> NextRound:
+    """The run's texts, with the labels that the ledger has settled."""
     with Ledger(config.ledger) as ledger:
         found = next_round(data, ledger, instantiate(config.mix))
     if not found.labels:

@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from vos.cli.labels import hidden_gold, send
+from vos.cli.labels import export_batch, hidden_gold
 from vos.cli.tables import facts_table, in_words
 from vos.cli.train import quiet_libraries, run_hash
 from vos.cli.wiring import build_sampler
@@ -76,7 +76,7 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
         neighbours = nearest_labelled(job.featurizer, data.train, asked, data.label_names)
     _summary(result)
     if config.labeling._target_ is not None:
-        send(config, result.records, data.label_names, output, neighbours, gold)
+        export_batch(config, result.records, data.label_names, output, neighbours, gold)
     return result
 
 
@@ -132,7 +132,7 @@ def _asked_before(config: DictConfig) -> list[Example]:
         return []
     with Ledger(config.ledger) as ledger:
         uids = sorted({event.uid for event in ledger.events("exported") if event.uid})
-        return [Example(f"asked:{uid}", record.text) for uid, record in ledger.records(uids).items()]
+        return [Example(f"asked:{uid}", item.text) for uid, item in ledger.items(uids).items()]
 
 
 class _RateColumn(ProgressColumn):

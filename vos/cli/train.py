@@ -19,7 +19,7 @@ from rich.console import Console
 from transformers.utils import logging as transformers_logging
 
 from vos.cli.exposure import outlier_batches
-from vos.cli.labels import mixed, record_round, take
+from vos.cli.labels import import_labels, merge_labels, record_round
 from vos.cli.tables import facts_table
 from vos.cli.wiring import build_sampler, completed
 from vos.data import TextData, TextDataModule
@@ -95,10 +95,10 @@ def _data(config: DictConfig, run: RunDirectory) -> tuple[TextData, NextRound | 
     if not OmegaConf.select(config, "labels"):
         earlier = RunDirectory(config.run).train if config.run else run.train
         return with_kept_train(data, earlier), None
-    report = take(config, data.label_names)
+    report = import_labels(config, data.label_names)
     if config.dry_run:
         raise SystemExit(report.exit_code)
-    new = mixed(config, data)
+    new = merge_labels(config, data)
     return new.data, new
 
 

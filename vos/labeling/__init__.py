@@ -1,13 +1,14 @@
-"""Texts on their way to people, and answers on their way back."""
+"""Texts on their way to people, and answers on their way back.
 
-from vos.labeling.agreement import agreement_report, answer_shares, krippendorff_alpha
+Nothing here needs torch; `vos.labeling.quality` does, and `vos.labeling.backends` hold the tools that people use.
+"""
+
+from vos.labeling.answers import ImportReport, LabelRow, import_labels
+from vos.labeling.backends.sheets import read_labels, write_labels
+from vos.labeling.batch_files import read_jsonl, write_csv, write_jsonl
 from vos.labeling.consensus import Consensus, adjudication_list, consensus
-from vos.labeling.errors import LedgerError, ToolError
-from vos.labeling.files import read_jsonl, write_csv, write_jsonl
-from vos.labeling.gold import GoldScore, gold_scores
-from vos.labeling.importing import ImportReport, import_labels
-from vos.labeling.label import SKIP, UNSURE, Label, Span, exact_hash, label_from_dict
-from vos.labeling.label_files import LabelRow, read_labels, write_blind_csv, write_labels
+from vos.labeling.item import Item
+from vos.labeling.label import SKIP, UNSURE, Label, Span, exact_hash
 from vos.labeling.ledger import ExportedBatch, Ledger
 from vos.labeling.records import SCHEMA_VERSION, BoundaryRecord
 from vos.labeling.state import current_labels, repeats, state_counts, text_states
@@ -20,31 +21,23 @@ __all__ = [
     "BoundaryRecord",
     "Consensus",
     "ExportedBatch",
-    "GoldScore",
     "ImportReport",
+    "Item",
     "Label",
     "LabelRow",
     "Ledger",
-    "LedgerError",
     "Span",
-    "ToolError",
     "adjudication_list",
-    "agreement_report",
-    "answer_shares",
     "consensus",
     "current_labels",
     "exact_hash",
-    "gold_scores",
     "import_labels",
-    "krippendorff_alpha",
-    "label_from_dict",
     "read_jsonl",
     "read_labels",
     "repeats",
     "state_counts",
     "text_states",
     "text_uid",
-    "write_blind_csv",
     "write_csv",
     "write_jsonl",
     "write_labels",

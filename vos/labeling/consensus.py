@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from vos.errors import ConfigError
 from vos.labeling.label import RESERVED, SKIP, UNSURE, Label
 from vos.labeling.ledger import Ledger
@@ -91,20 +89,21 @@ def _vote(answers: Mapping[str, Sequence[Label]]) -> tuple[dict[str, str], dict[
 def _crowdlab(ledger: Ledger, answers: Mapping[str, Sequence[Label]]) -> tuple[dict[str, str], dict[str, float]] | None:
     """Consensus and quality by cleanlab, or None where it cannot work."""
     try:
+        import numpy as np
         from cleanlab.multiannotator import get_label_quality_multiannotator  # type: ignore[import-untyped, unused-ignore]
     except ImportError:
         logger.warning("labels.consensus=crowdlab needs `pip install 'vos-text[cleanlab]'`; a plain vote is used")
         return None
     uids = [uid for uid, labels in answers.items() if any(label.decides for label in labels)]
-    records = ledger.records(uids)
-    classes = sorted({name for record in records.values() for name in record.probability})
+    given = {uid: item.payload.get("probability", {}) for uid, item in ledger.items(uids).items()}
+    classes = sorted({name for probability in given.values() for name in probability})
     people = sorted({label.annotator for uid in uids for label in answers[uid]})
     table = np.full((len(uids), len(people)), np.nan)
     for row, uid in enumerate(uids):
         for label in answers[uid]:
             if label.decides and label.label in classes:
                 table[row, people.index(label.annotator)] = classes.index(label.label)
-    probabilities = np.array([[records[uid].probability.get(name, 0.0) for name in classes] for uid in uids])
+    probabilities = np.array([[given[uid].get(name, 0.0) for name in classes] for uid in uids])
     try:
         found = get_label_quality_multiannotator(table, probabilities, verbose=False)["label_quality"]
     except (ValueError, AssertionError, IndexError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,6 +46,11 @@ LABEL_TYPES: Mapping[str, tuple[type, ...]] = {
 """Types that each field of a label may have in JSON."""
 
 
+def now() -> str:
+    """The present in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
 def exact_hash(text: str) -> str:
     """SHA-256 (hex, first 32 characters) of the text as it is; spans are only valid for exactly this text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
@@ -74,7 +79,7 @@ class Label:
         uid: of the text, see `text_uid`.
         annotator: name or id of the person.
         label: a class name, `UNSURE`, `SKIP`, or `WITHDRAWN` for an answer taken back.
-        labelled_at: ISO 8601 with a time zone, by the clock of the tool.
+        labelled_at: ISO 8601 with a time zone, by the clock of the tool; now, when left out.
         tool: "page", "label_studio", "argilla" or "file".
         batch_id: of the batch in which the text was asked; "" when unknown.
         text_hash: `exact_hash` of the text that was shown, or None when the tool does not keep it.
@@ -94,7 +99,7 @@ class Label:
     uid: str
     annotator: str
     label: str
-    labelled_at: str
+    labelled_at: str = field(default_factory=now)
     tool: str = "file"
     batch_id: str = ""
     text_hash: str | None = None
@@ -202,8 +207,3 @@ def parse_time(value: str) -> datetime:
     if time.tzinfo is None:
         raise DataError(f"labelled_at: expected a time zone such as the final Z, got {value!r}")
     return time
-
-
-def now() -> str:
-    """The present in UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

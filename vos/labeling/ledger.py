@@ -11,38 +11,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from vos.labeling.errors import LedgerError
+from vos.errors import LedgerError
+from vos.labeling.item import Item, LedgerItem
 from vos.labeling.label import SKIP, Label, label_from_dict, now
-from vos.labeling.ledger_schema import connect
-from vos.labeling.newest import newest_answers
+from vos.labeling.ledger_schema import Event, connect
 from vos.labeling.records import BoundaryRecord
+from vos.labeling.state import newest_answers
 
 Purpose = Literal["label", "agreement", "adjudicate", "gold"]
 """Why a text is asked: for the first time, again to measure agreement, again to settle it, or because its answer is
 known and measures the person."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line of the ledger.
-
-    Attributes:
-        seq: order of arrival.
-        at: by this machine's clock, ISO 8601.
-        kind: "proposed", "exported", "sent" (a tool has acknowledged it), "labelled", "adjudicated" or "trained".
-        uid: of the text.
-        batch: batch id of "exported", "sent" and "labelled"; run name of "trained".
-        who: tool of "exported" and "sent"; person of "labelled" and "adjudicated".
-        payload: the rest.
-    """
-
-    seq: int
-    at: str
-    kind: str
-    uid: str
-    batch: str | None
-    who: str | None
-    payload: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,11 +28,11 @@ class ExportedBatch:
     """What may be shown, and what was held back.
 
     Attributes:
-        records: to show, in the order asked.
+        uids: of the texts to show, in the order asked.
         held_back: uid to the reason why it is not asked again.
     """
 
-    records: tuple[BoundaryRecord, ...]
+    uids: tuple[str, ...]
     held_back: Mapping[str, str]
 
 
@@ -66,6 +44,16 @@ class Ledger:
 
     Args:
         path: of the SQLite file; made when missing.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from vos.labeling.consensus import consensus
+        >>> item = Item("the ladder slipped", {"forum": "roofers"})
+        >>> with TemporaryDirectory() as folder, Ledger(f"{folder}/ledger.sqlite") as ledger:
+        ...     new = ledger.propose([item])
+        ...     told = [ledger.record_label(Label(item.uid, person, "harmful")) for person in ("ann", "bob")]
+        ...     new, told, consensus(ledger).labels == {item.uid: "harmful"}
+        (1, [True, True], True)
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -129,16 +117,16 @@ class Ledger:
             )
         return cursor.rowcount == 1
 
-    def propose(self, records: Iterable[BoundaryRecord], round: int = 0) -> int:
+    def propose(self, items: Iterable[LedgerItem], round: int = 0) -> int:
         """Take in texts that may be asked; returns how many were not known before."""
         new = 0
         with self.transaction():
-            for record in records:
+            for item in items:
                 self._connection.execute(
                     "INSERT INTO items (uid, text, round, record) VALUES (?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING",
-                    (record.uid, record.text, round, json.dumps(record.as_dict())),
+                    (item.uid, item.text, round, json.dumps(item.payload)),
                 )
-                new += self.append("proposed", record.uid, record.uid, {"round": round})
+                new += self.append("proposed", item.uid, item.uid, {"round": round})
         return new
 
     def export(
@@ -165,8 +153,7 @@ class Ledger:
         """
         shown, held_back = [], {}
         with self.transaction():
-            known = self.records(uids)
-            missing = [uid for uid in uids if uid not in known]
+            missing = [uid for uid in uids if self.text(uid) is None]
             if missing:
                 raise LedgerError(f"{self.path}: {len(missing)} texts were never proposed, the first is {missing[0]}")
             for uid in dict.fromkeys(uids):
@@ -176,7 +163,7 @@ class Ledger:
                     continue
                 payload = {"purpose": purpose, **(details or {}).get(uid, {})}
                 self.append("exported", uid, f"{batch}:{uid}", payload, batch=batch, who=tool)
-                shown.append(known[uid])
+                shown.append(uid)
         return ExportedBatch(tuple(shown), held_back)
 
     def gold(self, batch: str | None = None) -> dict[str, str]:
@@ -198,15 +185,24 @@ class Ledger:
             return "skipped twice"
         return None
 
-    def records(self, uids: Sequence[str] | None = None) -> dict[str, BoundaryRecord]:
-        """Records by uid, of the texts named or of all, in the order of their proposal."""
+    def items(self, uids: Sequence[str] | None = None) -> dict[str, Item]:
+        """Texts with their payloads by uid, those named or all, in the order of their proposal."""
         rows = self._connection.execute(
-            "SELECT i.uid, i.record FROM items i JOIN events e ON e.uid = i.uid AND e.kind = 'proposed' ORDER BY e.seq"
+            "SELECT i.uid, i.text, i.record FROM items i JOIN events e ON e.uid = i.uid AND e.kind = 'proposed' "
+            "ORDER BY e.seq"
         )
         wanted = None if uids is None else set(uids)
         return {
-            uid: BoundaryRecord.from_dict(json.loads(record)) for uid, record in rows if wanted is None or uid in wanted
+            uid: Item(text, json.loads(payload), uid) for uid, text, payload in rows if wanted is None or uid in wanted
         }
+
+    def records(self, uids: Sequence[str] | None = None) -> dict[str, BoundaryRecord]:
+        """Like `items`, where all payloads are of boundary records.
+
+        Raises:
+            DataError: one of them is not.
+        """
+        return {uid: BoundaryRecord.from_dict(item.payload) for uid, item in self.items(uids).items()}
 
     def round_of(self, uid: str) -> int | None:
         """Round in which the text was proposed, or None when it is unknown."""
@@ -236,11 +232,9 @@ class Ledger:
         """Write one answer; False when exactly this answer is there already."""
         return self.append("labelled", label.uid, label.key, label.as_dict(), batch=label.batch_id, who=label.annotator)
 
-    def adjudicate(self, uid: str, label: str, by: str) -> bool:
-        """Write the settled answer of a text; the newest one holds."""
-        with self.transaction():
-            number = len(self.events("adjudicated", uid=uid))
-            return self.append("adjudicated", uid, f"{uid}:{number}", {"label": label}, who=by)
+    def adjudicate(self, label: Label) -> bool:
+        """Write the answer that settles a text, the newest one holds; False when exactly this one is there already."""
+        return self.append("adjudicated", label.uid, label.key, label.as_dict(), who=label.annotator)
 
     def mark_trained(self, run: str, round: int, labels: Mapping[str, str]) -> int:
         """Write which texts, under which label, went into the training of a round; returns how many are new."""

@@ -1,11 +1,13 @@
-"""The ledger's tables, and the connection that every reader and writer uses."""
+"""The ledger's tables and their rows, and the connection that every reader and writer uses."""
 
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from vos.labeling.errors import LedgerError
+from vos.errors import LedgerError
 from vos.storage.sqlite import enter_wal
 
 LEDGER_VERSION = 1
@@ -18,7 +20,7 @@ CREATE TABLE items (
   uid TEXT PRIMARY KEY,
   text TEXT NOT NULL,
   round INTEGER NOT NULL,
-  record TEXT NOT NULL
+  record TEXT NOT NULL  -- the payload, JSON
 ) WITHOUT ROWID;
 CREATE TABLE events (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -41,6 +43,29 @@ TRIGGERS = "".join(
     for table in ("items", "events")
     for verb in ("UPDATE", "DELETE")
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the ledger.
+
+    Attributes:
+        seq: order of arrival.
+        at: by this machine's clock, ISO 8601.
+        kind: "proposed", "exported", "sent" (a tool has acknowledged it), "labelled", "adjudicated" or "trained".
+        uid: of the text.
+        batch: batch id of "exported", "sent" and "labelled"; run name of "trained".
+        who: tool of "exported" and "sent"; person of "labelled" and "adjudicated".
+        payload: the rest.
+    """
+
+    seq: int
+    at: str
+    kind: str
+    uid: str
+    batch: str | None
+    who: str | None
+    payload: dict[str, Any]
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -78,6 +78,11 @@ class BoundaryRecord:
     parent_margin: float | None = None
     schema_version: int = SCHEMA_VERSION
 
+    @property
+    def payload(self) -> dict[str, Any]:
+        """What a ledger keeps beside the text."""
+        return self.as_dict()
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, fields in the order of the class."""
         return asdict(self) | {"parents": list(self.parents)}

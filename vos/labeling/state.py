@@ -3,13 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from vos.labeling.label import Label
-from vos.labeling.ledger import Ledger
-from vos.labeling.newest import Place, newest_answers
+from vos.labeling.label import WITHDRAWN, Label, parse_time
+
+if TYPE_CHECKING:
+    from vos.labeling.ledger import Ledger
 
 STATES = ("proposed", "exported", "labelled", "adjudicated", "trained")
 """In the order of a text's way; `sent` is part of `exported`."""
+
+
+Place = tuple[str, str, int]
+"""uid, annotator, and 0 for the first showing or 1 for the hidden repeat."""
+
+
+def newest_answers(
+    labels: Iterable[tuple[int, Label]], exported: Mapping[tuple[str | None, str], int]
+) -> dict[Place, Label]:
+    """The answers that hold, by text, person and showing, in order of first arrival.
+
+    Newest means: of the batch exported last; within a batch the higher revision; then the later clock; then the later
+    arrival. Clocks come third because they run backwards. Where the newest is a withdrawal there is no answer.
+
+    Args:
+        labels: answers with their order of arrival.
+        exported: (batch, uid) to the order of its export.
+    """
+    newest: dict[Place, tuple[tuple[float, ...], Label]] = {}
+    for seq, label in labels:
+        age = (
+            exported.get((label.batch_id, label.uid), 0),
+            label.revision,
+            parse_time(label.labelled_at).timestamp(),
+            seq,
+        )
+        place = (label.uid, label.annotator, label.repeat)
+        if place not in newest or age > newest[place][0]:
+            newest[place] = (age, label)
+    return {place: label for place, (_, label) in newest.items() if label.label != WITHDRAWN}
 
 
 def held_answers(ledger: Ledger) -> dict[Place, Label]:
@@ -56,5 +89,7 @@ def state_counts(ledger: Ledger) -> dict[str, int]:
 
 
 def adjudicated(ledger: Ledger) -> dict[str, str]:
-    """Settled answers by uid, the newest of each text."""
-    return {event.uid: str(event.payload["label"]) for event in ledger.events("adjudicated")}
+    """Settled answers by uid: of each text the newest by its clock, then by arrival."""
+    events = ledger.events("adjudicated")
+    events.sort(key=lambda event: parse_time(event.payload.get("labelled_at", event.at)))
+    return {event.uid: str(event.payload["label"]) for event in events}

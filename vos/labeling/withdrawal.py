@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from vos.labeling.answers import LabelRow
 from vos.labeling.label import WITHDRAWN, Label, now, parse_time
-from vos.labeling.label_files import LabelRow
 from vos.labeling.ledger import Ledger
 from vos.labeling.state import held_answers
 

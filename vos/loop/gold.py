@@ -15,7 +15,7 @@ from vos.data.settings import RowSettings
 from vos.data.validation import parse_rows
 from vos.errors import DataError
 from vos.labeling import BoundaryRecord, Ledger, text_uid
-from vos.labeling.plan import Plan, batch_name, share_of
+from vos.labeling.assignment import Plan, batch_name, share_of
 from vos.metrics.boundary import margin
 from vos.models.featurizer import ClassifierFeaturizer
 from vos.storage.seeds import derive_seed

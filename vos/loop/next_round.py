@@ -13,8 +13,8 @@ import torch
 from vos.data import TextData
 from vos.errors import ConfigError, RunError
 from vos.labeling import BoundaryRecord, Ledger, consensus, text_uid
+from vos.labeling.backends.page import Neighbour
 from vos.labeling.consensus import Method
-from vos.labeling.page import Neighbour
 from vos.metrics.calibration import wilson_interval
 from vos.storage.atomic import write_atomically
 from vos.types import Example, Featurizer
@@ -112,12 +112,12 @@ def next_round(data: TextData, ledger: Ledger, settings: MixSettings) -> NextRou
         label = new.get(uid, example.label)
         counts["relabelled"] += label != example.label
         train.append(replace(example, label=label))
-    records = ledger.records([uid for uid in new if uid not in old])
-    for uid, record in records.items():
+    added = ledger.items([uid for uid in new if uid not in old])
+    for uid, item in added.items():
         for copy in range(settings.new_weight):
             name = f"label:{uid}" if copy == 0 else f"label:{uid}:{copy}"
-            train.append(Example(name, record.text, new[uid], group=f"label:{uid}"))
-    counts |= {"old": len(data.train), "new": len(records), "new_weight": settings.new_weight}
+            train.append(Example(name, item.text, new[uid], group=f"label:{uid}"))
+    counts |= {"old": len(data.train), "new": len(added), "new_weight": settings.new_weight}
     logger.info("next round: %s", ", ".join(f"{name} {count}" for name, count in counts.items()))
     used = {uid: data.label_names[label] for uid, label in new.items()}
     return NextRound(replace(data, train=train), used, counts)

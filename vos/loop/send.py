@@ -9,9 +9,9 @@ from pathlib import Path
 
 from vos.errors import ConfigError
 from vos.labeling import BoundaryRecord, Ledger
-from vos.labeling.page import Neighbour, PageBatch
-from vos.labeling.plan import batch_name, mixed_up, people_of
-from vos.labeling.ways import WayOut
+from vos.labeling.assignment import batch_name, mixed_up, people_of
+from vos.labeling.backends import Exporter
+from vos.labeling.backends.page import Neighbour, PageBatch
 from vos.loop.gold import Gold
 
 logger = logging.getLogger(__name__)
@@ -36,10 +36,10 @@ class SentBatch:
     places: Sequence[str]
 
 
-def send_batch(
+def export_batch(
     ledger: Ledger,
     records: Sequence[BoundaryRecord],
-    way: WayOut,
+    exporter: Exporter,
     folder: Path,
     label_names: Sequence[str],
     *,
@@ -52,7 +52,7 @@ def send_batch(
     Args:
         ledger: of the project.
         records: the batch.
-        way: page, sheet, Label Studio or Argilla.
+        exporter: page, sheet, Label Studio or Argilla.
         folder: for files.
         label_names: classes in index order; people are shown the last, the harmful one, first.
         round: of the classifier that chose the texts.
@@ -68,37 +68,37 @@ def send_batch(
     with ledger.transaction():
         ledger.propose([*records, *gold.records], round)
         free = [record for record in records if ledger.reason_against(record.uid, batch_id) is None]
-        given = _given(ledger, batch_id, way, [*free, *gold.records] if free else [], gold.answers)
+        given = _given(ledger, batch_id, exporter, [*free, *gold.records] if free else [], gold.answers)
         details = {uid: {"people": names} for uid, names in given.items()}
-        exported = ledger.export(batch_id, way.tool, uids, details=details)
-        if exported.records:
+        exported = ledger.export(batch_id, exporter.tool, uids, details=details)
+        if exported.uids:
             answers = {uid: {**details[uid], "answer": answer} for uid, answer in gold.answers.items()}
-            ledger.export(batch_id, way.tool, list(answers), "gold", answers)
-    if not exported.records:
+            ledger.export(batch_id, exporter.tool, list(answers), "gold", answers)
+    if not exported.uids:
         logger.warning("batch %s: every text was asked before; nothing is sent", batch_id)
         return SentBatch(batch_id, 0, 0, exported.held_back, ())
-    asked = mixed_up(batch_id, [*exported.records, *gold.records])
+    asked = mixed_up(batch_id, [*ledger.records(exported.uids).values(), *gold.records])
     classes = {name: name.capitalize() for name in reversed(label_names)}
     places: list[str] = []
     for person in people_of(given) or [""]:
         mine = [record for record in asked if not person or person in given[record.uid]]
         batch = PageBatch(batch_id, mine, classes, neighbours or {}, annotator=person)
-        places += way.send(ledger, batch, folder)
+        places += exporter.export(ledger, batch, folder)
     return SentBatch(batch_id, len(asked), len(gold.records), exported.held_back, places)
 
 
 def _given(
-    ledger: Ledger, batch_id: str, way: WayOut, records: Sequence[BoundaryRecord], everyone: Collection[str]
+    ledger: Ledger, batch_id: str, exporter: Exporter, records: Sequence[BoundaryRecord], everyone: Collection[str]
 ) -> dict[str, list[str]]:
     """Who is asked what: as it was before, or else by the plan."""
     before = {event.uid: list(event.payload.get("people", [])) for event in ledger.events("exported", batch=batch_id)}
     if not before:
-        return way.plan.assign(batch_id, records, everyone)
-    if (people_of(before) and people_of(before) != sorted(way.plan.annotators)) or (
-        way.plan.annotators and not people_of(before)
+        return exporter.plan.assign(batch_id, records, everyone)
+    if (people_of(before) and people_of(before) != sorted(exporter.plan.annotators)) or (
+        exporter.plan.annotators and not people_of(before)
     ):
         raise ConfigError(
             f"batch {batch_id} was given to {people_of(before) or 'everybody'} before, now "
-            f"labeling.plan.annotators={list(way.plan.annotators)}; repeat the command with the names it had"
+            f"labeling.plan.annotators={list(exporter.plan.annotators)}; repeat the command with the names it had"
         )
     return before

@@ -86,7 +86,8 @@ class StrategyRun:
         records = self._choose(featurizer, data, pool, number)
         ledger.propose(records, number)
         batch = f"r{number:02d}"
-        for record in ledger.export(batch, "oracle", [record.uid for record in records]).records:
+        exported = ledger.export(batch, "oracle", [record.uid for record in records])
+        for record in ledger.records(exported.uids).values():
             name = self.start.label_names[self.oracle[record.id]]
             ledger.record_label(Label(record.uid, "oracle", name, now(), tool="oracle", batch_id=batch))
 

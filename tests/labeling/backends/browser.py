@@ -1,0 +1,71 @@
+"""A Chromium for the page's tests, and one person's profile in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def find_chromium() -> str | None:
+    """Path of a Chromium: `VOS_CHROMIUM`, the system's, or the one that `playwright install chromium` put in place."""
+    given = os.environ.get("VOS_CHROMIUM")
+    if given:
+        return given
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found:
+        return found
+    cache = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH", Path.home() / ".cache" / "ms-playwright"))
+    return next((str(path) for path in sorted(cache.glob("chromium-*/chrome-linux*/chrome"))), None)
+
+
+def must_run() -> bool:
+    """Whether browser tests may not be skipped: in CI, or where VOS_BROWSER=required says so."""
+    return bool(os.environ.get("CI")) or os.environ.get("VOS_BROWSER") == "required"
+
+
+class Desk:
+    """One person's browser profile at the page; collects everything that should not happen."""
+
+    def __init__(self, browser, path: Path, **options) -> None:
+        self.context = browser.new_context(accept_downloads=True, **options)
+        self.path = path
+        self.problems: list[str] = []
+        self.requests: list[str] = []
+        self.open()
+
+    def open(self) -> None:
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(5000)
+        self.page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(self.path.as_uri())
+
+    def start(self, name: str = "Ann") -> None:
+        self.page.fill("#name", name)
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_selector("#card")
+
+    def reopen(self) -> None:
+        self.page.close()
+        self.open()
+
+    @property
+    def text(self) -> str:
+        return self.page.evaluate("document.getElementById('text').textContent")
+
+    def download(self, folder: Path) -> Path:
+        with self.page.expect_download() as waiting:
+            self.page.locator("[data-do=download]:visible").click()
+        path = folder / waiting.value.suggested_filename
+        waiting.value.save_as(path)
+        return path
+
+    def check(self) -> None:
+        """Nothing complained, nothing was requested beside the file itself and its own download."""
+        assert self.problems == []
+        assert [url for url in self.requests if not url.startswith(("file:", "blob:"))] == []
+        assert {url for url in self.requests if url.startswith("file:")} == {self.path.as_uri()}

@@ -1,0 +1,123 @@
+"""A browser at the page; a real Label Studio."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.labeling.backends.browser import Desk, find_chromium, must_run
+from tests.labeling.backends.studio import CLASSES, OWNER, PROGRAM, free_port
+from vos.labeling.backends.label_studio_server import Server
+from vos.labeling.backends.page import PageBatch, PageSettings, write_pages
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A running Chromium; without one the test is skipped loudly, or fails where it must not be skipped."""
+    executable = find_chromium()
+    sync_api = (
+        pytest.importorskip("playwright.sync_api") if not must_run() else __import__("playwright.sync_api").sync_api
+    )
+    if executable is None:
+        message = "no Chromium found: `apt-get install chromium`, `playwright install chromium`, or set VOS_CHROMIUM"
+        if must_run():
+            pytest.fail(message)
+        pytest.skip("BROWSER TESTS SKIPPED: " + message)
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def batch(record_of):
+    def make(texts, **values):
+        records = [record_of(text) for text in texts]
+        return PageBatch("b0", records, CLASSES, **values)
+
+    return make
+
+
+@pytest.fixture
+def desk(browser, tmp_path, batch):
+    """Opens a page over the given texts."""
+    desks = []
+
+    def open_desk(texts, *, settings=None, options=None, **values) -> Desk:
+        (path,) = write_pages(tmp_path, batch(texts, **values), settings or PageSettings(repeat_share=0.0))
+        desks.append(Desk(browser, path, **(options or {})))
+        return desks[-1]
+
+    yield open_desk
+    for each in desks:
+        each.context.close()
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory) -> str:
+    """Source of axe-core, from npm at test time: its licence (MPL-2.0) stays out of this repository."""
+    folder = Path(os.environ.get("VOS_CACHE", Path.home() / ".cache" / "vos-text")) / "axe"
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        npm = shutil.which("npm")
+        done = npm and subprocess.run(
+            [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, "axe-core@4"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if not script.exists():
+            message = f"no axe-core ({done.stderr.strip() if done else 'no npm'}), accessibility was NOT checked"
+            if must_run():
+                pytest.fail(message)
+            pytest.skip("ACCESSIBILITY TEST SKIPPED: " + message)
+    return script.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A real Label Studio, started once; without one the test is skipped loudly, or fails where it must not be."""
+    if not PROGRAM.exists():
+        message = f"LABEL STUDIO TEST SKIPPED: no {PROGRAM}; `make label-studio-install` (1 GB, about a minute)"
+        if os.environ.get("VOS_LABEL_STUDIO") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    server = Server(PROGRAM, tmp_path_factory.mktemp("label-studio"), OWNER, free_port())
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def second_token(server) -> str:
+    """Legacy token of a second person, who signed up with the owner's invitation."""
+    httpx = pytest.importorskip("httpx")
+    owner = {"Authorization": f"Token {OWNER.token}"}
+    invitation = httpx.get(f"{server.url}/api/invite", headers=owner).raise_for_status().json()["token"]
+    with httpx.Client(base_url=server.url, follow_redirects=True) as client:
+        page = f"/user/signup/?token={invitation}"
+        client.get(page).raise_for_status()
+        form = {
+            "csrfmiddlewaretoken": client.cookies["csrftoken"],
+            "email": "bob@x.org",
+            "password": "a-long-password-2",
+        }
+        client.post(page, data=form, headers={"Referer": server.url + page}).raise_for_status()
+        return client.get("/api/current-user/token").raise_for_status().json()["token"]
+
+
+@pytest.fixture
+def people(server):
+    """Plain clients, as which the test labels."""
+    httpx, sdk = pytest.importorskip("httpx"), pytest.importorskip("label_studio_sdk")
+    with ExitStack() as stack:
+        yield lambda token: sdk.LabelStudio(
+            base_url=server.url, api_key=token, httpx_client=stack.enter_context(httpx.Client(timeout=60))
+        )

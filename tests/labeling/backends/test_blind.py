@@ -1,0 +1,28 @@
+"""What people are shown holds no score, side, source or target of a text."""
+
+from __future__ import annotations
+
+import json
+
+from tests.labeling.examples import EVIDENCE
+from vos.labeling.backends.label_studio_format import task
+from vos.labeling.backends.page import PageBatch, PageSettings, page_html
+from vos.labeling.backends.sheets import write_blind_csv
+
+
+def test_people_are_shown_none_of_the_evidence(record_of):
+    made = record_of("a text", **EVIDENCE)
+    batch = PageBatch("b0", [made], {"harmless": "Harmless", "harmful": "Harmful"})
+    shown = page_html(batch, [made], "title", PageSettings()).split('id="batch"')[-1]
+    asked = json.dumps(task(made, (), "b0", predict=False))
+    write_blind = [name for name in EVIDENCE if f'"{name}"' in shown or f'"{name}"' in asked]
+    assert write_blind == []
+    for value in ("prompt-0123", "lm-4567", "parent-89", "seeded", "31415926"):
+        assert value not in shown
+        assert value not in asked
+
+
+def test_the_sheet_shows_none_of_the_evidence(tmp_path, record_of):
+    write_blind_csv(tmp_path / "sheet.csv", [record_of("a text", **EVIDENCE)], "b0")
+    content = (tmp_path / "sheet.csv").read_text(encoding="utf-8")
+    assert not [value for value in ("prompt-0123", "lm-4567", "parent-89", "seeded", "31415926") if value in content]

@@ -1,0 +1,218 @@
+"""Answers on their way in: rows, the rules by which they enter the ledger, and the report about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from vos.errors import DataError
+from vos.labeling.label import RESERVED, WITHDRAWN, Label, label_from_dict, parse_time
+from vos.labeling.ledger import Ledger
+from vos.labeling.spreadsheet import restore
+from vos.labeling.state import adjudicated, held_answers
+from vos.storage.text_ids import text_uid
+
+CLOCK_SLACK = timedelta(minutes=5)
+"""Clocks of two machines may differ by this much before it is said."""
+
+OUTCOMES = ("new", "changed", "duplicate", "withdrawn", "adjudicated", "conflict", "unknown", "rejected", "clock")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """One row on its way in.
+
+    Attributes:
+        source: file name or address of the tool.
+        line: line of the file, or number of the row in the tool's answer.
+        label: the answer, or None when the row cannot be read.
+        error: why not; "" when it can.
+        settles: the answer is an adjudicator's: it settles the text, whatever others said.
+    """
+
+    source: str
+    line: int
+    label: Label | None
+    error: str = ""
+    settles: bool = False
+
+
+def read_row(source: str, line: int, values: Any, label_map: Mapping[str, str] | None = None) -> LabelRow:
+    """One row from plain values; a row that cannot be read carries the reason.
+
+    Args:
+        source: see `LabelRow`.
+        line: see `LabelRow`.
+        values: of one `Label`, optionally with the `text`, which must then have the hash `uid`.
+        label_map: raw answer to class name, "unsure" or "skip"; answers not in it stay as they are.
+    """
+    try:
+        if isinstance(values, dict) and isinstance(values.get("text"), str):
+            _check_uid(values)
+        if isinstance(values, dict) and label_map:
+            values = {**values, "label": label_map.get(str(values.get("label")), values.get("label"))}
+        return LabelRow(source, line, label_from_dict(values))
+    except DataError as error:
+        return LabelRow(source, line, None, str(error))
+
+
+def _check_uid(values: Mapping[str, Any]) -> None:
+    """Also takes a text with the apostrophe that our CSV puts before formulas."""
+    if values.get("uid") not in [text_uid(each) for each in (values["text"], restore(values["text"]))]:
+        raise DataError("the text has changed since it was exported (its hash is not the uid)")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that a person should know about one row.
+
+    Attributes:
+        outcome: one of `OUTCOMES`.
+        source: file or tool.
+        line: see `LabelRow`.
+        reason: what was expected, what was found, what to do.
+    """
+
+    outcome: str
+    source: str
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}: {self.outcome}: {self.reason}"
+
+
+@dataclass
+class ImportReport:
+    """What became of every row.
+
+    Attributes:
+        rows: rows read.
+        counts: rows by outcome. Every row is exactly one of new, changed, duplicate, withdrawn, adjudicated, unknown
+            and rejected; those accepted may besides be a conflict (another person answered otherwise) or carry a
+            doubtful clock.
+        findings: of the rows that are unknown, rejected, in conflict, or dated by a doubtful clock.
+        dry_run: nothing was kept.
+    """
+
+    rows: int = 0
+    counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(OUTCOMES, 0)))
+    findings: list[Finding] = field(default_factory=list)
+    dry_run: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """1 when a row was turned away, else 0."""
+        return int(self.counts["rejected"] + self.counts["unknown"] > 0)
+
+    def note(self, outcome: str, row: LabelRow, reason: str = "") -> None:
+        """Count one outcome; with a reason it becomes a finding."""
+        self.counts[outcome] += 1
+        if reason:
+            self.findings.append(Finding(outcome, row.source, row.line, reason))
+
+
+def import_labels(
+    ledger: Ledger, rows: Iterable[LabelRow], classes: Collection[str], *, dry_run: bool = False
+) -> ImportReport:
+    """Take the good rows into the ledger in one transaction, and report on all of them.
+
+    Answers are matched by uid. The same answer again changes nothing. Another answer of the same person is kept beside
+    the older one and holds if it is newer (see `newest_answers`); one taken back in the tool ("withdrawn") no longer
+    holds and stays in the history. An adjudicator's answer settles its text. Rows about unknown texts, texts that have
+    changed, unknown classes, or with damaged fields are turned away; the others are kept.
+
+    Args:
+        ledger: of the project.
+        rows: see `read_labels`.
+        classes: names that an answer may have, beside "unsure", "skip" and "withdrawn".
+        dry_run: rehearse: the report is the same, the ledger stays as it is.
+    """
+    report = ImportReport(dry_run=dry_run)
+    allowed = {*classes, *RESERVED}
+    with ledger.transaction(keep=not dry_run):
+        answers, settled = _answers(ledger), adjudicated(ledger)
+        exported = {(event.uid, event.batch): event.at for event in ledger.events("exported")}
+        for row in rows:
+            report.rows += 1
+            if row.label is None:
+                report.note("rejected", row, row.error)
+                continue
+            text = ledger.text(row.label.uid)
+            if text is None:
+                report.note("unknown", row, f"no text with uid {row.label.uid} is in this ledger; is it the right one?")
+                continue
+            try:
+                _check(row.label, text, allowed - {WITHDRAWN} if row.settles else allowed)
+            except DataError as error:
+                report.note("rejected", row, str(error))
+                continue
+            if row.settles:
+                _settle(ledger, row, row.label, settled, report)
+            else:
+                _take(ledger, row, row.label, answers, report)
+            _check_clock(row, row.label, exported.get((row.label.uid, row.label.batch_id)), report)
+    return report
+
+
+def _answers(ledger: Ledger) -> dict[str, dict[tuple[str, int], Label]]:
+    answers: dict[str, dict[tuple[str, int], Label]] = {}
+    for (uid, annotator, repeat), label in held_answers(ledger).items():
+        answers.setdefault(uid, {})[annotator, repeat] = label
+    return answers
+
+
+def _check(label: Label, text: str, allowed: set[str]) -> None:
+    if label.label not in allowed:
+        raise DataError(
+            f"expected an answer of {sorted(allowed - {WITHDRAWN})}, got {label.label!r}; "
+            "translate it with labels.label_map"
+        )
+    label.check_text(text)
+
+
+def _take(
+    ledger: Ledger,
+    row: LabelRow,
+    label: Label,
+    answers: dict[str, dict[tuple[str, int], Label]],
+    report: ImportReport,
+) -> None:
+    if not ledger.record_label(label):
+        report.note("duplicate", row)
+        return
+    of_text = answers.setdefault(label.uid, {})
+    if label.label == WITHDRAWN:
+        of_text.pop((label.annotator, label.repeat), None)
+        report.note("withdrawn", row)
+        return
+    report.note("changed" if (label.annotator, label.repeat) in of_text else "new", row)
+    others = {
+        other.annotator: other.label
+        for (annotator, _), other in of_text.items()
+        if annotator != label.annotator and other.decides and other.label != label.label
+    }
+    of_text[label.annotator, label.repeat] = label
+    if label.decides and others:
+        said = ", ".join(f"{name} said {answer}" for name, answer in sorted(others.items()))
+        report.note("conflict", row, f"{label.annotator} says {label.label}, {said}; kept, see the adjudication list")
+
+
+def _settle(ledger: Ledger, row: LabelRow, label: Label, settled: dict[str, str], report: ImportReport) -> None:
+    """The same file again, saved anew or not, changes nothing."""
+    if settled.get(label.uid) == label.label or not ledger.adjudicate(label):
+        report.note("duplicate", row)
+        return
+    settled[label.uid] = label.label
+    report.note("adjudicated", row)
+
+
+def _check_clock(row: LabelRow, label: Label, exported_at: str | None, report: ImportReport) -> None:
+    time = parse_time(label.labelled_at)
+    if exported_at is not None and time < parse_time(exported_at) - CLOCK_SLACK:
+        report.note("clock", row, f"labelled at {label.labelled_at}, before its export at {exported_at}; kept")
+    elif time > datetime.now(UTC) + CLOCK_SLACK:
+        report.note("clock", row, f"labelled at {label.labelled_at}, which is in the future; kept")

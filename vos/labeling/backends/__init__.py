@@ -1,0 +1,187 @@
+"""The labelling backends: what `labeling=...` and `labels=...` choose between."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from vos.errors import ConfigError
+from vos.labeling.answers import LabelRow
+from vos.labeling.assignment import Plan, suffix_for
+from vos.labeling.backends.argilla import ArgillaTool
+from vos.labeling.backends.label_studio import LabelStudioTool
+from vos.labeling.backends.page import PageBatch, PageSettings, write_pages
+from vos.labeling.backends.sheets import read_labels, write_blind_csv
+from vos.labeling.ledger import Ledger
+from vos.labeling.withdrawal import withdrawals
+
+
+class Exporter(Protocol):
+    """Brings a batch to people."""
+
+    tool: str
+    """Name in the ledger."""
+
+    plan: Plan
+    """Who is asked what, beside the batch itself."""
+
+    def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:
+        """Bring out a batch that the ledger has claimed; returns where it is now, paths or addresses."""
+        ...
+
+
+@dataclass(frozen=True)
+class PageExporter:
+    """`labeling=page`: the offline page.
+
+    Attributes:
+        settings: see `PageSettings`.
+        plan: see `Plan`.
+    """
+
+    settings: PageSettings = field(default_factory=PageSettings)
+    plan: Plan = field(default_factory=Plan)
+    tool: ClassVar[str] = "page"
+
+    def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
+        """Write `label.html` into the folder."""
+        return [str(path) for path in write_pages(folder, batch, self.settings)]
+
+
+@dataclass(frozen=True)
+class SheetExporter:
+    """`labeling=files`: a sheet to fill in, `to_label.csv`, for people who work in a spreadsheet.
+
+    Attributes:
+        plan: see `Plan`.
+    """
+
+    plan: Plan = field(default_factory=Plan)
+    tool: ClassVar[str] = "file"
+
+    def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
+        """Write `to_label.csv`, or `to_label-NAME.csv` for a named person, into the folder."""
+        path = folder / f"to_label{suffix_for(batch.annotator)}.csv"
+        write_blind_csv(path, batch.records, batch.batch_id, batch.annotator)
+        return [str(path)]
+
+
+@dataclass(frozen=True)
+class LabelStudioBackend:
+    """`labeling=label_studio` and `labels=label_studio`.
+
+    Attributes:
+        url: of the server.
+        token_variable: environment variable that holds the token; a token in a configuration would end up in the files
+            of the run.
+        settings: see `PageSettings`.
+        plan: see `Plan`.
+        projects: to read from; None reads every project that the ledger has sent to.
+        label_map: raw answer to class name.
+    """
+
+    url: str = "http://localhost:8080"
+    token_variable: str = "LABEL_STUDIO_API_KEY"  # noqa: S105 - a name, not a token
+    settings: PageSettings = field(default_factory=PageSettings)
+    plan: Plan = field(default_factory=Plan)
+    projects: Sequence[int] | None = None
+    label_map: Mapping[str, str] | None = None
+    tool: ClassVar[str] = "label_studio"
+
+    def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
+        """Push to the project of the batch."""
+        with LabelStudioTool(self.url, secret(self.token_variable)) as tool:
+            return [tool.push(ledger, batch, self.settings).url]
+
+    def rows(self, ledger: Ledger) -> list[LabelRow]:
+        """Every answer there is; the import rules sort out what is new."""
+        with LabelStudioTool(self.url, secret(self.token_variable)) as tool:
+            return tool.pull(ledger, self.projects, self.label_map)
+
+
+@dataclass(frozen=True)
+class ArgillaBackend:
+    """`labeling=argilla` and `labels=argilla`.
+
+    Attributes:
+        url: of the server.
+        workspace: must exist.
+        token_variable: environment variable that holds the API key.
+        settings: see `PageSettings`.
+        plan: see `Plan`.
+        label_map: raw answer to class name.
+    """
+
+    url: str = "http://localhost:6900"
+    workspace: str = "default"
+    token_variable: str = "ARGILLA_API_KEY"  # noqa: S105 - a name, not a token
+    settings: PageSettings = field(default_factory=PageSettings)
+    plan: Plan = field(default_factory=Plan)
+    label_map: Mapping[str, str] | None = None
+    tool: ClassVar[str] = "argilla"
+
+    def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
+        """Push to the data set of the batch."""
+        with closing(ArgillaTool(self.url, secret(self.token_variable), self.workspace)) as tool:
+            tool.push(ledger, batch, self.settings)
+        return [self.url]
+
+    def rows(self, ledger: Ledger) -> list[LabelRow]:
+        """Every answer there is; the import rules sort out what is new."""
+        with closing(ArgillaTool(self.url, secret(self.token_variable), self.workspace)) as tool:
+            return tool.pull(ledger, self.label_map)
+
+
+@dataclass(frozen=True)
+class FileImporter:
+    """`labels=files`: files that the page, a spreadsheet or `write_labels` wrote, adjudication sheets among them.
+
+    Attributes:
+        path: a file, several, or a folder whose `.jsonl` and `.csv` files are read.
+        label_map: raw answer to class name.
+        annotator: who answered, for sheets that do not say.
+        complete: the files hold every answer that their people gave to their batches: one that was imported before and
+            is missing now is taken back. Not done while a row cannot be read.
+    """
+
+    path: str | Sequence[str]
+    label_map: Mapping[str, str] | None = None
+    annotator: str | None = None
+    complete: bool = False
+
+    def rows(self, ledger: Ledger) -> list[LabelRow]:
+        """Read the files in the order of their names."""
+        given = [self.path] if isinstance(self.path, str) else self.path
+        files = [file for each in given for file in _files(Path(each))]
+        rows = [row for file in files for row in read_labels(file, self.label_map, self.annotator)]
+        if not self.complete or any(row.label is None for row in rows):
+            return rows
+        answers = [row for row in rows if not row.settles]
+        told = {(row.label.batch_id, row.label.annotator) for row in answers if row.label is not None}
+        source = ", ".join(file.name for file in files)
+        return rows + withdrawals(ledger, answers, source, lambda label: (label.batch_id, label.annotator) in told)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.iterdir() if file.suffix in (".jsonl", ".csv"))
+    if not found:
+        raise ConfigError(f"labels.path={path}: expected .jsonl or .csv files of labels in this folder, found none")
+    return found
+
+
+def secret(variable: str) -> str:
+    """Value of an environment variable.
+
+    Raises:
+        ConfigError: it is not set.
+    """
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        raise ConfigError(f"expected a token in the environment variable {variable}; set it with export {variable}=...")
+    return value

@@ -1,0 +1,206 @@
+"""Label Studio: push a batch, pull the answers."""
+
+from __future__ import annotations
+
+import fcntl
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from vos.errors import ConfigError, ToolError
+from vos.labeling.answers import LabelRow
+from vos.labeling.backends.label_studio_connection import Connection, sdk
+from vos.labeling.backends.label_studio_format import labelling_config, rows_of_export, task
+from vos.labeling.backends.page import PageBatch, PageSettings
+from vos.labeling.label import Label
+from vos.labeling.ledger import Ledger
+from vos.labeling.withdrawal import withdrawals
+
+TOOL = "label_studio"
+
+TITLE_LENGTH = 50
+"""Longest project title that Label Studio takes."""
+
+
+@dataclass(frozen=True)
+class PushReport:
+    """What a push did.
+
+    Attributes:
+        project: id of the project.
+        created: the project was made by this push.
+        sent: texts sent now.
+        present: texts that were there already.
+        url: where people label.
+    """
+
+    project: int
+    created: bool
+    sent: int
+    present: int
+    url: str
+
+
+class LabelStudioTool(Connection):
+    """Push and pull over a `Connection`.
+
+    Args:
+        url: see `Connection`.
+        token: see `Connection`.
+        chunk_size: tasks sent in one request.
+    """
+
+    def __init__(self, url: str, token: str, chunk_size: int = 100) -> None:
+        super().__init__(url, token)
+        self.chunk_size = chunk_size
+
+    def push(self, ledger: Ledger, batch: PageBatch, settings: PageSettings) -> PushReport:
+        """Send a batch that the ledger has exported to the project of its name, which is made when missing.
+
+        The prediction goes along for reports and is hidden from labellers. Interrupted pushes are repeated: texts that
+        the ledger or the project knows are not sent again.
+
+        Raises:
+            ToolError: the server refused or went away.
+            ConfigError: a prediction does not fit the labelling config, or mode is "reveal".
+        """
+        settings.check_server()
+        title, config = project_title(settings.title, batch), labelling_config(settings.question, batch.classes)
+        tasks = {
+            record.uid: task(record, batch.neighbours.get(record.uid, ()), batch.batch_id, predict=True)
+            for record in batch.records
+        }
+        check_predictions(config, tasks.values())
+        with _one_at_a_time(ledger):
+            return self._push(ledger, batch, tasks, (title, config), settings)
+
+    def _push(
+        self,
+        ledger: Ledger,
+        batch: PageBatch,
+        tasks: Mapping[str, dict[str, Any]],
+        project_as: tuple[str, str],
+        settings: PageSettings,
+    ) -> PushReport:
+        with self.clear_errors("find or make the project"):
+            project, created = self._project(*project_as, settings, people=1 if batch.annotator else 2)
+        present = set() if created else self._present(ledger, batch.batch_id, project)
+        missing = [uid for uid in tasks if uid not in present]
+        for start in range(0, len(missing), self.chunk_size):
+            chunk = missing[start : start + self.chunk_size]
+            with self.clear_errors(f"send texts {start + 1} to {start + len(chunk)} of {len(missing)}"):
+                answer = self._client.projects.import_tasks(
+                    id=project, request=[tasks[uid] for uid in chunk], return_task_ids=True
+                )
+            self._note_sent(ledger, batch.batch_id, project, dict(zip(chunk, answer.task_ids, strict=True)))
+        with self.clear_errors("choose the model version"):
+            version = next(iter(tasks.values()))["predictions"][0]["model_version"]
+            self._client.projects.update(project, model_version=version)
+        return PushReport(project, created, len(missing), len(present), f"{self.url}/projects/{project}/")
+
+    def _project(self, title: str, config: str, settings: PageSettings, people: int) -> tuple[int, bool]:
+        for found in self._client.projects.list():
+            if found.title == title:
+                return int(found.id), False
+        made = self._client.projects.create(
+            title=title,
+            label_config=config,
+            maximum_annotations=people,
+            skip_queue="IGNORE_SKIPPED",
+            show_collab_predictions=settings.mode == "assisted",
+            enable_empty_annotation=False,
+            sampling="Sequential sampling",
+            expert_instruction=f"<p>{_escaped(settings.content_note)}</p><p>{_escaped(settings.guidelines)}</p>",
+            show_instruction=True,
+        )
+        return int(made.id), True
+
+    def _present(self, ledger: Ledger, batch_id: str, project: int) -> set[str]:
+        """Texts that the project holds, noted in the ledger where a push died before it could do so."""
+        held = {str(each["data"].get("uid")): int(each["id"]) for each in self.export(project)}
+        self._note_sent(ledger, batch_id, project, {uid: n for uid, n in held.items() if ledger.text(uid) is not None})
+        return set(held)
+
+    def _note_sent(self, ledger: Ledger, batch_id: str, project: int, task_ids: Mapping[str, int]) -> None:
+        with ledger.transaction():
+            for uid, number in task_ids.items():
+                place = {"url": self.url, "project": project, "task": number}
+                ledger.append("sent", uid, f"{TOOL}:{self.url}:{project}:{uid}", place, batch=batch_id, who=TOOL)
+
+    def pull(
+        self, ledger: Ledger, projects: Sequence[int] | None = None, label_map: Mapping[str, str] | None = None
+    ) -> list[LabelRow]:
+        """Answers of the projects given, or of all that the ledger has sent texts to on this server.
+
+        An answer that the ledger has and the server no longer, though its task is there, comes as withdrawn.
+
+        Raises:
+            ToolError: the server refused or went away, or the ledger knows no project here.
+        """
+        sent = [event for event in ledger.events("sent") if event.who == TOOL]
+        if projects is None:
+            here = (event.payload for event in sent if event.payload["url"] == self.url)
+            projects = sorted({int(place["project"]) for place in here})
+        if not projects:
+            raise ToolError(
+                f"{ledger.path} knows no project on {self.url}; push a batch first, or name labels.projects"
+            )
+        with self.clear_errors("list the users"):
+            people = {int(user.id): str(user.email or user.username) for user in self._client.users.list()}
+        rows: list[LabelRow] = []
+        read = set()
+        for project in projects:
+            for each in self.export(project):
+                found = list(rows_of_export([each], people, f"{self.url}/projects/{project}", label_map))
+                rows += found
+                if all(row.label is not None for row in found):
+                    read.add((each["data"].get("uid"), each["data"].get("batch_id")))
+        places = {(self.url, int(project)) for project in projects}
+        unread = {event.batch for event in sent if (event.payload["url"], int(event.payload["project"])) not in places}
+
+        def was_read(label: Label) -> bool:
+            return label.tool == TOOL and (label.uid, label.batch_id) in read and label.batch_id not in unread
+
+        return rows + withdrawals(ledger, rows, self.url, was_read)
+
+
+def project_title(title: str, batch: PageBatch) -> str:
+    """What tells the projects of a server apart: batch and person stand in it whole, the rest is cut to 50 characters.
+
+    Example:
+        >>> class Named: batch_id, annotator = "r00-0a1b2c3d", "ann"
+        >>> project_title("Judging texts about ladders, stairs and roofs", Named)
+        'Judging texts about ladders, stai r00-0a1b2c3d ann'
+    """
+    name = f" {batch.batch_id}" + (f" {batch.annotator}" if batch.annotator else "")
+    return (title[: max(0, TITLE_LENGTH - len(name))] + name).strip()
+
+
+@contextmanager
+def _one_at_a_time(ledger: Ledger) -> Iterator[None]:
+    """Hold back a second push of the same ledger: both would find the same texts missing and send them twice."""
+    with ledger.path.with_name(ledger.path.name + ".push").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def check_predictions(config: str, tasks: Any) -> None:
+    """Check every prediction against the config: the server takes wrong ones without a word.
+
+    Raises:
+        ConfigError: with the reasons.
+    """
+    interface = sdk("label_studio_sdk.label_interface").LabelInterface(config)
+    for each in tasks:
+        for prediction in each.get("predictions", ()):
+            errors = interface.validate_prediction(prediction, return_errors=True)
+            if errors:
+                raise ConfigError(
+                    f"text {each['data']['uid']}: its prediction does not fit the classes asked: {errors}"
+                )
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text).replace("\n", "<br>")

@@ -1,0 +1,164 @@
+"""What Label Studio reads and writes: labelling config, tasks, and its JSON export. No connection here."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from vos.errors import DataError
+from vos.labeling.answers import LabelRow, read_row
+from vos.labeling.backends.page import Neighbour, suggestion
+from vos.labeling.label import SKIP, UNSURE, exact_hash
+from vos.labeling.records import BoundaryRecord
+
+NO_NEIGHBOURS = "<p>none</p>"
+"""Every variable of the config must be in every task."""
+
+
+def labelling_config(question: str, classes: Mapping[str, str]) -> str:
+    """XML of the labelling screen: classes and "unsure" as choices, marked passages, comment, similar texts.
+
+    Skipping is Label Studio's own button.
+
+    Args:
+        question: above the text.
+        classes: class name to its title, in the order of the keys 1, 2, ...
+    """
+    choices = "".join(
+        f'<Choice value={quoteattr(name)} html={quoteattr(html.escape(title))} hotkey="{key}"/>'
+        for key, (name, title) in enumerate([*classes.items(), (UNSURE, "Unsure")], 1)
+    )
+    return (
+        "<View>"
+        f"<Header value={quoteattr(question)}/>"
+        '<Text name="text" value="$text" granularity="word"/>'
+        '<Choices name="harm" toName="text" choice="single-radio" required="true" showInline="true">'
+        f"{choices}</Choices>"
+        '<Labels name="why" toName="text"><Label value="reason" background="#d9a400" hotkey="s"/></Labels>'
+        '<TextArea name="comment" toName="text" rows="2" maxSubmissions="1" editable="true" required="false"/>'
+        '<Collapse><Panel value="Similar texts already judged">'
+        '<HyperText name="similar" value="$neighbours" inline="true"/></Panel></Collapse>'
+        "</View>"
+    )
+
+
+def task(record: BoundaryRecord, neighbours: Sequence[Neighbour], batch_id: str, *, predict: bool) -> dict[str, Any]:
+    """One task. Texts are untrusted: where the config renders HTML they are escaped.
+
+    Args:
+        record: the text.
+        neighbours: similar texts already judged.
+        batch_id: comes back with the answer.
+        predict: add the model's prediction, for reports; labellers do not see it.
+    """
+    shown = "".join(
+        f'<p dir="auto"><b>{html.escape(each.label)}</b>: {html.escape(each.text)}</p>' for each in neighbours
+    )
+    data = {
+        "text": record.text,
+        "uid": record.uid,
+        "text_hash": exact_hash(record.text),
+        "batch_id": batch_id,
+        "neighbours": shown or NO_NEIGHBOURS,
+    }
+    return {"data": data, "predictions": [prediction(record)]} if predict else {"data": data}
+
+
+def prediction(record: BoundaryRecord) -> dict[str, Any]:
+    """The model's most probable class as Label Studio writes it."""
+    label, score = suggestion(record)
+    value = {"choices": [label]}
+    return {
+        "model_version": record.model_hash,
+        "score": score,
+        "result": [{"id": "model", "from_name": "harm", "to_name": "text", "type": "choices", "value": value}],
+    }
+
+
+def rows_of_export(
+    tasks: Iterable[Mapping[str, Any]],
+    people: Mapping[int, str],
+    source: str,
+    label_map: Mapping[str, str] | None = None,
+) -> Iterator[LabelRow]:
+    """Answers of a JSON export (CSV and JSON_MIN drop skipped tasks without a word).
+
+    Args:
+        tasks: the export.
+        people: user id to name.
+        source: for reports.
+        label_map: see `read_row`.
+    """
+    for each in tasks:
+        data = each.get("data") or {}
+        for annotation in each.get("annotations") or ():
+            number = int(annotation.get("id") or 0)
+            try:
+                values = _values(data, annotation, people)
+            except (DataError, KeyError, IndexError, TypeError, AttributeError) as error:
+                why = str(error) if isinstance(error, DataError) else f"not an annotation as exported: {error!r}"
+                yield LabelRow(source, number, None, why)
+            else:
+                yield read_row(source, number, values, label_map)
+
+
+def _values(data: Mapping[str, Any], annotation: Mapping[str, Any], people: Mapping[int, str]) -> dict[str, Any]:
+    results = {name: [r["value"] for r in annotation["result"] if r["from_name"] == name] for name in ("harm", "why")}
+    comments = [r["value"]["text"] for r in annotation["result"] if r["from_name"] == "comment"]
+    if annotation.get("was_cancelled"):
+        label = SKIP
+    elif results["harm"]:
+        label = results["harm"][-1]["choices"][0]
+    else:
+        raise DataError("the annotation names no class")
+    person = annotation["completed_by"]
+    person = person["id"] if isinstance(person, dict) else person
+    seen = annotation.get("prediction") or {}
+    return {
+        "uid": data.get("uid", ""),
+        "annotator": people.get(person, f"user {person}"),
+        "label": label,
+        "labelled_at": annotation.get("updated_at") or annotation["created_at"],
+        "tool": "label_studio",
+        "batch_id": data.get("batch_id", ""),
+        "text_hash": data.get("text_hash"),
+        "spans": [] if label == SKIP else [realign(data["text"], value) for value in results["why"]],
+        "comment": "\n".join(part for text in comments for part in ([text] if isinstance(text, str) else text)),
+        "seconds": annotation.get("lead_time"),
+        "raw_seconds": annotation.get("lead_time"),
+        "shown_prediction": bool(seen),
+        "changed_from_suggestion": _label_of(seen) != label if seen else None,
+    }
+
+
+def _label_of(seen: Mapping[str, Any]) -> str | None:
+    choices = [r["value"]["choices"][0] for r in seen.get("result") or () if r.get("from_name") == "harm"]
+    return choices[0] if choices else None
+
+
+def realign(text: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """A marked passage in code points.
+
+    Browsers count UTF-16 units, so an emoji before the passage shifts it; the exported passage itself decides which
+    counting was used. As a last resort the nearest place where the passage stands is taken.
+
+    Raises:
+        DataError: the passage is nowhere in the text.
+
+    Example:
+        >>> realign("😀 he fell", {"start": 3, "end": 10, "text": "he fell"})
+        {'start': 2, 'end': 9, 'text': 'he fell'}
+    """
+    start, end = int(value["start"]), int(value["end"])
+    passage = value.get("text") or text[start:end]
+    units = text.encode("utf-16-le", "surrogatepass")
+    shifted = len(units[: 2 * start].decode("utf-16-le", "replace"))
+    places = [place for place in (start, shifted) if text.startswith(passage, place)]
+    if not places:
+        places = [i for i in range(len(text)) if text.startswith(passage, i)]
+    if not places or not passage:
+        raise DataError(f"the marked passage {passage!r} is not in the text")
+    place = min(places, key=lambda i: abs(i - start)) if len(places) > 2 else places[0]
+    return {"start": place, "end": place + len(passage), "text": passage}

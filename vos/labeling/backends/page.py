@@ -1,0 +1,209 @@
+"""The offline labelling page: one HTML file that asks, keeps and gives back answers without a network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from vos.errors import ConfigError
+from vos.labeling.assignment import suffix_for
+from vos.labeling.label import RESERVED, exact_hash
+from vos.labeling.records import BoundaryRecord
+from vos.storage.atomic import write_atomically
+
+SCRIPTS = ("state.js", "marks.js", "view.js", "main.js")
+
+CONTENT_NOTE = (
+    "Some of these texts describe harm to people. You may blur them, pause at any time, and skip what you would rather "
+    "not judge."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A text already judged, shown for comparison.
+
+    Attributes:
+        text: the text.
+        label: its class name.
+    """
+
+    text: str
+    label: str
+
+
+@dataclass(frozen=True)
+class PageSettings:
+    """How a batch is asked.
+
+    Attributes:
+        title: of the page.
+        question: beside the answers.
+        guidelines: what counts as what; plain text.
+        content_note: what people should know before they start.
+        mode: "blind": the file holds no suggestion at all; "reveal": the model's suggestion is shown after the answer;
+            "assisted": before it. Suggestions bias people, so every answer carries what was shown.
+        blur: texts start blurred.
+        repeat_share: share of texts asked twice, unannounced, to measure self-agreement.
+        break_every: answers in a row after which the page suggests a break.
+        max_items: texts in one page at most; a longer batch becomes several pages.
+    """
+
+    title: str = "Judging texts"
+    question: str = "Is this text harmful?"
+    guidelines: str = ""
+    content_note: str = CONTENT_NOTE
+    mode: Literal["blind", "reveal", "assisted"] = "blind"
+    blur: bool = False
+    repeat_share: float = 0.05
+    break_every: int = 50
+    max_items: int = 250
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("blind", "reveal", "assisted"):
+            raise ConfigError(f"labeling.mode: expected 'blind', 'reveal' or 'assisted', got {self.mode!r}")
+        if not 0 <= self.repeat_share <= 0.5 or self.break_every < 1 or self.max_items < 1:
+            raise ConfigError(
+                f"labeling: expected repeat_share in [0, 0.5], break_every and max_items of at least 1, got {self}"
+            )
+
+    def check_server(self) -> None:
+        """Refuse what only the offline page can do.
+
+        Raises:
+            ConfigError: mode is "reveal".
+        """
+        if self.mode == "reveal":
+            raise ConfigError("labeling.mode=reveal works on the offline page only; use blind or assisted")
+
+
+@dataclass(frozen=True)
+class PageBatch:
+    """What is asked.
+
+    Attributes:
+        batch_id: as in the ledger.
+        records: the texts; texts with a known answer may be among them and look like the others.
+        classes: class name to its title on the button, in the order of the keys 1, 2, ...
+        neighbours: uid to texts already judged, shown on request.
+        annotator: who is asked; "" leaves it to whoever opens the page.
+    """
+
+    batch_id: str
+    records: Sequence[BoundaryRecord]
+    classes: Mapping[str, str]
+    neighbours: Mapping[str, Sequence[Neighbour]] = field(default_factory=dict)
+    annotator: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.records:
+            raise ConfigError(f"batch {self.batch_id}: expected at least one text, got none")
+        if not 2 <= len(self.classes) <= 8 or set(RESERVED) & set(self.classes):
+            raise ConfigError(
+                f"expected 2 to 8 classes (keys 1 to 9, one is 'unsure'), none called one of {RESERVED}, "
+                f"got {list(self.classes)}"
+            )
+
+
+def suggestion(record: BoundaryRecord) -> tuple[str, float]:
+    """The model's most probable class and its probability."""
+    label = max(record.probability, key=record.probability.__getitem__)
+    return label, float(record.probability[label])
+
+
+def write_pages(folder: Path, batch: PageBatch, settings: PageSettings) -> tuple[Path, ...]:
+    """Write `label.html`, or `label-1.html`, `label-2.html`, ... for a batch too long for one sitting.
+
+    For a named person the files are `label-NAME.html`, `label-NAME-1.html`, ...
+
+    The order of the texts is drawn in the page for each person, from the batch id and the name.
+
+    Returns: the files.
+    """
+    n = len(batch.records)
+    parts = -(-n // settings.max_items)
+    paths = []
+    for part in range(parts):
+        stem = f"label{suffix_for(batch.annotator)}"
+        name = f"{stem}.html" if parts == 1 else f"{stem}-{part + 1}.html"
+        records = batch.records[part * n // parts : (part + 1) * n // parts]
+        title = settings.title if parts == 1 else f"{settings.title}, part {part + 1} of {parts}"
+        write_atomically(folder / name, page_html(batch, records, title, settings, part))
+        paths.append(folder / name)
+    return tuple(paths)
+
+
+def page_html(
+    batch: PageBatch, records: Sequence[BoundaryRecord], title: str, settings: PageSettings, part: int = 0
+) -> str:
+    """The page as a string.
+
+    Script and style are inline and allowed by their hashes alone; the content security policy forbids every request,
+    so nothing can leave the page even if a text tried.
+    """
+    files = resources.files("vos.labeling.backends").joinpath("page_files")
+    style = files.joinpath("page.css").read_text(encoding="utf-8")
+    scripts = "\n".join(files.joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
+    script = f'"use strict";\n(() => {{\n{scripts}}})();\n'
+    values = {
+        "STYLE_HASH": _csp_hash(style),
+        "SCRIPT_HASH": _csp_hash(script),
+        "TITLE": html.escape(title),
+        "STYLE": style,
+        "SCRIPT": script,
+        "BATCH": _safe_json(_content(batch, records, title, settings, part)),
+    }
+    # Split at the places, so that a text which itself contains {{SCRIPT}} is never filled in.
+    pieces = files.joinpath("page.html").read_text(encoding="utf-8").split("{{")
+    filled = [pieces[0]]
+    for piece in pieces[1:]:
+        name, rest = piece.split("}}", 1)
+        filled += [values[name], rest]
+    return "".join(filled)
+
+
+def _content(
+    batch: PageBatch, records: Sequence[BoundaryRecord], title: str, settings: PageSettings, part: int
+) -> dict[str, Any]:
+    return {
+        "batch_id": batch.batch_id,
+        "part": part,
+        "annotator": batch.annotator,
+        "title": title,
+        "question": settings.question,
+        "guidelines": settings.guidelines,
+        "content_note": settings.content_note,
+        "mode": settings.mode,
+        "blur": settings.blur,
+        "repeat_share": settings.repeat_share,
+        "break_every": settings.break_every,
+        "classes": [{"name": name, "title": shown} for name, shown in batch.classes.items()],
+        "items": [_item(record, batch.neighbours.get(record.uid, ()), settings.mode) for record in records],
+    }
+
+
+def _item(record: BoundaryRecord, neighbours: Sequence[Neighbour], mode: str) -> dict[str, Any]:
+    """Blind means blind: no score, side, source or target is in the file, not even hidden."""
+    item: dict[str, Any] = {"uid": record.uid, "text": record.text, "text_hash": exact_hash(record.text)}
+    if neighbours:
+        item["neighbours"] = [{"label": each.label, "text": each.text} for each in neighbours]
+    if mode != "blind":
+        item["suggestion"] = dict(zip(("label", "probability"), suggestion(record), strict=True))
+    return item
+
+
+def _csp_hash(content: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+def _safe_json(values: dict[str, Any]) -> str:
+    """JSON that cannot end its script element: `<`, `>` and `&` are written as escapes."""
+    content = json.dumps(values, ensure_ascii=True)
+    return content.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,0 +1,49 @@
+"""Batches as JSONL and CSV files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vos.errors import DataError
+from vos.labeling.records import BoundaryRecord
+from vos.labeling.spreadsheet import write_rows
+from vos.storage.atomic import numbered_lines, write_atomically
+
+
+def write_jsonl(path: Path, records: Sequence[BoundaryRecord]) -> None:
+    """One JSON object a line, UTF-8."""
+    lines = (json.dumps(record.as_dict(), ensure_ascii=False) + "\n" for record in records)
+    write_atomically(path, "".join(lines))
+
+
+def write_csv(path: Path, records: Sequence[BoundaryRecord]) -> None:
+    """One row a record; `probability` and `mahalanobis` become one column for each class, `parents` a JSON list."""
+    rows = [_flat(record.as_dict()) for record in records]
+    write_rows(path, list(dict.fromkeys(name for row in rows for name in row)), rows)
+
+
+def read_jsonl(path: Path) -> list[BoundaryRecord]:
+    """Records that `write_jsonl` wrote, in this schema version or an older one.
+
+    Raises:
+        DataError: a line is not such a record; names file and line.
+    """
+    records = []
+    for number, line in numbered_lines(path):
+        try:
+            records.append(BoundaryRecord.from_dict(json.loads(line)))
+        except DataError as error:
+            raise DataError(f"{path}:{number}: {error}") from error
+        except (json.JSONDecodeError, AttributeError, TypeError) as error:
+            raise DataError(f"{path}:{number}: expected one boundary record as JSON, got: {error}") from error
+    return records
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= {f"{name}_{key}": part for key, part in value.items()} if isinstance(value, dict) else {name: value}
+    return flat

@@ -1,0 +1,104 @@
+"""How good the answers are: agreement between people and with oneself, accuracy where the answer is known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+from vos.labeling.label import Label
+from vos.labeling.ledger import Ledger
+from vos.labeling.state import current_labels, repeats
+from vos.metrics.calibration import wilson_interval
+
+
+def krippendorff_alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
+    """Krippendorff's alpha for nominal values, any number of people, missing answers allowed.
+
+    `alpha = 1 - (n - 1) * sum_u [ (m_u² - sum_c n_uc²) / (m_u - 1) ] / (n² - sum_c n_c²)`, over the units `u` with
+    `m_u >= 2` answers, `n_uc` of them for value `c`; `n` and `n_c` are sums over these units.
+
+    Args:
+        units: the answers to each text, in any order.
+
+    Returns: at most 1; 0 is chance; None when no unit has two answers. When every answer is the same value there is
+    nothing to distinguish: 1 by convention.
+
+    Source: Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section C.
+
+    Example:
+        >>> krippendorff_alpha([["a", "a"], ["b", "b"], ["a", "b"]])
+        0.4444444444444444
+    """
+    pairable = [Counter(unit) for unit in units if len(unit) >= 2]
+    if not pairable:
+        return None
+    totals: Counter[Hashable] = sum(pairable, Counter())
+    n = totals.total()
+    expected = n**2 - sum(count**2 for count in totals.values())
+    if expected == 0:
+        return 1.0
+    observed = sum((u.total() ** 2 - sum(count**2 for count in u.values())) / (u.total() - 1) for u in pairable)
+    return 1.0 - (n - 1) * observed / expected
+
+
+def agreement_report(ledger: Ledger) -> dict[str, float | int | None]:
+    """Agreement between people and with oneself, flat names to numbers.
+
+    Only class names count; "unsure" and "skip" are missing answers here. Texts with a known answer are plainer than the
+    others and are left out (see `gold_scores`). `alpha/all`, then `alpha/chosen=...` and `alpha/source=...` for every
+    value that the payloads hold, each with `double/...`, the number of texts with two answers or more; `self_agreement`
+    is the share of hidden repeats answered like the first time, among `self_repeats` repeats.
+    """
+    items = ledger.items()
+    gold = ledger.gold()
+    by_text = {uid: _decided(labels) for uid, labels in current_labels(ledger).items() if uid not in gold}
+    groups: dict[str, list[list[str]]] = {"all": []}
+    for uid, answers in by_text.items():
+        payload = items[uid].payload
+        for name in ("all", *(f"{key}={payload[key]}" for key in ("chosen", "source") if key in payload)):
+            groups.setdefault(name, []).append(answers)
+    report: dict[str, float | int | None] = {}
+    for name, units in groups.items():
+        report[f"alpha/{name}"] = krippendorff_alpha(units)
+        report[f"double/{name}"] = sum(len(unit) >= 2 for unit in units)
+    pairs = [(one, two) for one, two in repeats(ledger) if one.decides and two.decides]
+    same = sum(one.label == two.label for one, two in pairs)
+    return report | {"self_agreement": same / len(pairs) if pairs else None, "self_repeats": len(pairs)}
+
+
+def _decided(labels: Sequence[Label]) -> list[str]:
+    return [label.label for label in labels if label.decides]
+
+
+@dataclass(frozen=True, slots=True)
+class GoldScore:
+    """One person's answers to texts with a known answer.
+
+    Attributes:
+        right: answers that name the known class.
+        judged: answers that name a class.
+        undecided: "unsure" and "skip".
+        interval: Wilson's 95 % interval of right / judged; None when nothing was judged.
+    """
+
+    right: int
+    judged: int
+    undecided: int
+    interval: tuple[float, float] | None
+
+
+def gold_scores(ledger: Ledger) -> dict[str, GoldScore]:
+    """Scores by person, those with an answer to at least one such text, sorted by name."""
+    known = ledger.gold()
+    given: dict[str, list[tuple[str, str, bool]]] = {}
+    for uid, labels in current_labels(ledger).items():
+        for label in labels if uid in known else ():
+            given.setdefault(label.annotator, []).append((known[uid], label.label, label.decides))
+    scores = {}
+    for person, answers in sorted(given.items()):
+        judged = [(truth, said) for truth, said, decides in answers if decides]
+        right = sum(truth == said for truth, said in judged)
+        interval = wilson_interval(right, len(judged)) if judged else None
+        scores[person] = GoldScore(right, len(judged), len(answers) - len(judged), interval)
+    return scores

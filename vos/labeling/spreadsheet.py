@@ -1,0 +1,47 @@
+"""CSV files that a spreadsheet may open, although the texts in them are untrusted."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vos.storage.atomic import write_atomically
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet runs a cell that begins with one of these as a formula."""
+
+
+def neutralise(text: str) -> str:
+    """A cell safe to open in a spreadsheet: text that would run as a formula gets a leading apostrophe.
+
+    Example:
+        >>> neutralise("=1+1"), neutralise("fine")
+        ("'=1+1", 'fine')
+    """
+    return "'" + text if text.startswith(FORMULA_STARTS) else text
+
+
+def restore(cell: str) -> str:
+    """The text that `neutralise` turned into this cell."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA_STARTS) else cell
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a CSV file: absent and None empty, lists as JSON, truth values as `true` and `false`."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    write_atomically(path, buffer.getvalue())
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False)
+    return neutralise(value) if isinstance(value, str) else value
