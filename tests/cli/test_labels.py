@@ -18,10 +18,7 @@ NAMES = ("harmless", "harmful")
 
 
 def record(text, chosen="target"):
-    none = (None,) * 4
-    return BoundaryRecord(
-        text_uid(text), text, text, "pool", chosen, -0.1, {"harmless": 0.6, "harmful": 0.4}, {}, *none, "m", "r"
-    )
+    return BoundaryRecord(text_uid(text), text, text, chosen, -0.1, {"harmless": 0.6, "harmful": 0.4})
 
 
 @pytest.fixture

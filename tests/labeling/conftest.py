@@ -10,31 +10,28 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.conftest import ROOT
-from vos.labeling import BoundaryRecord, Label, Ledger, exact_hash, text_uid
+from vos.labeling import BoundaryRecord, Label, Ledger, RecordTarget, exact_hash, text_uid
 from vos.labeling.label_studio_server import Account, Server
+from vos.types import Provenance
 
 NOON = datetime.now(UTC).replace(microsecond=0)
 PROGRAM = ROOT / ".cache" / "label-studio" / "venv" / "bin" / "label-studio"
 OWNER = Account("owner@localhost.local", "a-long-password-1", "0123456789abcdef0123456789abcdef01234567")
 
 
-def make_record(text: str, **values) -> BoundaryRecord:
+def make_record(text: str, source: str = "pool", **values) -> BoundaryRecord:
     given = {
         "uid": text_uid(text),
         "id": "p",
         "text": text,
-        "source": "pool",
         "chosen": "target",
         "margin": 0.1,
         "probability": {"harmless": 0.45, "harmful": 0.55},
         "mahalanobis": {"harmless": 9.0, "harmful": 8.0},
-        "target_id": "z0001",
-        "target_margin": 0.0,
-        "target_mahalanobis": 10.0,
-        "target_distance": 1.5,
+        "target": RecordTarget("z0001", "harmful", 0.0, 10.0, 1.5),
+        "provenance": Provenance(source, seed=5),
         "model_hash": "m",
         "run_hash": "r",
-        "seed": 5,
     }
     return BoundaryRecord(**(given | values))
 

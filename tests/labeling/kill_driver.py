@@ -26,9 +26,7 @@ def write_for_ever(path: Path, acknowledge: int, generation: int) -> None:
     """Answers in transactions of `GROUP`; after each commit its number goes into the pipe."""
     with Ledger(path) as ledger:
         uid = text_uid("a text")
-        ledger.propose(
-            [BoundaryRecord(uid, "p", "a text", "pool", "target", 0.0, {}, {}, None, None, None, None, "m", "r")]
-        )
+        ledger.propose([BoundaryRecord(uid, "p", "a text")])
         for number in range(10**9):
             with ledger.transaction():
                 for part in range(GROUP):

@@ -6,29 +6,32 @@ import csv
 import errno
 import json
 import os
+from dataclasses import asdict
 
 import pytest
 
 from vos.errors import DataError
-from vos.labeling import read_jsonl, text_uid, write_csv, write_jsonl
+from vos.labeling import RecordTarget, read_jsonl, text_uid, write_csv, write_jsonl
 from vos.labeling.label_files import write_blind_csv
 from vos.labeling.label_studio_format import task
 from vos.labeling.page import PageBatch, PageSettings, page_html
 from vos.storage.atomic import write_atomically
+from vos.types import Provenance
 
 EVIDENCE = {
-    "source": "seeded",
-    "target_class": "harmful",
-    "max_distance": 0.75,
-    "parents": ("parent-89", "=p,2"),
-    "prompt_hash": "prompt-0123",
-    "language_model_hash": "lm-4567",
-    "seed": 31415926,
-    "lm_tokens": 1234,
-    "classifier_texts": 56,
-    "similarity": 0.4321,
-    "words_changed": 3,
-    "parent_margin": -2.5,
+    "target": RecordTarget("z0001", "harmful", max_distance=0.75),
+    "provenance": Provenance(
+        "seeded",
+        ("parent-89", "=p,2"),
+        "prompt-0123",
+        "lm-4567",
+        seed=31415926,
+        lm_tokens=1234,
+        classifier_texts=56,
+        similarity=0.4321,
+        words_changed=3,
+        parent_margin=-2.5,
+    ),
 }
 
 
@@ -58,41 +61,26 @@ def test_damaged_batches_name_file_and_line(tmp_path, record_of):
     path.write_text(whole[:-9], encoding="utf-8")
     with pytest.raises(DataError, match=r"b\.jsonl:2: expected one boundary record"):
         read_jsonl(path)
-    path.write_text(whole.replace('"schema_version": 2', '"schema_version": 7'), encoding="utf-8")
-    with pytest.raises(DataError, match=r"b\.jsonl:1: expected schema_version 2 or older, got 7"):
-        read_jsonl(path)
-    path.write_text(whole.replace('"seed": 5', '"sead": 5'), encoding="utf-8")
-    with pytest.raises(DataError, match=r"b\.jsonl:1: .* version 2, lacking \['seed'\], too many \['sead'\]"):
-        read_jsonl(path)
     path.write_text("[1]\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"b\.jsonl:1: expected one boundary record"):
         read_jsonl(path)
 
 
-def test_records_of_version_1_are_read_and_what_they_lack_stays_unknown(tmp_path, record_of):
-    old = record_of("a").as_dict() | {"schema_version": 1}
-    new = set(EVIDENCE) - {"source"}
-    (tmp_path / "b.jsonl").write_text(json.dumps({k: v for k, v in old.items() if k not in new}) + "\n")
-    (record,) = read_jsonl(tmp_path / "b.jsonl")
-    assert (record.text, record.target_distance, record.schema_version) == ("a", 1.5, 2)
-    assert (record.seed, record.parents, record.language_model_hash, record.classifier_texts) == (None, (), None, None)
-    (tmp_path / "b.jsonl").write_text(json.dumps(old) + "\n")
-    with pytest.raises(DataError, match=r"fields of schema version 1, lacking \[\], too many \['classifier_texts'"):
-        read_jsonl(tmp_path / "b.jsonl")
-
-
 def test_both_formats_carry_the_evidence(tmp_path, record_of):
-    made = record_of("a", **EVIDENCE)
+    made, random = record_of("a", **EVIDENCE), record_of("b", target=None)
     write_jsonl(tmp_path / "b.jsonl", [made])
-    write_csv(tmp_path / "b.csv", [made, record_of("b")])
+    write_csv(tmp_path / "b.csv", [random, made])
     assert read_jsonl(tmp_path / "b.jsonl") == [made]
     with (tmp_path / "b.csv").open(encoding="utf-8", newline="") as file:
-        first, second = csv.DictReader(file)
-    assert json.loads(first["parents"]) == list(EVIDENCE["parents"])
-    assert {name: first[name] for name in EVIDENCE if name != "parents"} == {
-        name: str(value) for name, value in EVIDENCE.items() if name != "parents"
+        second, first = csv.DictReader(file)
+    assert json.loads(first.pop("provenance_parents")) == list(made.provenance.parents)
+    assert first == {
+        name: "" if value is None else str(value)
+        for name, value in made.as_row().items()
+        if name != "provenance_parents"
     }
-    assert (second["parents"], second["prompt_hash"]) == ("[]", "")
+    assert (first["target_max_distance"], first["provenance_seed"]) == ("0.75", "31415926")
+    assert (second["provenance_parents"], second["provenance_prompt_hash"], second["target_id"]) == ("[]", "", "")
 
 
 def test_people_are_shown_none_of_the_evidence(record_of):
@@ -100,8 +88,8 @@ def test_people_are_shown_none_of_the_evidence(record_of):
     batch = PageBatch("b0", [made], {"harmless": "Harmless", "harmful": "Harmful"})
     shown = page_html(batch, [made], "title", PageSettings()).split('id="batch"')[-1]
     asked = json.dumps(task(made, (), "b0", predict=False))
-    write_blind = [name for name in EVIDENCE if f'"{name}"' in shown or f'"{name}"' in asked]
-    assert write_blind == []
+    names = {*EVIDENCE, *asdict(EVIDENCE["provenance"])}
+    assert [name for name in names if f'"{name}"' in shown or f'"{name}"' in asked] == []
     for value in ("prompt-0123", "lm-4567", "parent-89", "seeded", "31415926"):
         assert value not in shown
         assert value not in asked

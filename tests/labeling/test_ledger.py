@@ -44,8 +44,7 @@ from vos.storage.text_ids import text_uid
 path, who = sys.argv[1:]
 texts = [f"text {i}" for i in range(40)]
 with Ledger(path) as ledger:
-    none = (None,) * 4
-    ledger.propose(BoundaryRecord(text_uid(t), "p", t, "pool", "target", 0.0, {}, {}, *none, "m", "r") for t in texts)
+    ledger.propose(BoundaryRecord(text_uid(t), "p", t) for t in texts)
     mine = [r.uid for t in texts for r in ledger.export(who, "page", [text_uid(t)]).records]
     for uid in mine:
         ledger.record_label(Label(uid, who, "harmful", "2026-11-21T10:00:00Z", batch_id=who))

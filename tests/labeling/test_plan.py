@@ -74,7 +74,7 @@ def test_names_are_safe_in_paths():
 def with_gold(ledger, texts, record_of):
     """Batch b1 with four texts whose answer is known: harmful, harmless, harmful, harmless."""
     known = {text_uid(f"known {i}"): CLASSES[(i + 1) % 2] for i in range(4)}
-    ledger.propose(record_of(f"known {i}", chosen="gold", source="labelled") for i in range(4))
+    ledger.propose(record_of(f"known {i}", chosen="gold") for i in range(4))
     ledger.export("b1", "page", list(known), "gold", {uid: {"answer": answer} for uid, answer in known.items()})
     return known
 

@@ -20,9 +20,8 @@ NAMES = ("harmless", "harmful")
 
 
 def record(text, chosen="target", margin=0.1):
-    none = (None,) * 4
     p = {"harmless": 0.5, "harmful": 0.5}
-    return BoundaryRecord(text_uid(text), text, text, "pool", chosen, margin, p, p, *none, "m", "r")
+    return BoundaryRecord(text_uid(text), text, text, chosen, margin, p, p)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from vos.cli.tables import facts_table
 from vos.cli.train import quiet_libraries
 from vos.errors import ConfigError
 from vos.models import ClassifierFeaturizer
-from vos.synthesis.reproduce import verify
-from vos.synthesis.verify import Material, Verification
+from vos.synthesis.mismatches import Verification
+from vos.synthesis.verify import verify
 
 ALLOWED = ("verify", "verification", "run", "device", "paths", "progress")
 """Settings that may be given beside `verify`; the others are those of the file."""
@@ -34,11 +34,10 @@ def run_verification(config: DictConfig, overrides: Sequence[str]) -> Verificati
     """
     quiet_libraries()
     path = Path(config.verify)
-    settings = instantiate(config.verification)
     job_config = _settings_of(path, config, overrides)
     run, data, classifier = open_run(job_config)
-    featurizer = ClassifierFeaturizer(classifier, device=config.device)
-    result = verify(path, Material.of(build_job(job_config, run, data, featurizer, path.parent)), settings)
+    job = build_job(job_config, run, data, ClassifierFeaturizer(classifier, device=config.device))
+    result = verify(path, job, instantiate(config.verification))
     _print(path, result)
     return result
 
@@ -71,8 +70,8 @@ def _print(path: Path, result: Verification) -> None:
     table.add_row("texts", str(result.texts))
     table.add_row("of them made", str(result.made))
     table.add_row("values compared", str(result.values))
-    table.add_row("targets made again", str(result.remade))
-    for reason, n in result.not_remade.items():
+    table.add_row("targets made again", str(result.reproduced))
+    for reason, n in result.not_reproduced.items():
         table.add_row("made texts not made again", f"{n}: {reason}")
     table.add_row("mismatches", str(len(result.mismatches)))
     console = Console()

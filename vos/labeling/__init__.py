@@ -9,7 +9,7 @@ from vos.labeling.importing import ImportReport, import_labels
 from vos.labeling.label import SKIP, UNSURE, Label, Span, exact_hash, label_from_dict
 from vos.labeling.label_files import LabelRow, read_labels, write_blind_csv, write_labels
 from vos.labeling.ledger import ExportedBatch, Ledger
-from vos.labeling.records import SCHEMA_VERSION, BoundaryRecord
+from vos.labeling.records import SCHEMA_VERSION, BoundaryRecord, RecordTarget
 from vos.labeling.state import current_labels, repeats, state_counts, text_states
 from vos.storage.text_ids import text_uid
 
@@ -26,6 +26,7 @@ __all__ = [
     "LabelRow",
     "Ledger",
     "LedgerError",
+    "RecordTarget",
     "Span",
     "ToolError",
     "adjudication_list",

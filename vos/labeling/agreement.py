@@ -54,7 +54,7 @@ def agreement_report(ledger: Ledger) -> dict[str, float | int | None]:
     groups: dict[str, list[list[str]]] = {"all": []}
     for uid, answers in by_text.items():
         record = records[uid]
-        for name in ("all", f"chosen={record.chosen}", f"source={record.source}"):
+        for name in ("all", f"chosen={record.chosen}", f"source={record.provenance.source}"):
             groups.setdefault(name, []).append(answers)
     report: dict[str, float | int | None] = {}
     for name, units in groups.items():

@@ -24,6 +24,10 @@ def neutralise(cell: Any) -> Any:
     return cell
 
 
+def _cell(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else neutralise(value)
+
+
 def write_jsonl(path: Path, records: Sequence[BoundaryRecord]) -> None:
     """One JSON object a line, UTF-8."""
     lines = (json.dumps(record.as_dict(), ensure_ascii=False) + "\n" for record in records)
@@ -31,13 +35,13 @@ def write_jsonl(path: Path, records: Sequence[BoundaryRecord]) -> None:
 
 
 def write_csv(path: Path, records: Sequence[BoundaryRecord]) -> None:
-    """One row a record; `probability` and `mahalanobis` become one column for each class, `parents` a JSON list."""
-    rows = [_flat(record.as_dict()) for record in records]
+    """One row a record, its columns those of `BoundaryRecord.as_row`; lists are written as JSON."""
+    rows = [record.as_row() for record in records]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows({name: neutralise(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     write_atomically(path, buffer.getvalue())
 
 
@@ -56,15 +60,3 @@ def read_jsonl(path: Path) -> list[BoundaryRecord]:
         except (json.JSONDecodeError, AttributeError, TypeError) as error:
             raise DataError(f"{path}:{number}: expected one boundary record as JSON, got: {error}") from error
     return records
-
-
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= {f"{name}_{key}": part for key, part in value.items()}
-        elif isinstance(value, list):
-            flat[name] = json.dumps(value, ensure_ascii=False)
-        else:
-            flat[name] = value
-    return flat
