@@ -24,34 +24,27 @@ class _RateColumn(ProgressColumn):
         return Text("" if task.speed is None else f"{task.speed:,.3g}/s")
 
 
-class SynthesisBars(Progress):
+def synthesis_bars(n_pool: int | None, enabled: bool) -> tuple[Bars, Progress]:
     """A bar for the texts of the pool, and one for the texts that are made once the first is begun.
 
     Args:
         n_pool: texts of the pool, None when unknown.
         enabled: whether anything is drawn.
 
-    Attributes:
-        bars: enter it to draw.
+    Returns:
+        The bars, to be entered, and what moves them.
     """
-
-    def __init__(self, n_pool: int | None, enabled: bool) -> None:
-        self.bars = Bars(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            _RateColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            disable=not enabled,
-        )
-        self._pool = self.bars.add_task("pool", total=n_pool)
-        self._made = self.bars.add_task("made for targets", total=None, visible=False)
-
-    def pool(self, n: int) -> None:
-        """See `Progress.pool`."""
-        self.bars.advance(self._pool, n)
-
-    def made(self, done: int, total: int) -> None:
-        """See `Progress.made`."""
-        self.bars.update(self._made, completed=done, total=total, visible=True)
+    bars = Bars(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        disable=not enabled,
+    )
+    pool, made = bars.add_task("pool", total=n_pool), bars.add_task("made for targets", total=None, visible=False)
+    return bars, Progress(
+        pool=lambda n: bars.advance(pool, n),
+        made=lambda done, total: bars.update(made, completed=done, total=total, visible=True),
+    )

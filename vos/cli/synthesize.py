@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from vos.cli.labels import hidden_gold, send
-from vos.cli.progress import SynthesisBars
+from vos.cli.progress import synthesis_bars
 from vos.cli.tables import facts_table, in_words
 from vos.cli.train import quiet_libraries, run_hash
 from vos.cli.wiring import build_sampler
@@ -50,8 +50,8 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
         data = replace(data, pool=open_pool_file(config.pool.path, text=config.pool.text, id=config.pool.id))
     cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
     featurizer = ClassifierFeaturizer(classifier, cache, device=config.device)
-    progress = SynthesisBars(data.pool.size, config.progress)
-    with cache, progress.bars:
+    bars, progress = synthesis_bars(data.pool.size, config.progress)
+    with cache, bars:
         job = replace(build_job(config, run, data, featurizer), asked=_asked_before(config), progress=progress)
         _begin(config, output)
         result = synthesize(job, output)

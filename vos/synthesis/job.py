@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -62,14 +62,17 @@ class SynthesisSettings:
             )
 
 
+@dataclass(frozen=True)
 class Progress:
-    """Is told how far a synthesis is; shows nothing by itself."""
+    """Who is told how far a synthesis is.
 
-    def pool(self, n: int) -> None:
-        """`n` more texts of the pool are done."""
+    Attributes:
+        pool: called with how many more texts of the pool are done.
+        made: called with how many targets and edits are done, and how many there are.
+    """
 
-    def made(self, done: int, total: int) -> None:
-        """`done` of `total` targets and edits are made."""
+    pool: Callable[[int], None] = lambda _: None
+    made: Callable[[int, int], None] = lambda _done, _total: None
 
 
 class PoolFolder(NamedTuple):
