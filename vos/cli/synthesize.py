@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,8 +27,6 @@ from vos.synthesis.job import PoolFolder, SynthesisJob, SynthesisSettings
 from vos.synthesis.synthesize import BATCH, REPORT, SHEET, SynthesisResult, synthesize
 from vos.training.measure import training_features
 from vos.types import Example
-
-logger = logging.getLogger(__name__)
 
 SETTINGS_FILE = "synthesis.yaml"
 """What a batch was made with; `verify` draws its targets anew from it."""

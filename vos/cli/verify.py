@@ -15,7 +15,7 @@ from vos.cli.train import quiet_libraries
 from vos.errors import ConfigError
 from vos.models import ClassifierFeaturizer
 from vos.synthesis.mismatches import Verification
-from vos.synthesis.verify import verify
+from vos.synthesis.verify import check_is_there, verify
 
 ALLOWED = ("verify", "verification", "run", "device", "paths", "progress")
 """Settings that may be given beside `verify`; the others are those of the file."""
@@ -47,13 +47,12 @@ def _settings_of(path: Path, config: DictConfig, overrides: Sequence[str]) -> Di
     others = [each for each in overrides if each.lstrip("+~").split("=")[0].split(".")[0] not in ALLOWED]
     if others:
         raise ConfigError(f"verify: the settings are those of the file, leave out {others}; allowed: {list(ALLOWED)}")
-    if not path.is_file():
-        raise ConfigError(f"verify={path}: no such file; expected a near_boundary.jsonl or a made.jsonl")
+    check_is_there(path)
     beside = path.with_name(SETTINGS_FILE)
     if not beside.exists():
         raise ConfigError(
-            f"verify={path}: expected the settings of the batch in {beside}, found none; "
-            "copy it there from where the batch was made, or make the batch again"
+            f"verify={path}: expected the settings of the batch in {beside}, found none; copy it there from where the "
+            "batch was made, or make the batch again, for example with: python synthesize.py run=RUN output=FOLDER"
         )
     saved = OmegaConf.load(beside)
     given = {"device": config.device, "paths": config.paths}
@@ -66,14 +65,17 @@ def _settings_of(path: Path, config: DictConfig, overrides: Sequence[str]) -> Di
 
 def _print(path: Path, result: Verification) -> None:
     table = facts_table("Verification")
-    table.add_row("file", str(path))
-    table.add_row("texts", str(result.texts))
-    table.add_row("of them made", str(result.made))
-    table.add_row("values compared", str(result.values))
-    table.add_row("targets made again", str(result.reproduced))
-    for reason, n in result.not_reproduced.items():
-        table.add_row("made texts not made again", f"{n}: {reason}")
-    table.add_row("mismatches", str(len(result.mismatches)))
+    rows: list[tuple[str, object]] = [
+        ("file", path),
+        ("texts", result.texts),
+        ("of them made", result.made),
+        ("values compared", result.values),
+        ("targets made again", result.reproduced),
+        *(("made texts not made again", f"{n}: {reason}") for reason, n in result.not_reproduced.items()),
+        ("mismatches", len(result.mismatches)),
+    ]
+    for name, value in rows:
+        table.add_row(name, str(value))
     console = Console()
     console.print(table)
     for mismatch in result.mismatches[:SHOWN]:

@@ -63,8 +63,7 @@ def verify(path: Path, job: SynthesisJob, settings: VerificationSettings) -> Ver
         ConfigError: the file is not there.
         DataError: it is neither, is damaged, or holds no text.
     """
-    if not path.is_file():
-        raise ConfigError(f"verify={path}: no such file; expected a near_boundary.jsonl or a made.jsonl")
+    check_is_there(path)
     _, space, targets = draw_targets(job)
     with path.open("rb") as file:
         is_journal = file.readline(20).startswith(b'{"identity"')
@@ -82,6 +81,15 @@ def verify(path: Path, job: SynthesisJob, settings: VerificationSettings) -> Ver
                 result.compare(record.id, name, stored, found.get(name))
     reproduce(made, job, space, targets, settings.sample, result)
     return result
+
+
+def check_is_there(path: Path) -> None:
+    """Raise ConfigError unless there is a file at `path`."""
+    if not path.is_file():
+        raise ConfigError(
+            f"verify={path}: no such file; expected a near_boundary.jsonl or a made.jsonl, for example "
+            "verify=RUN/near_boundary.jsonl"
+        )
 
 
 def _journal_records(path: Path, job: SynthesisJob, targets: Targets) -> list[BoundaryRecord]:
