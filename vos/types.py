@@ -42,8 +42,8 @@ class Example:
     level: int | None = None
 
 
-MADE = ("lm", "steered", "seeded", "edited")
-"""Sources of texts that a language model wrote, see `Provenance`."""
+GIVEN = ("pool", "labelled")
+"""Sources of texts that no language model wrote, see `Provenance`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Provenance:
     @property
     def is_made(self) -> bool:
         """Whether a language model wrote the text."""
-        return self.source in MADE
+        return self.source not in GIVEN
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
