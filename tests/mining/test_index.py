@@ -229,7 +229,7 @@ def test_an_index_without_faiss_names_the_extra(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", missing)
     check_index("none")
     for kind in ("exact", "approximate"):
-        with pytest.raises(ConfigError, match=rf"candidates.index={kind}: .* pip install 'vos-text\[retrieval\]'"):
+        with pytest.raises(ConfigError, match=rf"candidates.index={kind}: .* pip install .*\[retrieval\]'"):
             check_index(kind)
 
 

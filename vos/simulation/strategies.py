@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from vos.data import ListPool, TextData
-from vos.density import ClassConditionalGaussian
+from vos.density import GaussianDensity
 from vos.errors import RunError
 from vos.labeling import Label, Ledger, text_uid
 from vos.labeling.label import now
@@ -49,7 +49,7 @@ class StrategyRun:
     start: TextData
     oracle: Oracle
     fit: Fit
-    density: Callable[[int, int], ClassConditionalGaussian]
+    density: Callable[[int, int], GaussianDensity]
     sampler: OutlierSampler
     folder: Path
     settings: SimulationSettings
