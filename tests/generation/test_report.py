@@ -9,7 +9,8 @@ from vos.generation.particles import Cost
 from vos.generation.reach import Outcome
 from vos.generation.report import generation_report
 from vos.mining.retrieve import Candidate
-from vos.types import Example, Provenance
+from vos.storage.provenance import Provenance
+from vos.types import Example
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import ROOT
 from vos.labeling import BoundaryRecord, Label, Ledger, RecordTarget, exact_hash, text_uid
 from vos.labeling.label_studio_server import Account, Server
-from vos.types import Provenance
+from vos.storage.provenance import Provenance
 
 NOON = datetime.now(UTC).replace(microsecond=0)
 PROGRAM = ROOT / ".cache" / "label-studio" / "venv" / "bin" / "label-studio"

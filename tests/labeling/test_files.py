@@ -16,7 +16,7 @@ from vos.labeling.label_files import write_blind_csv
 from vos.labeling.label_studio_format import task
 from vos.labeling.page import PageBatch, PageSettings, page_html
 from vos.storage.atomic import write_atomically
-from vos.types import Provenance
+from vos.storage.provenance import Provenance
 
 EVIDENCE = {
     "target": RecordTarget("z0001", "harmful", max_distance=0.75),

@@ -9,7 +9,7 @@ import pytest
 
 from vos.errors import DataError
 from vos.labeling import BoundaryRecord, RecordTarget, read_jsonl
-from vos.types import Provenance
+from vos.storage.provenance import Provenance
 
 MADE_2 = (
     '{"uid": "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f", "id": "made-1a2b3c4d5e6f", "text": "a made text", "source": "seeded", '

@@ -13,7 +13,8 @@ from vos.errors import ConfigError
 from vos.mining.repeats import shingles
 from vos.mining.retrieve import Candidate, Retrieval
 from vos.mining.select import select
-from vos.types import Example, Provenance
+from vos.storage.provenance import Provenance
+from vos.types import Example
 
 
 def candidate(name, margin=0.5, target=0, distance=1.0, text=None):

@@ -6,9 +6,10 @@ from tests.conftest import toy_examples
 from tests.synthesis.synthesis_jobs import NAMES, job, making_job
 from vos.errors import RunError
 from vos.labeling import read_jsonl, text_uid
+from vos.storage.provenance import Provenance
 from vos.synthesis.journal import read_journal
 from vos.synthesis.synthesize import synthesize
-from vos.types import Example, Provenance
+from vos.types import Example
 
 
 def test_numbers_of_a_record_follow_from_its_text(tiny_encoder, tmp_path):

@@ -14,8 +14,9 @@ from vos.generation.potential import Reading, TargetPotential
 from vos.generation.rules import Novelty
 from vos.mining.repeats import NearDuplicateFilter
 from vos.mining.retrieve import Candidate
+from vos.storage.provenance import Provenance
 from vos.storage.text_ids import made_id
-from vos.types import Example, LinearHead, Provenance
+from vos.types import Example, LinearHead
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from vos.generation.particles import Cost
 from vos.generation.prompts import RealTexts
 from vos.mining.retrieve import Candidate
 from vos.mining.targets import Potential, Targets, TargetSpace
-from vos.types import Example, Provenance
+from vos.storage.provenance import Provenance
+from vos.types import Example
 
 
 @dataclass(frozen=True)

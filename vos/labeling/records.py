@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from vos.errors import DataError
-from vos.types import Provenance
+from vos.storage.provenance import Provenance
 
 SCHEMA_VERSION = 3
 """3 nests the target and the provenance; 2 added the class of the target, the distance asked for and how the text came

@@ -17,8 +17,9 @@ from vos.labeling import BoundaryRecord, Ledger, text_uid
 from vos.labeling.plan import Plan, batch_name, share_of
 from vos.metrics.boundary import margin
 from vos.models.featurizer import ClassifierFeaturizer
+from vos.storage.provenance import Provenance
 from vos.storage.seeds import derive_seed
-from vos.types import Example, Provenance
+from vos.types import Example
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from vos.density import GaussianDensity
 from vos.metrics.boundary import margin
 from vos.mining.targets import Potential, Targets, TargetSpace
-from vos.types import Example, FeatureBatch, Featurizer, Provenance
+from vos.storage.provenance import Provenance
+from vos.types import Example, FeatureBatch, Featurizer
 
 FOUND = Provenance("pool", classifier_texts=1)
 """Of a text of the pool: one reading found it."""
