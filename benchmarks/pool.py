@@ -21,7 +21,7 @@ from transformers import BertConfig, BertModel
 
 from vos.data import load_embedded
 from vos.density import ClassConditionalGaussian
-from vos.mining.retrieve import retrieve
+from vos.mining.retrieve import Search, retrieve
 from vos.mining.targets import Potential, TargetSpace
 from vos.models import ClassifierFeaturizer, EncoderClassifier, FeatureCache
 from vos.outliers import BoundarySampler
@@ -59,10 +59,8 @@ def score(n: int, parts: tuple) -> float:
     """Seconds to stream `n` texts through the retrieval."""
     featurizer, density, space, targets = parts
     started = time.perf_counter()
-    found = retrieve(
-        stream(n), featurizer, density, space, targets, Potential(beta=4.0, delta=0.5, tau=0.25),
-        per_target=20, n_random=24, generator=torch.Generator().manual_seed(0), chunk_size=1024,
-    )  # fmt: skip
+    search = Search(density, space, targets, Potential(), per_target=20, n_random=24, chunk_size=1024)
+    found = retrieve(stream(n), featurizer, search, torch.Generator().manual_seed(0))
     assert found.n_scored == n
     return time.perf_counter() - started
 

@@ -32,13 +32,13 @@ from vos.metrics import wilson_interval
 def sheet(made: Path, real: str, output: Path, n: int, n_real: int, seed: int) -> None:
     """Write `sheet.csv` and `key.json`."""
     draw = random.Random(seed)  # noqa: S311 - no secret
-    written = [record for record in read_jsonl(made) if record.source != "pool"]
+    written = [record for record in read_jsonl(made) if record.provenance.is_made]
     if real == "embedded":
         others = [example.text for example in load_embedded().pool]
     else:
         with Path(real).open(newline="", encoding="utf-8") as file:
             others = [row["text"] for row in csv.DictReader(file)]
-    rows = [(record.text, record.source) for record in draw.sample(written, min(n, len(written)))]
+    rows = [(record.text, record.provenance.source) for record in draw.sample(written, min(n, len(written)))]
     rows += [(text, "real") for text in draw.sample(others, n_real)]
     draw.shuffle(rows)
     output.mkdir(parents=True, exist_ok=True)

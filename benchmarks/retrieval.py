@@ -24,7 +24,7 @@ from vos.density import ClassConditionalGaussian
 from vos.mining.index import ApproximateSettings
 from vos.mining.indexed import retrieve_indexed
 from vos.mining.pool_features import PoolFeatures
-from vos.mining.retrieve import retrieve
+from vos.mining.retrieve import Search, retrieve
 from vos.mining.targets import Potential, TargetSpace
 from vos.outliers import BoundarySampler
 from vos.storage.environment import peak_memory_mib
@@ -95,17 +95,13 @@ def step(name: str, n: int, folder: Path) -> dict[str, float]:
     generator = torch.Generator().manual_seed(SEED)
     sampler = BoundarySampler(margin=0.0, band=1.0, distance=None)
     targets = space.targets(sampler(density, featurizer.head, TARGETS // 2, generator))
-    options = {"per_target": PER_TARGET, "n_random": RANDOM, "generator": generator, "chunk_size": CHUNK}
-    potential = Potential(beta=4.0, delta=0.5, tau=0.25)
+    search = Search(density, space, targets, Potential(), PER_TARGET, RANDOM, CHUNK)
     started = time.perf_counter()
     if name == "stream":
-        found = retrieve(pool, featurizer, density, space, targets, potential, **options)
+        found = retrieve(pool, featurizer, search, generator)
     else:
         store = PoolFeatures.build(folder, featurizer.model_hash, pool, featurizer, CHUNK)
-        found = retrieve_indexed(
-            pool, store, density, space, targets, potential, **options,
-            approximate=APPROXIMATE if name == "approximate" else None,
-        )  # fmt: skip
+        found = retrieve_indexed(pool, store, search, generator, APPROXIMATE if name == "approximate" else None)
     seconds = time.perf_counter() - started
     (folder / f"{name}.json").write_text(json.dumps([[c.example.id for c in kept] for kept in found.by_target]))
     return {"seconds": seconds, "peak_mib": peak_memory_mib(), **found.index}

@@ -22,6 +22,7 @@ from .scores import ViM as ViM
 from .scores import energy as energy
 from .scores import knn as knn
 from .scores import mahalanobis as mahalanobis
+from .synthesis.mine import mine as mine
 from .types import Example as Example
 from .types import LinearHead as LinearHead
 

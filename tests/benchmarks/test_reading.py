@@ -14,7 +14,7 @@ from vos.labeling import write_jsonl
 
 @pytest.fixture
 def folder(tmp_path):
-    records = [make_record(f"made text {i}", source="seeded", id=f"made-{i}") for i in range(6)]
+    records = [make_record(f"made text {i}", "seeded", id=f"made-{i}") for i in range(6)]
     write_jsonl(tmp_path / "batch.jsonl", [*records, make_record("a text of the pool")])
     (tmp_path / "real.csv").write_text("text\n" + "".join(f"real text {i}\n" for i in range(9)))
     reading.sheet(tmp_path / "batch.jsonl", str(tmp_path / "real.csv"), tmp_path / "sheet", 5, 3, seed=1)

@@ -30,7 +30,10 @@ def test_every_index_gives_the_batch_of_brute_force(run, monkeypatch, tmp_path):
     batches = {}
     for kind in ("none", "exact", "approximate"):
         rows = [json.loads(line) for line in (tmp_path / kind / "near_boundary.jsonl").read_text("utf-8").splitlines()]
-        batches[kind] = [(row["id"], row["target_id"], pytest.approx(row["target_distance"])) for row in rows]
+        batches[kind] = [
+            (row["id"], row["target"] and (row["target"]["id"], pytest.approx(row["target"]["distance"])))
+            for row in rows
+        ]
     assert batches["none"] == batches["exact"] == batches["approximate"]
     assert report_of(tmp_path / "exact")["index"] == {"kind": "exact"}
     assert report_of(tmp_path / "approximate")["index"] == {"kind": "approximate", "recall_at_10": 1.0}

@@ -65,7 +65,7 @@ def test_synthesis_writes_the_batch_with_its_evidence(run, monkeypatch):
     report = json.loads((run / "synthesis.json").read_text())
     assert len(records) == len(rows) == report["written"] == 10
     assert {r.chosen for r in records} == {"target", "random"}
-    assert all((r.target_id is None) == (r.chosen == "random") for r in records)
+    assert all((r.target is None) == (r.chosen == "random") for r in records)
     assert report["pool_scored"] == 60
     assert [row["text"] for row in rows] == [r.text for r in records]
     manifest = json.loads((run / "manifest.json").read_text())

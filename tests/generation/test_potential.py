@@ -7,7 +7,7 @@ import torch
 
 from tests.toy_texts import texts_of
 from vos.errors import ConfigError
-from vos.generation.potential import Shape, TargetPotential, one_target, read, tuned
+from vos.generation.potential import Shape, TargetPotential, read, tuned
 from vos.generation.prefix_value import PrefixValue
 from vos.generation.rules import Novelty, TextRules
 from vos.generation.smc import effective_sample_size
@@ -18,7 +18,7 @@ KNOWN = "w1 w2 w3 w4 w5 w6."
 
 @pytest.fixture
 def phi(featurizer, space, targets):
-    goal, novelty = one_target(targets, 2), Novelty([KNOWN])
+    goal, novelty = targets.at([2]), Novelty([KNOWN])
     prefix_value = PrefixValue(featurizer, space, {})
     shots = ("s " * 9 + ".",)
     return TargetPotential(
@@ -31,13 +31,6 @@ def plain(phi, text):
     batch = phi.featurizer.featurize([text])
     margins = batch.logits[:, 1] - batch.logits[:, 0]
     return float(phi.space.log_potential(batch.features, margins, phi.targets, phi.potential)[0])
-
-
-def test_one_target_keeps_all_its_numbers(targets):
-    one = one_target(targets, 3)
-    assert len(one) == 1
-    for name in ("features", "coordinates", "margins", "labels", "mahalanobis"):
-        assert torch.equal(getattr(one, name)[0], getattr(targets, name)[3])
 
 
 def test_a_sound_text_costs_its_distance_only(phi):

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -9,8 +7,9 @@ import torch
 from tests.toy_texts import texts_of
 from vos.generation.particles import Cost
 from vos.generation.reach import Outcome
-from vos.generation.report import generation_report, mismatches
-from vos.mining.retrieve import Candidate, Provenance
+from vos.generation.report import generation_report
+from vos.mining.retrieve import Candidate
+from vos.storage.provenance import Provenance
 from vos.types import Example
 
 
@@ -79,21 +78,3 @@ def test_what_does_not_exist_is_left_out(stored, targets, space, featurizer):
     one = generation_report([Outcome(0, 2.0, True, (stored[0],), Cost(5, 5), {})], targets, space, featurizer)
     assert "own_target_top1" in one
     assert "margin_slope" not in one
-
-
-def test_true_numbers_pass_and_each_wrong_one_is_named(stored, targets, space, featurizer, density):
-    check = (targets, space, featurizer, density)
-    assert mismatches(stored, *check) == []
-    assert mismatches([], *check) == []
-    for name, wrong in (
-        ("margin", replace(stored[0], margin=stored[0].margin + 0.01)),
-        ("distance", replace(stored[0], distance=stored[0].distance * 1.01)),
-        ("probability", replace(stored[0], probability=(0.0, 1.0))),
-        ("mahalanobis", replace(stored[0], mahalanobis=(float("nan"), stored[0].mahalanobis[1]))),
-    ):
-        lines = mismatches([wrong, *stored[1:]], *check)
-        assert lines
-        assert all(line.startswith(f"a0: {name} is ") for line in lines)
-    changed = replace(stored[2], example=Example("a2", stored[2].example.text + " more"))
-    assert any(line.startswith("a2: distance") for line in mismatches([changed], *check))
-    assert mismatches([replace(stored[1], target=None, distance=None)], *check) == []

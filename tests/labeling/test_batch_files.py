@@ -41,41 +41,26 @@ def test_damaged_batches_name_file_and_line(tmp_path, record_of):
     path.write_text(whole[:-9], encoding="utf-8")
     with pytest.raises(DataError, match=r"b\.jsonl:2: expected one boundary record"):
         read_jsonl(path)
-    path.write_text(whole.replace('"schema_version": 2', '"schema_version": 7'), encoding="utf-8")
-    with pytest.raises(DataError, match=r"b\.jsonl:1: expected schema_version 2 or older, got 7"):
-        read_jsonl(path)
-    path.write_text(whole.replace('"seed": 5', '"sead": 5'), encoding="utf-8")
-    with pytest.raises(DataError, match=r"b\.jsonl:1: .* version 2, lacking \['seed'\], too many \['sead'\]"):
-        read_jsonl(path)
     path.write_text("[1]\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"b\.jsonl:1: expected one boundary record"):
         read_jsonl(path)
 
 
-def test_records_of_version_1_are_read_and_what_they_lack_stays_unknown(tmp_path, record_of):
-    old = record_of("a").as_dict() | {"schema_version": 1}
-    new = set(EVIDENCE) - {"source"}
-    (tmp_path / "b.jsonl").write_text(json.dumps({k: v for k, v in old.items() if k not in new}) + "\n")
-    (record,) = read_jsonl(tmp_path / "b.jsonl")
-    assert (record.text, record.target_distance, record.schema_version) == ("a", 1.5, 2)
-    assert (record.seed, record.parents, record.language_model_hash, record.classifier_texts) == (None, (), None, None)
-    (tmp_path / "b.jsonl").write_text(json.dumps(old) + "\n")
-    with pytest.raises(DataError, match=r"fields of schema version 1, lacking \[\], too many \['classifier_texts'"):
-        read_jsonl(tmp_path / "b.jsonl")
-
-
 def test_both_formats_carry_the_evidence(tmp_path, record_of):
-    made = record_of("a", **EVIDENCE)
+    made, random = record_of("a", **EVIDENCE), record_of("b", target=None)
     write_jsonl(tmp_path / "b.jsonl", [made])
-    write_csv(tmp_path / "b.csv", [made, record_of("b")])
+    write_csv(tmp_path / "b.csv", [random, made])
     assert read_jsonl(tmp_path / "b.jsonl") == [made]
     with (tmp_path / "b.csv").open(encoding="utf-8", newline="") as file:
-        first, second = csv.DictReader(file)
-    assert json.loads(first["parents"]) == list(EVIDENCE["parents"])
-    assert {name: first[name] for name in EVIDENCE if name != "parents"} == {
-        name: str(value) for name, value in EVIDENCE.items() if name != "parents"
+        second, first = csv.DictReader(file)
+    assert json.loads(first.pop("provenance_parents")) == list(made.provenance.parents)
+    assert first == {
+        name: "" if value is None else str(value)
+        for name, value in made.as_row().items()
+        if name != "provenance_parents"
     }
-    assert (second["parents"], second["prompt_hash"]) == ("[]", "")
+    assert (first["target_max_distance"], first["provenance_seed"]) == ("0.75", "31415926")
+    assert (second["provenance_parents"], second["provenance_prompt_hash"], second["target_id"]) == ("[]", "", "")
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):

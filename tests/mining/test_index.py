@@ -15,7 +15,7 @@ from vos.errors import ConfigError, DataError
 from vos.mining.index import ApproximateNeighbours, ApproximateSettings, ExactNeighbours, check_index, recall
 from vos.mining.indexed import MOST, retrieve_indexed
 from vos.mining.pool_features import PoolFeatures, content_hash, examples_at
-from vos.mining.retrieve import retrieve
+from vos.mining.retrieve import Search, retrieve
 from vos.mining.targets import Potential
 from vos.types import Example
 
@@ -30,16 +30,10 @@ def both(featurizer, density, space, targets, tmp_path):
     """Brute force and the index on the same pool."""
 
     def call(pool, potential, per_target=4, approximate=None):
-        options = {"per_target": per_target, "n_random": 9, "chunk_size": 16}
-        brute = retrieve(
-            pool, featurizer, density, space, targets, potential, **options,
-            generator=torch.Generator().manual_seed(0),
-        )  # fmt: skip
+        search = Search(density, space, targets, potential, per_target, n_random=9, chunk_size=16)
+        brute = retrieve(pool, featurizer, search, torch.Generator().manual_seed(0))
         store = PoolFeatures.build(tmp_path, "words", pool, featurizer, 16)
-        index = retrieve_indexed(
-            pool, store, density, space, targets, potential, **options,
-            generator=torch.Generator().manual_seed(0), approximate=approximate,
-        )  # fmt: skip
+        index = retrieve_indexed(pool, store, search, torch.Generator().manual_seed(0), approximate)
         return brute, index
 
     return call
@@ -111,10 +105,8 @@ def test_a_large_pool_is_scanned_where_few_texts_have_the_margin(space, density,
     pool = [Example(f"p{i:05d}", f"text {i}") for i in range(MOST + 100)]
     store = PoolFeatures.build(tmp_path, "vectors", pool, Vectors(), len(pool))
     potential = Potential(beta=0.01, delta=0.1, tau=0.05)
-    found = retrieve_indexed(
-        pool, store, density, space, targets, potential, per_target=6, n_random=0,
-        generator=torch.Generator().manual_seed(0), chunk_size=1000, approximate=None,
-    )  # fmt: skip
+    search = Search(density, space, targets, potential, per_target=6, n_random=0, chunk_size=1000)
+    found = retrieve_indexed(pool, store, search, torch.Generator().manual_seed(0))
     features = store.rows(0, store.n)
     margins = features @ space.head.weight[1] + space.head.bias[1]
     values, _ = space.log_potential(features, margins, targets, potential)
@@ -237,7 +229,7 @@ def test_an_index_without_faiss_names_the_extra(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", missing)
     check_index("none")
     for kind in ("exact", "approximate"):
-        with pytest.raises(ConfigError, match=rf"candidates.index={kind}: .* pip install 'vos-text\[retrieval\]'"):
+        with pytest.raises(ConfigError, match=rf"candidates.index={kind}: .* pip install .*\[retrieval\]'"):
             check_index(kind)
 
 

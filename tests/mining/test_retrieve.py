@@ -5,13 +5,14 @@ import random
 import pytest
 import torch
 
-from vos.mining.retrieve import Reservoir, retrieve
+from vos.mining.retrieve import Reservoir, Search, retrieve
 from vos.mining.targets import Potential
 
 
-def run(pool, featurizer, density, space, targets, **options):
-    settings = {"per_target": 4, "n_random": 9, "generator": torch.Generator().manual_seed(0)} | options
-    return retrieve(pool, featurizer, density, space, targets, Potential(), **settings)
+def run(pool, featurizer, density, space, targets, progress=lambda _: None, **options):
+    limits = {"per_target": 4, "n_random": 9, "chunk_size": 2048} | options
+    search = Search(density, space, targets, Potential(), **limits)
+    return retrieve(pool, featurizer, search, torch.Generator().manual_seed(0), progress)
 
 
 def brute_force(pool, featurizer, space, targets, k):

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tests.settings import selection
 from vos.errors import ConfigError
 from vos.mining.repeats import shingles
-from vos.mining.retrieve import Candidate, Provenance, Retrieval
+from vos.mining.retrieve import Candidate, Retrieval
 from vos.mining.select import select
+from vos.storage.provenance import Provenance
 from vos.types import Example
 
 
@@ -206,7 +207,7 @@ def literal(by_target, known, options):
         )
 
     def source(c):
-        return "pool" if c.provenance is None else c.provenance.source
+        return c.provenance.source
 
     chosen, repeated, sides, turn = [], set(), [True, False], 0
     places = options["n"]

@@ -9,12 +9,12 @@ import torch
 from tests.toy_texts import D, texts_of
 from vos.density import ClassConditionalGaussian
 from vos.errors import ConfigError, ShapeError
-from vos.mining.targets import Potential, TargetSpace, within_class_covariance
+from vos.mining.targets import Potential, TargetSpace
 from vos.types import LinearHead
 
 
 def test_directions_are_whitened_leading_and_leave_the_margin_alone(space, density, featurizer):
-    covariance = within_class_covariance(density)
+    covariance = density.within_class_covariance()
     torch.testing.assert_close(space.projection.T @ covariance @ space.projection, torch.eye(3, dtype=torch.float64))
     normal = (featurizer.head.weight[1] - featurizer.head.weight[0]).double()
     assert float((space.projection.T @ normal).abs().max()) < 1e-10
@@ -70,6 +70,13 @@ def test_targets_keep_what_was_drawn(targets, featurizer):
     assert len(targets) == 7
 
 
+def test_some_targets_keep_all_their_numbers(targets):
+    some = targets.at([3, 0])
+    assert len(some) == 2
+    for name in ("features", "coordinates", "margins", "labels", "mahalanobis"):
+        assert torch.equal(getattr(some, name), getattr(targets, name)[[3, 0]])
+
+
 def test_many_classes_project_every_margin_out(generator):
     features = torch.randn(300, 8, generator=generator)
     labels = torch.arange(300) % 4
@@ -88,7 +95,7 @@ def test_per_class_covariances_are_averaged_by_count(generator):
     labels = torch.tensor([0] * 60 + [1] * 30)
     density = ClassConditionalGaussian(2, 3, "empirical", tied=False).fit(features, labels)
     each = [np.cov(features[labels == c].double().numpy().T, bias=True) for c in (0, 1)]
-    found = within_class_covariance(density).numpy()
+    found = density.within_class_covariance().numpy()
     np.testing.assert_allclose(found, (60 * each[0] + 30 * each[1]) / 90, rtol=1e-2)
 
 

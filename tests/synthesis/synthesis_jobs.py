@@ -9,7 +9,7 @@ import torch
 from tests.conftest import toy_examples
 from tests.settings import selection as selection_settings
 from tests.toy_language import WordLanguage
-from vos.data import ListPool
+from vos.data import ListPool, TextData
 from vos.density import ClassConditionalGaussian
 from vos.generation.particles import Sampling
 from vos.generation.settings import GenerationSettings, Stages
@@ -24,7 +24,7 @@ APPROXIMATE = ApproximateSettings(lists=8, probes=2, train_per_list=8, seed=0)
 NAMES = ("harmless", "harmful")
 
 
-def job(tiny_encoder, output, pool, n=8, **selection):
+def job(tiny_encoder, pool, n=8, **selection):
     classifier = EncoderClassifier(tiny_encoder, NAMES, max_length=32)
     featurizer = ClassifierFeaturizer(classifier)
     train = toy_examples(30)
@@ -36,16 +36,13 @@ def job(tiny_encoder, output, pool, n=8, **selection):
         potential=Potential(beta=4.0, delta=0.5, tau=0.25), selection=selection_settings(n=n, **options),
         index="none", approximate=APPROXIMATE,
     )  # fmt: skip
-    return SynthesisJob(
-        featurizer, density, BoundarySampler(band=0.5, distance=None), train, toy_examples(4, "v", 30),
-        ListPool(pool), NAMES,
-        settings, output, "run", seed=0,
-    )  # fmt: skip
+    data = TextData(train, toy_examples(4, "v", 30), [], ListPool(pool), NAMES, [])
+    return SynthesisJob(featurizer, density, BoundarySampler(band=0.5, distance=None), data, settings, 0, "run")
 
 
-def making_job(tiny_encoder, output, pool, pool_first=False, **options):
+def making_job(tiny_encoder, pool, pool_first=False, **options):
     """A job whose texts are made of made-up words."""
-    work = job(tiny_encoder, output, pool, **options)
+    work = job(tiny_encoder, pool, **options)
     stages = Stages(per_target=2, max_distance=99.0, tokens=400, pilot=6, pilot_ess=None, chains=2, moves=2)
     settings = GenerationSettings(max_start=None, sampling=Sampling(max_tokens=12, top_p=1.0), stages=stages)
     potential = Potential(beta=4.0, delta=99.0, tau=0.25)

@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from vos.cli.labels import export_batch, hidden_gold
+from vos.cli.progress import synthesis_bars
 from vos.cli.tables import facts_table, in_words
 from vos.cli.train import quiet_libraries, run_hash
 from vos.cli.wiring import build_sampler
-from vos.data import PoolSource, TextData, open_pool_file
-from vos.density import ClassConditionalGaussian, load_density
+from vos.data import TextData, open_pool_file
+from vos.density import load_density
 from vos.errors import RunError
 from vos.labeling import Ledger
 from vos.loop.next_round import nearest_labelled, with_kept_train
 from vos.models import ClassifierFeaturizer, FeatureCache, TextClassifier, load_classifier
 from vos.storage.atomic import write_atomically
 from vos.storage.run_directory import RunDirectory
-from vos.synthesis.job import SynthesisJob
-from vos.synthesis.synthesize import SynthesisResult, synthesize
+from vos.synthesis.job import PoolFolder, SynthesisJob, SynthesisSettings
+from vos.synthesis.synthesize import BATCH, REPORT, SHEET, SynthesisResult, synthesize
 from vos.training.measure import training_features
 from vos.types import Example
-
-logger = logging.getLogger(__name__)
 
 SETTINGS_FILE = "synthesis.yaml"
 """What a batch was made with; `verify` draws its targets anew from it."""
@@ -53,27 +39,21 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
     """Check the run, build the job, write the batch, print a summary."""
     quiet_libraries()
     output = Path(config.output or config.run)
-    existing = output / "near_boundary.jsonl"
+    existing = output / BATCH
     if existing.exists() and not config.overwrite:
         raise RunError(f"{existing} exists; keep it with output=FOLDER, or replace it with overwrite=true")
     run, data, classifier = open_run(config)
-    cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
-    pool: PoolSource = data.pool
     if config.pool.path is not None:
-        pool = open_pool_file(config.pool.path, text=config.pool.text, id=config.pool.id)
-    with cache, _progress(config.progress) as progress:
-        bar = progress.add_task("pool", total=pool.size)
-        job = build_job(config, run, data, ClassifierFeaturizer(classifier, cache, device=config.device), output)
-        job = replace(job, known=[*job.known, *_asked_before(config)], pool=pool)
-        job.progress = lambda n: progress.advance(bar, n)
-        if job.settings.making is not None:
-            making_bar = progress.add_task("made for targets", total=None)
-            job.making_progress = lambda done, total: progress.update(making_bar, completed=done, total=total)
+        data = replace(data, pool=open_pool_file(config.pool.path, text=config.pool.text, id=config.pool.id))
+    cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
+    featurizer = ClassifierFeaturizer(classifier, cache, device=config.device)
+    bars, progress = synthesis_bars(data.pool.size, config.progress)
+    with cache, bars:
+        job = replace(build_job(config, run, data, featurizer), asked=_asked_before(config), progress=progress)
         _begin(config, output)
-        result = synthesize(job)
-        gold = hidden_gold(config, data, result.records, job.featurizer)
-        asked = [*result.records, *gold.records]
-        neighbours = nearest_labelled(job.featurizer, data.train, asked, data.label_names)
+        result = synthesize(job, output)
+        gold = hidden_gold(config, data, result.records, featurizer)
+        neighbours = nearest_labelled(featurizer, data.train, [*result.records, *gold.records], data.label_names)
     _summary(result)
     if config.labeling._target_ is not None:
         export_batch(config, result.records, data.label_names, output, neighbours, gold)
@@ -98,29 +78,27 @@ def open_run(config: DictConfig) -> tuple[RunDirectory, TextData, TextClassifier
     return run, data, classifier
 
 
-def build_job(
-    config: DictConfig, run: RunDirectory, data: TextData, featurizer: ClassifierFeaturizer, output: Path
-) -> SynthesisJob:
-    """The job that a configuration describes, over the pool of the run's own data."""
+def build_job(config: DictConfig, run: RunDirectory, data: TextData, featurizer: ClassifierFeaturizer) -> SynthesisJob:
+    """The job that a configuration describes."""
+    settings: SynthesisSettings = instantiate(config.candidates)
+    pools = None
+    if settings.index != "none":
+        pools = PoolFolder(Path(config.paths.cache) / "pools", featurizer.classifier.encoder_fingerprint())
     return SynthesisJob(
         featurizer=featurizer,
-        density=cast(ClassConditionalGaussian, load_density(run.density)),  # read as any density
+        density=load_density(run.density),
         sampler=build_sampler(config.outliers, partial(training_features, featurizer, data.train)),
-        train=data.train,
-        known=[*data.val, *data.test],
-        pool=data.pool,
-        label_names=data.label_names,
-        settings=instantiate(config.candidates),
-        output=output,
-        run_hash=run_hash(run),
+        data=data,
+        settings=settings,
         seed=config.seed,
-        pools=Path(config.paths.cache) / "pools",
+        run_hash=run_hash(run),
+        pools=pools,
     )
 
 
 def _begin(config: DictConfig, output: Path) -> None:
     """Note down the settings that `verify` needs, and take away the batch to be replaced: the two never mix."""
-    for name in ("near_boundary.jsonl", "near_boundary.csv", "synthesis.json"):
+    for name in (BATCH, SHEET, REPORT):
         (output / name).unlink(missing_ok=True)
     kept = OmegaConf.masked_copy(config, [str(key) for key in config if key not in NOT_OF_THE_BATCH])
     write_atomically(output / SETTINGS_FILE, OmegaConf.to_yaml(kept, resolve=True))
@@ -133,25 +111,6 @@ def _asked_before(config: DictConfig) -> list[Example]:
     with Ledger(config.ledger) as ledger:
         uids = sorted({event.uid for event in ledger.events("exported") if event.uid})
         return [Example(f"asked:{uid}", item.text) for uid, item in ledger.items(uids).items()]
-
-
-class _RateColumn(ProgressColumn):
-    """How many a second; a target takes seconds."""
-
-    def render(self, task: Task) -> Text:
-        return Text("" if task.speed is None else f"{task.speed:,.3g}/s")
-
-
-def _progress(enabled: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _RateColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        disable=not enabled,
-    )
 
 
 def _summary(result: SynthesisResult) -> None:

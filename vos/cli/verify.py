@@ -14,8 +14,8 @@ from vos.cli.tables import facts_table
 from vos.cli.train import quiet_libraries
 from vos.errors import ConfigError
 from vos.models import ClassifierFeaturizer
-from vos.synthesis.reproduce import verify
-from vos.synthesis.verify import Material, Verification
+from vos.synthesis.mismatches import Verification
+from vos.synthesis.verify import check_is_there, verify
 
 ALLOWED = ("verify", "verification", "run", "device", "paths", "progress")
 """Settings that may be given beside `verify`; the others are those of the file."""
@@ -34,11 +34,10 @@ def run_verification(config: DictConfig, overrides: Sequence[str]) -> Verificati
     """
     quiet_libraries()
     path = Path(config.verify)
-    settings = instantiate(config.verification)
     job_config = _settings_of(path, config, overrides)
     run, data, classifier = open_run(job_config)
-    featurizer = ClassifierFeaturizer(classifier, device=config.device)
-    result = verify(path, Material.of(build_job(job_config, run, data, featurizer, path.parent)), settings)
+    job = build_job(job_config, run, data, ClassifierFeaturizer(classifier, device=config.device))
+    result = verify(path, job, instantiate(config.verification))
     _print(path, result)
     return result
 
@@ -48,13 +47,12 @@ def _settings_of(path: Path, config: DictConfig, overrides: Sequence[str]) -> Di
     others = [each for each in overrides if each.lstrip("+~").split("=")[0].split(".")[0] not in ALLOWED]
     if others:
         raise ConfigError(f"verify: the settings are those of the file, leave out {others}; allowed: {list(ALLOWED)}")
-    if not path.is_file():
-        raise ConfigError(f"verify={path}: no such file; expected a near_boundary.jsonl or a made.jsonl")
+    check_is_there(path)
     beside = path.with_name(SETTINGS_FILE)
     if not beside.exists():
         raise ConfigError(
-            f"verify={path}: expected the settings of the batch in {beside}, found none; "
-            "copy it there from where the batch was made, or make the batch again"
+            f"verify={path}: expected the settings of the batch in {beside}, found none; copy it there from where the "
+            "batch was made, or make the batch again, for example with: python synthesize.py run=RUN output=FOLDER"
         )
     saved = OmegaConf.load(beside)
     given = {"device": config.device, "paths": config.paths}
@@ -67,14 +65,17 @@ def _settings_of(path: Path, config: DictConfig, overrides: Sequence[str]) -> Di
 
 def _print(path: Path, result: Verification) -> None:
     table = facts_table("Verification")
-    table.add_row("file", str(path))
-    table.add_row("texts", str(result.texts))
-    table.add_row("of them made", str(result.made))
-    table.add_row("values compared", str(result.values))
-    table.add_row("targets made again", str(result.remade))
-    for reason, n in result.not_remade.items():
-        table.add_row("made texts not made again", f"{n}: {reason}")
-    table.add_row("mismatches", str(len(result.mismatches)))
+    rows: list[tuple[str, object]] = [
+        ("file", path),
+        ("texts", result.texts),
+        ("of them made", result.made),
+        ("values compared", result.values),
+        ("targets made again", result.reproduced),
+        *(("made texts not made again", f"{n}: {reason}") for reason, n in result.not_reproduced.items()),
+        ("mismatches", len(result.mismatches)),
+    ]
+    for name, value in rows:
+        table.add_row(name, str(value))
     console = Console()
     console.print(table)
     for mismatch in result.mismatches[:SHOWN]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
-from vos.density import ClassConditionalGaussian
+from vos.density import GaussianDensity
 from vos.generation.particles import Cost
 from vos.generation.potential import Reading, TargetPotential
 from vos.generation.rules import Novelty
 from vos.mining.repeats import NearDuplicateFilter
-from vos.mining.retrieve import Candidate, Provenance
+from vos.mining.retrieve import Candidate
+from vos.storage.provenance import Provenance
+from vos.storage.text_ids import made_id
 from vos.types import Example, LinearHead
 
 
@@ -56,7 +57,7 @@ class Answers:
         self,
         target: int,
         phi: TargetPotential,
-        density: ClassConditionalGaussian,
+        density: GaussianDensity,
         cost: Cost,
         max_distance: float,
         wanted: int,
@@ -146,7 +147,7 @@ def made(
     origin: Origin,
     parents: tuple[str, ...],
     head: LinearHead,
-    density: ClassConditionalGaussian,
+    density: GaussianDensity,
     cost: Cost,
 ) -> Candidate:
     """A made text with its evidence; it answers no target yet.
@@ -163,7 +164,7 @@ def made(
     text = reading.texts[row]
     features = reading.features[row : row + 1]
     return Candidate(
-        Example(f"made-{hashlib.sha256(text.encode()).hexdigest()[:12]}", text),
+        Example(made_id(text), text),
         float(reading.margins[row]),
         tuple(torch.softmax(head.logits(features)[0].double(), -1).tolist()),
         tuple(density.mahalanobis(features)[0].tolist()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
@@ -19,7 +19,7 @@ from vos.generation.reach import candidate_from_dict
 from vos.generation.rules import words
 from vos.generation.session import Kit, stream
 from vos.metrics.boundary import margin
-from vos.mining.retrieve import Candidate, Provenance
+from vos.mining.retrieve import Candidate
 from vos.mining.targets import Targets
 
 
@@ -126,7 +126,7 @@ def add_edits(
         result[target].append(
             replace(twin, target=target, distance=float(distances[0, target]), log_potential=float(values[0, target]))
         )
-    changed = sorted(cast(Provenance, twin.provenance).words_changed or 0 for twin in twins)
+    changed = sorted(twin.provenance.words_changed or 0 for twin in twins)
     report: dict[str, Any] = {
         "tried": len(rows),
         "crossed": len(twins),
@@ -190,9 +190,7 @@ def _edit(kit: Kit, prompt: Prompt, empty: PromptParticles, row: int, settings: 
             parents = (*prompt.parents, kit.real.ids[row])
             twin = made(reading, best, origin, parents, kit.featurizer.head, kit.density, cost)
             # Near-twins are meant to be near, so newness is not asked for.
-            provenance = replace(
-                cast(Provenance, twin.provenance), words_changed=changed[best], parent_margin=parent_margin
-            )
+            provenance = replace(twin.provenance, words_changed=changed[best], parent_margin=parent_margin)
             return Edit(row, replace(twin, provenance=provenance), cost)
     return Edit(row, None, cost)
 

@@ -133,18 +133,6 @@ class TargetPotential:
         return self.space.log_potential(features, margins, self.targets, self.potential)[0][:, 0]
 
 
-def one_target(targets: Targets, index: int) -> Targets:
-    """The target at `index` alone."""
-    part = slice(index, index + 1)
-    return Targets(
-        targets.features[part],
-        targets.coordinates[part],
-        targets.margins[part],
-        targets.labels[part],
-        targets.mahalanobis[part],
-    )
-
-
 def tuned(potential: Potential, distances: Tensor, ess: float = 8.0, largest: float = 64.0) -> Potential:
     """The potential with β such that a pilot sample has the wished effective sample size.
 

@@ -11,8 +11,9 @@ import torch
 
 from vos.generation.particles import Cost
 from vos.generation.prompts import RealTexts
-from vos.mining.retrieve import Candidate, Provenance
+from vos.mining.retrieve import Candidate
 from vos.mining.targets import Potential, Targets, TargetSpace
+from vos.storage.provenance import Provenance
 from vos.types import Example
 
 
@@ -118,15 +119,12 @@ class Outcome:
 
 def candidate_from_dict(values: Mapping[str, Any]) -> Candidate:
     """The candidate whose `asdict` went through JSON."""
-    provenance = values["provenance"]
     return Candidate(
         **dict(values)
         | {
             "example": Example(**values["example"]),
             "probability": tuple(values["probability"]),
             "mahalanobis": tuple(values["mahalanobis"]),
-            "provenance": None
-            if provenance is None
-            else Provenance(**provenance | {"parents": tuple(provenance["parents"])}),
+            "provenance": Provenance.from_dict(values["provenance"]),
         }
     )

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from vos.density import ClassConditionalGaussian
 from vos.generation.reach import Outcome
 from vos.metrics.boundary import margin
 from vos.mining.retrieve import Candidate
@@ -82,42 +81,3 @@ def _control(
         shared = float(((asked - asked.mean()) * (found - found.mean())).sum())
         result |= {"margin_slope": shared / spread, "margin_r2": shared**2 / (spread * total)}
     return result
-
-
-def mismatches(
-    answers: Sequence[Candidate],
-    targets: Targets,
-    space: TargetSpace,
-    featurizer: Featurizer,
-    density: ClassConditionalGaussian,
-    tolerance: float = 1e-3,
-) -> list[str]:
-    """Recompute every number of the answers from their texts alone; one line for each that differs.
-
-    Args:
-        answers: as stored.
-        targets: as drawn for the run.
-        space: of the run.
-        featurizer: of the run.
-        density: of the run.
-        tolerance: absolute and relative; batches of other lengths round differently.
-    """
-    if not answers:
-        return []
-    batch = featurizer.featurize([answer.example.text for answer in answers])
-    margins = margin(batch.logits)
-    probabilities = torch.softmax(batch.logits.double(), -1)
-    mahalanobis = density.mahalanobis(batch.features)
-    distances = space.distances(space.coordinates(batch.features), targets.coordinates)
-    lines = []
-    for row, answer in enumerate(answers):
-        pairs = [("margin", answer.margin, float(margins[row]))]
-        pairs += [("probability", a, b) for a, b in zip(answer.probability, probabilities[row].tolist(), strict=True)]
-        pairs += [("mahalanobis", a, b) for a, b in zip(answer.mahalanobis, mahalanobis[row].tolist(), strict=True)]
-        if answer.target is not None and answer.distance is not None:
-            pairs.append(("distance", answer.distance, float(distances[row, answer.target])))
-        for name, stored, found in pairs:
-            # Written so that NaN counts as a difference.
-            if not abs(stored - found) <= tolerance * (1 + abs(found)):
-                lines.append(f"{answer.example.id}: {name} is {stored:.6g} in the file, {found:.6g} from the text")
-    return lines

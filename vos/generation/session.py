@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vos.density import ClassConditionalGaussian
+from vos.density import GaussianDensity
 from vos.generation.acceptance import Answers, Origin
 from vos.generation.drafts import Beginnings, draft
 from vos.generation.language_model import LanguageModel
 from vos.generation.mcmc import regenerate
 from vos.generation.particles import Cost, Extender
-from vos.generation.potential import Reading, TargetPotential, one_target, read, tuned
+from vos.generation.potential import Reading, TargetPotential, read, tuned
 from vos.generation.prefix_value import PrefixValue
 from vos.generation.prompt_cache import PromptParticles
 from vos.generation.prompts import Prompt, RealTexts
@@ -47,7 +47,7 @@ class Kit:
 
     language_model: LanguageModel
     featurizer: Featurizer
-    density: ClassConditionalGaussian
+    density: GaussianDensity
     space: TargetSpace
     real: RealTexts
     potential: Potential
@@ -148,7 +148,7 @@ class PromptSession:
 
     def _potential(self, targets: Targets, target: int) -> TargetPotential:
         kit = self.kit
-        goal = one_target(targets, target)
+        goal = targets.at([target])
         potential = kit.potential
         if kit.settings.stages.pilot_ess is not None:
             distances = kit.space.distances(kit.space.coordinates(self.pilot.features), goal.coordinates)[:, 0]

@@ -10,7 +10,7 @@ from vos.labeling.consensus import Consensus, adjudication_list, consensus
 from vos.labeling.item import Item
 from vos.labeling.label import SKIP, UNSURE, Label, Span, exact_hash
 from vos.labeling.ledger import ExportedBatch, Ledger
-from vos.labeling.records import SCHEMA_VERSION, BoundaryRecord
+from vos.labeling.records import SCHEMA_VERSION, BoundaryRecord, RecordTarget
 from vos.labeling.state import current_labels, repeats, state_counts, text_states
 from vos.storage.text_ids import text_uid
 
@@ -26,6 +26,7 @@ __all__ = [
     "Label",
     "LabelRow",
     "Ledger",
+    "RecordTarget",
     "Span",
     "adjudication_list",
     "consensus",

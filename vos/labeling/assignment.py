@@ -70,7 +70,7 @@ class Plan:
         sources: dict[str, list[str]] = {}
         for record in mixed_up(batch_id, records):
             if record.uid not in everyone:
-                sources.setdefault(f"{record.chosen} {record.source}", []).append(record.uid)
+                sources.setdefault(f"{record.chosen} {record.provenance.source}", []).append(record.uid)
         groups = itertools.cycle(itertools.combinations(self.annotators, self.overlap_people))
         load = dict.fromkeys(self.annotators, 0)
         alone = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from vos.errors import DataError
 from vos.labeling.records import BoundaryRecord
@@ -20,8 +19,8 @@ def write_jsonl(path: Path, records: Sequence[BoundaryRecord]) -> None:
 
 
 def write_csv(path: Path, records: Sequence[BoundaryRecord]) -> None:
-    """One row a record; `probability` and `mahalanobis` become one column for each class, `parents` a JSON list."""
-    rows = [_flat(record.as_dict()) for record in records]
+    """One row a record, its columns those of `BoundaryRecord.as_row`; lists are written as JSON."""
+    rows = [record.as_row() for record in records]
     write_rows(path, list(dict.fromkeys(name for row in rows for name in row)), rows)
 
 
@@ -40,10 +39,3 @@ def read_jsonl(path: Path) -> list[BoundaryRecord]:
         except (json.JSONDecodeError, AttributeError, TypeError) as error:
             raise DataError(f"{path}:{number}: expected one boundary record as JSON, got: {error}") from error
     return records
-
-
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= {f"{name}_{key}": part for key, part in value.items()} if isinstance(value, dict) else {name: value}
-    return flat

@@ -56,7 +56,8 @@ def agreement_report(ledger: Ledger) -> dict[str, float | int | None]:
     groups: dict[str, list[list[str]]] = {"all": []}
     for uid, answers in by_text.items():
         payload = items[uid].payload
-        for name in ("all", *(f"{key}={payload[key]}" for key in ("chosen", "source") if key in payload)):
+        kinds = {"chosen": payload.get("chosen"), "source": payload.get("provenance", {}).get("source")}
+        for name in ("all", *(f"{key}={kind}" for key, kind in kinds.items() if kind is not None)):
             groups.setdefault(name, []).append(answers)
     report: dict[str, float | int | None] = {}
     for name, units in groups.items():

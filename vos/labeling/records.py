@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Set
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from vos.errors import DataError
+from vos.storage.provenance import Provenance
 
-SCHEMA_VERSION = 2
-"""2 added the class of the target, the distance asked for and how the text came to be; 1 had neither."""
+SCHEMA_VERSION = 3
+"""3 nests the target and the provenance; 2 added the class of the target, the distance asked for and how the text came
+to be; 1 had none of these."""
 
-READABLE_VERSIONS = (1, SCHEMA_VERSION)
+
+@dataclass(frozen=True, slots=True)
+class RecordTarget:
+    """The virtual outlier that a text answers.
+
+    Attributes:
+        id: "z0007" is the eighth of the synthesis.
+        class_name: the class that it was drawn from; None when unknown.
+        margin: the margin asked for, logit units.
+        mahalanobis: its own squared distance to the class that it was drawn from; the text's is in the record.
+        distance: D between text and target, in units of a real text to its 10th neighbour.
+        max_distance: largest D that an answer could have; None when unknown.
+    """
+
+    id: str
+    class_name: str | None = None
+    margin: float | None = None
+    mahalanobis: float | None = None
+    distance: float | None = None
+    max_distance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -22,60 +43,34 @@ class BoundaryRecord:
         uid: see `text_uid`.
         id: the text's id where it came from.
         text: the text.
-        source: "pool" for texts of the unlabelled pool; made texts: "lm" (plain sample), "steered", "seeded" (from a
-            real text) or "edited".
-        chosen: why: "target" (near a virtual outlier) or "random" (the unbiased share).
+        chosen: why: "target" (near a virtual outlier), "random" (the unbiased share), "gold" (a known answer) or
+            "baseline" (the other strategies of a simulation).
         margin: logit units; for two classes logit_harmful - logit_harmless.
         probability: softmax by class name.
         mahalanobis: squared distance to each class mean, by class name.
-        target_id: the virtual outlier that the text answers, or None.
-        target_margin: the margin asked for, or None.
-        target_mahalanobis: the target's own squared distance to the class it was drawn from, or None; the text's is
-            in `mahalanobis`.
-        target_distance: D between text and target, in units of a real text to its 10th neighbour, or None.
+        target: the virtual outlier that the text answers; None for a text that answers none.
+        provenance: see `Provenance`.
         model_hash: of the classifier that gave these numbers.
         run_hash: of the run's resolved configuration and data.
-        target_class: the class that the target was drawn from, or None.
-        max_distance: largest D that an answer could have, or None for the random share.
-        parents: ids of the real texts that a made text descends from: the examples of its prompt, then the start of its
-            chain.
-        prompt_hash: of the prompt of a made text, or None.
-        language_model_hash: of the language model that made the text, or None.
-        seed: of the random numbers that made the text; for texts of the pool, of the synthesis. None when unknown.
-        lm_tokens: tokens sampled for the target before the text was there.
-        classifier_texts: texts and prefixes that the classifier read for the target before the text was there; a text
-            of the pool costs the one reading that found it. None when unknown.
-        similarity: edit similarity of a made text to the nearest known text, or None.
-        words_changed: words inserted, deleted or replaced in the parent; edits only.
-        parent_margin: of the parent, logit units; edits only.
         schema_version: version of this record.
+
+    Example:
+        >>> record = BoundaryRecord("uid", "p1", "a text", margin=-0.25)
+        >>> BoundaryRecord.from_dict(record.as_dict()) == record
+        True
     """
 
     uid: str
     id: str
     text: str
-    source: str
-    chosen: str
-    margin: float
-    probability: dict[str, float]
-    mahalanobis: dict[str, float]
-    target_id: str | None
-    target_margin: float | None
-    target_mahalanobis: float | None
-    target_distance: float | None
-    model_hash: str
-    run_hash: str
-    target_class: str | None = None
-    max_distance: float | None = None
-    parents: tuple[str, ...] = ()
-    prompt_hash: str | None = None
-    language_model_hash: str | None = None
-    seed: int | None = None
-    lm_tokens: int = 0
-    classifier_texts: int | None = None
-    similarity: float | None = None
-    words_changed: int | None = None
-    parent_margin: float | None = None
+    chosen: str = "target"
+    margin: float = 0.0
+    probability: Mapping[str, float] = field(default_factory=dict)
+    mahalanobis: Mapping[str, float] = field(default_factory=dict)
+    target: RecordTarget | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+    model_hash: str = ""
+    run_hash: str = ""
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -83,9 +78,26 @@ class BoundaryRecord:
         """What a ledger keeps beside the text."""
         return self.as_dict()
 
+    @property
+    def target_index(self) -> int | None:
+        """Number of the target, counted from 0; None without one, or where its id is of another form."""
+        number = "" if self.target is None else self.target.id[1:]
+        return int(number) if number.isdecimal() else None
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, fields in the order of the class."""
-        return asdict(self) | {"parents": list(self.parents)}
+        values = asdict(self)
+        values["provenance"]["parents"] = list(self.provenance.parents)
+        return values
+
+    def as_row(self) -> dict[str, Any]:
+        """The values of `as_dict` side by side under flat names: `target_distance`, `provenance_source`, ..."""
+        values = self.as_dict()
+        values["target"] = values["target"] or dict.fromkeys(_names(RecordTarget))
+        row: dict[str, Any] = {}
+        for name, value in values.items():
+            row |= {f"{name}_{key}": part for key, part in value.items()} if isinstance(value, dict) else {name: value}
+        return row
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BoundaryRecord:
@@ -95,31 +107,62 @@ class BoundaryRecord:
             DataError: of another version, or not the fields of its version.
         """
         version = values.get("schema_version")
-        if version not in READABLE_VERSIONS:
+        if version in FLAT_FIELDS:
+            _check_names(values, FLAT_FIELDS[version], version)
+            return _from_flat(values)
+        if version != SCHEMA_VERSION:
             raise DataError(f"expected schema_version {SCHEMA_VERSION} or older, got {version!r}")
-        known = {field.name for field in fields(cls)}
-        expected = known - ADDED_IN_2 if version == 1 else known
-        if values.keys() != expected:
-            raise DataError(
-                f"expected the fields of schema version {version}, lacking {sorted(expected - values.keys())}, "
-                f"too many {sorted(values.keys() - expected)}"
-            )
-        parents = tuple(values.get("parents", ()))
-        return cls(**dict(values) | {"parents": parents, "schema_version": SCHEMA_VERSION})
+        _check_names(values, _names(cls), version)
+        target, provenance = values["target"], values["provenance"]
+        _check_names(provenance, _names(Provenance), version)
+        if target is not None:
+            _check_names(target, _names(RecordTarget), version)
+        nested = {
+            "target": None if target is None else RecordTarget(**target),
+            "provenance": Provenance.from_dict(provenance),
+        }
+        return cls(**dict(values) | nested)
 
 
-ADDED_IN_2 = frozenset(
-    {
-        "target_class",
-        "max_distance",
-        "parents",
-        "prompt_hash",
-        "language_model_hash",
-        "seed",
-        "lm_tokens",
-        "classifier_texts",
-        "similarity",
-        "words_changed",
-        "parent_margin",
-    }
-)
+def _names(kind: Any) -> Set[str]:
+    return dict.fromkeys(field.name for field in fields(kind)).keys()  # in their order
+
+
+def _check_names(values: Mapping[str, Any], expected: Set[str], version: int) -> None:
+    if values.keys() != expected:
+        raise DataError(
+            f"expected the fields of schema version {version}, lacking {sorted(expected - values.keys())}, "
+            f"too many {sorted(values.keys() - expected)}"
+        )
+
+
+FLAT_TARGET = {
+    "target_id": "id",
+    "target_class": "class_name",
+    "target_margin": "margin",
+    "target_mahalanobis": "mahalanobis",
+    "target_distance": "distance",
+    "max_distance": "max_distance",
+}
+FLAT_PROVENANCE = {name: name for name in _names(Provenance) - {"language_model"}} | {
+    "language_model_hash": "language_model"
+}
+"""Fields of versions 1 and 2 by their name today."""
+
+_VERSION_2 = (_names(BoundaryRecord) - {"target", "provenance"}) | FLAT_TARGET.keys() | FLAT_PROVENANCE.keys()
+FLAT_FIELDS = {
+    1: _VERSION_2 - (FLAT_PROVENANCE.keys() - {"source"}) - {"target_class", "max_distance"},
+    2: _VERSION_2,
+}
+
+
+def _from_flat(values: Mapping[str, Any]) -> BoundaryRecord:
+    """A record of version 1 or 2."""
+    target = {new: values[old] for old, new in FLAT_TARGET.items() if old in values}
+    provenance = {new: values[old] for old, new in FLAT_PROVENANCE.items() if old in values}
+    return BoundaryRecord(
+        **{name: value for name, value in values.items() if name not in FLAT_TARGET | FLAT_PROVENANCE}
+        | {"schema_version": SCHEMA_VERSION},
+        target=None if target["id"] is None else RecordTarget(**target),
+        provenance=Provenance.from_dict({"parents": (), **provenance}),
+    )

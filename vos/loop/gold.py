@@ -18,6 +18,7 @@ from vos.labeling import BoundaryRecord, Ledger, text_uid
 from vos.labeling.assignment import Plan, batch_name, share_of
 from vos.metrics.boundary import margin
 from vos.models.featurizer import ClassifierFeaturizer
+from vos.storage.provenance import Provenance
 from vos.storage.seeds import derive_seed
 from vos.types import Example
 
@@ -128,15 +129,10 @@ def _records(
             uid=text_uid(example.text),
             id=example.id,
             text=example.text,
-            source="labelled",
             chosen="gold",
             margin=value,
             probability=dict(zip(label_names, probability, strict=True)),
-            mahalanobis={},
-            target_id=None,
-            target_margin=None,
-            target_mahalanobis=None,
-            target_distance=None,
+            provenance=Provenance("labelled"),
             model_hash=featurizer.model_hash,
             run_hash=run_hash,
         )

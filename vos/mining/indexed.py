@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vos.density import ClassConditionalGaussian
 from vos.metrics.boundary import margin
 from vos.mining.index import (
     ApproximateNeighbours,
@@ -20,8 +19,7 @@ from vos.mining.index import (
     recall,
 )
 from vos.mining.pool_features import PoolFeatures, examples_at
-from vos.mining.retrieve import Candidate, Facts, Reservoir, Retrieval, rank
-from vos.mining.targets import Potential, Targets, TargetSpace
+from vos.mining.retrieve import Candidate, Facts, Reservoir, Retrieval, Search, rank
 from vos.types import Example, FeatureBatch
 
 MOST = 16_384
@@ -54,9 +52,8 @@ class _Places:
     slack: float
 
     @classmethod
-    def of(
-        cls, store: PoolFeatures, space: TargetSpace, targets: Targets, potential: Potential, chunk_size: int
-    ) -> _Places:
+    def of(cls, store: PoolFeatures, search: Search) -> _Places:
+        space, targets, potential = search.space, search.targets, search.potential
         r = space.projection.shape[1]
         kappa = MARGIN_SHARE / potential.tau**2
         scale = (potential.beta / r) ** 0.5 / space.unit
@@ -67,7 +64,7 @@ class _Places:
 
         coordinates = np.empty((store.n, r + 1), dtype=np.float32)
         margins = torch.empty(store.n)
-        for start, features in store.chunks(chunk_size):
+        for start, features in store.chunks(search.chunk_size):
             part = slice(start, start + len(features))
             margins[part] = margin(space.head.logits(features))
             coordinates[part] = place(space.coordinates(features), margins[part])
@@ -78,16 +75,9 @@ class _Places:
 def retrieve_indexed(
     pool: Iterable[Example],
     store: PoolFeatures,
-    density: ClassConditionalGaussian,
-    space: TargetSpace,
-    targets: Targets,
-    potential: Potential,
-    *,
-    per_target: int,
-    n_random: int,
+    search: Search,
     generator: torch.Generator,
-    chunk_size: int,
-    approximate: ApproximateSettings | None,
+    approximate: ApproximateSettings | None = None,
 ) -> Retrieval:
     """Find the best texts of every target and a uniform random sample, as `retrieve` does.
 
@@ -97,33 +87,27 @@ def retrieve_indexed(
     Args:
         pool: the texts of the store, in its order; read once, for the texts chosen.
         store: features of the pool.
-        density: fitted on the training features.
-        space: see `TargetSpace`.
-        targets: m virtual outliers as goals.
-        potential: see `Potential`.
-        per_target: texts kept for each target.
-        n_random: size of the random sample.
+        search: see `Search`.
         generator: source of the random sample.
-        chunk_size: rows in memory at a time, beside their coordinates.
         approximate: settings of the inverted file; None is exact.
     """
-    places = _Places.of(store, space, targets, potential, chunk_size)
+    places = _Places.of(store, search)
     index: dict[str, float] = {}
     neighbours: Neighbours = ExactNeighbours(places.coordinates)
     if approximate is not None and store.n:
         neighbours = ApproximateNeighbours(places.coordinates, approximate)
         index = {"recall_at_10": recall(neighbours, places.coordinates, places.goals)}
-    search = _Search(store, space, targets, potential, per_target, places)
-    rows = search.best_rows(neighbours, chunk_size) if store.n else [[] for _ in range(len(targets))]
-    reservoir = Reservoir[int](n_random, generator)
+    nearest = _Nearest(store, search, places)
+    rows = nearest.best_rows(neighbours) if store.n else [[] for _ in range(len(search.targets))]
+    reservoir = Reservoir[int](search.n_random, generator)
     for row in range(store.n):
         reservoir.offer(lambda row=row: row)  # type: ignore[misc]
     random = reservoir.shuffled()
     chosen = sorted({row for each in rows for row in each} | set(random))
-    facts = _facts(pool, store, density, space, chosen)
+    facts = _facts(pool, store, search, chosen)
     place = {row: i for i, row in enumerate(chosen)}
     by_target = tuple(
-        tuple(sorted((search.candidate(facts, place[row], target) for row in each), key=rank)[:per_target])
+        tuple(sorted((nearest.candidate(facts, place[row], target) for row in each), key=rank)[: search.per_target])
         for target, each in enumerate(rows)
     )
     above = int((places.margins >= 0).sum())
@@ -131,29 +115,24 @@ def retrieve_indexed(
     return Retrieval(by_target, picks, store.n, (store.n - above, above), index)
 
 
-def _facts(
-    pool: Iterable[Example], store: PoolFeatures, density: ClassConditionalGaussian, space: TargetSpace, rows: list[int]
-) -> Facts:
+def _facts(pool: Iterable[Example], store: PoolFeatures, search: Search, rows: list[int]) -> Facts:
     examples = examples_at(pool, rows)
     features = store.at(rows)
-    batch = FeatureBatch(features, space.head.logits(features))
-    return Facts([examples[row] for row in rows], batch, margin(batch.logits), density.mahalanobis(features))
+    batch = FeatureBatch(features, search.space.head.logits(features))
+    return Facts([examples[row] for row in rows], batch, margin(batch.logits), search.density.mahalanobis(features))
 
 
 @dataclass(frozen=True)
-class _Search:
+class _Nearest:
     store: PoolFeatures
-    space: TargetSpace
-    targets: Targets
-    potential: Potential
-    per_target: int
+    search: Search
     places: _Places
 
-    def best_rows(self, neighbours: Neighbours, chunk_size: int) -> list[list[int]]:
+    def best_rows(self, neighbours: Neighbours) -> list[list[int]]:
         """Rows of each target that hold its best texts; ties of the last one included, so that the id can decide."""
         n, goals = self.store.n, self.places.goals
         found: list[list[int]] = [[] for _ in goals]
-        waiting, k = list(range(len(goals))), min(n, 4 * self.per_target)
+        waiting, k = list(range(len(goals))), min(n, 4 * self.search.per_target)
         # faiss works in float32 with |x|² + |z|² - 2xz: its error grows with the norms.
         error = 1e-5 * (_largest_square(self.places.coordinates) + _largest_square(goals))
         while waiting and k <= MOST:
@@ -165,7 +144,7 @@ class _Search:
                     unsettled.append(target)
             waiting, k = unsettled, n if n <= MOST else 4 * k
         if waiting:
-            for target, ids in zip(waiting, self._scan(waiting, chunk_size), strict=True):
+            for target, ids in zip(waiting, self._scan(waiting), strict=True):
                 found[target] = ids
         return found
 
@@ -176,43 +155,29 @@ class _Search:
     def _top(self, target: int, rows: Array) -> tuple[list[int], float]:
         """The best of these rows, and the potential of the last one that is kept."""
         features, margins = self.store.at(rows.tolist()), self.places.margins[rows]
-        values = self.space.log_potential(features, margins, _part(self.targets, [target]), self.potential)[0][:, 0]
-        if len(rows) < self.per_target:
+        values = self.search.log_potential(features, margins, [target])[0][:, 0]
+        if len(rows) < self.search.per_target:
             return rows.tolist(), -np.inf
-        last = float(values.topk(self.per_target).values[-1])
+        last = float(values.topk(self.search.per_target).values[-1])
         return rows[(values >= last).numpy()].tolist(), last
 
-    def _scan(self, waiting: list[int], chunk_size: int) -> list[list[int]]:
+    def _scan(self, waiting: list[int]) -> list[list[int]]:
         """Compare targets with every row, in one pass."""
-        part = _part(self.targets, waiting)
         values, rows = torch.empty(0, len(waiting), dtype=torch.float64), torch.empty(0, len(waiting)).long()
-        for start, features in self.store.chunks(chunk_size):
+        for start, features in self.store.chunks(self.search.chunk_size):
             margins = self.places.margins[start : start + len(features)]
-            new = self.space.log_potential(features, margins, part, self.potential)[0]
+            new = self.search.log_potential(features, margins, waiting)[0]
             ids = torch.arange(start, start + len(features))[:, None].expand(-1, len(waiting))
             values, rows = torch.cat([values, new]), torch.cat([rows, ids])
-            top = values.topk(min(self.per_target, len(values)), dim=0)
+            top = values.topk(min(self.search.per_target, len(values)), dim=0)
             values, rows = top.values, rows.gather(0, top.indices)
         return [rows[:, i].tolist() for i in range(len(waiting))]
 
     def candidate(self, facts: Facts, place: int, target: int) -> Candidate:
         """A text with its numbers for a target."""
         row = slice(place, place + 1)
-        goal = _part(self.targets, [target])
-        values, distances = self.space.log_potential(
-            facts.batch.features[row], facts.margins[row], goal, self.potential
-        )
+        values, distances = self.search.log_potential(facts.batch.features[row], facts.margins[row], [target])
         return facts.candidate(place, target, float(distances[0, 0]), float(values[0, 0]))
-
-
-def _part(targets: Targets, indices: list[int]) -> Targets:
-    return Targets(
-        targets.features[indices],
-        targets.coordinates[indices],
-        targets.margins[indices],
-        targets.labels[indices],
-        targets.mahalanobis[indices],
-    )
 
 
 def _largest_square(rows: Array) -> float:

@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from vos.density import ClassConditionalGaussian
+from vos.density import GaussianDensity
 from vos.metrics.boundary import margin
 from vos.mining.targets import Potential, Targets, TargetSpace
+from vos.storage.provenance import Provenance
 from vos.types import Example, FeatureBatch, Featurizer
 
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Where a made text comes from: enough to make it again.
-
-    Attributes:
-        source: "lm" (plain sample), "steered" (sequential Monte Carlo and moves from its particles), "seeded" (moves
-            from a real text) or "edited" (the end of a training text written again).
-        parents: ids of the real texts it descends from: the examples of the prompt, then the start of its chain.
-        prompt_hash: see `Prompt`.
-        language_model: fingerprint of the language model.
-        seed: of the stream of random numbers that made the text.
-        lm_tokens: tokens sampled for this target before the text was there.
-        classifier_texts: texts and prefixes scored for this target before the text was there.
-        similarity: edit similarity to the nearest known text, see `Novelty`.
-        words_changed: words inserted, deleted or replaced in the parent; edits only.
-        parent_margin: of the parent, logit units; edits only.
-    """
-
-    source: str
-    parents: tuple[str, ...]
-    prompt_hash: str
-    language_model: str
-    seed: int
-    lm_tokens: int
-    classifier_texts: int
-    similarity: float
-    words_changed: int | None = None
-    parent_margin: float | None = None
+FOUND = Provenance("pool", classifier_texts=1)
+"""Of a text of the pool: one reading found it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +31,7 @@ class Candidate:
         target: index of the target that the text answers, or None for a random pick.
         distance: D to that target in units of the space, or None.
         log_potential: log φ of that target, or None.
-        provenance: of a made text; None for texts of the pool.
+        provenance: see `Provenance`.
     """
 
     example: Example
@@ -67,7 +41,7 @@ class Candidate:
     target: int | None = None
     distance: float | None = None
     log_potential: float | None = None
-    provenance: Provenance | None = None
+    provenance: Provenance = FOUND
 
 
 @dataclass(frozen=True)
@@ -115,18 +89,41 @@ class Reservoir(Generic[T]):
         return tuple(self.kept[i] for i in order)
 
 
+@dataclass(frozen=True)
+class Search:
+    """What a pool is searched for.
+
+    Attributes:
+        density: fitted on the training features; measures the texts that are kept.
+        space: see `TargetSpace`.
+        targets: m virtual outliers as goals.
+        potential: see `Potential`.
+        per_target: texts kept for each target.
+        n_random: size of the random sample.
+        chunk_size: texts in memory at a time.
+    """
+
+    density: GaussianDensity
+    space: TargetSpace
+    targets: Targets
+    potential: Potential
+    per_target: int
+    n_random: int
+    chunk_size: int
+
+    def log_potential(
+        self, features: Tensor, margins: Tensor, rows: Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """`TargetSpace.log_potential` of texts for these targets, or for those of `rows` alone."""
+        targets = self.targets if rows is None else self.targets.at(rows)
+        return self.space.log_potential(features, margins, targets, self.potential)
+
+
 def retrieve(
     pool: Iterable[Example],
     featurizer: Featurizer,
-    density: ClassConditionalGaussian,
-    space: TargetSpace,
-    targets: Targets,
-    potential: Potential,
-    *,
-    per_target: int,
-    n_random: int,
+    search: Search,
     generator: torch.Generator,
-    chunk_size: int = 2048,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Retrieval:
     """Score the pool once; keep the best texts of every target and a uniform random sample.
@@ -134,30 +131,24 @@ def retrieve(
     Args:
         pool: texts, in any number.
         featurizer: the frozen classifier.
-        density: fitted on the training features.
-        space: see `TargetSpace`.
-        targets: m virtual outliers as goals.
-        potential: see `Potential`.
-        per_target: texts kept for each target.
-        n_random: size of the random sample.
+        search: see `Search`.
         generator: source of the random sample.
-        chunk_size: texts in memory at a time.
         progress: called with the number of texts done after each chunk.
     """
-    best: list[list[Candidate]] = [[] for _ in range(len(targets))]
-    reservoir = Reservoir[Candidate](n_random, generator)
+    best: list[list[Candidate]] = [[] for _ in range(len(search.targets))]
+    reservoir = Reservoir[Candidate](search.n_random, generator)
     below = above = 0
-    for examples, batch in featurizer.stream(iter(pool), chunk_size):
+    for examples, batch in featurizer.stream(iter(pool), search.chunk_size):
         margins = margin(batch.logits)
         below += int((margins < 0).sum())
         above += int((margins >= 0).sum())
-        values, distances = space.log_potential(batch.features, margins, targets, potential)
-        facts = Facts(examples, batch, margins, density.mahalanobis(batch.features))
-        for target, row, value in _top_rows(values, best, per_target):
+        values, distances = search.log_potential(batch.features, margins)
+        facts = Facts(examples, batch, margins, search.density.mahalanobis(batch.features))
+        for target, row, value in _top_rows(values, best, search.per_target):
             best[target].append(facts.candidate(row, target, float(distances[row, target]), value))
         for row in range(len(examples)):
             reservoir.offer(lambda row=row, facts=facts: facts.candidate(row))  # type: ignore[misc]
-        best = [sorted(kept, key=rank)[:per_target] for kept in best]
+        best = [sorted(kept, key=rank)[: search.per_target] for kept in best]
         progress(len(examples))
     return Retrieval(tuple(map(tuple, best)), reservoir.shuffled(), below + above, (below, above))
 

@@ -128,9 +128,17 @@ def _random_share(
     return chosen, turned_away
 
 
-def source_of(candidate: Candidate) -> str:
-    """The name of where a text comes from."""
-    return "pool" if candidate.provenance is None else candidate.provenance.source
+DRAWN_ALREADY = {"near-duplicate in batch", "features of another in batch"}
+"""Reasons against a text that stands in the batch in another form."""
+
+
+def lacks_near_boundary(selection: Selection, settings: SelectionSettings) -> bool:
+    """Whether a batch holds no text near the boundary although some were wanted.
+
+    Random picks alone would look like success, unless they hold the texts near the boundary themselves.
+    """
+    wanted = settings.n_random < settings.n
+    return wanted and not selection.targets_hit and not DRAWN_ALREADY & selection.dropped.keys()
 
 
 @dataclass
@@ -214,7 +222,7 @@ class _Table:
 
     def _reason_anywhere(self, candidate: Candidate) -> str | None:
         """Against this text for any target."""
-        settings, source, side = self.settings, source_of(candidate), candidate.margin >= 0
+        settings, source, side = self.settings, candidate.provenance.source, candidate.margin >= 0
         if settings.max_margin is not None and abs(candidate.margin) > settings.max_margin:
             return "|margin| above max_margin"
         if self.taken["side", side] >= self._places(settings.max_side_share):
@@ -228,4 +236,4 @@ class _Table:
 
 
 def _groups(candidate: Candidate) -> list[tuple[str, object]]:
-    return [("target", candidate.target), ("side", candidate.margin >= 0), ("source", source_of(candidate))]
+    return [("target", candidate.target), ("side", candidate.margin >= 0), ("source", candidate.provenance.source)]

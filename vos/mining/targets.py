@@ -7,6 +7,7 @@ normal projected out: the margin is asked for on its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -66,6 +67,17 @@ class Targets:
     def __len__(self) -> int:
         return self.features.shape[0]
 
+    def at(self, rows: Sequence[int]) -> Targets:
+        """The targets at `rows` alone."""
+        index = list(rows)
+        return Targets(
+            self.features[index],
+            self.coordinates[index],
+            self.margins[index],
+            self.labels[index],
+            self.mahalanobis[index],
+        )
+
 
 @dataclass(frozen=True)
 class TargetSpace:
@@ -100,7 +112,7 @@ class TargetSpace:
         normals = (head.weight[1:].double() - head.weight[:1].double()).T
         basis = torch.linalg.qr(normals).Q
         free = torch.eye(features.shape[1], dtype=torch.float64) - basis @ basis.T
-        values, vectors = torch.linalg.eigh(free @ within_class_covariance(density) @ free)
+        values, vectors = torch.linalg.eigh(free @ density.within_class_covariance() @ free)
         leading = vectors[:, -n_directions:].flip(-1) * values[-n_directions:].flip(-1).clamp_min(1e-300).rsqrt()
         centre = density.means[density.ready].mean(0)
         space = cls(centre, free @ leading, 1.0, head)
@@ -142,8 +154,3 @@ class TargetSpace:
         distances = self.distances(self.coordinates(features), targets.coordinates)
         off = (margins.double()[:, None] - targets.margins.double()[None, :]).abs()
         return potential.log_value(distances, off), distances
-
-
-def within_class_covariance(density: GaussianDensity) -> Tensor:
-    """The tied covariance (d, d), or the mean of the per-class ones weighted by class counts."""
-    return density.within_class_covariance()

@@ -6,6 +6,7 @@ from vos.models.encoder import EncoderClassifier
 from vos.models.featurizer import ClassifierFeaturizer
 from vos.models.loading import load_classifier
 from vos.models.pretrained import PretrainedClassifier
+from vos.models.wrapped import WrappedClassifier
 
 __all__ = [
     "ClassifierFeaturizer",
@@ -13,5 +14,6 @@ __all__ = [
     "FeatureCache",
     "PretrainedClassifier",
     "TextClassifier",
+    "WrappedClassifier",
     "load_classifier",
 ]

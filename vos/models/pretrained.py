@@ -98,7 +98,7 @@ class PretrainedClassifier(TextClassifier):
         """Lift the head out and check on a probe batch that head(features) gives the model's own logits."""
         vocabulary = int(self.body.config.vocab_size)
         padding = int(self.body.config.pad_token_id)
-        ids = torch.arange(5, 21).remainder(vocabulary).reshape(2, 8)
+        ids = torch.arange(5, 21, device=self.body.device).remainder(vocabulary).reshape(2, 8)
         ids = torch.where(ids == padding, (padding + 1) % vocabulary, ids)
         ids[1, 5:] = padding
         batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

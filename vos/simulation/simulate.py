@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from vos.data import ListPool, TextData
-from vos.density import ClassConditionalGaussian
+from vos.density import GaussianDensity
 from vos.simulation.settings import Fit, Oracle, Row, SimulationSettings
 from vos.simulation.strategies import StrategyRun
 from vos.storage.json_files import read_json, write_json
@@ -35,7 +35,7 @@ class Simulation:
     data: TextData
     oracle: Oracle
     fit: Fit
-    density: Callable[[int, int], ClassConditionalGaussian]
+    density: Callable[[int, int], GaussianDensity]
     sampler: OutlierSampler
     folder: Path
     settings: SimulationSettings

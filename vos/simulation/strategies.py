@@ -7,12 +7,11 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from vos.data import ListPool, TextData
-from vos.density import ClassConditionalGaussian
+from vos.density import GaussianDensity
 from vos.errors import RunError
 from vos.labeling import Label, Ledger, text_uid
 from vos.labeling.label import now
@@ -50,7 +49,7 @@ class StrategyRun:
     start: TextData
     oracle: Oracle
     fit: Fit
-    density: Callable[[int, int], ClassConditionalGaussian]
+    density: Callable[[int, int], GaussianDensity]
     sampler: OutlierSampler
     folder: Path
     settings: SimulationSettings
@@ -114,29 +113,16 @@ class StrategyRun:
         density = self.density(len(data.label_names), batch.features.shape[1])
         density.fit(batch.features, torch.tensor([example.label for example in data.train]))
         settings = self.settings.synthesis
-        job: Any = SynthesisJob(
-            featurizer=featurizer,  # type: ignore[arg-type]
-            density=density,
-            sampler=self.sampler,
-            train=data.train,
-            known=[*data.val, *data.test],
-            pool=ListPool(pool),
-            label_names=data.label_names,
-            settings=replace(settings, selection=replace(settings.selection, n=self.settings.per_round)),
-            output=folder,
-            run_hash="simulation",
-            seed=seed,
-        )
+        settings = replace(settings, selection=replace(settings.selection, n=self.settings.per_round))
+        data = replace(data, pool=ListPool(pool))
+        job = SynthesisJob(featurizer, density, self.sampler, data, settings, seed, run_hash="simulation")
         try:
-            return list(synthesize(job).records)
+            return list(synthesize(job, folder).records)
         except RunError as error:
             logger.warning("%s", error)
             return []
 
 
 def _baseline(examples: Sequence[Example], featurizer: Featurizer) -> list[BoundaryRecord]:
-    none, model = (None,) * 4, featurizer.model_hash
-    return [
-        BoundaryRecord(text_uid(e.text), e.id, e.text, "pool", "baseline", 0.0, {}, {}, *none, model, "")
-        for e in examples
-    ]
+    model = featurizer.model_hash
+    return [BoundaryRecord(text_uid(e.text), e.id, e.text, "baseline", model_hash=model) for e in examples]

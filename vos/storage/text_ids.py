@@ -1,4 +1,4 @@
-"""When two texts are the same."""
+"""When two texts are the same, and the names of texts that come without one."""
 
 import hashlib
 import unicodedata
@@ -15,3 +15,8 @@ def text_uid(text: str) -> str:
     """
     normalised = " ".join(unicodedata.normalize("NFC", text).split())
     return hashlib.sha256(normalised.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def made_id(text: str) -> str:
+    """Id of a text that a language model wrote: the same text has the same id."""
+    return f"made-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

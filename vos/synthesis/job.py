@@ -1,26 +1,29 @@
-"""What a synthesis is built from, and what follows from that alone: its targets, its kit, its limits."""
+"""What a synthesis is built from, and its steps: targets, search, choice, records."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from vos.density import ClassConditionalGaussian
+from vos.data import TextData
+from vos.density import GaussianDensity
 from vos.errors import ConfigError
 from vos.generation.session import Kit
+from vos.labeling import BoundaryRecord, RecordTarget, text_uid
 from vos.mining.index import ApproximateSettings, check_index
 from vos.mining.indexed import retrieve_indexed
 from vos.mining.pool_features import PoolFeatures
-from vos.mining.retrieve import Retrieval, retrieve
-from vos.mining.select import SelectionSettings
+from vos.mining.retrieve import Candidate, Retrieval, Search, retrieve
+from vos.mining.select import Selection, SelectionSettings, select
 from vos.mining.targets import Potential, Targets, TargetSpace
-from vos.models.featurizer import ClassifierFeaturizer
 from vos.storage.seeds import derive_seed
 from vos.synthesis.making import Making, kit_for
-from vos.types import Example, OutlierSampler
+from vos.types import Example, Featurizer, OutlierSampler
 
 
 @dataclass(frozen=True)
@@ -59,48 +62,71 @@ class SynthesisSettings:
             )
 
 
-@dataclass
+@dataclass(frozen=True)
+class Progress:
+    """Who is told how far a synthesis is.
+
+    Attributes:
+        pool: called with how many more texts of the pool are done.
+        made: called with how many targets and edits are done, and how many there are.
+    """
+
+    pool: Callable[[int], None] = lambda _: None
+    made: Callable[[int, int], None] = lambda _done, _total: None
+
+
+class PoolFolder(NamedTuple):
+    """Where the features of pools are kept for an index.
+
+    Attributes:
+        path: of the folder.
+        encoder: fingerprint of the encoder that gives them.
+    """
+
+    path: Path
+    encoder: str
+
+
+@dataclass(frozen=True)
 class SynthesisJob:
     """Everything that a synthesis needs, built.
 
     Attributes:
-        featurizer: over the run's classifier.
-        density: the run's.
+        featurizer: the frozen classifier.
+        density: fitted on the features of the training texts.
         sampler: draws the targets.
-        train: the run's training texts; they fix the unit of distance and are never proposed again.
-        known: further texts that must not be proposed (validation and test texts).
-        pool: unlabelled texts, in any number.
-        label_names: names of the C classes.
+        data: the pool and the texts known already: the training texts fix the unit of distance, and neither they nor
+            the validation and test texts are proposed again.
         settings: see `SynthesisSettings`.
-        output: directory of the files.
-        run_hash: goes into every record.
         seed: of the draws, the random share and the order of the batch.
-        pools: directory of the pools' features; needed by an index.
-        progress: called with the number of pool texts done after each chunk.
-        making_progress: called with how many targets and edits are done, and how many there are, after each.
+        run_hash: goes into every record.
+        asked: texts that people were asked about already.
+        pools: features of pools on the disk; needed by an index.
+        progress: see `Progress`.
     """
 
-    featurizer: ClassifierFeaturizer
-    density: ClassConditionalGaussian
+    featurizer: Featurizer
+    density: GaussianDensity
     sampler: OutlierSampler
-    train: Sequence[Example]
-    known: Sequence[Example]
-    pool: Iterable[Example]
-    label_names: tuple[str, ...]
+    data: TextData
     settings: SynthesisSettings
-    output: Path
-    run_hash: str
-    seed: int
-    pools: Path | None = None
-    progress: Callable[[int], None] = lambda _: None
-    making_progress: Callable[[int, int], None] = lambda _done, _total: None
+    seed: int = 0
+    run_hash: str = ""
+    asked: Sequence[Example] = ()
+    pools: PoolFolder | None = None
+    progress: Progress = field(default_factory=Progress)
+
+    @cached_property
+    def model_hash(self) -> str:
+        """Of the classifier, computed once."""
+        return self.featurizer.model_hash
 
 
 def draw_targets(job: SynthesisJob) -> tuple[torch.Generator, TargetSpace, Targets]:
     """Draw the targets of a job; the generator then stands where the search of the pool begins."""
     generator = torch.Generator().manual_seed(derive_seed(job.seed, "synthesize"))
     outliers = job.sampler(job.density, job.featurizer.head, job.settings.targets_per_class, generator)
-    train_features = job.featurizer.featurize([example.text for example in job.train]).features
+    train_features = job.featurizer.featurize([example.text for example in job.data.train]).features
     space = TargetSpace.fit(train_features, job.density, job.featurizer.head, job.settings.n_directions)
     return generator, space, space.targets(outliers)
 
@@ -109,34 +135,62 @@ def search_pool(job: SynthesisJob, space: TargetSpace, targets: Targets, generat
     """Texts of the pool for every target, and a random sample, the way that `settings.index` names.
 
     Raises:
-        ConfigError: an index without a directory for the features.
+        ConfigError: an index without a folder for the features.
     """
-    settings = job.settings
+    settings, pool = job.settings, job.data.pool
     n_random = 2 * settings.selection.n_random  # spare ones replace near-duplicates of labelled texts
-    limits = {"per_target": settings.per_target, "n_random": n_random, "chunk_size": settings.chunk_size}
+    search = Search(job.density, space, targets, settings.potential, settings.per_target, n_random, settings.chunk_size)
     if settings.index == "none":
-        return retrieve(
-            job.pool, job.featurizer, job.density, space, targets, settings.potential, **limits,
-            generator=generator, progress=job.progress,
-        )  # fmt: skip
+        return retrieve(pool, job.featurizer, search, generator, job.progress.pool)
     if job.pools is None:
-        raise ConfigError(f"candidates.index={settings.index}: expected a directory for the pool's features, got none")
-    encoder = job.featurizer.classifier.encoder_fingerprint()
-    store = PoolFeatures.build(job.pools, encoder, job.pool, job.featurizer, settings.chunk_size, job.progress)
+        raise ConfigError(f"candidates.index={settings.index}: expected a folder for the pool's features, got none")
+    store = PoolFeatures.build(*job.pools, pool, job.featurizer, settings.chunk_size, job.progress.pool)
     approximate = settings.approximate if settings.index == "approximate" else None
-    return retrieve_indexed(
-        job.pool, store, job.density, space, targets, settings.potential, **limits,
-        generator=generator, approximate=approximate,
-    )  # fmt: skip
+    return retrieve_indexed(pool, store, search, generator, approximate)
+
+
+def choose(job: SynthesisJob, found: Retrieval) -> Selection:
+    """Compose the batch from what was found."""
+    data = job.data
+    known = {example.id: example.text for example in (*data.train, *data.val, *data.test, *job.asked)}
+    return select(found, known, job.settings.selection, lambda texts: job.featurizer.featurize(texts).features)
 
 
 def making_kit(job: SynthesisJob, making: Making, space: TargetSpace) -> Kit:
     """What a job makes texts with; loads the language model."""
     seed = derive_seed(job.seed, "make")
-    return kit_for(making, job.featurizer, job.density, space, job.train, job.settings.potential, seed)
+    return kit_for(making, job.featurizer, job.density, space, job.data.train, job.settings.potential, seed)
 
 
-def largest_distance(settings: SynthesisSettings, *, made: bool) -> float:
+def record_of(candidate: Candidate, targets: Targets, job: SynthesisJob) -> BoundaryRecord:
+    """What is kept of a candidate."""
+    names, made = job.data.label_names, candidate.provenance.is_made
+    target: RecordTarget | None = None
+    if candidate.target is not None:
+        target = RecordTarget(
+            id=f"z{candidate.target:04d}",
+            class_name=names[int(targets.labels[candidate.target])],
+            margin=float(targets.margins[candidate.target]),
+            mahalanobis=float(targets.mahalanobis[candidate.target]),
+            distance=candidate.distance,
+            max_distance=_largest_distance(job.settings, made=made),
+        )
+    return BoundaryRecord(
+        uid=text_uid(candidate.example.text),
+        id=candidate.example.id,
+        text=candidate.example.text,
+        chosen="random" if target is None else "target",
+        margin=candidate.margin,
+        probability=dict(zip(names, candidate.probability, strict=True)),
+        mahalanobis=dict(zip(names, candidate.mahalanobis, strict=True)),
+        target=target,
+        provenance=candidate.provenance if made else replace(candidate.provenance, seed=job.seed),
+        model_hash=job.model_hash,
+        run_hash=job.run_hash,
+    )
+
+
+def _largest_distance(settings: SynthesisSettings, *, made: bool) -> float:
     """Largest D that a chosen text can have; made texts are judged twice."""
     largest = settings.selection.max_distance
     if made and settings.making is not None:

@@ -9,18 +9,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vos.density import ClassConditionalGaussian
-from vos.errors import ConfigError
+from vos.density import GaussianDensity
 from vos.generation.counterfactuals import Edit, EditSettings, add_edits
 from vos.generation.generate import make_texts, real_texts
 from vos.generation.language_model import LanguageModel
 from vos.generation.reach import Outcome
-from vos.generation.report import generation_report, mismatches
+from vos.generation.report import generation_report
 from vos.generation.session import Kit
 from vos.generation.settings import GenerationSettings
 from vos.mining.retrieve import Candidate, Retrieval
 from vos.mining.targets import Potential, Targets, TargetSpace
-from vos.synthesis.journal import Journal, read_journal
+from vos.synthesis.journal import Journal
 from vos.types import Example, Featurizer
 
 JOURNAL_VERSION = 2
@@ -47,7 +46,7 @@ class Making:
 def kit_for(
     making: Making,
     featurizer: Featurizer,
-    density: ClassConditionalGaussian,
+    density: GaussianDensity,
     space: TargetSpace,
     train: Sequence[Example],
     potential: Potential,
@@ -152,29 +151,3 @@ def identity(
         hashlib.sha256("\x1f".join(kit.real.texts).encode("utf-8", "surrogatepass")).hexdigest(),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
-
-
-def verify_made(journal: Path, kit: Kit, targets: Targets, sample: int = 2) -> list[str]:
-    """Recompute every stored number from the texts, and make a sample of targets again; one line for each mismatch.
-
-    Args:
-        journal: of the run.
-        kit: built anew for the run.
-        targets: drawn anew for the run.
-        sample: targets that are made again, those with answers first.
-
-    Raises:
-        ConfigError: the journal is not there.
-    """
-    if not journal.exists():
-        raise ConfigError(f"verify: expected a journal of made texts at {journal}, found none")
-    outcomes = read_journal(journal).outcomes
-    answers = [answer for outcome in outcomes.values() for answer in outcome.answers]
-    lines = mismatches(answers, targets, kit.space, kit.featurizer, kit.density)
-    chosen = sorted(outcomes, key=lambda target: (not outcomes[target].answers, target))[:sample]
-    for again in make_texts(kit, targets, only=frozenset(chosen)):
-        stored = [answer.example.text for answer in outcomes[again.target].answers]
-        found = [answer.example.text for answer in again.answers]
-        if stored != found:
-            lines.append(f"z{again.target:04d}: made again from its seed it gives {found}, the file holds {stored}")
-    return lines

@@ -4,71 +4,68 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from vos.errors import VosError
 from vos.generation.generate import make_texts
 from vos.generation.reach import Outcome
-from vos.synthesis.claims import Claim, read_claims
-from vos.synthesis.job import making_kit
-from vos.synthesis.verify import Material, Verification, VerificationSettings, check_claims, check_files
+from vos.labeling import BoundaryRecord
+from vos.mining.targets import Targets, TargetSpace
+from vos.synthesis.job import SynthesisJob, making_kit
+from vos.synthesis.mismatches import Verification
 
 
-def verify(path: Path, material: Material, settings: VerificationSettings) -> Verification:
-    """Check a file of texts from scratch.
+def reproduce(
+    made: Sequence[BoundaryRecord],
+    job: SynthesisJob,
+    space: TargetSpace,
+    targets: Targets,
+    sample: int,
+    result: Verification,
+) -> None:
+    """Make the texts of a sample of targets again; what is not made again is counted with its reason.
 
     Args:
-        path: a `near_boundary.jsonl` or a `made.jsonl`.
-        material: see `Material`.
-        settings: see `VerificationSettings`.
-
-    Raises:
-        ConfigError: the file is not there.
-        DataError: it is damaged, or holds no text.
+        made: texts that a language model made.
+        job: of the synthesis.
+        space: of the job.
+        targets: drawn anew for the job.
+        sample: targets wanted.
+        result: takes what is found.
     """
-    claims = read_claims(path)
-    result = Verification()
-    check_files(path, result)
-    check_claims(claims, material, settings.tolerance, result)
-    _remake([claim for claim in claims if claim.made], material, settings, result)
-    return result
-
-
-def _remake(made: Sequence[Claim], material: Material, settings: VerificationSettings, result: Verification) -> None:
-    making = material.job.settings.making
     if not made:
         return
-    if making is None:
-        result.not_remade["the settings of this synthesis name no language model"] = len(made)
+    if job.settings.making is None:
+        result.not_reproduced["the settings of this synthesis name no language model"] = len(made)
         return
     try:
-        kit = making_kit(material.job, making, material.space)
+        kit = making_kit(job, job.settings.making, space)
     except VosError as error:
-        result.not_remade[f"the language model cannot be had: {error}"] = len(made)
+        result.not_reproduced[f"the language model cannot be had: {error}"] = len(made)
         return
-    other = [claim for claim in made if claim.origin["language_model"] != kit.language_model.fingerprint]
-    for claim in other:
-        result.compare(claim.id, "language_model", claim.origin["language_model"], kit.language_model.fingerprint)
-    answered = sorted({claim.target for claim in made if claim.target is not None} & set(range(len(material.targets))))
+    for record in made:
+        stored, found = record.provenance.language_model, kit.language_model.fingerprint
+        if stored != found:
+            result.compare(record.id, "provenance_language_model", stored, found)
+    answered = sorted({n for record in made if (n := record.target_index) is not None} & set(range(len(targets))))
     # Spread over the targets, so that all prompts have a chance to be among them.
-    wanted = min(settings.sample, len(answered))
+    wanted = min(sample, len(answered))
     chosen = frozenset(answered[i * len(answered) // wanted] for i in range(wanted))
-    for outcome in make_texts(kit, material.targets, only=chosen) if chosen else ():
-        _compare(outcome, [claim for claim in made if claim.target == outcome.target], settings.tolerance, result)
-    result.remade = len(chosen)
-    left = sum(claim.target not in chosen for claim in made)
+    for outcome in make_texts(kit, targets, only=chosen) if chosen else ():
+        _compare(outcome, [record for record in made if record.target_index == outcome.target], result)
+    result.reproduced = len(chosen)
+    left = sum(record.target_index not in chosen for record in made)
     if left:
-        result.not_remade[f"only a sample is made again (verification.sample={settings.sample} targets)"] = left
+        result.not_reproduced[f"only a sample is made again (verification.sample={sample} targets)"] = left
 
 
-def _compare(outcome: Outcome, claims: Sequence[Claim], tolerance: float, result: Verification) -> None:
+def _compare(outcome: Outcome, records: Sequence[BoundaryRecord], result: Verification) -> None:
     again = {each.example.text: each for each in (*outcome.answers, outcome.nearest_miss) if each is not None}
-    for claim in claims:
-        answer = again.get(claim.text)
-        if answer is None or answer.provenance is None:
+    for record in records:
+        answer = again.get(record.text)
+        if answer is None:
             ids = sorted(each.example.id for each in again.values())
-            result.compare(claim.id, f"text made again from the seed of z{outcome.target:04d}", claim.id, ids)
+            result.compare(record.id, f"text made again from the seed of z{outcome.target:04d}", record.id, ids)
             continue
         found = asdict(answer.provenance)
-        for name, stored in claim.origin.items():
-            result.compare(claim.id, name, stored, found[name], tolerance)
+        for name, stored in asdict(record.provenance).items():
+            result.compare(record.id, f"provenance_{name}", stored, found[name])

@@ -1,30 +1,36 @@
 """Check a file of texts from scratch: every stored number again from the text alone, a sample of texts from its seeds.
 
-Nothing is taken from the cache of features: what is checked may have come out of it.
+Nothing is taken from the cache of features: what is checked may have come out of it. A record is made anew by the code
+that made it, and the two are compared value by value.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
-from torch import Tensor
-
-from vos.errors import ConfigError
+from vos.errors import ConfigError, DataError
 from vos.generation.rules import Novelty
-from vos.labeling import text_uid
+from vos.labeling import BoundaryRecord, read_jsonl
 from vos.metrics.boundary import margin
+from vos.mining.retrieve import FOUND, Facts
 from vos.mining.targets import Targets, TargetSpace
 from vos.storage.hashes import file_hash
 from vos.storage.json_files import read_json
-from vos.synthesis.claims import Claim
-from vos.synthesis.job import SynthesisJob, draw_targets, largest_distance
-from vos.types import FeatureBatch
+from vos.storage.text_ids import made_id
+from vos.synthesis.job import SynthesisJob, draw_targets, record_of
+from vos.synthesis.journal import read_journal
+from vos.synthesis.mismatches import Verification
+from vos.synthesis.reproduce import reproduce
+from vos.types import Example
+
+FOLLOWS = ("provenance_parents", "provenance_similarity")
+"""What can be told of the provenance of a made text without making it again."""
+
+OF_A_CANDIDATE = ("id", "margin", "probability_", "mahalanobis_", "target_distance", *FOLLOWS)
+"""How the values begin that a journal of made texts holds; the others of a record follow from them."""
 
 
 @dataclass(frozen=True)
@@ -45,137 +51,58 @@ class VerificationSettings:
             raise ConfigError(f"verification: expected tolerance in [0, 1) and sample >= 0, got {self}")
 
 
-class Mismatch(NamedTuple):
-    """A stored value that is not what it should be.
+def verify(path: Path, job: SynthesisJob, settings: VerificationSettings) -> Verification:
+    """Check a file of texts from scratch.
 
-    Attributes:
-        id: of the text; of the file for what concerns it as a whole.
-        field: name of the value.
-        stored: in the file.
-        found: recomputed. Never a text: texts are named by their ids.
-    """
-
-    id: str
-    field: str
-    stored: Any
-    found: Any
-
-    def __str__(self) -> str:
-        return f"{self.id}: {self.field} is {self.stored!r} in the file, {self.found!r} when computed again"
-
-
-@dataclass
-class Verification:
-    """What was checked and what came of it.
-
-    Attributes:
-        texts: texts of the file.
-        made: those of them that a language model made.
-        values: stored values that were compared.
-        mismatches: those that differ.
-        remade: targets whose texts were made again.
-        not_remade: why made texts were not made again, with their number.
-    """
-
-    texts: int = 0
-    made: int = 0
-    values: int = 0
-    mismatches: list[Mismatch] = field(default_factory=list)
-    remade: int = 0
-    not_remade: dict[str, int] = field(default_factory=dict)
-
-    def compare(self, id: str, name: str, stored: Any, found: Any, tolerance: float = 0.0) -> None:
-        """Count one value; numbers may differ by the tolerance, everything else must be equal."""
-        self.values += 1
-        numbers = [value for value in (stored, found) if isinstance(value, int | float)]
-        if len(numbers) == 2 and all(math.isfinite(value) for value in numbers):
-            same = abs(stored - found) <= tolerance * (1 + abs(found))
-        else:
-            same = stored == found
-        if not same:
-            self.mismatches.append(Mismatch(id, name, stored, found))
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a file is checked against.
-
-    Attributes:
+    Args:
+        path: a `near_boundary.jsonl` or a `made.jsonl`.
         job: of the synthesis that wrote it; its featurizer must not read a cache.
-        space: of the job.
-        targets: drawn anew.
+        settings: see `VerificationSettings`.
+
+    Raises:
+        ConfigError: the file is not there.
+        DataError: it is neither, is damaged, or holds no text.
     """
-
-    job: SynthesisJob
-    space: TargetSpace
-    targets: Targets
-
-    @classmethod
-    def of(cls, job: SynthesisJob) -> Material:
-        """Draw the targets of a job again."""
-        _, space, targets = draw_targets(job)
-        return cls(job, space, targets)
-
-
-def check_claims(claims: Sequence[Claim], material: Material, tolerance: float, result: Verification) -> None:
-    """Compute every stored value again from the texts and compare."""
-    job = material.job
-    for start in range(0, len(claims), job.settings.chunk_size):
-        part = claims[start : start + job.settings.chunk_size]
-        batch = job.featurizer.featurize([claim.text for claim in part])
-        for claim, found in zip(part, _found(part, batch, material), strict=True):
-            for name, stored in claim.stored.items():
-                result.compare(claim.id, name, stored, found.get(name), tolerance)
-    result.texts += len(claims)
-    result.made += sum(claim.made for claim in claims)
+    check_is_there(path)
+    _, space, targets = draw_targets(job)
+    with path.open("rb") as file:
+        is_journal = file.readline(20).startswith(b'{"identity"')
+    records = _journal_records(path, job, targets) if is_journal else read_jsonl(path)
+    if not records:
+        raise DataError(f"verify={path}: expected at least one text, found none")
+    made = [record for record in records if record.provenance.is_made]
+    result = Verification(settings.tolerance, len(records), len(made))
+    _check_files(path, result)
+    for start in range(0, len(records), job.settings.chunk_size):
+        part = records[start : start + job.settings.chunk_size]
+        for record, again in zip(part, _computed_again(part, job, space, targets), strict=True):
+            found = again.as_row()
+            for name, stored in _checkable(record, is_journal).items():
+                result.compare(record.id, name, stored, found.get(name))
+    reproduce(made, job, space, targets, settings.sample, result)
+    return result
 
 
-def _found(claims: Sequence[Claim], batch: FeatureBatch, material: Material) -> Iterator[dict[str, Any]]:
-    job, targets = material.job, material.targets
-    margins = margin(batch.logits)
-    probabilities = torch.softmax(batch.logits.double(), -1)
-    mahalanobis = job.density.mahalanobis(batch.features)
-    distances = material.space.distances(material.space.coordinates(batch.features), targets.coordinates)
-    known = Novelty([example.text for example in job.train if example.label is not None])
-    similarity = known.similarity([claim.text for claim in claims])
-    model_hash = job.featurizer.model_hash
-    train = {example.id for example in job.train}
-    for row, claim in enumerate(claims):
-        found: dict[str, Any] = {
-            "uid": text_uid(claim.text),
-            "id": f"made-{hashlib.sha256(claim.text.encode()).hexdigest()[:12]}",
-            "margin": float(margins[row]),
-            "similarity": float(similarity[row]) if claim.made else None,
-            "parents": tuple(parent for parent in claim.stored["parents"] if parent in train),
-            "chosen": "random" if claim.target is None else "target",
-            "model_hash": model_hash,
-            "run_hash": job.run_hash,
-            "seed": job.seed,
-            "lm_tokens": 0,
-            "classifier_texts": 1,
-        }
-        if claim.target is not None and claim.target < len(targets):
-            found |= _of_target(claim.target, distances[row], material, claim.made)
-        for each, names in ((probabilities, "probability"), (mahalanobis, "mahalanobis")):
-            values = each[row].tolist()
-            found |= {f"{names}_{name}": value for name, value in zip(job.label_names, values, strict=True)}
-            found |= {f"{names}[{i}]": value for i, value in enumerate(values)}
-        yield found
+def check_is_there(path: Path) -> None:
+    """Raise ConfigError unless there is a file at `path`."""
+    if not path.is_file():
+        raise ConfigError(
+            f"verify={path}: no such file; expected a near_boundary.jsonl or a made.jsonl, for example "
+            "verify=RUN/near_boundary.jsonl"
+        )
 
 
-def _of_target(target: int, distances: Tensor, material: Material, made: bool) -> dict[str, Any]:
-    targets, job = material.targets, material.job
-    return {
-        "target_id": f"z{target:04d}",
-        "target_margin": float(targets.margins[target]),
-        "target_mahalanobis": float(targets.mahalanobis[target]),
-        "target_class": job.label_names[int(targets.labels[target])],
-        "target_distance": float(distances[target]),
-        "max_distance": largest_distance(job.settings, made=made),
-    }
+def _journal_records(path: Path, job: SynthesisJob, targets: Targets) -> list[BoundaryRecord]:
+    kept = read_journal(path)
+    answers = [answer for outcome in kept.outcomes.values() for answer in (*outcome.answers, outcome.nearest_miss)]
+    answers += [edit.twin for edit in kept.edits.values()]
+    try:
+        return [record_of(answer, targets, job) for answer in answers if answer is not None]
+    except (IndexError, ValueError) as error:
+        raise DataError(f"{path}: expected texts made for {len(targets)} targets of this run, got: {error}") from error
 
 
-def check_files(path: Path, result: Verification) -> None:
+def _check_files(path: Path, result: Verification) -> None:
     """Compare the file, and its sheet, with the hashes that the synthesis noted down when it wrote them."""
     report = path.with_name("synthesis.json")
     noted = read_json(report).get("files", {}) if report.exists() else {}
@@ -183,3 +110,37 @@ def check_files(path: Path, result: Verification) -> None:
         for name, stored in noted.items():
             file = path.with_name(name)
             result.compare(name, "sha256", stored, file_hash(file) if file.exists() else None)
+
+
+def _checkable(record: BoundaryRecord, is_journal: bool) -> dict[str, Any]:
+    """Stored values, by flat name, that follow from the text, the run and the settings."""
+    row = record.as_row()
+    del row["text"], row["schema_version"]
+    if record.provenance.is_made:
+        row = {name: row[name] for name in row if not name.startswith("provenance_") or name in FOLLOWS}
+    else:
+        del row["id"]
+    return {name: value for name, value in row.items() if not is_journal or name.startswith(OF_A_CANDIDATE)}
+
+
+def _computed_again(
+    records: Sequence[BoundaryRecord], job: SynthesisJob, space: TargetSpace, targets: Targets
+) -> Iterator[BoundaryRecord]:
+    """Each record from its text; of what it says are taken its target, and of a made text how it came to be."""
+    texts, train = [record.text for record in records], job.data.train
+    batch = job.featurizer.featurize(texts)
+    distances = space.distances(space.coordinates(batch.features), targets.coordinates)
+    similarity = Novelty([example.text for example in train if example.label is not None]).similarity(texts)
+    examples = [Example(made_id(each.text) if each.provenance.is_made else each.id, each.text) for each in records]
+    facts = Facts(examples, batch, margin(batch.logits), job.density.mahalanobis(batch.features))
+    known = {example.id for example in train}
+    for row, record in enumerate(records):
+        target = record.target_index
+        if target is not None and target >= len(targets):
+            target = None
+        provenance = FOUND
+        if record.provenance.is_made:
+            parents = tuple(parent for parent in record.provenance.parents if parent in known)
+            provenance = replace(record.provenance, similarity=float(similarity[row]), parents=parents)
+        candidate = facts.candidate(row, target, None if target is None else float(distances[row, target]))
+        yield record_of(replace(candidate, provenance=provenance), targets, job)

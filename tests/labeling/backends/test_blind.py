@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 from tests.labeling.examples import EVIDENCE
 from vos.labeling.backends.label_studio_format import task
@@ -15,8 +16,8 @@ def test_people_are_shown_none_of_the_evidence(record_of):
     batch = PageBatch("b0", [made], {"harmless": "Harmless", "harmful": "Harmful"})
     shown = page_html(batch, [made], "title", PageSettings()).split('id="batch"')[-1]
     asked = json.dumps(task(made, (), "b0", predict=False))
-    write_blind = [name for name in EVIDENCE if f'"{name}"' in shown or f'"{name}"' in asked]
-    assert write_blind == []
+    names = {*EVIDENCE, *asdict(EVIDENCE["provenance"])}
+    assert [name for name in names if f'"{name}"' in shown or f'"{name}"' in asked] == []
     for value in ("prompt-0123", "lm-4567", "parent-89", "seeded", "31415926"):
         assert value not in shown
         assert value not in asked

@@ -1,0 +1,122 @@
+"""Near-boundary texts of a pool for a model in memory: no file, no run directory, no configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, SupportsIndex
+
+import torch
+from transformers import PreTrainedModel
+
+from vos.data import ListPool, TextData
+from vos.density import ClassConditionalGaussian
+from vos.errors import ConfigError, DataError
+from vos.labeling import BoundaryRecord
+from vos.mining.select import lacks_near_boundary
+from vos.models import ClassifierFeaturizer, WrappedClassifier
+from vos.outliers import BoundarySampler
+from vos.synthesis.job import Progress, SynthesisJob, SynthesisSettings, choose, draw_targets, record_of, search_pool
+from vos.types import Example, OutlierSampler
+
+
+def mine(
+    model: PreTrainedModel,
+    tokenizer: Any,
+    labelled: Sequence[tuple[str, SupportsIndex | str]],
+    pool: Sequence[str],
+    n: int = 100,
+    *,
+    seed: int = 0,
+    settings: SynthesisSettings | None = None,
+    sampler: OutlierSampler | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[BoundaryRecord]:
+    """The texts of a pool that lie nearest to where a classifier is undecided, and a random share beside them.
+
+    A Gaussian is fitted to the features of the labelled texts, virtual outliers are drawn near the boundary, and texts
+    of the pool are chosen that lie near them, as `python synthesize.py` does with a run. The model is read only: its
+    weights, its mode and its hooks stay as they are.
+
+    Args:
+        model: of `transformers.AutoModelForSequenceClassification`, whose logits come from one linear layer; with two
+            classes the margin is the logit of class 1 less that of class 0.
+        tokenizer: of the model.
+        labelled: texts with their class, an index or a name of `model.config.id2label`; of two classes at least. Texts
+            like them are not proposed.
+        pool: unlabelled texts.
+        n: texts wanted; there are fewer where the pool does not have them.
+        seed: of the outliers and the random share.
+        settings: see `SynthesisSettings`; `selection.n` is replaced by `n`.
+        sampler: draws the virtual outliers; `BoundarySampler()` when None.
+        progress: called with the number of texts of the pool that were done since the last call.
+
+    Returns:
+        Records, those near the boundary first, then the random share (`chosen` is "target" or "random"); `id` is the
+        place of the text in `pool`.
+
+    Raises:
+        DataError: the pool is empty, a label is unknown, there is one class only, or no text is near the boundary.
+        ModelError: the model has fewer than two classes, or cannot be split at its last linear layer.
+        ConfigError: settings that cannot be met, or that make texts or keep files.
+
+    Example:
+        >>> from transformers import AutoModelForSequenceClassification, AutoTokenizer  # doctest: +SKIP
+        >>> model = AutoModelForSequenceClassification.from_pretrained("unitary/toxic-bert")  # doctest: +SKIP
+        >>> tokenizer = AutoTokenizer.from_pretrained("unitary/toxic-bert")  # doctest: +SKIP
+        >>> records = vos.mine(model, tokenizer, [("have a nice day", 0), ("go away", 1)], pool)  # doctest: +SKIP
+    """
+    settings = settings or SynthesisSettings()
+    settings = replace(settings, selection=replace(settings.selection, n=n))
+    if settings.index != "none" or settings.making is not None:
+        raise ConfigError(f"mine: expected index='none' and making=None, got index={settings.index!r}")
+    if len(pool) == 0:
+        raise DataError("pool: expected at least one text, got none")
+    classifier = WrappedClassifier(model, tokenizer)
+    train = _examples(labelled, classifier.label_names)
+    pool_texts = ListPool([Example(str(place), text) for place, text in enumerate(pool)])
+    featurizer = ClassifierFeaturizer(classifier, device=model.device)
+    features = featurizer.featurize([example.text for example in train]).features
+    density = ClassConditionalGaussian(classifier.n_classes, classifier.n_features)
+    job = SynthesisJob(
+        featurizer=featurizer,
+        density=density.fit(features, torch.tensor([example.label for example in train])),
+        sampler=sampler or BoundarySampler(),
+        data=TextData(train, [], [], pool_texts, classifier.label_names, []),
+        settings=settings,
+        seed=seed,
+        progress=Progress(progress) if progress else Progress(),
+    )
+    return _chosen(job)
+
+
+def _examples(labelled: Sequence[tuple[str, SupportsIndex | str]], names: tuple[str, ...]) -> list[Example]:
+    examples = [
+        Example(f"labelled:{place}", text, _index(label, names, place)) for place, (text, label) in enumerate(labelled)
+    ]
+    found = {names[label] for example in examples if (label := example.label) is not None}
+    if len(found) < 2:
+        raise DataError(f"labelled: expected texts of at least two classes, got {len(examples)} of {sorted(found)}")
+    return examples
+
+
+def _index(label: object, names: tuple[str, ...], place: int) -> int:
+    if isinstance(label, str) and label in names:
+        return names.index(label)
+    if isinstance(label, SupportsIndex) and 0 <= label.__index__() < len(names):
+        return label.__index__()
+    raise DataError(
+        f"labelled[{place}]: expected a label of {list(names)}, or an index below {len(names)}, got {label!r}"
+    )
+
+
+def _chosen(job: SynthesisJob) -> list[BoundaryRecord]:
+    generator, space, targets = draw_targets(job)
+    found = search_pool(job, space, targets, generator)
+    selection = choose(job, found)
+    if lacks_near_boundary(selection, job.settings.selection):
+        raise DataError(
+            f"pool: none of {found.n_scored} texts is near any of {len(targets)} targets; dropped {selection.dropped}; "
+            "give a larger selection.max_distance or max_margin, or more texts"
+        )
+    return [record_of(candidate, targets, job) for candidate in selection.chosen]
