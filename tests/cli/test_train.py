@@ -14,17 +14,12 @@ from safetensors.torch import load_file
 
 import synthesize
 import train
-from tests.cli.app_runs import call, failing, run, synthesis, workplace, write_texts  # noqa: F401 - fixtures
+from tests.cli.commands import QUIET, call, failing, synthesis, write_texts
 from tests.conftest import ROOT
 from tests.training.wandb_file import history, the_file
 from vos.labeling import Label, read_jsonl, write_labels
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec"),
-    pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
-    pytest.mark.filterwarnings("ignore:.*exists and is not empty"),
-]
+pytestmark = QUIET
 
 
 def test_a_run_leaves_everything_that_was_promised(run):
@@ -217,7 +212,7 @@ def test_a_sweep_compares_its_runs_and_trains_round_0_once_a_seed(workplace, mon
     _, overrides = workplace
     monkeypatch.chdir(tmp_path)
     arguments = ["-m", *overrides, "logger=csv", "outliers=tail", "outliers.distance=0.9,0.99", "seed=0,1",
-                 "optimizer.lr=2e-4", "hydra.sweep.dir=sweep"]  # fmt: skip
+                 "++optimizer.lr=2e-4", "hydra.sweep.dir=sweep"]  # fmt: skip
     call(train.main, monkeypatch, *arguments)
     text = (tmp_path / "sweep/comparison.csv").read_text()
     rows = list(csv.DictReader(io.StringIO(text)))

@@ -14,7 +14,7 @@ import pytest
 
 import synthesize
 import train
-from tests.cli.app_runs import write_texts
+from tests.cli.commands import write_texts
 from tests.labeling.conftest import OWNER, PROGRAM, free_port
 from tests.labeling.test_label_studio import CLASSES, result, task_ids
 from vos.labeling import Ledger, ToolError, current_labels, text_uid

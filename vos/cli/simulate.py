@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -15,13 +16,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from vos.cli.train import build_job, device_of, public_yaml, quiet_libraries
+from vos.cli.train import public_yaml, quiet_libraries
+from vos.cli.train_builders import build_featurizers, build_job, device_of, new_classifier
 from vos.cli.wiring import build_sampler
 from vos.data import TextData, load_pool_labels
 from vos.errors import ConfigError
-from vos.models import ClassifierFeaturizer, FeatureCache
 from vos.simulation.error_rates import METRICS, compare, values_by_labels
-from vos.simulation.fits import FrozenEncoderFit, PipelineFit
+from vos.simulation.fits import FrozenEncoderFit, JobBuilder, PipelineFit
 from vos.simulation.settings import Fit, SimulationSettings
 from vos.simulation.simulate import Simulation
 from vos.storage.environment import environment
@@ -95,28 +96,27 @@ def _oracle(data: TextData) -> dict[str, int]:
 def _fit(config: DictConfig, data: TextData, folder: Path) -> Fit:
     """The pipeline's own training; over a frozen encoder logistic regression, whose one optimum takes seconds."""
     if not config.model.freeze:
-        return PipelineFit(data, _make_job(config, folder), bool(config.warm_start))
-    classifier = instantiate(config.model, label_names=data.label_names, seed=config.seed)
-    cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
-    featurizer = ClassifierFeaturizer(classifier, cache, device=device_of(config))
+        return PipelineFit(data, _job_builder(config, folder), bool(config.warm_start))
+    featurizers = build_featurizers(config, data, new_classifier(config, data))
     return FrozenEncoderFit(
-        featurizer, len(data.label_names), float(config.simulation.l2), bool(config.simulation.balanced)
+        featurizers.current(), len(data.label_names), float(config.simulation.l2), bool(config.simulation.balanced)
     )
 
 
-def _make_job(config: DictConfig, folder: Path) -> Any:
-    """Jobs without refinement, reports or shared state, each in a directory of its own."""
-    numbers = iter(range(10**9))
+def _job_builder(config: DictConfig, folder: Path) -> JobBuilder:
+    """Builds jobs without refinement, reports or shared state, each in a directory of its own."""
+    numbers = itertools.count()
 
-    def make(data: TextData, seed: int, warm: bool) -> TrainingJob:
-        changed = OmegaConf.merge(config, {"seed": seed % 2**31, "refine": {"rounds": 0}})
-        assert isinstance(changed, DictConfig)  # noqa: S101 - merged from one
+    def build(data: TextData, seed: int, warm: bool) -> TrainingJob:
+        changed = config.copy()
+        changed.seed = seed % 2**31
+        changed.refine.rounds = 0
         if warm:
             changed.trainer.max_epochs = config.refine.epochs
         job = build_job(changed, data, RunDirectory(folder / str(next(numbers))))
         return replace(job, reporters=[], cache=None)
 
-    return make
+    return build
 
 
 def _measured(rows: Rows) -> list[str]:

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -113,7 +112,7 @@ class StrategyRun:
         density = self.density(len(data.label_names), batch.features.shape[1])
         density.fit(batch.features, torch.tensor([example.label for example in data.train]))
         settings = self.settings.synthesis
-        job: Any = SynthesisJob(
+        job = SynthesisJob(
             featurizer=featurizer,  # type: ignore[arg-type]
             density=density,
             sampler=self.sampler,
