@@ -212,7 +212,7 @@ def test_a_sweep_compares_its_runs_and_trains_round_0_once_a_seed(workplace, mon
     _, overrides = workplace
     monkeypatch.chdir(tmp_path)
     arguments = ["-m", *overrides, "logger=csv", "outliers=tail", "outliers.distance=0.9,0.99", "seed=0,1",
-                 "++optimizer.lr=2e-4", "hydra.sweep.dir=sweep"]  # fmt: skip
+                 "optimizer.lr=2e-4", "hydra.sweep.dir=sweep"]  # fmt: skip
     call(train.main, monkeypatch, *arguments)
     text = (tmp_path / "sweep/comparison.csv").read_text()
     rows = list(csv.DictReader(io.StringIO(text)))

@@ -1,8 +1,19 @@
-"""A run of seconds over three classes, shared by the tests of this folder."""
+"""The configuration composed as the programs compose it, and the settings of a run of seconds."""
 
 import pytest
+from hydra import initialize
 
 from tests.cli.commands import write_texts
+from vos.cli.configuration import register
+from vos.cli.history import register_resolvers
+
+
+@pytest.fixture
+def hydra_at_conf():
+    register_resolvers()
+    register()
+    with initialize(version_base="1.3", config_path=None):
+        yield
 
 
 @pytest.fixture(scope="session")
