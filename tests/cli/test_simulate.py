@@ -7,11 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from hydra import compose, initialize_config_dir
 
+import train
+from tests.cli.commands import failing
 from tests.conftest import ROOT
-from vos.cli.simulate import run_simulation
-from vos.errors import ConfigError
 from vos.storage.json_files import read_json
 
 SMALL = (
@@ -52,10 +51,8 @@ def test_the_command_runs_the_loop_and_is_not_run_twice(tmp_path):
     assert (directory / "metrics.json").stat().st_mtime_ns == written
 
 
-def test_an_oracle_that_does_not_know_the_pool_is_refused(tmp_path):
+def test_an_oracle_that_does_not_know_the_pool_is_refused(monkeypatch, capsys, tmp_path):
     (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"text {i},{i % 2}\n" for i in range(20)), "utf-8")
-    overrides = [*SMALL, "data=files", f"data.train={tmp_path / 'a.csv'}"]
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("train", overrides=overrides)
-    with pytest.raises(ConfigError, match="oracle knows the pool of data=embedded"):
-        run_simulation(config, overrides, tmp_path / "run")
+    data = ["data=files", f"data.train={tmp_path / 'a.csv'}"]
+    error = failing(train.main, monkeypatch, capsys, *SMALL, *data, f"hydra.run.dir={tmp_path / 'run'}")
+    assert "oracle knows the pool of data=embedded" in error

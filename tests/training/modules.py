@@ -61,9 +61,12 @@ def build(
     )
 
 
+def toy_data():
+    return TextData(toy_examples(24), toy_examples(8, "v", 24), toy_examples(8, "w", 40), ListPool([]), NAMES, [])
+
+
 def batches(module):
-    data = TextData(toy_examples(24), toy_examples(8, "v", 24), toy_examples(8, "w", 40), ListPool([]), NAMES, [])
-    return TextDataModule(data, module.classifier.tokenizer, batch_size=6, max_length=32, seed=0)
+    return TextDataModule(toy_data(), module.classifier.tokenizer, batch_size=6, max_length=32, seed=0)
 
 
 def messages(caplog):

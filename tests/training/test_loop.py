@@ -1,12 +1,22 @@
+from dataclasses import replace
+from functools import partial
+
 import pytest
+import pytorch_lightning as pl
 import torch
 
+import vos.training.module as module_code
+from tests.training.modules import QUIET, batches, build, toy_data
 from vos.models import EncoderClassifier
 from vos.storage.run_directory import RunDirectory
+from vos.storage.seeds import derive_seed
 from vos.training.checkpoint import RoundCheckpoint, read_round
-from vos.training.loop import boundary_shift
+from vos.training.featurizers import Featurizers
+from vos.training.job import FitSettings, RefineSettings, RunSettings, TrainingJob
+from vos.training.loop import boundary_shift, fit_round
 from vos.training.round_cache import RoundCache
 
+pytestmark = QUIET
 NAMES = ("harmless", "harmful")
 
 
@@ -43,3 +53,63 @@ def test_the_cache_gives_back_the_weights_of_the_same_key_only(tiny_encoder, tmp
     assert other.fingerprint() != stored.fingerprint()
     assert RoundCache(tmp_path, {"seed": 0}).restore(other)
     assert other.fingerprint() == stored.fingerprint()
+
+
+class Broken(Exception):
+    pass
+
+
+@pytest.fixture
+def job(tiny_encoder, tmp_path):
+    module = build(tiny_encoder, loss="flattening", start_epoch=2)
+    trainer = partial(pl.Trainer, accelerator="cpu", enable_model_summary=False, num_sanity_val_steps=0)
+    fit = FitSettings(max_epochs=2, progress=False)
+    featurizers = Featurizers(module.classifier, lambda: module.classifier)
+    settings = RunSettings(fit, RefineSettings(rounds=1, lr_factor=0.5), seed=3)
+    return TrainingJob(module, toy_data(), batches(module), featurizers, RunDirectory(tmp_path), settings, trainer)
+
+
+def watched(job, monkeypatch, error=None):
+    """The settings under which each step of the job is taken; `error` is raised in the second."""
+    seen = []
+
+    def step(batch, number, real=job.module.training_step):
+        seen.append(job.module.settings)
+        if error is not None and len(seen) == 2:
+            raise error
+        return real(batch, number)
+
+    monkeypatch.setattr(job.module, "training_step", step)
+    return seen
+
+
+def test_a_round_has_settings_of_its_own_and_the_module_keeps_its_own(job, monkeypatch):
+    own, seen = job.module.settings, watched(job, monkeypatch)
+    fit_round(job, 1)
+    assert job.module.settings == own
+    (found,) = set(seen)
+    assert (found.optimizer.lr, found.optimizer.head_lr) == (own.optimizer.lr * 0.5, own.optimizer.head_lr * 0.5)
+    assert found.regularization.start_epoch == 0
+    assert found.seed == derive_seed(3, "round", 1) != own.seed
+    seen.clear()
+    fit_round(job, 0)
+    (found,) = set(seen)
+    assert found == replace(own, seed=derive_seed(3, "round", 0))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_fit_that_fails_leaves_the_settings_of_the_module_as_they_were(job, monkeypatch, number):
+    own, seen = job.module.settings, watched(job, monkeypatch, Broken())
+    with pytest.raises(Broken):
+        fit_round(job, number)
+    assert len(seen) == 2
+    assert seen[0] != own
+    assert job.module.settings == own
+
+
+def test_a_fit_after_one_that_failed_validates_its_own_texts_alone(job, monkeypatch):
+    job.module._validation.append((torch.zeros(3, 2), torch.zeros(3, dtype=torch.int64)))  # of a fit cut off
+    counted = []
+    monkeypatch.setattr(module_code, "boundary_brier", lambda x, _: counted.append(len(x)) or torch.tensor(0.0))
+    fit_round(job, 0)
+    assert counted == [8, 8]

@@ -14,7 +14,8 @@ from vos.storage.environment import peak_memory_mib
 from vos.storage.hashes import text_hash
 from vos.storage.json_files import read_json, write_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Of the files of a run; 1 was written by version 0.1."""
 
 
 class RunDirectory:
@@ -81,7 +82,10 @@ class RunDirectory:
     @property
     def is_finished(self) -> bool:
         """True when a finished run of this format version lies here."""
-        return self.manifest_path.exists() and self.manifest.get("status") == "finished"
+        if not self.manifest_path.exists():
+            return False
+        manifest = self.manifest
+        return manifest.get("format_version") == FORMAT_VERSION and manifest.get("status") == "finished"
 
     def _write_manifest(self, values: Mapping[str, Any]) -> None:
         write_json(self.manifest_path, {"format_version": FORMAT_VERSION, "vos_version": vos.__version__, **values})
