@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -10,15 +12,16 @@ from vos.data import TextData
 from vos.errors import ConfigError
 from vos.exposure.batches import OutlierBatches
 from vos.exposure.gather import gather_outlier_texts
+from vos.models import ClassifierFeaturizer
 from vos.storage.run_directory import RunDirectory
-from vos.training.featurizers import Featurizers
 
 
 def outlier_batches(
     config: DictConfig,
     data: TextData,
     run: RunDirectory,
-    featurizers: Featurizers,
+    featurizer: ClassifierFeaturizer,
+    untrained: Callable[[], ClassifierFeaturizer],
     trains_round_0: bool,
 ) -> OutlierBatches | None:
     """Batches of the group `exposure`, or None without it.
@@ -27,7 +30,8 @@ def outlier_batches(
         config: of the run.
         data: its texts.
         run: keeps the texts of no class.
-        featurizers: over the classifier; when its encoder is frozen, batches carry its features.
+        featurizer: over the classifier that is trained; when its encoder is frozen, batches carry its features.
+        untrained: gives a featurizer over the classifier before any training.
         trains_round_0: whether round 0 trains.
 
     Raises:
@@ -48,14 +52,14 @@ def outlier_batches(
             source,
             data.train,
             measured,
-            featurizers.initial,
+            untrained,
             run.outlier_texts,
             config.seed,
             lambda n: bars.update(bar, completed=n),
         )
     texts = [each.text for each in found]
-    classifier = featurizers.classifier
-    features = featurizers.current().featurize(texts).features if classifier.encoder_is_frozen else None
+    classifier = featurizer.classifier
+    features = featurizer.featurize(texts).features if classifier.encoder_is_frozen else None
     return OutlierBatches(texts, classifier.tokenizer, classifier.max_length, source.batch_size, features)
 
 

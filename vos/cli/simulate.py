@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -23,7 +22,7 @@ from vos.data import TextData, load_pool_labels
 from vos.errors import ConfigError
 from vos.simulation.error_rates import METRICS, compare, values_by_labels
 from vos.simulation.fits import FrozenEncoderFit, JobBuilder, PipelineFit
-from vos.simulation.settings import Fit, SimulationSettings
+from vos.simulation.settings import Fit, Oracle, Row, SimulationSettings
 from vos.simulation.simulate import Simulation
 from vos.storage.environment import environment
 from vos.storage.json_files import read_json, write_json
@@ -34,7 +33,7 @@ from vos.training.reporters import write_table
 
 logger = logging.getLogger(__name__)
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[Row]
 
 
 def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path) -> dict[str, float]:
@@ -81,7 +80,7 @@ def _no_texts() -> tuple[Tensor, Tensor]:
     )
 
 
-def _oracle(data: TextData) -> dict[str, int]:
+def _oracle(data: TextData) -> Oracle:
     """True labels of the pool, known for the embedded corpus alone."""
     oracle = {name: label[0] for name, label in load_pool_labels().items()}
     unknown = sum(example.id not in oracle for example in data.pool)
@@ -136,7 +135,9 @@ def _final(rows: Rows, settings: SimulationSettings) -> dict[str, float]:
     final: dict[str, float] = {}
     for strategy in settings.strategies:
         own = [row for row in rows if row["strategy"] == strategy and row["round"] == last]
-        final |= {f"{strategy}/{metric}": sum(row[metric] for row in own) / len(own) for metric in _measured(rows)}
+        final |= {
+            f"{strategy}/{metric}": sum(float(row[metric]) for row in own) / len(own) for metric in _measured(rows)
+        }
         if strategy != "random" and "random" in settings.strategies:
             for metric in _measured(rows):
                 found = compare(rows, metric, last, strategy)
@@ -148,11 +149,11 @@ def _print(rows: Rows, directory: Path) -> None:
     table = Table(title="Simulated rounds: mean test errors over seeds")
     for name in ("strategy", "labels", *_measured(rows)):
         table.add_column(name, justify="right")
-    groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, int], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row["strategy"], int(row["labels"])), []).append(row)
+        groups.setdefault((str(row["strategy"]), int(row["labels"])), []).append(row)
     for (strategy, labels), own in groups.items():
-        means = (sum(row[metric] for row in own) / len(own) for metric in _measured(rows))
+        means = (sum(float(row[metric]) for row in own) / len(own) for metric in _measured(rows))
         table.add_row(strategy, str(labels), *(f"{mean:.4f}" for mean in means))
     console = Console()
     console.print(table)

@@ -148,7 +148,7 @@ def build_module(
             config.loss.label_smoothing,
             config.seed,
         ),
-        outlier_batches(config, data, run, featurizers, trains_round_0),
+        outlier_batches(config, data, run, featurizers.current(), featurizers.initial, trains_round_0),
     )
 
 
@@ -180,7 +180,7 @@ def build_cache(config: DictConfig, data: TextData) -> RoundCache | None:
     if _starts_warm(config) or epochs == 0 or (config.loss.module and config.loss.settings.start_epoch < epochs):
         return None
     parts = OmegaConf.masked_copy(config, ROUND_0_DEPENDS_ON)
-    key: dict[str, Any] = {
+    key = {
         "settings": OmegaConf.to_container(parts, resolve=True),
         "data": data.fingerprint(),
         "monitor": config.callbacks.monitor,

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -112,7 +113,7 @@ class StrategyRun:
         density = self.density(len(data.label_names), batch.features.shape[1])
         density.fit(batch.features, torch.tensor([example.label for example in data.train]))
         settings = self.settings.synthesis
-        job = SynthesisJob(
+        job: Any = SynthesisJob(
             featurizer=featurizer,  # type: ignore[arg-type]
             density=density,
             sampler=self.sampler,

@@ -9,7 +9,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import pytorch_lightning as pl
 import wandb
@@ -162,8 +162,8 @@ class WandbReporter:
         self,
         directory: str | Path,
         project: str,
-        config: Mapping[str, Any],
-        mode: str = "offline",
+        config: Mapping[str, object],
+        mode: Literal["offline", "online", "disabled"] = "offline",
         name: str | None = None,
         tags: Sequence[str] = (),
         texts: bool = True,
@@ -173,7 +173,7 @@ class WandbReporter:
         self.texts = texts
         self.run = wandb.init(
             project=project,
-            mode=mode,  # type: ignore[arg-type]
+            mode=mode,
             dir=str(directory),
             config=dict(config),
             name=name,
@@ -206,7 +206,7 @@ class WandbReporter:
         self.run.finish()
 
 
-def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Write rows as CSV; columns in order of first appearance, absent values empty."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", encoding="utf-8", newline="") as file:
