@@ -17,11 +17,12 @@ from vos.errors import ConfigError
 from vos.metrics.boundary import margin
 from vos.storage.json_files import write_json
 from vos.storage.seeds import derive_seed
+from vos.training.callbacks import fit_callbacks
 from vos.training.checkpoint import RoundCheckpoint, load_state, read_round, save_state
 from vos.training.job import TrainingJob
 from vos.training.measure import measure, training_features
 from vos.training.plots import boundary_map
-from vos.training.reporters import NearBoundaryText, Reporter, RoundRecord, fit_callbacks
+from vos.training.reporters import NearBoundaryText, Reporter, RoundRecord
 from vos.training.settings import StepSettings
 
 logger = logging.getLogger(__name__)
