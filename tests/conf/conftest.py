@@ -4,14 +4,12 @@ import pytest
 from hydra import initialize
 
 from tests.cli.commands import write_texts
-from vos.cli.configuration import register
-from vos.cli.history import register_resolvers
+from vos.cli.compose import prepare
 
 
 @pytest.fixture
 def hydra_at_conf():
-    register_resolvers()
-    register()
+    prepare()
     with initialize(version_base="1.3", config_path=None):
         yield
 

@@ -1,33 +1,14 @@
-"""Where a run goes, and the settings that it takes over from an earlier one."""
+"""The settings that a run takes over from an earlier one."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
-from vos.cli.help import explained, program
 from vos.cli.overrides import refuse_old_names
 from vos.errors import ConfigError, RunError
-
-
-def register_resolvers() -> None:
-    """Teach OmegaConf what conf/hydra asks for.
-
-    `${run_directory:GIVEN,ROOT}`: GIVEN where it exists, else a new dated folder under ROOT. `${program:NAME}`: how the
-    program was called. `${explained:}`: every setting with its value and what it means.
-    """
-    OmegaConf.register_new_resolver("run_directory", _run_directory, replace=True, use_cache=True)
-    OmegaConf.register_new_resolver("program", program, replace=True)
-    OmegaConf.register_new_resolver("explained", explained, replace=True)
-
-
-def _run_directory(given: str | None, root: str) -> str:
-    if given and Path(given).is_dir():
-        return given
-    return str(Path(root) / time.strftime("%Y-%m-%d") / time.strftime("%H-%M-%S"))
 
 
 def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, list[str]]:

@@ -17,8 +17,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from vos.cli.configuration import register
-from vos.cli.history import register_resolvers, with_history
+from vos.cli.compose import prepare
+from vos.cli.history import with_history
 from vos.cli.overrides import advice, refuse_old_names
 from vos.errors import ConfigError, VosError
 
@@ -56,8 +56,7 @@ def synthesize() -> None:
 def _run(program: str, job: Any) -> Any:
     """Compose the configuration from the command line and run the job with it."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come through to here instead of ending the process
-    register_resolvers()
-    register()
+    prepare()
     try:
         refuse_old_names(sys.argv[1:])
         return hydra.main(version_base="1.3", config_path=None, config_name=program)(job)()

@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from hydra import compose, initialize
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
+from vos.cli.compose import composed
 from vos.cli.configuration import folder
 from vos.errors import ConfigError
 
@@ -72,9 +71,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 def _settings(program: str, overrides: Sequence[str]) -> list[str]:
     """Every setting that there is under the options chosen on the command line."""
     chosen = [each for each in overrides if (folder() / re.split("[=@]", each.lstrip("+~"))[0]).is_dir()]
-    GlobalHydra.instance().clear()
-    with initialize(version_base="1.3", config_path=None):
-        plain = OmegaConf.to_container(compose(program, overrides=chosen), resolve=False)
+    plain = OmegaConf.to_container(composed(program, chosen), resolve=False)
     return list(_names(plain)) if isinstance(plain, dict) else []
 
 

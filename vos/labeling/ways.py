@@ -91,7 +91,7 @@ class LabelStudioWay:
         label_map: raw answer to class name.
     """
 
-    url: str
+    url: str = "http://localhost:8080"
     token_variable: str = "LABEL_STUDIO_API_KEY"  # noqa: S105 - a name, not a token
     settings: PageSettings = field(default_factory=PageSettings)
     plan: Plan = field(default_factory=Plan)
@@ -123,7 +123,7 @@ class ArgillaWay:
         label_map: raw answer to class name.
     """
 
-    url: str
+    url: str = "http://localhost:6900"
     workspace: str = "default"
     token_variable: str = "ARGILLA_API_KEY"  # noqa: S105 - a name, not a token
     settings: PageSettings = field(default_factory=PageSettings)
