@@ -9,9 +9,11 @@ import sys
 import pytest
 
 import train
-from tests.cli.commands import failing
+from tests.cli.commands import QUIET, call, failing
 from tests.conftest import ROOT
 from vos.storage.json_files import read_json
+
+pytestmark = QUIET
 
 SMALL = (
     "experiment=simulated_rounds",
@@ -49,6 +51,24 @@ def test_the_command_runs_the_loop_and_is_not_run_twice(tmp_path):
     written = (directory / "metrics.json").stat().st_mtime_ns
     subprocess.run([sys.executable, "train.py", f"resume={directory}"], cwd=ROOT, check=True, capture_output=True)
     assert (directory / "metrics.json").stat().st_mtime_ns == written
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("warm", [True, False])
+def test_an_encoder_that_trains_goes_through_the_rounds_and_leaves_no_job_behind(
+    tiny_encoder, monkeypatch, tmp_path, warm
+):
+    own = [each for each in SMALL if not each.startswith(("model.freeze", "simulation.seeds"))]
+    call(train.main, monkeypatch, *own, f"model.name={tiny_encoder}", "trainer.max_epochs=1", f"warm_start={warm}",
+         "refine.epochs=1", "simulation.seeds=[0]", "simulation.strategies=[uncertainty,random]",
+         "optimized_metric=random/error", f"paths.cache={tmp_path}/cache",
+         f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
+    rows = read_json(tmp_path / "run/metrics.json")["rows"]
+    assert [(row["strategy"], row["round"]) for row in rows] == [
+        ("uncertainty", 0), ("uncertainty", 1), ("random", 0), ("random", 1)
+    ]  # fmt: skip
+    assert rows[0]["error"] == rows[2]["error"]
+    assert list((tmp_path / "run/fits").iterdir()) == []
 
 
 def test_an_oracle_that_does_not_know_the_pool_is_refused(monkeypatch, capsys, tmp_path):

@@ -1,23 +1,15 @@
 from dataclasses import replace
-from functools import partial
 
 import pytest
-import pytorch_lightning as pl
 import torch
 
 import vos.training.module as module_code
-from tests.training.modules import QUIET, batches, build, toy_data
-from vos.models import EncoderClassifier
-from vos.storage.run_directory import RunDirectory
+from tests.training.modules import QUIET
 from vos.storage.seeds import derive_seed
-from vos.training.checkpoint import RoundCheckpoint, read_round
-from vos.training.featurizers import Featurizers
-from vos.training.job import FitSettings, RefineSettings, RunSettings, TrainingJob
+from vos.training.checkpoint import RoundCheckpoint
 from vos.training.loop import boundary_shift, fit_round
-from vos.training.round_cache import RoundCache
 
 pytestmark = QUIET
-NAMES = ("harmless", "harmful")
 
 
 def from_margins(margins):
@@ -32,41 +24,8 @@ def test_the_shift_counts_the_texts_of_round_0s_band_alone():
     assert boundary_shift(first, previous, previous) == 0.0
 
 
-def test_a_round_is_kept_whole_or_not_at_all(tmp_path):
-    run = RunDirectory(tmp_path)
-    assert read_round(run, 0) is None
-    kept = RoundCheckpoint(0, {"boundary/band": 0.25}, from_margins([1.0, 2.0]))
-    kept.write(run)
-    found = read_round(run, 0)
-    assert found.metrics == kept.metrics
-    assert torch.equal(found.val_logits, kept.val_logits)
-    (run.rounds / "0.json").unlink()  # the JSON file is written last
-    assert read_round(run, 0) is None
-
-
-def test_the_cache_gives_back_the_weights_of_the_same_key_only(tiny_encoder, tmp_path):
-    stored, other = (EncoderClassifier(tiny_encoder, NAMES, seed=s) for s in (0, 1))
-    cache = RoundCache(tmp_path, {"seed": 0})
-    assert not cache.restore(other)
-    cache.store(stored)
-    assert not RoundCache(tmp_path, {"seed": 1}).restore(other)
-    assert other.fingerprint() != stored.fingerprint()
-    assert RoundCache(tmp_path, {"seed": 0}).restore(other)
-    assert other.fingerprint() == stored.fingerprint()
-
-
 class Broken(Exception):
     pass
-
-
-@pytest.fixture
-def job(tiny_encoder, tmp_path):
-    module = build(tiny_encoder, loss="flattening", start_epoch=2)
-    trainer = partial(pl.Trainer, accelerator="cpu", enable_model_summary=False, num_sanity_val_steps=0)
-    fit = FitSettings(max_epochs=2, progress=False)
-    featurizers = Featurizers(module.classifier, lambda: module.classifier)
-    settings = RunSettings(fit, RefineSettings(rounds=1, lr_factor=0.5), seed=3)
-    return TrainingJob(module, toy_data(), batches(module), featurizers, RunDirectory(tmp_path), settings, trainer)
 
 
 def watched(job, monkeypatch, error=None):
