@@ -8,7 +8,7 @@ import torch
 from tests.conftest import toy_examples
 from tests.training.modules import NAMES, QUIET
 from vos.density import LowRankGaussian, load_density
-from vos.errors import DataError, RunError
+from vos.errors import ConfigError, DataError, RunError
 from vos.losses import EnergyUncertainty
 from vos.models import load_classifier
 from vos.outliers import TailSampler
@@ -77,6 +77,20 @@ def test_validation_texts_are_taken_from_the_texts_and_names_from_the_labels(tin
     places = [NAMES.index(name) for name in labels]
     numbered = train(texts, places, label_names=NAMES, val=0.2, model=tiny_encoder, epochs=1, rounds=0)
     assert numbered.classifier.label_names == NAMES
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"val": 0}, "expected positive shares"),
+        ({"rounds": -1}, "refine: expected rounds >= 0"),
+        ({"epochs": 0}, "this head has random weights"),
+    ],
+)
+def test_settings_that_cannot_work_are_one_line(tiny_encoder, changes, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        trained(tiny_encoder, **changes)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from vos.errors import DataError, RunError
 from vos.losses import EnergyFlattening, OutlierRegularizer
 from vos.models import EncoderClassifier, TextClassifier
 from vos.outliers import BoundarySampler
+from vos.storage.environment import environment
 from vos.storage.run_directory import RunDirectory
 from vos.training.featurizers import Featurizers
 from vos.training.job import FitSettings, RefineSettings, RunSettings, TrainingJob
@@ -86,6 +87,7 @@ def train(
 
     Raises:
         DataError: texts or labels that cannot be used.
+        ConfigError: settings that cannot work.
         ModelError: the encoder cannot be loaded.
         RunError: `output` holds a finished run, or one of other texts or settings.
 
@@ -129,7 +131,8 @@ def _device() -> str:
 def _run(job: TrainingJob, config: Mapping[str, str | int]) -> Trained:
     """Run the loop and keep what it gave in the run directory."""
     started = time.monotonic()
-    job.run.start(json.dumps(config) + "\n", {"data_fingerprint": job.data.fingerprint()})
+    facts = {"data_fingerprint": job.data.fingerprint(), **environment(_device())}
+    job.run.start(json.dumps(config) + "\n", facts)
     if job.run.is_finished:
         raise RunError(f"output={job.run.path}: expected a new or an interrupted run, found a finished one")
     result = refine(job)
@@ -148,7 +151,7 @@ def _data(
 ) -> TextData:
     names = tuple(label_names or LabelCodec({str(label_key(each)) for each in labels}, None, None, None).names)
     splits = {"train": _examples("texts", texts, labels, names, label_names is not None)}
-    if isinstance(val, float):
+    if isinstance(val, float | int):
         splits = split_groups(splits["train"], {"train": 1 - val, "val": val}, seed, names)
     else:
         splits["val"] = _examples("val", *val, names, label_names is not None)
