@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -43,9 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     {"train": train, "synthesize": synthesize}[given[0]]()
 
 
-def train() -> Any:
+def train() -> None:
     """Train, refine and measure, or simulate; the metric named by `optimized_metric`, for sweepers."""
-    return _run("train", _train)
+    _run("train", _train)
 
 
 def synthesize() -> None:
@@ -53,13 +53,13 @@ def synthesize() -> None:
     _run("synthesize", _synthesize)
 
 
-def _run(program: str, job: Any) -> Any:
+def _run(program: str, job: Callable[[DictConfig], object]) -> None:
     """Compose the configuration from the command line and run the job with it."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come through to here instead of ending the process
     prepare()
     try:
         refuse_old_names(sys.argv[1:])
-        return hydra.main(version_base="1.3", config_path=None, config_name=program)(job)()
+        hydra.main(version_base="1.3", config_path=None, config_name=program)(job)()
     except CompactHydraException as error:
         if isinstance(error, InstantiationException):
             raise
