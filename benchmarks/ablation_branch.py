@@ -20,10 +20,11 @@ from vos.errors import InfeasibleError
 from vos.losses import ExtraClass, FeatureUncertainty
 from vos.metrics import auroc, band_width, boundary_report, fpr_at_tpr, fpr_at_tpr_ood, margin, outlier_energy_auroc
 from vos.scores import energy, knn, mahalanobis, standardized_sum
-from vos.training.module import ClassifierModule, OptimizerSettings, RegularizerSettings
+from vos.training.module import ClassifierModule
+from vos.training.settings import OptimizerSettings, RegularizerSettings, StepSettings
 from vos.types import LinearHead
 
-OPTIMIZER = OptimizerSettings(lr=1e-4, head_lr=1e-3, weight_decay=0.01, warmup_share=0.1)
+OPTIMIZER = OptimizerSettings(lr=1e-4, head_lr=1e-3, weight_decay=0.01)
 BAND_SHARE = 0.1
 REFIT_EVERY = 50
 KNN_NEIGHBOURS = 10
@@ -92,11 +93,13 @@ def build(task: Task, start: Start, arm: Arm, effort: Effort, seed: int) -> tupl
         bank,
         SAMPLERS[arm.sampler](facts) if arm.sampler else None,
         LOSSES[arm.loss](facts) if arm.loss else None,
-        OPTIMIZER,
-        RegularizerSettings(
-            weight=arm.weight, start_epoch=0, outliers_per_class=effort.outliers_per_class, refit_every=REFIT_EVERY
+        StepSettings(
+            OPTIMIZER,
+            RegularizerSettings(
+                weight=arm.weight, start_epoch=0, outliers_per_class=effort.outliers_per_class, refit_every=REFIT_EVERY
+            ),
+            seed=seed,
         ),
-        seed=seed,
     )
     return module, facts
 

@@ -22,11 +22,12 @@ from torch import Tensor, nn
 from vos.data.batching import LengthBucketedSampler, TokenCollator, tokenize
 from vos.density import ClassConditionalGaussian, FeatureBank
 from vos.models import EncoderClassifier
-from vos.training.module import ClassifierModule, OptimizerSettings, RegularizerSettings
+from vos.training.module import ClassifierModule
+from vos.training.settings import OptimizerSettings, StepSettings
 from vos.types import LinearHead
 
 BATCH_SIZE = 32
-START_OPTIMIZER = OptimizerSettings(lr=1e-4, head_lr=3e-3, weight_decay=0.01, warmup_share=0.1)
+START_OPTIMIZER = OptimizerSettings(lr=1e-4, head_lr=3e-3, weight_decay=0.01)
 DROPOUT = 0.1
 
 
@@ -148,8 +149,8 @@ def make_start(task: Task, seed: int, path: Path, shared: dict[tuple[str, str], 
     labels = torch.tensor([e.label for e in task.train])
     c, d = classifier.n_classes, classifier.n_features
     module = ClassifierModule(
-        classifier, ClassConditionalGaussian(c, d), FeatureBank(len(labels), d), None, None, START_OPTIMIZER,
-        RegularizerSettings(weight=0.0, start_epoch=0, outliers_per_class=1, refit_every=1), seed=seed,
+        classifier, ClassConditionalGaussian(c, d), FeatureBank(len(labels), d), None, None,
+        StepSettings(START_OPTIMIZER, seed=seed),
     )  # fmt: skip
     train(module, Batches(hidden["train"], labels, seed), task.sizes.precision, max_epochs=task.sizes.epochs)
     hidden = {name: further_layers(classifier, kept, task.sizes.branch_layers) for name, kept in hidden.items()}

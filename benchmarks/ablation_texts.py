@@ -35,7 +35,8 @@ from vos.density import ClassConditionalGaussian, FeatureBank
 from vos.exposure.write import OutlierText, WritingSettings, far_from_training, write_outlier_texts
 from vos.generation.language_model import LanguageModel
 from vos.generation.particles import Sampling
-from vos.training.module import ClassifierModule, RegularizerSettings
+from vos.training.module import ClassifierModule
+from vos.training.settings import RegularizerSettings, StepSettings
 
 WRITTEN = {"clinc150": 3000, "embedded": 1500, "toxigen": 3000, "sentiment": 600}
 QUICK_WRITTEN = 48
@@ -171,13 +172,15 @@ def _module(
         bank,
         SAMPLERS[arm.sampler](facts) if arm.sampler in SAMPLERS else None,
         LOSSES[arm.loss](facts) if arm.loss else None,
-        START_OPTIMIZER,
-        RegularizerSettings(
-            weight=arm.weight,
-            start_epoch=0,
-            outliers_per_class=max(1, BATCH_SIZE // c),
-            refit_every=REFIT_EVERY,
+        StepSettings(
+            START_OPTIMIZER,
+            RegularizerSettings(
+                weight=arm.weight,
+                start_epoch=0,
+                outliers_per_class=max(1, BATCH_SIZE // c),
+                refit_every=REFIT_EVERY,
+            ),
+            seed=seed,
         ),
-        seed=seed,
         outlier_texts=outliers,
     )

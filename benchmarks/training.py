@@ -22,7 +22,8 @@ from vos.density import ClassConditionalGaussian, FeatureBank
 from vos.losses import EnergyUncertainty
 from vos.models import EncoderClassifier
 from vos.outliers import TailSampler
-from vos.training.module import ClassifierModule, OptimizerSettings, RegularizerSettings
+from vos.training.module import ClassifierModule
+from vos.training.settings import OptimizerSettings, RegularizerSettings, StepSettings
 
 
 class Alternate(pl.Callback):
@@ -78,9 +79,11 @@ def build(refit_every: int, seed: int = 0) -> tuple[ClassifierModule, Twice]:
         FeatureBank(len(data.train), classifier.n_features),
         TailSampler(draws=10_000),
         EnergyUncertainty(2),
-        OptimizerSettings(lr=1e-4, head_lr=3e-3, weight_decay=0.01, warmup_share=0.1),
-        RegularizerSettings(weight=0.1, start_epoch=0, outliers_per_class=32, refit_every=refit_every),
-        seed=seed,
+        StepSettings(
+            OptimizerSettings(lr=1e-4, head_lr=3e-3, weight_decay=0.01),
+            RegularizerSettings(weight=0.1, start_epoch=0, outliers_per_class=32, refit_every=refit_every),
+            seed=seed,
+        ),
     )
     return module, Twice(data, classifier.tokenizer, batch_size=32, max_length=128, seed=seed)
 

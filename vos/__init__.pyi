@@ -23,6 +23,7 @@ from .scores import energy as energy
 from .scores import knn as knn
 from .scores import mahalanobis as mahalanobis
 from .synthesis.mine import mine as mine
+from .training.train import train as train
 from .types import Example as Example
 from .types import LinearHead as LinearHead
 

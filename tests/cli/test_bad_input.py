@@ -7,14 +7,9 @@ import json
 import pytest
 
 import synthesize
-from tests.cli.app_runs import call, failing, run, synthesis, workplace, write_texts  # noqa: F401 - fixtures
+from tests.cli.commands import QUIET, call, failing, synthesis
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec"),
-    pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
-    pytest.mark.filterwarnings("ignore:.*exists and is not empty"),
-]
+pytestmark = QUIET
 
 
 def report_of(folder):

@@ -8,11 +8,12 @@ import sys
 
 import pytest
 
+import train
+from tests.cli.commands import QUIET, call, failing
 from tests.conftest import ROOT
-from vos.cli.compose import composed
-from vos.cli.simulate import run_simulation
-from vos.errors import ConfigError
 from vos.storage.json_files import read_json
+
+pytestmark = QUIET
 
 SMALL = (
     "experiment=simulated_rounds",
@@ -52,9 +53,26 @@ def test_the_command_runs_the_loop_and_is_not_run_twice(tmp_path):
     assert (directory / "metrics.json").stat().st_mtime_ns == written
 
 
-def test_an_oracle_that_does_not_know_the_pool_is_refused(tmp_path):
+@pytest.mark.slow
+@pytest.mark.parametrize("warm", [True, False])
+def test_an_encoder_that_trains_goes_through_the_rounds_and_leaves_no_job_behind(
+    tiny_encoder, monkeypatch, tmp_path, warm
+):
+    own = [each for each in SMALL if not each.startswith(("model.freeze", "simulation.seeds"))]
+    call(train.main, monkeypatch, *own, f"model.name={tiny_encoder}", "trainer.max_epochs=1", f"warm_start={warm}",
+         "refine.epochs=1", "simulation.seeds=[0]", "simulation.strategies=[uncertainty,random]",
+         "optimized_metric=random/error", f"paths.cache={tmp_path}/cache",
+         f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
+    rows = read_json(tmp_path / "run/metrics.json")["rows"]
+    assert [(row["strategy"], row["round"]) for row in rows] == [
+        ("uncertainty", 0), ("uncertainty", 1), ("random", 0), ("random", 1)
+    ]  # fmt: skip
+    assert rows[0]["error"] == rows[2]["error"]
+    assert list((tmp_path / "run/fits").iterdir()) == []
+
+
+def test_an_oracle_that_does_not_know_the_pool_is_refused(monkeypatch, capsys, tmp_path):
     (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"text {i},{i % 2}\n" for i in range(20)), "utf-8")
-    overrides = [*SMALL, "data=files", f"data.train={tmp_path / 'a.csv'}"]
-    config = composed("train", overrides)
-    with pytest.raises(ConfigError, match="oracle knows the pool of data=embedded"):
-        run_simulation(config, overrides, tmp_path / "run")
+    data = ["data=files", f"data.train={tmp_path / 'a.csv'}"]
+    error = failing(train.main, monkeypatch, capsys, *SMALL, *data, f"hydra.run.dir={tmp_path / 'run'}")
+    assert "oracle knows the pool of data=embedded" in error

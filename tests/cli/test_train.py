@@ -14,17 +14,12 @@ from safetensors.torch import load_file
 
 import synthesize
 import train
-from tests.cli.app_runs import call, failing, run, synthesis, workplace, write_texts  # noqa: F401 - fixtures
+from tests.cli.commands import QUIET, call, failing, synthesis, write_texts
 from tests.conftest import ROOT
 from tests.training.wandb_file import history, the_file
 from vos.labeling import Label, read_jsonl, write_labels
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec"),
-    pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
-    pytest.mark.filterwarnings("ignore:.*exists and is not empty"),
-]
+pytestmark = QUIET
 
 
 def test_a_run_leaves_everything_that_was_promised(run):

@@ -9,15 +9,10 @@ import pytest
 
 import synthesize
 import train
-from tests.cli.app_runs import call, failing, run, synthesis, workplace  # noqa: F401 - fixtures
+from tests.cli.commands import QUIET, call, failing, synthesis
 from tests.toy_language import WordLanguage
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec"),
-    pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
-    pytest.mark.filterwarnings("ignore:.*exists and is not empty"),
-]
+pytestmark = QUIET
 
 WORDS = [
     "candidates=lm",

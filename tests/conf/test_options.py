@@ -1,6 +1,5 @@
 """Every density, sampler and loss of the config tree, trained for a few steps by the real command."""
 
-import csv
 import json
 
 import pytest
@@ -9,46 +8,17 @@ import yaml
 
 import synthesize
 import train
-from tests.cli.app_runs import call, failing, synthesis, write_texts
+from tests.cli.commands import QUIET, call, failing, steps, synthesis
 from tests.conftest import ROOT
 from vos.density import ClassConditionalGaussian, LowRankGaussian, load_density
 from vos.labeling import read_jsonl
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec"),
-    pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
-    pytest.mark.filterwarnings("ignore:.*exists and is not empty"),
-]
+pytestmark = QUIET
 NAMES = ("no", "yes", "maybe")
 
 
 def options(group, *but):
     return sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml") if path.stem not in but)
-
-
-@pytest.fixture(scope="module")
-def three_classes(tmp_path_factory, tiny_encoder):
-    """Settings of a run of seconds: a frozen tiny encoder, three classes, one plain epoch and one regularised."""
-    folder = tmp_path_factory.mktemp("options")
-    files = []
-    for name, n, start in (("train", 48, 0), ("val", 18, 100), ("test", 18, 200), ("pool", 40, 300)):
-        write_texts(folder / f"{name}.csv", n, start)
-        lines = (folder / f"{name}.csv").read_text().splitlines()
-        rows = [line.replace(",no,", ",maybe,") if i % 4 == 1 else line for i, line in enumerate(lines)]
-        (folder / f"{name}.csv").write_text("\n".join(rows) + "\n")
-        files.append(f"data.{name}={folder / name}.csv")
-    return [
-        "data=files", *files, "data.text=comment", "data.label=toxic", "data.id=key",
-        f"model.name={tiny_encoder}", "model.max_length=32", "model.freeze=true", "loader.batch_size=12",
-        "trainer.max_epochs=1", "refine.rounds=1", "refine.n_outliers=5", "callbacks=quiet", "callbacks.patience=-1",
-        "logger=csv", f"paths.cache={folder / 'cache'}",
-    ]  # fmt: skip
-
-
-def steps(run, number):
-    with (run / f"steps/round-{number}/metrics.csv").open() as file:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
 
 
 def trained(monkeypatch, run, *overrides):

@@ -9,18 +9,11 @@ import yaml
 from PIL import Image
 
 import train
-from tests.cli.app_runs import call
-from tests.conf.test_options import steps, three_classes  # noqa: F401 - a fixture
+from tests.cli.commands import QUIET, call, steps
 from tests.conftest import ROOT
 from vos.density import load_density
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec"),
-    pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
-    pytest.mark.filterwarnings("ignore:.*exists and is not empty"),
-]
+pytestmark = [pytest.mark.slow, *QUIET]
 
 
 def without(overrides, *names):

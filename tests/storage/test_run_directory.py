@@ -4,7 +4,6 @@ import pytest
 
 from vos.errors import RunError
 from vos.storage.environment import environment, git_commit
-from vos.storage.json_files import read_json
 from vos.storage.run_directory import RunDirectory
 
 FACTS = {"data_fingerprint": "d1", "seed": 0}
@@ -56,23 +55,22 @@ def test_an_interrupted_run_says_how_to_finish_it(run):
         run.open_finished()
 
 
-def test_another_version_is_named(run):
-    values = run.manifest | {"format_version": 0, "vos_version": "0.0.1"}
+def test_a_run_of_version_0_1_is_refused_in_one_line_that_says_what_to_do(run):
+    finish(run)
+    values = run.manifest | {"format_version": 1, "vos_version": "0.1.0"}
     run.manifest_path.write_text(json.dumps(values))
-    with pytest.raises(RunError, match=r"expected run format 1, found 0 written by vos '0\.0\.1'"):
+    message = r"^run=.*/run: expected run format 2, found 1 written by vos '0\.1\.0'; use that version, or train again$"
+    with pytest.raises(RunError, match=message):
         run.open_finished()
+    with pytest.raises(RunError, match=message):
+        run.start("a: 1\n", FACTS)
+    assert not run.is_finished
 
 
 def test_a_half_written_manifest(run):
     run.manifest_path.write_text(run.manifest_path.read_text()[:20])
     with pytest.raises(RunError, match="missing or half-written"):
         run.open_finished()
-
-
-def test_a_manifest_that_is_no_object(run):
-    run.manifest_path.write_text("[]")
-    with pytest.raises(RunError, match="expected a JSON object, got list"):
-        read_json(run.manifest_path)
 
 
 def test_missing_files_are_named(run):

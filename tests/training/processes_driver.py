@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.conftest import toy_examples
-from tests.training.test_module import NAMES, build
+from tests.training.modules import NAMES, build
 from vos.data import ListPool, TextData, TextDataModule
 
 D = 16

@@ -1,13 +1,15 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
-from vos.models import EncoderClassifier
-from vos.storage.run_directory import RunDirectory
-from vos.training.checkpoint import RoundCheckpoint, read_round
-from vos.training.loop import boundary_shift
-from vos.training.round_cache import RoundCache
+import vos.training.module as module_code
+from tests.training.modules import QUIET
+from vos.storage.seeds import derive_seed
+from vos.training.checkpoint import RoundCheckpoint
+from vos.training.loop import boundary_shift, fit_round
 
-NAMES = ("harmless", "harmful")
+pytestmark = QUIET
 
 
 def from_margins(margins):
@@ -22,24 +24,51 @@ def test_the_shift_counts_the_texts_of_round_0s_band_alone():
     assert boundary_shift(first, previous, previous) == 0.0
 
 
-def test_a_round_is_kept_whole_or_not_at_all(tmp_path):
-    run = RunDirectory(tmp_path)
-    assert read_round(run, 0) is None
-    kept = RoundCheckpoint(0, {"boundary/band": 0.25}, from_margins([1.0, 2.0]))
-    kept.write(run)
-    found = read_round(run, 0)
-    assert found.metrics == kept.metrics
-    assert torch.equal(found.val_logits, kept.val_logits)
-    (run.rounds / "0.json").unlink()  # the JSON file is written last
-    assert read_round(run, 0) is None
+class Broken(Exception):
+    pass
 
 
-def test_the_cache_gives_back_the_weights_of_the_same_key_only(tiny_encoder, tmp_path):
-    stored, other = (EncoderClassifier(tiny_encoder, NAMES, seed=s) for s in (0, 1))
-    cache = RoundCache(tmp_path, {"seed": 0})
-    assert not cache.restore(other)
-    cache.store(stored)
-    assert not RoundCache(tmp_path, {"seed": 1}).restore(other)
-    assert other.fingerprint() != stored.fingerprint()
-    assert RoundCache(tmp_path, {"seed": 0}).restore(other)
-    assert other.fingerprint() == stored.fingerprint()
+def watched(job, monkeypatch, error=None):
+    """The settings under which each step of the job is taken; `error` is raised in the second."""
+    seen = []
+
+    def step(batch, number, real=job.module.training_step):
+        seen.append(job.module.settings)
+        if error is not None and len(seen) == 2:
+            raise error
+        return real(batch, number)
+
+    monkeypatch.setattr(job.module, "training_step", step)
+    return seen
+
+
+def test_a_round_has_settings_of_its_own_and_the_module_keeps_its_own(job, monkeypatch):
+    own, seen = job.module.settings, watched(job, monkeypatch)
+    fit_round(job, 1)
+    assert job.module.settings == own
+    (found,) = set(seen)
+    assert (found.optimizer.lr, found.optimizer.head_lr) == (own.optimizer.lr * 0.5, own.optimizer.head_lr * 0.5)
+    assert found.regularization.start_epoch == 0
+    assert found.seed == derive_seed(3, "round", 1) != own.seed
+    seen.clear()
+    fit_round(job, 0)
+    (found,) = set(seen)
+    assert found == replace(own, seed=derive_seed(3, "round", 0))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_fit_that_fails_leaves_the_settings_of_the_module_as_they_were(job, monkeypatch, number):
+    own, seen = job.module.settings, watched(job, monkeypatch, Broken())
+    with pytest.raises(Broken):
+        fit_round(job, number)
+    assert len(seen) == 2
+    assert seen[0] != own
+    assert job.module.settings == own
+
+
+def test_a_fit_after_one_that_failed_validates_its_own_texts_alone(job, monkeypatch):
+    job.module._validation.append((torch.zeros(3, 2), torch.zeros(3, dtype=torch.int64)))  # of a fit cut off
+    counted = []
+    monkeypatch.setattr(module_code, "boundary_brier", lambda x, _: counted.append(len(x)) or torch.tensor(0.0))
+    fit_round(job, 0)
+    assert counted == [8, 8]

@@ -4,78 +4,14 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from tests.conftest import toy_examples
-from vos.data import ListPool, TextData, TextDataModule
-from vos.density import ClassConditionalGaussian, FeatureBank, FeatureQueue
+from tests.training.modules import NAMES, QUIET, batches, build, fit, messages
 from vos.errors import NotFittedError
 from vos.exposure.batches import OutlierBatches
-from vos.losses import BoundaryFlattening, EnergyMargin, EnergyUncertainty, ExtraClass
+from vos.losses import BoundaryFlattening, EnergyMargin, ExtraClass
 from vos.models import EncoderClassifier
-from vos.outliers import BoundarySampler, TailSampler
-from vos.storage.seeds import derive_seed
-from vos.training.module import ClassifierModule, OptimizerSettings, RegularizerSettings
+from vos.outliers import BoundarySampler
 
-NAMES = ("harmless", "harmful")
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec"),
-    pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
-    pytest.mark.filterwarnings("ignore:.*GPU available but not used"),
-]
-
-
-def build(
-    tiny_encoder,
-    *,
-    loss="energy",
-    start_epoch=0,
-    refit_every=2,
-    freeze=False,
-    seed=0,
-    memory="bank",
-    weight=0.5,
-    n_texts=24,
-    capacity=8,
-    outlier_texts=None,
-    label_smoothing=0.0,
-):
-    classifier = EncoderClassifier(tiny_encoder, NAMES, max_length=32, dropout=0.1, freeze=freeze)
-    sampler = {
-        "energy": TailSampler(distance=0.99),
-        "flattening": BoundarySampler(band=1.0, distance=None),
-        None: None,
-    }[loss]
-    module_of = {"energy": EnergyUncertainty(2), "flattening": BoundaryFlattening(2, id_margin=2.0), None: None}
-    return ClassifierModule(
-        classifier,
-        ClassConditionalGaussian(2, 16),
-        FeatureBank(n_texts, 16) if memory == "bank" else FeatureQueue(2, 16, capacity),
-        sampler,
-        module_of[loss],
-        OptimizerSettings(lr=1e-3, head_lr=1e-2, weight_decay=0.01, warmup_share=0.1),
-        RegularizerSettings(weight=weight, start_epoch=start_epoch, outliers_per_class=4, refit_every=refit_every),
-        seed=seed,
-        label_smoothing=label_smoothing,
-        outlier_texts=outlier_texts,
-    )
-
-
-def batches(module):
-    data = TextData(toy_examples(24), toy_examples(8, "v", 24), toy_examples(8, "w", 40), ListPool([]), NAMES, [])
-    return TextDataModule(data, module.classifier.tokenizer, batch_size=6, max_length=32, seed=0)
-
-
-def messages(caplog):
-    return [r.message for r in caplog.records if r.name == "vos.training.module"]
-
-
-def fit(module, epochs=2, **options):
-    trainer = pl.Trainer(
-        max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False, **options,
-    )  # fmt: skip
-    trainer.fit(module, datamodule=batches(module))
-    return trainer
+pytestmark = QUIET
 
 
 @pytest.mark.parametrize("loss", ["energy", "flattening"])
@@ -296,10 +232,3 @@ def test_an_encoder_that_trains_does_so_with_its_dropout(tiny_encoder):
 
     fit(module, epochs=2, callbacks=[Watch()])
     assert modes == [True] * 8
-
-
-def test_derived_seeds_depend_on_every_part_and_their_order():
-    seeds = {derive_seed(*parts) for parts in [(0,), (1,), (0, 1), (1, 0), ("0", "11"), ("01", "1"), (0, "a")]}
-    assert len(seeds) == 7
-    assert all(0 <= seed < 2**63 for seed in seeds)
-    assert derive_seed(0, "a") == derive_seed(0, "a")

@@ -1,10 +1,11 @@
 import pytest
 import pytorch_lightning as pl
 
-from tests.training import test_module as shared
-from tests.training.test_module import build, fit
+from tests.training.modules import QUIET, build, fit
+from vos.training.optimization import rate_factor
+from vos.training.settings import ScheduleSettings
 
-pytestmark = shared.pytestmark
+pytestmark = QUIET
 
 
 def test_parameter_groups_hold_the_right_rates(tiny_encoder):
@@ -36,8 +37,8 @@ def test_what_is_frozen_is_in_no_group(tiny_encoder):
     assert held == {id(p) for p in (*module.classifier.head.parameters(), *module.regularizer.parameters())}
 
 
-def test_the_rate_warms_up_and_decays(tiny_encoder):
-    module = build(tiny_encoder, loss=None)
+def rates_of(module):
+    """The encoder's rate in each of 20 steps: 24 texts in batches of 6, five times."""
     rates = []
 
     class Watch(pl.Callback):
@@ -45,8 +46,27 @@ def test_the_rate_warms_up_and_decays(tiny_encoder):
             rates.append(trainer.optimizers[0].param_groups[0]["lr"])
 
     fit(module, epochs=5, callbacks=[Watch()])
-    assert len(rates) == 20  # 24 texts in batches of 6, five times
+    assert len(rates) == 20
+    return rates
+
+
+def test_the_rate_warms_up_and_decays(tiny_encoder):
+    rates = rates_of(build(tiny_encoder, loss=None))
     assert rates[0] == pytest.approx(1e-3 / 2)
     assert rates[1] == pytest.approx(1e-3)
     assert rates[-1] == pytest.approx(1e-3 / 18)
     assert rates[1:] == sorted(rates[1:], reverse=True)
+
+
+def test_without_decay_the_rate_stays_at_its_peak(tiny_encoder):
+    rates = rates_of(build(tiny_encoder, loss=None, schedule=ScheduleSettings(warmup_share=0.2, decay=False)))
+    assert rates == pytest.approx([0.25e-3, 0.5e-3, 0.75e-3] + [1e-3] * 17)
+
+
+@pytest.mark.parametrize("decay", [True, False])
+@pytest.mark.parametrize("share", [0.0, 1.0])
+@pytest.mark.parametrize("total", [0, 1, 7])
+def test_at_the_ends_of_its_settings_the_factor_is_a_share_of_the_peak(decay, share, total):
+    factor = rate_factor(ScheduleSettings(share, decay), total)
+    assert 0.0 < factor(0) <= 1.0
+    assert all(0.0 <= factor(step) <= 1.0 for step in range(total + 2))

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def folder(tiny_encoder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("processes")
-    driver = ROOT / "tests/models/processes_driver.py"
+    driver = ROOT / "tests/training/processes_driver.py"
     for processes in (1, 2):
         subprocess.run(
             [sys.executable, driver, tiny_encoder, str(processes), folder],

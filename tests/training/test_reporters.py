@@ -14,10 +14,8 @@ from vos.training.reporters import (
     ConsoleReporter,
     CsvReporter,
     NearBoundaryText,
-    ResumableEarlyStopping,
     RoundRecord,
     WandbReporter,
-    fit_callbacks,
 )
 
 
@@ -84,22 +82,3 @@ def test_wandb_offline_run_holds_scalars_histogram_picture_and_table(record, tmp
 def test_unknown_wandb_mode_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"logger\.mode: expected 'offline', 'online' or 'disabled', got 'on'"):
         WandbReporter(tmp_path, project="p", config={}, mode="on")
-
-
-def test_patience_below_zero_never_stops_early(tmp_path):
-    kinds = [type(c).__name__ for c in fit_callbacks(tmp_path, "val/loss", patience=-1, progress=False)]
-    assert kinds == ["ModelCheckpoint", "ModelCheckpoint"]
-    kinds = [type(c).__name__ for c in fit_callbacks(tmp_path, "val/loss", patience=0, progress=True)]
-    assert kinds == ["ResumableEarlyStopping", "ModelCheckpoint", "ModelCheckpoint", "RichProgressBar"]
-
-
-@pytest.mark.parametrize(("bad_epochs", "stops"), [(1, False), (2, True), (3, True)])
-def test_a_resumed_fit_obeys_a_stop_that_had_struck_before(bad_epochs, stops):
-    class FakeTrainer:
-        should_stop = False
-
-    stopping = ResumableEarlyStopping("val/loss", patience=2)
-    stopping.wait_count = bad_epochs
-    trainer = FakeTrainer()
-    stopping.on_train_start(trainer, None)
-    assert trainer.should_stop is stops

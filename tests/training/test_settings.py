@@ -1,13 +1,13 @@
 import pytest
 
 from vos.errors import ConfigError
-from vos.training.settings import OptimizerSettings, RegularizerSettings
+from vos.training.settings import RegularizerSettings, ScheduleSettings
 
 
 @pytest.mark.parametrize("share", [1.5, -0.1])
-def test_optimizer_settings_are_checked(share):
-    with pytest.raises(ConfigError, match=r"optimizer\.warmup_share: expected a number in \[0, 1\]"):
-        OptimizerSettings(lr=1e-4, head_lr=1e-3, weight_decay=0.0, warmup_share=share)
+def test_schedule_settings_are_checked(share):
+    with pytest.raises(ConfigError, match=r"schedule\.warmup_share: expected a number in \[0, 1\]"):
+        ScheduleSettings(warmup_share=share)
 
 
 @pytest.mark.parametrize("wrong", [{"weight": -1}, {"start_epoch": -1}, {"outliers_per_class": 0}, {"refit_every": 0}])

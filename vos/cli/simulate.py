@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -15,14 +15,14 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from vos.cli.train import build_job, device_of, public_yaml, quiet_libraries
+from vos.cli.train import public_yaml, quiet_libraries
+from vos.cli.train_builders import build_featurizers, build_job, device_of, new_classifier
 from vos.cli.wiring import build_sampler
 from vos.data import TextData, load_pool_labels
 from vos.errors import ConfigError
-from vos.models import ClassifierFeaturizer, FeatureCache
 from vos.simulation.error_rates import METRICS, compare, values_by_labels
-from vos.simulation.fits import FrozenEncoderFit, PipelineFit
-from vos.simulation.settings import Fit, SimulationSettings
+from vos.simulation.fits import FrozenEncoderFit, JobBuilder, PipelineFit
+from vos.simulation.settings import Fit, Oracle, Row, SimulationSettings
 from vos.simulation.simulate import Simulation
 from vos.storage.environment import environment
 from vos.storage.json_files import read_json, write_json
@@ -33,7 +33,7 @@ from vos.training.reporters import write_table
 
 logger = logging.getLogger(__name__)
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[Row]
 
 
 def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path) -> dict[str, float]:
@@ -80,7 +80,7 @@ def _no_texts() -> tuple[Tensor, Tensor]:
     )
 
 
-def _oracle(data: TextData) -> dict[str, int]:
+def _oracle(data: TextData) -> Oracle:
     """True labels of the pool, known for the embedded corpus alone."""
     oracle = {name: label[0] for name, label in load_pool_labels().items()}
     unknown = sum(example.id not in oracle for example in data.pool)
@@ -95,28 +95,27 @@ def _oracle(data: TextData) -> dict[str, int]:
 def _fit(config: DictConfig, data: TextData, folder: Path) -> Fit:
     """The pipeline's own training; over a frozen encoder logistic regression, whose one optimum takes seconds."""
     if not config.model.freeze:
-        return PipelineFit(data, _make_job(config, folder), bool(config.warm_start))
-    classifier = instantiate(config.model, label_names=data.label_names, seed=config.seed)
-    cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
-    featurizer = ClassifierFeaturizer(classifier, cache, device=device_of(config))
+        return PipelineFit(data, _job_builder(config, folder), bool(config.warm_start))
+    featurizers = build_featurizers(config, data, new_classifier(config, data))
     return FrozenEncoderFit(
-        featurizer, len(data.label_names), float(config.simulation.l2), bool(config.simulation.balanced)
+        featurizers.current(), len(data.label_names), float(config.simulation.l2), bool(config.simulation.balanced)
     )
 
 
-def _make_job(config: DictConfig, folder: Path) -> Any:
-    """Jobs without refinement, reports or shared state, each in a directory of its own."""
-    numbers = iter(range(10**9))
+def _job_builder(config: DictConfig, folder: Path) -> JobBuilder:
+    """Builds jobs without refinement, reports or shared state, each in a directory of its own."""
+    numbers = itertools.count()
 
-    def make(data: TextData, seed: int, warm: bool) -> TrainingJob:
-        changed = OmegaConf.merge(config, {"seed": seed % 2**31, "refine": {"rounds": 0}})
-        assert isinstance(changed, DictConfig)  # noqa: S101 - merged from one
+    def build(data: TextData, seed: int, warm: bool) -> TrainingJob:
+        changed = config.copy()
+        changed.seed = seed % 2**31
+        changed.refine.rounds = 0
         if warm:
             changed.trainer.max_epochs = config.refine.epochs
         job = build_job(changed, data, RunDirectory(folder / str(next(numbers))))
         return replace(job, reporters=[], cache=None)
 
-    return make
+    return build
 
 
 def _measured(rows: Rows) -> list[str]:
@@ -136,7 +135,9 @@ def _final(rows: Rows, settings: SimulationSettings) -> dict[str, float]:
     final: dict[str, float] = {}
     for strategy in settings.strategies:
         own = [row for row in rows if row["strategy"] == strategy and row["round"] == last]
-        final |= {f"{strategy}/{metric}": sum(row[metric] for row in own) / len(own) for metric in _measured(rows)}
+        final |= {
+            f"{strategy}/{metric}": sum(float(row[metric]) for row in own) / len(own) for metric in _measured(rows)
+        }
         if strategy != "random" and "random" in settings.strategies:
             for metric in _measured(rows):
                 found = compare(rows, metric, last, strategy)
@@ -148,11 +149,11 @@ def _print(rows: Rows, directory: Path) -> None:
     table = Table(title="Simulated rounds: mean test errors over seeds")
     for name in ("strategy", "labels", *_measured(rows)):
         table.add_column(name, justify="right")
-    groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, int], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row["strategy"], int(row["labels"])), []).append(row)
+        groups.setdefault((str(row["strategy"]), int(row["labels"])), []).append(row)
     for (strategy, labels), own in groups.items():
-        means = (sum(row[metric] for row in own) / len(own) for metric in _measured(rows))
+        means = (sum(float(row[metric]) for row in own) / len(own) for metric in _measured(rows))
         table.add_row(strategy, str(labels), *(f"{mean:.4f}" for mean in means))
     console = Console()
     console.print(table)

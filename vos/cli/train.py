@@ -1,4 +1,4 @@
-"""Build a training job from a configuration, run it, and keep what it gave."""
+"""Run the training job that a configuration describes, and keep what it gave."""
 
 from __future__ import annotations
 
@@ -8,35 +8,24 @@ import logging
 import time
 import warnings
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from transformers.utils import logging as transformers_logging
 
-from vos.cli.exposure import outlier_batches
 from vos.cli.labels import import_labels, merge_labels, record_round
 from vos.cli.tables import facts_table
-from vos.cli.wiring import build_sampler, completed
-from vos.data import TextData, TextDataModule
-from vos.density import FeatureBank, FeatureQueue, GaussianDensity
-from vos.errors import ConfigError
+from vos.cli.train_builders import build_job, device_of
+from vos.data import TextData
 from vos.loop.next_round import NextRound, with_kept_train, write_train
-from vos.models import ClassifierFeaturizer, FeatureCache, TextClassifier, load_classifier
 from vos.storage.environment import environment
 from vos.storage.hashes import text_hash
 from vos.storage.json_files import read_json
 from vos.storage.run_directory import RunDirectory
-from vos.training.job import FitSettings, TrainingJob
 from vos.training.loop import refine, save_results
-from vos.training.module import ClassifierModule
-from vos.training.reporters import ConsoleReporter, CsvReporter, Reporter, WandbReporter
-from vos.training.round_cache import RoundCache
-from vos.types import Example
 
 logger = logging.getLogger(__name__)
 
@@ -112,141 +101,6 @@ def public_yaml(config: DictConfig) -> str:
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)  # noqa: S101 - a DictConfig gives a dict
     return OmegaConf.to_yaml({key: value for key, value in plain.items() if key not in PRIVATE_KEYS})
-
-
-def device_of(config: DictConfig) -> str:
-    """Where features are computed outside of training."""
-    wants_gpu = config.trainer.lightning.accelerator in ("gpu", "cuda", "auto")
-    return "cuda" if wants_gpu and torch.cuda.is_available() else "cpu"
-
-
-def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> TrainingJob:
-    """Every object of a training run."""
-    classifier = _classifier(config, data)
-    sizes = {"n_classes": classifier.n_classes, "n_features": classifier.n_features}
-    density: GaussianDensity = completed(instantiate(config.density.model), **sizes)
-    memory = _memory(config.density, data, classifier)
-    sampler = build_sampler(config.outliers, memory.contents)
-    make_loss = instantiate(config.loss.module)
-
-    def make_featurizer(cached: bool, model: TextClassifier = classifier) -> ClassifierFeaturizer:
-        cache = None
-        if cached:
-            folder = Path(config.paths.cache) / "features"
-            cache = FeatureCache(folder, model.encoder_fingerprint(), model.n_features)
-        return ClassifierFeaturizer(model, cache, device=device_of(config))
-
-    new_classifier = partial(_new_classifier, config, data)
-    trains_round_0 = config.run is None or not config.warm_start or bool(OmegaConf.select(config, "labels"))
-    module = ClassifierModule(
-        classifier,
-        density,
-        memory,
-        sampler if make_loss else None,
-        completed(make_loss, **sizes) if make_loss else None,
-        instantiate(config.optimizer),
-        instantiate(config.loss.settings),
-        seed=config.seed,
-        label_smoothing=config.loss.label_smoothing,
-        outlier_texts=outlier_batches(
-            config, data, run, partial(make_featurizer, True), classifier, new_classifier, trains_round_0
-        ),
-    )
-    features = None
-    if classifier.encoder_is_frozen:
-        featurizer = make_featurizer(True)
-        splits = {"train": data.train, "val": data.val}
-        features = {name: _features(featurizer, examples) for name, examples in splits.items() if examples}
-    return TrainingJob(
-        module=module,
-        data=data,
-        datamodule=TextDataModule(
-            data,
-            classifier.tokenizer,
-            batch_size=config.loader.batch_size,
-            max_length=classifier.max_length,
-            seed=config.seed,
-            num_workers=config.loader.num_workers,
-            features=features,
-        ),
-        make_featurizer=make_featurizer,
-        measure_sampler=sampler,
-        run=run,
-        trainer_factory=instantiate(config.trainer.lightning),
-        reporters=_reporters(config, run),
-        fit=FitSettings(
-            max_epochs=config.trainer.max_epochs,
-            monitor=config.callbacks.monitor,
-            patience=config.callbacks.patience,
-            progress=config.callbacks.progress,
-            keep_checkpoints=config.callbacks.keep_checkpoints,
-        ),
-        refine=instantiate(config.refine),
-        seed=config.seed,
-        train_round_0=trains_round_0,
-        band=None if config.run is None else read_json(RunDirectory(config.run).metrics_path)["final"]["boundary/band"],
-        cache=_round_cache(config, data),
-        make_initial=lambda: make_featurizer(True, new_classifier()),
-    )
-
-
-def _new_classifier(config: DictConfig, data: TextData) -> TextClassifier:
-    built: TextClassifier = instantiate(config.model, label_names=data.label_names, seed=config.seed)
-    return built
-
-
-def _classifier(config: DictConfig, data: TextData) -> TextClassifier:
-    if config.run is not None:
-        RunDirectory(config.run).open_finished()
-        logger.info("run=%s: %s start", config.run, "warm" if config.warm_start else "cold")
-    if config.run is None or not config.warm_start:
-        return _new_classifier(config, data)
-    classifier = load_classifier(RunDirectory(config.run).model)
-    if classifier.label_names != data.label_names:
-        raise ConfigError(f"run={config.run} knows the classes {classifier.label_names}, the data {data.label_names}")
-    if config.model.freeze:
-        classifier.freeze_encoder()
-    return classifier
-
-
-def _memory(config: DictConfig, data: TextData, classifier: TextClassifier) -> FeatureBank | FeatureQueue:
-    if config.memory == "all":
-        return FeatureBank(len(data.train), classifier.n_features)
-    if config.memory == "queue":
-        return FeatureQueue(classifier.n_classes, classifier.n_features, config.capacity)
-    raise ConfigError(f"density.memory: expected 'all' or 'queue', got {config.memory!r}")
-
-
-def _features(featurizer: ClassifierFeaturizer, examples: Sequence[Example]) -> torch.Tensor:
-    return featurizer.featurize([example.text for example in examples]).features
-
-
-def _round_cache(config: DictConfig, data: TextData) -> RoundCache | None:
-    """None where round 0 depends on the outliers, or trains nothing."""
-    epochs = config.trainer.max_epochs
-    warm = config.run is not None and config.warm_start
-    if warm or epochs == 0 or (config.loss.module and config.loss.settings.start_epoch < epochs):
-        return None
-    parts = ("model", "trainer", "optimizer", "loader", "seed")
-    key: dict[str, Any] = {name: OmegaConf.to_container(config, resolve=True)[name] for name in parts}  # type: ignore[index, call-overload]
-    key |= {
-        "data": data.fingerprint(),
-        "monitor": config.callbacks.monitor,
-        "patience": config.callbacks.patience,
-        "label_smoothing": config.loss.label_smoothing,
-        "device": device_of(config),
-    }
-    return RoundCache(Path(config.paths.cache) / "round-0", key)
-
-
-def _reporters(config: DictConfig, run: RunDirectory) -> list[Reporter]:
-    reporters: list[Reporter] = [ConsoleReporter()]
-    if config.logger.csv:
-        reporters.append(CsvReporter(run.path))
-    if config.logger.wandb is not None:
-        plain: Any = OmegaConf.to_container(config, resolve=True)
-        reporters.append(WandbReporter(run.path, config=plain, **plain["logger"]["wandb"]))
-    return reporters
 
 
 def _list_skipped(data: TextData, directory: Path) -> None:

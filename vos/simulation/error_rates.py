@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from scipy import stats
 from torch import Tensor
 
 from vos.metrics.boundary import margin
+from vos.simulation.settings import Row
 from vos.types import Example, Featurizer
 
 HARD_LEVELS, EASY_LEVELS = (2, 3), (0, 1)
@@ -38,7 +38,7 @@ def error_rates(featurizer: Featurizer, test: Sequence[Example], band: float) ->
 
 
 def compare(
-    rows: Sequence[Mapping[str, Any]], metric: str, round: int, strategy: str = "boundary", baseline: str = "random"
+    rows: Sequence[Row], metric: str, round: int, strategy: str = "boundary", baseline: str = "random"
 ) -> dict[str, float]:
     """Relative reduction of a metric against a baseline, paired by seed, with a 95 % t-interval of the mean.
 
@@ -60,9 +60,7 @@ def compare(
     }
 
 
-def values_by_labels(
-    rows: Sequence[Mapping[str, Any]], metric: str, strategy: str, labels: Sequence[float]
-) -> list[list[float]]:
+def values_by_labels(rows: Sequence[Row], metric: str, strategy: str, labels: Sequence[float]) -> list[list[float]]:
     """For every number of labels the values of the seeds, in the order of the rows."""
     own = [row for row in rows if row["strategy"] == strategy]
     return [[float(row[metric]) for row in own if row["labels"] == n] for n in labels]

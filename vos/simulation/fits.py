@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,23 +18,30 @@ from vos.training.loop import fit_round
 from vos.types import Example, FeatureBatch, Featurizer, LinearHead
 
 
+class JobBuilder(Protocol):
+    """Builds the training job of a round."""
+
+    def __call__(self, data: TextData, seed: int, warm: bool) -> TrainingJob:
+        """A job with new weights and a run directory of its own; `warm` where it will start from a classifier."""
+        ...
+
+
 class PipelineFit:
     """Trains with the product's own pipeline: encoder, head, optimizer, early stopping; without refinement.
 
     Args:
         data: validation and test texts, class names.
-        make_job: a fresh job (new weights, a run directory of its own) for these texts and this seed; the last argument
-            says whether it will start from an earlier classifier.
+        build_job: see `JobBuilder`.
         warm: whether a round starts from the weights of the one before.
     """
 
-    def __init__(self, data: TextData, make_job: Callable[[TextData, int, bool], TrainingJob], warm: bool) -> None:
-        self.data, self.make_job, self.warm = data, make_job, warm
+    def __init__(self, data: TextData, build_job: JobBuilder, warm: bool) -> None:
+        self.data, self.build_job, self.warm = data, build_job, warm
 
     def __call__(self, train: Sequence[Example], seed: int, start: Featurizer | None) -> Featurizer:
         """Train, and give the classifier frozen; the job's directory is removed."""
         warm = self.warm and start is not None
-        job = self.make_job(replace(self.data, train=list(train)), seed, warm)
+        job = self.build_job(replace(self.data, train=list(train)), seed, warm)
         if warm:
             assert isinstance(start, ClassifierFeaturizer)  # noqa: S101 - this class made it
             job.module.classifier.load_state_dict(start.classifier.state_dict())
@@ -43,7 +51,7 @@ class PipelineFit:
             for reporter in job.reporters:
                 reporter.close()
             shutil.rmtree(job.run.path, ignore_errors=True)
-        return job.make_featurizer(job.module.classifier.encoder_is_frozen)
+        return job.featurizers.current()
 
 
 class FrozenEncoderFit:

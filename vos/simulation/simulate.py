@@ -52,10 +52,10 @@ class Simulation:
                     # The same start for every strategy: trained once.
                     first = first or self.fit(start.train, derive_seed(seed, "fit", 0), None)
                     folder = self.folder / f"{strategy}-{seed}"
-                    course = StrategyRun(
+                    strategy_run = StrategyRun(
                         strategy, seed, start, oracle, self.fit, self.density, self.sampler, folder, self.settings
                     )
-                    write_json(kept, {"rows": course.run(first)})
+                    write_json(kept, {"rows": strategy_run.run(first)})
                 rows += read_json(kept)["rows"]
         return rows
 

@@ -10,7 +10,7 @@ from vos.errors import RunError
 from vos.storage.atomic import write_atomically
 
 
-def write_json(path: Path, values: Any) -> None:
+def write_json(path: Path, values: object) -> None:
     """Write JSON atomically, indented, keys in the given order."""
     write_atomically(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 

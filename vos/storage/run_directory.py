@@ -14,7 +14,8 @@ from vos.storage.environment import peak_memory_mib
 from vos.storage.hashes import text_hash
 from vos.storage.json_files import read_json, write_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Of the files of a run; 1 was written by version 0.1."""
 
 
 class RunDirectory:
@@ -46,7 +47,7 @@ class RunDirectory:
         """
         return read_json(self.manifest_path)
 
-    def start(self, config_yaml: str, facts: Mapping[str, Any]) -> None:
+    def start(self, config_yaml: str, facts: Mapping[str, object]) -> None:
         """Make the directory, or take up one that was cut off under the same configuration.
 
         Raises:
@@ -60,7 +61,7 @@ class RunDirectory:
         write_atomically(self.config_path, config_yaml)
         self._write_manifest({"status": "running", "started_unix": time.time(), "wall_seconds": 0.0, **facts})
 
-    def _check_same(self, facts: Mapping[str, Any]) -> None:
+    def _check_same(self, facts: Mapping[str, object]) -> None:
         manifest = self.manifest
         check_version(self.path, manifest)
         for key in ("config_hash", "data_fingerprint"):
@@ -70,7 +71,7 @@ class RunDirectory:
                     "resume with the same settings and data, or choose another directory"
                 )
 
-    def finish(self, wall_seconds: float, facts: Mapping[str, Any]) -> None:
+    def finish(self, wall_seconds: float, facts: Mapping[str, object]) -> None:
         """Mark the run as finished; `wall_seconds` adds to what earlier, interrupted attempts took."""
         manifest = self.manifest
         manifest |= facts
@@ -81,9 +82,12 @@ class RunDirectory:
     @property
     def is_finished(self) -> bool:
         """True when a finished run of this format version lies here."""
-        return self.manifest_path.exists() and self.manifest.get("status") == "finished"
+        if not self.manifest_path.exists():
+            return False
+        manifest = self.manifest
+        return manifest.get("format_version") == FORMAT_VERSION and manifest.get("status") == "finished"
 
-    def _write_manifest(self, values: Mapping[str, Any]) -> None:
+    def _write_manifest(self, values: Mapping[str, object]) -> None:
         write_json(self.manifest_path, {"format_version": FORMAT_VERSION, "vos_version": vos.__version__, **values})
 
     def open_finished(self) -> dict[str, Any]:
@@ -113,7 +117,7 @@ class RunDirectory:
         return manifest
 
 
-def check_version(path: Path, manifest: Mapping[str, Any]) -> None:
+def check_version(path: Path, manifest: Mapping[str, object]) -> None:
     """Raise RunError when the manifest is of another format version."""
     if manifest.get("format_version") != FORMAT_VERSION:
         raise RunError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from vos.storage.json_files import read_json
@@ -49,9 +49,8 @@ def compare_runs(directory: Path, settings: Mapping[Path, Mapping[str, str]]) ->
     return rows
 
 
-def _varies(key: str, settings: object) -> bool:
-    values = [each.get(key) for each in settings]  # type: ignore[attr-defined]
-    return len(set(values)) > 1
+def _varies(key: str, settings: Iterable[Mapping[str, str]]) -> bool:
+    return len({each.get(key) for each in settings}) > 1
 
 
 def _plot(path: Path, rows: Sequence[Mapping[str, str | float]], keys: Sequence[str]) -> None:

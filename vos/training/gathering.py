@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
 
-def gathered_rows(tensor: Tensor, all_gather: Callable[[Tensor], Any]) -> Tensor:
+def gathered_rows(tensor: Tensor, all_gather: Callable[[Tensor], object]) -> Tensor:
     """Rows (b, ...) of all ranks, rank by rank.
 
     Ranks may hold batches of different sizes, as the last one of an epoch; what is exchanged must not.
@@ -27,7 +26,7 @@ def gathered_rows(tensor: Tensor, all_gather: Callable[[Tensor], Any]) -> Tensor
     return torch.cat([rows[:size] for rows, size in zip(stacked, sizes, strict=True)])
 
 
-def _stacked(tensor: Tensor, all_gather: Callable[[Tensor], Any]) -> Tensor:
+def _stacked(tensor: Tensor, all_gather: Callable[[Tensor], object]) -> Tensor:
     found = all_gather(tensor)
     if not isinstance(found, Tensor):
         raise TypeError(f"expected a tensor from all_gather, got {type(found).__name__}")

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytorch_lightning as pl
 
 from vos.data import TextData
 from vos.errors import ConfigError
-from vos.models.featurizer import ClassifierFeaturizer
 from vos.storage.run_directory import RunDirectory
+from vos.training.featurizers import Featurizers
 from vos.training.module import ClassifierModule
 from vos.training.reporters import Reporter
 from vos.training.round_cache import RoundCache
-from vos.types import OutlierSampler
-
-TrainerFactory = Callable[..., pl.Trainer]
 
 
 @dataclass(frozen=True)
@@ -31,11 +28,11 @@ class FitSettings:
         keep_checkpoints: whether the state of the last round stays when the run has finished.
     """
 
-    max_epochs: int
-    monitor: str
-    patience: int
-    progress: bool
-    keep_checkpoints: bool
+    max_epochs: int = 4
+    monitor: str = "val/boundary_brier"
+    patience: int = 2
+    progress: bool = True
+    keep_checkpoints: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,42 +63,47 @@ class RefineSettings:
             )
 
 
-@dataclass
-class TrainingJob:
-    """Everything that a training run needs, built.
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run does, beside how its steps learn.
 
     Attributes:
-        module: model, density, memory, sampler and regulariser.
-        data: the texts.
-        datamodule: their batches.
-        make_featurizer: a featurizer over `module.classifier` as it is now; its argument says whether features are
-            worth caching on disk (they are when the encoder is frozen or shared between runs).
-        measure_sampler: draws outliers for the measurements.
-        run: where everything goes.
-        trainer_factory: `pytorch_lightning.Trainer` with device, precision and strategy bound.
-        reporters: receive every round.
-        fit: settings of every fit.
-        refine: settings of the loop.
+        fit: of every fit.
+        refine: of the loop.
         seed: of everything.
         train_round_0: False where the classifier comes trained: round 0 measures it and trains nothing.
         band: half-width of the band of an earlier run, so that its rounds and these compare; None sets it in round 0.
+    """
+
+    fit: FitSettings = field(default_factory=FitSettings)
+    refine: RefineSettings = field(default_factory=RefineSettings)
+    seed: int = 0
+    train_round_0: bool = True
+    band: float | None = None
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """The parts of a training run.
+
+    Attributes:
+        module: model, density, memory, sampler and regulariser; its sampler draws for the measurements too.
+        data: the texts.
+        datamodule: their batches.
+        featurizers: over the module's classifier.
+        run: where everything goes.
+        settings: see `RunSettings`.
+        trainer: `pytorch_lightning.Trainer` with device, precision and strategy bound; called for every fit.
+        reporters: receive every round.
         cache: finished round 0 states by key, or None.
-        make_initial: a featurizer over the encoder as it was before any training, for the OOD scores that ask it; None
-            leaves these out.
     """
 
     module: ClassifierModule
     data: TextData
     datamodule: pl.LightningDataModule
-    make_featurizer: Callable[[bool], ClassifierFeaturizer]
-    measure_sampler: OutlierSampler
+    featurizers: Featurizers
     run: RunDirectory
-    trainer_factory: TrainerFactory
-    reporters: Sequence[Reporter]
-    fit: FitSettings
-    refine: RefineSettings
-    seed: int
-    train_round_0: bool = True
-    band: float | None = None
+    settings: RunSettings
+    trainer: Callable[..., pl.Trainer] = pl.Trainer
+    reporters: Sequence[Reporter] = ()
     cache: RoundCache | None = None
-    make_initial: Callable[[], ClassifierFeaturizer] | None = None

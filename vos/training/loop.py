@@ -17,11 +17,13 @@ from vos.errors import ConfigError
 from vos.metrics.boundary import margin
 from vos.storage.json_files import write_json
 from vos.storage.seeds import derive_seed
+from vos.training.callbacks import fit_callbacks
 from vos.training.checkpoint import RoundCheckpoint, load_state, read_round, save_state
 from vos.training.job import TrainingJob
 from vos.training.measure import measure, training_features
 from vos.training.plots import boundary_map
-from vos.training.reporters import NearBoundaryText, Reporter, RoundRecord, fit_callbacks
+from vos.training.reporters import NearBoundaryText, Reporter, RoundRecord
+from vos.training.settings import StepSettings
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ def refine(job: TrainingJob) -> TrainingResult:
     A finished round is kept in the run directory and read back by a resumed run; an interrupted round resumes from its
     last epoch. On return the module holds the weights of the last round.
     """
-    rounds = _rounds_to_do(job)
+    rounds, tolerance = _rounds_to_do(job), job.settings.refine.tolerance
     kept: list[RoundCheckpoint] = []
     weights_of: int | None = None
     reason = f"the budget of refine.rounds={rounds} is spent"
@@ -66,18 +68,18 @@ def refine(job: TrainingJob) -> TrainingResult:
         kept.append(found)
         _report(job, found)
         shift = found.metrics.get("boundary/shift")
-        if shift is not None and shift <= job.refine.tolerance:
-            reason = f"round {number} moved the boundary by {shift:.4f} <= refine.tolerance={job.refine.tolerance}"
+        if shift is not None and shift <= tolerance:
+            reason = f"round {number} moved the boundary by {shift:.4f} <= refine.tolerance={tolerance}"
             break
     if weights_of != kept[-1].number:
         load_state(job.module, _state_path(job, kept[-1].number))
-        job.module.density.fit(*training_features(job.make_featurizer(False), job.data.train))
+        job.module.density.fit(*training_features(job.featurizers.current(), job.data.train))
     return TrainingResult(tuple(record(job, each) for each in kept), reason)
 
 
 def _rounds_to_do(job: TrainingJob) -> int:
-    if job.fit.max_epochs > 0 or not job.train_round_0:
-        return job.refine.rounds
+    if job.settings.fit.max_epochs > 0 or not job.settings.train_round_0:
+        return job.settings.refine.rounds
     if job.module.classifier.head_is_new:
         raise ConfigError(
             "trainer.max_epochs=0 studies a trained classifier, but this head has random weights; "
@@ -93,7 +95,7 @@ def _state_path(job: TrainingJob, number: int) -> Path:
 
 def _train_round(job: TrainingJob, number: int) -> None:
     """Bring the module from the end of round `number - 1` to the end of round `number`."""
-    if number == 0 and not job.train_round_0:
+    if number == 0 and not job.settings.train_round_0:
         return
     if number == 0 and job.cache is not None and job.cache.restore(job.module.classifier):
         logger.info("round 0: taken from the cache, trained before with the same settings")
@@ -106,33 +108,37 @@ def _train_round(job: TrainingJob, number: int) -> None:
 
 def fit_round(job: TrainingJob, number: int) -> None:
     """Train one round, without measuring it, and load its best weights; resumes from `last.ckpt` when there is one."""
-    epochs = job.fit.max_epochs if number == 0 else job.refine.epochs
+    fit = job.settings.fit
+    epochs = fit.max_epochs if number == 0 else job.settings.refine.epochs
     if epochs == 0:
         return
     folder = job.run.checkpoints / f"round-{number}"
-    first_epoch = 0 if number == 0 else job.fit.max_epochs + (number - 1) * job.refine.epochs
-    module = job.module
-    base_optimizer, base_regularization, base_seed = module.optimizer_settings, module.regularization, module.seed
-    start = max(0, base_regularization.start_epoch - first_epoch)
-    module.regularization = replace(base_regularization, start_epoch=start)
-    module.seed = derive_seed(job.seed, "round", number)
-    if number > 0:
-        factor = job.refine.lr_factor
-        module.optimizer_settings = replace(
-            base_optimizer, lr=base_optimizer.lr * factor, head_lr=base_optimizer.head_lr * factor
-        )
-    trainer = job.trainer_factory(
+    last = folder / "last.ckpt"
+    trainer = job.trainer(
         max_epochs=epochs,
-        callbacks=fit_callbacks(folder, job.fit.monitor, job.fit.patience, job.fit.progress),
+        callbacks=fit_callbacks(folder, fit.monitor, fit.patience, fit.progress),
         logger=_loggers(job.reporters, number),
-        enable_progress_bar=job.fit.progress,
+        enable_progress_bar=fit.progress,
         default_root_dir=job.run.path,
     )
-    last = folder / "last.ckpt"
-    trainer.fit(module, datamodule=job.datamodule, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+    resumed = str(last) if last.exists() else None
+    with job.module.using(_step_settings(job, number)):
+        trainer.fit(job.module, datamodule=job.datamodule, ckpt_path=resumed, weights_only=True)
     best = torch.load(folder / "best.ckpt", map_location="cpu", weights_only=True)
-    module.load_state_dict(best["state_dict"])
-    module.optimizer_settings, module.regularization, module.seed = base_optimizer, base_regularization, base_seed
+    job.module.load_state_dict(best["state_dict"])
+
+
+def _step_settings(job: TrainingJob, number: int) -> StepSettings:
+    """How round `number` learns: draws of its own, lower rates after round 0, the regulariser from its epoch on."""
+    own, refine = job.module.settings, job.settings.refine
+    first_epoch = 0 if number == 0 else job.settings.fit.max_epochs + (number - 1) * refine.epochs
+    factor = 1.0 if number == 0 else refine.lr_factor
+    return replace(
+        own,
+        optimizer=replace(own.optimizer, lr=own.optimizer.lr * factor, head_lr=own.optimizer.head_lr * factor),
+        regularization=replace(own.regularization, start_epoch=max(0, own.regularization.start_epoch - first_epoch)),
+        seed=derive_seed(job.settings.seed, "round", number),
+    )
 
 
 def _loggers(reporters: Sequence[Reporter], number: int) -> list[Logger] | bool:
@@ -142,18 +148,7 @@ def _loggers(reporters: Sequence[Reporter], number: int) -> list[Logger] | bool:
 
 def _measure_round(job: TrainingJob, number: int, before: Sequence[RoundCheckpoint]) -> RoundCheckpoint:
     """Measure and draw the boundary; the band and the shift refer to the rounds before."""
-    measurement = measure(
-        job.make_featurizer(number == 0 or job.module.classifier.encoder_is_frozen),
-        job.module.density,
-        job.module.memory,
-        job.measure_sampler,
-        job.data,
-        band=before[0].metrics["boundary/band"] if before else job.band,
-        band_share=job.refine.band_share,
-        n_outliers=job.refine.n_outliers,
-        seed=derive_seed(job.seed, "round", number),
-        initial=job.make_initial,
-    )
+    measurement = measure(job, number, before[0].metrics["boundary/band"] if before else job.settings.band)
     metrics = dict(measurement.metrics)
     if before:
         metrics["boundary/shift"] = boundary_shift(before[0], before[-1].val_logits, measurement.val.logits)
@@ -204,9 +199,9 @@ def save_results(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:
         "rounds": [{"round": record.round, **record.metrics} for record in result.records],
         "final": result.records[-1].metrics,
         "stopped_because": result.stopped_because,
-        "refine": asdict(job.refine),
+        "refine": asdict(job.settings.refine),
     }
     write_json(job.run.metrics_path, content)
-    if not job.fit.keep_checkpoints:
+    if not job.settings.fit.keep_checkpoints:
         shutil.rmtree(job.run.checkpoints, ignore_errors=True)
     return content

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from vos.data import TextData
-from vos.density import FeatureBank, FeatureQueue, GaussianDensity
+from vos.density import GaussianDensity
 from vos.metrics.boundary import band_width, boundary_report, margin, outlier_energy_auroc, standardized_distance
 from vos.metrics.ood import aupr, auroc, fpr_at_tpr, fpr_at_tpr_ood
 from vos.models.featurizer import ClassifierFeaturizer
 from vos.outliers import draw_where_feasible
 from vos.scores import energy, knn, mahalanobis, standardized_sum
 from vos.storage.seeds import derive_seed
+from vos.training.job import TrainingJob
 from vos.training.plots import BoundaryPoints
-from vos.types import Example, FeatureBatch, OutlierSampler
+from vos.types import Example, FeatureBatch, LinearHead
 
 logger = logging.getLogger(__name__)
 
@@ -57,71 +58,67 @@ def featurize_examples(featurizer: ClassifierFeaturizer, examples: Sequence[Exam
     return FeatureBatch(batch.features, batch.logits, _labels(examples))
 
 
-def measure(
-    featurizer: ClassifierFeaturizer,
-    density: GaussianDensity,
-    memory: FeatureBank | FeatureQueue,
-    sampler: OutlierSampler,
-    data: TextData,
-    *,
-    band: float | None,
-    band_share: float,
-    n_outliers: int,
-    seed: int,
-    initial: Callable[[], ClassifierFeaturizer] | None = None,
-) -> Measurement:
-    """Refit `density` on the training features, draw outliers, and report on validation, test and OOD texts.
+def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
+    """Refit the density on the training features, draw outliers, and report on validation, test and OOD texts.
+
+    The memory receives the training features too. So what comes next depends on the classifier alone, and not on
+    whether it was trained just now or taken from a cache.
 
     Args:
-        featurizer: the classifier to study.
-        density: refitted in place.
-        memory: receives the training features as the classifier gives them now. So what comes next depends on the
-            classifier alone, and not on whether it was trained just now or taken from a cache.
-        sampler: draws the outliers for outlier_energy_auroc and for the map.
-        data: its train, val, test and ood texts are used.
+        job: its module is measured on its data.
+        number: of the round; it decides the draws.
         band: half-width of the band from round 0, or None to set it now.
-        band_share: share of validation texts in the band when it is set now.
-        n_outliers: draws for each class.
-        seed: of the draws.
-        initial: the encoder as it was before any training, asked for when there are OOD texts; None leaves its
-            scores out.
     """
-    train_features, train_labels = training_features(featurizer, data.train)
-    memory.push(train_features, train_labels, torch.arange(len(train_labels)))
+    featurizer = job.featurizers.current(shared=number == 0)
+    density = job.module.density
+    train_features, train_labels = training_features(featurizer, job.data.train)
+    job.module.memory.push(train_features, train_labels, torch.arange(len(train_labels)))
     density.fit(train_features, train_labels)
-    val = featurize_examples(featurizer, data.val)
+    val = featurize_examples(featurizer, job.data.val)
+    test = featurize_examples(featurizer, job.data.test)
     if band is None:
-        band = band_width(margin(val.logits), band_share)
+        band = band_width(margin(val.logits), job.settings.refine.band_share)
     metrics = {"boundary/band": band}
-    for name, examples in (("val", data.val), ("test", data.test)):
-        batch = val if name == "val" else featurize_examples(featurizer, examples)
-        if len(batch) and batch.labels is not None:
-            levels, pairs = [e.level for e in examples], [e.pair for e in examples]
-            report = boundary_report(batch.logits, batch.labels, band, levels, pairs)
-            metrics |= {f"boundary/{name}/{key}": value for key, value in report.items()}
-    head = featurizer.head
-    generator = torch.Generator().manual_seed(derive_seed(seed, "measure"))
-    drawn = draw_where_feasible(sampler, density, head, n_outliers, generator)
-    metrics["boundary/infeasible_share"] = drawn.share_left_out
-    if drawn.left_out:
-        logger.warning("measuring: %s", drawn.warning())
-    outliers: BoundaryPoints | None = None
-    if drawn.outliers is not None:
-        outlier_logits = head.logits(drawn.outliers.features.float())
-        metrics["boundary/outlier_energy_auroc"] = float(outlier_energy_auroc(val.logits, outlier_logits))
-        outliers = _points(density, drawn.outliers.features.float(), outlier_logits, drawn.outliers.labels)
-    gaps = standardized_distance(density, head)
-    metrics |= {f"boundary/standardized_distance/{n}": float(g) for n, g in zip(data.label_names, gaps, strict=True)}
+    metrics |= _reported("val", val, job.data.val, band) | _reported("test", test, job.data.test, band)
+    drawn, outliers = _drawn(job, featurizer.head, number, val)
+    metrics |= drawn
+    gaps = standardized_distance(density, featurizer.head)
+    names = job.data.label_names
+    metrics |= {f"boundary/standardized_distance/{name}": float(g) for name, g in zip(names, gaps, strict=True)}
     metrics["boundary/standardized_distance/min"] = float(gaps.min())
     metrics["boundary/density_jitter"] = float(density.jitter)
-    metrics |= _ood_metrics(featurizer, density, train_features, val, data, initial)
-    return Measurement(
-        metrics,
-        band,
-        val,
-        _points(density, val.features, val.logits, _labels(data.val)),
-        outliers,
-    )
+    if job.data.ood:
+        metrics |= _ood_metrics(job, featurizer, train_features, test if job.data.test else val)
+    return Measurement(metrics, band, val, _points(density, val.features, val.logits, _labels(job.data.val)), outliers)
+
+
+def _reported(split: str, batch: FeatureBatch, examples: Sequence[Example], band: float) -> dict[str, float]:
+    if not len(batch) or batch.labels is None:
+        return {}
+    levels, pairs = [e.level for e in examples], [e.pair for e in examples]
+    report = boundary_report(batch.logits, batch.labels, band, levels, pairs)
+    return {f"boundary/{split}/{name}": value for name, value in report.items()}
+
+
+def _drawn(
+    job: TrainingJob, head: LinearHead, number: int, val: FeatureBatch
+) -> tuple[dict[str, float], BoundaryPoints | None]:
+    """How virtual outliers look to the head, in numbers and on the map; nothing where there is no sampler."""
+    if job.module.sampler is None:
+        return {}, None
+    density = job.module.density
+    seed = derive_seed(derive_seed(job.settings.seed, "round", number), "measure")
+    generator = torch.Generator().manual_seed(seed)
+    drawn = draw_where_feasible(job.module.sampler, density, head, job.settings.refine.n_outliers, generator)
+    metrics = {"boundary/infeasible_share": drawn.share_left_out}
+    if drawn.left_out:
+        logger.warning("measuring: %s", drawn.warning())
+    if drawn.outliers is None:
+        return metrics, None
+    features = drawn.outliers.features.float()
+    logits = head.logits(features)
+    metrics["boundary/outlier_energy_auroc"] = float(outlier_energy_auroc(val.logits, logits))
+    return metrics, _points(density, features, logits, drawn.outliers.labels)
 
 
 def _points(density: GaussianDensity, features: Tensor, logits: Tensor, labels: Tensor) -> BoundaryPoints:
@@ -129,25 +126,17 @@ def _points(density: GaussianDensity, features: Tensor, logits: Tensor, labels: 
 
 
 def _ood_metrics(
-    featurizer: ClassifierFeaturizer,
-    density: GaussianDensity,
-    train_features: Tensor,
-    val: FeatureBatch,
-    data: TextData,
-    initial: Callable[[], ClassifierFeaturizer] | None,
+    job: TrainingJob, featurizer: ClassifierFeaturizer, train_features: Tensor, inside: FeatureBatch
 ) -> dict[str, float]:
     """AUROC, AUPR and both readings of FPR95, ID texts being the test split (validation when there is none)."""
-    if not data.ood:
-        return {}
-    inside = featurize_examples(featurizer, data.test) if data.test else val
-    outside = featurizer.featurize([example.text for example in data.ood])
+    density = job.module.density
+    outside = featurizer.featurize([example.text for example in job.data.ood])
     scores = {
         "energy": (energy(inside.logits), energy(outside.logits)),
         "mahalanobis": (mahalanobis(density, inside.features), mahalanobis(density, outside.features)),
         "knn": (knn(inside.features, train_features), knn(outside.features, train_features)),
     }
-    if initial is not None:
-        scores |= _initial_scores(initial(), data, scores["energy"])
+    scores |= _initial_scores(job.featurizers.initial(), job.data, scores["energy"])
     metrics = {}
     for name, (id_scores, ood_scores) in scores.items():
         metrics[f"ood/{name}/auroc"] = float(auroc(id_scores, ood_scores))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,18 +15,16 @@ from torch.nn import functional
 
 from vos.density import FeatureBank, FeatureQueue, GaussianDensity
 from vos.density.checks import check_finite, check_labels
-from vos.errors import ConfigError, NotFittedError
+from vos.errors import NotFittedError
 from vos.losses import OutlierRegularizer
 from vos.metrics.monitor import boundary_brier
 from vos.models.base import TextClassifier
 from vos.outliers import draw_where_feasible
 from vos.storage.seeds import derive_seed
 from vos.training.gathering import gathered_rows
-from vos.training.optimization import parameter_groups, warmup_and_decay
-from vos.training.settings import OptimizerSettings, RegularizerSettings
+from vos.training.optimization import parameter_groups, rate_factor
+from vos.training.settings import StepSettings
 from vos.types import LinearHead, OutlierSampler, VirtualOutliers
-
-__all__ = ["ClassifierModule", "OptimizerSettings", "RegularizerSettings"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,15 +44,9 @@ class ClassifierModule(pl.LightningModule):
         memory: features of the training texts as last seen.
         sampler: draws the virtual outliers, or None.
         regularizer: one of `vos.losses`, or None for plain cross-entropy.
-        optimizer: see `OptimizerSettings`.
-        regularization: see `RegularizerSettings`.
-        seed: of dropout and of the draws.
-        label_smoothing: of the cross-entropy, in [0, 1).
+        settings: see `StepSettings`.
         outlier_texts: gives a batch of texts of no class from a generator; they pass through the encoder and stand in
             the place of virtual outliers. None draws from `sampler`.
-
-    Raises:
-        ConfigError: `label_smoothing` outside [0, 1).
     """
 
     def __init__(
@@ -63,30 +56,31 @@ class ClassifierModule(pl.LightningModule):
         memory: FeatureBank | FeatureQueue,
         sampler: OutlierSampler | None,
         regularizer: OutlierRegularizer | None,
-        optimizer: OptimizerSettings,
-        regularization: RegularizerSettings,
-        seed: int,
-        label_smoothing: float = 0.0,
+        settings: StepSettings,
         outlier_texts: Callable[[torch.Generator], Mapping[str, Tensor]] | None = None,
     ) -> None:
         super().__init__()
-        if not 0.0 <= label_smoothing < 1.0:
-            raise ConfigError(f"loss.label_smoothing: expected a number in [0, 1), got {label_smoothing}")
         self.classifier = classifier
         self.density = density
         self.memory = memory
         self.sampler = sampler
         self.regularizer = regularizer
-        self.optimizer_settings = optimizer
-        self.regularization = regularization
-        self.seed = seed
-        self.label_smoothing = label_smoothing
+        self.settings = settings
         self.outlier_texts = outlier_texts
         self._generator = torch.Generator()
         self._inactive_reason = ""
         self._warned_of: set[int] = set()
         self._fitted_at: int | None = None
         self._validation: list[tuple[Tensor, Tensor]] = []
+
+    @contextmanager
+    def using(self, settings: StepSettings) -> Iterator[None]:
+        """Other settings for the fits inside a `with`; after it the module has its own again, whatever happened."""
+        own, self.settings = self.settings, settings
+        try:
+            yield
+        finally:
+            self.settings = own
 
     def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Features (b, d) and logits (b, C)."""
@@ -96,6 +90,7 @@ class ClassifierModule(pl.LightningModule):
     def on_fit_start(self) -> None:
         """Warn once a fit of each class without outliers; fit the density anew, as steps count from zero again."""
         self._warned_of.clear()
+        self._validation.clear()  # of a fit that failed
         self._fitted_at = None
 
     def on_train_epoch_start(self) -> None:
@@ -110,7 +105,7 @@ class ClassifierModule(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
         """Seed dropout and draws from (seed, epoch, batch, rank)."""
-        step_seed = derive_seed(self.seed, self.current_epoch, batch_idx, self.global_rank)
+        step_seed = derive_seed(self.settings.seed, self.current_epoch, batch_idx, self.global_rank)
         torch.manual_seed(step_seed)  # dropout knows no other source
         self._generator.manual_seed(step_seed)
 
@@ -124,13 +119,13 @@ class ClassifierModule(pl.LightningModule):
         labels = batch["labels"]
         # Here and not before: the memory is about to wait for the forward pass in any case.
         check_labels(labels, self.classifier.n_classes)
-        loss = functional.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
         self.log("train/cross_entropy", loss.detach(), prog_bar=True)
         self._remember(features, labels, batch["index"])
         regularizer = self._regularize(features, logits, labels)
         if regularizer is not None:
             self.log("train/regularizer", regularizer.detach(), prog_bar=True)
-            loss = loss + self.regularization.weight * regularizer
+            loss = loss + self.settings.regularization.weight * regularizer
         return loss
 
     def _remember(self, features: Tensor, labels: Tensor, index: Tensor) -> None:
@@ -145,8 +140,8 @@ class ClassifierModule(pl.LightningModule):
         if self.regularizer is None or (self.sampler is None and self.outlier_texts is None):
             self._log_inactive("no regulariser is configured")
             return None
-        if self.current_epoch < self.regularization.start_epoch:
-            self._log_inactive(f"it starts at epoch {self.regularization.start_epoch}")
+        if self.current_epoch < self.settings.regularization.start_epoch:
+            self._log_inactive(f"it starts at epoch {self.settings.regularization.start_epoch}")
             return None
         if not self.regularizer.is_calibrated and not self.memory.is_full:
             self._log_inactive("it measures the training texts first, and not all of them have been seen")
@@ -181,7 +176,7 @@ class ClassifierModule(pl.LightningModule):
                 batch["features"] = batch["features"].to(self.classifier.head.weight.dtype)
             features, logits = self.classifier(batch)
             return features, logits
-        due = self.global_step % self.regularization.refit_every == 0 and self.global_step != self._fitted_at
+        due = self.global_step % self.settings.regularization.refit_every == 0 and self.global_step != self._fitted_at
         if due or not self.density.is_fitted:
             self.density.fit(*self.memory.contents())
             self._fitted_at = self.global_step  # the batches that gradients are gathered over are one step
@@ -197,7 +192,7 @@ class ClassifierModule(pl.LightningModule):
         """
         with torch.no_grad():
             drawn = draw_where_feasible(
-                sampler, self.density, head, self.regularization.outliers_per_class, self._generator
+                sampler, self.density, head, self.settings.regularization.outliers_per_class, self._generator
             )
         self.log("train/infeasible_share", drawn.share_left_out)
         if not self._warned_of.issuperset(drawn.left_out):
@@ -238,13 +233,13 @@ class ClassifierModule(pl.LightningModule):
         self.log_dict(values, prog_bar=True, rank_zero_only=False, sync_dist=False)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW in four groups (encoder or head side, decayed or not) with warm-up and decay by step."""
+        """AdamW in four groups (encoder or head side, decayed or not) whose rates move by step; see `StepSettings`."""
         optimizer = torch.optim.AdamW(self._parameter_groups())
-        factor = warmup_and_decay(self.optimizer_settings, int(self.trainer.estimated_stepping_batches))
+        factor = rate_factor(self.settings.schedule, int(self.trainer.estimated_stepping_batches))
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
         learns_fast = [self.classifier.head] if self.regularizer is None else [self.classifier.head, self.regularizer]
         head_side = [parameter for part in learns_fast for parameter in part.parameters()]
-        return parameter_groups(self.parameters(), head_side, self.optimizer_settings)
+        return parameter_groups(self.parameters(), head_side, self.settings.optimizer)

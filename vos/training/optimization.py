@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from vos.training.settings import OptimizerSettings
+from vos.training.settings import OptimizerSettings, ScheduleSettings
 
 
 def parameter_groups(
@@ -35,12 +35,13 @@ def parameter_groups(
     ]
 
 
-def warmup_and_decay(settings: OptimizerSettings, total: int) -> Callable[[int], float]:
-    """Factor of the peak rates at each of `total` optimizer steps: up in a line, then down in a line to zero."""
+def rate_factor(settings: ScheduleSettings, total: int) -> Callable[[int], float]:
+    """Factor of the peak rates at each of `total` optimizer steps."""
     total = max(1, total)
     warmup = max(1, round(settings.warmup_share * total))
 
     def factor(step: int) -> float:
-        return min((step + 1) / warmup, max(0.0, (total - step) / max(1, total - warmup)), 1.0)
+        left = max(0.0, (total - step) / max(1, total - warmup)) if settings.decay else 1.0
+        return min((step + 1) / warmup, left, 1.0)
 
     return factor

@@ -1,4 +1,4 @@
-"""Where numbers go: the console, csv, wandb, and Lightning's own callbacks.
+"""Where numbers go: the console, csv and wandb.
 
 The only module that knows wandb.
 """
@@ -9,11 +9,9 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Literal, Protocol
 
-import pytorch_lightning as pl
 import wandb
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from rich.console import Console
 from rich.table import Table
@@ -162,8 +160,8 @@ class WandbReporter:
         self,
         directory: str | Path,
         project: str,
-        config: Mapping[str, Any],
-        mode: str = "offline",
+        config: Mapping[str, object],
+        mode: Literal["offline", "online", "disabled"] = "offline",
         name: str | None = None,
         tags: Sequence[str] = (),
         texts: bool = True,
@@ -173,7 +171,7 @@ class WandbReporter:
         self.texts = texts
         self.run = wandb.init(
             project=project,
-            mode=mode,  # type: ignore[arg-type]
+            mode=mode,
             dir=str(directory),
             config=dict(config),
             name=name,
@@ -206,48 +204,13 @@ class WandbReporter:
         self.run.finish()
 
 
-def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Write rows as CSV; columns in order of first appearance, absent values empty."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
-
-
-class ResumableEarlyStopping(EarlyStopping):
-    """Early stopping that a resumed fit obeys at once when it had struck before the interruption.
-
-    Lightning restores the count of bad epochs but not the decision to stop, so a fit killed just after its last
-    checkpoint would train one epoch too many.
-    """
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Stop before the first batch when patience was used up already."""
-        if self.wait_count >= self.patience:
-            trainer.should_stop = True
-
-
-def fit_callbacks(checkpoints: Path, monitor: str, patience: int, progress: bool) -> list[Callback]:
-    """Best and last checkpoint, early stopping and the progress bar of one fit.
-
-    Args:
-        checkpoints: folder of `best.ckpt` and `last.ckpt`; the second resumes the fit exactly.
-        monitor: name of the validation metric, lower is better.
-        patience: epochs without improvement after which the fit stops; negative never stops.
-        progress: whether to draw the bar.
-    """
-    # Saved at the end of the epoch, after validation, so that a resumed fit begins with a whole epoch.
-    always: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
-    callbacks: list[Callback] = [
-        ModelCheckpoint(checkpoints, filename="best", monitor=monitor, mode="min", **always),
-        ModelCheckpoint(checkpoints, filename="last", **always),
-    ]
-    if patience >= 0:
-        callbacks.insert(0, ResumableEarlyStopping(monitor, mode="min", patience=patience))
-    if progress:
-        callbacks.append(RichProgressBar(leave=False))
-    return callbacks
 
 
 def _number(value: float | None) -> str:

@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -27,7 +26,7 @@ class RoundCache:
         key: everything that decides the weights at the end of round 0, as plain JSON values.
     """
 
-    def __init__(self, directory: str | Path, key: Mapping[str, Any]) -> None:
+    def __init__(self, directory: str | Path, key: Mapping[str, object]) -> None:
         everything = {"vos": vos.__version__, "torch": torch.__version__, **key}
         digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:24]
         self.path = Path(directory) / f"{digest}.safetensors"

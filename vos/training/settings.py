@@ -1,31 +1,45 @@
-"""Settings of the optimizer and of the regulariser."""
+"""Settings of a training step: the optimizer, its schedule, and the regulariser."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vos.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """AdamW with a linear warm-up and a linear decay to zero.
+    """AdamW with one peak rate for the encoder and one for what stands on it.
 
     Attributes:
         lr: peak learning rate of the encoder.
         head_lr: peak learning rate of the head and of the regulariser's own parameters.
         weight_decay: decoupled decay, on matrices only (not on biases, norms and energy weights).
-        warmup_share: share of all steps spent warming up, in [0, 1].
     """
 
     lr: float = 0.0001
     head_lr: float = 0.003
     weight_decay: float = 0.01
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """How the learning rates move over a fit: up in a line to their peak, then down in a line to zero.
+
+    Attributes:
+        warmup_share: share of all steps spent warming up, in [0, 1].
+        decay: whether the rates fall after the warm-up; False keeps them at their peak.
+
+    Raises:
+        ConfigError: `warmup_share` outside [0, 1].
+    """
+
     warmup_share: float = 0.1
+    decay: bool = True
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.warmup_share <= 1.0:
-            raise ConfigError(f"optimizer.warmup_share: expected a number in [0, 1], got {self.warmup_share}")
+            raise ConfigError(f"schedule.warmup_share: expected a number in [0, 1], got {self.warmup_share}")
 
 
 @dataclass(frozen=True)
@@ -50,3 +64,29 @@ class RegularizerSettings:
                 "loss: expected weight >= 0, start_epoch >= 0, outliers_per_class >= 1 and refit_every >= 1, "
                 f"got {self}"
             )
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """How the steps of one fit learn.
+
+    Attributes:
+        optimizer: see `OptimizerSettings`.
+        regularization: see `RegularizerSettings`.
+        schedule: see `ScheduleSettings`.
+        label_smoothing: of the cross-entropy, in [0, 1).
+        seed: of dropout and of the draws.
+
+    Raises:
+        ConfigError: `label_smoothing` outside [0, 1).
+    """
+
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    regularization: RegularizerSettings = field(default_factory=RegularizerSettings)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    label_smoothing: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.label_smoothing < 1.0:
+            raise ConfigError(f"loss.label_smoothing: expected a number in [0, 1), got {self.label_smoothing}")

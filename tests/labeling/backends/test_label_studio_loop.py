@@ -14,7 +14,7 @@ import pytest
 
 import synthesize
 import train
-from tests.cli.app_runs import write_texts
+from tests.cli.commands import write_texts
 from tests.labeling.backends.studio import CLASSES, OWNER, PROGRAM, free_port, result, task_ids
 from vos.errors import ToolError
 from vos.labeling import Ledger, current_labels, text_uid

@@ -1,0 +1,44 @@
+"""A finished run of seconds, shared by the tests of this folder: they read it, and leave it as it is."""
+
+import pytest
+
+import train
+from tests.cli.commands import call, write_texts
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory, tiny_encoder):
+    """Files, and the overrides that make a run take seconds."""
+    folder = tmp_path_factory.mktemp("app")
+    overrides = [
+        "data=files",
+        f"data.train={write_texts(folder / 'train.csv', 40)}",
+        f"data.val={write_texts(folder / 'val.csv', 16, 100)}",
+        f"data.test={write_texts(folder / 'test.csv', 16, 200)}",
+        f"data.pool={write_texts(folder / 'pool.csv', 60, 300)}",
+        f"data.ood={write_texts(folder / 'ood.csv', 10, 400)}",
+        "data.text=comment",
+        "data.label=toxic",
+        "data.id=key",
+        f"model.name={tiny_encoder}",
+        "model.max_length=32",
+        "loader.batch_size=8",
+        "trainer.max_epochs=2",
+        "refine.rounds=1",
+        "refine.n_outliers=10",
+        "callbacks=quiet",
+        "callbacks.patience=-1",
+        "outliers.distance=null",  # the classes of these toy texts lie too far apart for the default shell
+        f"paths.cache={folder / 'cache'}",
+    ]
+    return folder, overrides
+
+
+@pytest.fixture(scope="session")
+def run(workplace):
+    """A finished run."""
+    folder, overrides = workplace
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        call(train.main, patch, *overrides, f"hydra.run.dir={folder / 'run'}")
+    return folder / "run"

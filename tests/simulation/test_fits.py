@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from vos.simulation.fits import FrozenEncoderFit
+from vos.types import Example, FeatureBatch, LinearHead
+
+
+class Fixed:
+    """A featurizer of fixed features."""
+
+    head = LinearHead(torch.zeros(3, 4), torch.zeros(3))
+    model_hash = "fixed"
+
+    def featurize(self, texts):
+        rows = [torch.randn(4, generator=torch.Generator().manual_seed(int(text))) for text in texts]
+        features = torch.stack(rows) * torch.tensor([1.0, 10.0, 0.1, 1.0])
+        return FeatureBatch(features, self.head.logits(features))
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("balanced", [False, True])
+def test_the_head_gives_the_probabilities_of_the_regression_on_standardised_features(n_classes, balanced):
+    train = [Example(str(i), str(i), min(i % 5, n_classes - 1)) for i in range(60)]
+    found = FrozenEncoderFit(Fixed(), n_classes, 2.0, balanced)(train, 0, None)
+    features = Fixed().featurize([e.text for e in train]).features.double().numpy()
+    scaled = (features - features.mean(0)) / features.std(0)
+    regression = LogisticRegression(C=0.5, max_iter=2000, class_weight="balanced" if balanced else None)
+    regression.fit(scaled, [e.label for e in train])
+    probability = found.featurize([e.text for e in train]).logits.softmax(-1).numpy()
+    np.testing.assert_allclose(probability, regression.predict_proba(scaled), atol=1e-4)
+    assert found.head.weight.shape == (n_classes, 4)
+    assert found.model_hash != Fixed.model_hash

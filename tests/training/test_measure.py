@@ -1,0 +1,44 @@
+import math
+
+import pytest
+import torch
+
+from tests.training.modules import QUIET
+from vos.metrics.boundary import band_width, margin
+from vos.training.measure import measure
+
+pytestmark = QUIET
+
+
+def test_the_band_is_set_once_and_kept_after(job):
+    first = measure(job, 0, None)
+    assert first.band == band_width(margin(first.val.logits), job.settings.refine.band_share)
+    assert first.metrics["boundary/band"] == first.band
+    assert measure(job, 1, 0.125).metrics["boundary/band"] == 0.125
+
+
+def test_the_density_and_the_memory_hold_the_features_of_the_classifier_as_it_is(job):
+    found = measure(job, 0, None)
+    texts = [example.text for example in job.data.train]
+    features = job.featurizers.current().featurize(texts).features
+    assert torch.equal(job.module.memory.contents()[0], features)
+    labels = torch.tensor([example.label for example in job.data.train])
+    means = torch.stack([features[labels == c].double().mean(0) for c in (0, 1)])
+    torch.testing.assert_close(job.module.density.means.double(), means, rtol=1e-5, atol=1e-6)
+    assert all(math.isfinite(value) for value in found.metrics.values())
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_measurement_repeats_itself_and_another_round_draws_other_outliers(job, number):
+    first, again, other = (measure(job, n, 1.0) for n in (number, number, number + 1))
+    assert first.metrics == again.metrics
+    assert torch.equal(first.outliers.margins, again.outliers.margins)
+    assert not torch.equal(first.outliers.margins, other.outliers.margins)
+
+
+def test_without_a_sampler_nothing_is_said_of_outliers(job):
+    everything = set(measure(job, 0, None).metrics)
+    job.module.sampler = None
+    found = measure(job, 0, None)
+    assert found.outliers is None
+    assert everything - set(found.metrics) == {"boundary/infeasible_share", "boundary/outlier_energy_auroc"}

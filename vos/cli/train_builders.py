@@ -1,0 +1,202 @@
+"""From the groups of a training configuration to the parts of a run: one builder for each part."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from vos.cli.exposure import outlier_batches
+from vos.cli.wiring import build_sampler, completed
+from vos.data import TextData, TextDataModule
+from vos.density import FeatureBank, FeatureQueue, GaussianDensity
+from vos.errors import ConfigError
+from vos.losses import OutlierRegularizer
+from vos.models import TextClassifier, load_classifier
+from vos.storage.json_files import read_json
+from vos.storage.run_directory import RunDirectory
+from vos.training.featurizers import Featurizers
+from vos.training.job import FitSettings, RunSettings, TrainingJob
+from vos.training.module import ClassifierModule
+from vos.training.reporters import ConsoleReporter, CsvReporter, Reporter, WandbReporter
+from vos.training.round_cache import RoundCache
+from vos.training.settings import StepSettings
+from vos.types import Example
+
+logger = logging.getLogger(__name__)
+
+ROUND_0_DEPENDS_ON = ["model", "trainer", "optimizer", "schedule", "loader", "seed"]
+"""Settings that decide the weights at the end of round 0, beside the data and what `build_cache` adds."""
+
+
+def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> TrainingJob:
+    """Every part of a training run."""
+    settings = build_settings(config)
+    classifier = build_classifier(config, data)
+    featurizers = build_featurizers(config, data, classifier)
+    return TrainingJob(
+        module=build_module(config, data, run, featurizers, settings.train_round_0),
+        data=data,
+        datamodule=build_datamodule(config, data, featurizers),
+        featurizers=featurizers,
+        run=run,
+        settings=settings,
+        trainer=instantiate(config.trainer.lightning),
+        reporters=build_reporters(config, run),
+        cache=build_cache(config, data),
+    )
+
+
+def build_settings(config: DictConfig) -> RunSettings:
+    """What the run does; the band is that of the run that this one goes on from."""
+    band = None
+    if config.run is not None:
+        RunDirectory(config.run).open_finished()
+        band = read_json(RunDirectory(config.run).metrics_path)["final"]["boundary/band"]
+    return RunSettings(
+        fit=FitSettings(max_epochs=config.trainer.max_epochs, **config.callbacks),
+        refine=instantiate(config.refine),
+        seed=config.seed,
+        train_round_0=not _starts_warm(config) or bool(OmegaConf.select(config, "labels")),
+        band=band,
+    )
+
+
+def _starts_warm(config: DictConfig) -> bool:
+    return config.run is not None and bool(config.warm_start)
+
+
+def build_classifier(config: DictConfig, data: TextData) -> TextClassifier:
+    """A new classifier, or that of the run that this one goes on from."""
+    if config.run is not None:
+        logger.info("run=%s: %s start", config.run, "warm" if config.warm_start else "cold")
+    if not _starts_warm(config):
+        return new_classifier(config, data)
+    classifier = load_classifier(RunDirectory(config.run).model)
+    if classifier.label_names != data.label_names:
+        raise ConfigError(f"run={config.run} knows the classes {classifier.label_names}, the data {data.label_names}")
+    if config.model.freeze:
+        classifier.freeze_encoder()
+    return classifier
+
+
+def new_classifier(config: DictConfig, data: TextData) -> TextClassifier:
+    """The classifier of the group `model`, before any training."""
+    built: TextClassifier = instantiate(config.model, label_names=data.label_names)
+    return built
+
+
+def build_featurizers(config: DictConfig, data: TextData, classifier: TextClassifier) -> Featurizers:
+    """Over the classifier, with the cache that all runs share."""
+    cache = Path(config.paths.cache) / "features"
+    return Featurizers(classifier, partial(new_classifier, config, data), cache, device_of(config))
+
+
+def device_of(config: DictConfig) -> str:
+    """Where features are computed outside of training."""
+    wants_gpu = config.trainer.lightning.accelerator in ("gpu", "cuda", "auto")
+    return "cuda" if wants_gpu and torch.cuda.is_available() else "cpu"
+
+
+def build_density(config: DictConfig, classifier: TextClassifier) -> GaussianDensity:
+    """The density of the group `density`, not fitted yet."""
+    sizes = {"n_classes": classifier.n_classes, "n_features": classifier.n_features}
+    density: GaussianDensity = completed(instantiate(config.density.model), **sizes)
+    return density
+
+
+def build_memory(config: DictConfig, data: TextData, classifier: TextClassifier) -> FeatureBank | FeatureQueue:
+    """What the density is fitted to: the latest features of all training texts, or of some a class."""
+    if config.density.memory == "all":
+        return FeatureBank(len(data.train), classifier.n_features)
+    if config.density.memory == "queue":
+        return FeatureQueue(classifier.n_classes, classifier.n_features, config.density.capacity)
+    raise ConfigError(f"density.memory: expected 'all' or 'queue', got {config.density.memory!r}")
+
+
+def build_loss(config: DictConfig, classifier: TextClassifier) -> OutlierRegularizer | None:
+    """The regulariser of the group `loss`, or None."""
+    if not config.loss.module:
+        return None
+    sizes = {"n_classes": classifier.n_classes, "n_features": classifier.n_features}
+    loss: OutlierRegularizer = completed(instantiate(config.loss.module), **sizes)
+    return loss
+
+
+def build_module(
+    config: DictConfig, data: TextData, run: RunDirectory, featurizers: Featurizers, trains_round_0: bool
+) -> ClassifierModule:
+    """The training step: model, density, memory, sampler and regulariser."""
+    classifier = featurizers.classifier
+    memory = build_memory(config, data, classifier)
+    return ClassifierModule(
+        classifier,
+        build_density(config, classifier),
+        memory,
+        build_sampler(config.outliers, memory.contents),
+        build_loss(config, classifier),
+        StepSettings(
+            instantiate(config.optimizer),
+            instantiate(config.loss.settings),
+            instantiate(config.schedule),
+            config.loss.label_smoothing,
+            config.seed,
+        ),
+        outlier_batches(config, data, run, featurizers.current(), featurizers.initial, trains_round_0),
+    )
+
+
+def build_datamodule(config: DictConfig, data: TextData, featurizers: Featurizers) -> TextDataModule:
+    """Batches of texts, or of the features of a frozen encoder."""
+    classifier = featurizers.classifier
+    features = None
+    if classifier.encoder_is_frozen:
+        splits = {"train": data.train, "val": data.val}
+        features = {name: _features(featurizers, examples) for name, examples in splits.items() if examples}
+    return TextDataModule(
+        data,
+        classifier.tokenizer,
+        batch_size=config.loader.batch_size,
+        max_length=classifier.max_length,
+        seed=config.seed,
+        num_workers=config.loader.num_workers,
+        features=features,
+    )
+
+
+def _features(featurizers: Featurizers, examples: Sequence[Example]) -> torch.Tensor:
+    return featurizers.current().featurize([example.text for example in examples]).features
+
+
+def build_cache(config: DictConfig, data: TextData) -> RoundCache | None:
+    """Where finished rounds 0 are shared; None where round 0 depends on the outliers, or trains nothing."""
+    epochs = config.trainer.max_epochs
+    if _starts_warm(config) or epochs == 0 or (config.loss.module and config.loss.settings.start_epoch < epochs):
+        return None
+    parts = OmegaConf.masked_copy(config, ROUND_0_DEPENDS_ON)
+    key = {
+        "settings": OmegaConf.to_container(parts, resolve=True),
+        "data": data.fingerprint(),
+        "monitor": config.callbacks.monitor,
+        "patience": config.callbacks.patience,
+        "label_smoothing": config.loss.label_smoothing,
+        "device": device_of(config),
+    }
+    return RoundCache(Path(config.paths.cache) / "round-0", key)
+
+
+def build_reporters(config: DictConfig, run: RunDirectory) -> list[Reporter]:
+    """The console, and what the group `logger` names."""
+    reporters: list[Reporter] = [ConsoleReporter()]
+    if config.logger.csv:
+        reporters.append(CsvReporter(run.path))
+    if config.logger.wandb is not None:
+        plain: Any = OmegaConf.to_container(config, resolve=True)
+        reporters.append(WandbReporter(run.path, config=plain, **plain["logger"]["wandb"]))
+    return reporters

@@ -1,0 +1,175 @@
+"""Fine-tune a classifier on lists of texts: the loop of rounds without a configuration."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytorch_lightning as pl
+import torch
+
+from vos.data import ListPool, TextData, TextDataModule, split_groups
+from vos.data.agreement import check_classes
+from vos.data.labels import LabelCodec, label_key
+from vos.density import ClassConditionalGaussian, FeatureBank, GaussianDensity
+from vos.errors import DataError, RunError
+from vos.losses import EnergyFlattening, OutlierRegularizer
+from vos.models import EncoderClassifier, TextClassifier
+from vos.outliers import BoundarySampler
+from vos.storage.environment import environment
+from vos.storage.run_directory import RunDirectory
+from vos.training.featurizers import Featurizers
+from vos.training.job import FitSettings, RefineSettings, RunSettings, TrainingJob
+from vos.training.loop import refine, save_results
+from vos.training.module import ClassifierModule
+from vos.training.settings import RegularizerSettings, StepSettings
+from vos.types import Example, OutlierSampler
+
+Labels = Sequence[str | int]
+
+BATCH_SIZE = 32
+"""Texts a step."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What `train` gives.
+
+    Attributes:
+        classifier: in evaluation mode.
+        density: fitted to the features (n, d) of the training texts under that classifier.
+        rounds: boundary metrics of every round, by name; the first is plain training.
+        stopped_because: the rule that ended the loop.
+    """
+
+    classifier: TextClassifier
+    density: GaussianDensity
+    rounds: tuple[dict[str, float], ...]
+    stopped_because: str
+
+
+def train(
+    texts: Sequence[str],
+    labels: Labels,
+    *,
+    val: tuple[Sequence[str], Labels] | float = 0.15,
+    label_names: Sequence[str] | None = None,
+    model: str = "bundled",
+    epochs: int = FitSettings.max_epochs,
+    rounds: int = RefineSettings.rounds,
+    seed: int = 0,
+    output: str | Path | None = None,
+    density: GaussianDensity | None = None,
+    sampler: OutlierSampler | None = None,
+    loss: OutlierRegularizer | None = None,
+) -> Trained:
+    """Train an encoder with a linear head, then refine its boundary with virtual outliers.
+
+    Args:
+        texts: n of them.
+        labels: n class names, or indices into `label_names`.
+        val: validation texts with their labels, or the share of `texts` to take for validation.
+        label_names: in index order, of two classes the harmful one last; None sorts the names in `labels`.
+        model: "bundled", a hub name, or a folder in Hugging Face layout.
+        epochs: of plain training.
+        rounds: of regularised training after it, at most.
+        seed: of everything.
+        output: a run directory to keep; an interrupted one goes on where it stood. None keeps nothing on disk.
+        density: not fitted yet; None takes `ClassConditionalGaussian`.
+        sampler: draws the virtual outliers; None takes `BoundarySampler`.
+        loss: regularises with them; None takes `EnergyFlattening`.
+
+    Raises:
+        DataError: texts or labels that cannot be used.
+        ConfigError: settings that cannot work.
+        ModelError: the encoder cannot be loaded.
+        RunError: `output` holds a finished run, or one of other texts or settings.
+
+    Example:
+        trained = vos.train(["he fell", "he sat", ...], ["harm", "none", ...], label_names=["none", "harm"])
+    """
+    data = _data(texts, labels, val, label_names, seed)
+    new_classifier = partial(EncoderClassifier, model, data.label_names, seed=seed)
+    classifier = new_classifier()
+    c, d = classifier.n_classes, classifier.n_features
+    module = ClassifierModule(
+        classifier,
+        density or ClassConditionalGaussian(c, d),
+        FeatureBank(len(data.train), d),
+        sampler or BoundarySampler(),
+        loss or EnergyFlattening(c),
+        StepSettings(regularization=RegularizerSettings(start_epoch=epochs), seed=seed),
+    )
+    settings = RunSettings(FitSettings(epochs, progress=sys.stdout.isatty()), RefineSettings(rounds), seed)
+    with TemporaryDirectory() as scratch:
+        job = _job(module, data, Featurizers(classifier, new_classifier, device=_device()), output or scratch, settings)
+        return _run(job, {"model": model, "epochs": epochs, "rounds": rounds, "seed": seed})
+
+
+def _job(
+    module: ClassifierModule, data: TextData, featurizers: Featurizers, folder: str | Path, settings: RunSettings
+) -> TrainingJob:
+    tokenizer, max_length = module.classifier.tokenizer, module.classifier.max_length
+    trainer = partial(
+        pl.Trainer, accelerator="auto", devices=1, gradient_clip_val=1.0, num_sanity_val_steps=0,
+        log_every_n_steps=1, enable_model_summary=False, use_distributed_sampler=False,
+    )  # fmt: skip
+    datamodule = TextDataModule(data, tokenizer, BATCH_SIZE, max_length, settings.seed)
+    return TrainingJob(module, data, datamodule, featurizers, RunDirectory(folder), settings, trainer)
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _run(job: TrainingJob, config: Mapping[str, str | int]) -> Trained:
+    """Run the loop and keep what it gave in the run directory."""
+    started = time.monotonic()
+    facts = {"data_fingerprint": job.data.fingerprint(), **environment(_device())}
+    job.run.start(json.dumps(config) + "\n", facts)
+    if job.run.is_finished:
+        raise RunError(f"output={job.run.path}: expected a new or an interrupted run, found a finished one")
+    result = refine(job)
+    save_results(job, result)
+    classifier, density = job.module.classifier.eval(), job.module.density
+    job.run.finish(time.monotonic() - started, {"model_hash": classifier.fingerprint()})
+    return Trained(classifier, density, tuple(each.metrics for each in result.records), result.stopped_because)
+
+
+def _data(
+    texts: Sequence[str],
+    labels: Labels,
+    val: tuple[Sequence[str], Labels] | float,
+    label_names: Sequence[str] | None,
+    seed: int,
+) -> TextData:
+    names = tuple(label_names or LabelCodec({str(label_key(each)) for each in labels}, None, None, None).names)
+    splits = {"train": _examples("texts", texts, labels, names, label_names is not None)}
+    if isinstance(val, float | int):
+        splits = split_groups(splits["train"], {"train": 1 - val, "val": val}, seed, names)
+    else:
+        splits["val"] = _examples("val", *val, names, label_names is not None)
+    check_classes(splits, names, {"train": "texts", "val": "val"})
+    return TextData(splits["train"], splits["val"], [], ListPool([]), names, [])
+
+
+def _examples(name: str, texts: Sequence[str], labels: Labels, names: Sequence[str], by_index: bool) -> list[Example]:
+    if len(texts) != len(labels):
+        raise DataError(f"{name}: expected a label for every text, found {len(texts)} texts and {len(labels)} labels")
+    index = {str(i): i for i in range(len(names))} if by_index else {}
+    index |= {class_name: i for i, class_name in enumerate(names)}
+    examples = []
+    for i, (text, label) in enumerate(zip(texts, labels, strict=True)):
+        if not isinstance(text, str) or not text.strip():
+            raise DataError(f"{name}[{i}]: expected a text with words, found {text!r:.40}")
+        place = index.get(str(label_key(label)))
+        if place is None:
+            raise DataError(f"{name}[{i}]: expected a label of {list(index)}, found {label!r}")
+        examples.append(Example(f"{name}-{i}", text, place))
+    return examples
