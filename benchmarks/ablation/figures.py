@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ablation_stats import Interval, interval, paired
+from benchmarks.intervals import Interval, interval, paired
 
 BASELINE = "cross-entropy"
 SCORES = ("energy", "mahalanobis", "knn", "sum", "pretrained", "sum, pretrained")

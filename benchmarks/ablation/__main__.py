@@ -19,15 +19,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import ablation_branch as branch
-import ablation_data as data
-import ablation_texts as texts
+from benchmarks.ablation import branch
+from benchmarks.ablation import data
+from benchmarks.ablation import texts
 import torch
-from ablation_arms import ARMS, Arm
-from ablation_figures import DEPTHS, Units, best_score, boundary, column, kinds, ood, read_units
-from ablation_report import write_report
-from ablation_start import BATCH_SIZE, Hidden, Start, load_start, make_start
-from ablation_stats import interval
+from benchmarks.ablation.arms import ARMS, Arm
+from benchmarks.ablation.figures import DEPTHS, Units, best_score, boundary, column, kinds, ood, read_units
+from benchmarks.ablation.report import write_report
+from benchmarks.ablation.start import BATCH_SIZE, Hidden, Start, load_start, make_start
+from benchmarks.intervals import interval
 
 STAGES = tuple((tier, task) for tier in range(1, 6) for task in data.TASKS)
 """Tiers of arms and tasks in the order in which they are finished, for all seeds each."""

@@ -32,10 +32,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from generation_figures import Judged, Rule, Unit, apart, arm_figures, best_of, compared, sample, shuffled
+from benchmarks.generation.figures import Judged, Rule, Unit, apart, arm_figures, best_of, compared, sample, shuffled
 from sklearn.linear_model import LogisticRegression
-from text_metrics import Trigrams, distinct, percentiles, self_bleu
-from throughput import throughput
+from benchmarks.corpus.text_metrics import Trigrams, distinct, percentiles, self_bleu
+from benchmarks.speed.throughput import throughput
 
 from vos.data import load_embedded
 from vos.density import ClassConditionalGaussian

@@ -14,11 +14,11 @@ import json
 from collections import Counter
 from pathlib import Path
 
-import ablation_data as data
+from benchmarks.ablation import data
 import torch
-from ablation import Starts
-from ablation_branch import pretrained_scores
-from ablation_start import Start
+from benchmarks.ablation.__main__ import Starts
+from benchmarks.ablation.branch import pretrained_scores
+from benchmarks.ablation.start import Start
 from torch import Tensor
 
 from vos.metrics import auroc, fpr_at_tpr

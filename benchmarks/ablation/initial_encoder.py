@@ -12,12 +12,12 @@ import argparse
 import json
 from pathlib import Path
 
-import ablation_data as data
+from benchmarks.ablation import data
 import torch
-from ablation import Starts
-from ablation_report import shown, table
-from ablation_start import Start
-from ablation_stats import interval, paired
+from benchmarks.ablation.__main__ import Starts
+from benchmarks.ablation.report import shown, table
+from benchmarks.ablation.start import Start
+from benchmarks.intervals import interval, paired
 from torch import Tensor
 
 from vos.metrics import auroc

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ablation_figures import (
+from benchmarks.ablation.figures import (
     BASELINE,
     DEPTHS,
     OWN_DISTANCES,
@@ -25,7 +25,7 @@ from ablation_figures import (
     ood,
     start_points,
 )
-from ablation_stats import Interval, interval, paired
+from benchmarks.intervals import Interval, interval, paired
 
 MARKS = ("<!-- tables: begin -->", "<!-- tables: end -->")
 EVERYTHING = "results_tables.md"

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ablation_arms import LOSSES, SAMPLERS, Arm, Facts
-from ablation_data import Task
-from ablation_start import Batches, Start, train, upper_features
-from ablation_texts import train_from_start
+from benchmarks.ablation.arms import LOSSES, SAMPLERS, Arm, Facts
+from benchmarks.ablation.data import Task
+from benchmarks.ablation.start import Batches, Start, train, upper_features
+from benchmarks.ablation.texts import train_from_start
 from torch import Tensor, nn
 
 from vos.density import ClassConditionalGaussian, FeatureBank

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from ablation_data import Sizes, Task
+from benchmarks.ablation.data import Sizes, Task
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 

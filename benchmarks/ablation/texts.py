@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ablation_arms import LOSSES, SAMPLERS, Arm, Facts
-from ablation_data import ROOT, Sizes, Task
-from ablation_start import (
+from benchmarks.ablation.arms import LOSSES, SAMPLERS, Arm, Facts
+from benchmarks.ablation.data import ROOT, Sizes, Task
+from benchmarks.ablation.start import (
     BATCH_SIZE,
     START_OPTIMIZER,
     Batches,

@@ -17,7 +17,7 @@ import json
 from pathlib import Path
 
 import torch
-from generation import frozen_classifier, read_corpus
+from benchmarks.generation.__main__ import frozen_classifier, read_corpus
 
 from vos.density import ClassConditionalGaussian
 from vos.metrics.boundary import margin
