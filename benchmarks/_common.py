@@ -14,15 +14,16 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).parent.parent
+MODEL_CACHE = Path(os.environ.get("VOS_CACHE", ROOT / ".cache/vos")) / "models"
 PUBLIC_DATA = (
     "the folder with clinc150/data_full.json (clinc/oos-eval), toxigen/toxigen.json (microsoft/SafeNLP) and "
     "cad_sentiment/*_paired.tsv (acmi-lab/counterfactually-augmented-data)"
 )
 
 
-def command_line(description: str | None, quick: str = "a small size, for a check that everything runs") -> (
-    argparse.ArgumentParser
-):
+def command_line(
+    description: str | None, quick: str = "a small size, for a check that everything runs"
+) -> argparse.ArgumentParser:
     """A parser that keeps the lines of the description and knows `--quick`."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help=quick)
@@ -47,7 +48,7 @@ def output_folder(options: argparse.Namespace, name: str) -> Path:
 def print_figures(figures: Mapping[str, float]) -> None:
     """A line for each figure."""
     for name, value in figures.items():
-        print(f"{name:28} {value:,.4g}")
+        print(f"{name:28} {value:,.3f}")
 
 
 def finish(figures: Mapping[str, object]) -> None:
@@ -79,5 +80,7 @@ def public_data(*parts: str) -> Path:
     folder = Path(os.environ["VOS_DATA"])
     for part in parts:
         if not (folder / part).is_file():
-            raise SystemExit(f"{folder / part}: expected a public data set, found nothing; VOS_DATA names {PUBLIC_DATA}")
+            raise SystemExit(
+                f"{folder / part}: expected a public data set, found nothing; VOS_DATA names {PUBLIC_DATA}"
+            )
     return folder

@@ -1,55 +1,34 @@
-"""What shapes a text classifier's boundary: `python benchmarks/ablation.py [--quick] [--output DIR] [--report FILE]`.
+"""What shapes a text classifier's boundary: `python -m benchmarks.ablation [--quick] [--output DIR]`.
 
 Per task and seed the bundled encoder is fine-tuned with cross-entropy to a start point; from there every arm of
-`ablation_arms.ARMS` trains the head, or all layers too, for equal steps on the same batches, with cross-entropy
-alone or with outliers of a sampler under a loss. Arms "from the start" train the whole again, with texts of no class
-that the encoder sees; the bundled language model writes them (`make generate`).
+`arms.ARMS` trains the head, or all layers too, for equal steps on the same batches, with cross-entropy alone or with
+outliers of a sampler under a loss. Arms "from the start" train the whole again, with texts of no class that the encoder
+sees; the bundled language model writes them (`make generate`).
 
 Each finished (task, seed, arm) is one JSON file under the output folder, so that a run that was killed goes on; another
-size needs another folder. Public data come from the folder in VOS_DATA. `--report` trains nothing and writes the tables
-of `docs/RESULTS.md` and `docs/results_tables.md` from the kept units. The last line is one JSON object.
+size needs another folder. Public data come from the folder in VOS_DATA. The last line is one JSON object.
+`python -m benchmarks.ablation.report` makes the tables and pages from what is finished.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ablation import branch
-from benchmarks.ablation import data
-from benchmarks.ablation import texts
 import torch
+
+from benchmarks._common import add_seeds, command_line, finish, n_seeds, output_folder, skip_without_public_data
+from benchmarks.ablation import branch, data, texts
 from benchmarks.ablation.arms import ARMS, Arm
 from benchmarks.ablation.figures import DEPTHS, Units, best_score, boundary, column, kinds, ood, read_units
-from benchmarks.ablation.report import write_report
-from benchmarks.ablation.start import BATCH_SIZE, Hidden, Start, load_start, make_start
+from benchmarks.ablation.start import BATCH_SIZE, Starts
 from benchmarks.intervals import interval
 
 STAGES = tuple((tier, task) for tier in range(1, 6) for task in data.TASKS)
 """Tiers of arms and tasks in the order in which they are finished, for all seeds each."""
-
-
-class Starts:
-    """Start points, made once and kept on disk; the last one loaded stays in memory."""
-
-    def __init__(self, folder: Path, sizes: dict[str, data.Sizes]) -> None:
-        self.folder, self.sizes = folder, sizes
-        self.key: tuple[str, int] | None = None
-        self.shared: dict[tuple[str, str], Hidden] = {}
-
-    def get(self, name: str, seed: int) -> tuple[data.Task, Start]:
-        """The task of a seed and its start point."""
-        if self.key != (name, seed):
-            self.task = data.load_task(name, self.sizes[name], seed)
-            path = self.folder / f"{name}-{seed}.safetensors"
-            if not path.exists():
-                make_start(self.task, seed, path, self.shared)
-            self.start, self.key = load_start(self.task, seed, path), (name, seed)
-        return self.task, self.start
 
 
 def plan(seeds: int, tasks: Sequence[str], arms: Sequence[Arm]) -> Iterator[tuple[str, int, Arm]]:
@@ -116,30 +95,22 @@ def figures(units: Units) -> dict[str, float | int]:
 
 
 def main() -> None:
-    """Run what is missing, or write the tables; print the JSON line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="1 seed, 3 steps, a few texts: a minute or two")
-    parser.add_argument("--seeds", type=int, help="default 5, with --quick 1")
+    """Run what is missing; print the JSON line."""
+    parser = command_line(__doc__, quick="1 seed, 3 steps, a few texts: a minute or two")
+    add_seeds(parser)
     parser.add_argument("--tasks", nargs="+", choices=data.TASKS, default=data.TASKS)
     parser.add_argument("--tier", type=int, default=max(arm.tier for arm in ARMS), help="arms up to this tier")
-    parser.add_argument("--depths", nargs="+", choices=DEPTHS, default=tuple(DEPTHS), help="see ablation_arms.Arm")
+    parser.add_argument("--depths", nargs="+", choices=DEPTHS, default=tuple(DEPTHS), help="see `arms.Arm`")
     parser.add_argument("--arms", nargs="+", choices=sorted({arm.name for arm in ARMS}), help="only these, by name")
     parser.add_argument("--output", type=Path, help="default outputs/benchmarks/ablation, with --quick ...-quick")
-    parser.add_argument("--report", type=Path, help="write tables from the kept units into this file, train nothing")
-    arguments = parser.parse_args()
+    options = parser.parse_args()
+    skip_without_public_data()
     torch.set_num_threads(1)
-    arms = [arm for arm in ARMS if arm.tier <= arguments.tier and arm.depth in arguments.depths]
-    arms = [arm for arm in arms if not arguments.arms or arm.name in arguments.arms]
-    ending = "-quick" if arguments.quick else ""
-    folder = arguments.output or data.ROOT / f"outputs/benchmarks/ablation{ending}"
-    done = 0
-    if arguments.report is None:
-        seeds = arguments.seeds or (1 if arguments.quick else 5)
-        done = run(folder, arguments.quick, seeds, arguments.tasks, arms)
-    units = read_units(folder, [arm.name for arm in ARMS])
-    if arguments.report is not None:
-        write_report(units, arguments.report)
-    print(json.dumps({"run": done} | figures(units)))
+    arms = [arm for arm in ARMS if arm.tier <= options.tier and arm.depth in options.depths]
+    arms = [arm for arm in arms if not options.arms or arm.name in options.arms]
+    folder = output_folder(options, "ablation")
+    done = run(folder, options.quick, n_seeds(options), options.tasks, arms)
+    finish({"run": done} | figures(read_units(folder, [arm.name for arm in ARMS])))
 
 
 if __name__ == "__main__":

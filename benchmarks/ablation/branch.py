@@ -9,23 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarks.ablation.arms import LOSSES, SAMPLERS, Arm, Facts
-from benchmarks.ablation.data import Task
-from benchmarks.ablation.start import Batches, Start, train, upper_features
-from benchmarks.ablation.texts import train_from_start
 from torch import Tensor, nn
 
+from benchmarks.ablation.arms import Arm
+from benchmarks.ablation.data import Task
+from benchmarks.ablation.hidden import upper_features
+from benchmarks.ablation.module import training_module
+from benchmarks.ablation.parts import Facts
+from benchmarks.ablation.start import Batches, Start, train
+from benchmarks.ablation.texts import train_from_start
 from vos.density import ClassConditionalGaussian, FeatureBank
 from vos.errors import InfeasibleError
 from vos.losses import ExtraClass, FeatureUncertainty
 from vos.metrics import auroc, band_width, boundary_report, fpr_at_tpr, fpr_at_tpr_ood, margin, outlier_energy_auroc
 from vos.scores import energy, knn, mahalanobis, standardized_sum
-from vos.training.module import ClassifierModule, OptimizerSettings, RegularizerSettings
+from vos.training.module import ClassifierModule, OptimizerSettings
 from vos.types import LinearHead
 
 OPTIMIZER = OptimizerSettings(lr=1e-4, head_lr=1e-3, weight_decay=0.01, warmup_share=0.1)
 BAND_SHARE = 0.1
-REFIT_EVERY = 50
 KNN_NEIGHBOURS = 10
 
 
@@ -63,7 +65,7 @@ def run_arm(task: Task, start: Start, arm: Arm, effort: Effort, seed: int, texts
         return result | {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - started}
     module, facts = build(task, start, arm, effort, seed)
     try:
-        result = {"outlier_energy_auroc": visible(start, module, effort, facts, seed)}
+        result = {"outlier_energy_auroc": seen_outliers(start, module, effort, facts, seed)}
     except InfeasibleError as error:
         return {"infeasible": str(error)}
     if arm.trained:
@@ -86,22 +88,10 @@ def build(task: Task, start: Start, arm: Arm, effort: Effort, seed: int) -> tupl
     bank = FeatureBank(len(labels), d)
     bank.push(start.features["train"], labels, torch.arange(len(labels)))
     facts = Facts(c, d, energy(start.head.logits(start.features["train"])), bank.contents)
-    module = ClassifierModule(
-        classifier,
-        ClassConditionalGaussian(c, d),
-        bank,
-        SAMPLERS[arm.sampler](facts) if arm.sampler else None,
-        LOSSES[arm.loss](facts) if arm.loss else None,
-        OPTIMIZER,
-        RegularizerSettings(
-            weight=arm.weight, start_epoch=0, outliers_per_class=effort.outliers_per_class, refit_every=REFIT_EVERY
-        ),
-        seed=seed,
-    )
-    return module, facts
+    return training_module(classifier, arm, facts, bank, OPTIMIZER, effort.outliers_per_class, seed), facts
 
 
-def visible(start: Start, module: ClassifierModule, effort: Effort, facts: Facts, seed: int) -> dict[str, float]:
+def seen_outliers(start: Start, module: ClassifierModule, effort: Effort, facts: Facts, seed: int) -> dict[str, float]:
     """AUROC of test texts against this arm's outliers before the first step, by energy and by Mahalanobis distance."""
     if module.sampler is None:
         return {}

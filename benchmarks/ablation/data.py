@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import random
 from collections import defaultdict
 from collections.abc import Sequence
@@ -19,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from benchmarks._common import public_data
 from vos.data import load_embedded
 from vos.types import Example
 
-ROOT = Path(__file__).parent.parent
 TASKS = ("clinc150", "embedded", "toxigen", "sentiment")
 HELD_OUT_GROUPS = ("mental dis", "physical dis")
 """Target groups of ToxiGen whose statements are the near OOD texts; no training or test text is labelled with them."""
@@ -101,17 +100,9 @@ def load_task(name: str, sizes: Sizes, seed: int) -> Task:
 
 
 def data_folder() -> Path:
-    """Folder of the public data sets, from VOS_DATA."""
-    folder = Path(os.environ.get("VOS_DATA", ROOT.parent / "shared" / "data"))
+    """Folder of the public data sets, which holds all that the tasks need."""
     reviews = (f"cad_sentiment/{split}_paired.tsv" for split in ("test", "train"))
-    for part in ("clinc150/data_full.json", "toxigen/toxigen.json", *reviews):
-        if not (folder / part).is_file():
-            raise SystemExit(
-                f"{folder / part}: expected a public data set, found nothing. Put clinc150/data_full.json "
-                "(clinc/oos-eval), toxigen/toxigen.json (microsoft/SafeNLP) and cad_sentiment/*_paired.tsv "
-                "(acmi-lab/counterfactually-augmented-data) into one folder and name it in the variable VOS_DATA"
-            )
-    return folder
+    return public_data("clinc150/data_full.json", "toxigen/toxigen.json", *reviews)
 
 
 def _clinc150(sizes: Sizes, seed: int) -> Task:

@@ -1,31 +1,21 @@
-"""Tables of the ablation as Markdown: what matters into one file, everything else into a second one beside it."""
+"""The pages of the results, from the kept tables: `python -m benchmarks.ablation.report [--units FOLDER]`.
+
+`docs/RESULTS.md` gets what the conclusions rest on between two marks, what stands around them stays; everything else
+goes into `docs/results_tables.md`. With `--units`, the output folder of `python -m benchmarks.ablation`, the tables of
+what is finished there are made first and kept as `docs/results/TASK/DEPTH.json`. The last line is one JSON object.
+"""
 
 from __future__ import annotations
 
-import math
+import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.ablation.figures import (
-    BASELINE,
-    DEPTHS,
-    OWN_DISTANCES,
-    SCORES,
-    START_POINT,
-    TRAINED,
-    Unit,
-    Units,
-    Value,
-    against_best,
-    best_score,
-    boundary,
-    column,
-    gap,
-    kinds,
-    ood,
-    start_points,
-)
-from benchmarks.intervals import Interval, interval, paired
+from benchmarks._common import ROOT, finish
+from benchmarks.ablation.arms import ARMS
+from benchmarks.ablation.figures import BASELINE, DEPTHS, SCORES, START_POINT, TRAINED, read_units
+from benchmarks.ablation.results import Cell, Results, Table, read_results, sections, write_results
+from benchmarks.ablation.tables import QUALITY, all_tables, plain
 
 MARKS = ("<!-- tables: begin -->", "<!-- tables: end -->")
 EVERYTHING = "results_tables.md"
@@ -47,228 +37,168 @@ SUMMARY = (
 )
 """Depth and arm of the rows of the first table."""
 
-Arms = Mapping[str, Mapping[int, Unit]]
 
-
-def shown(found: Interval, signed: bool = False) -> str:
-    """`mean ± half`, a signed one in bold where its interval is free of zero."""
-    if found.n == 0 or math.isnan(found.mean):
+def shown(cell: Cell, signed: bool = False) -> str:
+    """`mean ± half`, a signed one in bold where its interval is free of zero; words and counts as they are."""
+    if cell is None:
         return "-"
-    text = f"{found.mean:+.2f}" if signed else f"{found.mean:.2f}"
-    text += "" if math.isnan(found.half) else f" ± {found.half:.2f}"
-    return f"**{text}**" if signed and found.free_of_zero else text
+    if not isinstance(cell, list):
+        return str(cell)
+    mean, *rest = cell
+    text = f"{mean:+.2f}" if signed else f"{mean:.2f}"
+    text += f" ± {rest[0]:.2f}" if rest else ""
+    return f"**{text}**" if signed and len(rest) == 2 else text
 
 
-def level(units: Mapping[int, Unit], value: Value) -> str:
-    """Mean and interval of a figure."""
-    return shown(interval(list(column(units, value).values())))
-
-
-def plain(arm: str) -> str:
-    """The arm as tables name it: under the hinge on texts alone nothing of what is drawn counts."""
-    return arm.removeprefix("noise + ") if "texts alone" in arm else arm
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [" | ".join(row) for row in (head, ["---"] * len(head), *rows)]
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def summary_table(units: Units, task: str) -> str:
+def whole(table: Table, signed: bool = False) -> str:
+    """A table as it is kept."""
+    return markdown(table.columns, [[shown(cell, signed) for cell in row] for row in table.rows])
+
+
+def kinds(table: Table) -> list[str]:
+    """Kinds of OOD texts that a table of levels has columns for."""
+    return list(dict.fromkeys(name.split(": ")[0] for name in table.columns if ": " in name))
+
+
+def best_score(record: Mapping[str, Cell], kind: str, among: Sequence[str]) -> str:
+    """The score with the highest mean AUROC of an arm, among those that are known."""
+    cells = {score: record[f"{kind}: AUROC {score}"] for score in among}
+    means = {score: cell[0] for score, cell in cells.items() if isinstance(cell, list)}
+    return max(means, key=means.__getitem__)
+
+
+def summary_table(results: Results, task: str) -> str:
     """The arms that matter, of one task: accuracy, calibration, energy and the best score of the trained classifier."""
-    found = [
-        (arm, depth, units[f"{task}, {DEPTHS[depth]}"][arm])
-        for depth, arm in SUMMARY
-        if arm in units.get(f"{task}, {DEPTHS[depth]}", {})
-    ]
-    columns = kinds(units[f"{task}, {DEPTHS['head']}"])
+    levels = {depth: results[task, depth]["levels"] for depth in DEPTHS if (task, depth) in results}
+    arms = {(depth, record["arm"]): record for depth, table in levels.items() for record in table.records()}
+    found = [(depth, arms[depth, plain(arm)]) for depth, arm in SUMMARY if (depth, plain(arm)) in arms]
+    columns = kinds(levels["head"])
     rows = []
-    for arm, depth, by_seed in found:
-        row = [plain(arm), DEPTHS[depth], str(len(by_seed))]
-        row += [level(by_seed, boundary(name)) for name in ("accuracy", "ece")]
+    for depth, record in found:
+        row = [record["arm"], DEPTHS[depth], record["seeds"], record.get("accuracy"), record.get("ECE")]
+        cells = [shown(cell) for cell in row]
         for kind in columns:
-            best = best_score(by_seed, kind, TRAINED)
-            row += [level(by_seed, ood(kind, "energy")), f"{level(by_seed, ood(kind, best))} ({best})"]
-            row += [level(by_seed, ood(kind, best_score(by_seed, kind), "fpr95"))]
-        rows.append(row)
-    names = [
-        f"{kind}: {what}" for kind in columns for what in ("energy", "best of its own scores", "best FPR95 of all")
-    ]
-    initial = " and ".join(f"{kind} {level(found[0][2], ood(kind, 'pretrained'))}" for kind in columns)
+            best, lowest = (best_score(record, kind, among) for among in (TRAINED, SCORES))
+            cells.append(shown(record[f"{kind}: AUROC energy"]))
+            cells.append(f"{shown(record[f'{kind}: AUROC {best}'])} ({best})")
+            cells.append(shown(record[f"{kind}: FPR95 {lowest}"]))
+        rows.append(cells)
+    whats = ("energy", "best of its own scores", "best FPR95 of all")
+    names = [f"{kind}: {what}" for kind in columns for what in whats]
+    initial = " and ".join(f"{kind} {shown(found[0][1][f'{kind}: AUROC pretrained'])}" for kind in columns)
     foot = f"AUROC by the nearest training text in the initial encoder alone: {initial}."
-    return table(["arm", "trained", "seeds", "accuracy", "ECE", *names], rows) + f"\n\n{foot}"
+    return markdown(["arm", "trained", "seeds", "accuracy", "ECE", *names], rows) + f"\n\n{foot}"
 
 
-def levels_table(arms: Arms, columns: Mapping[str, Value]) -> str:
-    """Mean and interval of every figure for every arm."""
-    rows = [[plain(arm), str(len(by)), *(level(by, value) for value in columns.values())] for arm, by in arms.items()]
-    return table(["arm", "seeds", *columns], rows)
+def joined(results: Results, name: str, depths: Sequence[str] = tuple(DEPTHS.values())) -> str:
+    """The tables of a name of all tasks, one below the other."""
+    rows, head = [], []
+    for task, depth, tables in sections(results):
+        if name in tables and depth in depths:
+            head = tables[name].columns
+            rows += [[f"{task}, {depth}", *(shown(cell, signed=True) for cell in row)] for row in tables[name].rows]
+    return markdown(["task", *head], rows)
 
 
-def differences_table(arms: Arms, base: Mapping[int, Unit], columns: Mapping[str, Value]) -> str:
-    """Paired differences to `base` of every figure that differs at all, and of best score to best score."""
-    others = {arm: by_seed for arm, by_seed in arms.items() if by_seed is not base and arm != START_POINT}
-    cells: dict[str, list[Interval]] = {}
-    for name, value in columns.items():
-        found = [paired(column(by_seed, value), column(base, value)) for by_seed in others.values()]
-        if any(each.mean for each in found):
-            cells[name] = found
-    for kind in kinds(arms):
-        for metric in ("auroc", "fpr95"):
-            name = f"{kind}: best score, {metric.upper()}"
-            cells[name] = [against_best(by_seed, base, kind, metric) for by_seed in others.values()]
+def gap_table(results: Results) -> str:
+    """AUROC of the best distance less that of the energy, for tasks with one kind of OOD texts or two."""
     rows = [
-        [
-            plain(arm),
-            str(len(by_seed.keys() & base.keys())),
-            *(shown(found[i], signed=True) for found in cells.values()),
-        ]
-        for i, (arm, by_seed) in enumerate(others.items())
+        [f"{task}, {depth}", *(shown(cell) for cell in row), *["-"] * (6 - len(row))]
+        for task, depth, tables in sections(results)
+        if "distance less energy" in tables
+        for row in tables["distance less energy"].rows
     ]
-    return table(["arm", "pairs", *cells], rows)
+    among = ("own distances", "with the initial encoder's")
+    names = [f"{kind} OOD: {each}" for kind in ("first", "second") for each in among]
+    return markdown(["task", "arm", "seeds", *names], rows)
 
 
-def visibility_table(units: Units) -> str:
+def outliers_table(results: Results) -> str:
     """What the head and the density see of the outliers of every sampler before the first step."""
-    seen: dict[str, dict[str, dict[int, Unit]]] = {}
-    tasks = {section.split(",")[0]: None for section in units}
-    for section, arms in units.items():
-        for by_seed in arms.values():
-            for seed, unit in by_seed.items():
-                if unit["outlier_energy_auroc"]:  # the same at every depth, since all begin at the start point
-                    seen.setdefault(unit["sampler"], {}).setdefault(section.split(",")[0], {})[seed] = unit
-    rows = []
-    for sampler, by_task in seen.items():
-        cells = [
-            shown(interval([100.0 * unit["outlier_energy_auroc"][by] for unit in by_task.get(task, {}).values()]))
-            for task in tasks
-            for by in ("energy", "mahalanobis")
-        ]
-        rows.append([sampler, *cells])
-    return table(["sampler", *(f"{task}: {by}" for task in tasks for by in ("energy", "Mahalanobis"))], rows)
-
-
-def gap_table(units: Units) -> str:
-    """AUROC of the best distance less that of the energy: of the classifier's own, and with the initial encoder's."""
-    rows = []
-    for section, arms in units.items():
-        for arm, by_seed in arms.items() if not section.startswith("clinc150") else ():
-            cells = [
-                shown(gap(by_seed, kind, among))
-                for kind in kinds(arms)
-                for among in (OWN_DISTANCES, (*OWN_DISTANCES, "pretrained"))
-            ]
-            rows.append([section, plain(arm), str(len(by_seed)), *cells, *["-"] * (4 - len(cells))])
-    names = [
-        f"{kind} OOD: {among}"
-        for kind in ("first", "second")
-        for among in ("own distances", "with the initial encoder's")
+    tasks = {task: tables["step 0"] for (task, depth), tables in results.items() if depth == "outliers"}
+    seen = {task: {record["sampler"]: record for record in table.records()} for task, table in tasks.items()}
+    measures = ("energy", "Mahalanobis")
+    rows = [
+        [str(sampler), *(shown(seen[task].get(sampler, {}).get(by)) for task in seen for by in measures)]
+        for sampler in dict.fromkeys(sampler for by_sampler in seen.values() for sampler in by_sampler)
     ]
-    return table(["task", "arm", "seeds", *names], rows)
+    return markdown(["sampler", *(f"{task}: {by}" for task in seen for by in measures)], rows)
 
 
-def best_table(units: Units) -> str:
-    """For every task and kind the arm whose best score gains most over that of cross-entropy, if any does.
-
-    It was picked among several, so a second interval is wider by Bonferroni's rule over the arms compared. Arms with
-    fewer seeds than cross-entropy do not take part.
-    """
-    rows = []
-    for section, arms in units.items():
-        base, start = arms.get(BASELINE, {}), start_points(units, section)
-        rivals = [arm for arm in arms if arm not in (BASELINE, START_POINT) and arms[arm].keys() >= base.keys()]
-        for kind in kinds(arms) if base and rivals else []:
-            gains = {arm: against_best(arms[arm], base, kind, "auroc").mean for arm in rivals}
-            arm = max(rivals, key=gains.__getitem__)
-            if gains[arm] <= 0.0:
-                rows.append([section, kind, "none", *["-"] * 6])
-                continue
-            scores = f"{best_score(arms[arm], kind)} against {best_score(base, kind)}"
-            wider = against_best(arms[arm], base, kind, "auroc", 1.0 - 0.05 / len(rivals))
-            cells = [against_best(arms[arm], base, kind, metric) for metric in ("auroc", "fpr95")]
-            cells += [wider] + [against_best(arms[arm], start, kind, metric) for metric in ("auroc", "fpr95")]
-            rows.append([section, kind, plain(arm), scores, *(shown(cell, signed=True) for cell in cells)])
-    head = ["task", "OOD", "best arm", "scores", "AUROC", "FPR95", "AUROC, Bonferroni"]
-    return table([*head, "AUROC to the start point", "FPR95 to the start point"], rows)
+def level_tables(table: Table) -> list[str]:
+    """The levels in parts: the boundary, and for every kind of OOD texts AUROC and rates."""
+    parts = [[name for name in table.columns if name in QUALITY]]
+    for kind in kinds(table):
+        own = [name for name in table.columns if name.startswith(f"{kind}: ")]
+        aurocs = [name for name in own if name.startswith(f"{kind}: AUROC ")]
+        parts += [aurocs, [name for name in own if name not in aurocs]]
+    heads = [["arm", "seeds", *part] for part in parts]
+    return [markdown(head, [[shown(row[name]) for name in head] for row in table.records()]) for head in heads]
 
 
-def contrast_table(units: Units, depths: Sequence[str] = tuple(DEPTHS.values())) -> str:
-    """What the outliers add: the hinge with them less the hinge on texts alone at the same weight, paired by seed."""
-    rows = []
-    for section, arms in units.items():
-        for arm, by_seed in arms.items():
-            loss, weight = next((u["loss"], u["weight"]) for u in by_seed.values())
-            control = next((a for a in arms if a.endswith(f"+ hinge, texts alone x {weight:g}")), None)
-            if loss not in ("hinge", "hinge and flattening") or control is None or section.split(", ")[1] not in depths:
-                continue
-            for kind in kinds(arms):
-                readings = [boundary("accuracy"), boundary("ece")]
-                readings += [ood(kind, score) for score in TRAINED]
-                pairs = [paired(column(by_seed, r), column(arms[control], r)) for r in readings]
-                cells = [shown(pair, signed=True) for pair in pairs]
-                rows.append([section, kind, arm, str(pairs[0].n), *cells])
-    return table(["task", "OOD", "arm", "pairs", "accuracy", "ECE", *(f"AUROC {score}" for score in TRAINED)], rows)
-
-
-def boundary_columns(arms: Arms) -> dict[str, Value]:
-    """What is known at the boundary; pairs only where there are any."""
-    columns = {
-        "accuracy": boundary("accuracy"),
-        "ECE": boundary("ece"),
-        "near error": boundary("near_error"),
-        "band error": boundary("band_error"),
-        "band ECE": boundary("band_ece"),
-        "pairs": boundary("pair_consistency"),
-    }
-    return {k: v for k, v in columns.items() if any(column(units, v) for units in arms.values())}
-
-
-def main_tables(units: Units) -> str:
+def main_tables(results: Results) -> str:
     """What the conclusions rest on."""
-    tasks = dict.fromkeys(section.split(",")[0] for section in units if start_points(units, section))
+    heads = {task: tables["levels"] for (task, depth), tables in results.items() if depth == "head"}
+    tasks = [task for task, levels in heads.items() if START_POINT in levels.column("arm")]
     parts = []
     for task in tasks:
-        parts += [f"### {task}: the arms that matter", summary_table(units, task)]
-    parts += ["### The best arm of each kind, best score against best score", best_table(units)]
-    parts += ["### What outliers add to the hinge", contrast_table(units, [DEPTHS["encoder"]])]
+        parts += [f"### {task}: the arms that matter", summary_table(results, task)]
+    parts += ["### The best arm of each kind, best score against best score", joined(results, "best arms")]
+    parts += ["### What outliers add to the hinge", joined(results, "outliers in the hinge", [DEPTHS["encoder"]])]
     return "\n\n".join(parts)
 
 
-def further_tables(units: Units) -> str:
+def further_tables(results: Results) -> str:
     """Every figure of every arm, all in percent."""
     parts = [
         "# Results: every table",
-        "Written by `python benchmarks/ablation.py --report docs/RESULTS.md`; what the words mean stands there.",
+        "Written by `python -m benchmarks.ablation.report` from [results/](results/); what the words mean stands in "
+        "[RESULTS.md](RESULTS.md).",
     ]
-    parts += ["## Visibility at step 0", visibility_table(units)]
-    parts += ["## What outliers add to the hinge", contrast_table(units)]
-    parts += ["## Two classes: AUROC of the best distance score less that of the energy", gap_table(units)]
-    for section, arms in units.items():
-        quality = boundary_columns(arms)
-        columns = dict(quality)
-        for kind in kinds(arms):
-            columns |= {f"{kind}: AUROC {score}": ood(kind, score) for score in SCORES}
-            columns[f"{kind}: FPR95 energy"] = ood(kind, "energy", "fpr95")
-        parts.append(f"## {section}")
-        if BASELINE in arms:
-            parts += ["### Paired differences to cross-entropy", differences_table(arms, arms[BASELINE], columns)]
-        if not section.endswith(DEPTHS["start"]) and start_points(units, section):
-            base = start_points(units, section)
-            parts += ["### Paired differences to the start point", differences_table(arms, base, columns)]
-        parts += ["### Levels", levels_table(arms, quality)]
-        for kind in kinds(arms):
-            aurocs = {f"{kind}: AUROC {score}": ood(kind, score) for score in (*SCORES, "own")}
-            rates = {f"{kind}: FPR95 {score}": ood(kind, score, "fpr95") for score in SCORES}
-            other = {f"{kind}: ID rejected at 95 % of OOD, {s}": ood(kind, s, "fpr95_ood") for s in ("energy", "sum")}
-            parts += [levels_table(arms, aurocs), levels_table(arms, rates | other)]
+    parts += ["## AUROC of test texts against outliers at step 0", outliers_table(results)]
+    parts += ["## What outliers add to the hinge", joined(results, "outliers in the hinge")]
+    parts += ["## Two classes: AUROC of the best distance score less that of the energy", gap_table(results)]
+    for task, depth, tables in sections(results):
+        parts.append(f"## {task}, {depth}")
+        for base in (BASELINE, START_POINT):
+            if f"against {base}" in tables:
+                title = f"### Paired differences to {'the ' if base == START_POINT else ''}{base}"
+                parts += [title, whole(tables[f"against {base}"], signed=True)]
+        parts += ["### Levels", *level_tables(tables["levels"])]
     return "\n\n".join(parts) + "\n"
 
 
-def write_report(units: Units, path: Path) -> None:
-    """Put the main tables between the two marks of the file, what stands around them stays; all others beside it."""
-    text = path.read_text("utf-8") if path.exists() else f"# Results\n\n{MARKS[0]}\n{MARKS[1]}\n"
+def pages(results: Results, text: str) -> tuple[str, str]:
+    """The first page, given what it says now, and the page of every table."""
     before, rest = text.split(MARKS[0])
     after = rest.split(MARKS[1])[1]
-    path.write_text(f"{before}{MARKS[0]}\n\n{main_tables(units)}\n\n{MARKS[1]}{after}", "utf-8")
-    path.with_name(EVERYTHING).write_text(further_tables(units), "utf-8")
+    return f"{before}{MARKS[0]}\n\n{main_tables(results)}\n\n{MARKS[1]}{after}", further_tables(results)
+
+
+def main() -> None:
+    """Make the tables if units are given, write the pages, print the JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--units", type=Path, help="output folder of python -m benchmarks.ablation")
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="folder of RESULTS.md and results/")
+    options = parser.parse_args()
+    folder = options.docs / "results"
+    if options.units is not None:
+        write_results(all_tables(read_units(options.units, [arm.name for arm in ARMS])), folder)
+    results = read_results(folder)
+    page = options.docs / "RESULTS.md"
+    text = page.read_text("utf-8") if page.exists() else f"# Results\n\n{MARKS[0]}\n{MARKS[1]}\n"
+    first, everything = pages(results, text)
+    page.write_text(first, "utf-8")
+    page.with_name(EVERYTHING).write_text(everything, "utf-8")
+    tables = [table for by_name in results.values() for table in by_name.values()]
+    finish({"tables": len(tables), "rows": sum(len(table.rows) for table in tables)})
+
+
+if __name__ == "__main__":
+    main()

@@ -6,73 +6,34 @@ below the branches' layer after it. So a branch is cheap, and every branch start
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from benchmarks.ablation.data import Sizes, Task
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from vos.data.batching import LengthBucketedSampler, TokenCollator, tokenize
-from vos.density import ClassConditionalGaussian, FeatureBank
-from vos.models import EncoderClassifier
-from vos.training.module import ClassifierModule, OptimizerSettings, RegularizerSettings
+from benchmarks._common import n_seeds, output_folder
+from benchmarks.ablation import data
+from benchmarks.ablation.arms import Arm
+from benchmarks.ablation.data import Task
+from benchmarks.ablation.hidden import Hidden, UpperClassifier, further_layers, lower_layers, upper_features
+from benchmarks.ablation.module import training_module
+from benchmarks.ablation.parts import Facts
+from vos.data.batching import LengthBucketedSampler
+from vos.density import FeatureBank
+from vos.training.module import ClassifierModule, OptimizerSettings
 from vos.types import LinearHead
 
 BATCH_SIZE = 32
 START_OPTIMIZER = OptimizerSettings(lr=1e-4, head_lr=3e-3, weight_decay=0.01, warmup_share=0.1)
 DROPOUT = 0.1
-
-
-class UpperClassifier(EncoderClassifier):
-    """The upper layers and the head; a batch carries the output of the layers below as `hidden` (b, t, d)."""
-
-    def keep_upper(self, layers: int) -> None:
-        """Drop all but so many layers, which are never run again."""
-        self.encoder.embeddings = None
-        self.encoder.pooler = None
-        self.encoder.encoder.layer = self.encoder.encoder.layer[-layers:]
-
-    def through(self, batch: Mapping[str, Tensor], skip: int = 0) -> Tensor:
-        """`hidden` after the layers that are left, the uppermost `skip` ones not run: (b, t, d)."""
-        hidden, seen = batch["hidden"], batch["attention_mask"][:, None, None, :].bool()
-        for layer in self.encoder.encoder.layer[: len(self.encoder.encoder.layer) - skip]:
-            hidden = layer(hidden, seen)
-        return hidden
-
-    def encode(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Mean over the attended tokens of what the upper layers make of `hidden`."""
-        hidden = self.through(batch)
-        weights = batch["attention_mask"][..., None].to(hidden.dtype)
-        return (hidden * weights).sum(1) / weights.sum(1).clamp_min(1.0)
-
-
-@dataclass(frozen=True)
-class Hidden:
-    """What the lower layers give for a set of texts, one after the other.
-
-    Attributes:
-        rows: (tokens of all texts, d).
-        lengths: (n,) int64, tokens of each text.
-    """
-
-    rows: Tensor
-    lengths: Tensor
-
-    def batch(self, index: Sequence[int]) -> dict[str, Tensor]:
-        """`hidden` (b, t, d) and `attention_mask` (b, t) of some texts, padded to the longest."""
-        ends = self.lengths.cumsum(0)
-        pieces = [self.rows[ends[i] - self.lengths[i] : ends[i]] for i in index]
-        mask = torch.zeros(len(index), max(len(p) for p in pieces), dtype=torch.int64)
-        for i, piece in enumerate(pieces):
-            mask[i, : len(piece)] = 1
-        return {"hidden": nn.utils.rnn.pad_sequence(pieces, batch_first=True), "attention_mask": mask}
 
 
 @dataclass(frozen=True)
@@ -147,10 +108,9 @@ def make_start(task: Task, seed: int, path: Path, shared: dict[tuple[str, str], 
     pretrained = {f"pretrained.{name}": upper_features(classifier, kept) for name, kept in hidden.items()}
     labels = torch.tensor([e.label for e in task.train])
     c, d = classifier.n_classes, classifier.n_features
-    module = ClassifierModule(
-        classifier, ClassConditionalGaussian(c, d), FeatureBank(len(labels), d), None, None, START_OPTIMIZER,
-        RegularizerSettings(weight=0.0, start_epoch=0, outliers_per_class=1, refit_every=1), seed=seed,
-    )  # fmt: skip
+    bank = FeatureBank(len(labels), d)
+    facts = Facts(c, d, torch.zeros(1), bank.contents)
+    module = training_module(classifier, Arm(), facts, bank, START_OPTIMIZER, 1, seed)
     train(module, Batches(hidden["train"], labels, seed), task.sizes.precision, max_epochs=task.sizes.epochs)
     hidden = {name: further_layers(classifier, kept, task.sizes.branch_layers) for name, kept in hidden.items()}
     classifier.keep_upper(task.sizes.branch_layers)
@@ -183,54 +143,6 @@ def fresh(task: Task, seed: int) -> UpperClassifier:
         return UpperClassifier("bundled", task.label_names, dropout=DROPOUT, seed=seed)
 
 
-@torch.no_grad()
-def lower_layers(classifier: UpperClassifier, texts: Sequence[str], sizes: Sizes) -> Hidden:
-    """Run texts through the layers below those of the start point, in evaluation mode."""
-    classifier.eval()
-    ids = tokenize(classifier.tokenizer, texts, sizes.max_length)
-    collator = TokenCollator(classifier.tokenizer)
-    layers = classifier.encoder.encoder.layer
-    classifier.encoder.encoder.layer = layers[: len(layers) - sizes.start_layers]
-    rows = [torch.empty(0)] * len(ids)
-    for index in by_length([len(i) for i in ids]):
-        batch = collator([{"index": i, "input_ids": ids[i], "label": 0} for i in index])
-        output = classifier.encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
-        for place, i in enumerate(index):
-            rows[i] = output.last_hidden_state[place, : len(ids[i])].clone()
-    classifier.encoder.encoder.layer = layers
-    return Hidden(torch.cat(rows), torch.tensor([len(r) for r in rows]))
-
-
-@torch.no_grad()
-def further_layers(classifier: UpperClassifier, hidden: Hidden, skip: int) -> Hidden:
-    """Run all but the uppermost `skip` of the layers that are left, in evaluation mode."""
-    classifier.eval()
-    rows = torch.empty_like(hidden.rows)
-    ends = hidden.lengths.cumsum(0)
-    for index in by_length(hidden.lengths.tolist()):
-        output = classifier.through(hidden.batch(index), skip)
-        for place, i in enumerate(index):
-            rows[ends[i] - hidden.lengths[i] : ends[i]] = output[place, : hidden.lengths[i]]
-    return Hidden(rows, hidden.lengths)
-
-
-@torch.no_grad()
-def upper_features(classifier: EncoderClassifier, hidden: Hidden) -> Tensor:
-    """Features (n, d) in evaluation mode."""
-    classifier.eval()
-    features = torch.empty(len(hidden.lengths), classifier.n_features)
-    for index in by_length(hidden.lengths.tolist()):
-        features[torch.tensor(index)] = classifier.encode(hidden.batch(index))
-    return features
-
-
-def by_length(lengths: Sequence[int], size: int = 64) -> Iterator[list[int]]:
-    """Indices in batches of similar length."""
-    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
-    for first in range(0, len(order), size):
-        yield order[first : first + size]
-
-
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """No bars, no notices of Lightning and transformers."""
@@ -242,3 +154,34 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+class Starts:
+    """Start points, made once and kept on disk; the last one loaded stays in memory."""
+
+    def __init__(self, folder: Path, sizes: dict[str, data.Sizes]) -> None:
+        self.folder, self.sizes = folder, sizes
+        self.key: tuple[str, int] | None = None
+        self.shared: dict[tuple[str, str], Hidden] = {}
+
+    def get(self, name: str, seed: int) -> tuple[Task, Start]:
+        """The task of a seed and its start point."""
+        if self.key != (name, seed):
+            self.task = data.load_task(name, self.sizes[name], seed)
+            path = self.folder / f"{name}-{seed}.safetensors"
+            if not path.exists():
+                make_start(self.task, seed, path, self.shared)
+            self.start, self.key = load_start(self.task, seed, path), (name, seed)
+        return self.task, self.start
+
+
+def kept_starts(options: argparse.Namespace, names: Sequence[str]) -> Iterator[tuple[int, Task, Start]]:
+    """Start points that the ablation has kept, by task and seed, for a benchmark that trains nothing."""
+    folder = output_folder(options, "ablation") / "starts"
+    starts = Starts(folder, data.QUICK if options.quick else data.FULL)
+    for name in names:
+        for seed in range(n_seeds(options)):
+            if not (folder / f"{name}-{seed}.safetensors").is_file():
+                found = f"{folder}: expected the start point of {name}, seed {seed}"
+                raise SystemExit(f"{found}; run python -m benchmarks.ablation first")
+            yield seed, *starts.get(name, seed)

@@ -1,6 +1,6 @@
 """Arms from the start: the whole training again with texts of no class, or with virtual outliers, beside every batch.
 
-The branches of `ablation_branch` begin where cross-entropy has ended, and their outliers reach the head alone. Here the
+The branches of `branch` begin where cross-entropy has ended, and their outliers reach the head alone. Here the
 encoder sees the outliers, from its first step on and for as many steps as the start point was trained.
 """
 
@@ -15,27 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarks.ablation.arms import LOSSES, SAMPLERS, Arm, Facts
-from benchmarks.ablation.data import ROOT, Sizes, Task
-from benchmarks.ablation.start import (
-    BATCH_SIZE,
-    START_OPTIMIZER,
-    Batches,
-    Hidden,
-    Start,
-    UpperClassifier,
-    fresh,
-    lower_layers,
-    train,
-    upper_features,
-)
 from torch import Tensor
 
-from vos.density import ClassConditionalGaussian, FeatureBank
+from benchmarks._common import MODEL_CACHE
+from benchmarks.ablation.arms import Arm
+from benchmarks.ablation.data import Sizes, Task
+from benchmarks.ablation.hidden import Hidden, UpperClassifier, lower_layers, upper_features
+from benchmarks.ablation.module import training_module
+from benchmarks.ablation.parts import Facts
+from benchmarks.ablation.start import BATCH_SIZE, START_OPTIMIZER, Batches, Start, fresh, train
+from vos.density import FeatureBank
 from vos.exposure.write import OutlierText, WritingSettings, far_from_training, write_outlier_texts
 from vos.generation.language_model import LanguageModel
 from vos.generation.particles import Sampling
-from vos.training.module import ClassifierModule, RegularizerSettings
+from vos.training.module import ClassifierModule
 
 WRITTEN = {"clinc150": 3000, "embedded": 1500, "toxigen": 3000, "sentiment": 600}
 QUICK_WRITTEN = 48
@@ -47,7 +40,6 @@ SETS = 5
 """What is written for so many seeds is taken together in "more written texts"."""
 
 QUICK_SETS = 2
-REFIT_EVERY = 50
 
 
 def settings_of(sizes: Sizes, name: str) -> dict[str, Any]:
@@ -108,7 +100,7 @@ TEXTS: dict[str, Callable[[Task, int, int, Path], list[OutlierText]]] = {
 
 @cache
 def _language_model() -> LanguageModel:
-    return LanguageModel.load(cache=ROOT / ".cache/models", dtype="bfloat16")
+    return LanguageModel.load(cache=MODEL_CACHE, dtype="bfloat16")
 
 
 class HiddenBatches:
@@ -142,7 +134,7 @@ def train_from_start(task: Task, start: Start, arm: Arm, seed: int, folder: Path
         if arm.sampler in FILTERED:
             features = upper_features(classifier, of_texts)
             kept = {each.text for each in far_from_training(texts, features, start.pretrained["train"], QUANTILE)}
-            of_texts = _rows(of_texts, [i for i, each in enumerate(texts) if each.text in kept])
+            of_texts = of_texts.only([i for i, each in enumerate(texts) if each.text in kept])
         outliers = HiddenBatches(of_texts)
     else:
         classifier.keep_upper(task.sizes.start_layers)
@@ -153,31 +145,10 @@ def train_from_start(task: Task, start: Start, arm: Arm, seed: int, folder: Path
     return module, replace(start, hidden=hidden)
 
 
-def _rows(hidden: Hidden, kept: list[int]) -> Hidden:
-    ends = hidden.lengths.cumsum(0)
-    rows = [hidden.rows[ends[i] - hidden.lengths[i] : ends[i]] for i in kept]
-    return Hidden(torch.cat(rows), hidden.lengths[torch.tensor(kept)])
-
-
 def _module(
     task: Task, classifier: UpperClassifier, arm: Arm, seed: int, outliers: HiddenBatches | None
 ) -> ClassifierModule:
     c, d = classifier.n_classes, classifier.n_features
     bank = FeatureBank(len(task.train), d)
     facts = Facts(c, d, torch.zeros(1), bank.contents)
-    return ClassifierModule(
-        classifier,
-        ClassConditionalGaussian(c, d),
-        bank,
-        SAMPLERS[arm.sampler](facts) if arm.sampler in SAMPLERS else None,
-        LOSSES[arm.loss](facts) if arm.loss else None,
-        START_OPTIMIZER,
-        RegularizerSettings(
-            weight=arm.weight,
-            start_epoch=0,
-            outliers_per_class=max(1, BATCH_SIZE // c),
-            refit_every=REFIT_EVERY,
-        ),
-        seed=seed,
-        outlier_texts=outliers,
-    )
+    return training_module(classifier, arm, facts, bank, START_OPTIMIZER, max(1, BATCH_SIZE // c), seed, outliers)

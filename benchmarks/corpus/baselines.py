@@ -1,4 +1,4 @@
-"""Where the boundary is wrong at the start: `python benchmarks/baselines.py [--quick] [--output FOLDER]`.
+"""Where the boundary is wrong at the start: `python -m benchmarks.corpus.baselines [--quick]`.
 
 Accuracy on the embedded corpus's test split by label and level, for a bag of words, the bundled encoder frozen under a
 linear head, and the bundled encoder fine-tuned, all trained on the train split (levels 0 and 1 alone). 5 seeds, mean
@@ -8,7 +8,6 @@ itself and reads its `metrics.json`. Prints a Markdown table; the last line is o
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -16,14 +15,14 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from benchmarks._common import ROOT, command_line, finish
+from benchmarks.intervals import interval
 from vos.data import load_embedded
 
-ROOT = Path(__file__).parent.parent
 CELLS = [(label, level) for label in (0, 1) for level in range(4)]
 
 
@@ -61,22 +60,15 @@ def trained(folder: Path, seed: int, *overrides: str) -> dict[str, float]:
     return result
 
 
-def interval(values: list[float]) -> tuple[float, float]:
-    """Mean and half-width of the 95 % t-interval."""
-    half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1) if len(values) > 1 else float("nan")
-    return float(np.mean(values)), float(half)
-
-
 def main() -> None:
     """Print the table and the JSON line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="2 seeds, one epoch")
+    parser = command_line(__doc__, quick="2 seeds, one epoch")
     parser.add_argument("--output", type=Path, help="keep the runs here")
-    arguments = parser.parse_args()
-    seeds = range(2 if arguments.quick else 5)
-    fewer = ["trainer.max_epochs=1"] if arguments.quick else []
+    options = parser.parse_args()
+    seeds = range(2 if options.quick else 5)
+    fewer = ["trainer.max_epochs=1"] if options.quick else []
     with tempfile.TemporaryDirectory() as scratch:
-        folder = arguments.output or Path(scratch)
+        folder = options.output or Path(scratch)
         columns = {
             "bag of words": [bag_of_words(s) for s in seeds],
             "frozen + linear": [trained(folder / f"frozen-{s}", s, "experiment=frozen", *fewer) for s in seeds],
@@ -87,11 +79,11 @@ def main() -> None:
     for cell in ["all", *(f"{y}/{v}" for y, v in CELLS)]:
         parts = []
         for name, results in columns.items():
-            mean, half = interval([result[cell] for result in results])
-            figures |= {f"{name} {cell}": round(mean, 4), f"{name} {cell} half_width": round(half, 4)}
-            parts.append(f"{100 * mean:.1f} ± {100 * half:.1f}")
+            found = interval([result[cell] for result in results])
+            figures |= {f"{name} {cell}": round(found.mean, 4), f"{name} {cell} half_width": round(found.half, 4)}
+            parts.append(f"{100 * found.mean:.1f} ± {100 * found.half:.1f}")
         print(f"| {cell.replace('/', ' | ') if '/' in cell else 'all | '} | " + " | ".join(parts) + " |")
-    print(json.dumps(figures))
+    finish(figures)
 
 
 if __name__ == "__main__":

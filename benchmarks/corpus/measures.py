@@ -1,7 +1,6 @@
-"""Measure what in the embedded corpus could give a label away without understanding: `python benchmarks/corpus.py`.
+"""What in the embedded corpus could give a label away without understanding.
 
 Every predictor is cross-validated by setting, so that nothing is learned from texts of the setting it is tested on.
-Prints a small table; the last line is one JSON object. The datasheet quotes these numbers and a test recomputes them.
 """
 
 from __future__ import annotations
@@ -180,22 +179,7 @@ def agreement() -> dict[str, float | int]:
     return {name: value if isinstance(value, int) else round(float(value), 4) for name, value in result.items()}
 
 
-def measure(rows: Sequence[Row]) -> dict[str, object]:
+def measure(rows: Sequence[Row]) -> dict[str, dict[str, object]]:
     """Composition, accuracies, counts of repeats, and the agreement of the second reading."""
     counts = {name: len(found) for name, found in repeats(rows).items()}
     return {"composition": composition(rows), "accuracy": accuracies(rows), "repeats": counts, "agreement": agreement()}
-
-
-def main() -> None:
-    """Print the table and the JSON line."""
-    rows = read_rows()
-    result = measure(rows)
-    for group, values in result.items():
-        print(group)
-        for name, value in values.items():  # type: ignore[attr-defined]
-            print(f"  {name:32} {value}")
-    print(json.dumps(result))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""From the texts that were judged to the figures of `benchmarks/generation.py`.
+"""From the texts that were judged to the figures of the benchmark.
 
 A text counts for an arm when it breaks no rule, lies within `distance` of its target and within `delta` of its margin,
 and has an edit similarity below 0.7 to every real text. `distinct` counts different texts; `apart` counts, greedily,
@@ -112,13 +112,17 @@ def apart(texts: Sequence[str]) -> list[str]:
     return kept
 
 
+def separate(units: Sequence[Unit], rule: Rule) -> list[str]:
+    """Texts of all targets that count and are apart."""
+    return apart(list(dict.fromkeys(text.text for unit in units for text in rule.accepted(unit))))
+
+
 def arm_figures(units: Sequence[Unit], rule: Rule) -> dict[str, Any]:
     """Sums over the targets and seeds of one arm."""
     tokens = sum(unit.tokens for unit in units)
     taken = {unit: [text.text for text in rule.accepted(unit)] for unit in units}
-    everything = [text for texts in taken.values() for text in texts]
-    distinct = len(set(everything))
-    separate = len(apart(list(dict.fromkeys(everything))))
+    distinct = len({text for texts in taken.values() for text in texts})
+    n_apart = len(separate(units, rule))
     reasons = Counter(rule.reason(text, unit) for unit in units for text in unit.texts)
     result: dict[str, Any] = {
         "units": len(units),
@@ -127,13 +131,13 @@ def arm_figures(units: Sequence[Unit], rule: Rule) -> dict[str, Any]:
         "processor_seconds": round(sum(unit.seconds for unit in units), 1),
         "texts": sum(len(unit.texts) for unit in units),
         "distinct": distinct,
-        "apart": separate,
+        "apart": n_apart,
         "targets_hit": sum(bool(texts) for texts in taken.values()),
         "targets_missed": sum(not texts for texts in taken.values()),
         "refused": {name: n for name, n in reasons.most_common() if name is not None},
     }
     if tokens:
-        result |= {"distinct_per_1000": 1000 * distinct / tokens, "apart_per_1000": 1000 * separate / tokens}
+        result |= {"distinct_per_1000": 1000 * distinct / tokens, "apart_per_1000": 1000 * n_apart / tokens}
     return result | control(units, rule)
 
 

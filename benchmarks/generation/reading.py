@@ -1,7 +1,7 @@
 """Can made texts be read? A blind sheet of made and real texts, and what its readers say.
 
-Usage: python benchmarks/reading.py sheet --made near_boundary.jsonl --real FILE.csv --output FOLDER
-       python benchmarks/reading.py score FOLDER ANSWERS.csv [ANSWERS.csv ...]
+Usage: python -m benchmarks.generation.reading sheet --made near_boundary.jsonl --real FILE.csv --output FOLDER
+       python -m benchmarks.generation.reading score FOLDER ANSWERS.csv [ANSWERS.csv ...]
 
 `sheet` draws made texts from a batch (`--n`, 100) and real texts (`--n-real`, 30) from a csv file with a column `text`,
 or from `embedded`, the pool of the package. It shuffles them and writes `sheet.csv` (number, text) and, for `score`
@@ -24,6 +24,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+from benchmarks._common import finish
 from vos.data import load_embedded
 from vos.labeling import read_jsonl
 from vos.metrics import wilson_interval
@@ -110,7 +111,7 @@ def main() -> None:
     result = score(options.folder, options.answers)
     for name, value in result.items():
         print(f"{name}: {value}")
-    print(json.dumps(result))
+    finish(result)
 
 
 if __name__ == "__main__":

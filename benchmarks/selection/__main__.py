@@ -1,8 +1,8 @@
 """Rounds of labelling with a declared oracle (the corpus's hidden pool labels): boundary, uncertainty, random.
 
-python benchmarks/rounds.py            5 rounds x 100 labels x 5 seeds, as experiment=simulated_rounds has it
-python benchmarks/rounds.py --quick    2 rounds x 40 labels x 2 seeds, a linear head on the frozen encoder: minutes
-python benchmarks/rounds.py simulation.rounds=3 simulation.start=300     any setting of conf/train.yaml
+python -m benchmarks.selection            5 rounds x 100 labels x 5 seeds, as experiment=simulated_rounds has it
+python -m benchmarks.selection --quick    2 rounds x 40 labels x 2 seeds, a linear head on the frozen encoder: minutes
+python -m benchmarks.selection simulation.rounds=3 simulation.start=300     any setting of conf/train.yaml
 
 The same command again goes on where it was cut off. The last line is one JSON object: mean test errors and relative
 reductions of them against random choice, paired by seed, with their 95 % intervals, after 300 labels (or the last
@@ -11,14 +11,13 @@ round, where there are fewer).
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
 import time
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 
+from benchmarks._common import ROOT, command_line, finish, output_folder
 from vos.cli.main import register_resolvers
 from vos.cli.simulate import run_simulation
 from vos.simulation.error_rates import METRICS, compare
@@ -30,18 +29,17 @@ AT_LABELS = 300
 
 def main() -> None:
     """Run or go on, print the table, end with the JSON line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("overrides", nargs="*", help="of conf/train.yaml, e.g. trainer=gpu")
-    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     logging.getLogger("vos.simulation.strategies").setLevel(logging.INFO)
     register_resolvers()
     overrides = ["experiment=simulated_rounds", *(QUICK if given.quick else ()), *given.overrides]
-    output = given.output or Path("outputs/benchmarks") / ("rounds-quick" if given.quick else "rounds")
+    output = output_folder(given, "selection")
     started = time.monotonic()
-    with initialize_config_dir(str(Path("conf").resolve()), version_base="1.3"):
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("train", overrides=overrides)
     run_simulation(config, overrides, output)
     rows = read_json(output / "metrics.json")["rows"]
@@ -55,7 +53,7 @@ def main() -> None:
         "seconds": round(time.monotonic() - started, 1),
         **{f"{name}_{metric}": compare(rows, metric, number, name) for name in others for metric in measured},
     }
-    print(json.dumps(result))
+    finish(result)
 
 
 if __name__ == "__main__":

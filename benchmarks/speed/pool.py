@@ -1,16 +1,13 @@
 """Score a pool: throughput against the bare encoder, and peak memory against pool size.
 
-`python benchmarks/pool.py [--quick]`. Throughput compares, in one process and at equal token count, `featurize` through
-the streaming retrieval with the encoder called on the same batches, already tokenised and padded. Memory is the peak
-resident set of one fresh process for each pool size. The last line is one JSON object.
+`python -m benchmarks.speed.pool [--quick]`. Throughput compares, in one process and at equal token count, `featurize`
+through the streaming retrieval with the encoder called on the same batches, already tokenised and padded. Memory is the
+peak resident set of one fresh process for each pool size. The last line is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,6 +16,7 @@ from pathlib import Path
 import torch
 from transformers import BertConfig, BertModel
 
+from benchmarks._common import command_line, finish, fresh_process, machine, print_figures
 from vos.data import load_embedded
 from vos.density import ClassConditionalGaussian
 from vos.mining.retrieve import retrieve
@@ -99,9 +97,7 @@ def throughput(n: int) -> dict[str, float]:
 
 def peak_memory(n: int) -> float:
     """Peak resident MiB of a fresh process that scores `n` texts with a tiny encoder (its cost is constant)."""
-    command = [sys.executable, __file__, "--child", str(n)]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return float(output.splitlines()[-1])
+    return float(fresh_process("benchmarks.speed.pool", "--child", str(n)))
 
 
 def child(n: int) -> None:
@@ -131,8 +127,7 @@ def tiny_classifier(folder: Path) -> EncoderClassifier:
 
 def main() -> None:
     """Print the table and the JSON line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small sizes, under a minute")
+    parser = command_line(__doc__, quick="small sizes, under a minute")
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -143,9 +138,8 @@ def main() -> None:
     figures |= {"peak_mib_small": peak_memory(small), "peak_mib_large": peak_memory(large)}
     figures |= {"pool_small": small, "pool_large": large}
     figures["memory_growth"] = figures["peak_mib_large"] / figures["peak_mib_small"]
-    for name, value in figures.items():
-        print(f"{name:24} {value:,.3f}")
-    print(json.dumps(figures))
+    print_figures(figures)
+    finish(figures | {"machine": machine()})
 
 
 if __name__ == "__main__":

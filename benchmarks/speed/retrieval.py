@@ -1,17 +1,15 @@
 """Search a pool of a million: exact and approximate, seconds, recall and peak memory.
 
-`python benchmarks/retrieval.py [--quick]`. Features are synthetic, d = 384 in float32: 2,000 centres with noise around
-them, in whose 24 leading directions the search goes on; no encoder runs. They go through the same store on disk, the
-same search and the same potential as the texts of a synthesis. Each step runs in a fresh process, whose peak resident
-set is taken. 128 targets, 20 texts each. The last line is one JSON object.
+`python -m benchmarks.speed.retrieval [--quick]`. Features are synthetic, d = 384 in float32: 2,000 centres with noise
+around them, in whose 24 leading directions the search goes on; no encoder runs. They go through the same store on disk,
+the same search and the same potential as the texts of a synthesis. Each step runs in a fresh process, whose peak
+resident set is taken. 128 targets, 20 texts each. The last line is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks._common import command_line, finish, fresh_process, machine, print_figures
 from vos.density import ClassConditionalGaussian
 from vos.mining.index import ApproximateSettings
 from vos.mining.indexed import retrieve_indexed
@@ -120,28 +119,24 @@ def shared(folder: Path, name: str) -> float:
 
 def main() -> None:
     """Print the table and the JSON line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="20,000 rows, under a minute")
+    parser = command_line(__doc__, quick="20,000 rows, under a minute")
     parser.add_argument("--step", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.step:
         name, n, folder = arguments.step
-        print(json.dumps(step(name, int(n), Path(folder))))
+        finish(step(name, int(n), Path(folder)))
         return
     n = 20_000 if arguments.quick else 1_000_000
     figures: dict[str, float] = {"rows": n}
     with tempfile.TemporaryDirectory() as folder:
         for name in STEPS:
-            command = [sys.executable, __file__, "--step", name, str(n), folder]
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            found = json.loads(output.splitlines()[-1])
+            found = json.loads(fresh_process("benchmarks.speed.retrieval", "--step", name, str(n), folder))
             figures |= {key if key.startswith("recall") else f"{name}_{key}": value for key, value in found.items()}
         figures["exact_texts_shared"] = shared(Path(folder), "exact")
         figures["approximate_texts_shared"] = shared(Path(folder), "approximate")
         figures["disk_mib"] = sum(file.stat().st_size for file in Path(folder).glob("*.f32")) / 2**20
-    for name, value in figures.items():
-        print(f"{name:28} {value:,.3f}")
-    print(json.dumps(figures))
+    print_figures(figures)
+    finish(figures | {"machine": machine()})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The exact tail sampler against the literal one: `python benchmarks/samplers.py [--quick]`.
+"""The exact tail sampler against the literal one: `python -m benchmarks.speed.samplers [--quick]`.
 
 Literal is what VOS does (`train_virtual.py:222-236`): for every class build the Gaussian, draw 10,000 points, rank
 them by log-density, keep the least likely. It runs in float32 as theirs, the exact sampler in float64. Three things are
@@ -7,7 +7,8 @@ shown:
 1. Times, both in this process. `ratio` leaves the Cholesky factor out on both sides; `ratio_released` lets the literal
    algorithm build one for every class, as the released code does, and charges the exact one with one for all.
 2. Agreement: Kolmogorov-Smirnov distance and p-value of the squared radius and of one coordinate, n rounds a side.
-3. Visibility: AUROC of ID against tail draws, by energy through the best two-class head, and by Mahalanobis distance.
+3. What can be seen of tail draws: AUROC of ID against them, by energy through the best two-class head, and by
+   Mahalanobis distance.
 
 The full size takes about half an hour on a quiet machine; `--quick` times two classes and scales up (`classes_timed`),
 and compares laws at 500 draws in place of 10,000. The last line is one JSON object.
@@ -15,8 +16,6 @@ and compares laws at 500 draws in place of 10,000. The last line is one JSON obj
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Callable
 
@@ -24,6 +23,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from benchmarks._common import command_line, finish, machine
 from vos.density import ClassConditionalGaussian
 from vos.metrics import auroc
 from vos.metrics.boundary import outlier_energy_auroc
@@ -119,7 +119,7 @@ def compare_laws(d: int, n: int, n_draws: int) -> dict[str, float]:
     return {f"{short}_{name}": float(getattr(test, long)) for name, test in tests.items() for short, long in names}
 
 
-def compare_visibility(gap: float, d: int, n: int) -> dict[str, float]:
+def compare_outliers(gap: float, d: int, n: int) -> dict[str, float]:
     """AUROC of ID against the paper's tail draws, two unit Gaussians `gap` apart and the head that is best for them."""
     density = ClassConditionalGaussian(2, d)
     density.means[:, 0] = torch.tensor([-gap / 2, gap / 2])
@@ -136,10 +136,8 @@ def compare_visibility(gap: float, d: int, n: int) -> dict[str, float]:
 
 def main() -> None:
     """Print the tables and the JSON line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="about a minute")
-    quick = parser.parse_args().quick
-    figures: dict[str, float] = {"threads": torch.get_num_threads(), "draws": DRAWS}
+    quick = command_line(__doc__, quick="about a minute").parse_args().quick
+    figures: dict[str, float] = {"draws": DRAWS}
     print(
         f"{'d':>4} {'C':>4} {'literal ms':>12} {'released ms':>12} {'exact ms':>9} {'ratio':>9} {'ratio released':>15}"
     )
@@ -164,10 +162,10 @@ def main() -> None:
         print(f"{d:4}", *shown)
     print(f"\nwhat two logits see at d = 768\n{'gap':>4} {'energy AUROC':>13} {'Mahalanobis AUROC':>18}")
     for gap in (2.0, 4.0, 8.0):
-        seen = compare_visibility(gap, 768, 2_000 if quick else 10_000)
+        seen = compare_outliers(gap, 768, 2_000 if quick else 10_000)
         figures |= {f"gap{gap:.0f}_{name}": value for name, value in seen.items()}
         print(f"{gap:4.0f} {seen['energy_auroc']:13.3f} {seen['mahalanobis_auroc']:18.4f}")
-    print(json.dumps(figures))
+    finish(figures | {"machine": machine()})
 
 
 if __name__ == "__main__":

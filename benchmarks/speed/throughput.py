@@ -1,7 +1,8 @@
 """Tokens a second: one prompt shared by all samples, against `generate` with as many return sequences.
 
-Both write the same number of tokens of the same prompt, none ends early. Seconds are of one processor, so that other
-work on the machine does not count.
+`python -m benchmarks.speed.throughput [--quick]`, after `make generate`. Both write the same number of tokens of the
+same prompt, none ends early. Seconds are of one processor, so that other work on the machine does not count. The last
+line is one JSON object.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from typing import Any
 
 import torch
 
+from benchmarks._common import MODEL_CACHE, command_line, finish, machine, print_figures
+from vos.data import load_embedded
 from vos.generation.language_model import LanguageModel
 from vos.generation.particles import Extender, Sampling
 
 
-def throughput(model: LanguageModel, shots: Sequence[str], *, quick: bool = False) -> dict[str, Any]:
+def throughput(model: LanguageModel, shots: Sequence[str], *, quick: bool = False) -> dict[str, float]:
     """Tokens a second of both, and the ratio."""
     samples, length = (8, 8) if quick else (48, 24)
     prompt = "".join(f"- {shot}\n" for shot in shots) + "-"
@@ -61,3 +64,17 @@ class _Endless:
     def append(self, rows: Sequence[int], tokens: Sequence[int]) -> None:
         self._particles.append(rows, tokens)
         self._particles._finished = self.finished
+
+
+def main() -> None:
+    """Print the table and the JSON line."""
+    options = command_line(__doc__, quick="8 samples of 8 tokens").parse_args()
+    torch.set_num_threads(1)
+    shots = [example.text for example in load_embedded().train[:6]]
+    figures = throughput(LanguageModel.load(cache=MODEL_CACHE), shots, quick=options.quick)
+    print_figures(figures)
+    finish(figures | {"machine": machine()})
+
+
+if __name__ == "__main__":
+    main()

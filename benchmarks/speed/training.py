@@ -1,4 +1,4 @@
-"""A regularised training step against a plain one: `python benchmarks/training.py [--quick]`.
+"""A regularised training step against a plain one: `python -m benchmarks.speed.training [--quick]`.
 
 Every batch of the embedded corpus is stepped through twice with the bundled encoder, once plain and once regularised,
 in the order plain, regularised, regularised, plain, so that the machine's mood and the batch's length hit both alike. A
@@ -8,15 +8,13 @@ time counts. The ratio is that of the sums; the last line is one JSON object.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 from collections.abc import Iterable, Iterator
 
 import pytorch_lightning as pl
-import torch
 
+from benchmarks._common import command_line, finish, machine, print_figures
 from vos.data import TextDataModule, load_embedded
 from vos.density import ClassConditionalGaussian, FeatureBank
 from vos.losses import EnergyUncertainty
@@ -87,13 +85,11 @@ def build(refit_every: int, seed: int = 0) -> tuple[ClassifierModule, Twice]:
 
 def main() -> None:
     """Print the table and the JSON line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one epoch")
-    arguments = parser.parse_args()
+    options = command_line(__doc__, quick="one epoch").parse_args()
     module, datamodule = build(refit_every=10)
     timer = Alternate()
     trainer = pl.Trainer(
-        max_epochs=1 if arguments.quick else 6, limit_val_batches=0, accelerator="cpu", logger=False,
+        max_epochs=1 if options.quick else 6, limit_val_batches=0, accelerator="cpu", logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, callbacks=[timer],
         gradient_clip_val=1.0, use_distributed_sampler=False,
     )  # fmt: skip
@@ -105,11 +101,9 @@ def main() -> None:
         "regularised_ms": regularised * 1e3,
         "ratio": regularised / plain,
         "ratio_of_medians": statistics.median(timer.seconds[True]) / statistics.median(timer.seconds[False]),
-        "threads": torch.get_num_threads(),
     }
-    for name, value in figures.items():
-        print(f"{name:16} {value:,.4f}")
-    print(json.dumps(figures))
+    print_figures(figures)
+    finish(figures | {"machine": machine()})
 
 
 if __name__ == "__main__":
