@@ -14,10 +14,10 @@ def tokenizer():
 
 @pytest.fixture(scope="session")
 def real_data():
-    root = Path(__file__).resolve().parents[2]
-    folder = Path(os.environ.get("VOS_DATA", root / ".." / "shared" / "data")).resolve()
-    if not folder.is_dir():
-        pytest.skip(f"REAL DATA SETS NOT TESTED: no folder {folder}; set VOS_DATA to the folder that holds them")
+    if not os.environ.get("VOS_DATA"):
+        pytest.skip("REAL DATA SETS NOT TESTED: set VOS_DATA to the folder that holds them")
+    folder = Path(os.environ["VOS_DATA"]).resolve()
+    assert folder.is_dir(), f"VOS_DATA names {folder}, where there is no folder"
     return folder
 
 
