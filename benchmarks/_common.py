@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import subprocess
@@ -52,8 +53,16 @@ def print_figures(figures: Mapping[str, float]) -> None:
 
 
 def finish(figures: Mapping[str, object]) -> None:
-    """The last line: one JSON object."""
-    print(json.dumps(figures), flush=True)
+    """The last line: one JSON object, with null for what is not finite (the interval of a single seed)."""
+    print(json.dumps(_finite(figures), allow_nan=False), flush=True)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def machine() -> str:

