@@ -1,3 +1,10 @@
-"""Decision-boundary data synthesizer for text classifiers, via virtual outlier synthesis."""
+"""Decision-boundary data synthesizer for text classifiers, via virtual outlier synthesis.
+
+The public names stand in the stub beside this file; each is loaded when it is first used.
+"""
+
+import lazy_loader
 
 __version__ = "0.1.0"
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -15,10 +15,8 @@ import logging
 import time
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-
-from benchmarks._common import ROOT, command_line, finish, output_folder
-from vos.cli.main import register_resolvers
+from benchmarks._common import command_line, finish, output_folder
+from vos.cli.compose import composed
 from vos.cli.simulate import run_simulation
 from vos.simulation.error_rates import METRICS, compare
 from vos.storage.json_files import read_json
@@ -35,12 +33,10 @@ def main() -> None:
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     logging.getLogger("vos.simulation.strategies").setLevel(logging.INFO)
-    register_resolvers()
     overrides = ["experiment=simulated_rounds", *(QUICK if given.quick else ()), *given.overrides]
     output = output_folder(given, "selection")
     started = time.monotonic()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("train", overrides=overrides)
+    config = composed("train", overrides)
     run_simulation(config, overrides, output)
     rows = read_json(output / "metrics.json")["rows"]
     settings = config.simulation
