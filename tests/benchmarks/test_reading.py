@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from benchmarks import reading
+from benchmarks.generation import reading
 from tests.labeling.examples import make_record
 from vos.labeling import write_jsonl
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.generation_figures import Judged, Rule, Unit, apart, best_of, compared, control, shuffled
-from benchmarks.text_metrics import Trigrams, bleu, distinct, percentiles, self_bleu
+from benchmarks.corpus.text_metrics import Trigrams, bleu, distinct, percentiles, self_bleu
+from benchmarks.generation.figures import Judged, Rule, Unit, apart, best_of, compared, control, shuffled
 
 TEXTS = ["the dog ran home", "the dog ran to the river", "a cat sat near the old river bank", "the dog ran home again"]
 

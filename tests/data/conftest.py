@@ -14,10 +14,11 @@ def tokenizer():
 
 @pytest.fixture(scope="session")
 def real_data():
-    folder = os.environ.get("VOS_DATA")
-    if folder is None:
+    if not os.environ.get("VOS_DATA"):
         pytest.skip("REAL DATA SETS NOT TESTED: set VOS_DATA to the folder that holds them")
-    return Path(folder)
+    folder = Path(os.environ["VOS_DATA"]).resolve()
+    assert folder.is_dir(), f"VOS_DATA names {folder}, where there is no folder"
+    return folder
 
 
 @pytest.fixture

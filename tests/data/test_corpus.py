@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import pytest
 
-from benchmarks.corpus import accuracies, measure, read_rows, repeats
+from benchmarks.corpus.measures import accuracies, measure, read_rows, repeats
 from vos.data import load_embedded, load_pool_labels
 
 FOLDER = files("vos.data") / "corpus"

@@ -1,0 +1,1 @@
+"""What shapes a text classifier's boundary: samplers, losses, and texts of no class, on four tasks."""

@@ -1,0 +1,90 @@
+"""Where the boundary is wrong at the start: `python -m benchmarks.corpus.baselines [--quick]`.
+
+Accuracy on the embedded corpus's test split by label and level, for a bag of words, the bundled encoder frozen under a
+linear head, and the bundled encoder fine-tuned, all trained on the train split (levels 0 and 1 alone). 5 seeds, mean
+and 95 % t-interval over seeds (for the bag of words, over bootstrap resamples of the training texts). Runs `train.py`
+itself and reads its `metrics.json`. Prints a Markdown table; the last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from benchmarks._common import ROOT, command_line, finish
+from benchmarks.intervals import interval
+from vos.data import load_embedded
+
+CELLS = [(label, level) for label in (0, 1) for level in range(4)]
+
+
+def by_cell(predicted: np.ndarray) -> dict[str, float]:
+    """Accuracy by cell and overall on the test split."""
+    test = load_embedded().test
+    right = np.array([int(p) == e.label for p, e in zip(predicted, test, strict=True)])
+    result = {"all": float(right.mean())}
+    for label, level in CELLS:
+        rows = np.array([e.label == label and e.level == level for e in test])
+        result[f"{label}/{level}"] = float(right[rows].mean())
+    return result
+
+
+def bag_of_words(seed: int) -> dict[str, float]:
+    """Logistic regression on word and word-pair weights, trained on a bootstrap resample."""
+    data = load_embedded()
+    rows = np.random.default_rng(seed).integers(len(data.train), size=len(data.train))
+    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10.0))
+    model.fit([data.train[i].text for i in rows], [data.train[i].label for i in rows])
+    return by_cell(model.predict([e.text for e in data.test]))
+
+
+def trained(folder: Path, seed: int, *overrides: str) -> dict[str, float]:
+    """Train with `train.py` and read accuracy by cell from the run's metrics."""
+    command = [
+        sys.executable, "train.py", f"seed={seed}", "loss=none", "refine.rounds=0", "logger=none", "callbacks=quiet",
+        f"hydra.run.dir={folder}", *overrides,
+    ]  # fmt: skip
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    final = json.loads((folder / "metrics.json").read_text())["final"]
+    result = {"all": final["boundary/test/accuracy"]}
+    for label, level in CELLS:
+        result[f"{label}/{level}"] = 1.0 - final[f"boundary/test/error_label{label}_level{level}"]
+    return result
+
+
+def main() -> None:
+    """Print the table and the JSON line."""
+    parser = command_line(__doc__, quick="1 seed, one epoch")
+    parser.add_argument("--output", type=Path, help="keep the runs here")
+    options = parser.parse_args()
+    seeds = range(1 if options.quick else 5)
+    fewer = ["trainer.max_epochs=1"] if options.quick else []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.output or Path(scratch)
+        columns = {
+            "bag of words": [bag_of_words(s) for s in seeds],
+            "frozen + linear": [trained(folder / f"frozen-{s}", s, "experiment=frozen", *fewer) for s in seeds],
+            "fine-tuned": [trained(folder / f"tuned-{s}", s, *fewer) for s in seeds],
+        }
+    figures: dict[str, float] = {}
+    print("| label | level | " + " | ".join(columns) + " |\n|---|---|" + "---|" * len(columns))
+    for cell in ["all", *(f"{y}/{v}" for y, v in CELLS)]:
+        parts = []
+        for name, results in columns.items():
+            found = interval([result[cell] for result in results])
+            figures |= {f"{name} {cell}": round(found.mean, 4), f"{name} {cell} half_width": round(found.half, 4)}
+            parts.append(f"{100 * found.mean:.1f} ± {100 * found.half:.1f}")
+        print(f"| {cell.replace('/', ' | ') if '/' in cell else 'all | '} | " + " | ".join(parts) + " |")
+    finish(figures)
+
+
+if __name__ == "__main__":
+    main()

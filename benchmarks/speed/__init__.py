@@ -1,0 +1,1 @@
+"""Seconds, memory and ratios of the costly parts, each against the literal way to do the same."""
