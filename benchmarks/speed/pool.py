@@ -18,6 +18,7 @@ from transformers import BertConfig, BertModel
 
 from benchmarks._common import command_line, finish, fresh_process, machine, print_figures
 from vos.data import load_embedded
+from vos.data.batching import token_batch
 from vos.density import ClassConditionalGaussian
 from vos.mining.retrieve import Search, retrieve
 from vos.mining.targets import Potential, TargetSpace
@@ -68,14 +69,14 @@ def throughput(n: int) -> dict[str, float]:
     classifier = EncoderClassifier("bundled", NAMES, max_length=64).eval()
     with tempfile.TemporaryDirectory() as folder, FeatureCache(folder, "benchmark", classifier.n_features) as cache:
         parts = scoring(classifier, cache)
-        bare = ClassifierFeaturizer(classifier)
+        bare, padding = ClassifierFeaturizer(classifier), classifier.tokenizer.pad_token_id
         examples = list(stream(n))
         batches = []
         for start in range(0, n, 1024):
             part = [e.text for e in examples[start : start + 1024]]
             ids = classifier.tokenizer(part, truncation=True, max_length=64)["input_ids"]
             order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-            batches += [bare._pad([ids[i] for i in rows]) for rows in bare._batches(order, ids)]
+            batches += [token_batch([ids[i] for i in rows], padding) for rows in bare._batches(order, ids)]
         with torch.no_grad():
             classifier.encode(batches[0])
             started = time.perf_counter()
