@@ -196,8 +196,7 @@ class GaussianDensity(ClassCoordinates):
             features (m, d) float64 and labels (m,) int64, on the density's device.
         """
         labels = self.ready_labels(n_per_class)
-        shape = (len(labels), self.n_features)
-        z = torch.randn(shape, dtype=torch.float64, device=generator.device, generator=generator)
+        z = torch.randn(len(labels), self.n_features, dtype=torch.float64, device=generator.device, generator=generator)
         return self.color(z, labels), labels
 
     def ready_labels(self, n_per_class: int) -> Tensor:
