@@ -7,13 +7,6 @@ import pytest
 
 from tests.conftest import HARMFUL, HARMLESS
 
-QUIET = [
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec"),
-    pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
-    pytest.mark.filterwarnings("ignore:.*exists and is not empty"),
-]
-
 
 def write_texts(path, n, start=0):
     """`n` rows of text, label and key as csv; the path as a string."""

@@ -7,9 +7,7 @@ import json
 import pytest
 
 import synthesize
-from tests.cli.commands import QUIET, call, failing, synthesis
-
-pytestmark = QUIET
+from tests.cli.commands import call, failing, synthesis
 
 
 def report_of(folder):

@@ -9,11 +9,9 @@ import sys
 import pytest
 
 import train
-from tests.cli.commands import QUIET, call, failing
+from tests.cli.commands import call, failing
 from tests.conftest import ROOT
 from vos.storage.json_files import read_json
-
-pytestmark = QUIET
 
 SMALL = (
     "experiment=simulated_rounds",

@@ -14,12 +14,10 @@ from safetensors.torch import load_file
 
 import synthesize
 import train
-from tests.cli.commands import QUIET, call, failing, synthesis, write_texts
+from tests.cli.commands import call, failing, synthesis, write_texts
 from tests.conftest import ROOT
 from tests.training.wandb_file import history, the_file
 from vos.labeling import Label, read_jsonl, write_labels
-
-pytestmark = QUIET
 
 
 def test_a_run_leaves_everything_that_was_promised(run):

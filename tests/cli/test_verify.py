@@ -9,10 +9,8 @@ import pytest
 
 import synthesize
 import train
-from tests.cli.commands import QUIET, call, failing, synthesis
+from tests.cli.commands import call, failing, synthesis
 from tests.toy_language import WordLanguage
-
-pytestmark = QUIET
 
 WORDS = [
     "candidates=lm",

@@ -8,12 +8,11 @@ import yaml
 
 import synthesize
 import train
-from tests.cli.commands import QUIET, call, failing, steps, synthesis
+from tests.cli.commands import call, failing, steps, synthesis
 from tests.conftest import ROOT
 from vos.density import ClassConditionalGaussian, LowRankGaussian, load_density
 from vos.labeling import read_jsonl
 
-pytestmark = QUIET
 NAMES = ("no", "yes", "maybe")
 
 

@@ -9,11 +9,11 @@ import yaml
 from PIL import Image
 
 import train
-from tests.cli.commands import QUIET, call, steps
+from tests.cli.commands import call, steps
 from tests.conftest import ROOT
 from vos.density import load_density
 
-pytestmark = [pytest.mark.slow, *QUIET]
+pytestmark = pytest.mark.slow
 
 
 def without(overrides, *names):

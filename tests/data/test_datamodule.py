@@ -96,7 +96,7 @@ class Recorder(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.0)
 
 
-@pytest.mark.filterwarnings("ignore")  # Lightning advises more workers
+@pytest.mark.filterwarnings("ignore:You passed in a `val_dataloader`")
 def test_lightning_reshuffles_every_epoch(data, tmp_path):
     features = {"train": torch.ones(21, 3), "val": torch.ones(7, 3)}
     model = Recorder()

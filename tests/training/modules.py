@@ -1,6 +1,5 @@
 """A small training module, its batches and a short fit, shared by the tests of this folder."""
 
-import pytest
 import pytorch_lightning as pl
 
 from tests.conftest import toy_examples
@@ -13,12 +12,6 @@ from vos.training.module import ClassifierModule
 from vos.training.settings import OptimizerSettings, RegularizerSettings, ScheduleSettings, StepSettings
 
 NAMES = ("harmless", "harmful")
-QUIET = [
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec"),
-    pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
-    pytest.mark.filterwarnings("ignore:.*GPU available but not used"),
-]
 
 
 def build(

@@ -4,12 +4,9 @@ import pytest
 import torch
 
 import vos.training.module as module_code
-from tests.training.modules import QUIET
 from vos.storage.seeds import derive_seed
 from vos.training.checkpoint import RoundCheckpoint
 from vos.training.loop import boundary_shift, fit_round
-
-pytestmark = QUIET
 
 
 def from_margins(margins):

@@ -3,11 +3,8 @@ import math
 import pytest
 import torch
 
-from tests.training.modules import QUIET
 from vos.metrics.boundary import band_width, margin
 from vos.training.measure import measure
-
-pytestmark = QUIET
 
 
 def test_the_band_is_set_once_and_kept_after(job):

@@ -4,14 +4,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from tests.training.modules import NAMES, QUIET, batches, build, fit, messages
+from tests.training.modules import NAMES, batches, build, fit, messages
 from vos.errors import NotFittedError
 from vos.exposure.batches import OutlierBatches
 from vos.losses import BoundaryFlattening, EnergyMargin, ExtraClass
 from vos.models import EncoderClassifier
 from vos.outliers import BoundarySampler
-
-pytestmark = QUIET
 
 
 @pytest.mark.parametrize("loss", ["energy", "flattening"])

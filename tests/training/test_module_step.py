@@ -8,13 +8,11 @@ import pytorch_lightning as pl
 import torch
 
 from tests.conftest import toy_examples
-from tests.training.modules import NAMES, QUIET, batches, build, fit
+from tests.training.modules import NAMES, batches, build, fit
 from vos.data import ListPool, TextData, TextDataModule
 from vos.errors import ConfigError, DataError
 from vos.metrics.boundary import band_width, brier, margin
 from vos.metrics.monitor import boundary_brier
-
-pytestmark = QUIET
 
 
 def smoothed_cross_entropy(logits, labels, smoothing):

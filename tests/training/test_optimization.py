@@ -1,11 +1,9 @@
 import pytest
 import pytorch_lightning as pl
 
-from tests.training.modules import QUIET, build, fit
+from tests.training.modules import build, fit
 from vos.training.optimization import rate_factor
 from vos.training.settings import ScheduleSettings
-
-pytestmark = QUIET
 
 
 def test_parameter_groups_hold_the_right_rates(tiny_encoder):

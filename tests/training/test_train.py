@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.conftest import toy_examples
-from tests.training.modules import NAMES, QUIET
+from tests.training.modules import NAMES
 from vos.density import LowRankGaussian, load_density
 from vos.errors import ConfigError, DataError, RunError
 from vos.losses import EnergyUncertainty
@@ -14,8 +14,6 @@ from vos.models import load_classifier
 from vos.outliers import TailSampler
 from vos.storage.run_directory import RunDirectory
 from vos.training.train import train
-
-pytestmark = QUIET
 
 
 def lists(n, start=0):

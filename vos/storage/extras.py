@@ -1,10 +1,35 @@
-"""How to install what only some options need."""
+"""Packages that only some options need."""
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+from typing import Any
 
 import vos
+from vos.errors import ConfigError
+
+
+def optional(module: str, extra: str, option: str) -> Any:
+    """A module of a package that comes with an extra.
+
+    Args:
+        module: its name.
+        extra: of this package, which installs it.
+        option: what needs it, for the message.
+
+    Raises:
+        ConfigError: it cannot be imported; names the extra.
+
+    Example:
+        >>> optional("json", "none", "nothing").loads("1")
+        1
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        raise ConfigError(f"{option} needs the package {package} ({error}); {install_command(extra)}") from error
 
 
 def install_command(extra: str) -> str:

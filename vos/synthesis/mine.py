@@ -48,7 +48,8 @@ def mine(
         n: texts wanted; there are fewer where the pool does not have them.
         seed: of the outliers and the random share.
         settings: see `SynthesisSettings`; `selection.n` is replaced by `n`.
-        sampler: draws the virtual outliers; `BoundarySampler()` when None.
+        sampler: draws the virtual outliers; at the boundary and the natural radius when None, which no class lies too far
+            away for.
         progress: called with the number of texts of the pool that were done since the last call.
 
     Returns:
@@ -81,7 +82,7 @@ def mine(
     job = SynthesisJob(
         featurizer=featurizer,
         density=density.fit(features, torch.tensor([example.label for example in train])),
-        sampler=sampler or BoundarySampler(),
+        sampler=sampler or BoundarySampler(distance=None),
         data=TextData(train, [], [], pool_texts, classifier.label_names, []),
         settings=settings,
         seed=seed,

@@ -15,12 +15,7 @@ from vos.labeling.backends.page import PageBatch, PageSettings
 
 TEXTS = ["👩‍👩‍👧 😀 the ladder fell", "two", "three", "four", "five", "six", "seven", "eight"]
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings(
-        "ignore:The `parse_obj` method is deprecated"
-    ),  # the SDK's own, when it refreshes tokens
-]
+pytestmark = pytest.mark.slow
 
 httpx = pytest.importorskip("httpx")
 pytest.importorskip("label_studio_sdk")

@@ -21,14 +21,7 @@ from vos.labeling import Ledger, current_labels, text_uid
 from vos.labeling.backends.label_studio_server import Server
 from vos.labeling.backends.page import PageBatch, PageSettings
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:The `parse_obj` method is deprecated"),
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec"),
-    pytest.mark.filterwarnings("ignore:.*in eval mode at the start of training"),
-    pytest.mark.filterwarnings("ignore:.*exists and is not empty"),
-]
+pytestmark = pytest.mark.slow
 
 httpx = pytest.importorskip("httpx")
 pytest.importorskip("label_studio_sdk")

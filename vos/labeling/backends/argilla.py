@@ -21,6 +21,7 @@ from vos.labeling.backends.page import PageBatch, PageSettings, suggestion
 from vos.labeling.label import SKIP, UNSURE, exact_hash, now
 from vos.labeling.ledger import Ledger
 from vos.labeling.withdrawal import withdrawals
+from vos.storage.extras import optional
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +44,7 @@ class ArgillaTool:
     """
 
     def __init__(self, url: str, api_key: str, workspace: str = "default") -> None:
-        try:
-            self._argilla = importlib.import_module("argilla")
-        except ImportError as error:
-            raise ConfigError(f"Argilla needs pip install 'vos-text[argilla]' ({error})") from error
+        self._argilla = optional("argilla", "argilla", "labeling=argilla")
         self.url, self.workspace = url.rstrip("/"), workspace
         with self._clear_errors("connect"):
             self._client = self._argilla.Argilla(api_url=self.url, api_key=api_key)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-import importlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from vos.errors import ConfigError, ToolError
+from vos.errors import ToolError
+from vos.storage.extras import optional
 
 
 class Connection:
@@ -96,10 +96,7 @@ def sdk(name: str) -> Any:
     Raises:
         ConfigError: it is not installed.
     """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ConfigError(f"Label Studio needs pip install 'vos-text[label-studio]' ({error})") from error
+    return optional(name, "label-studio", "labeling=label_studio")
 
 
 def token_in_words(token: str) -> str:
