@@ -13,8 +13,8 @@ SAYS = {"ledger": "0 harmful", "mine": "random", "ood_scores": "energy: AUROC 0.
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_it_runs_and_says_what_it_found(path, tiny_classifier, tmp_path):
-    command = [sys.executable, str(path), *([tiny_classifier] if path.stem == "mine" else [])]
+def test_it_runs_and_says_what_it_found(path, classifier_folder, tmp_path):
+    command = [sys.executable, str(path), *([classifier_folder] if path.stem == "mine" else [])]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr

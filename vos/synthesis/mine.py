@@ -48,8 +48,8 @@ def mine(
         n: texts wanted; there are fewer where the pool does not have them.
         seed: of the outliers and the random share.
         settings: see `SynthesisSettings`; `selection.n` is replaced by `n`.
-        sampler: draws the virtual outliers; at the boundary and the natural radius when None, which no class lies too far
-            away for.
+        sampler: draws the virtual outliers; None draws them at the boundary and at their natural radius, which every
+            class can have.
         progress: called with the number of texts of the pool that were done since the last call.
 
     Returns:
