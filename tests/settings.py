@@ -33,8 +33,8 @@ def potential(**changes: Any) -> Any:
 
 
 def generation(**changes: Any) -> Any:
-    """`GenerationSettings`."""
-    return replace(_conf("pool_then_lm.making.settings"), **changes)
+    """`TextGeneratorSettings`."""
+    return replace(_conf("pool_then_lm.generation.text_generator"), **changes)
 
 
 def stages(**changes: Any) -> Any:

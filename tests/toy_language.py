@@ -50,7 +50,7 @@ class WordParticles:
 
 
 class WordLanguage:
-    """What `Kit` needs of a language model; counts the prompts that were computed."""
+    """What `TextGenerator` needs of a language model; counts the prompts that were computed."""
 
     fingerprint = "words-lm"
 
@@ -62,11 +62,11 @@ class WordLanguage:
         self.prompts.append(prompt)
         return WordParticles([[] for _ in range(n)])
 
-    def seeded(self, empty, texts, max_tokens):
+    def with_texts(self, empty, texts, max_tokens):
         assert len(empty) == 1
         return WordParticles([[*self._tokens(text), STOP][:max_tokens] for text in texts])
 
-    def begun(self, empty, beginnings):
+    def with_beginnings(self, empty, beginnings):
         assert len(empty) == 1
         return WordParticles([self._tokens(text) for text in beginnings])
 

@@ -10,7 +10,6 @@ from tests.generation.markov import MarkovParticles
 from vos.errors import ConfigError
 from vos.generation.drafts import Beginnings, DraftSettings, draft
 from vos.generation.particles import Cost, Extender, Sampling
-from vos.generation.potential import one_target
 from vos.generation.prefix_value import PrefixValue
 from vos.mining.targets import Potential
 
@@ -133,7 +132,7 @@ def test_beginnings_keep_an_allowed_share_at_known_numbers_of_words(beginnings):
 
 
 def test_a_text_is_begun_at_its_best_cut_only(beginnings, targets):
-    goal, potential = one_target(targets, 2), Potential(delta=1.5)
+    goal, potential = targets.at([2]), Potential(delta=1.5)
     value = beginnings.prefix_value.log_value(beginnings.places, beginnings.words, goal, potential).exp()
     worth = [float(v) / float(left) for v, left in zip(value, beginnings.left, strict=True)]
     best = {row: max((i for i in range(4) if beginnings.rows[i] == row), key=lambda i: worth[i]) for row in (0, 2, 3)}
@@ -153,7 +152,7 @@ def test_only_a_sample_is_looked_at(featurizer, space):
 
 def test_nothing_to_begin(featurizer, space, targets, generator):
     none = Beginnings.of(TEXTS, [1], PrefixValue(featurizer, space, {}), DraftSettings(), generator)
-    assert none.ranked(one_target(targets, 0), Potential(), frozenset()) == []
+    assert none.ranked(targets.at([0]), Potential(), frozenset()) == []
 
 
 @pytest.mark.parametrize(

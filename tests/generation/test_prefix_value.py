@@ -8,7 +8,6 @@ import torch
 
 from tests.toy_texts import texts_of
 from vos.generation import prefix_value as module
-from vos.generation.potential import one_target
 from vos.generation.prefix_value import PENALTY, RESIDUALS, PrefixValue, Regression, first_words
 from vos.mining.targets import Potential
 
@@ -94,7 +93,7 @@ def test_the_nearest_number_of_words_tells(learned):
 
 def test_the_value_is_the_mean_of_the_potential_over_the_residuals(learned, targets, space):
     _, _, prefix_value = learned
-    potential, goal = Potential(beta=1.5, delta=0.3, tau=0.6), one_target(targets, 1)
+    potential, goal = Potential(beta=1.5, delta=0.3, tau=0.6), targets.at([1])
     expected, words = prefix_value.expected(texts_of(5, seed=21))
     found = prefix_value.log_value(expected, words, goal, potential)
     for i in range(5):
@@ -113,7 +112,7 @@ def test_the_value_is_the_mean_of_the_potential_over_the_residuals(learned, targ
 
 
 def test_without_regressions_a_beginning_is_judged_as_a_whole(featurizer, space, targets):
-    prefix_value, goal, potential = PrefixValue(featurizer, space, {}), one_target(targets, 0), Potential()
+    prefix_value, goal, potential = PrefixValue(featurizer, space, {}), targets.at([0]), Potential()
     texts = texts_of(4, seed=3)
     batch = featurizer.featurize(texts)
     margins = batch.logits[:, 1] - batch.logits[:, 0]

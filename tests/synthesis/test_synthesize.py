@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tests.conftest import toy_examples
-from tests.synthesis.synthesis_jobs import NAMES, job, making_job
+from tests.synthesis.synthesis_jobs import NAMES, generation_job, job
 from vos.errors import RunError
 from vos.labeling import read_jsonl, text_uid
 from vos.synthesis.journal import read_journal
@@ -28,10 +28,10 @@ def test_numbers_of_a_record_follow_from_its_text(tiny_encoder, tmp_path):
 
 
 def test_a_record_tells_how_its_text_came_to_be(tiny_encoder, tmp_path):
-    work = making_job(tiny_encoder, tmp_path, toy_examples(40, "p", 100), n=12)
+    work = generation_job(tiny_encoder, tmp_path, toy_examples(40, "p", 100), n=12)
     synthesize(work)
     outcomes = read_journal(tmp_path / "made.jsonl").outcomes
-    answers = {answer.example.id: answer for outcome in outcomes.values() for answer in outcome.answers}
+    made = {each.example.id: each for outcome in outcomes.values() for each in outcome.accepted}
     records = read_jsonl(tmp_path / "near_boundary.jsonl")
     assert {record.source for record in records} > {"pool"}
     for record in records:
@@ -40,7 +40,7 @@ def test_a_record_tells_how_its_text_came_to_be(tiny_encoder, tmp_path):
             assert (record.source, record.seed, record.lm_tokens, record.classifier_texts) == ("pool", 0, 0, 1)
             assert (record.target_class, record.max_distance, record.parents) == (None, None, ())
             continue
-        provenance = answers[record.id].provenance
+        provenance = made[record.id].provenance
         assert (record.source, record.parents, record.seed) == (provenance.source, provenance.parents, provenance.seed)
         assert set(record.parents) <= {example.id for example in work.train}
         assert record.prompt_hash == provenance.prompt_hash

@@ -66,9 +66,9 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
         job = build_job(config, run, data, ClassifierFeaturizer(classifier, cache, device=config.device), output)
         job = replace(job, known=[*job.known, *_asked_before(config)], pool=pool)
         job.progress = lambda n: progress.advance(bar, n)
-        if job.settings.making is not None:
-            making_bar = progress.add_task("made for targets", total=None)
-            job.making_progress = lambda done, total: progress.update(making_bar, completed=done, total=total)
+        if job.settings.generation is not None:
+            generation_bar = progress.add_task("made for targets", total=None)
+            job.generation_progress = lambda done, total: progress.update(generation_bar, completed=done, total=total)
         _begin(config, output)
         result = synthesize(job)
         gold = hidden_gold(config, data, result.records, job.featurizer)

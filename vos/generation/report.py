@@ -1,4 +1,4 @@
-"""What a generation reached, in numbers that count misses as well as hits; and the check of its texts from scratch."""
+"""What a generation reached, in numbers that count misses as well as hits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from vos.density import ClassConditionalGaussian
 from vos.generation.reach import Outcome
 from vos.metrics.boundary import margin
 from vos.mining.retrieve import Candidate
@@ -19,23 +18,23 @@ from vos.types import Featurizer
 def generation_report(
     outcomes: Sequence[Outcome], targets: Targets, space: TargetSpace, featurizer: Featurizer
 ) -> dict[str, Any]:
-    """Plain JSON values; keys whose value does not exist (no answer, one target) are left out.
+    """Plain JSON values; keys whose value does not exist (nothing accepted, one target) are left out.
 
-    `own_target_top1` is the share of answers whose nearest reachable target is their own, to be read against
+    `own_target_top1` is the share of accepted texts whose nearest reachable target is their own, to be read against
     `own_target_chance`; `margin_slope` and `margin_r2` are of the least-squares line of margins reached over margins
     asked.
     """
-    answers = [answer for outcome in outcomes for answer in outcome.answers]
+    accepted = [each for outcome in outcomes for each in outcome.accepted]
     tokens = sum(outcome.cost.lm_tokens for outcome in outcomes)
     status = Counter(outcome.status for outcome in outcomes)
-    distinct = len({answer.example.text for answer in answers})
+    distinct = len({each.example.text for each in accepted})
     report: dict[str, Any] = {
         "targets": len(outcomes),
         **{name: status[name] for name in ("hit", "missed", "unreachable")},
-        "answers": len(answers),
-        "distinct_answers": distinct,
-        "answers_by_source": dict(Counter(answer.provenance.source for answer in answers if answer.provenance)),
-        "answers_by_side": dict(Counter("above" if answer.margin >= 0 else "below" for answer in answers)),
+        "accepted": len(accepted),
+        "accepted_distinct": distinct,
+        "accepted_by_source": dict(Counter(each.provenance.source for each in accepted if each.provenance)),
+        "accepted_by_side": dict(Counter("above" if each.margin >= 0 else "below" for each in accepted)),
         "lm_tokens": tokens,
         "classifier_texts": sum(outcome.cost.classifier_texts for outcome in outcomes),
         "refused": dict(sorted(sum((Counter(outcome.refused) for outcome in outcomes), Counter()).items())),
@@ -50,21 +49,21 @@ def generation_report(
         },
     }
     if tokens:
-        report["answers_per_1000_tokens"] = 1000 * distinct / tokens
-    if answers:
-        report |= _control(answers, outcomes, targets, space, featurizer)
+        report["accepted_per_1000_tokens"] = 1000 * distinct / tokens
+    if accepted:
+        report |= _control(accepted, outcomes, targets, space, featurizer)
     return report
 
 
 def _control(
-    answers: Sequence[Candidate],
+    accepted: Sequence[Candidate],
     outcomes: Sequence[Outcome],
     targets: Targets,
     space: TargetSpace,
     featurizer: Featurizer,
 ) -> dict[str, float]:
-    batch = featurizer.featurize([answer.example.text for answer in answers])
-    own = torch.tensor([answer.target for answer in answers])
+    batch = featurizer.featurize([each.example.text for each in accepted])
+    own = torch.tensor([each.target for each in accepted])
     tried = torch.tensor([outcome.target for outcome in outcomes if outcome.reachable])
     distances = space.distances(space.coordinates(batch.features), targets.coordinates)
     result = {
@@ -72,7 +71,7 @@ def _control(
         "own_target_chance": 1 / len(tried),
         "distance_median": float(distances[torch.arange(len(own)), own].median()),
     }
-    reached = [outcome.reach for outcome in outcomes if outcome.answers and outcome.reach is not None]
+    reached = [outcome.reach for outcome in outcomes if outcome.accepted and outcome.reach is not None]
     if reached:
         result["nearest_real_distance_median"] = float(torch.tensor(reached).median())
     asked, found = targets.margins[own].double(), margin(batch.logits).double()
@@ -82,42 +81,3 @@ def _control(
         shared = float(((asked - asked.mean()) * (found - found.mean())).sum())
         result |= {"margin_slope": shared / spread, "margin_r2": shared**2 / (spread * total)}
     return result
-
-
-def mismatches(
-    answers: Sequence[Candidate],
-    targets: Targets,
-    space: TargetSpace,
-    featurizer: Featurizer,
-    density: ClassConditionalGaussian,
-    tolerance: float = 1e-3,
-) -> list[str]:
-    """Recompute every number of the answers from their texts alone; one line for each that differs.
-
-    Args:
-        answers: as stored.
-        targets: as drawn for the run.
-        space: of the run.
-        featurizer: of the run.
-        density: of the run.
-        tolerance: absolute and relative; batches of other lengths round differently.
-    """
-    if not answers:
-        return []
-    batch = featurizer.featurize([answer.example.text for answer in answers])
-    margins = margin(batch.logits)
-    probabilities = torch.softmax(batch.logits.double(), -1)
-    mahalanobis = density.mahalanobis(batch.features)
-    distances = space.distances(space.coordinates(batch.features), targets.coordinates)
-    lines = []
-    for row, answer in enumerate(answers):
-        pairs = [("margin", answer.margin, float(margins[row]))]
-        pairs += [("probability", a, b) for a, b in zip(answer.probability, probabilities[row].tolist(), strict=True)]
-        pairs += [("mahalanobis", a, b) for a, b in zip(answer.mahalanobis, mahalanobis[row].tolist(), strict=True)]
-        if answer.target is not None and answer.distance is not None:
-            pairs.append(("distance", answer.distance, float(distances[row, answer.target])))
-        for name, stored, found in pairs:
-            # Written so that NaN counts as a difference.
-            if not abs(stored - found) <= tolerance * (1 + abs(found)):
-                lines.append(f"{answer.example.id}: {name} is {stored:.6g} in the file, {found:.6g} from the text")
-    return lines

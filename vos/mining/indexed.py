@@ -176,7 +176,7 @@ class _Search:
     def _top(self, target: int, rows: Array) -> tuple[list[int], float]:
         """The best of these rows, and the potential of the last one that is kept."""
         features, margins = self.store.at(rows.tolist()), self.places.margins[rows]
-        values = self.space.log_potential(features, margins, _part(self.targets, [target]), self.potential)[0][:, 0]
+        values = self.space.log_potential(features, margins, self.targets.at([target]), self.potential)[0][:, 0]
         if len(rows) < self.per_target:
             return rows.tolist(), -np.inf
         last = float(values.topk(self.per_target).values[-1])
@@ -184,7 +184,7 @@ class _Search:
 
     def _scan(self, waiting: list[int], chunk_size: int) -> list[list[int]]:
         """Compare targets with every row, in one pass."""
-        part = _part(self.targets, waiting)
+        part = self.targets.at(waiting)
         values, rows = torch.empty(0, len(waiting), dtype=torch.float64), torch.empty(0, len(waiting)).long()
         for start, features in self.store.chunks(chunk_size):
             margins = self.places.margins[start : start + len(features)]
@@ -198,21 +198,11 @@ class _Search:
     def candidate(self, facts: Facts, place: int, target: int) -> Candidate:
         """A text with its numbers for a target."""
         row = slice(place, place + 1)
-        goal = _part(self.targets, [target])
+        goal = self.targets.at([target])
         values, distances = self.space.log_potential(
             facts.batch.features[row], facts.margins[row], goal, self.potential
         )
         return facts.candidate(place, target, float(distances[0, 0]), float(values[0, 0]))
-
-
-def _part(targets: Targets, indices: list[int]) -> Targets:
-    return Targets(
-        targets.features[indices],
-        targets.coordinates[indices],
-        targets.margins[indices],
-        targets.labels[indices],
-        targets.mahalanobis[indices],
-    )
 
 
 def _largest_square(rows: Array) -> float:

@@ -7,6 +7,7 @@ normal projected out: the margin is asked for on its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -65,6 +66,13 @@ class Targets:
 
     def __len__(self) -> int:
         return self.features.shape[0]
+
+    def at(self, indices: Sequence[int]) -> Targets:
+        """The targets at `indices` alone, in this order."""
+        rows = list(indices)
+        return Targets(
+            self.features[rows], self.coordinates[rows], self.margins[rows], self.labels[rows], self.mahalanobis[rows]
+        )
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,9 @@ def read_claims(path: Path) -> list[Claim]:
         journal = file.readline(20).startswith(b'{"identity"')
     if journal:
         kept = read_journal(path)
-        answers = [answer for outcome in kept.outcomes.values() for answer in (*outcome.answers, outcome.nearest_miss)]
-        answers += [edit.twin for edit in kept.edits.values()]
-        claims = [_claim_of_answer(answer) for answer in answers if answer is not None]
+        texts = [each for outcome in kept.outcomes.values() for each in (*outcome.accepted, outcome.nearest_miss)]
+        texts += [each.candidate for each in kept.counterfactuals.values()]
+        claims = [_claim_of_candidate(each) for each in texts if each is not None]
     else:
         claims = [_claim_of_record(record) for record in read_jsonl(path)]
     if not claims:
@@ -77,11 +77,15 @@ def _claim_of_record(record: BoundaryRecord) -> Claim:
     return Claim(record.id, record.text, number, made, stored, origin)
 
 
-def _claim_of_answer(answer: Candidate) -> Claim:
-    stored: dict[str, Any] = {"id": answer.example.id, "margin": answer.margin, "target_distance": answer.distance}
-    stored |= {f"probability[{i}]": value for i, value in enumerate(answer.probability)}
-    stored |= {f"mahalanobis[{i}]": value for i, value in enumerate(answer.mahalanobis)}
-    origin = {} if answer.provenance is None else asdict(answer.provenance)
+def _claim_of_candidate(candidate: Candidate) -> Claim:
+    stored: dict[str, Any] = {
+        "id": candidate.example.id,
+        "margin": candidate.margin,
+        "target_distance": candidate.distance,
+    }
+    stored |= {f"probability[{i}]": value for i, value in enumerate(candidate.probability)}
+    stored |= {f"mahalanobis[{i}]": value for i, value in enumerate(candidate.mahalanobis)}
+    origin = {} if candidate.provenance is None else asdict(candidate.provenance)
     if origin:
         stored |= {"similarity": origin.pop("similarity"), "parents": origin["parents"]}
-    return Claim(answer.example.id, answer.example.text, answer.target, bool(origin), stored, origin)
+    return Claim(candidate.example.id, candidate.example.text, candidate.target, bool(origin), stored, origin)

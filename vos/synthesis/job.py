@@ -1,4 +1,4 @@
-"""What a synthesis is built from, and what follows from that alone: its targets, its kit, its limits."""
+"""What a synthesis is built from, and what follows from that alone: its targets, its search of the pool, its limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import torch
 
 from vos.density import ClassConditionalGaussian
 from vos.errors import ConfigError
-from vos.generation.session import Kit
 from vos.mining.index import ApproximateSettings, check_index
 from vos.mining.indexed import retrieve_indexed
 from vos.mining.pool_features import PoolFeatures
@@ -19,7 +18,7 @@ from vos.mining.select import SelectionSettings
 from vos.mining.targets import Potential, Targets, TargetSpace
 from vos.models.featurizer import ClassifierFeaturizer
 from vos.storage.seeds import derive_seed
-from vos.synthesis.making import Making, kit_for
+from vos.synthesis.settings import GenerationSettings
 from vos.types import Example, OutlierSampler
 
 
@@ -37,7 +36,7 @@ class SynthesisSettings:
         index: how the pool is searched: "none" compares every text with every target as the pool streams by; "exact"
             and "approximate" keep its features on the disk and search them with faiss, see `vos.mining.index`.
         approximate: see `ApproximateSettings`.
-        making: see `Making`; None takes texts of the pool alone.
+        generation: see `GenerationSettings`; None takes texts of the pool alone.
     """
 
     targets_per_class: int = 64
@@ -48,7 +47,7 @@ class SynthesisSettings:
     selection: SelectionSettings = field(default_factory=SelectionSettings)
     index: str = "none"
     approximate: ApproximateSettings = field(default_factory=ApproximateSettings)
-    making: Making | None = None
+    generation: GenerationSettings | None = None
 
     def __post_init__(self) -> None:
         check_index(self.index)
@@ -77,7 +76,8 @@ class SynthesisJob:
         seed: of the draws, the random share and the order of the batch.
         pools: directory of the pools' features; needed by an index.
         progress: called with the number of pool texts done after each chunk.
-        making_progress: called with how many targets and edits are done, and how many there are, after each.
+        generation_progress: called with how many targets and counterfactuals are done, and how many there are, after
+            each.
     """
 
     featurizer: ClassifierFeaturizer
@@ -93,7 +93,7 @@ class SynthesisJob:
     seed: int
     pools: Path | None = None
     progress: Callable[[int], None] = lambda _: None
-    making_progress: Callable[[int, int], None] = lambda _done, _total: None
+    generation_progress: Callable[[int, int], None] = lambda _done, _total: None
 
 
 def draw_targets(job: SynthesisJob) -> tuple[torch.Generator, TargetSpace, Targets]:
@@ -130,15 +130,9 @@ def search_pool(job: SynthesisJob, space: TargetSpace, targets: Targets, generat
     )  # fmt: skip
 
 
-def making_kit(job: SynthesisJob, making: Making, space: TargetSpace) -> Kit:
-    """What a job makes texts with; loads the language model."""
-    seed = derive_seed(job.seed, "make")
-    return kit_for(making, job.featurizer, job.density, space, job.train, job.settings.potential, seed)
-
-
 def largest_distance(settings: SynthesisSettings, *, made: bool) -> float:
     """Largest D that a chosen text can have; made texts are judged twice."""
     largest = settings.selection.max_distance
-    if made and settings.making is not None:
-        largest = min(largest, settings.making.settings.stages.max_distance)
+    if made and settings.generation is not None:
+        largest = min(largest, settings.generation.text_generator.stages.max_distance)
     return largest

@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,8 @@ from vos.mining.select import Selection, select
 from vos.mining.targets import Targets, TargetSpace
 from vos.storage.hashes import file_hash
 from vos.storage.json_files import write_json
-from vos.synthesis.job import SynthesisJob, draw_targets, largest_distance, making_kit, search_pool
-from vos.synthesis.making import Making, add_made_texts
+from vos.synthesis.job import SynthesisJob, draw_targets, largest_distance, search_pool
+from vos.synthesis.making import add_made_texts
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +51,8 @@ def synthesize(job: SynthesisJob) -> SynthesisResult:
     generator, space, targets = draw_targets(job)
     found = search_pool(job, space, targets, generator)
     made: dict[str, Any] | None = None
-    if job.settings.making is not None:
-        found, made = _make(job, job.settings.making, space, targets, found)
+    if job.settings.generation is not None:
+        found, made = add_made_texts(job, job.settings.generation, space, targets, found)
     known = {example.id: example.text for example in (*job.train, *job.known)}
     chosen = select(found, known, job.settings.selection, lambda texts: job.featurizer.featurize(texts).features)
     order = torch.randperm(len(chosen.chosen), generator=generator).tolist()
@@ -63,21 +62,6 @@ def synthesize(job: SynthesisJob) -> SynthesisResult:
     if made is not None:
         report["made"] = made
     return _write(job, records, report)
-
-
-def _make(
-    job: SynthesisJob, making: Making, space: TargetSpace, targets: Targets, found: Retrieval
-) -> tuple[Retrieval, dict[str, Any]]:
-    return add_made_texts(
-        making,
-        partial(making_kit, job, making, space),
-        targets,
-        found,
-        job.settings.potential,
-        job.output / "made.jsonl",
-        job.run_hash,
-        job.making_progress,
-    )
 
 
 def _record(candidate: Candidate, targets: Targets, job: SynthesisJob, model_hash: str) -> BoundaryRecord:

@@ -5,7 +5,6 @@ Nothing is taken from the cache of features: what is checked may have come out o
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vos.errors import ConfigError
+from vos.generation.acceptance import made_id
 from vos.generation.rules import Novelty
 from vos.labeling import text_uid
 from vos.metrics.boundary import margin
@@ -143,7 +143,7 @@ def _found(claims: Sequence[Claim], batch: FeatureBatch, material: Material) -> 
     for row, claim in enumerate(claims):
         found: dict[str, Any] = {
             "uid": text_uid(claim.text),
-            "id": f"made-{hashlib.sha256(claim.text.encode()).hexdigest()[:12]}",
+            "id": made_id(claim.text),
             "margin": float(margins[row]),
             "similarity": float(similarity[row]) if claim.made else None,
             "parents": tuple(parent for parent in claim.stored["parents"] if parent in train),
