@@ -30,13 +30,3 @@ def selection(**changes: Any) -> Any:
 def potential(**changes: Any) -> Any:
     """`Potential`."""
     return replace(_conf("pool.potential"), **changes)
-
-
-def generation(**changes: Any) -> Any:
-    """`TextGeneratorSettings`."""
-    return replace(_conf("pool_then_lm.generation.text_generator"), **changes)
-
-
-def stages(**changes: Any) -> Any:
-    """`Stages`."""
-    return replace(generation().stages, **changes)

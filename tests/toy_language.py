@@ -10,8 +10,8 @@ STOP = 0
 VOCABULARY = 40
 
 
-class WordParticles:
-    """Implements `Particles`: after four words a text ends with probability 0.15."""
+class ListParticles:
+    """The part of `Particles` that is the same over every vocabulary: lists of tokens, ended by `STOP`."""
 
     def __init__(self, tokens):
         self.tokens = [list(row) for row in tokens]
@@ -22,6 +22,21 @@ class WordParticles:
     @property
     def finished(self):
         return [bool(row) and row[-1] == STOP for row in self.tokens]
+
+    def append(self, rows, tokens):
+        for row, token in zip(rows, tokens, strict=True):
+            self.tokens[row].append(token)
+
+    def select(self, rows, lengths=None):
+        lengths = [None] * len(rows) if lengths is None else lengths
+        return type(self)([self.tokens[r][:n] for r, n in zip(rows, lengths, strict=True)])
+
+    def joined(self, other):
+        return type(self)(self.tokens + other.tokens)
+
+
+class WordParticles(ListParticles):
+    """Made-up words; after four of them a text ends with probability 0.15."""
 
     def texts(self):
         ends = ["." if end else "" for end in self.finished]
@@ -36,17 +51,6 @@ class WordParticles:
         for place, row in enumerate(rows):
             logits[place, STOP] = 0.15 if len(self.tokens[row]) >= 4 else 0.0
         return logits.log()
-
-    def append(self, rows, tokens):
-        for row, token in zip(rows, tokens, strict=True):
-            self.tokens[row].append(token)
-
-    def select(self, rows, lengths=None):
-        lengths = [None] * len(rows) if lengths is None else lengths
-        return WordParticles([self.tokens[r][:n] for r, n in zip(rows, lengths, strict=True)])
-
-    def joined(self, other):
-        return WordParticles(self.tokens + other.tokens)
 
 
 class WordLanguage:

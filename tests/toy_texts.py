@@ -21,7 +21,7 @@ from vos.generation.settings import Stages, TextGeneratorSettings
 from vos.generation.smc import SMCSettings
 from vos.generation.text_generator import TextGenerator
 from vos.mining.targets import Potential, TargetSpace
-from vos.types import Example, FeatureBatch, LinearHead
+from vos.types import Example, FeatureBatch, LinearHead, VirtualOutliers
 
 __all__ = [
     "byte_tokenizer",
@@ -103,8 +103,6 @@ def space(featurizer, density):
 
 @pytest.fixture
 def targets(space, featurizer, density):
-    from vos.types import VirtualOutliers
-
     features = featurizer.featurize(texts_of(7, seed=2)).features
     labels = torch.tensor([0, 1, 0, 1, 0, 1, 0])
     mahalanobis = density.mahalanobis(features)[torch.arange(7), labels]
