@@ -131,7 +131,7 @@ def test_what_cannot_be_checked_is_an_error_in_one_line(batch, copy, monkeypatch
 
 def test_an_interrupted_synthesis_goes_on_and_ends_with_the_same_bytes(run, batch, monkeypatch, capsys, tmp_path):
     command = [*synthesis(run, f"output={tmp_path}"), *WORDS]
-    begun, calls = WordLanguage.begun, []
+    begun, calls = WordLanguage.with_beginnings, []
 
     def interrupted(self, *given):
         calls.append(1)
@@ -139,7 +139,7 @@ def test_an_interrupted_synthesis_goes_on_and_ends_with_the_same_bytes(run, batc
             raise KeyboardInterrupt
         return begun(self, *given)
 
-    monkeypatch.setattr(WordLanguage, "begun", interrupted)
+    monkeypatch.setattr(WordLanguage, "with_beginnings", interrupted)
     with pytest.raises(SystemExit) as stop:
         call(synthesize.main, monkeypatch, *command)
     assert stop.value.code == 130
