@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 LABEL_STUDIO := .cache/label-studio/venv/bin/label-studio
 
-.PHONY: demo generate test fast lint browser label-studio label-studio-install clean
+.PHONY: demo generate test fast lint browser wheel label-studio label-studio-install clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vos needs Python 3.11 or newer, found " + sys.version)'
@@ -49,6 +49,15 @@ test: lint browser
 # The fast tier: under two minutes.
 fast: $(VENV)/.dev
 	$(BIN)/python -m pytest -m 'not slow'
+
+# The wheel with its requirements in an environment of its own, in an empty folder.
+wheel: $(VENV)/.dev
+	rm -rf .cache/wheel && mkdir -p .cache/wheel/empty
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir .cache/wheel .
+	$(PYTHON) -m venv .cache/wheel/venv
+	.cache/wheel/venv/bin/python -m pip install --quiet --constraint constraints.txt "$$(echo .cache/wheel/*.whl)[demo]"
+	cd .cache/wheel/empty && ../venv/bin/vos-train experiment=smoke hydra.run.dir=run
+	cd .cache/wheel/empty && ../venv/bin/vos-synthesize run=run n=20
 
 # A browser for the tests of the labelling page: the system's, or one that can be installed here.
 browser: $(VENV)/.dev

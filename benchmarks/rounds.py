@@ -17,9 +17,7 @@ import logging
 import time
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-
-from vos.cli.main import register_resolvers
+from vos.cli.compose import composed
 from vos.cli.simulate import run_simulation
 from vos.simulation.error_rates import METRICS, compare
 from vos.storage.json_files import read_json
@@ -37,12 +35,10 @@ def main() -> None:
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     logging.getLogger("vos.simulation.strategies").setLevel(logging.INFO)
-    register_resolvers()
     overrides = ["experiment=simulated_rounds", *(QUICK if given.quick else ()), *given.overrides]
     output = given.output or Path("outputs/benchmarks") / ("rounds-quick" if given.quick else "rounds")
     started = time.monotonic()
-    with initialize_config_dir(str(Path("conf").resolve()), version_base="1.3"):
-        config = compose("train", overrides=overrides)
+    config = composed("train", overrides)
     run_simulation(config, overrides, output)
     rows = read_json(output / "metrics.json")["rows"]
     settings = config.simulation

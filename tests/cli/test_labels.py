@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from tests.conftest import ROOT, toy_examples
 from tests.loop.test_gold import Model
+from vos.cli.compose import composed
 from vos.cli.labels import hidden_gold, mixed, record_round, send, take
 from vos.data import ListPool, TextData
 from vos.errors import ConfigError, DataError
@@ -35,25 +35,23 @@ def config(tmp_path):
             "stop": {"_target_": "vos.loop.stop_rule.StopRule"},
         }
     )
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        for group, option in (("labeling", "page"), ("labels", "files")):
-            made[group] = compose(f"{group}/{option}")[group]
+    for group, option in (("labeling", "page"), ("labels", "files")):
+        made[group] = composed(f"{group}/{option}")[group]
     made.labels.path = str(tmp_path / "labels.jsonl")
     return made
 
 
 @pytest.mark.parametrize("group", ["labeling", "labels"])
 def test_every_way_composes(group):
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        for file in sorted((ROOT / "conf" / group).glob("*.yaml")):
-            found = compose(f"{group}/{file.stem}")[group]
-            if file.stem == "none":
-                assert found == {"_target_": None}
-                continue
-            assert found["_target_"].startswith("vos.labeling.ways.")
-            if group == "labeling":
-                assert instantiate(found).plan.gold_share == 0.05
-                assert file.stem == "files" or found.settings.mode == "blind"
+    for file in sorted((ROOT / "conf" / group).glob("*.yaml")):
+        found = composed(f"{group}/{file.stem}")[group]
+        if file.stem == "none":
+            assert found == {"_target_": None}
+            continue
+        assert found["_target_"].startswith("vos.labeling.ways.")
+        if group == "labeling":
+            assert instantiate(found).plan.gold_share == 0.05
+            assert file.stem == "files" or found.settings.mode == "blind"
 
 
 def test_the_loop_closes(config, tmp_path, capsys):

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from hydra import compose, initialize_config_dir
 
 from tests.conftest import ROOT
+from vos.cli.compose import composed
 from vos.cli.simulate import run_simulation
 from vos.errors import ConfigError
 from vos.storage.json_files import read_json
@@ -55,7 +55,6 @@ def test_the_command_runs_the_loop_and_is_not_run_twice(tmp_path):
 def test_an_oracle_that_does_not_know_the_pool_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"text {i},{i % 2}\n" for i in range(20)), "utf-8")
     overrides = [*SMALL, "data=files", f"data.train={tmp_path / 'a.csv'}"]
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("train", overrides=overrides)
+    config = composed("train", overrides)
     with pytest.raises(ConfigError, match="oracle knows the pool of data=embedded"):
         run_simulation(config, overrides, tmp_path / "run")

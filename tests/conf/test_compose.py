@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 import vos.outliers
 from tests.conftest import ROOT
-from vos.cli.main import register_resolvers
+from vos.cli.configuration import with_defaults
+from vos.cli.signatures import parameters
 from vos.cli.train import public_yaml
 from vos.cli.wiring import build_sampler, completed
 from vos.density import ClassConditionalGaussian, GaussianDensity
@@ -28,11 +29,7 @@ REQUIRED = {
 }
 
 
-@pytest.fixture(autouse=True)
-def hydra_at_conf():
-    register_resolvers()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        yield
+pytestmark = pytest.mark.usefixtures("hydra_at_conf")
 
 
 def options(group, program):
@@ -149,3 +146,34 @@ def test_where_the_cache_lies_is_no_setting_of_a_run():
     assert here.exposure.language_model.cache == "a/models"
     more = compose("train", ["exposure=written", "exposure.writing.n=7"])
     assert public_yaml(more) != public_yaml(here)
+
+
+def targets(node, path=""):
+    """Every node that fills a signature of this package, with its dotted path."""
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from targets(value, f"{path}{key}.")
+    if str(node.get("_target_") or "").startswith("vos."):
+        yield path, node
+
+
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda p: p.relative_to(CONF).as_posix())
+def test_no_value_repeats_the_default_of_the_signature_that_it_fills(path):
+    content = OmegaConf.to_container(OmegaConf.load(path))
+    for place, node in targets(content):
+        known = parameters(node["_target_"])
+        for key, value in node.items():
+            if not key.startswith("_") and key != "defaults":
+                assert key in known, f"{place}{key} is no argument of {node['_target_']}"
+                assert value != known[key].default or type(value) is not type(known[key].default), f"{place}{key}"
+
+
+def test_what_is_composed_is_what_the_signatures_say():
+    composed = OmegaConf.to_container(compose("train"))
+    found = list(targets({key: value for key, value in composed.items() if key != "hydra"}))
+    assert len(found) > 8
+    for place, node in found:
+        known = parameters(node["_target_"])
+        defaults = {key for key, each in known.items() if each.default == node.get(key, known)}
+        assert defaults, place
+        assert with_defaults(node) == node

@@ -1,69 +1,74 @@
-"""From a Hydra configuration to a finished job: the only package that knows Hydra.
-
-Importing it stays cheap, so that `train.py --help` answers at once; torch and the rest come in when a job runs.
-"""
+"""The two programs, `train` and `synthesize`: Hydra around them, and every failure as one line and an exit code."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hydra import compose
+import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
+from hydra.errors import CompactHydraException, InstantiationException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from vos.errors import ConfigError, RunError, VosError
+from vos.cli.compose import prepare
+from vos.cli.history import with_history
+from vos.cli.overrides import advice, refuse_old_names
+from vos.errors import ConfigError, VosError
 
-__all__ = ["SweepComparison", "register_resolvers", "synthesize", "train"]
+__all__ = ["SweepComparison", "main", "synthesize", "train"]
 
 logger = logging.getLogger(__name__)
 
-MISMATCH = 3
-"""Exit code when a checked file holds a value that is not what it should be."""
+FAILED, MISMATCH, INTERRUPTED = 2, 3, 130
+"""Exit codes: settings or data that cannot be used; a checked file with a wrong value; stopped by the user."""
+
+PROGRAMS = ("train", "synthesize")
 
 
-def register_resolvers() -> None:
-    """Teach OmegaConf `${run_directory:GIVEN,ROOT}`: GIVEN where it exists, else a new dated folder under ROOT."""
-    OmegaConf.register_new_resolver("run_directory", _run_directory, replace=True, use_cache=True)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """`python -m vos train|synthesize`: the first argument names the program, the others are its own."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if not given or given[0] not in PROGRAMS:
+        names = "|".join(PROGRAMS)
+        sys.stderr.write(f"usage: python -m vos {names} [key=value ...]   (--help explains every setting)\n")
+        raise SystemExit(0 if given[:1] in (["--help"], ["-h"]) else FAILED)
+    sys.argv = [f"python -m vos {given[0]}", *given[1:]]
+    {"train": train, "synthesize": synthesize}[given[0]]()
 
 
-def _run_directory(given: str | None, root: str) -> str:
-    if given and Path(given).is_dir():
-        return given
-    return str(Path(root) / time.strftime("%Y-%m-%d") / time.strftime("%H-%M-%S"))
+def train() -> None:
+    """Train, refine and measure, or simulate; the metric named by `optimized_metric`, for sweepers."""
+    _run("train", _train)
 
 
-@contextmanager
-def _clear_errors(advice: str) -> Iterator[None]:
-    """Turn the package's own errors into one line and exit code 2, an interruption into advice and 130."""
+def synthesize() -> None:
+    """Make the batch of a finished run, or check the file that `verify` names."""
+    _run("synthesize", _synthesize)
+
+
+def _run(program: str, job: Callable[[DictConfig], object]) -> None:
+    """Compose the configuration from the command line and run the job with it."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come through to here instead of ending the process
+    prepare()
     try:
-        yield
-    except VosError as error:
-        _exit(str(error), error)
-    except InstantiationException as error:
-        # Hydra wraps what a constructor raised, and knows which setting named the constructor.
-        if not isinstance(error.__cause__, VosError):
+        refuse_old_names(sys.argv[1:])
+        hydra.main(version_base="1.3", config_path=None, config_name=program)(job)()
+    except CompactHydraException as error:
+        if isinstance(error, InstantiationException):
             raise
-        _exit(f"{str(error).rsplit('full_key: ', 1)[-1].strip()}: {error.__cause__}", error)
-    except KeyboardInterrupt as error:
-        sys.stderr.write(f"\ninterrupted; {advice}\n")
-        raise SystemExit(130) from error
+        _exit(advice(error, program, sys.argv[1:]), error)
+    except ConfigError as error:
+        _exit(str(error), error)
 
 
-def _exit(message: str, error: Exception) -> NoReturn:
-    sys.stderr.write(f"\nerror: {message}\n")
-    raise SystemExit(2) from error
-
-
-def train(config: DictConfig) -> float:
-    """Run one training job; returns the metric named by `optimized_metric`, for sweepers."""
+def _train(config: DictConfig) -> float:
     directory = Path(HydraConfig.get().runtime.output_dir)
     with _clear_errors(f"go on with: python train.py resume={directory}"):
         from vos.cli.simulate import run_simulation
@@ -78,8 +83,7 @@ def train(config: DictConfig) -> float:
         return final[name]
 
 
-def synthesize(config: DictConfig) -> None:
-    """Run one synthesis job, or check the file that `verify` names."""
+def _synthesize(config: DictConfig) -> None:
     with _clear_errors("the same command goes on; features computed and texts made so far are kept"):
         if config.verify is not None:
             from vos.cli.verify import run_verification
@@ -92,30 +96,30 @@ def synthesize(config: DictConfig) -> None:
         run_synthesis(config)
 
 
-def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, list[str]]:
-    """Compose again on top of the overrides of an earlier run, when `resume` or `run` names one.
+@contextmanager
+def _clear_errors(next_step: str) -> Iterator[None]:
+    """Turn the package's own errors into one line and exit code 2, an interruption into advice and 130."""
+    try:
+        yield
+    except VosError as error:
+        _exit(str(error), error)
+    except InstantiationException as error:
+        # Hydra wraps what a constructor raised, and knows which setting named the constructor.
+        if not isinstance(error.__cause__, VosError):
+            raise
+        _exit(f"{str(error).rsplit('full_key: ', 1)[-1].strip()}: {error.__cause__}", error)
+    except OmegaConfBaseException as error:
+        wanted = isinstance(error, MissingMandatoryValue)
+        what = "expected a value, found none" if wanted else " ".join(str(error).split())
+        _exit(f"{error.full_key}: {what}", error)
+    except KeyboardInterrupt as error:
+        sys.stderr.write(f"\ninterrupted; {next_step}\n")
+        raise SystemExit(INTERRUPTED) from error
 
-    Returns: the configuration, and the overrides that reproduce it.
 
-    Raises:
-        RunError: the directory is not one that train.py wrote.
-        ConfigError: both are given.
-    """
-    if config.resume and config.run and "run=" in " ".join(overrides):
-        raise ConfigError("give resume=RUN to finish a run, or run=RUN to start from a finished one, not both")
-    earlier = config.resume or config.run
-    if not earlier:
-        return config, overrides
-    path = Path(earlier) / "overrides.yaml"
-    if not path.exists():
-        raise RunError(f"{earlier}: no overrides.yaml here; expected a directory that train.py wrote")
-    saved = [str(each) for each in OmegaConf.load(path)]
-    if config.run:
-        saved = [each for each in saved if not each.startswith("run=")]
-    both = saved + [each for each in overrides if not each.startswith("resume=")]
-    both = [each for each in both if not each.startswith(("hydra.", "sweep=", "+sweep="))]
-    composed = compose("train", overrides=[*both, *([f"resume={config.resume}"] if config.resume else [])])
-    return composed, both
+def _exit(message: str, error: Exception) -> NoReturn:
+    sys.stderr.write(f"\nerror: {message}\n")
+    raise SystemExit(FAILED) from error
 
 
 class SweepComparison(Callback):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from vos.errors import ConfigError
 from vos.labeling.argilla import ArgillaTool
@@ -52,7 +52,7 @@ class PageOut:
 
     settings: PageSettings = field(default_factory=PageSettings)
     plan: Plan = field(default_factory=Plan)
-    tool: str = "page"
+    tool: ClassVar[str] = "page"
 
     def send(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
         """Write `label.html` into the folder."""
@@ -68,7 +68,7 @@ class SheetOut:
     """
 
     plan: Plan = field(default_factory=Plan)
-    tool: str = "file"
+    tool: ClassVar[str] = "file"
 
     def send(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
         """Write `to_label.csv`, or `to_label-NAME.csv` for a named person, into the folder."""
@@ -91,13 +91,13 @@ class LabelStudioWay:
         label_map: raw answer to class name.
     """
 
-    url: str
+    url: str = "http://localhost:8080"
     token_variable: str = "LABEL_STUDIO_API_KEY"  # noqa: S105 - a name, not a token
     settings: PageSettings = field(default_factory=PageSettings)
     plan: Plan = field(default_factory=Plan)
     projects: Sequence[int] | None = None
     label_map: Mapping[str, str] | None = None
-    tool: str = "label_studio"
+    tool: ClassVar[str] = "label_studio"
 
     def send(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
         """Push to the project of the batch."""
@@ -123,13 +123,13 @@ class ArgillaWay:
         label_map: raw answer to class name.
     """
 
-    url: str
+    url: str = "http://localhost:6900"
     workspace: str = "default"
     token_variable: str = "ARGILLA_API_KEY"  # noqa: S105 - a name, not a token
     settings: PageSettings = field(default_factory=PageSettings)
     plan: Plan = field(default_factory=Plan)
     label_map: Mapping[str, str] | None = None
-    tool: str = "argilla"
+    tool: ClassVar[str] = "argilla"
 
     def send(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
         """Push to the data set of the batch."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from vos.errors import ConfigError
+from vos.storage.extras import install_command
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -59,7 +60,7 @@ def load_faiss(kind: str) -> Any:
         import faiss
     except ImportError as error:
         raise ConfigError(
-            f"candidates.index={kind}: expected faiss, found none; pip install 'vos-text[retrieval]', "
+            f"candidates.index={kind}: expected faiss, found none; {install_command('retrieval')}, "
             "or take candidates.index=none, which needs nothing"
         ) from error
     return faiss

@@ -1,0 +1,80 @@
+"""`--help` and overrides that cannot be used."""
+
+import re
+import sys
+
+import pytest
+
+import synthesize
+import train
+from vos.cli.main import main
+
+PROGRAMS = {"train": train.main, "synthesize": synthesize.main}
+
+
+def printed(monkeypatch, capsys, program, *arguments):
+    monkeypatch.setattr(sys, "argv", [f"{program}.py", *arguments])
+    code = 0
+    try:
+        PROGRAMS[program]()
+    except SystemExit as stop:
+        code = stop.code
+    found = capsys.readouterr()
+    return code, found.out, found.err
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_setting_stands_in_the_help_with_its_value_and_meaning(monkeypatch, capsys, program):
+    code, out, _ = printed(monkeypatch, capsys, program, "--help")
+    assert code in (0, None)
+    settings = out.partition("Settings as composed")[2].splitlines()[2:]
+    shown = [line for line in settings if re.match(r" *[\w-]+:", line) and not line.startswith(("Exit", "Tab"))]
+    assert len(shown) > 60
+    silent = [line for line in shown if " # " not in line and not line.rstrip().endswith(":")]
+    silent = [line.strip().partition(":")[0] for i, line in enumerate(shown) if line in silent and len(line) < 44]
+    assert len(silent) < 16, silent  # those of pytorch-lightning, which it explains itself
+
+
+def test_an_option_changes_what_is_explained(monkeypatch, capsys):
+    _, out, _ = printed(monkeypatch, capsys, "train", "--help", "outliers=tail_draws")
+    assert re.search(r"^  draws: 10000 ", out, re.MULTILINE)
+    assert "  margin: " not in out
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("outliers.distnce=0.5", "outliers.distnce: no such setting, did you mean outliers.distance?"),
+        ("sead=1", "sead: no such setting, did you mean seed?"),
+        ("outliers=boundry", "outliers=boundry: no such option, did you mean boundary?; expected one of boundary, "),
+        ("outlier_texts=written", "outlier_texts: this is called exposure now"),
+        ("outlier_texts.batch_size=3", "outlier_texts.batch_size: this is called exposure.batch_size now"),
+        ("experiment=outlier_texts", "this is called experiment=outlier_exposure now"),
+        ("data=files", "data.train: expected a value, found none"),
+        ("a=[1", "no viable alternative at input"),
+    ],
+)
+def test_an_override_that_cannot_be_used_is_one_line(monkeypatch, capsys, tmp_path, override, message):
+    code, _, err = printed(monkeypatch, capsys, "train", override, f"hydra.run.dir={tmp_path / 'run'}")
+    assert code == 2
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert [path.name for path in tmp_path.glob("run/*")] in ([], ["train.log"])
+
+
+def test_options_of_version_0_1_are_named_as_they_are_called_now(monkeypatch, capsys):
+    code, _, err = printed(monkeypatch, capsys, "synthesize", "run=x", "candidates=ladder")
+    assert code == 2
+    assert err.strip() == "error: candidates=ladder: this is called candidates=pool_then_lm now"
+
+
+def test_the_package_runs_as_a_module(monkeypatch, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["nothing"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: python -m vos train|synthesize")
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "--help"])
+    assert stop.value.code == 0
+    assert "python -m vos train resume=RUN" in capsys.readouterr().out

@@ -1,0 +1,40 @@
+"""The programs as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vos.cli.compose import composed
+from vos.cli.overrides import refuse_old_names
+from vos.synthesis.synthesize import SynthesisResult
+
+
+def synthesize(
+    run: str | Path, n: int = 100, *, output: str | Path | None = None, overrides: Sequence[str] = ()
+) -> SynthesisResult:
+    """Near-boundary texts for a finished run, ready for people to label: what `python -m vos synthesize` does.
+
+    Args:
+        run: directory of the run.
+        n: texts wanted.
+        output: folder of the files; the run's own when None.
+        overrides: further settings as on the command line, such as "outliers.margin=1.0".
+
+    Raises:
+        VosError: the run, a setting or the pool cannot be used.
+
+    Example:
+        vos.synthesize("outputs/run", 200, output="batch", overrides=["labeling=none", "pool.path=texts.csv"])
+    """
+    from vos.cli.synthesize import run_synthesis
+
+    refuse_old_names(overrides)
+    own = [f"run={_quoted(run)}", f"n={n}", *([] if output is None else [f"output={_quoted(output)}"])]
+    return run_synthesis(composed("synthesize", [*own, *overrides]))
+
+
+def _quoted(path: str | Path) -> str:
+    """A path as Hydra's grammar takes it, whatever characters it has."""
+    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -1,0 +1,48 @@
+"""Compose the configuration of a program from overrides, as its command line does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import compose, initialize
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+from vos.cli.configuration import register
+from vos.cli.help import explained, program
+
+
+def composed(program: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """The configuration of a program, outside of its command line.
+
+    Args:
+        program: "train" or "synthesize".
+        overrides: as on its command line.
+
+    Raises:
+        hydra.errors.ConfigCompositionException: an override that cannot be used.
+    """
+    prepare()
+    GlobalHydra.instance().clear()
+    with initialize(version_base="1.3", config_path=None):
+        return compose(program, overrides=list(overrides))
+
+
+def prepare() -> None:
+    """Let Hydra find the configuration and what its files ask for; needed once in a process, and safe to repeat.
+
+    `${run_directory:GIVEN,ROOT}`: GIVEN where it exists, else a new dated folder under ROOT. `${program:NAME}`: how the
+    program was called. `${explained:}`: every setting with its value and what it means.
+    """
+    register()
+    OmegaConf.register_new_resolver("run_directory", _run_directory, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("program", program, replace=True)
+    OmegaConf.register_new_resolver("explained", explained, replace=True)
+
+
+def _run_directory(given: str | None, root: str) -> str:
+    if given and Path(given).is_dir():
+        return given
+    return str(Path(root) / time.strftime("%Y-%m-%d") / time.strftime("%H-%M-%S"))

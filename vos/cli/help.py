@@ -1,0 +1,75 @@
+"""`--help`: every setting with its value and what it means."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from vos.cli.configuration import explanations
+from vos.cli.signatures import PACKAGE, parameters
+
+COLUMN, WIDTH = 44, 120
+"""Where the explanations begin, and how wide a line may be."""
+
+
+def program(name: str) -> str:
+    """How this program was called, as it is typed.
+
+    Args:
+        name: "train" or "synthesize".
+    """
+    called = sys.argv[0]
+    if called.startswith("python -m") or Path(called).name == f"vos-{name}":
+        return called if " " in called else Path(called).name
+    return f"python {name}.py"
+
+
+def explained(*, _root_: DictConfig) -> str:
+    """The whole configuration as YAML with explanations, for Hydra's help template."""
+    choices = {str(key): str(option or "") for key, option in _root_.hydra.runtime.choices.items()}
+    name = str(_root_.hydra.job.config_name)
+    docs = explanations({key: option for key, option in choices.items() if not key.startswith("hydra")}, name)
+    plain = OmegaConf.to_container(_root_, resolve=False)
+    assert isinstance(plain, dict)  # noqa: S101 - the root is a mapping
+    plain.pop("hydra")
+    # Hydra reads a dollar sign in this text as the start of a name of its own.
+    return "\n".join(_lines(plain, docs, "")).replace("$", "$$")
+
+
+def _lines(node: dict[Any, Any], docs: dict[str, str], path: str) -> Iterator[str]:
+    indent = "  " * path.count(".") if path else ""
+    target = node.get("_target_")
+    own = parameters(target) if isinstance(target, str) and target.startswith(f"{PACKAGE.name}.") else {}
+    for key, value in node.items():
+        if str(key).startswith("_"):
+            continue
+        doc = docs.get(f"{path}{key}") or (own[key].doc if key in own else "")
+        if isinstance(value, dict) and value:
+            kind = str(value.get("_target_") or "").rpartition(".")[2]
+            doc = "" if doc.startswith("see `") else doc  # what is to be seen follows
+            yield from _line(f"{indent}{key}:", ": ".join(filter(None, [kind, doc])))
+            yield from _lines(value, docs, f"{path}{key}.")
+        else:
+            yield from _line(f"{indent}{key}: {_shown(value)}", doc)
+
+
+def _line(setting: str, doc: str) -> Iterator[str]:
+    if not doc:
+        yield setting
+        return
+    first, *more = textwrap.wrap(doc, WIDTH - COLUMN - 2)
+    if len(setting) >= COLUMN:
+        yield setting
+        setting = ""
+    yield f"{setting:<{COLUMN}}# {first}"
+    yield from (f"{'':<{COLUMN}}# {each}" for each in more)
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)

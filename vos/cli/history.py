@@ -1,0 +1,38 @@
+"""The settings that a run takes over from an earlier one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra import compose
+from omegaconf import DictConfig, OmegaConf
+
+from vos.cli.overrides import refuse_old_names
+from vos.errors import ConfigError, RunError
+
+
+def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, list[str]]:
+    """Compose again on top of the overrides of an earlier run, when `resume` or `run` names one.
+
+    Returns: the configuration, and the overrides that reproduce it.
+
+    Raises:
+        RunError: the directory is not one that train.py wrote.
+        ConfigError: both are given, or the earlier run used a setting that has another name now.
+    """
+    if config.resume and config.run and "run=" in " ".join(overrides):
+        raise ConfigError("give resume=RUN to finish a run, or run=RUN to start from a finished one, not both")
+    earlier = config.resume or config.run
+    if not earlier:
+        return config, overrides
+    path = Path(earlier) / "overrides.yaml"
+    if not path.exists():
+        raise RunError(f"{earlier}: no overrides.yaml here; expected a directory that train.py wrote")
+    saved = [str(each) for each in OmegaConf.load(path)]
+    refuse_old_names(saved, where=f"{path}: ")
+    if config.run:
+        saved = [each for each in saved if not each.startswith("run=")]
+    both = saved + [each for each in overrides if not each.startswith("resume=")]
+    both = [each for each in both if not each.startswith(("hydra.", "sweep=", "+sweep="))]
+    composed = compose("train", overrides=[*both, *([f"resume={config.resume}"] if config.resume else [])])
+    return composed, both

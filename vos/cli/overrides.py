@@ -1,0 +1,94 @@
+"""Overrides that cannot be used: misspelt ones, and those that have another name now."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from vos.cli.compose import composed
+from vos.cli.configuration import folder
+from vos.errors import ConfigError
+
+RENAMED = {
+    "outlier_texts": "exposure",
+    "optimizer.warmup_share": "schedule.warmup_share",
+    "candidates.making.settings.steering": "candidates.generation.text_generator.smc",
+    "candidates.making.settings.stages.chains": "candidates.generation.text_generator.stages.mcmc_chains",
+    "candidates.making.settings.stages.moves": "candidates.generation.text_generator.stages.mcmc_moves",
+    "candidates.making.settings.stages.steer": "candidates.generation.text_generator.stages.smc",
+    "candidates.making.settings.outlook_texts": "candidates.generation.text_generator.prefix_value_texts",
+    "candidates.making.settings": "candidates.generation.text_generator",
+    "candidates.making.edits": "candidates.generation.counterfactuals",
+    "candidates.making.ladder": "candidates.generation.pool_first",
+    "candidates.making": "candidates.generation",
+    "candidates.selection.max_source_share.seeded": "candidates.selection.max_source_share.prefix_conditioned",
+    "candidates.selection.max_source_share.steered": "candidates.selection.max_source_share.smc",
+    "candidates.selection.max_source_share.edited": "candidates.selection.max_source_share.counterfactual",
+}
+"""Settings of version 0.1 and their names now; a name stands for everything below it too, the first match counts."""
+
+RENAMED_OPTIONS = {
+    "candidates=retrieval": "candidates=pool",
+    "candidates=ladder": "candidates=pool_then_lm",
+    "candidates=generate": "candidates=lm",
+    "experiment=outlier_texts": "experiment=outlier_exposure",
+}
+"""Options of version 0.1 and their names now."""
+
+
+def refuse_old_names(overrides: Iterable[str], where: str = "") -> None:
+    """Refuse an override by its name of version 0.1.
+
+    Args:
+        overrides: as on the command line.
+        where: told before the message.
+
+    Raises:
+        ConfigError: names what to write in its place.
+    """
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        new = RENAMED_OPTIONS.get(f"{key}={value}")
+        old = next((name for name in RENAMED if key == name or key.startswith(f"{name}.")), None)
+        if new is None and old is not None:
+            new = RENAMED[old] + key.removeprefix(old)
+        if new is not None:
+            raise ConfigError(f"{where}{override.split('=')[0] if old else override}: this is called {new} now")
+
+
+def advice(error: Exception, program: str, overrides: Sequence[str]) -> str:
+    """What Hydra found wrong with the overrides, in one line that names the nearest setting or option that exists."""
+    message = " ".join(str(error).split())
+    key = re.search(r"Could not override '([^']+)'", message)
+    if key:
+        return f"{key[1]}: no such setting{_nearest(key[1], _settings(program, overrides))}; --help lists every setting"
+    option = re.search(
+        r"Could not find '([^']+)/([^'/]+)' Available options in '[^']+': (.*?)(?: Config search path|$)", message
+    )
+    if option:
+        group, name, known = option[1], option[2], re.findall(r"[\w-]+", option[3])
+        return f"{group}={name}: no such option{_nearest(name, known)}; expected one of {', '.join(known)}"
+    return message
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(name, list(known), 1, 0.5)
+    return f", did you mean {found[0]}?" if found else ""
+
+
+def _settings(program: str, overrides: Sequence[str]) -> list[str]:
+    """Every setting that there is under the options chosen on the command line."""
+    chosen = [each for each in overrides if (folder() / re.split("[=@]", each.lstrip("+~"))[0]).is_dir()]
+    plain = OmegaConf.to_container(composed(program, chosen), resolve=False)
+    return list(_names(plain)) if isinstance(plain, dict) else []
+
+
+def _names(config: dict[Any, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in config.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _names(value, f"{prefix}{key}.")
