@@ -32,7 +32,8 @@ from ablation_start import (
 from torch import Tensor
 
 from vos.density import ClassConditionalGaussian, FeatureBank
-from vos.exposure.write import OutlierText, WritingSettings, far_from_training, write_outlier_texts
+from vos.exposure.filter import far_from_training
+from vos.exposure.write import OutlierText, WritingSettings, write_outlier_texts
 from vos.generation.language_model import LanguageModel
 from vos.generation.particles import Sampling
 from vos.training.module import ClassifierModule, RegularizerSettings

@@ -1,4 +1,4 @@
-"""Texts of no class, from a configuration to the batches of a training run."""
+"""Auxiliary outlier texts, from a configuration to the batches of a training run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vos.data import TextData
 from vos.errors import ConfigError
 from vos.exposure.batches import OutlierBatches
 from vos.exposure.gather import gather_outlier_texts
-from vos.models import ClassifierFeaturizer, TextClassifier
+from vos.models import ClassifierFeaturizer
 from vos.storage.run_directory import RunDirectory
 
 
@@ -20,9 +20,8 @@ def outlier_batches(
     config: DictConfig,
     data: TextData,
     run: RunDirectory,
-    make_featurizer: Callable[[TextClassifier], ClassifierFeaturizer],
-    classifier: TextClassifier,
-    new_classifier: Callable[[], TextClassifier],
+    featurizer: ClassifierFeaturizer,
+    untrained: Callable[[], ClassifierFeaturizer],
     trains_round_0: bool,
 ) -> OutlierBatches | None:
     """Batches of the group `exposure`, or None without it.
@@ -30,10 +29,9 @@ def outlier_batches(
     Args:
         config: of the run.
         data: its texts.
-        run: keeps the texts of no class.
-        make_featurizer: over a classifier.
-        classifier: the one that is trained; when its encoder is frozen, batches carry its features.
-        new_classifier: the classifier before any training.
+        run: keeps the auxiliary outlier texts.
+        featurizer: over the classifier that is trained; when its encoder is frozen, batches carry its features.
+        untrained: gives a featurizer over the classifier before any training.
         trains_round_0: whether round 0 trains.
 
     Raises:
@@ -43,24 +41,17 @@ def outlier_batches(
         return None
     _check_that_they_act(config, trains_round_0)
     source = instantiate(config.exposure)
-    measured = [example.text for examples in (data.val, data.test, data.ood) for example in examples]
     wanted = OmegaConf.select(config, "exposure.writing.n")
     with Progress(
         TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(),
         disable=not config.callbacks.progress or run.outlier_texts.exists(),
     ) as bars:  # fmt: skip
-        bar = bars.add_task("texts of no class", total=wanted)
+        bar = bars.add_task("auxiliary outlier texts", total=wanted)
         found = gather_outlier_texts(
-            source,
-            data.train,
-            measured,
-            lambda: make_featurizer(new_classifier()),
-            run.outlier_texts,
-            config.seed,
-            lambda n: bars.update(bar, completed=n),
+            source, data, untrained, run.outlier_texts, config.seed, lambda n: bars.update(bar, completed=n)
         )
-    texts = [each.text for each in found]
-    features = make_featurizer(classifier).featurize(texts).features if classifier.encoder_is_frozen else None
+    texts, classifier = [each.text for each in found], featurizer.classifier
+    features = featurizer.featurize(texts).features if classifier.encoder_is_frozen else None
     return OutlierBatches(texts, classifier.tokenizer, classifier.max_length, source.batch_size, features)
 
 

@@ -8,7 +8,6 @@ import logging
 import time
 import warnings
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +135,10 @@ def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> Training
             cache = FeatureCache(folder, model.encoder_fingerprint(), model.n_features)
         return ClassifierFeaturizer(model, cache, device=device_of(config))
 
-    new_classifier = partial(_new_classifier, config, data)
+    def untrained() -> ClassifierFeaturizer:
+        return make_featurizer(True, _new_classifier(config, data))
+
+    featurizer = make_featurizer(classifier.encoder_is_frozen)
     trains_round_0 = config.run is None or not config.warm_start or bool(OmegaConf.select(config, "labels"))
     module = ClassifierModule(
         classifier,
@@ -148,13 +150,10 @@ def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> Training
         instantiate(config.loss.settings),
         seed=config.seed,
         label_smoothing=config.loss.label_smoothing,
-        outlier_texts=outlier_batches(
-            config, data, run, partial(make_featurizer, True), classifier, new_classifier, trains_round_0
-        ),
+        outlier_texts=outlier_batches(config, data, run, featurizer, untrained, trains_round_0),
     )
     features = None
     if classifier.encoder_is_frozen:
-        featurizer = make_featurizer(True)
         splits = {"train": data.train, "val": data.val}
         features = {name: _features(featurizer, examples) for name, examples in splits.items() if examples}
     return TrainingJob(
@@ -186,7 +185,7 @@ def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> Training
         train_round_0=trains_round_0,
         band=None if config.run is None else read_json(RunDirectory(config.run).metrics_path)["final"]["boundary/band"],
         cache=_round_cache(config, data),
-        make_initial=lambda: make_featurizer(True, new_classifier()),
+        make_initial=untrained,
     )
 
 

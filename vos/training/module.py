@@ -49,7 +49,7 @@ class ClassifierModule(pl.LightningModule):
         regularization: see `RegularizerSettings`.
         seed: of dropout and of the draws.
         label_smoothing: of the cross-entropy, in [0, 1).
-        outlier_texts: gives a batch of texts of no class from a generator; they pass through the encoder and stand in
+        outlier_texts: gives a batch of auxiliary outlier texts from a generator; they pass through the encoder, in
             the place of virtual outliers. None draws from `sampler`.
 
     Raises:
