@@ -10,8 +10,8 @@ STOP = 0
 VOCABULARY = 40
 
 
-class WordParticles:
-    """Implements `Particles`: after four words a text ends with probability 0.15."""
+class ListParticles:
+    """The part of `Particles` that is the same over every vocabulary: lists of tokens, ended by `STOP`."""
 
     def __init__(self, tokens):
         self.tokens = [list(row) for row in tokens]
@@ -22,6 +22,21 @@ class WordParticles:
     @property
     def finished(self):
         return [bool(row) and row[-1] == STOP for row in self.tokens]
+
+    def append(self, rows, tokens):
+        for row, token in zip(rows, tokens, strict=True):
+            self.tokens[row].append(token)
+
+    def select(self, rows, lengths=None):
+        lengths = [None] * len(rows) if lengths is None else lengths
+        return type(self)([self.tokens[r][:n] for r, n in zip(rows, lengths, strict=True)])
+
+    def joined(self, other):
+        return type(self)(self.tokens + other.tokens)
+
+
+class WordParticles(ListParticles):
+    """Made-up words; after four of them a text ends with probability 0.15."""
 
     def texts(self):
         ends = ["." if end else "" for end in self.finished]
@@ -37,20 +52,9 @@ class WordParticles:
             logits[place, STOP] = 0.15 if len(self.tokens[row]) >= 4 else 0.0
         return logits.log()
 
-    def append(self, rows, tokens):
-        for row, token in zip(rows, tokens, strict=True):
-            self.tokens[row].append(token)
-
-    def select(self, rows, lengths=None):
-        lengths = [None] * len(rows) if lengths is None else lengths
-        return WordParticles([self.tokens[r][:n] for r, n in zip(rows, lengths, strict=True)])
-
-    def joined(self, other):
-        return WordParticles(self.tokens + other.tokens)
-
 
 class WordLanguage:
-    """What `Kit` needs of a language model; counts the prompts that were computed."""
+    """What `TextGenerator` needs of a language model; counts the prompts that were computed."""
 
     fingerprint = "words-lm"
 
@@ -62,11 +66,11 @@ class WordLanguage:
         self.prompts.append(prompt)
         return WordParticles([[] for _ in range(n)])
 
-    def seeded(self, empty, texts, max_tokens):
+    def with_texts(self, empty, texts, max_tokens):
         assert len(empty) == 1
         return WordParticles([[*self._tokens(text), STOP][:max_tokens] for text in texts])
 
-    def begun(self, empty, beginnings):
+    def with_beginnings(self, empty, beginnings):
         assert len(empty) == 1
         return WordParticles([self._tokens(text) for text in beginnings])
 

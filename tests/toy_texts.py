@@ -17,13 +17,23 @@ from vos.generation.language_model import LanguageModel
 from vos.generation.particles import Sampling
 from vos.generation.prompts import PromptSettings
 from vos.generation.rules import TextRules
-from vos.generation.session import Kit
-from vos.generation.settings import GenerationSettings, Stages
+from vos.generation.settings import Stages, TextGeneratorSettings
 from vos.generation.smc import SMCSettings
+from vos.generation.text_generator import TextGenerator
 from vos.mining.targets import Potential, TargetSpace
-from vos.types import Example, FeatureBatch, LinearHead
+from vos.types import Example, FeatureBatch, LinearHead, VirtualOutliers
 
-__all__ = ["byte_tokenizer", "density", "featurizer", "kit", "pool", "space", "targets", "tiny_lm", "tiny_lm_folder"]
+__all__ = [
+    "byte_tokenizer",
+    "density",
+    "featurizer",
+    "pool",
+    "space",
+    "targets",
+    "text_generator",
+    "tiny_lm",
+    "tiny_lm_folder",
+]
 
 D = 6
 
@@ -93,29 +103,29 @@ def space(featurizer, density):
 
 @pytest.fixture
 def targets(space, featurizer, density):
-    from vos.types import VirtualOutliers
-
     features = featurizer.featurize(texts_of(7, seed=2)).features
     labels = torch.tensor([0, 1, 0, 1, 0, 1, 0])
     mahalanobis = density.mahalanobis(features)[torch.arange(7), labels]
     return space.targets(VirtualOutliers(features, labels, mahalanobis))
 
 
-SETTINGS = GenerationSettings(
+SETTINGS = TextGeneratorSettings(
     max_start=None,
     sampling=Sampling(max_tokens=12, top_p=1.0),
     rules=TextRules(max_similarity=0.9),
     prompts=PromptSettings(prompts=2),
-    steering=SMCSettings(particles=8, chunk=4, min_prefix=2),
-    stages=Stages(per_target=3, max_distance=0.9, tokens=1500, pilot=12, rounds=0, chains=6, moves=4, steer=True),
+    smc=SMCSettings(particles=8, chunk=4, min_prefix=2),
+    stages=Stages(
+        per_target=3, max_distance=0.9, tokens=1500, pilot=12, rounds=0, mcmc_chains=6, mcmc_moves=4, smc=True
+    ),
 )
 
 
 @pytest.fixture
-def kit(featurizer, density, space):
+def text_generator(featurizer, density, space):
     examples = [Example(f"r{i}", f"{text}.", i % 2) for i, text in enumerate(texts_of(60, seed=5))]
     real = real_texts(examples, featurizer, space)
-    return Kit(WordLanguage(), featurizer, density, space, real, Potential(delta=1.5), SETTINGS, 7)
+    return TextGenerator(WordLanguage(), featurizer, density, space, real, Potential(delta=1.5), SETTINGS, 7)
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,8 @@ from benchmarks.ablation.module import training_module
 from benchmarks.ablation.parts import Facts
 from benchmarks.ablation.start import BATCH_SIZE, START_OPTIMIZER, Batches, Start, fresh, train
 from vos.density import FeatureBank
-from vos.exposure.write import OutlierText, WritingSettings, far_from_training, write_outlier_texts
+from vos.exposure.filter import far_from_training
+from vos.exposure.write import OutlierText, WritingSettings, write_outlier_texts
 from vos.generation.language_model import LanguageModel
 from vos.generation.particles import Sampling
 from vos.training.module import ClassifierModule

@@ -2,7 +2,7 @@
 
 Usage: python -m benchmarks.generation [--quick] [--corpus embedded|FILE.csv] [--run RUN] [--seeds N] [--state FILE]
 
-Arms that cost tokens: `plain` samples, `steered` (sequential Monte Carlo), `moves` (Metropolis-Hastings suffix moves
+Arms that cost tokens: `plain` samples, `smc` (sequential Monte Carlo), `mcmc` (Metropolis-Hastings suffix moves
 from the nearest real texts) and `drafts` (the search that the product uses). Every arm gets the same targets, the
 same prompts and the same tokens for each target. Without further tokens follow `best of 8` (of every 8 plain samples
 the nearest), `placebo` (the drafts' texts, each judged for another target than the one it was made for),

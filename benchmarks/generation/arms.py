@@ -18,8 +18,8 @@ from vos.generation.particles import Sampling
 from vos.generation.prompts import PromptSettings, RealTexts
 from vos.generation.reach import reachability
 from vos.generation.rules import TextRules
-from vos.generation.session import Kit
-from vos.generation.settings import GenerationSettings, Stages
+from vos.generation.settings import Stages, TextGeneratorSettings
+from vos.generation.text_generator import TextGenerator
 from vos.mining.targets import Potential, Targets, TargetSpace
 from vos.outliers import BoundarySampler
 
@@ -39,12 +39,12 @@ class Size:
 
 def arms(tokens: int) -> dict[str, Stages]:
     """Stages of the arms that cost tokens; each goes on until the tokens of a target are spent."""
-    base = Stages(WITHOUT_LIMIT, max_distance=1.0, tokens=tokens, pilot=1, pilot_ess=None, rounds=0, chains=0, moves=0)
+    base = Stages(WITHOUT_LIMIT, max_distance=1.0, tokens=tokens, pilot=1, pilot_ess=None, rounds=0)
     return {
         "plain": replace(base, pilot=max(1, tokens // SAMPLE_TOKENS)),
         "drafts": replace(base, rounds=WITHOUT_LIMIT),
-        "moves": replace(base, chains=24, moves=WITHOUT_LIMIT),
-        "steered": replace(base, pilot=8, pilot_ess=4.0, steer=True, moves=WITHOUT_LIMIT),
+        "mcmc": replace(base, mcmc_chains=24, mcmc_moves=WITHOUT_LIMIT),
+        "smc": replace(base, pilot=8, pilot_ess=4.0, smc=True, mcmc_moves=WITHOUT_LIMIT),
     }
 
 
@@ -60,7 +60,7 @@ def draws(world: World, space: TargetSpace, real: RealTexts, options: argparse.N
         near = [i for i, place in enumerate(reach) if place.reachable]
         print(f"seed {seed}: {len(near)} of {len(targets)} targets have a real text in reach", flush=True)
         chosen = [near[i] for i in torch.randperm(len(near), generator=generator).tolist()[: size.targets]]
-        result.append(Targets(**{name: value[chosen] for name, value in targets.__dict__.items()}))
+        result.append(targets.at(chosen))
     return result
 
 
@@ -74,10 +74,10 @@ def units(
     drawn = draws(world, space, real, options, size)
     sampling = Sampling(options.temperature, top_p=options.top_p, max_tokens=options.max_tokens)
     # As many prompts as targets: each gets its own, and pays for its own pilot.
-    shared = GenerationSettings(options.max_start, sampling=sampling, prompts=PromptSettings(prompts=size.targets))
+    shared = TextGeneratorSettings(options.max_start, sampling=sampling, prompts=PromptSettings(prompts=size.targets))
     language_model = LanguageModel.load(cache=options.cache)
-    kits = {
-        (seed, name): Kit(
+    text_generators = {
+        (seed, name): TextGenerator(
             language_model, world.featurizer, world.density, space, real, potential,
             replace(shared, stages=stages), seed,
         )
@@ -88,22 +88,22 @@ def units(
         for seed, targets in enumerate(drawn):
             for name in options.arms:
                 if target < len(targets) and (seed, name, target) not in done:
-                    yield measure(kits[seed, name], targets, target, name, seed)
+                    yield measure(text_generators[seed, name], targets, target, name, seed)
 
 
-def measure(kit: Kit, targets: Targets, target: int, arm: str, seed: int) -> Unit:
+def measure(text_generator: TextGenerator, targets: Targets, target: int, arm: str, seed: int) -> Unit:
     """One target by one arm."""
     texts: list[Judged] = []
 
     def seen(_: int, reading: Any) -> None:
-        places = kit.space.coordinates(reading.features).tolist()
+        places = text_generator.space.coordinates(reading.features).tolist()
         for row, (text, ended) in enumerate(zip(reading.texts, reading.ended, strict=True)):
-            flaw = TextRules().broken(text, ended=ended, like=kit.real.texts[:200])
+            flaw = TextRules().broken(text, ended=ended, like=text_generator.real.texts[:200])
             similarity, reached = float(reading.similarity[row]), float(reading.margins[row])
             texts.append(Judged(text, flaw, similarity, reached, tuple(places[row])))
 
     start = time.process_time()
-    (outcome,) = make_texts(kit, targets, only=frozenset({target}), seen=seen)
+    (outcome,) = make_texts(text_generator, targets, only=frozenset({target}), seen=seen)
     return Unit(
         seed, arm, target, float(targets.margins[target]), tuple(targets.coordinates[target].tolist()), outcome.reach,
         outcome.cost.lm_tokens, outcome.cost.classifier_texts, time.process_time() - start, tuple(texts),

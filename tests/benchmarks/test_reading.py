@@ -14,7 +14,7 @@ from vos.labeling import write_jsonl
 
 @pytest.fixture
 def folder(tmp_path):
-    records = [make_record(f"made text {i}", "seeded", id=f"made-{i}") for i in range(6)]
+    records = [make_record(f"made text {i}", "prefix_conditioned", id=f"made-{i}") for i in range(6)]
     write_jsonl(tmp_path / "batch.jsonl", [*records, make_record("a text of the pool")])
     (tmp_path / "real.csv").write_text("text\n" + "".join(f"real text {i}\n" for i in range(9)))
     reading.sheet(tmp_path / "batch.jsonl", str(tmp_path / "real.csv"), tmp_path / "sheet", 5, 3, seed=1)
@@ -37,8 +37,8 @@ def test_the_sheet_is_blind_and_the_key_is_true(folder):
     found = rows(folder)
     assert [set(row) for row in found] == [{"number", "text"}] * 8
     for row in found:
-        assert key[row["number"]] == ("real" if row["text"].startswith("real") else "seeded")
-    assert sorted(key.values()) == ["real"] * 3 + ["seeded"] * 5
+        assert key[row["number"]] == ("real" if row["text"].startswith("real") else "prefix_conditioned")
+    assert sorted(key.values()) == ["real"] * 3 + ["prefix_conditioned"] * 5
     assert [row["text"] for row in found] != sorted(row["text"] for row in found)
 
 

@@ -4,10 +4,14 @@ import re
 import sys
 
 import pytest
+from omegaconf import OmegaConf
 
 import synthesize
 import train
+from vos.cli.compose import composed
 from vos.cli.main import main
+from vos.cli.overrides import refuse_old_names
+from vos.errors import ConfigError
 
 PROGRAMS = {"train": train.main, "synthesize": synthesize.main}
 
@@ -66,6 +70,31 @@ def test_options_of_version_0_1_are_named_as_they_are_called_now(monkeypatch, ca
     code, _, err = printed(monkeypatch, capsys, "synthesize", "run=x", "candidates=ladder")
     assert code == 2
     assert err.strip() == "error: candidates=ladder: this is called candidates=pool_then_lm now"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("making.ladder", "generation.pool_first"),
+        ("making.language_model.dtype", "generation.language_model.dtype"),
+        ("making.edits.texts", "generation.counterfactuals.texts"),
+        ("making.settings.rules.repeated", "generation.text_generator.rules.repeated"),
+        ("making.settings.outlook_texts", "generation.text_generator.prefix_value_texts"),
+        ("making.settings.steering.chunk", "generation.text_generator.smc.chunk"),
+        ("making.settings.stages.per_target", "generation.text_generator.stages.per_target"),
+        ("making.settings.stages.chains", "generation.text_generator.stages.mcmc_chains"),
+        ("making.settings.stages.moves", "generation.text_generator.stages.mcmc_moves"),
+        ("making.settings.stages.steer", "generation.text_generator.stages.smc"),
+        ("selection.max_source_share.seeded", "selection.max_source_share.prefix_conditioned"),
+        ("selection.max_source_share.steered", "selection.max_source_share.smc"),
+        ("selection.max_source_share.edited", "selection.max_source_share.counterfactual"),
+    ],
+)
+def test_settings_of_version_0_1_are_named_as_they_are_called_now(old, new):
+    assert OmegaConf.select(composed("synthesize", ["candidates=lm"]), f"candidates.{new}") is not None
+    expected = re.escape(f"candidates.{old}: this is called candidates.{new} now")
+    with pytest.raises(ConfigError, match=f"^{expected}$"):
+        refuse_old_names([f"candidates.{old}=1"])
 
 
 def test_the_package_runs_as_a_module(monkeypatch, capsys):

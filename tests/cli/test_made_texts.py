@@ -25,18 +25,18 @@ SMALL = [
     "labeling=none",
     "candidates=lm",
     "candidates.targets_per_class=3",
-    "candidates.making.settings.prefix_value_texts=60",
-    "candidates.making.settings.drafts.known=300",
-    "candidates.making.settings.max_start=1.3",
-    "candidates.making.settings.stages.tokens=120",
-    "candidates.making.settings.stages.rounds=1",
-    "candidates.making.settings.stages.max_distance=2.5",
-    "candidates.making.settings.drafts.copies=3",
+    "candidates.generation.text_generator.prefix_value_texts=60",
+    "candidates.generation.text_generator.drafts.known=300",
+    "candidates.generation.text_generator.max_start=1.3",
+    "candidates.generation.text_generator.stages.tokens=120",
+    "candidates.generation.text_generator.stages.rounds=1",
+    "candidates.generation.text_generator.stages.max_distance=2.5",
+    "candidates.generation.text_generator.drafts.copies=3",
     "candidates.potential.delta=2.0",
     "candidates.selection.max_distance=2.5",
-    "candidates.making.edits.texts=4",
-    "candidates.making.edits.proposals=3",
-    "candidates.making.edits.shares=[0.4,0.7]",
+    "candidates.generation.counterfactuals.texts=4",
+    "candidates.generation.counterfactuals.proposals=3",
+    "candidates.generation.counterfactuals.shares=[0.4,0.7]",
 ]
 
 
@@ -72,12 +72,12 @@ def test_texts_are_made_for_a_run_through_a_kill(tmp_path):
     assert after[: len(whole)] == whole
     report = json.loads((journal.parent / "synthesis.json").read_text("utf-8"))["made"]
     assert report["waiting"] == report["targets"] == 6
-    assert len(after) == 1 + 6 + report["edits"]["tried"]
+    assert len(after) == 1 + 6 + report["counterfactuals"]["tried"]
     assert report["hit"] >= 1
     assert report["lm_tokens"] > 0
-    assert report["edits"]["tried"] == 4
+    assert report["counterfactuals"]["tried"] == 4
     records = [json.loads(line) for line in (journal.parent / "near_boundary.jsonl").read_text("utf-8").splitlines()]
-    assert {"seeded", "lm"} & {record["source"] for record in records}
+    assert {"prefix_conditioned", "lm"} & {record["provenance"]["source"] for record in records}
 
 
 def test_texts_of_no_class_are_written_for_a_run_and_serve_the_next(tmp_path):

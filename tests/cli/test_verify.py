@@ -14,17 +14,17 @@ from tests.toy_language import WordLanguage
 
 WORDS = [
     "candidates=lm",
-    "candidates.making.language_model._target_=tests.toy_language.WordLanguage",
-    *(f"~candidates.making.language_model.{name}" for name in ("name", "cache", "dtype", "device")),
+    "candidates.generation.language_model._target_=tests.toy_language.WordLanguage",
+    *(f"~candidates.generation.language_model.{name}" for name in ("name", "cache", "dtype", "device")),
     "candidates.potential.delta=99",
-    "candidates.making.settings.max_start=null",
-    "candidates.making.settings.stages.max_distance=99",
-    "candidates.making.settings.stages.pilot=6",
-    "candidates.making.settings.stages.pilot_ess=null",
-    "candidates.making.settings.stages.per_target=50",
-    "candidates.making.settings.stages.rounds=1",
-    "candidates.making.edits=null",
-    "candidates.making.settings.sampling.max_tokens=12",
+    "candidates.generation.text_generator.max_start=null",
+    "candidates.generation.text_generator.stages.max_distance=99",
+    "candidates.generation.text_generator.stages.pilot=6",
+    "candidates.generation.text_generator.stages.pilot_ess=null",
+    "candidates.generation.text_generator.stages.per_target=50",
+    "candidates.generation.text_generator.stages.rounds=1",
+    "candidates.generation.counterfactuals=null",
+    "candidates.generation.text_generator.sampling.max_tokens=12",
 ]
 """A language model of made-up words writes for every target."""
 
@@ -124,7 +124,7 @@ def test_what_cannot_be_checked_is_an_error_in_one_line(batch, copy, monkeypatch
 
 def test_an_interrupted_synthesis_goes_on_and_ends_with_the_same_bytes(run, batch, monkeypatch, capsys, tmp_path):
     command = [*synthesis(run, f"output={tmp_path}"), *WORDS]
-    begun, calls = WordLanguage.begun, []
+    begun, calls = WordLanguage.with_beginnings, []
 
     def interrupted(self, *given):
         calls.append(1)
@@ -132,7 +132,7 @@ def test_an_interrupted_synthesis_goes_on_and_ends_with_the_same_bytes(run, batc
             raise KeyboardInterrupt
         return begun(self, *given)
 
-    monkeypatch.setattr(WordLanguage, "begun", interrupted)
+    monkeypatch.setattr(WordLanguage, "with_beginnings", interrupted)
     with pytest.raises(SystemExit) as stop:
         call(synthesize.main, monkeypatch, *command)
     assert stop.value.code == 130

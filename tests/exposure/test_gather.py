@@ -1,9 +1,11 @@
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
 
+from vos.data import ListPool, TextData
 from vos.errors import DataError
 from vos.exposure.gather import OutlierTextFile, gather_outlier_texts
 from vos.exposure.write import OutlierText
@@ -11,6 +13,7 @@ from vos.types import Example, FeatureBatch
 
 TRAIN = [Example(f"t{i}", f"he fell {i} times", i % 2) for i in range(6)]
 OTHER = [f"a kettle and {i} spoons" for i in range(4)]
+DATA = TextData(TRAIN, [], [], ListPool([]), ("harmless", "harmful"), [])
 
 
 class Falls:
@@ -38,8 +41,8 @@ def csv(tmp_path):
 def test_texts_of_a_file_come_once_and_without_the_texts_of_the_run(csv, tmp_path, caplog):
     seen = []
     source, kept = OutlierTextFile(csv, "body", 32), tmp_path / "kept.jsonl"
-    measured_on = [OTHER[2].replace(" ", "  ")]
-    texts = gather_outlier_texts(source, TRAIN, measured_on, never, kept, 0, seen.append)
+    measured_on = replace(DATA, test=[Example("test", OTHER[2].replace(" ", "  "), 0)])
+    texts = gather_outlier_texts(source, measured_on, never, kept, 0, seen.append)
     assert texts == [OutlierText(text) for text in (OTHER[0], OTHER[1], OTHER[3])]
     assert seen == [3]
     assert "2 of 5 texts are the run's own" in caplog.text
@@ -47,8 +50,8 @@ def test_texts_of_a_file_come_once_and_without_the_texts_of_the_run(csv, tmp_pat
 
 def test_a_run_that_goes_on_has_the_same_texts_whatever_has_become_of_the_file(csv, tmp_path):
     source, kept = OutlierTextFile(csv, "body", 32, quantile=0.5), tmp_path / "kept.jsonl"
-    texts = gather_outlier_texts(source, TRAIN, [], Falls, kept, 0)
-    assert gather_outlier_texts(OutlierTextFile("gone.csv", "body", 32, 0.5), TRAIN, [], never, kept, 1) == texts
+    texts = gather_outlier_texts(source, DATA, Falls, kept, 0)
+    assert gather_outlier_texts(OutlierTextFile("gone.csv", "body", 32, 0.5), DATA, never, kept, 1) == texts
     assert [set(json.loads(line)) for line in kept.read_text().splitlines()] == [{"text", "parents", "distance"}] * 4
 
 
@@ -56,9 +59,7 @@ def test_what_is_like_training_texts_is_left_out_and_counted(csv, tmp_path, capl
     caplog.set_level(logging.INFO)
     path = tmp_path / "more.csv"
     path.write_text("\n".join(["body", *OTHER, "he fell again"]) + "\n")
-    texts = gather_outlier_texts(
-        OutlierTextFile(str(path), "body", 32, 0.9), TRAIN, [], Falls, tmp_path / "kept.jsonl", 0
-    )
+    texts = gather_outlier_texts(OutlierTextFile(str(path), "body", 32, 0.9), DATA, Falls, tmp_path / "kept.jsonl", 0)
     assert [each.text for each in texts] == OTHER
     assert all(each.distance > 0.5 for each in texts)
     assert "4 of 5 are unlike every training text" in caplog.text
@@ -68,5 +69,5 @@ def test_a_file_of_training_texts_alone_is_refused(tmp_path):
     path = tmp_path / "same.csv"
     path.write_text("\n".join(["body", *(example.text for example in TRAIN)]) + "\n")
     with pytest.raises(DataError, match="all of its 6 texts are the run's own"):
-        gather_outlier_texts(OutlierTextFile(str(path), "body", 32), TRAIN, [], never, tmp_path / "kept.jsonl", 0)
+        gather_outlier_texts(OutlierTextFile(str(path), "body", 32), DATA, never, tmp_path / "kept.jsonl", 0)
     assert not (tmp_path / "kept.jsonl").exists()

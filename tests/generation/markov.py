@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 
-STOP, PAUSE = 0, 4
+from tests.toy_language import STOP, ListParticles
+
+PAUSE = 4
 START = torch.tensor([0.05, 0.3, 0.3, 0.25, 0.1], dtype=torch.float64)
 NEXT = torch.tensor(
     [
@@ -18,11 +20,8 @@ NEXT = torch.tensor(
 )
 
 
-class MarkovParticles:
-    """Implements `Particles`; a text is its tokens as digits."""
-
-    def __init__(self, tokens):
-        self.tokens = [list(row) for row in tokens]
+class MarkovParticles(ListParticles):
+    """A text is its tokens as digits."""
 
     @classmethod
     def start(cls, n):
@@ -42,13 +41,6 @@ class MarkovParticles:
             open_texts = longer
         return texts | open_texts
 
-    def __len__(self):
-        return len(self.tokens)
-
-    @property
-    def finished(self):
-        return [bool(row) and row[-1] == STOP for row in self.tokens]
-
     def texts(self):
         return ["".join(map(str, row)) for row in self.tokens]
 
@@ -57,14 +49,3 @@ class MarkovParticles:
 
     def next_logits(self, rows):
         return torch.stack([(NEXT[self.tokens[r][-1]] if self.tokens[r] else START).log() for r in rows])
-
-    def append(self, rows, tokens):
-        for row, token in zip(rows, tokens, strict=True):
-            self.tokens[row].append(token)
-
-    def select(self, rows, lengths=None):
-        lengths = [None] * len(rows) if lengths is None else lengths
-        return MarkovParticles([self.tokens[r][:n] for r, n in zip(rows, lengths, strict=True)])
-
-    def joined(self, other):
-        return MarkovParticles(self.tokens + other.tokens)

@@ -14,7 +14,7 @@ import torch
 
 from tests.generation.markov import NEXT, START, STOP, MarkovParticles
 from vos.generation.particles import Extender, Sampling
-from vos.generation.smc import SMCSettings, steer
+from vos.generation.smc import SMCSettings, sequential_monte_carlo
 
 control = pytest.importorskip("genlm.control", reason="needs genlm-control")
 
@@ -97,7 +97,7 @@ def ours():
     settings = SMCSettings(particles=PARTICLES, chunk=1, min_prefix=1)
     for seed in range(RUNS):
         extender = Extender(Sampling(max_tokens=LENGTH, top_p=1.0), torch.Generator().manual_seed(seed))
-        found = steer(MarkovParticles.start(PARTICLES), Phi(), extender, settings)
+        found = sequential_monte_carlo(MarkovParticles.start(PARTICLES), Phi(), extender, settings)
         z.append(math.exp(found.log_z))
         rows = [[row.count(token) for token in TOKENS] for row in found.particles.tokens]
         counts.append(z[-1] * (found.log_weights.exp().numpy() @ np.array(rows, dtype=float)))

@@ -87,15 +87,15 @@ def test_cached_logits_equal_uncached_ones_after_joining(tiny_lm):
 
 def test_given_texts_enter_the_cache_at_once(tiny_lm):
     empty = tiny_lm.start(PROMPT, 1, 40)
-    seeded = tiny_lm.seeded(empty, ["she poured the oil", "gas made both of them ill"], 30)
-    assert seeded.texts() == ["she poured the oil", "gas made both of them ill"]
-    assert seeded.finished == [True, True]
+    given = tiny_lm.with_texts(empty, ["she poured the oil", "gas made both of them ill"], 30)
+    assert given.texts() == ["she poured the oil", "gas made both of them ill"]
+    assert given.finished == [True, True]
     with pytest.raises(ShapeError, match="finished"):
-        seeded.append([0], [70])
-    cut = seeded.select([1, 0], [5, 3])
+        given.append([0], [70])
+    cut = given.select([1, 0], [5, 3])
     assert cut.finished == [False, False]
     assert_logits(tiny_lm, cut, [0, 1])
-    assert len(tiny_lm.seeded(empty, ["she poured the oil"], 4).tokens[0]) == 4
+    assert len(tiny_lm.with_texts(empty, ["she poured the oil"], 4).tokens[0]) == 4
 
 
 def test_logits_are_asked_for_once_for_each_token(tiny_lm):

@@ -7,7 +7,7 @@ import torch
 
 from tests.toy_texts import texts_of
 from vos.errors import ConfigError
-from vos.generation.potential import Shape, TargetPotential, read, tuned
+from vos.generation.potential import Shape, TargetPotential, TextForm, read, tuned
 from vos.generation.prefix_value import PrefixValue
 from vos.generation.rules import Novelty, TextRules
 from vos.generation.smc import effective_sample_size
@@ -18,19 +18,16 @@ KNOWN = "w1 w2 w3 w4 w5 w6."
 
 @pytest.fixture
 def phi(featurizer, space, targets):
-    goal, novelty = targets.at([2]), Novelty([KNOWN])
     prefix_value = PrefixValue(featurizer, space, {})
-    shots = ("s " * 9 + ".",)
-    return TargetPotential(
-        featurizer, space, goal, Potential(beta=2.0), Shape(), TextRules(), novelty, shots, lambda: prefix_value
-    )
+    form = TextForm(Shape(), TextRules(), Novelty([KNOWN]), ("s " * 9 + ".",))
+    return TargetPotential(featurizer, space, targets.at([2]), Potential(beta=2.0), form, lambda: prefix_value)
 
 
 def plain(phi, text):
     """log φ of the activations alone."""
     batch = phi.featurizer.featurize([text])
     margins = batch.logits[:, 1] - batch.logits[:, 0]
-    return float(phi.space.log_potential(batch.features, margins, phi.targets, phi.potential)[0])
+    return float(phi.space.log_potential(batch.features, margins, phi.goal, phi.potential)[0])
 
 
 def test_a_sound_text_costs_its_distance_only(phi):
@@ -58,7 +55,7 @@ def test_broken_rules_strike_whole_texts_only(phi):
     assert math.isfinite(float(values[1]))
     assert values[2] == -math.inf  # it was cut, whatever it ends with
     assert math.isfinite(float(phi.prefix([stump])))
-    assert math.isfinite(float(phi.soft(read(phi.featurizer, phi.novelty, [stump], [True]))))
+    assert math.isfinite(float(phi.soft(read(phi.featurizer, phi.form.novelty, [stump], [True]))))
 
 
 def test_whole_texts_are_remembered_and_batches_do_not_matter(phi):

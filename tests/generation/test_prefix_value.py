@@ -69,7 +69,7 @@ def test_numbers_of_words_with_too_few_texts_have_no_regression(learned):
     assert 36 not in enough
 
 
-def test_the_outlook_is_nearer_than_where_a_beginning_stands(learned):
+def test_the_prefix_value_is_nearer_than_where_a_beginning_stands(learned):
     texts, places, prefix_value = learned
     for words in (4, 6):
         rows = [i for i, text in enumerate(texts) if len(text.split()) > words]

@@ -9,7 +9,7 @@ from tests.generation.markov import MarkovParticles
 from vos.errors import ConfigError
 from vos.generation.mcmc import regenerate
 from vos.generation.particles import Extender, Sampling
-from vos.generation.smc import SMCSettings, effective_sample_size, steer, systematic
+from vos.generation.smc import SMCSettings, effective_sample_size, sequential_monte_carlo, systematic
 
 LENGTH = 6
 SAMPLING = Sampling(max_tokens=LENGTH, top_p=1.0)
@@ -55,7 +55,7 @@ def exact(potential):
 def run(potential, seed, **options):
     settings = SMCSettings(**({"particles": 16, "chunk": 2, "min_prefix": 1} | options))
     extender = Extender(SAMPLING, torch.Generator().manual_seed(seed))
-    return steer(MarkovParticles.start(settings.particles), potential, extender, settings), extender
+    return sequential_monte_carlo(MarkovParticles.start(settings.particles), potential, extender, settings), extender
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_effective_sample_size():
     "options", [{"particles": 0}, {"chunk": 0}, {"clip": -1.0}, {"ess": 1.5}, {"twist_first": -0.1}, {"min_prefix": -1}]
 )
 def test_impossible_settings_are_refused(options):
-    with pytest.raises(ConfigError, match="steering: expected"):
+    with pytest.raises(ConfigError, match="smc: expected"):
         SMCSettings(**options)
 
 

@@ -12,7 +12,7 @@ NOON = datetime.now(UTC).replace(microsecond=0)
 EVIDENCE = {
     "target": RecordTarget("z0001", "harmful", max_distance=0.75),
     "provenance": Provenance(
-        "seeded",
+        "prefix_conditioned",
         ("parent-89", "=p,2"),
         "prompt-0123",
         "lm-4567",

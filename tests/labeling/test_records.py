@@ -45,7 +45,7 @@ MADE = BoundaryRecord(
     probability={"harmless": 0.4, "harmful": 0.6},
     mahalanobis={"harmless": 9.5, "harmful": 8.25},
     target=RecordTarget("z0007", "harmful", 0.0, 10.5, 1.25, 1.5),
-    provenance=Provenance("seeded", ("t1", "t2"), "prompt", "words", 42, 120, 35, 0.5, 3, -2.5),
+    provenance=Provenance("prefix_conditioned", ("t1", "t2"), "prompt", "words", 42, 120, 35, 0.5, 3, -2.5),
     model_hash="model",
     run_hash="run",
 )
@@ -60,7 +60,9 @@ POOL = replace(
     target=None,
     provenance=Provenance("pool", seed=7, classifier_texts=1),
 )
-OLDER = replace(MADE, target=replace(MADE.target, class_name=None, max_distance=None), provenance=Provenance("seeded"))
+OLDER = replace(
+    MADE, target=replace(MADE.target, class_name=None, max_distance=None), provenance=Provenance("prefix_conditioned")
+)
 
 
 def test_lines_of_older_versions_are_read_and_what_they_lack_stays_unknown(tmp_path):

@@ -136,11 +136,11 @@ def made(name, source, **options):
 
 
 def test_a_source_has_no_more_than_its_share():
-    texts = [made(f"s{i}", "seeded", distance=i / 10) for i in range(6)]
+    texts = [made(f"s{i}", "prefix_conditioned", distance=i / 10) for i in range(6)]
     texts += [candidate(f"p{i}", distance=1 + i / 10) for i in range(3)]
-    found = batch([texts], n=4, max_source_share={"seeded": 0.5, "lm": 0.0})
+    found = batch([texts], n=4, max_source_share={"prefix_conditioned": 0.5, "lm": 0.0})
     assert names(found) == ["s0", "s1", "p0", "p1"]
-    assert found.dropped == {"left over when the batch was full": 1, "quota of the source seeded": 4}
+    assert found.dropped == {"left over when the batch was full": 1, "quota of the source prefix_conditioned": 4}
 
 
 def test_a_side_and_a_target_have_no_more_than_their_share():
@@ -172,7 +172,7 @@ WORDS = ["one", "two", "three", "four", "five"]
 CANDIDATES = st.builds(
     lambda i, target, distance, sign, source: (i, target, distance / 10, sign, source),
     st.integers(0, 11), st.integers(0, 2), st.integers(0, 20), st.sampled_from([-1, 1]),
-    st.sampled_from(["pool", "lm", "seeded"]),
+    st.sampled_from(["pool", "lm", "prefix_conditioned"]),
 )  # fmt: skip
 
 

@@ -12,13 +12,13 @@ from tests.toy_language import WordLanguage
 from vos.data import ListPool, TextData
 from vos.density import ClassConditionalGaussian
 from vos.generation.particles import Sampling
-from vos.generation.settings import GenerationSettings, Stages
+from vos.generation.settings import Stages, TextGeneratorSettings
 from vos.mining.index import ApproximateSettings
 from vos.mining.targets import Potential
 from vos.models import ClassifierFeaturizer, EncoderClassifier
 from vos.outliers import BoundarySampler
 from vos.synthesis.job import SynthesisJob, SynthesisSettings
-from vos.synthesis.making import Making
+from vos.synthesis.settings import GenerationSettings
 
 APPROXIMATE = ApproximateSettings(lists=8, probes=2, train_per_list=8, seed=0)
 NAMES = ("harmless", "harmful")
@@ -40,11 +40,11 @@ def job(tiny_encoder, pool, n=8, **selection):
     return SynthesisJob(featurizer, density, BoundarySampler(band=0.5, distance=None), data, settings, 0, "run")
 
 
-def making_job(tiny_encoder, pool, pool_first=False, **options):
+def generation_job(tiny_encoder, pool, pool_first=False, **options):
     """A job whose texts are made of made-up words."""
     work = job(tiny_encoder, pool, **options)
-    stages = Stages(per_target=2, max_distance=99.0, tokens=400, pilot=6, pilot_ess=None, chains=2, moves=2)
-    settings = GenerationSettings(max_start=None, sampling=Sampling(max_tokens=12, top_p=1.0), stages=stages)
+    stages = Stages(per_target=2, max_distance=99.0, tokens=400, pilot=6, pilot_ess=None, mcmc_chains=2, mcmc_moves=2)
+    settings = TextGeneratorSettings(max_start=None, sampling=Sampling(max_tokens=12, top_p=1.0), stages=stages)
     potential = Potential(beta=4.0, delta=99.0, tau=0.25)
-    making = Making(WordLanguage, settings, pool_first)
-    return replace(work, settings=replace(work.settings, potential=potential, making=making))
+    generation = GenerationSettings(WordLanguage, settings, pool_first)
+    return replace(work, settings=replace(work.settings, potential=potential, generation=generation))

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tests.conftest import toy_examples
-from tests.synthesis.synthesis_jobs import NAMES, job, making_job
+from tests.synthesis.synthesis_jobs import NAMES, generation_job, job
 from vos.errors import RunError
 from vos.labeling import read_jsonl, text_uid
 from vos.storage.provenance import Provenance
@@ -29,10 +29,10 @@ def test_numbers_of_a_record_follow_from_its_text(tiny_encoder, tmp_path):
 
 
 def test_a_record_tells_how_its_text_came_to_be(tiny_encoder, tmp_path):
-    work = making_job(tiny_encoder, toy_examples(40, "p", 100), n=12)
+    work = generation_job(tiny_encoder, toy_examples(40, "p", 100), n=12)
     synthesize(work, tmp_path)
     outcomes = read_journal(tmp_path / "made.jsonl").outcomes
-    answers = {answer.example.id: answer for outcome in outcomes.values() for answer in outcome.answers}
+    made = {each.example.id: each for outcome in outcomes.values() for each in outcome.accepted}
     records = read_jsonl(tmp_path / "near_boundary.jsonl")
     assert {record.provenance.source for record in records} > {"pool"}
     for record in records:
@@ -41,7 +41,7 @@ def test_a_record_tells_how_its_text_came_to_be(tiny_encoder, tmp_path):
             assert record.target is None
             assert record.provenance == Provenance("pool", seed=0, classifier_texts=1)
             continue
-        assert record.provenance == answers[record.id].provenance
+        assert record.provenance == made[record.id].provenance
         assert set(record.provenance.parents) <= {example.id for example in work.data.train}
         assert record.provenance.language_model == "words-lm"
         assert record.target.max_distance == 99.0  # the narrower of the two limits

@@ -9,11 +9,10 @@ import pytest
 import torch
 
 from tests.conftest import toy_examples
-from tests.synthesis.synthesis_jobs import NAMES, making_job
+from tests.synthesis.synthesis_jobs import NAMES, generation_job
 from tests.toy_language import WordLanguage
 from vos.errors import ConfigError, DataError, ModelError
 from vos.models import ClassifierFeaturizer, EncoderClassifier
-from vos.synthesis.making import Making
 from vos.synthesis.synthesize import synthesize
 from vos.synthesis.verify import VerificationSettings, verify
 
@@ -26,7 +25,7 @@ def batch(tiny_encoder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("batch")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        work = making_job(tiny_encoder, toy_examples(40, "p", 100), n=12)
+        work = generation_job(tiny_encoder, toy_examples(40, "p", 100), n=12)
     synthesize(work, folder)
     return folder, work
 
@@ -148,7 +147,7 @@ def test_texts_of_the_pool_carry_the_seed_of_the_synthesis(check):
 
 @pytest.mark.parametrize("field", ["seed", "lm_tokens", "classifier_texts", "prompt_hash", "source", "words_changed"])
 def test_how_a_text_came_to_be_is_checked_where_it_is_made_again(check, field):
-    value = {"prompt_hash": "another", "source": "edited"}.get(field, 7)
+    value = {"prompt_hash": "another", "source": "counterfactual"}.get(field, 7)
     everything = replace(SETTINGS, sample=99)
     result = check(change=lambda rows: put(made(rows), f"provenance.{field}", value), settings=everything)
     assert [mismatch.field for mismatch in result.mismatches] == [f"provenance_{field}"]
@@ -167,7 +166,7 @@ def test_a_text_that_its_seed_does_not_give_is_named(check):
 
 def test_a_changed_journal_is_named(check):
     def change(rows):
-        rows[1]["answers"][0].update(margin=9.0, distance=5.0, probability=[1.0, 0.0])
+        rows[1]["accepted"][0].update(margin=9.0, distance=5.0, probability=[1.0, 0.0])
 
     fields = {mismatch.field for mismatch in check("made.jsonl", change).mismatches}
     assert fields == {"margin", "target_distance", "probability_harmless", "probability_harmful"}
@@ -190,12 +189,12 @@ def test_what_cannot_be_made_again_is_said(check, batch):
     def unavailable():
         raise ModelError("pip install what is missing")
 
-    making = work.settings.making
+    generation = work.settings.generation
     for other, reason in (
-        (Making(unavailable, making.settings, making.pool_first), "the language model cannot be had: pip install"),
+        (replace(generation, language_model=unavailable), "the language model cannot be had: pip install"),
         (None, "name no language model"),
     ):
-        settings = replace(work.settings, making=other)
+        settings = replace(work.settings, generation=other)
         limits = {"max_distance": 1e9} if other is None else {}
         result = check(
             change=lambda rows, limits=limits: [row["target"].update(limits) for row in rows if row["target"]],

@@ -1,4 +1,4 @@
-"""Texts of no class, from a configuration to the batches of a training run."""
+"""Auxiliary outlier texts, from a configuration to the batches of a training run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def outlier_batches(
     Args:
         config: of the run.
         data: its texts.
-        run: keeps the texts of no class.
+        run: keeps the auxiliary outlier texts.
         featurizer: over the classifier that is trained; when its encoder is frozen, batches carry its features.
         untrained: gives a featurizer over the classifier before any training.
         trains_round_0: whether round 0 trains.
@@ -41,24 +41,16 @@ def outlier_batches(
         return None
     _check_that_they_act(config, trains_round_0)
     source = instantiate(config.exposure)
-    measured = [example.text for examples in (data.val, data.test, data.ood) for example in examples]
     wanted = OmegaConf.select(config, "exposure.writing.n")
     with Progress(
         TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(),
         disable=not config.callbacks.progress or run.outlier_texts.exists(),
     ) as bars:  # fmt: skip
-        bar = bars.add_task("texts of no class", total=wanted)
+        bar = bars.add_task("auxiliary outlier texts", total=wanted)
         found = gather_outlier_texts(
-            source,
-            data.train,
-            measured,
-            untrained,
-            run.outlier_texts,
-            config.seed,
-            lambda n: bars.update(bar, completed=n),
+            source, data, untrained, run.outlier_texts, config.seed, lambda n: bars.update(bar, completed=n)
         )
-    texts = [each.text for each in found]
-    classifier = featurizer.classifier
+    texts, classifier = [each.text for each in found], featurizer.classifier
     features = featurizer.featurize(texts).features if classifier.encoder_is_frozen else None
     return OutlierBatches(texts, classifier.tokenizer, classifier.max_length, source.batch_size, features)
 

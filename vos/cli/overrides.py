@@ -16,8 +16,20 @@ from vos.errors import ConfigError
 RENAMED = {
     "outlier_texts": "exposure",
     "optimizer.warmup_share": "schedule.warmup_share",
+    "candidates.making.settings.steering": "candidates.generation.text_generator.smc",
+    "candidates.making.settings.stages.chains": "candidates.generation.text_generator.stages.mcmc_chains",
+    "candidates.making.settings.stages.moves": "candidates.generation.text_generator.stages.mcmc_moves",
+    "candidates.making.settings.stages.steer": "candidates.generation.text_generator.stages.smc",
+    "candidates.making.settings.outlook_texts": "candidates.generation.text_generator.prefix_value_texts",
+    "candidates.making.settings": "candidates.generation.text_generator",
+    "candidates.making.edits": "candidates.generation.counterfactuals",
+    "candidates.making.ladder": "candidates.generation.pool_first",
+    "candidates.making": "candidates.generation",
+    "candidates.selection.max_source_share.seeded": "candidates.selection.max_source_share.prefix_conditioned",
+    "candidates.selection.max_source_share.steered": "candidates.selection.max_source_share.smc",
+    "candidates.selection.max_source_share.edited": "candidates.selection.max_source_share.counterfactual",
 }
-"""Settings of version 0.1 and their names now; a name stands for everything below it too."""
+"""Settings of version 0.1 and their names now; a name stands for everything below it too, the first match counts."""
 
 RENAMED_OPTIONS = {
     "candidates=retrieval": "candidates=pool",

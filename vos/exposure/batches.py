@@ -1,4 +1,4 @@
-"""Batches of texts of no class, drawn for a training step."""
+"""Batches of auxiliary outlier texts, drawn for a training step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class OutlierBatches:
     A batch is a function of the generator alone. All texts but the few shortest and longest are drawn equally often.
 
     Args:
-        texts: n of them, no class's.
+        texts: n of them.
         tokenizer: of the encoder.
         max_length: texts are cut after this many tokens.
         batch_size: texts in a batch; all of them where there are fewer.

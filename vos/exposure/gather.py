@@ -1,4 +1,4 @@
-"""Texts of no class for a training run: from a file, or written by a language model; kept beside the run."""
+"""Auxiliary outlier texts for a training run: from a file, or written by a language model; kept beside the run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from vos.data import open_pool_file
+from vos.data import TextData, open_pool_file
 from vos.errors import ConfigError, DataError
-from vos.exposure.write import OutlierText, WritingSettings, far_from_training, write_outlier_texts
+from vos.exposure.filter import far_from_training
+from vos.exposure.write import OutlierText, WritingSettings, write_outlier_texts
 from vos.generation.language_model import LanguageModel
 from vos.storage.atomic import numbered_lines, write_atomically
 from vos.storage.text_ids import text_uid
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class OutlierTextSource(Protocol):
-    """Where texts of no class come from.
+    """Where auxiliary outlier texts come from.
 
     Attributes:
         batch_size: texts in a training step.
@@ -127,9 +128,8 @@ def _check(source: OutlierTextSource) -> None:
 
 def gather_outlier_texts(
     source: OutlierTextSource,
-    train: Sequence[Example],
-    known: Sequence[str],
-    initial: Callable[[], Featurizer],
+    data: TextData,
+    untrained: Callable[[], Featurizer],
     file: Path,
     seed: int,
     progress: Callable[[int], None] = lambda _: None,
@@ -138,9 +138,8 @@ def gather_outlier_texts(
 
     Args:
         source: where they come from.
-        train: training texts.
-        known: texts that the run is measured on.
-        initial: gives a featurizer over the encoder before any training; called only when `source.quantile` is set.
+        data: of the run; none of its labelled texts, nor of its texts of another kind, is among them.
+        untrained: gives a featurizer over the encoder before any training; called only when `source.quantile` is set.
         file: JSON lines, one `OutlierText` each.
         seed: of the run.
         progress: called with the number of texts so far.
@@ -151,10 +150,11 @@ def gather_outlier_texts(
     if file.exists():
         rows = (json.loads(line) for _, line in numbered_lines(file))
         return [OutlierText(row["text"], tuple(row["parents"]), row["distance"]) for row in rows]
-    texts = source.texts(train, known, seed, progress)
+    measured = [example.text for examples in (data.val, data.test, data.ood) for example in examples]
+    texts = source.texts(data.train, measured, seed, progress)
     if source.quantile is not None:
-        featurizer = initial()
-        features, of_train = (featurizer.featurize([each.text for each in some]).features for some in (texts, train))
+        featurizer, train = untrained(), [example.text for example in data.train]
+        features, of_train = (featurizer.featurize(some).features for some in ([each.text for each in texts], train))
         kept = far_from_training(texts, features, of_train, source.quantile)
         logger.info("exposure: %d of %d are unlike every training text, and are used", len(kept), len(texts))
         texts = kept

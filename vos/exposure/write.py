@@ -1,8 +1,8 @@
-"""Texts of no class: what a language model writes after examples of many classes, less what is like the examples.
+"""Auxiliary outlier texts that a language model writes after examples of many classes.
 
 Virtual outliers are vectors, and only the head learns from a vector. A text passes through the encoder, so the encoder
 learns from it too. Nothing is aimed at here: a hot sample after a mixed prompt is near the training texts in style and
-mostly off their subjects, and what is not is told by the encoder as it was before any training.
+mostly off their subjects; what is not is left out by `vos.exposure.filter`.
 
 Source: outlier exposure, Hendrycks et al. 2019, there with natural texts; open-domain outliers for intents, Zhan et
 al. 2021. Writing them with a language model shown mixed classes, and sorting them by the untrained encoder, are ours.
@@ -16,13 +16,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from torch import Tensor
+import torch
 
 from vos.errors import ConfigError, DataError
 from vos.generation.language_model import LanguageModel
 from vos.generation.particles import Cost, Extender, Sampling
-from vos.generation.session import stream
-from vos.scores import knn
+from vos.storage.seeds import derive_seed
 from vos.types import Example
 
 logger = logging.getLogger(__name__)
@@ -30,13 +29,10 @@ logger = logging.getLogger(__name__)
 TYPICAL = 0.99
 """Share of training texts from which a habit of writing is taken for that of all."""
 
-QUANTILE_ROWS = 20_000
-"""Training texts, evenly picked, that the quantile is measured on at most; each is compared with all of them."""
-
 
 @dataclass(frozen=True)
 class WritingSettings:
-    """How texts of no class are written.
+    """How auxiliary outlier texts are written.
 
     Attributes:
         n: texts wanted, before those that are like training texts are left out.
@@ -70,7 +66,7 @@ class WritingSettings:
 
 @dataclass(frozen=True)
 class OutlierText:
-    """A text of no class.
+    """An auxiliary outlier text.
 
     Attributes:
         text: the text.
@@ -134,51 +130,79 @@ def write_outlier_texts(
     Raises:
         DataError: no labelled example that is short enough, or nothing could be used of what was written.
     """
+    by_class = _by_class(examples, settings.max_words)
+    texts = [example.text for example in examples]
+    written, cost = _Written(Habits.of(texts), settings.min_words, (*texts, *known)), Cost()
+    for number in range(settings.most_prompts):
+        if len(written.found) >= settings.n:
+            break
+        prompt_seed = derive_seed(seed, "outlier texts", number)
+        shots = _shots(by_class, settings.shots, prompt_seed)
+        prompt = "\n".join(" ".join(shot.text.split()) for shot in shots) + "\n"
+        particles = model.start(prompt, settings.per_prompt, settings.sampling.max_tokens)
+        Extender(settings.sampling, torch.Generator().manual_seed(prompt_seed), cost).extend(particles)
+        parents = tuple(shot.id for shot in shots)
+        for text, finished in zip(particles.texts(), particles.finished, strict=True):
+            written.add(text, finished, parents)
+        progress(min(len(written.found), settings.n))
+    if not written.found:
+        raise DataError(
+            f"exposure: nothing could be used of what {model.name} wrote after {settings.most_prompts} prompts "
+            f"(left out: {written.reasons}); for long texts raise exposure.writing.sampling.max_tokens"
+        )
+    if len(written.found) < settings.n:
+        logger.warning(
+            "exposure: %d of %d texts after %d prompts", len(written.found), settings.n, settings.most_prompts
+        )
+    logger.info("exposure: left out while writing: %s", written.reasons)
+    return written.found[: settings.n], cost
+
+
+class _Written:
+    """What can be used of the texts written so far, and how many were left out, by reason.
+
+    Args:
+        habits: of the training texts; the written ones get them too.
+        min_words: shorter texts are left out.
+        known: texts that none of them may repeat.
+    """
+
+    def __init__(self, habits: Habits, min_words: int, known: Sequence[str]) -> None:
+        self.habits, self.min_words = habits, min_words
+        self.found: list[OutlierText] = []
+        self._keys = {_key(habits.applied(text)) for text in known}
+        self._left_out: Counter[str] = Counter()
+
+    def add(self, raw: str, finished: bool, parents: tuple[str, ...]) -> None:
+        """Use a text, or count why not."""
+        text = self.habits.applied(raw)
+        if not finished:
+            self._left_out["not finished"] += 1
+        elif len(text.split()) < self.min_words:
+            self._left_out["too short"] += 1
+        elif _key(text) in self._keys:
+            self._left_out["known or repeated"] += 1
+        else:
+            self._keys.add(_key(text))
+            self.found.append(OutlierText(text, parents))
+
+    @property
+    def reasons(self) -> str:
+        """Why texts were left out, with their numbers."""
+        return ", ".join(f"{n} {reason}" for reason, n in sorted(self._left_out.items())) or "none"
+
+
+def _by_class(examples: Sequence[Example], max_words: int) -> dict[int, list[Example]]:
     by_class: dict[int, list[Example]] = defaultdict(list)
     for example in examples:
-        if example.label is not None and len(example.text.split()) <= settings.max_words:
+        if example.label is not None and len(example.text.split()) <= max_words:
             by_class[example.label].append(example)
     if not by_class:
         raise DataError(
-            f"exposure: expected labelled training texts of at most {settings.max_words} words to write after, "
+            f"exposure: expected labelled training texts of at most {max_words} words to write after, "
             f"got none among {len(examples)}; raise exposure.writing.max_words"
         )
-    habits = Habits.of([example.text for example in examples])
-    seen = {_key(habits.applied(text)) for text in (*(example.text for example in examples), *known)}
-    left_out: Counter[str] = Counter()
-    found: list[OutlierText] = []
-    cost = Cost()
-    for number in range(settings.most_prompts):
-        if len(found) >= settings.n:
-            break
-        own_seed, generator = stream(seed, "outlier texts", number)
-        shots = _shots(by_class, settings.shots, own_seed)
-        extender = Extender(settings.sampling, generator, cost)
-        prompt = "\n".join(" ".join(shot.text.split()) for shot in shots) + "\n"
-        particles = model.start(prompt, settings.per_prompt, settings.sampling.max_tokens)
-        extender.extend(particles)
-        for raw, finished in zip(particles.texts(), particles.finished, strict=True):
-            text = habits.applied(raw)
-            if not finished:
-                left_out["not finished"] += 1
-            elif len(text.split()) < settings.min_words:
-                left_out["too short"] += 1
-            elif _key(text) in seen:
-                left_out["known or repeated"] += 1
-            else:
-                seen.add(_key(text))
-                found.append(OutlierText(text, tuple(shot.id for shot in shots)))
-        progress(min(len(found), settings.n))
-    reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items())) or "none"
-    if not found:
-        raise DataError(
-            f"exposure: nothing could be used of what {model.name} wrote after {settings.most_prompts} prompts "
-            f"(left out: {reasons}); for long texts raise exposure.writing.sampling.max_tokens"
-        )
-    if len(found) < settings.n:
-        logger.warning("exposure: %d of %d texts after %d prompts", len(found), settings.n, settings.most_prompts)
-    logger.info("exposure: left out while writing: %s", reasons)
-    return found[: settings.n], cost
+    return by_class
 
 
 def _key(text: str) -> str:
@@ -193,33 +217,3 @@ def _shots(by_class: dict[int, list[Example]], n: int, seed: int) -> list[Exampl
     shots = [draw.choice(by_class[classes[i % len(classes)]]) for i in range(n)]
     draw.shuffle(shots)
     return shots
-
-
-def far_from_training(
-    texts: Sequence[OutlierText], features: Tensor, train: Tensor, quantile: float
-) -> list[OutlierText]:
-    """The texts that are farther from their nearest training text than most training texts are from each other.
-
-    Args:
-        texts: n of them.
-        features: (n, d) of the texts, by the encoder before any training.
-        train: (N, d) of the training texts, N >= 2, likewise.
-        quantile: of the distances from training texts to their nearest others, in [0, 1]; texts beyond it stay.
-
-    Raises:
-        DataError: no text stays.
-    """
-    distances = knn(features, train, 1)
-    some = train[:: -(-len(train) // QUANTILE_ROWS)]
-    least = knn(some, train, 2).quantile(quantile)
-    kept = [
-        OutlierText(each.text, each.parents, distance)
-        for each, distance in zip(texts, distances.tolist(), strict=True)
-        if distance > least
-    ]
-    if not kept:
-        raise DataError(
-            f"exposure: none of {len(texts)} texts is farther than {float(least):.3f} from every training text "
-            f"(quantile {quantile}); lower exposure.quantile, or bring texts of other kinds"
-        )
-    return kept

@@ -1,4 +1,4 @@
-"""Which made texts answer a target, why the others do not, and the nearest miss."""
+"""Which made texts are accepted for a target, why the others are not, and the nearest miss."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from vos.density import GaussianDensity
 from vos.generation.particles import Cost
 from vos.generation.potential import Reading, TargetPotential
 from vos.generation.rules import Novelty
+from vos.generation.settings import Stages
 from vos.mining.repeats import NearDuplicateFilter
 from vos.mining.retrieve import Candidate
 from vos.storage.provenance import Provenance
 from vos.storage.text_ids import made_id
-from vos.types import Example, LinearHead
+from vos.types import Example
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,35 @@ class Origin:
     language_model: str
     seed: int
 
+    def provenance(self, parents: tuple[str, ...], similarity: float, cost: Cost) -> Provenance:
+        """Of one text of the batch.
 
-class Answers:
-    """Texts that answer one target.
+        Args:
+            parents: ids of the real texts it descends from.
+            similarity: to the nearest known text, see `Novelty`.
+            cost: what has been spent so far.
+        """
+        return Provenance(
+            source=self.source,
+            parents=parents,
+            prompt_hash=self.prompt_hash,
+            language_model=self.language_model,
+            seed=self.seed,
+            lm_tokens=cost.lm_tokens,
+            classifier_texts=cost.classifier_texts,
+            similarity=similarity,
+        )
+
+
+class AcceptedCandidates:
+    """Texts that are accepted for one target.
 
     Args:
         target: its index.
         phi: gives distances, rules and newness.
         density: gives Mahalanobis distances for the record.
-        cost: what has been spent on the target; read when a text is taken.
-        max_distance: an answer lies at most this far from the target, in units of the space.
-        wanted: enough answers.
+        cost: what has been spent on the target; read when a text is accepted.
+        stages: say how near an accepted text lies, and how many are enough.
         seen: called with the target and everything that is judged, whatever comes of it.
 
     Attributes:
@@ -59,26 +78,25 @@ class Answers:
         phi: TargetPotential,
         density: GaussianDensity,
         cost: Cost,
-        max_distance: float,
-        wanted: int,
+        stages: Stages,
         seen: Callable[[int, Reading], None] = lambda _target, _reading: None,
     ) -> None:
         self.target, self.phi, self.density, self.cost = target, phi, density, cost
-        self.max_distance, self.wanted, self.seen = max_distance, wanted, seen
+        self.stages, self.seen = stages, seen
         self.refused: Counter[str] = Counter()
         self.nearest_miss: Candidate | None = None
-        self._taken: list[Candidate] = []
+        self._accepted: list[Candidate] = []
         self._seen: set[str] = set()
-        self._repeats = NearDuplicateFilter(phi.rules.near_duplicate)
+        self._repeats = NearDuplicateFilter(phi.form.rules.near_duplicate)
 
     @property
     def enough(self) -> bool:
-        """Whether no more answers are wanted."""
-        return len(self._taken) >= self.wanted
+        """Whether no more are wanted."""
+        return len(self._accepted) >= self.stages.per_target
 
     def sorted(self) -> tuple[Candidate, ...]:
-        """The answers, nearest first."""
-        return tuple(sorted(self._taken, key=lambda c: (c.distance, c.example.id)))
+        """The accepted candidates, nearest first."""
+        return tuple(sorted(self._accepted, key=lambda c: (c.distance, c.example.id)))
 
     def drain(self, origin: Origin, parents: Sequence[tuple[str, ...]]) -> None:
         """Judge everything that φ has read as whole texts since it was last drained.
@@ -89,26 +107,28 @@ class Answers:
         """
         place = 0
         for reading in self.phi.readings:
-            self.take(reading, origin, parents[place : place + len(reading.texts)])
+            self.judge(reading, origin, parents[place : place + len(reading.texts)])
             place += len(reading.texts)
         self.phi.readings.clear()
 
-    def take(self, reading: Reading, origin: Origin, parents: Sequence[tuple[str, ...]]) -> None:
-        """Judge texts; every text is either taken or counted under a reason."""
+    def judge(self, reading: Reading, origin: Origin, parents: Sequence[tuple[str, ...]]) -> None:
+        """Judge texts; every text is either accepted or counted under a reason."""
         phi = self.phi
         self.seen(self.target, reading)
-        distances = phi.space.distances(phi.space.coordinates(reading.features), phi.targets.coordinates)[:, 0]
+        distances = phi.space.distances(phi.space.coordinates(reading.features), phi.goal.coordinates)[:, 0]
         values = phi.soft(reading)
         for i, text in enumerate(reading.texts):
             if text in self._seen:
                 self.refused["the same text again"] += 1
                 continue
             self._seen.add(text)
-            flaw = phi.rules.broken(text, phi.shots, ended=reading.ended[i])
-            if flaw is None and float(reading.similarity[i]) >= phi.rules.max_similarity:
+            similarity = float(reading.similarity[i])
+            flaw = phi.form.broken(text, ended=reading.ended[i])
+            if flaw is None and similarity >= phi.form.rules.max_similarity:
                 flaw = "near-copy of a known text"
             if flaw is None:
-                sound = made(reading, i, origin, parents[i], phi.featurizer.head, self.density, self.cost)
+                provenance = origin.provenance(parents[i], similarity, self.cost)
+                sound = made_candidate(reading, i, provenance, self.density)
                 flaw = self._miss(
                     replace(sound, target=self.target, distance=float(distances[i]), log_potential=float(values[i]))
                 )
@@ -116,10 +136,10 @@ class Answers:
                 self.refused[flaw] += 1
 
     def _miss(self, candidate: Candidate) -> str | None:
-        """Take a sound text if it answers the target; the reason if it does not."""
-        goal = float(self.phi.targets.margins[0])
+        """Accept a sound text if it lies near its target; the reason if it does not."""
+        goal = float(self.phi.goal.margins[0])
         flaw = None
-        if candidate.distance is not None and candidate.distance > self.max_distance:
+        if candidate.distance is not None and candidate.distance > self.stages.max_distance:
             flaw = "farther than max_distance from its target"
         elif abs(candidate.margin - goal) > self.phi.potential.delta:
             flaw = "margin outside the band"
@@ -128,54 +148,33 @@ class Answers:
             if best is None or (candidate.log_potential or 0.0) > (best.log_potential or 0.0):
                 self.nearest_miss = candidate
         elif self._repeated(candidate.example.text):
-            flaw = "near-duplicate of another answer"
+            flaw = "near-duplicate of another accepted text"
         else:
             self._repeats.add(candidate.example.id, candidate.example.text)
-            self._taken.append(candidate)
+            self._accepted.append(candidate)
         return flaw
 
     def _repeated(self, text: str) -> bool:
-        # Texts that share a long beginning are one answer: their ends were written to the same words.
-        others = Novelty([taken.example.text for taken in self._taken])
-        alike = float(others.similarity([text])[0]) >= self.phi.rules.max_similarity
+        # Texts that share a long beginning count once: their ends were written to the same words.
+        others = Novelty([accepted.example.text for accepted in self._accepted])
+        alike = float(others.similarity([text])[0]) >= self.phi.form.rules.max_similarity
         return alike or self._repeats.duplicate_of(text) is not None
 
 
-def made(
-    reading: Reading,
-    row: int,
-    origin: Origin,
-    parents: tuple[str, ...],
-    head: LinearHead,
-    density: GaussianDensity,
-    cost: Cost,
-) -> Candidate:
-    """A made text with its evidence; it answers no target yet.
+def made_candidate(reading: Reading, row: int, provenance: Provenance, density: GaussianDensity) -> Candidate:
+    """A made text as a candidate; it serves no target yet.
 
     Args:
         reading: texts that were scored.
         row: the one that is meant.
-        origin: see `Origin`.
-        parents: ids of the real texts it descends from.
-        head: gives probabilities.
+        provenance: of it.
         density: gives Mahalanobis distances.
-        cost: what has been spent so far.
     """
     text = reading.texts[row]
-    features = reading.features[row : row + 1]
     return Candidate(
         Example(made_id(text), text),
         float(reading.margins[row]),
-        tuple(torch.softmax(head.logits(features)[0].double(), -1).tolist()),
-        tuple(density.mahalanobis(features)[0].tolist()),
-        provenance=Provenance(
-            source=origin.source,
-            parents=parents,
-            prompt_hash=origin.prompt_hash,
-            language_model=origin.language_model,
-            seed=origin.seed,
-            lm_tokens=cost.lm_tokens,
-            classifier_texts=cost.classifier_texts,
-            similarity=float(reading.similarity[row]),
-        ),
+        tuple(torch.softmax(reading.logits[row].double(), -1).tolist()),
+        tuple(density.mahalanobis(reading.features[row : row + 1])[0].tolist()),
+        provenance=provenance,
     )

@@ -1,7 +1,8 @@
-"""Near-twins of training texts: the end is written again so that the text crosses the boundary by few words."""
+"""Counterfactuals of training texts: the end is written again so that the text crosses the boundary by few words."""
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,28 +11,28 @@ from typing import Any
 from rapidfuzz.distance import Levenshtein
 
 from vos.errors import ConfigError
-from vos.generation.acceptance import Origin, made
+from vos.generation.acceptance import Origin, made_candidate
 from vos.generation.particles import Cost, Extender
 from vos.generation.potential import Reading, read
 from vos.generation.prompt_cache import PromptParticles
 from vos.generation.prompts import Prompt, RealTexts, compose
 from vos.generation.reach import candidate_from_dict
 from vos.generation.rules import words
-from vos.generation.session import Kit, stream
+from vos.generation.text_generator import TextGenerator
 from vos.metrics.boundary import margin
 from vos.mining.retrieve import Candidate
 from vos.mining.targets import Targets
 
 
 @dataclass(frozen=True)
-class EditSettings:
-    """How edits are searched.
+class CounterfactualSettings:
+    """How counterfactuals are searched.
 
     Attributes:
         texts: training texts that are tried, as many from either side of the boundary.
         shares: shares of a text that are written again, smallest first; the search stops at the first that crosses.
         proposals: ends written for each share.
-        max_margin: an edit with a larger |margin| has gone past the boundary, not to it; logit units.
+        max_margin: a text with a larger |margin| has gone past the boundary, not to it; logit units.
     """
 
     texts: int = 20
@@ -45,9 +46,9 @@ class EditSettings:
             or list(self.shares) != sorted(self.shares)
             or not 0 < self.shares[0] <= self.shares[-1] <= 1
         ):
-            raise ConfigError(f"edits.shares: expected rising numbers in (0, 1], got {self.shares}")
+            raise ConfigError(f"counterfactuals.shares: expected rising numbers in (0, 1], got {self.shares}")
         if min(self.texts, self.proposals) < 1 or self.max_margin <= 0:
-            raise ConfigError(f"edits: expected texts and proposals >= 1 and max_margin > 0, got {self}")
+            raise ConfigError(f"counterfactuals: expected texts and proposals >= 1 and max_margin > 0, got {self}")
 
 
 def words_changed(before: str, after: str) -> int:
@@ -65,17 +66,17 @@ def near_boundary(real: RealTexts, n: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Edit:
+class Counterfactual:
     """What came of one training text.
 
     Attributes:
         row: of the text.
-        twin: the text that crossed the boundary by the fewest changed words, or None.
+        candidate: the text that crossed the boundary by the fewest changed words, or None.
         cost: spent on it.
     """
 
     row: int
-    twin: Candidate | None
+    candidate: Candidate | None
     cost: Cost
 
     def as_dict(self) -> dict[str, Any]:
@@ -83,120 +84,148 @@ class Edit:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Edit:
-        """The edit that gave `as_dict`, after a way through JSON."""
-        twin = values["twin"]
-        return cls(values["row"], None if twin is None else candidate_from_dict(twin), Cost(**values["cost"]))
+    def from_dict(cls, values: Mapping[str, Any]) -> Counterfactual:
+        """The counterfactual that gave `as_dict`, after a way through JSON."""
+        found = values["candidate"]
+        return cls(values["row"], None if found is None else candidate_from_dict(found), Cost(**values["cost"]))
 
 
-def add_edits(
-    kit: Kit,
+def add_counterfactuals(
+    text_generator: TextGenerator,
     targets: Targets,
     by_target: Sequence[Sequence[Candidate]],
-    settings: EditSettings,
-    known: Mapping[int, Edit] | None = None,
-    finished: Callable[[Edit], None] = lambda _: None,
+    settings: CounterfactualSettings,
+    known: Mapping[int, Counterfactual] | None = None,
+    finished: Callable[[Counterfactual], None] = lambda _: None,
 ) -> tuple[tuple[tuple[Candidate, ...], ...], dict[str, Any]]:
-    """Edit the training texts nearest the boundary and put each twin after the answers of the target nearest to it.
+    """Search counterfactuals of the training texts nearest the boundary; each goes to the target nearest to it.
 
     Args:
-        kit: see `Kit`.
+        text_generator: see `TextGenerator`.
         targets: m goals, at least one.
-        by_target: answers of every target so far.
-        settings: see `EditSettings`.
-        known: edits of an interrupted call with the same arguments, by row; they are not made again.
-        finished: called with each new edit, so that it can be kept.
+        by_target: candidates of every target so far.
+        settings: see `CounterfactualSettings`.
+        known: counterfactuals of an interrupted call with the same arguments, by row; they are not searched again.
+        finished: called with each new one, so that it can be kept.
 
     Returns:
-        The answers with the twins, and counts for the report.
+        The candidates of every target, counterfactuals last, and counts for the report.
     """
-    rows = near_boundary(kit.real, settings.texts)
-    centre = kit.real.coordinates[rows].mean(0, keepdim=True)
-    seed, generator = stream(kit.seed, "edit prompt", 0)
-    (prompt,) = compose(kit.real, kit.space, centre, [0], kit.settings.prompts, generator)
-    edits = edit_texts(kit, prompt, rows, settings, known, finished)
-    twins, cost = [edit.twin for edit in edits if edit.twin is not None], Cost()
-    for edit in edits:
-        cost.add(edit.cost)
+    real = text_generator.real
+    rows = near_boundary(real, settings.texts)
+    centre = real.coordinates[rows].mean(0, keepdim=True)
+    seed, generator = text_generator.stream("counterfactual prompt")
+    (prompt,) = compose(real, text_generator.space, centre, [0], text_generator.settings.prompts, generator)
+    tried = find_counterfactuals(text_generator, prompt, rows, settings, known, finished)
+    found = [each.candidate for each in tried if each.candidate is not None]
     result = [list(kept) for kept in by_target]
-    for twin in twins:
-        batch = kit.featurizer.featurize([twin.example.text])
-        values, distances = kit.space.log_potential(batch.features, margin(batch.logits), targets, kit.potential)
-        target = int(distances[0].argmin())
-        result[target].append(
-            replace(twin, target=target, distance=float(distances[0, target]), log_potential=float(values[0, target]))
-        )
-    changed = sorted(twin.provenance.words_changed or 0 for twin in twins)
-    report: dict[str, Any] = {
-        "tried": len(rows),
-        "crossed": len(twins),
+    for candidate in found:
+        target, served = _at_nearest_target(text_generator, targets, candidate)
+        result[target].append(served)
+    return tuple(tuple(kept) for kept in result), _report(tried, found, seed)
+
+
+def _at_nearest_target(text_generator: TextGenerator, targets: Targets, candidate: Candidate) -> tuple[int, Candidate]:
+    space, potential = text_generator.space, text_generator.potential
+    batch = text_generator.featurizer.featurize([candidate.example.text])
+    values, distances = space.log_potential(batch.features, margin(batch.logits), targets, potential)
+    target = int(distances[0].argmin())
+    distance, value = float(distances[0, target]), float(values[0, target])
+    return target, replace(candidate, target=target, distance=distance, log_potential=value)
+
+
+def _report(tried: Sequence[Counterfactual], found: Sequence[Candidate], seed: int) -> dict[str, Any]:
+    cost = Cost()
+    for each in tried:
+        cost.add(each.cost)
+    changed = sorted(each.provenance.words_changed or 0 for each in found)
+    return {
+        "tried": len(tried),
+        "crossed": len(found),
         "words_changed_median": changed[len(changed) // 2] if changed else None,
         "lm_tokens": cost.lm_tokens,
         "classifier_texts": cost.classifier_texts,
         "seed": seed,
     }
-    return tuple(tuple(kept) for kept in result), report
 
 
-def edit_texts(
-    kit: Kit,
+def find_counterfactuals(
+    text_generator: TextGenerator,
     prompt: Prompt,
     rows: Sequence[int],
-    settings: EditSettings,
-    known: Mapping[int, Edit] | None = None,
-    finished: Callable[[Edit], None] = lambda _: None,
-) -> tuple[Edit, ...]:
-    """At most one edit of each text: of those that cross the boundary, the one with the fewest changed words.
+    settings: CounterfactualSettings,
+    known: Mapping[int, Counterfactual] | None = None,
+    finished: Callable[[Counterfactual], None] = lambda _: None,
+) -> tuple[Counterfactual, ...]:
+    """At most one counterfactual of each text: of those that cross the boundary, the one with the fewest changed words.
 
     Args:
-        kit: see `Kit`.
+        text_generator: see `TextGenerator`.
         prompt: what the language model has read before it writes on.
-        rows: rows of `kit.real` to edit.
-        settings: see `EditSettings`.
-        known: see `add_edits`.
-        finished: see `add_edits`.
+        rows: rows of `text_generator.real`.
+        settings: see `CounterfactualSettings`.
+        known: see `add_counterfactuals`.
+        finished: see `add_counterfactuals`.
 
     Returns:
-        What came of each text, in the order of `rows`; words changed and both margins are in the twins' evidence.
+        What came of each text, in the order of `rows`; words changed and both margins are in the provenance.
     """
-    edits = dict(known or {})
-    waiting = [row for row in rows if row not in edits]
-    if waiting:
-        empty = kit.language_model.start(prompt.text, 1, kit.settings.sampling.max_tokens)
-    for row in waiting:
-        edits[row] = _edit(kit, prompt, empty, row, settings)
-        finished(edits[row])
-    return tuple(edits[row] for row in rows)
+    search, tried = _Search(text_generator, prompt, settings), dict(known or {})
+    for row in rows:
+        if row not in tried:
+            tried[row] = search.counterfactual(row)
+            finished(tried[row])
+    return tuple(tried[row] for row in rows)
 
 
-def _edit(kit: Kit, prompt: Prompt, empty: PromptParticles, row: int, settings: EditSettings) -> Edit:
-    seed, generator = stream(kit.seed, "edit", row)
-    extender = Extender(kit.settings.sampling, generator)
-    cost = extender.cost
-    parent, parent_margin = kit.real.texts[row], float(kit.real.margins[row])
-    start = kit.language_model.seeded(empty, [parent], kit.settings.sampling.max_tokens)
-    length = len(start.tokens[0])
-    for share in settings.shares:
-        cut = min(length - 1, round(length * (1 - share)))
-        ends = start.select([0] * settings.proposals, [cut] * settings.proposals)
-        extender.extend(ends)
-        cost.classifier_texts += settings.proposals
-        reading = read(kit.featurizer, kit.novelty, ends.texts(), ends.finished)
-        changed = [words_changed(parent, text) for text in reading.texts]
-        crossing = [i for i in range(settings.proposals) if _crosses(kit, reading, i, row, settings)]
-        if crossing:
-            best = min(crossing, key=lambda i: (changed[i], i))
-            origin = Origin("edited", prompt.hash, kit.language_model.fingerprint, seed)
-            parents = (*prompt.parents, kit.real.ids[row])
-            twin = made(reading, best, origin, parents, kit.featurizer.head, kit.density, cost)
-            # Near-twins are meant to be near, so newness is not asked for.
-            provenance = replace(twin.provenance, words_changed=changed[best], parent_margin=parent_margin)
-            return Edit(row, replace(twin, provenance=provenance), cost)
-    return Edit(row, None, cost)
+@dataclass(frozen=True)
+class _Search:
+    """The search of counterfactuals after one prompt."""
 
+    text_generator: TextGenerator
+    prompt: Prompt
+    settings: CounterfactualSettings
 
-def _crosses(kit: Kit, reading: Reading, i: int, row: int, settings: EditSettings) -> bool:
-    reached, rules = float(reading.margins[i]), kit.settings.rules
-    other_side = (reached >= 0) != (float(kit.real.margins[row]) >= 0) and abs(reached) <= settings.max_margin
-    flaw = rules.broken(reading.texts[i], ended=reading.ended[i], like=[kit.real.texts[row]])
-    return other_side and flaw is None
+    @functools.cached_property
+    def empty(self) -> PromptParticles:
+        """One empty particle after the prompt, which is computed when the first text needs it."""
+        max_tokens = self.text_generator.settings.sampling.max_tokens
+        return self.text_generator.language_model.start(self.prompt.text, 1, max_tokens)
+
+    def counterfactual(self, row: int) -> Counterfactual:
+        """Write more and more of one text's end again, until a text crosses."""
+        text_generator, sampling = self.text_generator, self.text_generator.settings.sampling
+        parent, n = text_generator.real.texts[row], self.settings.proposals
+        seed, generator = text_generator.stream("counterfactual", row)
+        extender = Extender(sampling, generator)
+        start = text_generator.language_model.with_texts(self.empty, [parent], sampling.max_tokens)
+        length = len(start.tokens[0])
+        for share in self.settings.shares:
+            cut = min(length - 1, round(length * (1 - share)))
+            ends = start.select([0] * n, [cut] * n)
+            extender.extend(ends)
+            extender.cost.classifier_texts += n
+            reading = read(text_generator.featurizer, text_generator.novelty, ends.texts(), ends.finished)
+            crossing = [i for i in range(n) if self._crosses(reading, i, row)]
+            if crossing:
+                best = min(crossing, key=lambda i: (words_changed(parent, reading.texts[i]), i))
+                return Counterfactual(row, self._candidate(reading, best, row, seed, extender.cost), extender.cost)
+        return Counterfactual(row, None, extender.cost)
+
+    def _candidate(self, reading: Reading, best: int, row: int, seed: int, cost: Cost) -> Candidate:
+        real, fingerprint = self.text_generator.real, self.text_generator.language_model.fingerprint
+        origin = Origin("counterfactual", self.prompt.hash, fingerprint, seed)
+        # A counterfactual is meant to be near its parent, so newness is not asked for.
+        provenance = replace(
+            origin.provenance((*self.prompt.parents, real.ids[row]), float(reading.similarity[best]), cost),
+            words_changed=words_changed(real.texts[row], reading.texts[best]),
+            parent_margin=float(real.margins[row]),
+        )
+        return made_candidate(reading, best, provenance, self.text_generator.density)
+
+    def _crosses(self, reading: Reading, i: int, row: int) -> bool:
+        real, reached = self.text_generator.real, float(reading.margins[i])
+        other_side = (reached >= 0) != (float(real.margins[row]) >= 0) and abs(reached) <= self.settings.max_margin
+        rules = self.text_generator.settings.rules
+        flaw = rules.broken(reading.texts[i], ended=reading.ended[i], like=[real.texts[row]])
+        return other_side and flaw is None

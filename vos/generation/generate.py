@@ -1,20 +1,21 @@
-"""Made texts for targets: plain samples shared by all, drafts and moves from real texts, sequential Monte Carlo."""
+"""Made texts for targets: plain samples shared by all, drafts and chains from real texts, sequential Monte Carlo."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from vos.generation.particles import Cost
 from vos.generation.potential import Reading
 from vos.generation.prompts import RealTexts, compose
 from vos.generation.reach import Outcome, reachability
-from vos.generation.session import Kit, PromptSession, stream
+from vos.generation.session import PromptSession
+from vos.generation.text_generator import TextGenerator
 from vos.metrics.boundary import margin
 from vos.mining.targets import Targets, TargetSpace
 from vos.types import Example, Featurizer
 
 
-def real_texts(examples: list[Example], featurizer: Featurizer, space: TargetSpace) -> RealTexts:
+def real_texts(examples: Sequence[Example], featurizer: Featurizer, space: TargetSpace) -> RealTexts:
     """Labelled examples with their place in the space; unlabelled ones are left out.
 
     Raises:
@@ -32,7 +33,7 @@ def real_texts(examples: list[Example], featurizer: Featurizer, space: TargetSpa
 
 
 def make_texts(
-    kit: Kit,
+    text_generator: TextGenerator,
     targets: Targets,
     known: Mapping[int, Outcome] | None = None,
     finished: Callable[[Outcome], None] = lambda _: None,
@@ -42,21 +43,21 @@ def make_texts(
     """Outcomes in the order of the targets, unreachable ones included.
 
     Args:
-        kit: see `Kit`.
+        text_generator: see `TextGenerator`.
         targets: m virtual outliers as goals.
         known: outcomes of an interrupted call with the same arguments, by target; they are not made again.
         finished: called with each new outcome, so that it can be kept.
         only: make these targets alone, each exactly as in a call for all of them.
         seen: called with a target and the texts that were judged for it, accepted or not.
     """
-    settings, outcomes = kit.settings, dict(known or {})
+    settings, outcomes = text_generator.settings, dict(known or {})
     reach = reachability(
-        kit.space,
+        text_generator.space,
         targets,
-        kit.real,
-        kit.potential,
+        text_generator.real,
+        text_generator.potential,
         max_start=settings.max_start,
-        n_starts=settings.stages.chains + settings.prompts.most_shots(kit.real),
+        n_starts=settings.stages.mcmc_chains + settings.prompts.most_shots(text_generator.real),
     )
     wanted = set(range(len(targets))) if only is None else only
     for target in sorted(wanted - outcomes.keys()):
@@ -65,15 +66,16 @@ def make_texts(
             finished(outcomes[target])
     # Prompts are composed for all reachable targets, made or not: a resumed call must find the same ones.
     served = [target for target, place in enumerate(reach) if place.reachable]
+    _, generator = text_generator.stream("prompts")
     prompts = compose(
-        kit.real, kit.space, targets.coordinates, served, settings.prompts, stream(kit.seed, "prompts", 0)[1]
+        text_generator.real, text_generator.space, targets.coordinates, served, settings.prompts, generator
     )
     for number, prompt in enumerate(prompts):
         waiting = [target for target in prompt.targets if target in wanted - outcomes.keys()]
         if not waiting:
             continue
-        session = PromptSession.open(kit, prompt, number)
+        session = PromptSession.open(text_generator, prompt, number)
         for target in waiting:
-            outcomes[target] = session.answer(targets, target, reach[target], seen)
+            outcomes[target] = session.serve(targets, target, reach[target], seen)
             finished(outcomes[target])
     return tuple(outcomes[target] for target in sorted(outcomes))

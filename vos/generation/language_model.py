@@ -121,11 +121,11 @@ class LanguageModel:
             )
         return PromptParticles.start(self, ids, n)
 
-    def seeded(self, empty: PromptParticles, texts: Sequence[str], max_tokens: int) -> PromptParticles:
+    def with_texts(self, empty: PromptParticles, texts: Sequence[str], max_tokens: int) -> PromptParticles:
         """Particles that hold given texts after the prompt of `empty`, cut at `max_tokens`."""
         return self._holding(empty, [self.encode(text)[:max_tokens] for text in texts])
 
-    def begun(self, empty: PromptParticles, beginnings: Sequence[str]) -> PromptParticles:
+    def with_beginnings(self, empty: PromptParticles, beginnings: Sequence[str]) -> PromptParticles:
         """Particles that hold the beginnings of texts after the prompt of `empty`, at a space between two words."""
         return self._holding(
             empty, [self.tokenizer.encode(f" {text}", add_special_tokens=False) for text in beginnings]

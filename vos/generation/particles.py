@@ -1,6 +1,6 @@
 """Partial texts that a language model lengthens together, and the distribution that it lengthens them by.
 
-Everything that steers is written against the `Particles` protocol, so that it runs alike on a transformer with a shared
+Every sampler is written against the `Particles` protocol, so that it runs alike on a transformer with a shared
 prompt cache and on a five-token Markov chain whose every text can be enumerated.
 """
 

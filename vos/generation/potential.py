@@ -50,6 +50,7 @@ class Reading:
         texts: n texts.
         ended: whether each ended by itself.
         features: (n, d).
+        logits: (n, C).
         margins: (n,) logit units.
         similarity: (n,) to the nearest known text, see `Novelty`.
     """
@@ -57,14 +58,46 @@ class Reading:
     texts: tuple[str, ...]
     ended: tuple[bool, ...]
     features: Tensor
+    logits: Tensor
     margins: Tensor
     similarity: Tensor
 
 
 def read(featurizer: Featurizer, novelty: Novelty, texts: Sequence[str], ended: Sequence[bool]) -> Reading:
-    """Features, margins and similarity of texts."""
+    """Features, logits, margins and similarity of texts."""
     batch = featurizer.featurize(texts)
-    return Reading(tuple(texts), tuple(ended), batch.features, margin(batch.logits), novelty.similarity(texts))
+    return Reading(
+        tuple(texts), tuple(ended), batch.features, batch.logits, margin(batch.logits), novelty.similarity(texts)
+    )
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """What is asked of a text apart from its activations.
+
+    Attributes:
+        shape: soft wishes.
+        rules: hard rules for whole texts.
+        novelty: of texts against the known ones.
+        shots: examples of the prompt, which a text must not copy.
+    """
+
+    shape: Shape
+    rules: TextRules
+    novelty: Novelty
+    shots: tuple[str, ...]
+
+    def broken(self, text: str, *, ended: bool) -> str | None:
+        """The first hard rule that a whole text breaks, see `TextRules.broken`."""
+        return self.rules.broken(text, self.shots, ended=ended)
+
+    def log_value(self, reading: Reading) -> Tensor:
+        """What the soft wishes cost each text: (n,) float64, at most 0."""
+        shape = self.shape
+        counts = torch.tensor([len(words(text)) for text in reading.texts], dtype=torch.float64)
+        length = torch.maximum(counts - shape.max_words, shape.min_words - counts).clamp_min(0.0)
+        copied = (reading.similarity - shape.similarity).clamp_min(0.0)
+        return -0.5 * (length / shape.word_scale) ** 2 - 0.5 * (copied / shape.similarity_scale) ** 2
 
 
 class TargetPotential:
@@ -73,12 +106,9 @@ class TargetPotential:
     Args:
         featurizer: the frozen classifier.
         space: see `TargetSpace`.
-        targets: exactly one target.
+        goal: exactly one target.
         potential: see `Potential`.
-        shape: see `Shape`.
-        rules: hard rules for whole texts.
-        novelty: of texts against the known ones.
-        shots: examples of the prompt, which a text must not copy.
+        form: see `TextForm`.
         prefix_value: gives what tells where an unfinished text will land; called when it is first needed.
 
     Attributes:
@@ -90,47 +120,32 @@ class TargetPotential:
         self,
         featurizer: Featurizer,
         space: TargetSpace,
-        targets: Targets,
+        goal: Targets,
         potential: Potential,
-        shape: Shape,
-        rules: TextRules,
-        novelty: Novelty,
-        shots: Sequence[str],
+        form: TextForm,
         prefix_value: Callable[[], PrefixValue],
     ) -> None:
-        self.featurizer, self.space, self.targets, self.potential = featurizer, space, targets, potential
-        self.shape, self.rules, self.novelty, self.shots = shape, rules, novelty, tuple(shots)
-        self.prefix_value = prefix_value
+        self.featurizer, self.space, self.goal, self.potential = featurizer, space, goal, potential
+        self.form, self.prefix_value = form, prefix_value
         self.readings: list[Reading] = []
 
     def whole(self, texts: Sequence[str], ended: Sequence[bool]) -> Tensor:
         """Log φ (n,) of finished texts, -inf where a rule is broken."""
-        reading = read(self.featurizer, self.novelty, texts, ended)
+        reading = read(self.featurizer, self.form.novelty, texts, ended)
         self.readings.append(reading)
-        broken = torch.tensor(
-            [self.rules.broken(text, self.shots, ended=end) is not None for text, end in zip(texts, ended, strict=True)]
-        )
-        return self.soft(reading).masked_fill(broken, -math.inf)
+        broken = [self.form.broken(text, ended=end) is not None for text, end in zip(texts, ended, strict=True)]
+        return self.soft(reading).masked_fill(torch.tensor(broken, dtype=torch.bool), -math.inf)
 
     def prefix(self, texts: Sequence[str]) -> Tensor:
         """Log of the φ (n,) expected of whole texts that begin so; only their activations count before they end."""
         prefix_value = self.prefix_value()
-        expected, words = prefix_value.expected(texts)
-        return prefix_value.log_value(expected, words, self.targets, self.potential)
+        expected, lengths = prefix_value.expected(texts)
+        return prefix_value.log_value(expected, lengths, self.goal, self.potential)
 
     def soft(self, reading: Reading) -> Tensor:
         """Log φ (n,) without the hard rules."""
-        counts = torch.tensor([len(words(text)) for text in reading.texts], dtype=torch.float64)
-        length = torch.maximum(counts - self.shape.max_words, self.shape.min_words - counts).clamp_min(0.0)
-        copied = (reading.similarity - self.shape.similarity).clamp_min(0.0)
-        return (
-            self._log_potential(reading.features, reading.margins)
-            - 0.5 * (length / self.shape.word_scale) ** 2
-            - 0.5 * (copied / self.shape.similarity_scale) ** 2
-        )
-
-    def _log_potential(self, features: Tensor, margins: Tensor) -> Tensor:
-        return self.space.log_potential(features, margins, self.targets, self.potential)[0][:, 0]
+        near, _ = self.space.log_potential(reading.features, reading.margins, self.goal, self.potential)
+        return near[:, 0] + self.form.log_value(reading)
 
 
 def tuned(potential: Potential, distances: Tensor, ess: float = 8.0, largest: float = 64.0) -> Potential:

@@ -1,4 +1,4 @@
-"""Where a text will land, told from its beginning: the value that steers before a text is finished.
+"""Where a text will land, told from its beginning: the value that guides a sampler before a text is finished.
 
 The twist that sequential Monte Carlo would like best is `ψ(x) = E[φ(whole text) | it begins with x]`. It can be learned
 without a token of a language model: the beginnings of real texts are read by the classifier, and their places are

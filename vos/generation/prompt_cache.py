@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,8 +11,25 @@ from transformers import DynamicCache
 
 from vos.errors import ShapeError
 
-if TYPE_CHECKING:
-    from vos.generation.language_model import LanguageModel
+
+class CachedModel(Protocol):
+    """What particles need of a language model."""
+
+    def forward(self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: DynamicCache, last: Tensor) -> Tensor:
+        """See `LanguageModel.forward`."""
+        ...
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of generated tokens."""
+        ...
+
+    def ends_text(self, token: int) -> bool:
+        """Whether a text is over with this token."""
+        ...
+
+    def ends_sentence(self, token: int) -> bool:
+        """Whether a sentence is over with this token."""
+        ...
 
 
 class PromptParticles:
@@ -24,7 +41,7 @@ class PromptParticles:
 
     def __init__(
         self,
-        model: LanguageModel,
+        model: CachedModel,
         n_prompt: int,
         prompt_logits: Tensor,
         cache: DynamicCache,
@@ -44,7 +61,7 @@ class PromptParticles:
         self._finished = [bool(row) and model.ends_text(row[-1]) for row in tokens]
 
     @classmethod
-    def start(cls, model: LanguageModel, prompt: Sequence[int], n: int) -> PromptParticles:
+    def start(cls, model: CachedModel, prompt: Sequence[int], n: int) -> PromptParticles:
         """`n` empty particles after the tokens of a prompt."""
         n_prompt = len(prompt)
         cache = DynamicCache()

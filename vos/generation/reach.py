@@ -76,17 +76,17 @@ class Outcome:
         target: its index.
         reach: D to the nearest real text in the band, None when there is none.
         reachable: whether anything was tried.
-        answers: accepted texts, nearest first.
+        accepted: candidates that serve it, nearest first.
         cost: spent on it, its share of the pilot included.
         refused: texts left out, by reason.
-        nearest_miss: the best text that keeps every rule but is not near enough, when there is no answer.
+        nearest_miss: the best text that keeps every rule but is not near enough, when none is accepted.
         log_z: log of the estimate of `Σ p φ` when sequential Monte Carlo ran.
     """
 
     target: int
     reach: float | None
     reachable: bool
-    answers: tuple[Candidate, ...]
+    accepted: tuple[Candidate, ...]
     cost: Cost
     refused: Mapping[str, int]
     nearest_miss: Candidate | None = None
@@ -97,7 +97,7 @@ class Outcome:
         """One of "hit", "missed" and "unreachable"."""
         if not self.reachable:
             return "unreachable"
-        return "hit" if self.answers else "missed"
+        return "hit" if self.accepted else "missed"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -110,7 +110,7 @@ class Outcome:
         return cls(
             **dict(values)
             | {
-                "answers": tuple(candidate_from_dict(answer) for answer in values["answers"]),
+                "accepted": tuple(candidate_from_dict(each) for each in values["accepted"]),
                 "cost": Cost(**values["cost"]),
                 "nearest_miss": None if miss is None else candidate_from_dict(miss),
             }

@@ -1,4 +1,4 @@
-"""What a generation reached, in numbers that count misses as well as hits; and the check of its texts from scratch."""
+"""What a generation reached, in numbers that count misses as well as hits."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from vos.types import Featurizer
 def generation_report(
     outcomes: Sequence[Outcome], targets: Targets, space: TargetSpace, featurizer: Featurizer
 ) -> dict[str, Any]:
-    """Plain JSON values; keys whose value does not exist (no answer, one target) are left out.
+    """Plain JSON values; keys whose value does not exist (nothing accepted, one target) are left out.
 
-    `own_target_top1` is the share of answers whose nearest reachable target is their own, to be read against
+    `own_target_top1` is the share of accepted texts whose nearest reachable target is their own, to be read against
     `own_target_chance`; `margin_slope` and `margin_r2` are of the least-squares line of margins reached over margins
     asked.
     """
-    answers = [answer for outcome in outcomes for answer in outcome.answers]
+    accepted = [each for outcome in outcomes for each in outcome.accepted]
     tokens = sum(outcome.cost.lm_tokens for outcome in outcomes)
     status = Counter(outcome.status for outcome in outcomes)
-    distinct = len({answer.example.text for answer in answers})
+    distinct = len({each.example.text for each in accepted})
     report: dict[str, Any] = {
         "targets": len(outcomes),
         **{name: status[name] for name in ("hit", "missed", "unreachable")},
-        "answers": len(answers),
-        "distinct_answers": distinct,
-        "answers_by_source": dict(Counter(answer.provenance.source for answer in answers if answer.provenance)),
-        "answers_by_side": dict(Counter("above" if answer.margin >= 0 else "below" for answer in answers)),
+        "accepted": len(accepted),
+        "accepted_distinct": distinct,
+        "accepted_by_source": dict(Counter(each.provenance.source for each in accepted)),
+        "accepted_by_side": dict(Counter("above" if each.margin >= 0 else "below" for each in accepted)),
         "lm_tokens": tokens,
         "classifier_texts": sum(outcome.cost.classifier_texts for outcome in outcomes),
         "refused": dict(sorted(sum((Counter(outcome.refused) for outcome in outcomes), Counter()).items())),
@@ -49,21 +49,21 @@ def generation_report(
         },
     }
     if tokens:
-        report["answers_per_1000_tokens"] = 1000 * distinct / tokens
-    if answers:
-        report |= _control(answers, outcomes, targets, space, featurizer)
+        report["accepted_per_1000_tokens"] = 1000 * distinct / tokens
+    if accepted:
+        report |= _control(accepted, outcomes, targets, space, featurizer)
     return report
 
 
 def _control(
-    answers: Sequence[Candidate],
+    accepted: Sequence[Candidate],
     outcomes: Sequence[Outcome],
     targets: Targets,
     space: TargetSpace,
     featurizer: Featurizer,
 ) -> dict[str, float]:
-    batch = featurizer.featurize([answer.example.text for answer in answers])
-    own = torch.tensor([answer.target for answer in answers])
+    batch = featurizer.featurize([each.example.text for each in accepted])
+    own = torch.tensor([each.target for each in accepted])
     tried = torch.tensor([outcome.target for outcome in outcomes if outcome.reachable])
     distances = space.distances(space.coordinates(batch.features), targets.coordinates)
     result = {
@@ -71,7 +71,7 @@ def _control(
         "own_target_chance": 1 / len(tried),
         "distance_median": float(distances[torch.arange(len(own)), own].median()),
     }
-    reached = [outcome.reach for outcome in outcomes if outcome.answers and outcome.reach is not None]
+    reached = [outcome.reach for outcome in outcomes if outcome.accepted and outcome.reach is not None]
     if reached:
         result["nearest_real_distance_median"] = float(torch.tensor(reached).median())
     asked, found = targets.margins[own].double(), margin(batch.logits).double()

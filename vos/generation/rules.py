@@ -18,7 +18,7 @@ from vos.mining.repeats import shingles
 DEBRIS = re.compile(
     r"<\||\|>|</?\w+>|[\ufffd\x00-\x1f{}\[\]<>|\\^~`]|\*\*|__|^(?:[-*#•>]+|\d+[.)])\s|\b(\w)\1{4,}|(?:[?!.,;:-]\s*){4,}"
 )
-"""Markup, control characters, list marks and stuttering that language models leave in their output."""
+"""Markup, control characters, list marks and stuttering that language text_generator leave in their output."""
 
 PERSONAL = {
     "an address of the web": re.compile(r"https?://|www\.|\b[\w-]+\.(?:com|org|net|io|edu|gov)\b", re.IGNORECASE),
@@ -48,7 +48,7 @@ class TextRules:
         max_overlap: longest run of words shared with one example of the prompt.
         max_similarity: a text whose edit similarity to a known text reaches this is a near-copy, not a new text, in
             (0, 1]; see `Novelty`.
-        near_duplicate: Jaccard index from which two answers of a target count as one, in (0, 1]; see
+        near_duplicate: Jaccard index from which two accepted texts of a target count as one, in (0, 1]; see
             `NearDuplicateFilter`.
     """
 

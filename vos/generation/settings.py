@@ -16,19 +16,19 @@ from vos.generation.smc import SMCSettings
 
 @dataclass(frozen=True)
 class Stages:
-    """What is tried for a target, in this order, until it has enough answers or has cost enough.
+    """What is tried for a target, in this order, until enough texts are accepted or it has cost enough.
 
     Attributes:
-        per_target: a target with this many answers is left alone.
-        max_distance: an answer lies at most this far from its target, in units of the space.
+        per_target: a target with this many accepted texts is left alone.
+        max_distance: an accepted text lies at most this far from its target, in units of the space.
         tokens: nothing new starts for a target once it has cost this many tokens of the language model.
         pilot: plain samples of every prompt, shared by its targets.
         pilot_ess: β of the potential is set for each target so that the pilot has this effective sample size; None
             keeps the potential's own β.
         rounds: rounds of drafts that begin like real texts, at most; 0 leaves the stage out.
-        chains: chains of suffix moves that start from the nearest real texts; 0 leaves the stage out.
-        moves: suffix moves of each chain, at most.
-        steer: whether sequential Monte Carlo, and moves from its particles, follow.
+        mcmc_chains: Metropolis-Hastings chains that start from the nearest real texts; 0 leaves the stage out.
+        mcmc_moves: of each chain, at most.
+        smc: whether sequential Monte Carlo, and Metropolis-Hastings moves from its particles, follow.
     """
 
     per_target: int = 5
@@ -37,21 +37,23 @@ class Stages:
     pilot: int = 8
     pilot_ess: float | None = None
     rounds: int = 4
-    chains: int = 0
-    moves: int = 9
-    steer: bool = False
+    mcmc_chains: int = 0
+    mcmc_moves: int = 9
+    smc: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.per_target, self.tokens, self.pilot) < 1 or min(self.rounds, self.chains, self.moves) < 0:
+        counts = (self.rounds, self.mcmc_chains, self.mcmc_moves)
+        if min(self.per_target, self.tokens, self.pilot) < 1 or min(counts) < 0:
             raise ConfigError(
-                f"stages: expected per_target, tokens and pilot >= 1, rounds, chains and moves >= 0, got {self}"
+                "stages: expected per_target, tokens and pilot >= 1, rounds, mcmc_chains and mcmc_moves >= 0, "
+                f"got {self}"
             )
         if self.max_distance <= 0 or (self.pilot_ess is not None and not 1 <= self.pilot_ess <= self.pilot):
             raise ConfigError(f"stages: expected max_distance > 0 and pilot_ess in [1, pilot] or null, got {self}")
 
 
 @dataclass(frozen=True)
-class GenerationSettings:
+class TextGeneratorSettings:
     """How texts are made.
 
     Attributes:
@@ -64,7 +66,7 @@ class GenerationSettings:
         prefix_value_texts: training texts that the prefix value is learned from, for each number of words; the
             regressions have ten unknowns a column, and a few hundred texts are enough.
         drafts: see `DraftSettings`.
-        steering: see `SMCSettings`.
+        smc: see `SMCSettings`.
         stages: see `Stages`.
     """
 
@@ -75,11 +77,11 @@ class GenerationSettings:
     prompts: PromptSettings = field(default_factory=PromptSettings)
     prefix_value_texts: int = 800
     drafts: DraftSettings = field(default_factory=DraftSettings)
-    steering: SMCSettings = field(default_factory=SMCSettings)
+    smc: SMCSettings = field(default_factory=SMCSettings)
     stages: Stages = field(default_factory=Stages)
 
     def __post_init__(self) -> None:
         if self.prefix_value_texts < FEWEST:
             raise ConfigError(
-                f"settings: expected prefix_value_texts of at least {FEWEST}, got {self.prefix_value_texts}"
+                f"text_generator: expected prefix_value_texts of at least {FEWEST}, got {self.prefix_value_texts}"
             )

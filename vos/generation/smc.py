@@ -66,13 +66,13 @@ class SMCSettings:
 
     def __post_init__(self) -> None:
         if self.particles < 1 or self.chunk < 1 or min(self.twist_first, self.twist_last, self.min_prefix) < 0:
-            raise ConfigError(f"steering: expected particles and chunk >= 1, twists and min_prefix >= 0, got {self}")
+            raise ConfigError(f"smc: expected particles and chunk >= 1, twists and min_prefix >= 0, got {self}")
         if self.clip < 0 or not 0 <= self.ess <= 1:
-            raise ConfigError(f"steering: expected clip >= 0 and ess in [0, 1], got {self}")
+            raise ConfigError(f"smc: expected clip >= 0 and ess in [0, 1], got {self}")
 
 
 @dataclass(frozen=True)
-class Steered(Generic[P]):
+class SMCResult(Generic[P]):
     """Weighted particles: `Σ_i w_i f(x_i)` estimates the expectation of f under π.
 
     Attributes:
@@ -114,7 +114,9 @@ def effective_sample_size(log_weights: Tensor) -> float:
     return float(torch.exp(2 * torch.logsumexp(log_weights, 0) - torch.logsumexp(2 * log_weights, 0)))
 
 
-def steer(start: P, potential: TextPotential, extender: Extender, settings: SMCSettings) -> Steered[P]:
+def sequential_monte_carlo(
+    start: P, potential: TextPotential, extender: Extender, settings: SMCSettings
+) -> SMCResult[P]:
     """Run sequential Monte Carlo from N empty particles until every text is done.
 
     Args:
@@ -149,7 +151,7 @@ def steer(start: P, potential: TextPotential, extender: Extender, settings: SMCS
     total = torch.logsumexp(log_weights, 0)
     log_z += float(total) - math.log(n)
     normalised = log_weights - total if math.isfinite(total) else log_weights
-    return Steered(particles, normalised, final, log_z, tuple(path), len(set(roots)))
+    return SMCResult(particles, normalised, final, log_z, tuple(path), len(set(roots)))
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,9 @@ FLAT_PROVENANCE = {name: name for name in _names(Provenance) - {"language_model"
 }
 """Fields of versions 1 and 2 by their name today."""
 
+SOURCES = {"seeded": "prefix_conditioned", "steered": "smc", "edited": "counterfactual"}
+"""Sources of versions 1 and 2 by their name today."""
+
 _VERSION_2 = (_names(BoundaryRecord) - {"target", "provenance"}) | FLAT_TARGET.keys() | FLAT_PROVENANCE.keys()
 FLAT_FIELDS = {
     1: _VERSION_2 - (FLAT_PROVENANCE.keys() - {"source"}) - {"target_class", "max_distance"},
@@ -160,6 +163,7 @@ def _from_flat(values: Mapping[str, Any]) -> BoundaryRecord:
     """A record of version 1 or 2."""
     target = {new: values[old] for old, new in FLAT_TARGET.items() if old in values}
     provenance = {new: values[old] for old, new in FLAT_PROVENANCE.items() if old in values}
+    provenance["source"] = SOURCES.get(provenance["source"], provenance["source"])
     return BoundaryRecord(
         **{name: value for name, value in values.items() if name not in FLAT_TARGET | FLAT_PROVENANCE}
         | {"schema_version": SCHEMA_VERSION},

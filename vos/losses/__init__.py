@@ -1,7 +1,7 @@
 """Regularisers on texts and virtual outliers, all with the signature of `OutlierLoss`.
 
 Virtual outliers are drawn without gradient, so the outlier side of a loss moves the head and the loss's own parameters;
-the text side moves the encoder too, and so do texts of no class in the outliers' place. Each side is averaged on its
+the text side moves the encoder too, and so do auxiliary outlier texts in their place. Each side is averaged on its
 own and the two halves weigh the same, whatever the number of outliers.
 """
 

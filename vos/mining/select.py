@@ -30,7 +30,7 @@ class SelectionSettings:
         max_per_target: texts for one target at most; None sets no limit.
         max_side_share: largest share of the near-boundary texts on one side of the boundary, in [0, 1].
         max_source_share: largest share of the near-boundary texts from one source, by its name ("pool", "lm",
-            "steered", "seeded", "edited"), in [0, 1]; a source that is not named has no limit.
+            "prefix_conditioned", "smc", "counterfactual"), in [0, 1]; a source that is not named has no limit.
     """
 
     n: int = 100

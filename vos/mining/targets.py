@@ -68,7 +68,7 @@ class Targets:
         return self.features.shape[0]
 
     def at(self, rows: Sequence[int]) -> Targets:
-        """The targets at `rows` alone."""
+        """The targets at `rows` alone, in this order."""
         index = list(rows)
         return Targets(
             self.features[index],

@@ -15,9 +15,9 @@ class Provenance:
     """Where a text comes from and what finding it cost: enough to make a made text again.
 
     Attributes:
-        source: "pool" (unlabelled texts) or "labelled" (a known answer); of made texts "lm" (plain sample), "steered"
-            (sequential Monte Carlo and moves from its particles), "seeded" (from a real text) or "edited" (the end of
-            a training text written again).
+        source: "pool" (unlabelled texts) or "labelled" (a known answer); of made texts "lm" (plain sample), "smc"
+            (sequential Monte Carlo and moves from its particles), "prefix_conditioned" (from a real text) or
+            "counterfactual" (the end of a training text written again).
         parents: ids of the real texts that a made text descends from: the examples of its prompt, then the start of
             its chain.
         prompt_hash: of the prompt of a made text.
@@ -27,8 +27,8 @@ class Provenance:
         classifier_texts: texts and prefixes that the classifier read for the target before the text was there; a text
             of the pool costs the one reading that found it. None when unknown.
         similarity: edit similarity of a made text to the nearest known text.
-        words_changed: words inserted, deleted or replaced in the parent; edits only.
-        parent_margin: of the parent, logit units; edits only.
+        words_changed: words inserted, deleted or replaced in the parent; counterfactuals only.
+        parent_margin: of the parent, logit units; counterfactuals only.
     """
 
     source: str = "pool"

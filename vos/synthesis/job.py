@@ -13,7 +13,6 @@ import torch
 from vos.data import TextData
 from vos.density import GaussianDensity
 from vos.errors import ConfigError
-from vos.generation.session import Kit
 from vos.labeling import BoundaryRecord, RecordTarget, text_uid
 from vos.mining.index import ApproximateSettings, check_index
 from vos.mining.indexed import retrieve_indexed
@@ -22,7 +21,7 @@ from vos.mining.retrieve import Candidate, Retrieval, Search, retrieve
 from vos.mining.select import Selection, SelectionSettings, select
 from vos.mining.targets import Potential, Targets, TargetSpace
 from vos.storage.seeds import derive_seed
-from vos.synthesis.making import Making, kit_for
+from vos.synthesis.settings import GenerationSettings
 from vos.types import Example, Featurizer, OutlierSampler
 
 
@@ -40,7 +39,7 @@ class SynthesisSettings:
         index: how the pool is searched: "none" compares every text with every target as the pool streams by; "exact"
             and "approximate" keep its features on the disk and search them with faiss, see `vos.mining.index`.
         approximate: see `ApproximateSettings`.
-        making: see `Making`; None takes texts of the pool alone.
+        generation: see `GenerationSettings`; None takes texts of the pool alone.
     """
 
     targets_per_class: int = 64
@@ -51,7 +50,7 @@ class SynthesisSettings:
     selection: SelectionSettings = field(default_factory=SelectionSettings)
     index: str = "none"
     approximate: ApproximateSettings = field(default_factory=ApproximateSettings)
-    making: Making | None = None
+    generation: GenerationSettings | None = None
 
     def __post_init__(self) -> None:
         check_index(self.index)
@@ -68,7 +67,7 @@ class Progress:
 
     Attributes:
         pool: called with how many more texts of the pool are done.
-        made: called with how many targets and edits are done, and how many there are.
+        made: called with how many targets and counterfactuals are done, and how many there are.
     """
 
     pool: Callable[[int], None] = lambda _: None
@@ -156,12 +155,6 @@ def choose(job: SynthesisJob, found: Retrieval) -> Selection:
     return select(found, known, job.settings.selection, lambda texts: job.featurizer.featurize(texts).features)
 
 
-def making_kit(job: SynthesisJob, making: Making, space: TargetSpace) -> Kit:
-    """What a job makes texts with; loads the language model."""
-    seed = derive_seed(job.seed, "make")
-    return kit_for(making, job.featurizer, job.density, space, job.data.train, job.settings.potential, seed)
-
-
 def record_of(candidate: Candidate, targets: Targets, job: SynthesisJob) -> BoundaryRecord:
     """What is kept of a candidate."""
     names, made = job.data.label_names, candidate.provenance.is_made
@@ -193,6 +186,6 @@ def record_of(candidate: Candidate, targets: Targets, job: SynthesisJob) -> Boun
 def _largest_distance(settings: SynthesisSettings, *, made: bool) -> float:
     """Largest D that a chosen text can have; made texts are judged twice."""
     largest = settings.selection.max_distance
-    if made and settings.making is not None:
-        largest = min(largest, settings.making.settings.stages.max_distance)
+    if made and settings.generation is not None:
+        largest = min(largest, settings.generation.text_generator.stages.max_distance)
     return largest

@@ -1,4 +1,4 @@
-"""What a synthesis has made so far, on the disk after every target and every edit, for runs that are killed."""
+"""What a synthesis has made so far, on the disk after each target and counterfactual, for runs that are killed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vos.errors import DataError
-from vos.generation.counterfactuals import Edit
+from vos.generation.counterfactuals import Counterfactual
 from vos.generation.reach import Outcome
 
 logger = logging.getLogger(__name__)
@@ -22,18 +22,18 @@ class Kept:
     Attributes:
         identity: what it belongs to; empty when not even that was written.
         outcomes: by target.
-        edits: by row of the training text.
+        counterfactuals: by row of the training text.
         end: number of bytes up to the end of the last whole line.
     """
 
     identity: str = ""
     outcomes: dict[int, Outcome] = field(default_factory=dict)
-    edits: dict[int, Edit] = field(default_factory=dict)
+    counterfactuals: dict[int, Counterfactual] = field(default_factory=dict)
     end: int = 0
 
 
 class Journal:
-    """Finished targets and edits, one JSON line each, after a line that says what they belong to.
+    """Finished targets and counterfactuals, one JSON line each, after a line that says what they belong to.
 
     Args:
         path: of the file.
@@ -49,7 +49,10 @@ class Journal:
         if kept.identity == self.identity:
             os.truncate(self.path, kept.end)
             logger.info(
-                "%s: %d targets and %d edits are finished, going on", self.path, len(kept.outcomes), len(kept.edits)
+                "%s: %d targets and %d counterfactuals are finished, going on",
+                self.path,
+                len(kept.outcomes),
+                len(kept.counterfactuals),
             )
             return kept
         if kept.identity:
@@ -58,8 +61,8 @@ class Journal:
         self.path.write_text(json.dumps({"identity": self.identity}) + "\n", encoding="utf-8")
         return Kept(self.identity)
 
-    def add(self, part: Outcome | Edit) -> None:
-        """Keep an outcome or an edit; it is on the disk when this returns."""
+    def add(self, part: Outcome | Counterfactual) -> None:
+        """Keep an outcome or a counterfactual; it is on the disk when this returns."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(part.as_dict(), ensure_ascii=False) + "\n")
             file.flush()
@@ -80,9 +83,9 @@ def read_journal(path: Path) -> Kept:
             values = json.loads(line)
             if number == 1:
                 kept.identity = str(values["identity"])
-            elif "twin" in values:
-                edit = Edit.from_dict(values)
-                kept.edits[edit.row] = edit
+            elif "row" in values:
+                counterfactual = Counterfactual.from_dict(values)
+                kept.counterfactuals[counterfactual.row] = counterfactual
             else:
                 outcome = Outcome.from_dict(values)
                 kept.outcomes[outcome.target] = outcome

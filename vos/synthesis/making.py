@@ -1,73 +1,56 @@
-"""Made texts within a synthesis: the targets they are made for, and the check."""
+"""Made texts within a synthesis: the targets that they are made for, and what is kept while they are made."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vos.density import GaussianDensity
-from vos.generation.counterfactuals import Edit, EditSettings, add_edits
+from vos.generation.counterfactuals import Counterfactual, CounterfactualSettings, add_counterfactuals
 from vos.generation.generate import make_texts, real_texts
-from vos.generation.language_model import LanguageModel
 from vos.generation.reach import Outcome
 from vos.generation.report import generation_report
-from vos.generation.session import Kit
-from vos.generation.settings import GenerationSettings
+from vos.generation.text_generator import TextGenerator
 from vos.mining.retrieve import Candidate, Retrieval
 from vos.mining.targets import Potential, Targets, TargetSpace
+from vos.storage.seeds import derive_seed
+from vos.synthesis.job import SynthesisJob
 from vos.synthesis.journal import Journal
-from vos.types import Example, Featurizer
+from vos.synthesis.settings import GenerationSettings
 
-JOURNAL_VERSION = 2
-
-
-@dataclass(frozen=True)
-class Making:
-    """Whether and how texts are made.
-
-    Attributes:
-        language_model: loads it; called only when a target needs it.
-        settings: see `GenerationSettings`.
-        pool_first: True: only for targets that the pool leaves short of `settings.stages.per_target` answers, beside
-            the pool's; False: for every target, instead of the pool's.
-        edits: also edit training texts until they cross the boundary; None leaves that out.
-    """
-
-    language_model: Callable[[], LanguageModel]
-    settings: GenerationSettings = field(default_factory=GenerationSettings)
-    pool_first: bool = True
-    edits: EditSettings | None = None
+JOURNAL_VERSION = 3
 
 
-def kit_for(
-    making: Making,
-    featurizer: Featurizer,
-    density: GaussianDensity,
-    space: TargetSpace,
-    train: Sequence[Example],
-    potential: Potential,
-    seed: int,
-) -> Kit:
-    """Everything that texts are made with; loads the language model.
+def load_text_generator(job: SynthesisJob, generation: GenerationSettings, space: TargetSpace) -> TextGenerator:
+    """What a job makes texts with; loads the language model.
 
     Raises:
         DataError: the training texts are of one class only.
         ModelError: the language model cannot be had or used.
     """
-    real = real_texts(list(train), featurizer, space)
-    return Kit(making.language_model(), featurizer, density, space, real, potential, making.settings, seed)
+    return TextGenerator(
+        language_model=generation.language_model(),
+        featurizer=job.featurizer,
+        density=job.density,
+        space=space,
+        real=real_texts(job.data.train, job.featurizer, space),
+        potential=job.settings.potential,
+        settings=generation.text_generator,
+        seed=derive_seed(job.seed, "make"),
+    )
 
 
-def waiting_targets(making: Making, found: Retrieval, targets: Targets, potential: Potential) -> frozenset[int]:
-    """Targets to make texts for: all, or with `pool_first` those that the pool leaves short of answers."""
-    if not making.pool_first:
+def waiting_targets(
+    generation: GenerationSettings, found: Retrieval, targets: Targets, potential: Potential
+) -> frozenset[int]:
+    """Targets to make texts for: all, or with `pool_first` those that the pool leaves short of texts."""
+    if not generation.pool_first:
         return frozenset(range(len(targets)))
-    stages, margins = making.settings.stages, targets.margins.tolist()
-    answered = [
+    stages, margins = generation.text_generator.stages, targets.margins.tolist()
+    near = [
         sum(
             candidate.distance is not None
             and candidate.distance <= stages.max_distance
@@ -76,78 +59,83 @@ def waiting_targets(making: Making, found: Retrieval, targets: Targets, potentia
         )
         for target, kept in enumerate(found.by_target)
     ]
-    return frozenset(target for target, n in enumerate(answered) if n < stages.per_target)
+    return frozenset(target for target, n in enumerate(near) if n < stages.per_target)
 
 
 def add_made_texts(
-    making: Making,
-    load_kit: Callable[[], Kit],
+    job: SynthesisJob,
+    generation: GenerationSettings,
+    space: TargetSpace,
     targets: Targets,
     found: Retrieval,
-    potential: Potential,
-    journal: Path,
-    run_hash: str,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    path: Path,
 ) -> tuple[Retrieval, dict[str, Any]]:
     """Make texts and put them where the pool's are.
 
+    What is finished is kept in a journal: one of the same run, seed and settings is continued, another one is replaced.
+    When no target waits, the language model is not loaded.
+
     Args:
-        making: see `Making`.
-        load_kit: gives the kit; not called when no target waits.
+        job: see `SynthesisJob`; its `progress.made` is called at the start and after each target and counterfactual.
+        generation: see `GenerationSettings`.
+        space: of the job.
         targets: m goals.
         found: what the pool gave.
-        potential: its delta is the half-width of the band.
-        journal: file of finished targets and edits; one of the same run, seed and settings is continued, others are
-            replaced.
-        run_hash: of the run.
-        progress: called with how many targets and edits are done, and how many there are, after each.
+        path: of the journal.
 
     Returns:
         Candidates with the made texts (best potential first for each target), and the report of the generation.
     """
-    waiting = waiting_targets(making, found, targets, potential)
-    if not waiting and making.edits is None:
+    waiting = waiting_targets(generation, found, targets, job.settings.potential)
+    counterfactuals = generation.counterfactuals
+    if not waiting and counterfactuals is None:
         return found, {"waiting": 0}
-    kit = load_kit()
-    book = Journal(journal, identity(kit, targets, waiting, run_hash, making.edits))
-    kept = book.read()
-    done = len(kept.outcomes) + len(kept.edits)
-    total = len(waiting) + (0 if making.edits is None else min(making.edits.texts, len(kit.real.clean)))
-    progress(done, total)
+    text_generator = load_text_generator(job, generation, space)
+    journal = Journal(path, identity(text_generator, targets, waiting, job.run_hash, counterfactuals))
+    kept = journal.read()
+    done = itertools.count(len(kept.outcomes) + len(kept.counterfactuals))
+    total = len(waiting)
+    if counterfactuals is not None:
+        total += min(counterfactuals.texts, len(text_generator.real.clean))
+    job.progress.made(next(done), total)
 
-    def finished(part: Outcome | Edit) -> None:
-        nonlocal done
-        book.add(part)
-        done += 1
-        progress(done, total)
+    def finished(part: Outcome | Counterfactual) -> None:
+        journal.add(part)
+        job.progress.made(next(done), total)
 
-    outcomes = make_texts(kit, targets, kept.outcomes, finished, waiting)
-    made = {outcome.target: outcome.answers for outcome in outcomes}
-    pool = found.by_target if making.pool_first else ((),) * len(targets)
+    outcomes = make_texts(text_generator, targets, kept.outcomes, finished, waiting)
+    made = {outcome.target: outcome.accepted for outcome in outcomes}
+    pool = found.by_target if generation.pool_first else ((),) * len(targets)
     by_target: tuple[tuple[Candidate, ...], ...] = tuple(
-        (*made.get(target, ()), *kept) for target, kept in enumerate(pool)
+        (*made.get(target, ()), *retrieved) for target, retrieved in enumerate(pool)
     )
-    report = generation_report(outcomes, targets, kit.space, kit.featurizer)
-    if making.edits is not None:
-        by_target, report["edits"] = add_edits(kit, targets, by_target, making.edits, kept.edits, book.add)
-    return replace(found, by_target=by_target), {"waiting": len(waiting), **report}
+    report = {"waiting": len(waiting), **generation_report(outcomes, targets, space, job.featurizer)}
+    if counterfactuals is not None:
+        by_target, report["counterfactuals"] = add_counterfactuals(
+            text_generator, targets, by_target, counterfactuals, kept.counterfactuals, finished
+        )
+    return replace(found, by_target=by_target), report
 
 
 def identity(
-    kit: Kit, targets: Targets, waiting: frozenset[int], run_hash: str, edits: EditSettings | None = None
+    text_generator: TextGenerator,
+    targets: Targets,
+    waiting: frozenset[int],
+    run_hash: str,
+    counterfactuals: CounterfactualSettings | None = None,
 ) -> str:
     """Hash of everything that decides which texts are made."""
     facts = [
         JOURNAL_VERSION,
         run_hash,
-        kit.seed,
-        kit.language_model.fingerprint,
-        kit.featurizer.model_hash,
-        repr(kit.settings),
-        repr(edits),
-        repr(kit.potential),
+        text_generator.seed,
+        text_generator.language_model.fingerprint,
+        text_generator.featurizer.model_hash,
+        repr(text_generator.settings),
+        repr(counterfactuals),
+        repr(text_generator.potential),
         sorted(waiting),
         hashlib.sha256(targets.features.cpu().contiguous().numpy().tobytes()).hexdigest(),
-        hashlib.sha256("\x1f".join(kit.real.texts).encode("utf-8", "surrogatepass")).hexdigest(),
+        hashlib.sha256("\x1f".join(text_generator.real.texts).encode("utf-8", "surrogatepass")).hexdigest(),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]

@@ -69,8 +69,8 @@ def mine(
     """
     settings = settings or SynthesisSettings()
     settings = replace(settings, selection=replace(settings.selection, n=n))
-    if settings.index != "none" or settings.making is not None:
-        raise ConfigError(f"mine: expected index='none' and making=None, got index={settings.index!r}")
+    if settings.index != "none" or settings.generation is not None:
+        raise ConfigError(f"mine: expected index='none' and generation=None, got index={settings.index!r}")
     if len(pool) == 0:
         raise DataError("pool: expected at least one text, got none")
     classifier = WrappedClassifier(model, tokenizer)

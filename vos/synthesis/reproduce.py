@@ -10,7 +10,8 @@ from vos.generation.generate import make_texts
 from vos.generation.reach import Outcome
 from vos.labeling import BoundaryRecord
 from vos.mining.targets import Targets, TargetSpace
-from vos.synthesis.job import SynthesisJob, making_kit
+from vos.synthesis.job import SynthesisJob
+from vos.synthesis.making import load_text_generator
 from vos.synthesis.mismatches import Verification
 
 
@@ -34,23 +35,24 @@ def reproduce(
     """
     if not made:
         return
-    if job.settings.making is None:
+    generation = job.settings.generation
+    if generation is None:
         result.not_reproduced["the settings of this synthesis name no language model"] = len(made)
         return
     try:
-        kit = making_kit(job, job.settings.making, space)
+        text_generator = load_text_generator(job, generation, space)
     except VosError as error:
         result.not_reproduced[f"the language model cannot be had: {error}"] = len(made)
         return
+    fingerprint = text_generator.language_model.fingerprint
     for record in made:
-        stored, found = record.provenance.language_model, kit.language_model.fingerprint
-        if stored != found:
-            result.compare(record.id, "provenance_language_model", stored, found)
-    answered = sorted({n for record in made if (n := record.target_index) is not None} & set(range(len(targets))))
+        if record.provenance.language_model != fingerprint:
+            result.compare(record.id, "provenance_language_model", record.provenance.language_model, fingerprint)
+    served = sorted({n for record in made if (n := record.target_index) is not None} & set(range(len(targets))))
     # Spread over the targets, so that all prompts have a chance to be among them.
-    wanted = min(sample, len(answered))
-    chosen = frozenset(answered[i * len(answered) // wanted] for i in range(wanted))
-    for outcome in make_texts(kit, targets, only=chosen) if chosen else ():
+    wanted = min(sample, len(served))
+    chosen = frozenset(served[i * len(served) // wanted] for i in range(wanted))
+    for outcome in make_texts(text_generator, targets, only=chosen) if chosen else ():
         _compare(outcome, [record for record in made if record.target_index == outcome.target], result)
     result.reproduced = len(chosen)
     left = sum(record.target_index not in chosen for record in made)
@@ -59,13 +61,13 @@ def reproduce(
 
 
 def _compare(outcome: Outcome, records: Sequence[BoundaryRecord], result: Verification) -> None:
-    again = {each.example.text: each for each in (*outcome.answers, outcome.nearest_miss) if each is not None}
+    again = {each.example.text: each for each in (*outcome.accepted, outcome.nearest_miss) if each is not None}
     for record in records:
-        answer = again.get(record.text)
-        if answer is None:
+        candidate = again.get(record.text)
+        if candidate is None:
             ids = sorted(each.example.id for each in again.values())
             result.compare(record.id, f"text made again from the seed of z{outcome.target:04d}", record.id, ids)
             continue
-        found = asdict(answer.provenance)
+        found = asdict(candidate.provenance)
         for name, stored in asdict(record.provenance).items():
             result.compare(record.id, f"provenance_{name}", stored, found[name])

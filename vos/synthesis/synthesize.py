@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from vos.mining.select import Selection, lacks_near_boundary
 from vos.mining.targets import TargetSpace
 from vos.storage.hashes import file_hash
 from vos.storage.json_files import write_json
-from vos.synthesis.job import SynthesisJob, choose, draw_targets, making_kit, record_of, search_pool
+from vos.synthesis.job import SynthesisJob, choose, draw_targets, record_of, search_pool
 from vos.synthesis.making import add_made_texts
 
 logger = logging.getLogger(__name__)
@@ -56,13 +55,9 @@ def synthesize(job: SynthesisJob, output: Path) -> SynthesisResult:
     generator, space, targets = draw_targets(job)
     found = search_pool(job, space, targets, generator)
     made: dict[str, Any] = {}
-    if job.settings.making is not None:
-        making = job.settings.making
-        found, report = add_made_texts(
-            making, partial(making_kit, job, making, space), targets, found, job.settings.potential,
-            output / JOURNAL, job.run_hash, job.progress.made,
-        )  # fmt: skip
-        made = {"made": report}
+    if job.settings.generation is not None:
+        found, counts = add_made_texts(job, job.settings.generation, space, targets, found, output / JOURNAL)
+        made = {"made": counts}
     selection = choose(job, found)
     order = torch.randperm(len(selection.chosen), generator=generator).tolist()
     records = tuple(record_of(selection.chosen[i], targets, job) for i in order)

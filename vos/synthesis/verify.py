@@ -94,10 +94,10 @@ def check_is_there(path: Path) -> None:
 
 def _journal_records(path: Path, job: SynthesisJob, targets: Targets) -> list[BoundaryRecord]:
     kept = read_journal(path)
-    answers = [answer for outcome in kept.outcomes.values() for answer in (*outcome.answers, outcome.nearest_miss)]
-    answers += [edit.twin for edit in kept.edits.values()]
+    made = [each for outcome in kept.outcomes.values() for each in (*outcome.accepted, outcome.nearest_miss)]
+    made += [each.candidate for each in kept.counterfactuals.values()]
     try:
-        return [record_of(answer, targets, job) for answer in answers if answer is not None]
+        return [record_of(each, targets, job) for each in made if each is not None]
     except (IndexError, ValueError) as error:
         raise DataError(f"{path}: expected texts made for {len(targets)} targets of this run, got: {error}") from error
 

@@ -45,7 +45,7 @@ class ClassifierModule(pl.LightningModule):
         sampler: draws the virtual outliers, or None.
         regularizer: one of `vos.losses`, or None for plain cross-entropy.
         settings: see `StepSettings`.
-        outlier_texts: gives a batch of texts of no class from a generator; they pass through the encoder and stand in
+        outlier_texts: gives a batch of auxiliary outlier texts from a generator; they pass through the encoder, in
             the place of virtual outliers. None draws from `sampler`.
     """
 

@@ -10,6 +10,8 @@ from vos.labeling.backends.label_studio_format import task
 from vos.labeling.backends.page import PageBatch, PageSettings, page_html
 from vos.labeling.backends.sheets import write_blind_csv
 
+HIDDEN = ("prompt-0123", "lm-4567", "parent-89", "prefix_conditioned", "31415926")
+
 
 def test_people_are_shown_none_of_the_evidence(record_of):
     made = record_of("a text", **EVIDENCE)
@@ -18,7 +20,7 @@ def test_people_are_shown_none_of_the_evidence(record_of):
     asked = json.dumps(task(made, (), "b0", predict=False))
     names = {*EVIDENCE, *asdict(EVIDENCE["provenance"])}
     assert [name for name in names if f'"{name}"' in shown or f'"{name}"' in asked] == []
-    for value in ("prompt-0123", "lm-4567", "parent-89", "seeded", "31415926"):
+    for value in HIDDEN:
         assert value not in shown
         assert value not in asked
 
@@ -26,4 +28,4 @@ def test_people_are_shown_none_of_the_evidence(record_of):
 def test_the_sheet_shows_none_of_the_evidence(tmp_path, record_of):
     write_blind_csv(tmp_path / "sheet.csv", [record_of("a text", **EVIDENCE)], "b0")
     content = (tmp_path / "sheet.csv").read_text(encoding="utf-8")
-    assert not [value for value in ("prompt-0123", "lm-4567", "parent-89", "seeded", "31415926") if value in content]
+    assert not [value for value in HIDDEN if value in content]

@@ -1,0 +1,71 @@
+"""What texts are generated with: the models, the real texts, the settings, and what is learned from them once."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import torch
+
+from vos.density import GaussianDensity
+from vos.generation.drafts import Beginnings
+from vos.generation.language_model import LanguageModel
+from vos.generation.prefix_value import PrefixValue
+from vos.generation.prompts import RealTexts
+from vos.generation.rules import Novelty
+from vos.generation.settings import TextGeneratorSettings
+from vos.mining.targets import Potential, TargetSpace
+from vos.storage.seeds import derive_seed
+from vos.types import Featurizer
+
+
+@dataclass(frozen=True)
+class TextGenerator:
+    """Everything that texts are generated with.
+
+    Attributes:
+        language_model: see `LanguageModel`.
+        featurizer: the frozen classifier.
+        density: fitted on the training features.
+        space: see `TargetSpace`.
+        real: labelled training texts; prompts and chains start from them, and made texts must differ from them.
+        potential: see `Potential`; delta is also the half-width of the band of margins that accepted texts lie in.
+        settings: see `TextGeneratorSettings`.
+        seed: all randomness derives from it; each prompt and each target has a stream of its own, so that any of them
+            can be made again alone.
+    """
+
+    language_model: LanguageModel
+    featurizer: Featurizer
+    density: GaussianDensity
+    space: TargetSpace
+    real: RealTexts
+    potential: Potential
+    settings: TextGeneratorSettings
+    seed: int
+
+    def stream(self, *parts: int | str) -> tuple[int, torch.Generator]:
+        """A seed of its own for one part of the work, and a generator that starts there."""
+        seed = derive_seed(self.seed, *parts)
+        return seed, torch.Generator().manual_seed(seed)
+
+    @functools.cached_property
+    def novelty(self) -> Novelty:
+        """Of texts against the real ones."""
+        return Novelty(self.real.texts)
+
+    @functools.cached_property
+    def prefix_value(self) -> PrefixValue:
+        """Learned from the real texts."""
+        _, generator = self.stream("prefix value")
+        return PrefixValue.fit(
+            self.featurizer, self.space, self.real.texts, self.real.places, generator, self.settings.prefix_value_texts
+        )
+
+    @functools.cached_property
+    def beginnings(self) -> Beginnings:
+        """Of the real texts without debris."""
+        _, generator = self.stream("beginnings")
+        return Beginnings.of(
+            self.real.texts, sorted(self.real.clean), self.prefix_value, self.settings.drafts, generator
+        )
