@@ -27,6 +27,12 @@ def test_it_is_short(path):
     assert len(lines) <= 25
 
 
+def test_the_documents_show_the_examples_as_they_are():
+    page = (ROOT / "docs/library.md").read_text("utf-8")
+    for path in EXAMPLES:
+        assert f"```python\n{path.read_text('utf-8').rstrip()}\n```" in page, path.name
+
+
 def test_the_ledger_needs_no_torch(tmp_path):
     code = f"import runpy, sys; runpy.run_path({str(ROOT / 'examples/ledger.py')!r}); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
