@@ -108,7 +108,7 @@ START: tuple[Arm, ...] = tuple(
         ("written texts", "flattening", 2),
     )
 )
-"""Texts of no class through the encoder, and mixes as vectors under the same loss."""
+"""Auxiliary outlier texts through the encoder, and mixes as vectors under the same loss."""
 
 SHARED_TRAINING = ("clinc150", "embedded")
 """Tasks that train on the same texts with every seed, so that what was written for the one serves the others."""

@@ -1,4 +1,4 @@
-"""Arms from the start: the whole training again with texts of no class, or with virtual outliers, beside every batch.
+"""Arms from the start: the whole training again with auxiliary outlier texts, or with virtual outliers, beside every batch.
 
 The branches of `branch` begin where cross-entropy has ended, and their outliers reach the head alone. Here the
 encoder sees the outliers, from its first step on and for as many steps as the start point was trained.
@@ -50,7 +50,7 @@ def settings_of(sizes: Sizes, name: str) -> dict[str, Any]:
 
 
 def wanted(sizes: Sizes, name: str) -> int:
-    """How many texts of no class are made for a seed of a task."""
+    """How many auxiliary outlier texts are made for a seed of a task."""
     return WRITTEN[name] if sizes.precision == "bf16-mixed" else QUICK_WRITTEN
 
 

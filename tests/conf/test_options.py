@@ -70,7 +70,7 @@ def test_no_loss_draws_nothing(three_classes, monkeypatch, tmp_path):
 
 @pytest.fixture
 def spoons(tmp_path):
-    """A file of texts of no class."""
+    """A file of auxiliary outlier texts."""
     path = tmp_path / "spoons.csv"
     path.write_text("body\n" + "".join(f"a kettle and {i} spoons\n" for i in range(40)))
     return [f"exposure.path={path}", "exposure.text=body", "exposure.batch_size=8"]
