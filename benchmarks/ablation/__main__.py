@@ -2,8 +2,8 @@
 
 Per task and seed the bundled encoder is fine-tuned with cross-entropy to a start point; from there every arm of
 `arms.ARMS` trains the head, or all layers too, for equal steps on the same batches, with cross-entropy alone or with
-outliers of a sampler under a loss. Arms "from the start" train the whole again, with auxiliary outlier texts that the encoder
-sees; the bundled language model writes them (`make generate`).
+outliers of a sampler under a loss. Arms "from the start" train the whole again, with auxiliary outlier texts that the
+encoder sees; the bundled language model writes them (`make generate`).
 
 Each finished (task, seed, arm) is one JSON file under the output folder, so that a run that was killed goes on; another
 size needs another folder. Public data come from the folder in VOS_DATA. The last line is one JSON object.

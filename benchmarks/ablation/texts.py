@@ -1,4 +1,4 @@
-"""Arms from the start: the whole training again with auxiliary outlier texts, or with virtual outliers, beside every batch.
+"""Arms from the start: the whole training again with auxiliary outlier texts or virtual outliers beside every batch.
 
 The branches of `branch` begin where cross-entropy has ended, and their outliers reach the head alone. Here the
 encoder sees the outliers, from its first step on and for as many steps as the start point was trained.
