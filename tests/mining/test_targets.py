@@ -113,10 +113,3 @@ def test_bad_requests_are_refused(density, featurizer):
 def test_equal_texts_leave_a_positive_unit(density, featurizer):
     features = featurizer.featurize(["w1 w2"] * 12).features
     assert math.isfinite(1 / TargetSpace.fit(features, density, featurizer.head, 2).unit)
-
-
-def test_some_targets_keep_all_their_numbers(targets):
-    some = targets.at([3, 1])
-    assert len(some) == 2
-    for name in ("features", "coordinates", "margins", "labels", "mahalanobis"):
-        assert torch.equal(getattr(some, name), getattr(targets, name)[torch.tensor([3, 1])])
