@@ -15,8 +15,8 @@ from omegaconf import OmegaConf
 
 from vos.cli.signatures import PACKAGE, REQUIRED, parameters
 
-COMMENT = re.compile(r"^(\s*)([\w-]+):(?:[^#\"']|\"[^\"]*\"|'[^']*')*?\s#\s*(.*)$")
-"""A line of YAML with a comment at its end: indentation, key, comment."""
+KEY = re.compile(r"^(\s*)([\w-]+):(?:(?:[^#\"']|\"[^\"]*\"|'[^']*')*?\s#\s*(.*)$)?")
+"""The start of a line of YAML: indentation, key, and the comment at its end where there is one."""
 
 SCHEME = "vos"
 
@@ -105,11 +105,9 @@ def _comments(path: Path, prefix: str) -> dict[str, str]:
         base = re.match(r"^ {2}- (\w+)$", line)
         if base and (path.parent / f"{base[1]}.yaml").is_file():
             found |= _comments(path.parent / f"{base[1]}.yaml", prefix)
-        key = re.match(r"^(\s*)([\w-]+):", line)
-        if key:
+        if key := KEY.match(line):
             depth = len(key[1])
             stack = [(d, name) for d, name in stack if d < depth] + [(depth, key[2])]
-            comment = COMMENT.match(line)
-            if comment:
-                found[".".join(filter(None, [prefix, *(name for _, name in stack)]))] = comment[3]
+            if key[3] is not None:
+                found[".".join(filter(None, [prefix, *(name for _, name in stack)]))] = key[3]
     return found

@@ -60,15 +60,11 @@ def _lines(node: dict[Any, Any], docs: dict[str, str], path: str) -> Iterator[st
 
 
 def _line(setting: str, doc: str) -> Iterator[str]:
-    if not doc:
-        yield setting
-        return
-    first, *more = textwrap.wrap(doc, WIDTH - COLUMN - 2)
-    if len(setting) >= COLUMN:
+    if not doc or len(setting) >= COLUMN:
         yield setting
         setting = ""
-    yield f"{setting:<{COLUMN}}# {first}"
-    yield from (f"{'':<{COLUMN}}# {each}" for each in more)
+    first, more = (f"{each:<{COLUMN}}# " for each in (setting, ""))
+    yield from textwrap.wrap(doc, WIDTH, initial_indent=first, subsequent_indent=more)
 
 
 def _shown(value: Any) -> str:
