@@ -13,7 +13,7 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
-from vos.cli.signatures import PACKAGE, REQUIRED, parameters
+from vos.cli.signatures import PACKAGE, REQUIRED, node_parameters
 
 KEY = re.compile(r"^(\s*)([\w-]+):(?:(?:[^#\"']|\"[^\"]*\"|'[^']*')*?\s#\s*(.*)$)?")
 """The start of a line of YAML: indentation, key, and the comment at its end where there is one."""
@@ -72,11 +72,8 @@ def with_defaults(node: Any) -> Any:
         return [with_defaults(each) for each in node]
     if not isinstance(node, dict):
         return node
-    target = node.get("_target_")
-    missing: dict[str, Any] = {}
-    if isinstance(target, str) and target.startswith(f"{PACKAGE.name}."):
-        known = ((name, each.default) for name, each in parameters(target).items() if name not in node)
-        missing = {name: default for name, default in known if default is not REQUIRED}
+    defaults = {name: each.default for name, each in node_parameters(node).items() if each.default is not REQUIRED}
+    missing = {name: default for name, default in defaults.items() if name not in node}
     return {name: with_defaults(value) for name, value in (node | missing).items()}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -69,6 +69,12 @@ def parameters(target: str) -> dict[str, Parameter]:
     if not isinstance(node, ast.ClassDef | ast.FunctionDef):
         raise LookupError(f"{target}: no such definition")
     return _parameters(module, node, {})
+
+
+def node_parameters(node: Mapping[Any, Any]) -> dict[str, Parameter]:
+    """Arguments of what a node of a configuration builds; none where it builds nothing of this package."""
+    target = str(node.get("_target_") or "")
+    return parameters(target) if target.startswith(f"{PACKAGE.name}.") else {}
 
 
 def _parameters(module: str, node: ast.ClassDef | ast.FunctionDef, docs: dict[str, str]) -> dict[str, Parameter]:

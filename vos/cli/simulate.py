@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from vos.cli.train import public_yaml, quiet_libraries
-from vos.cli.train_builders import build_featurizers, build_job, device_of, new_classifier
+from vos.cli.train import begin, quiet_libraries
+from vos.cli.train_builders import build_featurizers, build_job, new_classifier
 from vos.cli.wiring import build_sampler
 from vos.data import TextData, load_pool_labels
 from vos.errors import ConfigError
@@ -24,7 +24,6 @@ from vos.simulation.error_rates import METRICS, compare, values_by_labels
 from vos.simulation.fits import FrozenEncoderFit, JobBuilder, PipelineFit
 from vos.simulation.settings import Fit, Oracle, Row, SimulationSettings
 from vos.simulation.simulate import Simulation
-from vos.storage.environment import environment
 from vos.storage.json_files import read_json, write_json
 from vos.storage.run_directory import RunDirectory
 from vos.training.job import TrainingJob
@@ -49,10 +48,8 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
     settings: SimulationSettings = instantiate(config.simulation)
     oracle = _oracle(data) if settings.pool == "pool" else {}
     run = RunDirectory(directory)
-    facts = {"seed": config.seed, "data_fingerprint": data.fingerprint(), **environment(device_of(config))}
-    run.start(public_yaml(config), facts)
+    begin(run, config, overrides, data)
     if not run.is_finished:
-        OmegaConf.save(OmegaConf.create(list(overrides)), run.path / "overrides.yaml")
         simulation = Simulation(
             data=data,
             oracle=oracle,
@@ -123,6 +120,10 @@ def _measured(rows: Rows) -> list[str]:
     return [metric for metric in METRICS if all(metric in row for row in rows)]
 
 
+def _mean(rows: Rows, metric: str) -> float:
+    return sum(float(row[metric]) for row in rows) / len(rows)
+
+
 def _picture(path: Path, rows: Rows, strategies: Sequence[str]) -> None:
     labels = sorted({float(row["labels"]) for row in rows})
     curves = {m: {s: values_by_labels(rows, m, s, labels) for s in strategies} for m in _measured(rows)}
@@ -135,9 +136,7 @@ def _final(rows: Rows, settings: SimulationSettings) -> dict[str, float]:
     final: dict[str, float] = {}
     for strategy in settings.strategies:
         own = [row for row in rows if row["strategy"] == strategy and row["round"] == last]
-        final |= {
-            f"{strategy}/{metric}": sum(float(row[metric]) for row in own) / len(own) for metric in _measured(rows)
-        }
+        final |= {f"{strategy}/{metric}": _mean(own, metric) for metric in _measured(rows)}
         if strategy != "random" and "random" in settings.strategies:
             for metric in _measured(rows):
                 found = compare(rows, metric, last, strategy)
@@ -153,8 +152,7 @@ def _print(rows: Rows, directory: Path) -> None:
     for row in rows:
         groups.setdefault((str(row["strategy"]), int(row["labels"])), []).append(row)
     for (strategy, labels), own in groups.items():
-        means = (sum(float(row[metric]) for row in own) / len(own) for metric in _measured(rows))
-        table.add_row(strategy, str(labels), *(f"{mean:.4f}" for mean in means))
+        table.add_row(strategy, str(labels), *(f"{_mean(own, metric):.4f}" for metric in _measured(rows)))
     console = Console()
     console.print(table)
     console.print(f"table: {directory / 'simulation.csv'}   picture: {directory / 'simulation.png'}")

@@ -186,9 +186,10 @@ def record(job: TrainingJob, kept: RoundCheckpoint) -> RoundRecord:
 
 
 def _report(job: TrainingJob, kept: RoundCheckpoint) -> None:
-    shutil.copyfile(job.run.rounds / f"boundary-{kept.number}.png", job.run.picture)
+    found = record(job, kept)
+    shutil.copyfile(found.picture, job.run.picture)
     for reporter in job.reporters:
-        reporter.on_round(record(job, kept))
+        reporter.on_round(found)
 
 
 def save_results(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:
