@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,13 +16,11 @@ from vos.training.job import TrainingJob
 from vos.training.loop import fit_round
 from vos.types import Example, FeatureBatch, Featurizer, LinearHead
 
+JobBuilder = Callable[[TextData, int, bool], TrainingJob]
+"""Gives the training job of a round from its texts and its seed, with new weights and a run directory of its own.
 
-class JobBuilder(Protocol):
-    """Builds the training job of a round."""
-
-    def __call__(self, data: TextData, seed: int, warm: bool) -> TrainingJob:
-        """A job with new weights and a run directory of its own; `warm` where it will start from a classifier."""
-        ...
+The last argument says whether the job will start from a classifier.
+"""
 
 
 class PipelineFit:

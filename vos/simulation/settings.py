@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from vos.data import TextData
 from vos.density import GaussianDensity
@@ -20,13 +20,11 @@ Oracle = Mapping[str, int]
 Row = dict[str, str | float]
 """`strategy`, `seed`, `round`, `labels` and test errors."""
 
+Fit = Callable[[Sequence[Example], int, Featurizer | None], Featurizer]
+"""Trains the classifier of a round on texts with a seed, and gives it frozen.
 
-class Fit(Protocol):
-    """Trains the classifier of a round."""
-
-    def __call__(self, train: Sequence[Example], seed: int, start: Featurizer | None) -> Featurizer:
-        """A frozen classifier, trained on these texts; `start` is the round before, None at the start."""
-        ...
+The last argument is the classifier of the round before, None at the start.
+"""
 
 
 @dataclass(frozen=True)
