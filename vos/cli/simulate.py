@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 from collections.abc import Sequence
@@ -100,16 +99,16 @@ def _fit(config: DictConfig, data: TextData, folder: Path) -> Fit:
 
 
 def _job_builder(config: DictConfig, folder: Path) -> JobBuilder:
-    """Builds jobs without refinement, reports or shared state, each in a directory of its own."""
-    numbers = itertools.count()
+    """Builds jobs without refinement, reports or shared state, one after the other in one directory."""
 
     def build(data: TextData, seed: int, warm: bool) -> TrainingJob:
         changed = config.copy()
         changed.seed = seed % 2**31
         changed.refine.rounds = 0
+        changed.logger.wandb = None
         if warm:
             changed.trainer.max_epochs = config.refine.epochs
-        job = build_job(changed, data, RunDirectory(folder / str(next(numbers))))
+        job = build_job(changed, data, RunDirectory(folder / "job"))
         return replace(job, reporters=[], cache=None)
 
     return build
