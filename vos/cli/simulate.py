@@ -52,7 +52,7 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
         simulation = Simulation(
             data=data,
             oracle=oracle,
-            fit=_fit(config, data, run.path / "fits"),
+            fit=_fit(config, settings, data, run.path / "fits"),
             density=instantiate(config.density.model),
             sampler=build_sampler(config.outliers, _no_texts),
             folder=run.path / "simulation",
@@ -88,14 +88,12 @@ def _oracle(data: TextData) -> Oracle:
     return oracle
 
 
-def _fit(config: DictConfig, data: TextData, folder: Path) -> Fit:
+def _fit(config: DictConfig, settings: SimulationSettings, data: TextData, folder: Path) -> Fit:
     """The pipeline's own training; over a frozen encoder logistic regression, whose one optimum takes seconds."""
     if not config.model.freeze:
         return PipelineFit(data, _job_builder(config, folder), bool(config.warm_start))
     featurizers = build_featurizers(config, data, new_classifier(config, data))
-    return FrozenEncoderFit(
-        featurizers.current(), len(data.label_names), float(config.simulation.l2), bool(config.simulation.balanced)
-    )
+    return FrozenEncoderFit(featurizers.current(), len(data.label_names), settings.l2, settings.balanced)
 
 
 def _job_builder(config: DictConfig, folder: Path) -> JobBuilder:
