@@ -1,9 +1,13 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from vos.simulation.fits import FrozenEncoderFit
+from vos.data import ListPool, TextData
+from vos.simulation.fits import FrozenEncoderFit, PipelineFit
+from vos.storage.run_directory import RunDirectory
 from vos.types import Example, FeatureBatch, LinearHead
 
 
@@ -32,3 +36,14 @@ def test_the_head_gives_the_probabilities_of_the_regression_on_standardised_feat
     np.testing.assert_allclose(probability, regression.predict_proba(scaled), atol=1e-4)
     assert found.head.weight.shape == (n_classes, 4)
     assert found.model_hash != Fixed.model_hash
+
+
+def test_what_a_killed_fit_left_is_not_taken_up(tmp_path, monkeypatch):
+    run = RunDirectory(tmp_path / "job")
+    (run.checkpoints / "round-0").mkdir(parents=True)
+    found = []
+    monkeypatch.setattr("vos.simulation.fits.fit_round", lambda job, _: found.extend(tmp_path.iterdir()))
+    job = SimpleNamespace(run=run, featurizers=SimpleNamespace(current=lambda: "classifier"))
+    data = TextData([], [], [], ListPool([]), ("no", "yes"), [])
+    assert PipelineFit(data, lambda *_: job, warm=False)([], 0, None) == "classifier"
+    assert found == []

@@ -13,10 +13,10 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
-from vos.cli.signatures import PACKAGE, REQUIRED, parameters
+from vos.cli.signatures import PACKAGE, REQUIRED, node_parameters
 
-COMMENT = re.compile(r"^(\s*)([\w-]+):(?:[^#\"']|\"[^\"]*\"|'[^']*')*?\s#\s*(.*)$")
-"""A line of YAML with a comment at its end: indentation, key, comment."""
+KEY = re.compile(r"^(\s*)([\w-]+):(?:(?:[^#\"']|\"[^\"]*\"|'[^']*')*?\s#\s*(.*)$)?")
+"""The start of a line of YAML: indentation, key, and the comment at its end where there is one."""
 
 SCHEME = "vos"
 
@@ -72,11 +72,8 @@ def with_defaults(node: Any) -> Any:
         return [with_defaults(each) for each in node]
     if not isinstance(node, dict):
         return node
-    target = node.get("_target_")
-    missing: dict[str, Any] = {}
-    if isinstance(target, str) and target.startswith(f"{PACKAGE.name}."):
-        known = ((name, each.default) for name, each in parameters(target).items() if name not in node)
-        missing = {name: default for name, default in known if default is not REQUIRED}
+    defaults = {name: each.default for name, each in node_parameters(node).items() if each.default is not REQUIRED}
+    missing = {name: default for name, default in defaults.items() if name not in node}
     return {name: with_defaults(value) for name, value in (node | missing).items()}
 
 
@@ -105,11 +102,9 @@ def _comments(path: Path, prefix: str) -> dict[str, str]:
         base = re.match(r"^ {2}- (\w+)$", line)
         if base and (path.parent / f"{base[1]}.yaml").is_file():
             found |= _comments(path.parent / f"{base[1]}.yaml", prefix)
-        key = re.match(r"^(\s*)([\w-]+):", line)
-        if key:
+        if key := KEY.match(line):
             depth = len(key[1])
             stack = [(d, name) for d, name in stack if d < depth] + [(depth, key[2])]
-            comment = COMMENT.match(line)
-            if comment:
-                found[".".join(filter(None, [prefix, *(name for _, name in stack)]))] = comment[3]
+            if key[3] is not None:
+                found[".".join(filter(None, [prefix, *(name for _, name in stack)]))] = key[3]
     return found

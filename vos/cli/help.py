@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from vos.cli.configuration import explanations
-from vos.cli.signatures import PACKAGE, parameters
+from vos.cli.signatures import node_parameters
 
 COLUMN, WIDTH = 44, 120
 """Where the explanations begin, and how wide a line may be."""
@@ -44,8 +44,7 @@ def explained(*, _root_: DictConfig) -> str:
 
 def _lines(node: dict[Any, Any], docs: dict[str, str], path: str) -> Iterator[str]:
     indent = "  " * path.count(".") if path else ""
-    target = node.get("_target_")
-    own = parameters(target) if isinstance(target, str) and target.startswith(f"{PACKAGE.name}.") else {}
+    own = node_parameters(node)
     for key, value in node.items():
         if str(key).startswith("_"):
             continue
@@ -60,15 +59,11 @@ def _lines(node: dict[Any, Any], docs: dict[str, str], path: str) -> Iterator[st
 
 
 def _line(setting: str, doc: str) -> Iterator[str]:
-    if not doc:
-        yield setting
-        return
-    first, *more = textwrap.wrap(doc, WIDTH - COLUMN - 2)
-    if len(setting) >= COLUMN:
+    if not doc or len(setting) >= COLUMN:
         yield setting
         setting = ""
-    yield f"{setting:<{COLUMN}}# {first}"
-    yield from (f"{'':<{COLUMN}}# {each}" for each in more)
+    first, more = (f"{each:<{COLUMN}}# " for each in (setting, ""))
+    yield from textwrap.wrap(doc, WIDTH, initial_indent=first, subsequent_indent=more)
 
 
 def _shown(value: Any) -> str:

@@ -29,18 +29,17 @@ logger = logging.getLogger(__name__)
 FAILED, MISMATCH, INTERRUPTED = 2, 3, 130
 """Exit codes: settings or data that cannot be used; a checked file with a wrong value; stopped by the user."""
 
-PROGRAMS = ("train", "synthesize")
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """`python -m vos train|synthesize`: the first argument names the program, the others are its own."""
+    programs = {"train": train, "synthesize": synthesize}
     given = sys.argv[1:] if arguments is None else list(arguments)
-    if not given or given[0] not in PROGRAMS:
-        names = "|".join(PROGRAMS)
+    if not given or given[0] not in programs:
+        names = "|".join(programs)
         sys.stderr.write(f"usage: python -m vos {names} [key=value ...]   (--help explains every setting)\n")
         raise SystemExit(0 if given[:1] in (["--help"], ["-h"]) else FAILED)
     sys.argv = [f"python -m vos {given[0]}", *given[1:]]
-    {"train": train, "synthesize": synthesize}[given[0]]()
+    programs[given[0]]()
 
 
 def train() -> None:

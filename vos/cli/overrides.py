@@ -14,6 +14,10 @@ from vos.cli.configuration import folder
 from vos.errors import ConfigError
 
 RENAMED = {
+    "candidates=retrieval": "candidates=pool",
+    "candidates=ladder": "candidates=pool_then_lm",
+    "candidates=generate": "candidates=lm",
+    "experiment=outlier_texts": "experiment=outlier_exposure",
     "outlier_texts": "exposure",
     "optimizer.warmup_share": "schedule.warmup_share",
     "candidates.making.settings.steering": "candidates.generation.text_generator.smc",
@@ -29,15 +33,10 @@ RENAMED = {
     "candidates.selection.max_source_share.steered": "candidates.selection.max_source_share.smc",
     "candidates.selection.max_source_share.edited": "candidates.selection.max_source_share.counterfactual",
 }
-"""Settings of version 0.1 and their names now; a name stands for everything below it too, the first match counts."""
+"""Options and settings of version 0.1 and their names now.
 
-RENAMED_OPTIONS = {
-    "candidates=retrieval": "candidates=pool",
-    "candidates=ladder": "candidates=pool_then_lm",
-    "candidates=generate": "candidates=lm",
-    "experiment=outlier_texts": "experiment=outlier_exposure",
-}
-"""Options of version 0.1 and their names now."""
+A setting stands for everything below it too, the first match counts.
+"""
 
 
 def refuse_old_names(overrides: Iterable[str], where: str = "") -> None:
@@ -52,12 +51,10 @@ def refuse_old_names(overrides: Iterable[str], where: str = "") -> None:
     """
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
-        new = RENAMED_OPTIONS.get(f"{key}={value}")
-        old = next((name for name in RENAMED if key == name or key.startswith(f"{name}.")), None)
-        if new is None and old is not None:
-            new = RENAMED[old] + key.removeprefix(old)
-        if new is not None:
-            raise ConfigError(f"{where}{override.split('=')[0] if old else override}: this is called {new} now")
+        for old, new in RENAMED.items():
+            given = f"{key}={value}" if "=" in old else key
+            if given == old or given.startswith(f"{old}."):
+                raise ConfigError(f"{where}{given}: this is called {new}{given.removeprefix(old)} now")
 
 
 def advice(error: Exception, program: str, overrides: Sequence[str]) -> str:

@@ -24,6 +24,9 @@ REQUIRED = object()
 UNWRITABLE = ("Callable", "Tensor")
 """Types of arguments that no configuration can hold: their defaults are none of its business."""
 
+NO_ARGUMENT = re.compile(r"init=False|ClassVar")
+"""In a line of a dataclass that its constructor does not take."""
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -38,12 +41,8 @@ class Parameter:
     doc: str
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A definition and the module that it stands in."""
-
-    module: str
-    node: ast.ClassDef | ast.FunctionDef
+Argument = tuple[str, ast.expr | None, ast.expr | None]
+"""Name, annotation and default of an argument, as written."""
 
 
 @cache
@@ -60,51 +59,51 @@ def parameters(target: str) -> dict[str, Parameter]:
         >>> parameters("vos.outliers.BoundarySampler")["margin"].default
         0.0
     """
-    module, names = _split(target)
-    place = _find(module, names[0])
-    for name in names[1:]:
-        inner = next((n for n in place.node.body if isinstance(n, ast.FunctionDef) and n.name == name), None)
-        if inner is None:
-            raise LookupError(f"{target}: no such definition")
-        place = _Place(place.module, inner)
-    if isinstance(place.node, ast.FunctionDef):
-        return dict(_of_function(place, _docs(place.node)))
-    return _of_class(place)
+    parts = target.split(".")
+    end = next((n for n in range(len(parts) - 1, 0, -1) if _body(".".join(parts[:n]))), None)
+    if end is None:
+        raise LookupError(f"{target}: expected a name of this package")
+    module, node = _find(".".join(parts[:end]), parts[end])
+    for name in parts[end + 1 :]:
+        node = _method(node, name)
+    if not isinstance(node, ast.ClassDef | ast.FunctionDef):
+        raise LookupError(f"{target}: no such definition")
+    return _parameters(module, node, {})
 
 
-def _of_class(place: _Place) -> dict[str, Parameter]:
-    """Of a dataclass its fields, those of its bases first; of another class what `__init__` takes."""
-    assert isinstance(place.node, ast.ClassDef)  # noqa: S101 - the caller's branch
-    docs = _docs(place.node)
-    init = next((n for n in place.node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
+def node_parameters(node: Mapping[Any, Any]) -> dict[str, Parameter]:
+    """Arguments of what a node of a configuration builds; none where it builds nothing of this package."""
+    target = str(node.get("_target_") or "")
+    return parameters(target) if target.startswith(f"{PACKAGE.name}.") else {}
+
+
+def _parameters(module: str, node: ast.ClassDef | ast.FunctionDef, docs: dict[str, str]) -> dict[str, Parameter]:
+    """Of a function its arguments, of a class those of `__init__`, of a dataclass its fields, those of bases first."""
+    docs = docs | _docs(node)
+    init = _method(node, "__init__")
     if init is not None:
-        return dict(_of_function(_Place(place.module, init), docs | _docs(init)))
-    found: dict[str, Parameter] = {}
-    for base in reversed(place.node.bases):
-        if isinstance(base, ast.Name) and (origin := _known(place.module, base.id)) is not None:
-            found |= _of_class(origin)
-    for each in place.node.body:
-        if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name) and _is_argument(each):
-            default = _default(place.module, each.annotation, each.value)
-            found[each.target.id] = Parameter(default, docs.get(each.target.id, ""))
-    return found
+        return _parameters(module, init, docs)
+    known: dict[str, Parameter] = {}
+    for base in reversed(node.bases if isinstance(node, ast.ClassDef) else []):
+        origin, above = _find(module, ast.unparse(base))
+        if isinstance(above, ast.ClassDef):
+            known |= _parameters(origin, above, {})
+    for name, annotation, default in _arguments(node):
+        known[name] = Parameter(_default(module, annotation, default), docs.get(name, ""))
+    return known
 
 
-def _of_function(place: _Place, docs: Mapping[str, str]) -> Iterator[tuple[str, Parameter]]:
-    assert isinstance(place.node, ast.FunctionDef)  # noqa: S101 - the caller's branch
-    arguments = place.node.args
-    plain: list[ast.expr | None] = [None] * (len(arguments.args) - len(arguments.defaults))
-    defaults = [*plain, *arguments.defaults, *arguments.kw_defaults]
-    for argument, default in zip([*arguments.args, *arguments.kwonlyargs], defaults, strict=True):
-        if argument.arg not in ("self", "cls"):
-            value = _default(place.module, argument.annotation, default)
-            yield argument.arg, Parameter(value, docs.get(argument.arg, ""))
-
-
-def _is_argument(node: ast.AnnAssign) -> bool:
-    """Whether a line of a dataclass is a field that its constructor takes."""
-    kept_out = node.value is not None and "init=False" in ast.unparse(node.value)
-    return not kept_out and "ClassVar" not in ast.unparse(node.annotation)
+def _arguments(node: ast.ClassDef | ast.FunctionDef) -> Iterator[Argument]:
+    if isinstance(node, ast.FunctionDef):
+        given = node.args
+        defaults = [*[None] * (len(given.args) - len(given.defaults)), *given.defaults, *given.kw_defaults]
+        for argument, default in zip([*given.args, *given.kwonlyargs], defaults, strict=True):
+            if argument.arg not in ("self", "cls"):
+                yield argument.arg, argument.annotation, default
+    else:
+        for line in node.body:
+            if isinstance(line, ast.AnnAssign) and not NO_ARGUMENT.search(ast.unparse(line)):
+                yield ast.unparse(line.target), line.annotation, line.value
 
 
 def _default(module: str, annotation: ast.expr | None, node: ast.expr | None) -> Any:
@@ -114,79 +113,49 @@ def _default(module: str, annotation: ast.expr | None, node: ast.expr | None) ->
 
 
 def _value(module: str, node: ast.expr) -> Any:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "field":
-        factory = next((k.value for k in node.keywords if k.arg in ("default_factory", "default")), None)
-        if isinstance(factory, ast.Name) and factory.id in ("dict", "list", "tuple"):
-            return {} if factory.id == "dict" else []
-        if isinstance(factory, ast.Name) and (origin := _known(module, factory.id)) is not None:
-            return {"_target_": f"{origin.module}.{factory.id}"}
-        return REQUIRED if factory is None else _value(module, factory)
-    if isinstance(node, ast.Name):
-        where, constant = _constant(module, node.id)
-        return _value(where, constant)
-    value = ast.literal_eval(node)
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "field":
+        given = next((k.value for k in node.keywords if k.arg in ("default_factory", "default")), None)
+        return REQUIRED if given is None else _value(module, given)
+    if not isinstance(node, ast.Name):
+        value = ast.literal_eval(node)
+        return list(value) if isinstance(value, tuple) else value
+    if node.id in ("dict", "list", "tuple"):
+        return {} if node.id == "dict" else []
+    origin, named = _find(module, node.id)
+    if isinstance(named, ast.Assign):
+        return _value(origin, named.value)
+    if isinstance(named, ast.ClassDef | ast.FunctionDef):
+        return {"_target_": f"{origin}.{named.name}"}
+    raise LookupError(f"{module}: no constant {node.id}")
 
 
-def _constant(module: str, name: str) -> tuple[str, ast.expr]:
-    """The value of a module's constant, and the module that it stands in."""
-    for node in _tree(module).body:
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
-            return module, node.value
-    for origin, given, local in _imports(module):
-        if local == name:
-            return _constant(origin, given)
-    raise LookupError(f"{module}: no constant {name}")
-
-
-def _known(module: str, name: str) -> _Place | None:
-    try:
-        return _find(module, name)
-    except LookupError:
-        return None
-
-
-def _find(module: str, name: str) -> _Place:
-    """A definition, looked for where its name was imported from."""
-    for node in _tree(module).body:
+def _find(module: str, name: str) -> tuple[str, ast.stmt | None]:
+    """A class, function or constant by its name in a module of this package, with the module that defines it."""
+    for node in _body(module):
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
-            return _Place(module, node)
-    for origin, given, local in _imports(module):
-        if local == name:
-            return _find(origin, given)
-    raise LookupError(f"{module}.{name}: no such definition")
-
-
-def _imports(module: str) -> Iterator[tuple[str, str, str]]:
-    """Module, name there and name here of what a module imports from this package."""
-    for node in _tree(module).body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == PACKAGE.name:
+            return module, node
+        if isinstance(node, ast.Assign) and name in map(ast.unparse, node.targets):
+            return module, node
+        if isinstance(node, ast.ImportFrom):
             for alias in node.names:
-                yield str(node.module), alias.name, alias.asname or alias.name
+                if name == (alias.asname or alias.name):
+                    return _find(str(node.module), alias.name)
+    return module, None
 
 
-def _split(target: str) -> tuple[str, list[str]]:
-    """The module of a dotted name, and the names within it."""
-    parts = target.split(".")
-    for end in range(len(parts) - 1, 0, -1):
-        if _file(".".join(parts[:end])) is not None:
-            return ".".join(parts[:end]), parts[end:]
-    raise LookupError(f"{target}: expected a name of this package")
-
-
-def _file(module: str) -> Path | None:
-    root, *rest = module.split(".")
-    path = PACKAGE.joinpath(*rest)
-    files = (path.with_suffix(".py"), path / "__init__.py") if rest else (path / "__init__.py",)
-    return next((file for file in files if root == PACKAGE.name and file.is_file()), None)
+def _method(node: ast.stmt | None, name: str) -> ast.FunctionDef | None:
+    body = node.body if isinstance(node, ast.ClassDef) else []
+    return next((each for each in body if isinstance(each, ast.FunctionDef) and each.name == name), None)
 
 
 @cache
-def _tree(module: str) -> ast.Module:
-    file = _file(module)
-    if file is None:
-        raise LookupError(f"{module}: no such module")
-    return ast.parse(file.read_text("utf-8"))
+def _body(module: str) -> list[ast.stmt]:
+    """The statements of a module of this package; none where there is no such module."""
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    for file in (path.with_suffix(".py"), path / "__init__.py"):
+        if path.is_relative_to(PACKAGE) and file.is_file():
+            return ast.parse(file.read_text("utf-8")).body
+    return []
 
 
 def _docs(node: ast.ClassDef | ast.FunctionDef) -> dict[str, str]:

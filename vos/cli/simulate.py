@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 from collections.abc import Sequence
@@ -15,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from vos.cli.train import public_yaml, quiet_libraries
-from vos.cli.train_builders import build_featurizers, build_job, device_of, new_classifier
+from vos.cli.train import begin, quiet_libraries
+from vos.cli.train_builders import build_featurizers, build_job, new_classifier
 from vos.cli.wiring import build_sampler
 from vos.data import TextData, load_pool_labels
 from vos.errors import ConfigError
@@ -24,7 +23,6 @@ from vos.simulation.error_rates import METRICS, compare, values_by_labels
 from vos.simulation.fits import FrozenEncoderFit, JobBuilder, PipelineFit
 from vos.simulation.settings import Fit, Oracle, Row, SimulationSettings
 from vos.simulation.simulate import Simulation
-from vos.storage.environment import environment
 from vos.storage.json_files import read_json, write_json
 from vos.storage.run_directory import RunDirectory
 from vos.training.job import TrainingJob
@@ -49,14 +47,12 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
     settings: SimulationSettings = instantiate(config.simulation)
     oracle = _oracle(data) if settings.pool == "pool" else {}
     run = RunDirectory(directory)
-    facts = {"seed": config.seed, "data_fingerprint": data.fingerprint(), **environment(device_of(config))}
-    run.start(public_yaml(config), facts)
+    begin(run, config, overrides, data)
     if not run.is_finished:
-        OmegaConf.save(OmegaConf.create(list(overrides)), run.path / "overrides.yaml")
         simulation = Simulation(
             data=data,
             oracle=oracle,
-            fit=_fit(config, data, run.path / "fits"),
+            fit=_fit(config, settings, data, run.path / "fits"),
             density=instantiate(config.density.model),
             sampler=build_sampler(config.outliers, _no_texts),
             folder=run.path / "simulation",
@@ -92,27 +88,25 @@ def _oracle(data: TextData) -> Oracle:
     return oracle
 
 
-def _fit(config: DictConfig, data: TextData, folder: Path) -> Fit:
+def _fit(config: DictConfig, settings: SimulationSettings, data: TextData, folder: Path) -> Fit:
     """The pipeline's own training; over a frozen encoder logistic regression, whose one optimum takes seconds."""
     if not config.model.freeze:
         return PipelineFit(data, _job_builder(config, folder), bool(config.warm_start))
     featurizers = build_featurizers(config, data, new_classifier(config, data))
-    return FrozenEncoderFit(
-        featurizers.current(), len(data.label_names), float(config.simulation.l2), bool(config.simulation.balanced)
-    )
+    return FrozenEncoderFit(featurizers.current(), len(data.label_names), settings.l2, settings.balanced)
 
 
 def _job_builder(config: DictConfig, folder: Path) -> JobBuilder:
-    """Builds jobs without refinement, reports or shared state, each in a directory of its own."""
-    numbers = itertools.count()
+    """Builds jobs without refinement, reports or shared state, one after the other in one directory."""
 
     def build(data: TextData, seed: int, warm: bool) -> TrainingJob:
         changed = config.copy()
         changed.seed = seed % 2**31
         changed.refine.rounds = 0
+        changed.logger.wandb = None
         if warm:
             changed.trainer.max_epochs = config.refine.epochs
-        job = build_job(changed, data, RunDirectory(folder / str(next(numbers))))
+        job = build_job(changed, data, RunDirectory(folder / "job"))
         return replace(job, reporters=[], cache=None)
 
     return build
@@ -121,6 +115,10 @@ def _job_builder(config: DictConfig, folder: Path) -> JobBuilder:
 def _measured(rows: Rows) -> list[str]:
     """The error rates that every row has: texts without levels have none by level."""
     return [metric for metric in METRICS if all(metric in row for row in rows)]
+
+
+def _mean(rows: Rows, metric: str) -> float:
+    return sum(float(row[metric]) for row in rows) / len(rows)
 
 
 def _picture(path: Path, rows: Rows, strategies: Sequence[str]) -> None:
@@ -135,9 +133,7 @@ def _final(rows: Rows, settings: SimulationSettings) -> dict[str, float]:
     final: dict[str, float] = {}
     for strategy in settings.strategies:
         own = [row for row in rows if row["strategy"] == strategy and row["round"] == last]
-        final |= {
-            f"{strategy}/{metric}": sum(float(row[metric]) for row in own) / len(own) for metric in _measured(rows)
-        }
+        final |= {f"{strategy}/{metric}": _mean(own, metric) for metric in _measured(rows)}
         if strategy != "random" and "random" in settings.strategies:
             for metric in _measured(rows):
                 found = compare(rows, metric, last, strategy)
@@ -153,8 +149,7 @@ def _print(rows: Rows, directory: Path) -> None:
     for row in rows:
         groups.setdefault((str(row["strategy"]), int(row["labels"])), []).append(row)
     for (strategy, labels), own in groups.items():
-        means = (sum(float(row[metric]) for row in own) / len(own) for metric in _measured(rows))
-        table.add_row(strategy, str(labels), *(f"{mean:.4f}" for mean in means))
+        table.add_row(strategy, str(labels), *(f"{_mean(own, metric):.4f}" for metric in _measured(rows)))
     console = Console()
     console.print(table)
     console.print(f"table: {directory / 'simulation.csv'}   picture: {directory / 'simulation.png'}")

@@ -44,18 +44,11 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     quiet_libraries()
     run = RunDirectory(directory)
     data, new = _data(config, run)
-    facts = {
-        "seed": config.seed,
-        "data_fingerprint": data.fingerprint(),
-        "started_from": config.run,
-        **environment(device_of(config)),
-    }
-    run.start(public_yaml(config), facts)
+    begin(run, config, overrides, data)
     if run.is_finished:
         logger.info("%s holds this run, finished: nothing to do", run.path)
         final: dict[str, float] = read_json(run.metrics_path)["final"]
         return final
-    OmegaConf.save(OmegaConf.create(list(overrides)), run.path / "overrides.yaml")
     if new is not None:
         write_train(run.train, data.train)
     _list_skipped(data, run.path)
@@ -71,6 +64,19 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     if new is not None:
         record_round(config, run.path, new, content["final"])
     return {name: float(value) for name, value in content["final"].items()}
+
+
+def begin(run: RunDirectory, config: DictConfig, overrides: Sequence[str], data: TextData) -> None:
+    """Start a run, or take it up, and keep its overrides unless it is finished."""
+    facts = {
+        "seed": config.seed,
+        "data_fingerprint": data.fingerprint(),
+        "started_from": config.run,
+        **environment(device_of(config)),
+    }
+    run.start(public_yaml(config), facts)
+    if not run.is_finished:
+        OmegaConf.save(OmegaConf.create(list(overrides)), run.path / "overrides.yaml")
 
 
 def _data(config: DictConfig, run: RunDirectory) -> tuple[TextData, NextRound | None]:

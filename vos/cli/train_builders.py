@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,18 @@ from omegaconf import DictConfig, OmegaConf
 from vos.cli.exposure import outlier_batches
 from vos.cli.wiring import build_sampler, completed
 from vos.data import TextData, TextDataModule
-from vos.density import FeatureBank, FeatureQueue, GaussianDensity
+from vos.density import FeatureBank, FeatureQueue
 from vos.errors import ConfigError
-from vos.losses import OutlierRegularizer
 from vos.models import TextClassifier, load_classifier
 from vos.storage.json_files import read_json
 from vos.storage.run_directory import RunDirectory
 from vos.training.featurizers import Featurizers
 from vos.training.job import FitSettings, RunSettings, TrainingJob
+from vos.training.measure import training_features
 from vos.training.module import ClassifierModule
 from vos.training.reporters import ConsoleReporter, CsvReporter, Reporter, WandbReporter
 from vos.training.round_cache import RoundCache
 from vos.training.settings import StepSettings
-from vos.types import Example
 
 logger = logging.getLogger(__name__)
 
@@ -104,13 +102,6 @@ def device_of(config: DictConfig) -> str:
     return "cuda" if wants_gpu and torch.cuda.is_available() else "cpu"
 
 
-def build_density(config: DictConfig, classifier: TextClassifier) -> GaussianDensity:
-    """The density of the group `density`, not fitted yet."""
-    sizes = {"n_classes": classifier.n_classes, "n_features": classifier.n_features}
-    density: GaussianDensity = completed(instantiate(config.density.model), **sizes)
-    return density
-
-
 def build_memory(config: DictConfig, data: TextData, classifier: TextClassifier) -> FeatureBank | FeatureQueue:
     """What the density is fitted to: the latest features of all training texts, or of some a class."""
     if config.density.memory == "all":
@@ -120,27 +111,19 @@ def build_memory(config: DictConfig, data: TextData, classifier: TextClassifier)
     raise ConfigError(f"density.memory: expected 'all' or 'queue', got {config.density.memory!r}")
 
 
-def build_loss(config: DictConfig, classifier: TextClassifier) -> OutlierRegularizer | None:
-    """The regulariser of the group `loss`, or None."""
-    if not config.loss.module:
-        return None
-    sizes = {"n_classes": classifier.n_classes, "n_features": classifier.n_features}
-    loss: OutlierRegularizer = completed(instantiate(config.loss.module), **sizes)
-    return loss
-
-
 def build_module(
     config: DictConfig, data: TextData, run: RunDirectory, featurizers: Featurizers, trains_round_0: bool
 ) -> ClassifierModule:
     """The training step: model, density, memory, sampler and regulariser."""
     classifier = featurizers.classifier
+    sizes = {"n_classes": classifier.n_classes, "n_features": classifier.n_features}
     memory = build_memory(config, data, classifier)
     return ClassifierModule(
         classifier,
-        build_density(config, classifier),
+        completed(instantiate(config.density.model), **sizes),
         memory,
         build_sampler(config.outliers, memory.contents),
-        build_loss(config, classifier),
+        completed(instantiate(config.loss.module), **sizes),
         StepSettings(
             instantiate(config.optimizer),
             instantiate(config.loss.settings),
@@ -157,8 +140,9 @@ def build_datamodule(config: DictConfig, data: TextData, featurizers: Featurizer
     classifier = featurizers.classifier
     features = None
     if classifier.encoder_is_frozen:
+        frozen = featurizers.current()
         splits = {"train": data.train, "val": data.val}
-        features = {name: _features(featurizers, examples) for name, examples in splits.items() if examples}
+        features = {name: training_features(frozen, examples)[0] for name, examples in splits.items() if examples}
     return TextDataModule(
         data,
         classifier.tokenizer,
@@ -168,10 +152,6 @@ def build_datamodule(config: DictConfig, data: TextData, featurizers: Featurizer
         num_workers=config.loader.num_workers,
         features=features,
     )
-
-
-def _features(featurizers: Featurizers, examples: Sequence[Example]) -> torch.Tensor:
-    return featurizers.current().featurize([example.text for example in examples]).features
 
 
 def build_cache(config: DictConfig, data: TextData) -> RoundCache | None:

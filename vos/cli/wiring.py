@@ -17,13 +17,15 @@ from torch import Tensor
 from vos.types import OutlierSampler
 
 
-def completed(factory: partial[Any], **known: Any) -> Any:
-    """Call a partial of `instantiate` with those of the known values that its constructor names.
+def completed(made: Any, **known: Any) -> Any:
+    """What `instantiate` made; a partial is called with those of the known values that its constructor names.
 
     A density takes `n_classes` and `n_features`; a loss takes both or the first alone.
     """
-    wanted = inspect.signature(factory.func).parameters
-    return factory(**{name: value for name, value in known.items() if name in wanted})
+    if not isinstance(made, partial):
+        return made
+    wanted = inspect.signature(made.func).parameters
+    return made(**{name: value for name, value in known.items() if name in wanted})
 
 
 def build_sampler(config: DictConfig, memory: Callable[[], tuple[Tensor, Tensor]]) -> OutlierSampler:
@@ -33,6 +35,5 @@ def build_sampler(config: DictConfig, memory: Callable[[], tuple[Tensor, Tensor]
         config: the group.
         memory: gives features (n, d) and labels (n,) of the training texts.
     """
-    made = instantiate(config, _convert_="all")
-    sampler: OutlierSampler = completed(made, memory=memory) if isinstance(made, partial) else made
+    sampler: OutlierSampler = completed(instantiate(config, _convert_="all"), memory=memory)
     return sampler

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
 from vos.metrics.boundary import margin
 from vos.simulation.settings import Row
+from vos.training.plots import half_width
 from vos.types import Example, Featurizer
 
 HARD_LEVELS, EASY_LEVELS = (2, 3), (0, 1)
@@ -49,8 +49,7 @@ def compare(
     ours = np.array([table[strategy, seed] for seed in seeds])
     theirs = np.array([table[baseline, seed] for seed in seeds])
     gain = (theirs - ours) / theirs.mean()
-    half = float(stats.t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / np.sqrt(len(gain))) if len(gain) > 1 else np.nan
-    mean = float(gain.mean())
+    mean, half = float(gain.mean()), half_width(gain)
     return {
         "reduction": mean,
         "low": mean - half,

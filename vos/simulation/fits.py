@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,13 +16,11 @@ from vos.training.job import TrainingJob
 from vos.training.loop import fit_round
 from vos.types import Example, FeatureBatch, Featurizer, LinearHead
 
+JobBuilder = Callable[[TextData, int, bool], TrainingJob]
+"""Gives the training job of a round from its texts and its seed, with new weights, in a directory that is for it alone.
 
-class JobBuilder(Protocol):
-    """Builds the training job of a round."""
-
-    def __call__(self, data: TextData, seed: int, warm: bool) -> TrainingJob:
-        """A job with new weights and a run directory of its own; `warm` where it will start from a classifier."""
-        ...
+The last argument says whether the job will start from a classifier.
+"""
 
 
 class PipelineFit:
@@ -39,17 +36,16 @@ class PipelineFit:
         self.data, self.build_job, self.warm = data, build_job, warm
 
     def __call__(self, train: Sequence[Example], seed: int, start: Featurizer | None) -> Featurizer:
-        """Train, and give the classifier frozen; the job's directory is removed."""
+        """Train, and give the classifier frozen; the job's directory is removed, as is what a killed fit left there."""
         warm = self.warm and start is not None
         job = self.build_job(replace(self.data, train=list(train)), seed, warm)
         if warm:
             assert isinstance(start, ClassifierFeaturizer)  # noqa: S101 - this class made it
             job.module.classifier.load_state_dict(start.classifier.state_dict())
+        shutil.rmtree(job.run.path, ignore_errors=True)
         try:
             fit_round(job, 0)
         finally:
-            for reporter in job.reporters:
-                reporter.close()
             shutil.rmtree(job.run.path, ignore_errors=True)
         return job.featurizers.current()
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Literal
 
+from vos.data import TextData
+from vos.density import GaussianDensity
 from vos.errors import ConfigError
 from vos.loop.next_round import MixSettings
 from vos.synthesis.job import SynthesisSettings
-from vos.types import Example, Featurizer
+from vos.types import Example, Featurizer, OutlierSampler
 
 Oracle = Mapping[str, int]
 """Pool id to class index; declared as an oracle in the ledger, never mistaken for a person."""
@@ -17,13 +20,11 @@ Oracle = Mapping[str, int]
 Row = dict[str, str | float]
 """`strategy`, `seed`, `round`, `labels` and test errors."""
 
+Fit = Callable[[Sequence[Example], int, Featurizer | None], Featurizer]
+"""Trains the classifier of a round on texts with a seed, and gives it frozen.
 
-class Fit(Protocol):
-    """Trains the classifier of a round."""
-
-    def __call__(self, train: Sequence[Example], seed: int, start: Featurizer | None) -> Featurizer:
-        """A frozen classifier, trained on these texts; `start` is the round before, None at the start."""
-        ...
+The last argument is the classifier of the round before, None at the start.
+"""
 
 
 @dataclass(frozen=True)
@@ -72,3 +73,26 @@ class SimulationSettings:
             raise ConfigError(f"simulation.harmful_share: expected a share in (0, 1) or null, got {self.harmful_share}")
         if self.pool == "train" and self.start is None:
             raise ConfigError("simulation.pool=train: expected simulation.start, the training texts known at the start")
+
+
+@dataclass
+class Parts:
+    """Everything that a simulation needs, built.
+
+    Attributes:
+        data: texts.
+        oracle: true labels of its pool; not used with `pool="train"`.
+        fit: trains a round.
+        density: makes an unfitted density from (C, d).
+        sampler: draws virtual outliers for "boundary".
+        folder: for ledgers and batches.
+        settings: see `SimulationSettings`.
+    """
+
+    data: TextData
+    oracle: Oracle
+    fit: Fit
+    density: Callable[[int, int], GaussianDensity]
+    sampler: OutlierSampler
+    folder: Path
+    settings: SimulationSettings

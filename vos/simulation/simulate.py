@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 
 from vos.data import ListPool, TextData
-from vos.density import GaussianDensity
-from vos.simulation.settings import Fit, Oracle, Row, SimulationSettings
+from vos.simulation.settings import Oracle, Parts, Row
 from vos.simulation.strategies import StrategyRun
 from vos.storage.json_files import read_json, write_json
 from vos.storage.seeds import derive_seed
-from vos.types import Example, Featurizer, OutlierSampler
+from vos.types import Example, Featurizer
 
 
 @dataclass
-class Simulation:
-    """Everything that a simulation needs, built.
+class Simulation(Parts):
+    """The whole loop over its parts.
 
-    Attributes:
-        data: texts.
-        oracle: true labels of its pool; not used with `pool="train"`.
-        fit: trains a round.
-        density: makes an unfitted density from (C, d).
-        sampler: draws virtual outliers for "boundary".
-        folder: for ledgers and batches, one folder a strategy and seed, and for the finished ones' rows: a simulation
-            that was cut off goes on with the strategy and seed that it had begun.
-        settings: see `SimulationSettings`.
+    A simulation that was cut off goes on with the strategy and seed that it had begun: `folder` has a folder for each
+    strategy and seed, and the finished ones' rows.
     """
-
-    data: TextData
-    oracle: Oracle
-    fit: Fit
-    density: Callable[[int, int], GaussianDensity]
-    sampler: OutlierSampler
-    folder: Path
-    settings: SimulationSettings
 
     def run(self) -> list[Row]:
         """A row for every strategy, seed and round."""
@@ -51,11 +34,8 @@ class Simulation:
                 if not kept.exists():
                     # The same start for every strategy: trained once.
                     first = first or self.fit(start.train, derive_seed(seed, "fit", 0), None)
-                    folder = self.folder / f"{strategy}-{seed}"
-                    strategy_run = StrategyRun(
-                        strategy, seed, start, oracle, self.fit, self.density, self.sampler, folder, self.settings
-                    )
-                    write_json(kept, {"rows": strategy_run.run(first)})
+                    parts = replace(self, data=start, oracle=oracle, folder=kept.with_suffix(""))
+                    write_json(kept, {"rows": StrategyRun(strategy, seed, parts).run(first)})
                 rows += read_json(kept)["rows"]
         return rows
 

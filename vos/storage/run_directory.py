@@ -96,10 +96,9 @@ class RunDirectory:
         Raises:
             RunError: missing, half-written, or of another version; the message says which and what to do.
         """
-        if not self.path.is_dir():
-            raise RunError(f"run={self.path}: no such directory; expected a directory that train.py wrote")
         if not self.manifest_path.exists():
-            raise RunError(f"run={self.path}: no manifest.json here; expected a directory that train.py wrote")
+            found = "no manifest.json here" if self.path.is_dir() else "no such directory"
+            raise RunError(f"run={self.path}: {found}; expected a directory that train.py wrote")
         manifest = self.manifest
         check_version(self.path, manifest)
         if manifest.get("status") != "finished":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vos.storage.json_files import read_json
@@ -38,7 +38,8 @@ def compare_runs(directory: Path, settings: Mapping[Path, Mapping[str, str]]) ->
     for path in settings:
         if path not in finished:
             logger.warning("%s is not finished and is left out of the comparison", path)
-    varying = sorted({key for values in finished.values() for key in values if _varies(key, finished.values())})
+    keys = {key for values in finished.values() for key in values}
+    varying = sorted(key for key in keys if len({values.get(key) for values in finished.values()}) > 1)
     rows: list[dict[str, str | float]] = []
     for path, values in finished.items():
         final = read_json(RunDirectory(path).metrics_path)["final"]
@@ -47,10 +48,6 @@ def compare_runs(directory: Path, settings: Mapping[Path, Mapping[str, str]]) ->
         write_table(directory / "comparison.csv", rows)
         _plot(directory / "comparison.png", rows, [key for key in varying if key != "seed"])
     return rows
-
-
-def _varies(key: str, settings: Iterable[Mapping[str, str]]) -> bool:
-    return len({each.get(key) for each in settings}) > 1
 
 
 def _plot(path: Path, rows: Sequence[Mapping[str, str | float]], keys: Sequence[str]) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
 from vos.errors import ConfigError
@@ -22,7 +21,7 @@ from vos.training.checkpoint import RoundCheckpoint, load_state, read_round, sav
 from vos.training.job import TrainingJob
 from vos.training.measure import measure, training_features
 from vos.training.plots import boundary_map
-from vos.training.reporters import NearBoundaryText, Reporter, RoundRecord
+from vos.training.reporters import NearBoundaryText, RoundRecord
 from vos.training.settings import StepSettings
 
 logger = logging.getLogger(__name__)
@@ -114,10 +113,11 @@ def fit_round(job: TrainingJob, number: int) -> None:
         return
     folder = job.run.checkpoints / f"round-{number}"
     last = folder / "last.ckpt"
+    loggers = [found for each in job.reporters if (found := each.lightning_logger(number)) is not None]
     trainer = job.trainer(
         max_epochs=epochs,
         callbacks=fit_callbacks(folder, fit.monitor, fit.patience, fit.progress),
-        logger=_loggers(job.reporters, number),
+        logger=loggers or False,
         enable_progress_bar=fit.progress,
         default_root_dir=job.run.path,
     )
@@ -139,11 +139,6 @@ def _step_settings(job: TrainingJob, number: int) -> StepSettings:
         regularization=replace(own.regularization, start_epoch=max(0, own.regularization.start_epoch - first_epoch)),
         seed=derive_seed(job.settings.seed, "round", number),
     )
-
-
-def _loggers(reporters: Sequence[Reporter], number: int) -> list[Logger] | bool:
-    found = [logger for reporter in reporters if (logger := reporter.lightning_logger(number)) is not None]
-    return found or False
 
 
 def _measure_round(job: TrainingJob, number: int, before: Sequence[RoundCheckpoint]) -> RoundCheckpoint:
@@ -186,9 +181,10 @@ def record(job: TrainingJob, kept: RoundCheckpoint) -> RoundRecord:
 
 
 def _report(job: TrainingJob, kept: RoundCheckpoint) -> None:
-    shutil.copyfile(job.run.rounds / f"boundary-{kept.number}.png", job.run.picture)
+    found = record(job, kept)
+    shutil.copyfile(found.picture, job.run.picture)
     for reporter in job.reporters:
-        reporter.on_round(record(job, kept))
+        reporter.on_round(found)
 
 
 def save_results(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,9 +19,17 @@ from vos.scores import energy, knn, mahalanobis, standardized_sum
 from vos.storage.seeds import derive_seed
 from vos.training.job import TrainingJob
 from vos.training.plots import BoundaryPoints
-from vos.types import Example, FeatureBatch, LinearHead
+from vos.types import Example, FeatureBatch, Featurizer, LinearHead
 
 logger = logging.getLogger(__name__)
+
+OOD = {
+    "auroc": auroc,
+    "aupr": aupr,
+    "fpr95_ood_accepted_at_95_id": fpr_at_tpr,
+    "fpr95_id_rejected_at_95_ood": fpr_at_tpr_ood,
+}
+"""Metrics by name, of scores of texts inside and outside."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +55,14 @@ def _labels(examples: Sequence[Example]) -> Tensor:
     return torch.tensor([example.label for example in examples], dtype=torch.int64)
 
 
-def training_features(featurizer: ClassifierFeaturizer, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
+def training_features(featurizer: Featurizer, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
     """Features (n, d) and labels (n,) that a density is fitted to."""
     return featurizer.featurize([example.text for example in examples]).features, _labels(examples)
 
 
-def featurize_examples(featurizer: ClassifierFeaturizer, examples: Sequence[Example]) -> FeatureBatch:
+def _featurized(featurizer: Featurizer, examples: Sequence[Example]) -> FeatureBatch:
     """Features, logits and labels of labelled examples, in their order."""
-    batch = featurizer.featurize([example.text for example in examples])
-    return FeatureBatch(batch.features, batch.logits, _labels(examples))
+    return replace(featurizer.featurize([example.text for example in examples]), labels=_labels(examples))
 
 
 def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
@@ -74,8 +81,8 @@ def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
     train_features, train_labels = training_features(featurizer, job.data.train)
     job.module.memory.push(train_features, train_labels, torch.arange(len(train_labels)))
     density.fit(train_features, train_labels)
-    val = featurize_examples(featurizer, job.data.val)
-    test = featurize_examples(featurizer, job.data.test)
+    val = _featurized(featurizer, job.data.val)
+    test = _featurized(featurizer, job.data.test)
     if band is None:
         band = band_width(margin(val.logits), job.settings.refine.band_share)
     metrics = {"boundary/band": band}
@@ -137,13 +144,9 @@ def _ood_metrics(
         "knn": (knn(inside.features, train_features), knn(outside.features, train_features)),
     }
     scores |= _initial_scores(job.featurizers.initial(), job.data, scores["energy"])
-    metrics = {}
-    for name, (id_scores, ood_scores) in scores.items():
-        metrics[f"ood/{name}/auroc"] = float(auroc(id_scores, ood_scores))
-        metrics[f"ood/{name}/aupr"] = float(aupr(id_scores, ood_scores))
-        metrics[f"ood/{name}/fpr95_ood_accepted_at_95_id"] = float(fpr_at_tpr(id_scores, ood_scores))
-        metrics[f"ood/{name}/fpr95_id_rejected_at_95_ood"] = float(fpr_at_tpr_ood(id_scores, ood_scores))
-    return metrics
+    return {
+        f"ood/{name}/{metric}": float(value(*pair)) for name, pair in scores.items() for metric, value in OOD.items()
+    }
 
 
 def _initial_scores(

@@ -137,22 +137,16 @@ class ClassifierModule(pl.LightningModule):
 
     def _regularize(self, features: Tensor, logits: Tensor, labels: Tensor) -> Tensor | None:
         """The regulariser's value, or None with the reason logged once when it does not act."""
-        if self.regularizer is None or (self.sampler is None and self.outlier_texts is None):
-            self._log_inactive("no regulariser is configured")
-            return None
-        if self.current_epoch < self.settings.regularization.start_epoch:
-            self._log_inactive(f"it starts at epoch {self.settings.regularization.start_epoch}")
-            return None
-        if not self.regularizer.is_calibrated and not self.memory.is_full:
-            self._log_inactive("it measures the training texts first, and not all of them have been seen")
-            return None
-        try:
-            outliers = self._outliers()
-        except NotFittedError as error:
-            self._log_inactive(str(error))
-            return None
-        self._inactive_reason = ""
-        if outliers is None:
+        reason, outliers = self._reason_to_wait(), None
+        if not reason:
+            try:
+                outliers = self._outliers()
+            except NotFittedError as error:
+                reason = str(error)
+        if reason and reason != self._inactive_reason:
+            logger.info("the regulariser is inactive at step %d: %s", self.global_step, reason)
+        self._inactive_reason = reason
+        if outliers is None or self.regularizer is None:
             return None
         if not self.regularizer.is_calibrated:
             head = self.classifier.linear_head()
@@ -161,6 +155,16 @@ class ClassifierModule(pl.LightningModule):
         outlier_features, outlier_logits = outliers
         value: Tensor = self.regularizer(logits, features, labels, outlier_logits, outlier_features)
         return value
+
+    def _reason_to_wait(self) -> str:
+        """Why the regulariser does not act at this step; empty when it does."""
+        if self.regularizer is None or (self.sampler is None and self.outlier_texts is None):
+            return "no regulariser is configured"
+        if self.current_epoch < self.settings.regularization.start_epoch:
+            return f"it starts at epoch {self.settings.regularization.start_epoch}"
+        if not self.regularizer.is_calibrated and not self.memory.is_full:
+            return "it measures the training texts first, and not all of them have been seen"
+        return ""
 
     def _outliers(self) -> tuple[Tensor, Tensor] | None:
         """Features (m, d) and logits (m, C) of a step's outliers: texts where there are any, else virtual ones.
@@ -200,11 +204,6 @@ class ClassifierModule(pl.LightningModule):
             self._warned_of.update(drawn.left_out)
         return drawn.outliers
 
-    def _log_inactive(self, reason: str) -> None:
-        if reason != self._inactive_reason:
-            logger.info("the regulariser is inactive at step %d: %s", self.global_step, reason)
-            self._inactive_reason = reason
-
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:  # noqa: ARG002
         """Collect logits; the metrics are computed over the whole set at the end."""
         _, logits = self(batch)
@@ -219,8 +218,7 @@ class ClassifierModule(pl.LightningModule):
         Raises:
             DataError: the model has diverged, or a label is outside [0, C).
         """
-        logits = torch.cat([pair[0] for pair in self._validation])
-        labels = torch.cat([pair[1] for pair in self._validation])
+        logits, labels = (torch.cat(each) for each in zip(*self._validation, strict=True))
         self._validation.clear()
         check_labels(labels, self.classifier.n_classes)
         check_finite(logits, f"validation logits at epoch {self.current_epoch}")

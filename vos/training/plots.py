@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
@@ -85,19 +87,14 @@ def metrics_against(
         x: values, ascending.
         metrics: name to one list of values (one a seed) for every x.
     """
-    columns = min(3, len(metrics))
-    rows = -(-len(metrics) // columns)
-    figure = Figure(figsize=(4.2 * columns, 3.0 * rows), dpi=110, layout="constrained")
-    panels = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
-    for axes, (name, values) in zip(panels, metrics.items(), strict=False):
+    figure, panels = _panels(len(metrics), 3, (4.2, 3.0))
+    for axes, (name, values) in zip(panels, metrics.items(), strict=True):
         positions = np.arange(len(x))
         axes.plot(positions, [np.mean(v) for v in values], marker="o", color=COLOURS[0])
         axes.fill_between(positions, [min(v) for v in values], [max(v) for v in values], color=COLOURS[0], alpha=0.2)
         axes.set_xticks(positions, [f"{value:g}" for value in x])
         axes.set_title(name, fontsize=9)
         axes.set_xlabel(x_name, fontsize=9)
-    for axes in panels[len(metrics) :]:
-        axes.set_axis_off()
     figure.savefig(path)
 
 
@@ -111,26 +108,32 @@ def learning_curves(
         x: labels, ascending.
         curves: metric to strategy to one list of values (one a seed) for every x.
     """
-    columns = min(2, len(curves))
-    rows = -(-len(curves) // columns)
-    figure = Figure(figsize=(5.0 * columns, 3.4 * rows), dpi=110, layout="constrained")
-    panels = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
-    for axes, (metric, strategies) in zip(panels, curves.items(), strict=False):
+    figure, panels = _panels(len(curves), 2, (5.0, 3.4))
+    for axes, (metric, strategies) in zip(panels, curves.items(), strict=True):
         for colour, (name, values) in zip(COLOURS, strategies.items(), strict=False):
             mean = np.array([np.mean(v) for v in values])
-            half = np.array([_half_width(v) for v in values])
+            half = np.array([half_width(v) for v in values])
             axes.plot(x, mean, marker="o", color=colour, label=name)
             axes.fill_between(x, mean - half, mean + half, color=colour, alpha=0.15)
         axes.set_title(metric, fontsize=10)
         axes.set_xlabel("labels", fontsize=9)
-    for axes in panels[len(curves) :]:
-        axes.set_axis_off()
     panels[0].legend(fontsize=8)
     figure.savefig(path)
 
 
-def _half_width(values: Sequence[float]) -> float:
-    """Half of the 95 % t-interval of the mean; 0 for a single value, which has none."""
+def _panels(n: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """A figure with `n` panels of a size in inches, in `columns` columns at most."""
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    figure = Figure(figsize=(size[0] * columns, size[1] * rows), dpi=110, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for axes in panels[n:]:
+        axes.set_axis_off()
+    return figure, panels[:n]
+
+
+def half_width(values: Sequence[float] | NDArray[np.float64]) -> float:
+    """Half of the 95 % t-interval of the mean; NaN for a single value, which has none."""
     if len(values) < 2:
-        return 0.0
+        return math.nan
     return float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))

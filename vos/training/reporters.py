@@ -52,9 +52,9 @@ class RoundRecord:
 class Reporter(Protocol):
     """Receives every round, and the end."""
 
-    def lightning_logger(self, number: int) -> Logger | None:
+    def lightning_logger(self, number: int) -> Logger | None:  # noqa: ARG002 - for those that have one
         """Logger for the training steps of round `number`, or None."""
-        ...
+        return None
 
     def on_round(self, record: RoundRecord) -> None:
         """A round has been measured."""
@@ -62,7 +62,7 @@ class Reporter(Protocol):
 
     def close(self) -> None:
         """Nothing more will come."""
-        ...
+        return
 
 
 CONSOLE_ROWS = (
@@ -79,20 +79,15 @@ CONSOLE_ROWS = (
     "boundary/shift",
 )
 
-
 LINE = ("boundary/val/accuracy", "boundary/val/brier", "boundary/val/band_error", "boundary/shift")
 
 
-class ConsoleReporter:
+class ConsoleReporter(Reporter):
     """One line a round while the run goes on, and a table with one column a round at its end."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console()
         self._records: list[RoundRecord] = []
-
-    def lightning_logger(self, number: int) -> Logger | None:  # noqa: ARG002 - part of the protocol
-        """None: the progress bar is Lightning's."""
-        return None
 
     def on_round(self, record: RoundRecord) -> None:
         """Print the round's main numbers."""
@@ -112,11 +107,12 @@ class ConsoleReporter:
             table.add_column(f"round {each.round}", justify="right")
         for name in CONSOLE_ROWS:
             if any(name in each.metrics for each in self._records):
-                table.add_row(name, *(_number(each.metrics.get(name)) for each in self._records))
+                numbers = [f"{each.metrics[name]:.4g}" if name in each.metrics else "" for each in self._records]
+                table.add_row(name, *numbers)
         self.console.print(table)
 
 
-class CsvReporter:
+class CsvReporter(Reporter):
     """`rounds.csv` with one row a round, and Lightning's `steps/round-N/metrics.csv`.
 
     Args:
@@ -136,11 +132,8 @@ class CsvReporter:
         self._rows[record.round] = {"round": record.round, **record.metrics}
         write_table(self.directory / "rounds.csv", list(self._rows.values()))
 
-    def close(self) -> None:
-        """Nothing to release."""
 
-
-class WandbReporter:
+class WandbReporter(Reporter):
     """One wandb run: scalars under `boundary/...`, the margin histogram, the boundary map, the near-boundary table.
 
     Args:
@@ -211,7 +204,3 @@ def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
