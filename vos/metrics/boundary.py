@@ -22,21 +22,6 @@ from vos.outliers import head_gaps
 from vos.scores import energy
 from vos.types import LinearHead
 
-__all__ = [
-    "accuracy",
-    "band_width",
-    "boundary_report",
-    "brier",
-    "error_by_level",
-    "expected_calibration_error",
-    "margin",
-    "outlier_energy_auroc",
-    "pair_consistency",
-    "standardized_distance",
-    "true_class_margin",
-    "wilson_interval",
-]
-
 HARMFUL = 1
 """Index of the harmful class in a two-class problem."""
 

@@ -16,6 +16,13 @@ def squared_radius(distance: float, d: int) -> float:
     return float(2.0 * special.gammaincinv(0.5 * d, distance))
 
 
+def shell(distance: float | None, n: int, density: GaussianDensity) -> Tensor | None:
+    """The radius that holds the share `distance`, for each of n rows: (n,) float64; None where none is asked for."""
+    if distance is None:
+        return None
+    return density.means.new_full((n,), squared_radius(distance, density.n_features) ** 0.5)
+
+
 def squared_radius_beyond(tail: Tensor, d: int) -> Tensor:
     """Squared radii `χ²_d.isf(tail)`, float64, elementwise.
 
