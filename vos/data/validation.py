@@ -55,18 +55,12 @@ def parse_rows(source: str, rows: Iterable[Row], settings: RowSettings, log: Pro
     Raises:
         DataError: a column is missing, or there is no row at all.
     """
-    empty = True
-    for line, row in itertools.islice(rows, settings.limit):
-        if empty:
-            check_columns(source, row, settings)
-            empty = False
+    for line, row in itertools.islice(checked_rows(source, rows, settings), settings.limit):
         result = _parse(source, line, row, settings)
         if isinstance(result, Problem):
             log.add(result)
         else:
             yield result
-    if empty:
-        raise DataError(f"{source}: expected at least one row of data, found none: the file is empty")
 
 
 def stream_examples(source: str, rows: Iterable[Row], settings: RowSettings) -> Iterator[Example]:
@@ -75,32 +69,34 @@ def stream_examples(source: str, rows: Iterable[Row], settings: RowSettings) -> 
     Raises:
         DataError: a column is missing, there is no row at all, or a row is bad and bad rows are not skipped.
     """
-    skipped = 0
     log = ProblemLog(settings.skips)
     for parsed in parse_rows(source, rows, settings, log):
         log.raise_if_any()
-        skipped += len(log.skipped)
         log.skipped.clear()
         yield parsed.example
     log.raise_if_any()
-    skipped += len(log.skipped)
-    if skipped:
-        logger.warning("%s: left out %d bad rows of the pool", source, skipped)
+    if log.count:
+        logger.warning("%s: left out %d bad rows of the pool", source, log.count)
 
 
-def check_columns(source: str, row: dict[str, Any], columns: Columns) -> None:
-    """Whether the first row has every column.
+def checked_rows(source: str, rows: Iterable[Row], columns: Columns) -> Iterator[Row]:
+    """The rows, after a look at the first one: whether it is there, and has every column.
 
     Raises:
-        DataError: names the missing column, the columns found, and the nearest of them.
+        DataError: there is no row at all, or a column is missing; names it, the columns found, and the nearest of them.
     """
-    found = [name for name in row if name != WRONG_WIDTH]
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        raise DataError(f"{source}: expected at least one row of data, found none: the file is empty")
+    found = [name for name in first[1] if name != WRONG_WIDTH]
     for name in columns.named():
-        if name not in row:
+        if name not in found:
             near = difflib.get_close_matches(name.lower(), [each.lower() for each in found], n=1, cutoff=0.5)
             nearest = [each for each in found if near and each.lower() == near[0]]
             hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
             raise DataError(f"{source}: expected a column {name!r}, found in the first row the columns {found}{hint}")
+    return itertools.chain([first], rows)
 
 
 def unescape(text: str) -> str:
