@@ -111,7 +111,11 @@ def unescape(text: str) -> str:
 
 def _parse(source: str, line: int, row: dict[str, Any], settings: RowSettings) -> ParsedRow | Problem:
     """One row on its own."""
-    id_ = label_key(row.get(settings.id)) if settings.id is not None else None
+
+    def key(column: str | None) -> str | None:
+        return None if column is None else label_key(row.get(column))
+
+    id_ = key(settings.id)
 
     def problem(column: str, found: str, expected: str) -> Problem:
         return Problem(source, line, column, found, expected, id_)
@@ -129,16 +133,16 @@ def _parse(source: str, line: int, row: dict[str, Any], settings: RowSettings) -
         return problem(settings.text, *fault)
     if settings.id is not None and id_ is None:
         return problem(settings.id, "no id", "an id in every row")
-    raw = label_key(row.get(settings.label)) if settings.label is not None else None
+    raw = key(settings.label)
     if settings.label is not None and raw is None:
         return problem(settings.label, "no label", "a label; rows without one belong in the pool")
-    level = row.get(settings.level) if settings.level is not None else None
-    if not _is_level(level):
-        return problem(str(settings.level), _short(level), "a whole number from 0 up, or nothing")
+    level = key(settings.level)
+    if level is not None and not (level.isascii() and level.isdecimal()):
+        column = str(settings.level)
+        return problem(column, _short(row[column]), "a whole number from 0 up, or nothing")
     uid = text_uid(text)
-    group, pair = (label_key(row.get(c)) if c is not None else None for c in (settings.group, settings.pair))
-    key = label_key(level)
-    example = Example(id_ or uid, text, None, group, pair, None if key is None else int(key))
+    level_number = None if level is None else int(level)
+    example = Example(id_ or uid, text, None, key(settings.group), key(settings.pair), level_number)
     return ParsedRow(source, line, example, raw, uid)
 
 
@@ -151,11 +155,6 @@ def _text_fault(text: str, max_chars: int) -> tuple[str, str] | None:
     if match := UNPRINTABLE.search(text):
         return f"U+{ord(match[0]):04X} at character {match.start() + 1}", "characters that UTF-8 text can hold"
     return None
-
-
-def _is_level(value: Any) -> bool:
-    key = label_key(value)
-    return key is None or (key.isascii() and key.isdecimal())
 
 
 def _short(value: Any) -> str:
