@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from vos.data.batching import LengthBucketedSampler, TokenCollator, tokenize
+from vos.data.batching import LengthBucketedSampler, TokenCollator
 from vos.data.records import TextData
 from vos.errors import DataError, ShapeError
-from vos.types import Example
+from vos.types import Example, tokenize
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -23,7 +23,7 @@ from vos.outliers._geometry import (
     pick_class,
     refuse_equal_rows,
 )
-from vos.outliers._radial import as_outliers, check_head, check_open_unit, shell, uniform
+from vos.outliers._radial import as_outliers, check_open_unit, labels_to_draw, shell, uniform
 from vos.outliers.conditional_margin import refuse_infeasible, whitened_at_margin
 from vos.types import LinearHead, VirtualOutliers
 
@@ -93,8 +93,7 @@ class BoundarySampler:
             NotFittedError: no class is ready, or none of the pair.
             ShapeError: the head does not fit the density.
         """
-        check_head(density, head)
-        labels = self._labels(density, n_per_class)
+        labels = self._labels(density, head, n_per_class)
         features = density.means.new_empty(len(labels), density.n_features)
         squared = density.means.new_empty(len(labels))
         pending = torch.arange(len(labels), device=labels.device)
@@ -113,8 +112,8 @@ class BoundarySampler:
             torch.unique(labels[pending]).tolist(),
         )
 
-    def _labels(self, density: GaussianDensity, n_per_class: int) -> Tensor:
-        labels = density.ready_labels(n_per_class)
+    def _labels(self, density: GaussianDensity, head: LinearHead, n_per_class: int) -> Tensor:
+        labels = labels_to_draw(density, head, n_per_class)
         if self.pair is None:
             return labels
         if max(self.pair) >= density.n_classes:
