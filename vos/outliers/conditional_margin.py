@@ -13,7 +13,7 @@ from scipy import stats
 from torch import Tensor
 
 from vos.errors import InfeasibleError
-from vos.outliers._geometry import Gaps
+from vos.outliers._geometry import EQUAL_ROWS, Gaps
 from vos.outliers._radial import normal, unit
 
 
@@ -91,9 +91,7 @@ def whitened_at_margin(a: Tensor, delta: Tensor, radii: Tensor | None, generator
     """
     s: Tensor = a.norm(dim=-1)
     if not (s > 0.0).all():
-        raise InfeasibleError(
-            "expected a head that tells the classes apart, got equal rows: no margin can be asked for"
-        )
+        raise InfeasibleError(EQUAL_ROWS)
     axis = a / s[:, None]
     g = normal(a.shape, generator, a.device)
     for _ in range(2):  # the second pass removes what rounding left of the first, where g is nearly parallel to a
