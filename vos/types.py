@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from vos.errors import ModelError, ShapeError
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from vos.density.base import GaussianDensity
 
 OOD = -1
 """Label of out-of-distribution rows in label tensors. Unlabelled is `None` in a record and never enters a tensor."""
+
+TOKENIZE_CHUNK = 1024
+"""Texts a call, so that the tokenizer's own objects for the whole set are never in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,22 @@ def _last_linear(module: nn.Module) -> nn.Linear:
     )
 
 
+def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Token ids of each text, special tokens included, cut after `max_length` tokens, not padded."""
+    ids: list[list[int]] = []
+    for start in range(0, len(texts), TOKENIZE_CHUNK):
+        chunk = tokenizer(
+            list(texts[start : start + TOKENIZE_CHUNK]),
+            truncation=True,
+            max_length=max_length,
+            padding=False,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )
+        ids += chunk["input_ids"]
+    return ids
+
+
 def token_batch(ids: Sequence[Sequence[int]], padding: int) -> dict[str, Tensor]:
     """Token ids as an encoder takes them, padded on the right to the longest text.
 
@@ -113,13 +135,11 @@ def token_batch(ids: Sequence[Sequence[int]], padding: int) -> dict[str, Tensor]
         tensor([[5, 6, 7],
                 [8, 0, 0]])
     """
-    longest = max(map(len, ids))
-    tokens = torch.full((len(ids), longest), padding, dtype=torch.int64)
-    mask = torch.zeros_like(tokens)
-    for i, row in enumerate(ids):
-        tokens[i, : len(row)] = torch.tensor(row, dtype=torch.int64)
-        mask[i, : len(row)] = 1
-    return {"input_ids": tokens, "attention_mask": mask}
+    rows = [torch.tensor(row, dtype=torch.int64) for row in ids]
+    return {
+        "input_ids": pad_sequence(rows, batch_first=True, padding_value=padding),
+        "attention_mask": pad_sequence([torch.ones_like(row) for row in rows], batch_first=True),
+    }
 
 
 @dataclass(frozen=True, slots=True)

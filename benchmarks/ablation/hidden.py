@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.ablation.data import Sizes
-from vos.data.batching import TokenCollator, tokenize
+from vos.data import TokenCollator, tokenize
 from vos.models import EncoderClassifier
 
 

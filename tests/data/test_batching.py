@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vos.data import LengthBucketedSampler, TokenCollator, tokenize
-from vos.data.batching import TOKENIZE_CHUNK
 from vos.errors import ConfigError
+from vos.types import TOKENIZE_CHUNK
 
 LENGTHS = st.lists(st.integers(0, 300), max_size=300)
 

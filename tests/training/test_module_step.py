@@ -11,7 +11,8 @@ from tests.conftest import toy_examples
 from tests.training.modules import NAMES, batches, build, fit
 from vos.data import ListPool, TextData, TextDataModule
 from vos.errors import ConfigError, DataError
-from vos.metrics.boundary import band_width, brier, margin
+from vos.metrics.boundary import band_width, margin
+from vos.metrics.calibration import brier
 from vos.metrics.monitor import boundary_brier
 
 

@@ -1,6 +1,6 @@
 """Texts in: sources, validation, leak-free splits, and batches."""
 
-from vos.data.batching import LengthBucketedSampler, TokenCollator, tokenize
+from vos.data.batching import LengthBucketedSampler, TokenCollator
 from vos.data.datamodule import TextDataModule
 from vos.data.embedded import EmbeddedData, load_embedded, load_pool_labels
 from vos.data.files import read_rows
@@ -8,6 +8,7 @@ from vos.data.records import FilePool, ListPool, PoolSource, Skipped, TextData
 from vos.data.sources import FileData, HubData, load_files, load_hub, open_pool_file
 from vos.data.splits import split_groups
 from vos.storage.text_ids import text_uid
+from vos.types import tokenize
 
 __all__ = [
     "EmbeddedData",

@@ -39,12 +39,13 @@ def agree(
     known = {split: list(_with_known_label(rows, codec, label_column, log)) for split, rows in parsed.items()}
     everything = [row for rows in known.values() for row in rows]
     disputed = _disputed(everything, codec, label_column, log)
-    seen = _Seen(id_column, log)
+    texts: dict[str, ParsedRow] = {}
+    ids: dict[str, ParsedRow] = {}
     examples = {
         split: [
             replace(row.example, label=codec.index(str(row.raw_label)))
             for row in rows
-            if row.uid not in disputed and seen.is_new(row)
+            if row.uid not in disputed and _is_new(row, texts, ids, id_column, log)
         ]
         for split, rows in known.items()
     }
@@ -92,46 +93,37 @@ def _with_known_label(
 def _disputed(rows: Sequence[ParsedRow], codec: LabelCodec, column: str, log: ProblemLog) -> set[str]:
     """Uids of texts that carry different labels. All their rows are bad: nothing says which label is right."""
     first: dict[str, ParsedRow] = {}
-    rivals: dict[str, list[ParsedRow]] = {}
+    rival: dict[str, ParsedRow] = {}
+
+    def differs_from_first(row: ParsedRow) -> bool:
+        return codec.index(str(row.raw_label)) != codec.index(str(first[row.uid].raw_label))
+
     for row in rows:
-        before = first.setdefault(row.uid, row)
-        if codec.index(str(before.raw_label)) != codec.index(str(row.raw_label)):
-            rivals.setdefault(row.uid, [before]).append(row)
+        first.setdefault(row.uid, row)
+        if differs_from_first(row):
+            rival.setdefault(row.uid, row)
     for row in rows:
-        if row.uid not in rivals:
-            continue
-        label = codec.index(str(row.raw_label))
-        other = next(each for each in rivals[row.uid] if codec.index(str(each.raw_label)) != label)
-        found = f"label {row.raw_label!r} for a text that has label {other.raw_label!r} at {other.where}"
-        log.add(Problem(row.source, row.line, column, found, "one label a text", row.example.id))
-    return set(rivals)
+        if row.uid in rival:
+            other = first[row.uid] if differs_from_first(row) else rival[row.uid]
+            found = f"label {row.raw_label!r} for a text that has label {other.raw_label!r} at {other.where}"
+            log.add(Problem(row.source, row.line, column, found, "one label a text", row.example.id))
+    return set(rival)
 
 
-class _Seen:
-    """Texts and ids so far.
+def _is_new(
+    row: ParsedRow, texts: dict[str, ParsedRow], ids: dict[str, ParsedRow], id_column: str | None, log: ProblemLog
+) -> bool:
+    """Whether this is the first row with its text, under an id of its own; notes the reason in the log when it is not.
 
-    Args:
-        id_column: for messages.
-        log: receives rows that are not new.
+    It enters `texts` and `ids`, the rows so far by uid and by id.
     """
-
-    def __init__(self, id_column: str | None, log: ProblemLog) -> None:
-        self._id_column = id_column
-        self._log = log
-        self._by_uid: dict[str, ParsedRow] = {}
-        self._by_id: dict[str, ParsedRow] = {}
-
-    def is_new(self, row: ParsedRow) -> bool:
-        """Whether this is the first row with its text, under an id of its own; notes the reason when it is not."""
-        twin = self._by_uid.setdefault(row.uid, row)
-        if twin is not row:
-            reason = f"same text and label as {twin.where}"
-            self._log.skipped.append(Skipped(row.source, row.line, reason, row.example.id))
-            return False
-        namesake = self._by_id.setdefault(row.example.id, row)
-        if namesake is not row:
-            found = f"id {row.example.id!r}, which another text has at {namesake.where}"
-            expected = "an id of its own for each text in all files; without an id column, ids are made from the texts"
-            self._log.add(Problem(row.source, row.line, str(self._id_column), found, expected, row.example.id))
-            return False
-        return True
+    twin = texts.setdefault(row.uid, row)
+    if twin is not row:
+        log.skipped.append(Skipped(row.source, row.line, f"same text and label as {twin.where}", row.example.id))
+        return False
+    namesake = ids.setdefault(row.example.id, row)
+    if namesake is not row:
+        found = f"id {row.example.id!r}, which another text has at {namesake.where}"
+        expected = "an id of its own for each text in all files; without an id column, ids are made from the texts"
+        log.add(Problem(row.source, row.line, str(id_column), found, expected, row.example.id))
+    return namesake is row

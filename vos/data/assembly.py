@@ -12,7 +12,7 @@ from vos.data.problems import ProblemLog
 from vos.data.records import FilePool, ListPool, PoolSource, TextData
 from vos.data.settings import RowSettings, TableSettings
 from vos.data.splits import split_groups
-from vos.data.validation import check_columns, parse_rows, stream_examples
+from vos.data.validation import checked_rows, parse_rows, stream_examples
 from vos.errors import DataError
 from vos.types import Example
 
@@ -59,7 +59,9 @@ def assemble(
     splits = agree(read, codec, str(settings.label), settings.id, log)
     check_classes(splits, codec.names, {split: source.name for split, source in labelled.items()})
     unlabelled = replace(settings, label=None)
-    outside = _read_ood(sources["ood"], unlabelled, log) if "ood" in sources else []
+    ood = sources.get("ood")
+    outside = [each.example for each in parse_rows(ood.name, ood.rows(), unlabelled, log)] if ood else []
+    log.raise_if_any()
     if cut:
         shares = {TRAIN: 1.0 - sum(cut.values()), **cut}
         splits |= split_groups(splits[TRAIN], shares, settings.seed, codec.names)
@@ -81,18 +83,9 @@ def open_pool(source: Source, settings: RowSettings) -> PoolSource:
     Raises:
         DataError: a column is missing, or there is no row at all.
     """
-    line_and_row = next(source.rows(), None)
-    if line_and_row is None:
-        raise DataError(f"{source.name}: expected at least one row of data, found none: the file is empty")
-    check_columns(source.name, line_and_row[1], settings)
+    checked_rows(source.name, source.rows(), settings)
 
     def read() -> Iterator[Example]:
         return stream_examples(source.name, source.rows(), settings)
 
     return FilePool(source.name, read, source.size)
-
-
-def _read_ood(source: Source, settings: RowSettings, log: ProblemLog) -> list[Example]:
-    examples = [each.example for each in parse_rows(source.name, source.rows(), settings, log)]
-    log.raise_if_any()
-    return examples

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 BATCHES_PER_BUCKET = 8
 """Neighbours in length that are shuffled together. More mixes better, fewer pads less."""
 
-TOKENIZE_CHUNK = 1024
-"""Texts a call, so that the tokenizer's own objects for the whole set are never in memory at once."""
-
 
 class LengthBucketedSampler(Sampler[list[int]]):
     """Batches of indices of similar length, shuffled by (seed, epoch) alone.
@@ -93,22 +90,6 @@ class LengthBucketedSampler(Sampler[list[int]]):
             generator.shuffle(steps)
         for step in steps.tolist():
             yield batches[(step * self.world_size + self.rank) % len(batches)]
-
-
-def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:
-    """Token ids of each text, special tokens included, cut after `max_length` tokens, not padded."""
-    ids: list[list[int]] = []
-    for start in range(0, len(texts), TOKENIZE_CHUNK):
-        chunk = tokenizer(
-            list(texts[start : start + TOKENIZE_CHUNK]),
-            truncation=True,
-            max_length=max_length,
-            padding=False,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-        )
-        ids += chunk["input_ids"]
-    return ids
 
 
 class TokenCollator:

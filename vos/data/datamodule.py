@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from vos.data.batching import LengthBucketedSampler, TokenCollator, tokenize
+from vos.data.batching import LengthBucketedSampler, TokenCollator
 from vos.data.records import TextData
 from vos.errors import DataError, ShapeError
-from vos.types import Example
+from vos.types import Example, tokenize
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -79,14 +79,14 @@ class TextDataModule(pl.LightningDataModule):
     def _loader(self, split: str, rank: int, world_size: int, shuffle: bool) -> DataLoader[Any]:
         labels = [example.label for example in self._examples[split]]
         dataset: Dataset[Any]
-        collate: Callable[[list[Any]], Any]
+        collate: TokenCollator | None
         if self.features is None:
             ids = self._tokens(split)
             lengths = [len(each) for each in ids]
             dataset, collate = _TokenRows(ids, labels), TokenCollator(self.tokenizer)
         else:
             lengths = [1] * len(labels)
-            dataset, collate = _FeatureRows(self.features.get(split), labels), _as_it_is
+            dataset, collate = _FeatureRows(self.features.get(split, torch.zeros(0, 0)), labels), None
         sampler = LengthBucketedSampler(
             lengths, self.batch_size, self.seed, rank=rank, world_size=world_size, shuffle=shuffle
         )
@@ -114,17 +114,13 @@ class _TokenRows(Dataset[Any]):
 class _FeatureRows(Dataset[Any]):
     """Whole batches of features."""
 
-    def __init__(self, features: Tensor | None, labels: Sequence[int | None]) -> None:
-        self._features = torch.zeros(0, 0) if features is None else features
+    def __init__(self, features: Tensor, labels: Sequence[int | None]) -> None:
+        self._features = features
         self._labels = torch.tensor(labels, dtype=torch.int64)
 
     def __getitem__(self, rows: Sequence[int]) -> dict[str, Tensor]:
         index = torch.tensor(rows, dtype=torch.int64)
         return {"features": self._features[index], "labels": self._labels[index], "index": index}
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
 
 
 def _check_labelled(split: str, examples: Sequence[Example]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -48,8 +48,7 @@ def load_embedded(directory: str | Path | None = None) -> TextData:
     Raises:
         DataError: no corpus there, or a bad row; names file, line and column.
     """
-    with ExitStack() as stack:
-        path = _path(stack, directory, CORPUS_FILE)
+    with _existing(directory, CORPUS_FILE) as path:
         log = ProblemLog()
         rows: dict[str, list[Row]] = {split: [] for split in SPLITS}
         for line, row in read_jsonl(path):
@@ -84,8 +83,7 @@ def load_pool_labels(directory: str | Path | None = None) -> dict[str, tuple[int
         DataError: no file, or a row without a known label, with a bad level, or with an id that came before.
     """
     labels: dict[str, tuple[int, ...]] = {}
-    with ExitStack() as stack:
-        path = _path(stack, directory, POOL_LABELS_FILE)
+    with _existing(directory, POOL_LABELS_FILE) as path:
         for line, row in read_jsonl(path):
             id_, code, level = row.get("id"), _CODES.get(str(row.get("label"))), row.get("level")
             if not isinstance(id_, str) or id_ in labels:
@@ -117,11 +115,13 @@ def _check_pool(pool: Sequence[ParsedRow], labelled: Iterable[ParsedRow], log: P
             log.add(Problem(row.source, row.line, "text", found, "a text of its own", row.example.id))
 
 
-def _path(stack: ExitStack, directory: str | Path | None, name: str) -> Path:
-    if directory is None:
-        path = stack.enter_context(resources.as_file(resources.files("vos.data") / "corpus" / name))
-    else:
-        path = Path(directory) / name
-    if not path.is_file():
-        raise DataError(f"{path}: expected the corpus file {name}, found nothing there; is the installation complete?")
-    return path
+@contextmanager
+def _existing(directory: str | Path | None, name: str) -> Iterator[Path]:
+    """The file of that name in the folder, or of the corpus in the package, which need not lie unpacked."""
+    packed = resources.files("vos.data") / "corpus" / name
+    with resources.as_file(packed) if directory is None else nullcontext(Path(directory) / name) as path:
+        if not path.is_file():
+            raise DataError(
+                f"{path}: expected the corpus file {name}, found nothing there; is the installation complete?"
+            )
+        yield path

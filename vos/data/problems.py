@@ -40,17 +40,21 @@ class ProblemLog:
 
     Args:
         skips: bad rows are left out and listed; otherwise they end in an error.
+
+    Attributes:
+        count: how many there were.
+        skipped: rows that were left out.
     """
 
     def __init__(self, skips: bool = False) -> None:
         self.skips = skips
         self.skipped: list[Skipped] = []
+        self.count = 0
         self._first: list[Problem] = []
-        self._count = 0
 
     def add(self, problem: Problem) -> None:
         """Note one bad row."""
-        self._count += 1
+        self.count += 1
         if self.skips:
             reason = f"column {problem.column!r}: found {problem.found}, expected {problem.expected}"
             self.skipped.append(Skipped(problem.source, problem.line, reason, problem.id))
@@ -65,7 +69,7 @@ class ProblemLog:
         """
         if not self._first:
             return
-        rows = "1 bad row" if self._count == 1 else f"{self._count} bad rows"
-        more = f" (the first {SHOWN_PROBLEMS} are shown)" if self._count > SHOWN_PROBLEMS else ""
+        rows = "1 bad row" if self.count == 1 else f"{self.count} bad rows"
+        more = f" (the first {SHOWN_PROBLEMS} are shown)" if self.count > SHOWN_PROBLEMS else ""
         shown = "\n".join(f"  {problem}" for problem in self._first)
         raise DataError(f"{rows}{more}:\n{shown}\nCorrect them, or leave them out with on_bad_row=skip.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -114,14 +114,11 @@ class TextData:
         The pool is left out: a hash of it would cost a pass over a source of any size.
         """
         digest = hashlib.sha256(_line(list(self.label_names)))
-        for name, examples in self._splits():
+        for name, examples in (("train", self.train), ("val", self.val), ("test", self.test), ("ood", self.ood)):
             digest.update(_line([name, len(examples)]))
             for example in examples:
                 digest.update(_line([example.id, example.text, example.label]))
         return digest.hexdigest()
-
-    def _splits(self) -> Iterable[tuple[str, list[Example]]]:
-        return (("train", self.train), ("val", self.val), ("test", self.test), ("ood", self.ood))
 
 
 def _line(values: Sequence[str | int | None]) -> bytes:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from scipy.cluster.hierarchy import DisjointSet
+
 from vos.errors import ConfigError, DataError
 from vos.storage.text_ids import text_uid
 from vos.types import Example
@@ -63,26 +65,16 @@ class _Component:
 
 
 def _components(examples: Sequence[Example]) -> list[_Component]:
-    """Connected components over group, pair and identical text, by union-find."""
-    parent = list(range(len(examples)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
+    """Connected components over group, pair and identical text."""
+    linked = DisjointSet(range(len(examples)))
     first: dict[tuple[str, str], int] = {}
     for i, example in enumerate(examples):
         for kind, value in (("group", example.group), ("pair", example.pair), ("text", text_uid(example.text))):
             if value is not None:
-                parent[root(i)] = root(first.setdefault((kind, value), i))
-    members: dict[int, list[int]] = {}
-    for i in range(len(examples)):
-        members.setdefault(root(i), []).append(i)
+                linked.merge(i, first.setdefault((kind, value), i))
     return [
         _Component(min(examples[i].id for i in rows), rows, Counter(examples[i].label for i in rows))
-        for rows in members.values()
+        for rows in map(sorted, linked.subsets())
     ]
 
 
@@ -98,9 +90,7 @@ class _Deal:
         self.components = components
         self.names = list(shares)
         self.split_of: list[str] = []
-        total: Counter[int | None] = Counter()
-        for component in components:
-            total.update(component.labels)
+        total = Counter(label for component in components for label in component.labels.elements())
         self._total = total
         self._wanted = {(name, label): share * total[label] for name, share in shares.items() for label in total}
         self._have: Counter[tuple[str, int | None]] = Counter()

@@ -55,18 +55,12 @@ def parse_rows(source: str, rows: Iterable[Row], settings: RowSettings, log: Pro
     Raises:
         DataError: a column is missing, or there is no row at all.
     """
-    empty = True
-    for line, row in itertools.islice(rows, settings.limit):
-        if empty:
-            check_columns(source, row, settings)
-            empty = False
+    for line, row in itertools.islice(checked_rows(source, rows, settings), settings.limit):
         result = _parse(source, line, row, settings)
         if isinstance(result, Problem):
             log.add(result)
         else:
             yield result
-    if empty:
-        raise DataError(f"{source}: expected at least one row of data, found none: the file is empty")
 
 
 def stream_examples(source: str, rows: Iterable[Row], settings: RowSettings) -> Iterator[Example]:
@@ -75,32 +69,34 @@ def stream_examples(source: str, rows: Iterable[Row], settings: RowSettings) -> 
     Raises:
         DataError: a column is missing, there is no row at all, or a row is bad and bad rows are not skipped.
     """
-    skipped = 0
     log = ProblemLog(settings.skips)
     for parsed in parse_rows(source, rows, settings, log):
         log.raise_if_any()
-        skipped += len(log.skipped)
         log.skipped.clear()
         yield parsed.example
     log.raise_if_any()
-    skipped += len(log.skipped)
-    if skipped:
-        logger.warning("%s: left out %d bad rows of the pool", source, skipped)
+    if log.count:
+        logger.warning("%s: left out %d bad rows of the pool", source, log.count)
 
 
-def check_columns(source: str, row: dict[str, Any], columns: Columns) -> None:
-    """Whether the first row has every column.
+def checked_rows(source: str, rows: Iterable[Row], columns: Columns) -> Iterator[Row]:
+    """The rows, after a look at the first one: whether it is there, and has every column.
 
     Raises:
-        DataError: names the missing column, the columns found, and the nearest of them.
+        DataError: there is no row at all, or a column is missing; names it, the columns found, and the nearest of them.
     """
-    found = [name for name in row if name != WRONG_WIDTH]
+    rows = iter(rows)
+    first = next(rows, None)
+    if first is None:
+        raise DataError(f"{source}: expected at least one row of data, found none: the file is empty")
+    found = [name for name in first[1] if name != WRONG_WIDTH]
     for name in columns.named():
-        if name not in row:
+        if name not in found:
             near = difflib.get_close_matches(name.lower(), [each.lower() for each in found], n=1, cutoff=0.5)
             nearest = [each for each in found if near and each.lower() == near[0]]
             hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
             raise DataError(f"{source}: expected a column {name!r}, found in the first row the columns {found}{hint}")
+    return itertools.chain([first], rows)
 
 
 def unescape(text: str) -> str:
@@ -115,7 +111,11 @@ def unescape(text: str) -> str:
 
 def _parse(source: str, line: int, row: dict[str, Any], settings: RowSettings) -> ParsedRow | Problem:
     """One row on its own."""
-    id_ = label_key(row.get(settings.id)) if settings.id is not None else None
+
+    def key(column: str | None) -> str | None:
+        return None if column is None else label_key(row.get(column))
+
+    id_ = key(settings.id)
 
     def problem(column: str, found: str, expected: str) -> Problem:
         return Problem(source, line, column, found, expected, id_)
@@ -133,16 +133,16 @@ def _parse(source: str, line: int, row: dict[str, Any], settings: RowSettings) -
         return problem(settings.text, *fault)
     if settings.id is not None and id_ is None:
         return problem(settings.id, "no id", "an id in every row")
-    raw = label_key(row.get(settings.label)) if settings.label is not None else None
+    raw = key(settings.label)
     if settings.label is not None and raw is None:
         return problem(settings.label, "no label", "a label; rows without one belong in the pool")
-    level = row.get(settings.level) if settings.level is not None else None
-    if not _is_level(level):
-        return problem(str(settings.level), _short(level), "a whole number from 0 up, or nothing")
+    level = key(settings.level)
+    if level is not None and not (level.isascii() and level.isdecimal()):
+        column = str(settings.level)
+        return problem(column, _short(row[column]), "a whole number from 0 up, or nothing")
     uid = text_uid(text)
-    group, pair = (label_key(row.get(c)) if c is not None else None for c in (settings.group, settings.pair))
-    key = label_key(level)
-    example = Example(id_ or uid, text, None, group, pair, None if key is None else int(key))
+    level_number = None if level is None else int(level)
+    example = Example(id_ or uid, text, None, key(settings.group), key(settings.pair), level_number)
     return ParsedRow(source, line, example, raw, uid)
 
 
@@ -155,11 +155,6 @@ def _text_fault(text: str, max_chars: int) -> tuple[str, str] | None:
     if match := UNPRINTABLE.search(text):
         return f"U+{ord(match[0]):04X} at character {match.start() + 1}", "characters that UTF-8 text can hold"
     return None
-
-
-def _is_level(value: Any) -> bool:
-    key = label_key(value)
-    return key is None or (key.isascii() and key.isdecimal())
 
 
 def _short(value: Any) -> str:

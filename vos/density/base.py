@@ -15,10 +15,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from vos.density.checks import check_fit_data, shown
+from vos.density.checks import check_fit_data, check_width, shown
 from vos.density.coordinates import ClassCoordinates
 from vos.density.io import read_density, write_density
-from vos.errors import ConfigError, NotFittedError, RunError, ShapeError
+from vos.errors import ConfigError, NotFittedError, RunError
 
 logger = logging.getLogger(__name__)
 
@@ -146,8 +146,7 @@ class GaussianDensity(ClassCoordinates):
             ShapeError: `h` is not (n, d).
             NotFittedError: no class is ready.
         """
-        if h.ndim != 2 or h.shape[1] != self.n_features:
-            raise ShapeError(f"expected features (n, {self.n_features}), got {tuple(h.shape)}")
+        check_width(h, self.n_features)
         self._require_fit()
         h = h.to(self.means)
         squared = h.new_full((h.shape[0], self.n_classes), math.inf)

@@ -39,6 +39,16 @@ def check_rows(values: Tensor, expected: str) -> None:
         raise ShapeError(f"expected float {expected}, got {tuple(values.shape)} {values.dtype}")
 
 
+def check_width(features: Tensor, n_features: int) -> None:
+    """Refuse features that are not (n, d) with `d = n_features`.
+
+    Raises:
+        ShapeError: another shape.
+    """
+    if features.ndim != 2 or features.shape[1] != n_features:
+        raise ShapeError(f"expected features (n, {n_features}), got {tuple(features.shape)}")
+
+
 def check_labels(labels: Tensor, n_classes: int) -> None:
     """Refuse labels that are no class indices: OOD (-1), the -100 of ignored texts, or an index of no class.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -35,25 +36,11 @@ class ClassCoordinates(FixedPrecision, ABC):
 
     def whiten(self, h: Tensor, labels: Tensor) -> Tensor:
         """`z = L⁻¹ (h - μ)` (n, d) float64 of features (n, d), each against its class in labels (n,)."""
-        residual = h.to(self.means) - self.means[labels]
-        if self.tied:
-            return self._solve(residual, 0)
-        z = torch.empty_like(residual)
-        for c in torch.unique(labels).tolist():
-            rows = labels == c
-            z[rows] = self._solve(residual[rows], c)
-        return z
+        return self._class_by_class(self._solve, h.to(self.means) - self.means[labels], labels)
 
     def color(self, z: Tensor, labels: Tensor) -> Tensor:
         """`h = μ + L z` (n, d) float64 of coordinates (n, d) in the classes of labels (n,); the inverse of `whiten`."""
-        z = z.to(self.means)
-        if self.tied:
-            return self.means[labels] + self._apply_factor(z, 0)
-        h = self.means[labels]
-        for c in torch.unique(labels).tolist():
-            rows = labels == c
-            h[rows] += self._apply_factor(z[rows], c)
-        return h
+        return self.means[labels] + self._class_by_class(self._apply_factor, z.to(self.means), labels)
 
     def pull_back(self, normals: Tensor, label: int) -> Tensor:
         """`Lᵀ w` (k, d) float64 of normals (k, d): how linear functions of `h` look in the coordinates of a class.
@@ -61,3 +48,13 @@ class ClassCoordinates(FixedPrecision, ABC):
         The norm of a row is the standard deviation of `w·h` within that class.
         """
         return self._apply_transpose(normals.to(self.means), label)
+
+    def _class_by_class(self, maps: Callable[[Tensor, int], Tensor], rows: Tensor, labels: Tensor) -> Tensor:
+        """What `maps` makes of rows (n, d), given the class of each; once for all where the classes share `L`."""
+        if self.tied:
+            return maps(rows, 0)
+        mapped = torch.empty_like(rows)
+        for c in torch.unique(labels).tolist():
+            at = labels == c
+            mapped[at] = maps(rows[at], c)
+        return mapped

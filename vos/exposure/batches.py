@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from vos.data.batching import TokenCollator, tokenize
+from vos.data import TokenCollator, tokenize
 from vos.errors import ConfigError, DataError, ShapeError
 from vos.types import OOD
 

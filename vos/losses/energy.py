@@ -58,14 +58,11 @@ class EnergyUncertainty(OutlierRegularizer):
 
     def id_loss(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
         """Cross-entropy of `φ(-E)` against 1."""
-        return self._side(logits, 1)
+        return two_way(self.phi, self.negative_energy(logits)[:, None], 1)
 
     def ood_loss(self, logits: Tensor, features: Tensor) -> Tensor:  # noqa: ARG002
         """Cross-entropy of `φ(-E)` against 0."""
-        return self._side(logits, 0)
-
-    def _side(self, logits: Tensor, target: int) -> Tensor:
-        return two_way(self.phi, self.negative_energy(logits)[:, None], target)
+        return two_way(self.phi, self.negative_energy(logits)[:, None], 0)
 
 
 class EnergyMargin(OutlierRegularizer, FixedPrecision):

@@ -1,19 +1,16 @@
 """Measures of OOD detection (`vos.metrics.ood`) and of the decision boundary (`vos.metrics.boundary`)."""
 
 from vos.metrics.boundary import (
-    accuracy,
     band_width,
     boundary_report,
-    brier,
     error_by_level,
-    expected_calibration_error,
     margin,
     outlier_energy_auroc,
     pair_consistency,
     standardized_distance,
     true_class_margin,
-    wilson_interval,
 )
+from vos.metrics.calibration import accuracy, brier, expected_calibration_error, wilson_interval
 from vos.metrics.ood import aupr, auroc, fpr_at_tpr, fpr_at_tpr_ood
 
 __all__ = [

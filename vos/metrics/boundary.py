@@ -22,21 +22,6 @@ from vos.outliers import head_gaps
 from vos.scores import energy
 from vos.types import LinearHead
 
-__all__ = [
-    "accuracy",
-    "band_width",
-    "boundary_report",
-    "brier",
-    "error_by_level",
-    "expected_calibration_error",
-    "margin",
-    "outlier_energy_auroc",
-    "pair_consistency",
-    "standardized_distance",
-    "true_class_margin",
-    "wilson_interval",
-]
-
 HARMFUL = 1
 """Index of the harmful class in a two-class problem."""
 
@@ -112,9 +97,7 @@ def standardized_distance(density: GaussianDensity, head: LinearHead) -> Tensor:
     n_classes = density.n_classes
     if n_classes < 2:
         raise ShapeError(f"expected at least two classes, got {n_classes}")
-    device = density.means.device
-    pairs = torch.cartesian_prod(torch.arange(n_classes), torch.arange(n_classes)).to(device)
-    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    pairs = (~torch.eye(n_classes, dtype=torch.bool, device=density.means.device)).nonzero()
     blocks = []
     for block in torch.split(pairs, _PAIRS_BLOCK):  # (block, d) normals at a time, not (C², d)
         gaps = head_gaps(density, head, block[:, 0], block[:, 0], block[:, 1])

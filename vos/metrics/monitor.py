@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from vos.density.checks import at_least_float32, check_finite
-from vos.metrics.boundary import band_width, brier, margin
+from vos.metrics.boundary import band_width, margin
+from vos.metrics.calibration import brier
 
 
 def boundary_brier(logits: Tensor, labels: Tensor, share: float = 0.1) -> Tensor:

@@ -125,12 +125,6 @@ def check_two_or_more(label_names: tuple[str, ...]) -> None:
         raise ModelError(f"a classifier needs at least two distinct class names, got {list(label_names)}")
 
 
-@torch.no_grad()
-def largest_difference(first: Tensor, second: Tensor) -> float:
-    """Largest absolute difference of two tensors of equal shape, as a float."""
-    return float((first.double() - second.double()).abs().max())
-
-
 def _tensor_bytes(tensor: Tensor) -> bytes:
     # bfloat16 has no numpy twin, so the bits are read as bytes.
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()

@@ -6,7 +6,6 @@ import hashlib
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import torch
@@ -79,7 +78,5 @@ class FeatureCache:
     def __enter__(self) -> FeatureCache:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vos.models.base import TextClassifier
 from vos.models.cache import FeatureCache
-from vos.types import Example, FeatureBatch, LinearHead, token_batch
+from vos.types import Example, FeatureBatch, LinearHead, token_batch, tokenize
 
 
 class ClassifierFeaturizer:
@@ -68,11 +68,7 @@ class ClassifierFeaturizer:
 
     @torch.no_grad()
     def _encode(self, texts: Sequence[str]) -> Tensor:
-        if not texts:  # tokenizers refuse an empty batch
-            return torch.empty(0, self.classifier.n_features)
-        ids: list[list[int]] = self.classifier.tokenizer(
-            list(texts), truncation=True, max_length=self.classifier.max_length, padding=False
-        )["input_ids"]
+        ids = tokenize(self.classifier.tokenizer, texts, self.classifier.max_length)
         features = torch.empty(len(texts), self.classifier.n_features)
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         padding = self.classifier.tokenizer.pad_token_id

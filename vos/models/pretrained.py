@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from vos.errors import ModelError
-from vos.models.base import TextClassifier, check_two_or_more, largest_difference
+from vos.models.base import TextClassifier, check_two_or_more
 from vos.models.encoder import load_pretrained
 
 SPLIT_TOLERANCE = 1e-4
@@ -108,7 +108,7 @@ class PretrainedClassifier(TextClassifier):
             expected = self.body(**batch).logits
             self.head = self._swap_head(nn.Identity())
             found = self.head(self.encode(batch))
-        if found.shape != expected.shape or largest_difference(found, expected) > SPLIT_TOLERANCE:
+        if found.shape != expected.shape or (found.double() - expected.double()).abs().max() > SPLIT_TOLERANCE:
             raise ModelError(
                 f"{type(self.body).__name__} cannot be split at {self.head_name!r}: head(features) differs from the "
                 f"model's own logits; expected logits that come from that layer alone"

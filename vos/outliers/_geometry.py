@@ -12,6 +12,8 @@ from vos.errors import InfeasibleError
 from vos.outliers._radial import uniform
 from vos.types import LinearHead
 
+EQUAL_ROWS = "expected a head that tells the classes apart, got equal rows: no margin can be asked for"
+
 
 class Gaps(NamedTuple):
     """Margins `m(z) = a·z + m(0)` in the whitened coordinates of a class, one a row.
@@ -113,10 +115,7 @@ def refuse_equal_rows(apart: Tensor, labels: Tensor, plus: Tensor, minus: Tensor
     """
     equal = ~apart.to(labels.device)[plus, minus]
     if equal.any():
-        raise InfeasibleError(
-            "expected a head that tells the classes apart, got equal rows: no margin can be asked for",
-            torch.unique(labels[equal]).tolist(),
-        )
+        raise InfeasibleError(EQUAL_ROWS, torch.unique(labels[equal]).tolist())
 
 
 def other_classes(pool: Tensor) -> Tensor:

@@ -16,6 +16,13 @@ def squared_radius(distance: float, d: int) -> float:
     return float(2.0 * special.gammaincinv(0.5 * d, distance))
 
 
+def shell(distance: float | None, n: int, density: GaussianDensity) -> Tensor | None:
+    """The radius that holds the share `distance`, for each of n rows: (n,) float64; None where none is asked for."""
+    if distance is None:
+        return None
+    return density.means.new_full((n,), squared_radius(distance, density.n_features) ** 0.5)
+
+
 def squared_radius_beyond(tail: Tensor, d: int) -> Tensor:
     """Squared radii `χ²_d.isf(tail)`, float64, elementwise.
 
@@ -41,10 +48,12 @@ def unit(vectors: Tensor) -> Tensor:
     return vectors / torch.where(lengths > 0.0, lengths, torch.ones_like(lengths))
 
 
-def check_head(density: GaussianDensity, head: LinearHead) -> None:
-    """Refuse a head that does not fit the density.
+def labels_to_draw(density: GaussianDensity, head: LinearHead, n_per_class: int) -> Tensor:
+    """Labels (m,) of the points that a sampler is asked for, in class order; refuses a head that does not fit.
 
     Raises:
+        ConfigError: see `GaussianDensity.ready_labels`.
+        NotFittedError: the same.
         ShapeError: `head.weight` is not (C, d) or `head.bias` not (C,) for the density's C and d.
     """
     c, d = density.n_classes, density.n_features
@@ -53,6 +62,7 @@ def check_head(density: GaussianDensity, head: LinearHead) -> None:
             f"expected a head with weight ({c}, {d}) and bias ({c},), "
             f"got {tuple(head.weight.shape)} and {tuple(head.bias.shape)}"
         )
+    return density.ready_labels(n_per_class)
 
 
 def check_open_unit(name: str, value: float | None) -> None:

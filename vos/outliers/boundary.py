@@ -23,11 +23,9 @@ from vos.outliers._geometry import (
     pick_class,
     refuse_equal_rows,
 )
-from vos.outliers._radial import as_outliers, check_head, check_open_unit, uniform
-from vos.outliers.conditional_margin import draw_at_margin, feasible_radii, smallest_feasible_radius, whitened_at_margin
+from vos.outliers._radial import as_outliers, check_open_unit, labels_to_draw, shell, uniform
+from vos.outliers.conditional_margin import refuse_infeasible, whitened_at_margin
 from vos.types import LinearHead, VirtualOutliers
-
-__all__ = ["BoundarySampler", "draw_at_margin", "smallest_feasible_radius"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +93,7 @@ class BoundarySampler:
             NotFittedError: no class is ready, or none of the pair.
             ShapeError: the head does not fit the density.
         """
-        check_head(density, head)
-        labels = self._labels(density, n_per_class)
+        labels = self._labels(density, head, n_per_class)
         features = density.means.new_empty(len(labels), density.n_features)
         squared = density.means.new_empty(len(labels))
         pending = torch.arange(len(labels), device=labels.device)
@@ -115,8 +112,8 @@ class BoundarySampler:
             torch.unique(labels[pending]).tolist(),
         )
 
-    def _labels(self, density: GaussianDensity, n_per_class: int) -> Tensor:
-        labels = density.ready_labels(n_per_class)
+    def _labels(self, density: GaussianDensity, head: LinearHead, n_per_class: int) -> Tensor:
+        labels = labels_to_draw(density, head, n_per_class)
         if self.pair is None:
             return labels
         if max(self.pair) >= density.n_classes:
@@ -135,7 +132,8 @@ class BoundarySampler:
         refuse_equal_rows(apart, labels, plus, minus)
         gaps = head_gaps(density, head, labels, plus, minus)
         margins = self.margin + self.band * (2.0 * uniform((len(labels),), generator, labels.device) - 1.0)
-        radii = feasible_radii(self.distance, gaps.distance_to(margins), margins, 1, density.n_features, labels)
+        radii = shell(self.distance, len(labels), density)
+        refuse_infeasible(gaps.distance_to(margins), radii, margins, 1, density.n_features, labels)
         return whitened_at_margin(gaps.normals, margins - gaps.at_mean, radii, generator), plus, minus
 
     def _compared(

@@ -13,8 +13,8 @@ from scipy import stats
 from torch import Tensor
 
 from vos.errors import InfeasibleError
-from vos.outliers._geometry import Gaps
-from vos.outliers._radial import normal, squared_radius, unit
+from vos.outliers._geometry import EQUAL_ROWS, Gaps
+from vos.outliers._radial import normal, unit
 
 
 def smallest_feasible_radius(
@@ -70,8 +70,7 @@ def draw_at_margin(
         (True, True)
     """
     gaps = Gaps((normal @ cholesky).expand(len(margins), -1), normal @ mean + offset)
-    if radii is not None:
-        refuse_infeasible(gaps.distance_to(margins), radii, margins, 1, len(mean), None)
+    refuse_infeasible(gaps.distance_to(margins), radii, margins, 1, len(mean), None)
     return mean + whitened_at_margin(gaps.normals, margins - gaps.at_mean, radii, generator) @ cholesky.mT
 
 
@@ -92,9 +91,7 @@ def whitened_at_margin(a: Tensor, delta: Tensor, radii: Tensor | None, generator
     """
     s: Tensor = a.norm(dim=-1)
     if not (s > 0.0).all():
-        raise InfeasibleError(
-            "expected a head that tells the classes apart, got equal rows: no margin can be asked for"
-        )
+        raise InfeasibleError(EQUAL_ROWS)
     axis = a / s[:, None]
     g = normal(a.shape, generator, a.device)
     for _ in range(2):  # the second pass removes what rounding left of the first, where g is nearly parallel to a
@@ -103,25 +100,14 @@ def whitened_at_margin(a: Tensor, delta: Tensor, radii: Tensor | None, generator
     return shift[:, None] * axis + on_sphere(g, shift.square(), radii)
 
 
-def feasible_radii(
-    distance: float | None, smallest: Tensor, margins: Tensor, n_constraints: int, d: int, labels: Tensor
-) -> Tensor | None:
-    """The radius of the shell `distance` for every row (m,), or None where it follows; see `refuse_infeasible`."""
-    if distance is None:
-        return None
-    radii = torch.full_like(smallest, squared_radius(distance, d) ** 0.5)
-    refuse_infeasible(smallest, radii, margins, n_constraints, d, labels)
-    return radii
-
-
 def refuse_infeasible(
-    smallest: Tensor, radii: Tensor, margins: Tensor, n_constraints: int, d: int, labels: Tensor | None
+    smallest: Tensor, radii: Tensor | None, margins: Tensor, n_constraints: int, d: int, labels: Tensor | None
 ) -> None:
     """Refuse margins and radii that no point has together, naming the worst row.
 
     Args:
         smallest: (m,) smallest feasible radii, see `smallest_feasible_radius`.
-        radii: (m,) radii asked for.
+        radii: (m,) radii asked for, or None, which refuses nothing.
         margins: (m,) margins asked for, for the message.
         n_constraints: K; where K = d the constraints leave a single point, and so a single radius.
         d: feature dimension.
@@ -130,6 +116,8 @@ def refuse_infeasible(
     Raises:
         InfeasibleError: a row has a radius below the smallest feasible one; names the classes of all such rows.
     """
+    if radii is None:
+        return
     excess = smallest - radii
     if d == n_constraints:
         excess = excess.abs() - 1e-9 * smallest

@@ -49,8 +49,7 @@ def draw_at_values(
     """
     basis, r = row_basis(normals @ cholesky)
     y = nearest_at_values(r, values - (normals @ mean + offsets))
-    if radii is not None:
-        refuse_infeasible(y.norm(dim=-1), radii, values[:, 0], len(normals), len(mean), None)
+    refuse_infeasible(y.norm(dim=-1), radii, values[:, 0], len(normals), len(mean), None)
     return mean + whitened_at_values(basis, y, radii, generator) @ cholesky.mT
 
 
@@ -115,8 +114,7 @@ def whitened_at_class_values(
         basis, r = bases(c)
         y = nearest_at_values(r, values[at] - normals @ density.means[c] - offsets)
         asked = None if radii is None else radii.to(density.means)[at]
-        if asked is not None:
-            refuse_infeasible(y.norm(dim=-1), asked, values[at, 0], len(normals), density.n_features, labels[at])
+        refuse_infeasible(y.norm(dim=-1), asked, values[at, 0], len(normals), density.n_features, labels[at])
         z[at] = whitened_at_values(basis, y, asked, generator)
     return z
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from vos.density.base import GaussianDensity
 from vos.errors import ConfigError, InfeasibleError
 from vos.outliers._level_set import level_axis, nearest_of_level, shared_direction, whitened_at_level
-from vos.outliers._radial import check_head, colored, normal, uniform
+from vos.outliers._radial import colored, labels_to_draw, normal, uniform
 from vos.outliers.conditional_values import class_bases, whitened_at_values
 from vos.types import LinearHead, VirtualOutliers
 
@@ -69,8 +69,7 @@ class EnergySampler:
             NotFittedError: no class is ready.
             ShapeError: the head does not fit the density.
         """
-        check_head(density, head)
-        labels = density.ready_labels(n_per_class)
+        labels = labels_to_draw(density, head, n_per_class)
         weight, bias = head.weight.detach().to(density.means), head.bias.detach().to(density.means)
         logits = {c: weight @ density.means[c] + bias for c in torch.unique(labels).tolist()}  # of the class means
         parts = []

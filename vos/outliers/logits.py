@@ -10,7 +10,7 @@ import torch
 
 from vos.density.base import GaussianDensity
 from vos.errors import ConfigError
-from vos.outliers._radial import check_head, check_open_unit, colored, squared_radius
+from vos.outliers._radial import check_open_unit, colored, labels_to_draw, shell
 from vos.outliers.conditional_values import whitened_at_class_values
 from vos.types import LinearHead, VirtualOutliers
 
@@ -52,18 +52,14 @@ class LogitSampler:
             NotFittedError: no class is ready.
             ShapeError: the head does not fit the density.
         """
-        check_head(density, head)
-        labels = density.ready_labels(n_per_class)
+        labels = labels_to_draw(density, head, n_per_class)
         if len(self.logits) != density.n_classes:
             raise ConfigError(f"outliers.logits: expected {density.n_classes}, got {len(self.logits)}")
         wanted = density.means.new_tensor(list(self.logits))
         weight, bias = head.weight.detach().to(density.means), head.bias.detach().to(density.means)
         if self.relative:
             weight, bias, wanted = (t[1:] - t[:1] for t in (weight, bias, wanted))
-        radii = None
-        if self.distance is not None:
-            radius = squared_radius(self.distance, density.n_features) ** 0.5
-            radii = density.means.new_full((len(labels),), radius)
+        radii = shell(self.distance, len(labels), density)
         values = wanted.expand(len(labels), -1)
         z = whitened_at_class_values(density, labels, weight, bias, values, radii, generator)
         return colored(z, labels, density, head)

@@ -11,7 +11,7 @@ from vos.density.base import GaussianDensity
 from vos.errors import ConfigError, NotFittedError
 from vos.outliers._geometry import other_classes, pick_class
 from vos.outliers._memory import Memory, pick_rows, read
-from vos.outliers._radial import check_head, measured, normal, uniform
+from vos.outliers._radial import labels_to_draw, measured, normal, uniform
 from vos.types import LinearHead, VirtualOutliers
 
 
@@ -52,8 +52,7 @@ class MixSampler:
             NotFittedError: fewer than two classes are ready.
             ShapeError: the head does not fit the density.
         """
-        check_head(density, head)
-        labels = density.ready_labels(n_per_class)
+        labels = labels_to_draw(density, head, n_per_class)
         n_ready = int(density.ready.sum())
         if n_ready < 2:
             raise NotFittedError(f"expected two ready classes to mix, found {n_ready}")
@@ -97,8 +96,7 @@ class NoiseSampler:
             NotFittedError: no class is ready.
             ShapeError: the head does not fit the density.
         """
-        check_head(density, head)
-        labels = density.ready_labels(n_per_class)
+        labels = labels_to_draw(density, head, n_per_class)
         spread = self.scale * density.mean_variance().sqrt().expand(density.n_classes)
         noise = normal((len(labels), density.n_features), generator, labels.device)
         h = density.means[labels] + spread[labels][:, None] * noise

@@ -12,7 +12,7 @@ from vos.density.base import GaussianDensity
 from vos.density.neighbors import kth_distance
 from vos.errors import ConfigError
 from vos.outliers._memory import Memory, at_most, read
-from vos.outliers._radial import check_head, measured, normal, uniform
+from vos.outliers._radial import labels_to_draw, measured, normal, uniform
 from vos.types import LinearHead, VirtualOutliers
 
 
@@ -92,8 +92,7 @@ class NeighborSampler:
             NotFittedError: no class is ready.
             ShapeError: the head does not fit the density.
         """
-        check_head(density, head)
-        labels = density.ready_labels(n_per_class)
+        labels = labels_to_draw(density, head, n_per_class)
         features, owners = read(self.memory, density)
         if self.texts is not None:
             rows = at_most(owners, self.texts, generator)

@@ -15,8 +15,8 @@ from vos.density.base import GaussianDensity
 from vos.errors import ConfigError
 from vos.outliers._radial import (
     as_outliers,
-    check_head,
     check_open_unit,
+    labels_to_draw,
     normal,
     squared_radius,
     squared_radius_beyond,
@@ -67,8 +67,7 @@ class TailSampler:
             NotFittedError: no class is ready.
             ShapeError: the head does not fit the density.
         """
-        check_head(density, head)
-        labels = density.ready_labels(n_per_class)
+        labels = labels_to_draw(density, head, n_per_class)
         squared = self._squared_radii(len(labels) // n_per_class, n_per_class, density.n_features, generator)
         squared = squared.to(labels.device).flatten()
         directions = unit(normal((len(labels), density.n_features), generator, labels.device))

@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from vos.density.checks import check_finite, check_rows
+from vos.density.checks import check_finite, check_rows, check_width
 from vos.density.precision import FixedPrecision
 from vos.errors import ConfigError, DataError, NotFittedError, ShapeError
 from vos.types import LinearHead
@@ -64,7 +64,7 @@ class ViM(FixedPrecision):
                 mean. The paper does not speak of these: `α` would be infinite, or a larger part outside would make a
                 text *less* out-of-distribution.
         """
-        self._check(features)
+        check_width(features, len(self.origin))
         self._check_head(head)
         if len(features) == 0:
             raise ShapeError(f"ViM: expected features (n, {len(self.origin)}) of at least one text, got none")
@@ -90,7 +90,7 @@ class ViM(FixedPrecision):
             NotFittedError: before `fit`.
             ShapeError: features are not (n, d), or logits not (n, C).
         """
-        self._check(features)
+        check_width(features, len(self.origin))
         check_rows(logits, "logits (n, C)")
         if not self.fitted:
             raise NotFittedError("ViM: call fit(features, head) first")
@@ -124,7 +124,3 @@ class ViM(FixedPrecision):
                 f"ViM: expected a head with weight (C, {len(self.origin)}) and bias (C,), got "
                 f"{tuple(head.weight.shape)} and {tuple(head.bias.shape)}"
             )
-
-    def _check(self, features: Tensor) -> None:
-        if features.ndim != 2 or features.shape[1] != len(self.origin):
-            raise ShapeError(f"expected features (n, {len(self.origin)}), got {tuple(features.shape)}")
