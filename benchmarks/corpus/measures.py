@@ -20,7 +20,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from vos.mining.repeats import NearDuplicateFilter
+from vos.mining.near_duplicates import NearDuplicateFilter
 
 FOLDS = 10
 OPENING_WORDS = 3

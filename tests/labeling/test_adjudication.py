@@ -10,7 +10,7 @@ import pytest
 from vos.errors import DataError
 from vos.labeling import Label, consensus, import_labels, text_states, text_uid
 from vos.labeling.backends import FileImporter
-from vos.labeling.backends.sheets import ADJUDICATION, write_adjudication_csv
+from vos.labeling.backends.files import ADJUDICATION, write_adjudication_csv
 from vos.labeling.state import adjudicated
 
 CLASSES = ("harmless", "harmful")

@@ -16,8 +16,8 @@ from vos.data import TextData
 from vos.errors import ConfigError, DataError
 from vos.labeling import BoundaryRecord, Ledger, answers, state_counts
 from vos.labeling.answers import ImportReport
+from vos.labeling.backends.files import write_adjudication_csv
 from vos.labeling.backends.page import Neighbour
-from vos.labeling.backends.sheets import write_adjudication_csv
 from vos.labeling.quality import agreement_report, gold_scores
 from vos.loop import send
 from vos.loop.gold import Gold, choose_gold

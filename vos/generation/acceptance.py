@@ -13,7 +13,7 @@ from vos.generation.particles import Cost
 from vos.generation.potential import Reading, TargetPotential
 from vos.generation.rules import Novelty
 from vos.generation.settings import Stages
-from vos.mining.repeats import NearDuplicateFilter
+from vos.mining.near_duplicates import NearDuplicateFilter
 from vos.mining.retrieve import Candidate
 from vos.storage.provenance import Provenance
 from vos.storage.text_ids import made_id

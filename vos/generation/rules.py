@@ -13,7 +13,7 @@ from rapidfuzz.distance import Indel
 from torch import Tensor
 
 from vos.errors import ConfigError
-from vos.mining.repeats import shingles
+from vos.mining.near_duplicates import shingles
 
 DEBRIS = re.compile(
     r"<\||\|>|</?\w+>|[\ufffd\x00-\x1f{}\[\]<>|\\^~`]|\*\*|__|^(?:[-*#•>]+|\d+[.)])\s|\b(\w)\1{4,}|(?:[?!.,;:-]\s*){4,}"

@@ -4,7 +4,7 @@ Nothing here needs torch; `vos.labeling.quality` does, and `vos.labeling.backend
 """
 
 from vos.labeling.answers import ImportReport, LabelRow, import_labels
-from vos.labeling.backends.sheets import read_labels, write_labels
+from vos.labeling.backends.files import read_labels, write_labels
 from vos.labeling.batch_files import read_jsonl, write_csv, write_jsonl
 from vos.labeling.consensus import Consensus, adjudication_list, consensus
 from vos.labeling.item import Item

@@ -11,7 +11,7 @@ from typing import Any
 from vos.errors import DataError
 from vos.labeling.label import RESERVED, WITHDRAWN, Label, label_from_dict, parse_time
 from vos.labeling.ledger import Ledger
-from vos.labeling.spreadsheet import restore
+from vos.labeling.safe_csv import restore
 from vos.labeling.state import adjudicated, held_answers
 from vos.storage.text_ids import text_uid
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vos.errors import DataError
 from vos.labeling.records import BoundaryRecord
-from vos.labeling.spreadsheet import write_rows
+from vos.labeling.safe_csv import write_rows
 from vos.storage.atomic import numbered_lines, write_atomically
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from vos.errors import ConfigError
-from vos.mining.repeats import RepeatFilter
+from vos.mining.near_duplicates import RepeatFilter
 from vos.mining.retrieve import Candidate, Retrieval
 
 

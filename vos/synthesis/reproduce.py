@@ -11,7 +11,7 @@ from vos.generation.reach import Outcome
 from vos.labeling import BoundaryRecord
 from vos.mining.targets import Targets, TargetSpace
 from vos.synthesis.job import SynthesisJob
-from vos.synthesis.making import load_text_generator
+from vos.synthesis.made_texts import load_text_generator
 from vos.synthesis.mismatches import Verification
 
 

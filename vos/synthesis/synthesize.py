@@ -19,7 +19,7 @@ from vos.mining.targets import TargetSpace
 from vos.storage.hashes import file_hash
 from vos.storage.json_files import write_json
 from vos.synthesis.job import SynthesisJob, choose, draw_targets, record_of, search_pool
-from vos.synthesis.making import add_made_texts
+from vos.synthesis.made_texts import add_made_texts
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from tests.labeling.examples import make_record
 from vos.labeling import Ledger, text_uid
 from vos.labeling.backends.argilla import ArgillaTool
+from vos.labeling.backends.files import LabelRow
 from vos.labeling.backends.page import Neighbour, PageBatch, PageSettings
-from vos.labeling.backends.sheets import LabelRow
 
 TEXTS = ("he fell", "😀 he fell", "three", "four", "five")
 CLASSES = {"harmful": "Harmful", "harmless": "Harmless"}

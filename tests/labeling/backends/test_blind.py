@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict
 
 from tests.labeling.examples import EVIDENCE
+from vos.labeling.backends.files import write_blind_csv
 from vos.labeling.backends.label_studio_format import task
 from vos.labeling.backends.page import PageBatch, PageSettings, page_html
-from vos.labeling.backends.sheets import write_blind_csv
 
 HIDDEN = ("prompt-0123", "lm-4567", "parent-89", "prefix_conditioned", "31415926")
 

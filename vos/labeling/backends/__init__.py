@@ -13,9 +13,9 @@ from vos.errors import ConfigError
 from vos.labeling.answers import LabelRow
 from vos.labeling.assignment import Plan, suffix_for
 from vos.labeling.backends.argilla import ArgillaTool
+from vos.labeling.backends.files import read_labels, write_blind_csv
 from vos.labeling.backends.label_studio import LabelStudioTool
 from vos.labeling.backends.page import PageBatch, PageSettings, write_pages
-from vos.labeling.backends.sheets import read_labels, write_blind_csv
 from vos.labeling.ledger import Ledger
 from vos.labeling.withdrawal import withdrawals
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vos.mining.repeats import FeatureDuplicateFilter, NearDuplicateFilter, RepeatFilter, shingles
+from vos.mining.near_duplicates import FeatureDuplicateFilter, NearDuplicateFilter, RepeatFilter, shingles
 
 
 def test_shingles_are_word_trigrams_whatever_the_case_and_the_marks():

@@ -17,7 +17,7 @@ from vos.labeling.consensus import adjudication_list
 from vos.labeling.item import LedgerItem
 from vos.labeling.label import LABEL_TYPES, Label
 from vos.labeling.ledger import Ledger
-from vos.labeling.spreadsheet import restore, write_rows
+from vos.labeling.safe_csv import restore, write_rows
 from vos.storage.atomic import numbered_lines, read_utf8, write_atomically
 
 TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}

@@ -16,7 +16,7 @@ from vos.mining.targets import Potential
 from vos.outliers import BoundarySampler
 from vos.synthesis.job import Progress, SynthesisJob, SynthesisSettings
 from vos.synthesis.journal import Journal
-from vos.synthesis.making import add_made_texts, identity, load_text_generator, waiting_targets
+from vos.synthesis.made_texts import add_made_texts, identity, load_text_generator, waiting_targets
 from vos.synthesis.settings import GenerationSettings
 from vos.types import Example
 

@@ -7,7 +7,7 @@ import pytest
 from vos.errors import DataError
 from vos.labeling import Span, current_labels, import_labels, read_labels, text_uid, write_labels
 from vos.labeling.backends import FileImporter
-from vos.labeling.backends.sheets import write_blind_csv
+from vos.labeling.backends.files import write_blind_csv
 
 CLASSES = ("harmless", "harmful")
 
