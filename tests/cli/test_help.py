@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 import synthesize
 import train
 from vos.cli.compose import composed
+from vos.cli.help import program
 from vos.cli.main import main
 from vos.cli.overrides import refuse_old_names
 from vos.errors import ConfigError
@@ -107,3 +108,16 @@ def test_the_package_runs_as_a_module(monkeypatch, capsys):
         main(["train", "--help"])
     assert stop.value.code == 0
     assert "python -m vos train resume=RUN" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("called", "expected"),
+    [
+        ("train.py", "python synthesize.py"),
+        ("/somewhere/bin/vos-train", "vos-synthesize"),
+        ("python -m vos train", "python -m vos synthesize"),
+    ],
+)
+def test_the_next_step_is_told_as_it_is_typed_here(monkeypatch, called, expected):
+    monkeypatch.setattr(sys, "argv", [called])
+    assert program("synthesize") == expected

@@ -19,15 +19,14 @@ COLUMN, WIDTH = 44, 120
 
 
 def program(name: str) -> str:
-    """How this program was called, as it is typed.
+    """How a program is called where this one was called: from a checkout, as a module, or as an installed command.
 
     Args:
         name: "train" or "synthesize".
     """
-    called = sys.argv[0]
-    if called.startswith("python -m") or Path(called).name == f"vos-{name}":
-        return called if " " in called else Path(called).name
-    return f"python {name}.py"
+    if sys.argv[0].startswith("python -m vos "):
+        return f"python -m vos {name}"
+    return f"vos-{name}" if Path(sys.argv[0]).name.startswith("vos-") else f"python {name}.py"
 
 
 def explained(*, _root_: DictConfig) -> str:

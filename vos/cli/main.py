@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from vos.cli.compose import prepare
+from vos.cli.help import program
 from vos.cli.history import with_history
 from vos.cli.overrides import advice, refuse_old_names
 from vos.errors import ConfigError, VosError
@@ -52,24 +53,24 @@ def synthesize() -> None:
     _run("synthesize", _synthesize)
 
 
-def _run(program: str, job: Callable[[DictConfig], object]) -> None:
+def _run(name: str, job: Callable[[DictConfig], object]) -> None:
     """Compose the configuration from the command line and run the job with it."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come through to here instead of ending the process
     prepare()
     try:
         refuse_old_names(sys.argv[1:])
-        hydra.main(version_base="1.3", config_path=None, config_name=program)(job)()
+        hydra.main(version_base="1.3", config_path=None, config_name=name)(job)()
     except CompactHydraException as error:
         if isinstance(error, InstantiationException):
             raise
-        _exit(advice(error, program, sys.argv[1:]), error)
+        _exit(advice(error, name, sys.argv[1:]), error)
     except ConfigError as error:
         _exit(str(error), error)
 
 
 def _train(config: DictConfig) -> float:
     directory = Path(HydraConfig.get().runtime.output_dir)
-    with _clear_errors(f"go on with: python train.py resume={directory}"):
+    with _clear_errors(f"go on with: {program('train')} resume={directory}"):
         from vos.cli.simulate import run_simulation
         from vos.cli.train import run_training
 

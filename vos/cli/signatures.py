@@ -21,7 +21,7 @@ PACKAGE = Path(vos.__file__).parent
 REQUIRED = object()
 """In place of a default where there is none."""
 
-UNWRITABLE = ("Callable", "Tensor")
+UNWRITABLE = ("Callable", "Tensor", "Memory")
 """Types of arguments that no configuration can hold: their defaults are none of its business."""
 
 NO_ARGUMENT = re.compile(r"init=False|ClassVar")

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from transformers.utils import logging as transformers_logging
 
+from vos.cli.help import program
 from vos.cli.labels import import_labels, merge_labels, record_round
 from vos.cli.tables import facts_table
 from vos.cli.train_builders import build_job, device_of
@@ -129,7 +130,7 @@ def _summary(run: RunDirectory, content: dict[str, Any], data: TextData) -> None
     table.add_row("time, peak memory", f"{manifest['wall_seconds']:.0f} s, {manifest['peak_memory_mib']} MiB")
     for path in (run.model, run.density, run.metrics_path, run.picture, run.manifest_path):
         table.add_row(path.name, str(path))
-    table.add_row("next", f"python synthesize.py run={run.path} n=100")
+    table.add_row("next", f"{program('synthesize')} run={run.path} n=100")
     Console().print(table)
 
 
