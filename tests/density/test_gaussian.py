@@ -18,11 +18,12 @@ from vos.density import (
     ClassConditionalGaussian,
     cholesky_with_jitter,
     empirical_covariance,
+    gaussian,
     ledoit_wolf_covariance,
     load_density,
 )
 from vos.density.io import write_density
-from vos.errors import ConfigError, DataError, NotFittedError, RunError, ShapeError
+from vos.errors import ConfigError, DataError, InfeasibleError, NotFittedError, RunError, ShapeError
 
 BOTH = pytest.mark.parametrize("tied", [True, False])
 
@@ -381,3 +382,19 @@ def test_distances_are_differentiable():
     assert torch.autograd.gradcheck(density.mahalanobis, h)
     per_class = toy_density(2, 4, tied=False)
     assert torch.autograd.gradcheck(per_class.log_prob, h)
+
+
+def test_a_class_that_cannot_be_factorised_leaves_the_density_as_it_was(monkeypatch):
+    density = toy_density(3, 4, tied=False)
+    before = {name: tensor.clone() for name, tensor in density.state_dict().items()}
+    real, calls = gaussian.cholesky_with_jitter, iter((True, False))
+
+    def fails_at_the_second(covariance):
+        if next(calls):
+            return real(2 * covariance)
+        raise InfeasibleError("no factor")
+
+    monkeypatch.setattr(gaussian, "cholesky_with_jitter", fails_at_the_second)
+    with pytest.raises(InfeasibleError, match="no factor"):
+        density.fit(*toy_features(9, 3, 4))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in density.state_dict().items())

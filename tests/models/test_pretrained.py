@@ -136,7 +136,8 @@ def test_a_model_without_a_linear_head_is_refused():
         last_linear(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), 2)
 
 
-def test_a_model_whose_logits_do_not_come_from_its_last_linear_is_refused(tokenizer, tmp_path, monkeypatch):
+@pytest.mark.parametrize("factor", [2.0, float("nan")])
+def test_a_model_whose_logits_do_not_come_from_its_last_linear_is_refused(tokenizer, tmp_path, monkeypatch, factor):
     write_model(tmp_path, tokenizer)
     real = AutoModelForSequenceClassification.from_pretrained
 
@@ -146,7 +147,7 @@ def test_a_model_whose_logits_do_not_come_from_its_last_linear_is_refused(tokeni
 
         def wrong(**inputs):
             output = forward(**inputs)
-            output.logits = output.logits * 2 + 1
+            output.logits = output.logits * factor + 1
             return output
 
         model.forward = wrong

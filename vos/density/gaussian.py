@@ -114,14 +114,12 @@ class ClassConditionalGaussian(GaussianDensity):
             self.cholesky.copy_(factor)
             self.jitter.fill_(jitter)
             return
-        self.jitter.zero_()
-        for c in range(self.n_classes):
-            if ready[c]:
-                factor, jitter = cholesky_with_jitter(covariance_of(c))
-                self.cholesky[c] = factor
-                self.jitter.clamp_min_(jitter)
-            else:
-                self.cholesky[c] = torch.eye(self.n_features, dtype=torch.float64)
+        # All of them before any is kept: a class that cannot be factorised leaves the density as it was.
+        found = {c: cholesky_with_jitter(covariance_of(c)) for c in range(self.n_classes) if ready[c]}
+        self.cholesky.copy_(torch.eye(self.n_features, dtype=torch.float64).expand_as(self.cholesky))
+        for c, (factor, _) in found.items():
+            self.cholesky[c] = factor
+        self.jitter.fill_(max((jitter for _, jitter in found.values()), default=0.0))
 
     def _solve(self, residual: Tensor, label: int) -> Tensor:
         solved: Tensor = torch.linalg.solve_triangular(self._factor(label), residual.mT, upper=False)

@@ -108,7 +108,7 @@ class PretrainedClassifier(TextClassifier):
             expected = self.body(**batch).logits
             self.head = self._swap_head(nn.Identity())
             found = self.head(self.encode(batch))
-        if found.shape != expected.shape or (found.double() - expected.double()).abs().max() > SPLIT_TOLERANCE:
+        if found.shape != expected.shape or not (found.double() - expected.double()).abs().max() <= SPLIT_TOLERANCE:
             raise ModelError(
                 f"{type(self.body).__name__} cannot be split at {self.head_name!r}: head(features) differs from the "
                 f"model's own logits; expected logits that come from that layer alone"
