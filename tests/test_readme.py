@@ -1,5 +1,6 @@
 """What the README shows is what works."""
 
+import importlib
 import re
 
 import torch
@@ -42,3 +43,19 @@ def test_every_file_that_is_linked_exists():
 
 def test_no_number_was_left_open():
     assert "@@" not in TEXT
+
+
+def exists(name):
+    """Whether a dotted name is a module, or something that a module defines."""
+    try:
+        return importlib.import_module(name) is not None
+    except ModuleNotFoundError:
+        module, _, attribute = name.rpartition(".")
+        return hasattr(importlib.import_module(module), attribute)
+
+
+def test_every_module_that_the_documents_name_exists():
+    pages = [path.read_text("utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
+    named = {name for page in pages for name in re.findall(r"`(vos(?:\.[a-z_]+)+)`", page)}
+    assert len(named) > 8
+    assert [name for name in sorted(named) if not exists(name)] == []
