@@ -20,7 +20,7 @@ from vos.models import TextClassifier, load_classifier
 from vos.storage.json_files import read_json
 from vos.storage.run_directory import RunDirectory
 from vos.training.featurizers import Featurizers
-from vos.training.job import FitSettings, RunSettings, TrainingJob
+from vos.training.job import RunSettings, TrainingJob
 from vos.training.measure import training_features
 from vos.training.module import ClassifierModule
 from vos.training.reporters import ConsoleReporter, CsvReporter, Reporter, WandbReporter
@@ -58,7 +58,7 @@ def build_settings(config: DictConfig) -> RunSettings:
         RunDirectory(config.run).open_finished()
         band = read_json(RunDirectory(config.run).metrics_path)["final"]["boundary/band"]
     return RunSettings(
-        fit=FitSettings(max_epochs=config.trainer.max_epochs, **config.callbacks),
+        fit=instantiate(config.callbacks),
         refine=instantiate(config.refine),
         seed=config.seed,
         train_round_0=not _starts_warm(config) or bool(OmegaConf.select(config, "labels")),
