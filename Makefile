@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+# Tests run in two processes, each file in one of them.
+PARALLEL := --numprocesses 2 --dist loadfile
 LABEL_STUDIO := .cache/label-studio/venv/bin/label-studio
 
 .PHONY: demo generate test fast lint browser wheel label-studio label-studio-install clean
@@ -41,14 +43,14 @@ lint: $(VENV)/.dev
 
 # The whole suite with its coverage gates.
 test: lint browser
-	$(BIN)/python -m pytest --cov --cov-report=
+	$(BIN)/python -m pytest --cov --cov-report= $(PARALLEL)
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 \
 	  --include='vos/density/*,vos/outliers/*,vos/scores/*,vos/losses/*,vos/metrics/*'
 
 # The fast tier: under two minutes.
 fast: $(VENV)/.dev
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' $(PARALLEL)
 
 # The wheel with its requirements in an environment of its own, in an empty folder.
 wheel: $(VENV)/.dev
