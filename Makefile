@@ -74,7 +74,7 @@ $(LABEL_STUDIO):
 label-studio-install: $(LABEL_STUDIO)
 
 label-studio: $(VENV)/.dev $(LABEL_STUDIO)
-	$(BIN)/python -m vos.labeling.backends.label_studio_server
+	$(BIN)/python -m tests.labeling.backends.label_studio_server
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.labeling.backends.browser import Desk, find_chromium, must_run
+from tests.labeling.backends.label_studio_server import Server
 from tests.labeling.backends.studio import CLASSES, OWNER, PROGRAM, free_port
-from vos.labeling.backends.label_studio_server import Server
 from vos.labeling.backends.page import PageBatch, PageSettings, write_pages
 
 

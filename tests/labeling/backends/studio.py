@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from tests.conftest import ROOT
-from vos.labeling.backends.label_studio_server import Account
+from tests.labeling.backends.label_studio_server import Account
 
 PROGRAM = ROOT / ".cache" / "label-studio" / "venv" / "bin" / "label-studio"
 OWNER = Account("owner@localhost.local", "a-long-password-1", "0123456789abcdef0123456789abcdef01234567")

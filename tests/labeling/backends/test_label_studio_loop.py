@@ -15,10 +15,10 @@ import pytest
 import synthesize
 import train
 from tests.cli.commands import write_texts
+from tests.labeling.backends.label_studio_server import Server
 from tests.labeling.backends.studio import CLASSES, OWNER, PROGRAM, free_port, result, task_ids
 from vos.errors import ToolError
 from vos.labeling import Ledger, current_labels, text_uid
-from vos.labeling.backends.label_studio_server import Server
 from vos.labeling.backends.page import PageBatch, PageSettings
 
 pytestmark = pytest.mark.slow

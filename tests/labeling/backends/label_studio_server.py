@@ -70,7 +70,7 @@ class Server:
         (home / "data").mkdir(parents=True, exist_ok=True)
         self.log = home / "server.log"
         self.port = port
-        self._process = subprocess.Popen(  # noqa: S603 - our own program and arguments
+        self._process = subprocess.Popen(
             [str(program.absolute()), "start", "--no-browser", "--internal-host", "127.0.0.1", "-p", str(port)],
             env=environment(home, account),
             cwd=home,
@@ -87,7 +87,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def _read(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101 - asked for above
+        assert self._process.stdout is not None
         with self.log.open("w", encoding="utf-8") as log:
             for line in self._process.stdout:
                 log.write(line)
