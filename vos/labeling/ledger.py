@@ -214,13 +214,16 @@ class Ledger:
         row = self._connection.execute("SELECT text FROM items WHERE uid = ?", (uid,)).fetchone()
         return None if row is None else str(row[0])
 
-    def events(self, kind: str | None = None, *, uid: str | None = None, batch: str | None = None) -> list[Event]:
+    def events(
+        self, kind: str | None = None, *, uid: str | None = None, batch: str | None = None, who: str | None = None
+    ) -> list[Event]:
         """Events in order of arrival, narrowed by what is given."""
-        given = [(name, value) for name, value in (("kind", kind), ("uid", uid), ("batch", batch)) if value is not None]
-        where = " AND ".join(f"{name} = ?" for name, _ in given) or "1"
+        wanted = {"kind": kind, "uid": uid, "batch": batch, "who": who}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        where = " AND ".join(f"{name} = ?" for name in given) or "1"
         rows = self._connection.execute(
             f"SELECT seq, at, kind, uid, batch, who, payload FROM events WHERE {where} ORDER BY seq",  # noqa: S608 - our names
-            [value for _, value in given],
+            list(given.values()),
         )
         return [Event(*row[:-1], json.loads(row[-1])) for row in rows]  # type: ignore[call-arg]
 

@@ -20,7 +20,7 @@ from vos.labeling.assignment import suffix_for
 from vos.labeling.backends.page import PageBatch, PageSettings, suggestion
 from vos.labeling.label import SKIP, UNSURE, exact_hash, now
 from vos.labeling.ledger import Ledger
-from vos.labeling.withdrawal import withdrawals
+from vos.labeling.withdrawal import read_back
 from vos.storage.extras import optional
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class ArgillaTool:
         """
         settings.check_server()
         name = re.sub(r"[^a-zA-Z0-9_-]", "-", f"vos-{batch.batch_id}{suffix_for(batch.annotator)}")
-        places = [event for event in ledger.events("sent", batch=batch.batch_id) if event.who == TOOL]
+        places = ledger.events("sent", batch=batch.batch_id, who=TOOL)
         with self._clear_errors(f"send batch {batch.batch_id}"):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # that a new batch has no data set yet
@@ -140,26 +140,23 @@ class ArgillaTool:
         """
         batches = {
             event.payload["dataset"]: str(event.batch)
-            for event in ledger.events("sent")
-            if event.who == TOOL and event.payload["url"] == self.url
+            for event in ledger.events("sent", who=TOOL)
+            if event.payload["url"] == self.url
         }
         if not batches:
             raise ToolError(f"{ledger.path} knows no data set on {self.url}; push a batch first")
-        rows: list[LabelRow] = []
-        read = set()
         with self._clear_errors("read the answers"):
             people = {str(user.id): str(user.username) for user in self._client.api.users.list()}
-            for dataset, batch_id in batches.items():
-                source = f"{self.url}/dataset/{dataset}"
-                for number, record in enumerate(self._records(dataset), 1):
-                    found = list(_rows(record, batch_id, people, source, number, label_map))
-                    rows += found
-                    if all(row.label is not None for row in found):
-                        read.add((str(record.external_id), batch_id))
-        gone = withdrawals(
-            ledger, rows, self.url, lambda label: label.tool == TOOL and (label.uid, label.batch_id) in read
-        )
-        return rows + gone
+            answers = (
+                (
+                    str(record.external_id),
+                    batch_id,
+                    list(_rows(record, batch_id, people, f"{self.url}/dataset/{dataset}", number, label_map)),
+                )
+                for dataset, batch_id in batches.items()
+                for number, record in enumerate(self._records(dataset), 1)
+            )
+            return read_back(ledger, TOOL, self.url, answers)
 
     def _records(self, dataset: str) -> Iterator[Any]:
         offset = 0
