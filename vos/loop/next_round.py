@@ -16,7 +16,8 @@ from vos.labeling import BoundaryRecord, Ledger, consensus, text_uid
 from vos.labeling.backends.page import Neighbour
 from vos.labeling.consensus import Method
 from vos.metrics.calibration import wilson_interval
-from vos.storage.atomic import write_atomically
+from vos.storage.atomic import numbered_lines
+from vos.storage.json_files import write_json_lines
 from vos.types import Example, Featurizer
 
 logger = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ def next_round(data: TextData, ledger: Ledger, settings: MixSettings) -> NextRou
 
 def write_train(path: Path, train: Sequence[Example]) -> None:
     """Keep the training texts of a labelled run: the ledger goes on, the run does not."""
-    write_atomically(path, "".join(json.dumps(asdict(example), ensure_ascii=False) + "\n" for example in train))
+    write_json_lines(path, map(asdict, train))
 
 
 def with_kept_train(data: TextData, path: Path) -> TextData:
@@ -137,8 +138,7 @@ def with_kept_train(data: TextData, path: Path) -> TextData:
     if not path.exists():
         return data
     try:
-        rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
-        return replace(data, train=[Example(**row) for row in rows])
+        return replace(data, train=[Example(**json.loads(line)) for _, line in numbered_lines(path)])
     except (ValueError, TypeError) as error:
         raise RunError(f"{path}: expected the training texts of a run, got: {error}") from error
 

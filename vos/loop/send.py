@@ -94,11 +94,10 @@ def _given(
     before = {event.uid: list(event.payload.get("people", [])) for event in ledger.events("exported", batch=batch_id)}
     if not before:
         return exporter.plan.assign(batch_id, records, everyone)
-    if (people_of(before) and people_of(before) != sorted(exporter.plan.annotators)) or (
-        exporter.plan.annotators and not people_of(before)
-    ):
+    people = people_of(before)
+    if people != sorted(exporter.plan.annotators):
         raise ConfigError(
-            f"batch {batch_id} was given to {people_of(before) or 'everybody'} before, now "
+            f"batch {batch_id} was given to {people or 'everybody'} before, now "
             f"labeling.plan.annotators={list(exporter.plan.annotators)}; repeat the command with the names it had"
         )
     return before

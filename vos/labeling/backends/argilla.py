@@ -151,7 +151,10 @@ class ArgillaTool:
                 (
                     str(record.external_id),
                     batch_id,
-                    list(_rows(record, batch_id, people, f"{self.url}/dataset/{dataset}", number, label_map)),
+                    [
+                        read_row(f"{self.url}/dataset/{dataset}", number, values, label_map)
+                        for values in _answers(record, batch_id, people)
+                    ],
                 )
                 for dataset, batch_id in batches.items()
                 for number, record in enumerate(self._records(dataset), 1)
@@ -165,14 +168,7 @@ class ArgillaTool:
             offset += len(page)
 
 
-def _rows(
-    record: Any,
-    batch_id: str,
-    people: Mapping[str, str],
-    source: str,
-    line: int,
-    label_map: Mapping[str, str] | None,
-) -> Iterator[LabelRow]:
+def _answers(record: Any, batch_id: str, people: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     suggested = [each.value for each in record.suggestions or () if each.question_name == "harm"]
     for response in record.responses or ():
         status = str(response.status.value)
@@ -181,7 +177,7 @@ def _rows(
         given = {name: each["value"] for name, each in (response.values or {}).items()}
         label = SKIP if status == "discarded" else given.get("harm", "")
         text = record.fields["text"]
-        values = {
+        yield {
             "uid": str(record.external_id),
             "annotator": people.get(str(response.user_id), str(response.user_id)),
             "label": label,
@@ -194,7 +190,6 @@ def _rows(
             "shown_prediction": bool(suggested),
             "changed_from_suggestion": label not in suggested if suggested else None,
         }
-        yield read_row(source, line, values, label_map)
 
 
 def _spans(text: str, values: Any) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -167,7 +167,7 @@ def _one_at_a_time(ledger: Ledger) -> Iterator[None]:
         yield
 
 
-def check_predictions(config: str, tasks: Any) -> None:
+def check_predictions(config: str, tasks: Iterable[Mapping[str, Any]]) -> None:
     """Check every prediction against the config: the server takes wrong ones without a word.
 
     Raises:
@@ -175,12 +175,8 @@ def check_predictions(config: str, tasks: Any) -> None:
     """
     interface = sdk("label_studio_sdk.label_interface").LabelInterface(config)
     for each in tasks:
-        for prediction in each.get("predictions", ()):
-            errors = interface.validate_prediction(prediction, return_errors=True)
-            if errors:
-                raise ConfigError(
-                    f"text {each['data']['uid']}: its prediction does not fit the classes asked: {errors}"
-                )
+        if errors := interface.validate_prediction(each["predictions"][0], return_errors=True):
+            raise ConfigError(f"text {each['data']['uid']}: its prediction does not fit the classes asked: {errors}")
 
 
 def _escaped(text: str) -> str:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
@@ -159,13 +160,9 @@ def page_html(batch: PageBatch, settings: PageSettings, part: int = 0) -> str:
         "SCRIPT": script,
         "BATCH": _safe_json(_content(batch, settings, part)),
     }
-    # Split at the places, so that a text which itself contains {{SCRIPT}} is never filled in.
-    pieces = files.joinpath("page.html").read_text(encoding="utf-8").split("{{")
-    filled = [pieces[0]]
-    for piece in pieces[1:]:
-        name, rest = piece.split("}}", 1)
-        filled += [values[name], rest]
-    return "".join(filled)
+    # All places at once, so that a text which itself contains {{SCRIPT}} is never filled in.
+    template = files.joinpath("page.html").read_text(encoding="utf-8")
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: values[place[1]], template)
 
 
 def _content(batch: PageBatch, settings: PageSettings, part: int) -> dict[str, Any]:
