@@ -105,15 +105,10 @@ def next_round(data: TextData, ledger: Ledger, settings: MixSettings) -> NextRou
             counts["unsettled"] += 1
         else:
             new[uid] = index[name]
-    train = []
-    old = set()
-    for example in data.train:
-        uid = text_uid(example.text)
-        old.add(uid)
-        label = new.get(uid, example.label)
-        counts["relabelled"] += label != example.label
-        train.append(replace(example, label=label))
-    added = ledger.items([uid for uid in new if uid not in old])
+    uids = [text_uid(example.text) for example in data.train]
+    train = [replace(each, label=new.get(uid, each.label)) for uid, each in zip(uids, data.train, strict=True)]
+    counts["relabelled"] = sum(one.label != two.label for one, two in zip(data.train, train, strict=True))
+    added = ledger.items(list(new.keys() - uids))
     for uid, item in added.items():
         for copy in range(settings.new_weight):
             name = f"label:{uid}" if copy == 0 else f"label:{uid}:{copy}"
