@@ -21,7 +21,7 @@ from vos.labeling.spreadsheet import restore, write_rows
 from vos.storage.atomic import numbered_lines, read_utf8
 from vos.storage.json_files import write_json_lines
 
-TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
+TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 ANSWER = ("label", "comment", "annotator")
 """Columns that a person fills in."""
@@ -104,14 +104,12 @@ def _csv_value(name: str, cell: str) -> Any:
         return json.loads(cell or "[]")
     if str in types:
         return (cell if name == "text" else restore(cell)) or None
+    if not cell.strip():
+        return None
     if bool in types:
-        if not cell and type(None) in types:
-            return None
         if cell.strip().lower() not in TRUE:
             raise ValueError(f"{name}: expected true or false, got {cell!r}")
         return TRUE[cell.strip().lower()]
-    if not cell.strip():
-        return None
     return float(cell) if float in types else int(cell)
 
 
