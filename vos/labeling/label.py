@@ -102,8 +102,7 @@ class Label:
     @property
     def key(self) -> str:
         """Hash of the whole content: the same answer imported twice has the same key."""
-        content = json.dumps(self.as_dict(), sort_keys=True, ensure_ascii=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:32]
+        return exact_hash(json.dumps(self.as_dict(), sort_keys=True))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, fields in the order of the class."""
