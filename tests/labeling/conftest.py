@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from tests.labeling import examples
 from tests.labeling.examples import make_label, make_record
 from vos.labeling import Ledger, text_uid
+
+
+@pytest.fixture(autouse=True)
+def noon(monkeypatch):
+    """Answers are dated by the start of their test: the import doubts a clock that is minutes off."""
+    monkeypatch.setattr(examples, "NOON", datetime.now(UTC).replace(microsecond=0))
 
 
 @pytest.fixture

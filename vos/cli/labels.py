@@ -20,7 +20,7 @@ from vos.labeling.backends.files import write_adjudication_csv
 from vos.labeling.backends.page import Neighbour
 from vos.labeling.quality import agreement_report, gold_scores
 from vos.loop import send
-from vos.loop.gold import Gold, choose_gold
+from vos.loop.gold import NO_GOLD, Gold, choose_gold
 from vos.loop.next_round import NextRound, next_round, random_share_report
 from vos.loop.send import SentBatch
 from vos.loop.stop_rule import add_round
@@ -37,7 +37,7 @@ def hidden_gold(
 ) -> Gold:
     """The texts with known answers that the batch hides; none where nobody is asked."""
     if config.labeling._target_ is None:
-        return Gold()
+        return NO_GOLD
     plan = instantiate(config.labeling.plan)
     with Ledger(config.ledger) as ledger:
         return choose_gold(ledger, plan, data.val, records, featurizer, data.label_names, _round(ledger))
@@ -49,7 +49,7 @@ def export_batch(
     label_names: Sequence[str],
     folder: Path,
     neighbours: Mapping[str, Sequence[Neighbour]] | None = None,
-    gold: Gold | None = None,
+    gold: Gold = NO_GOLD,
 ) -> SentBatch:
     """Bring a batch out through the backend that `labeling` names, and note it in the ledger."""
     with Ledger(config.ledger) as ledger:
@@ -127,11 +127,10 @@ def record_round(config: DictConfig, run: Path, new: NextRound, final: Mapping[s
         number = done.get(str(run), max(done.values(), default=0) + 1)
         ledger.mark_trained(str(run), number, new.labels)
         random = random_share_report(ledger, new.data.label_names)
-    # The newest round of proposals that has an estimate speaks for the present.
-    rounds = [name.split("/")[1] for name in random if name.endswith("/fnr")]
-    names = ("fnr", "fnr_low", "fnr_high") if rounds else ()
     row: dict[str, str | float] = {"run": str(run), "round": number, "labels": len(new.labels), **final}
-    row.update({f"random/{name}": random[f"random/{rounds[-1]}/{name}"] for name in names})
+    # The newest round of proposals that has an estimate speaks for the present.
+    if newest := next((name for name in reversed(random) if name.endswith("/fnr")), None):
+        row |= {f"random/fnr{end}": random[newest + end] for end in ("", "_low", "_high")}
     rows = add_round(Path(config.ledger).parent, row)
     reason: str | None = instantiate(config.stop).reason(rows)
     logger.info("labelling round %d: %s", number, f"stop, {reason}" if reason else "another round is worth it")

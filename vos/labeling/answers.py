@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -134,35 +134,34 @@ def import_labels(
     report = ImportReport(dry_run=dry_run)
     allowed = {*classes, *RESERVED}
     with ledger.transaction(keep=not dry_run):
-        answers, settled = _answers(ledger), adjudicated(ledger)
+        settled = adjudicated(ledger)
+        answers: dict[str, dict[tuple[str, int], Label]] = defaultdict(dict)
+        for (uid, annotator, repeat), held in held_answers(ledger).items():
+            answers[uid][annotator, repeat] = held
         exported = {(event.uid, event.batch): event.at for event in ledger.events("exported")}
         for row in rows:
             report.rows += 1
             if row.label is None:
                 report.note("rejected", row, row.error)
                 continue
-            text = ledger.text(row.label.uid)
+            label = row.label
+            text = ledger.text(label.uid)
             if text is None:
-                report.note("unknown", row, f"no text with uid {row.label.uid} is in this ledger; is it the right one?")
+                report.note("unknown", row, f"no text with uid {label.uid} is in this ledger; is it the right one?")
                 continue
             try:
-                _check(row.label, text, allowed - {WITHDRAWN} if row.settles else allowed)
+                _check(label, text, allowed - {WITHDRAWN} if row.settles else allowed)
             except DataError as error:
                 report.note("rejected", row, str(error))
                 continue
-            if row.settles:
-                _settle(ledger, row, row.label, settled, report)
-            else:
-                _take(ledger, row, row.label, answers, report)
-            _check_clock(row, row.label, exported.get((row.label.uid, row.label.batch_id)), report)
+            outcome = _settle(ledger, label, settled) if row.settles else _take(ledger, label, answers[label.uid])
+            report.note(outcome, row)
+            if outcome in ("new", "changed") and (said := _others(label, answers[label.uid])):
+                why = f"{label.annotator} says {label.label}, {said}; kept, see the adjudication list"
+                report.note("conflict", row, why)
+            if doubt := _clock_doubt(label, exported.get((label.uid, label.batch_id))):
+                report.note("clock", row, f"labelled at {label.labelled_at}, {doubt}; kept")
     return report
-
-
-def _answers(ledger: Ledger) -> dict[str, dict[tuple[str, int], Label]]:
-    answers: dict[str, dict[tuple[str, int], Label]] = {}
-    for (uid, annotator, repeat), label in held_answers(ledger).items():
-        answers.setdefault(uid, {})[annotator, repeat] = label
-    return answers
 
 
 def _check(label: Label, text: str, allowed: set[str]) -> None:
@@ -174,45 +173,39 @@ def _check(label: Label, text: str, allowed: set[str]) -> None:
     label.check_text(text)
 
 
-def _take(
-    ledger: Ledger,
-    row: LabelRow,
-    label: Label,
-    answers: dict[str, dict[tuple[str, int], Label]],
-    report: ImportReport,
-) -> None:
+def _take(ledger: Ledger, label: Label, of_text: dict[tuple[str, int], Label]) -> str:
+    """Keep one person's answer, in the ledger and among those that hold; returns the outcome."""
+    place = (label.annotator, label.repeat)
     if not ledger.record_label(label):
-        report.note("duplicate", row)
-        return
-    of_text = answers.setdefault(label.uid, {})
+        return "duplicate"
     if label.label == WITHDRAWN:
-        of_text.pop((label.annotator, label.repeat), None)
-        report.note("withdrawn", row)
-        return
-    report.note("changed" if (label.annotator, label.repeat) in of_text else "new", row)
+        of_text.pop(place, None)
+        return "withdrawn"
+    outcome = "changed" if place in of_text else "new"
+    of_text[place] = label
+    return outcome
+
+
+def _settle(ledger: Ledger, label: Label, settled: dict[str, str]) -> str:
+    """Keep an adjudicator's answer; the same file again, saved anew or not, changes nothing. Returns the outcome."""
+    if settled.get(label.uid) == label.label or not ledger.adjudicate(label):
+        return "duplicate"
+    settled[label.uid] = label.label
+    return "adjudicated"
+
+
+def _others(label: Label, of_text: Mapping[tuple[str, int], Label]) -> str:
+    """What other people said who named another class; "" where there are none."""
     others = {
         other.annotator: other.label
-        for (annotator, _), other in of_text.items()
-        if annotator != label.annotator and other.decides and other.label != label.label
+        for other in of_text.values()
+        if other.annotator != label.annotator and label.decides and other.decides and other.label != label.label
     }
-    of_text[label.annotator, label.repeat] = label
-    if label.decides and others:
-        said = ", ".join(f"{name} said {answer}" for name, answer in sorted(others.items()))
-        report.note("conflict", row, f"{label.annotator} says {label.label}, {said}; kept, see the adjudication list")
+    return ", ".join(f"{name} said {answer}" for name, answer in sorted(others.items()))
 
 
-def _settle(ledger: Ledger, row: LabelRow, label: Label, settled: dict[str, str], report: ImportReport) -> None:
-    """The same file again, saved anew or not, changes nothing."""
-    if settled.get(label.uid) == label.label or not ledger.adjudicate(label):
-        report.note("duplicate", row)
-        return
-    settled[label.uid] = label.label
-    report.note("adjudicated", row)
-
-
-def _check_clock(row: LabelRow, label: Label, exported_at: str | None, report: ImportReport) -> None:
+def _clock_doubt(label: Label, exported_at: str | None) -> str:
     time = parse_time(label.labelled_at)
     if exported_at is not None and time < parse_time(exported_at) - CLOCK_SLACK:
-        report.note("clock", row, f"labelled at {label.labelled_at}, before its export at {exported_at}; kept")
-    elif time > datetime.now(UTC) + CLOCK_SLACK:
-        report.note("clock", row, f"labelled at {label.labelled_at}, which is in the future; kept")
+        return f"before its export at {exported_at}"
+    return "which is in the future" if time > datetime.now(UTC) + CLOCK_SLACK else ""

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -72,19 +73,17 @@ class Plan:
             if record.uid not in everyone:
                 sources.setdefault(f"{record.chosen} {record.provenance.source}", []).append(record.uid)
         groups = itertools.cycle(itertools.combinations(self.annotators, self.overlap_people))
-        load = dict.fromkeys(self.annotators, 0)
+        load = Counter(dict.fromkeys(self.annotators, 0))
         alone = []
         for uids in sources.values():
             shared = share_of(self.overlap_share, len(uids))
             alone += uids[shared:]
             for uid in uids[:shared]:
                 given[uid] = list(next(groups))
-                for name in given[uid]:
-                    load[name] += 1
+                load.update(given[uid])
         for uid in alone:
-            name = min(load, key=load.__getitem__)
-            load[name] += 1
-            given[uid] = [name]
+            given[uid] = [min(load, key=load.__getitem__)]
+            load.update(given[uid])
         return given
 
 

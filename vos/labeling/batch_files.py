@@ -9,13 +9,13 @@ from pathlib import Path
 from vos.errors import DataError
 from vos.labeling.records import BoundaryRecord
 from vos.labeling.safe_csv import write_rows
-from vos.storage.atomic import numbered_lines, write_atomically
+from vos.storage.atomic import numbered_lines
+from vos.storage.json_files import write_json_lines
 
 
 def write_jsonl(path: Path, records: Sequence[BoundaryRecord]) -> None:
     """One JSON object a line, UTF-8."""
-    lines = (json.dumps(record.as_dict(), ensure_ascii=False) + "\n" for record in records)
-    write_atomically(path, "".join(lines))
+    write_json_lines(path, (record.as_dict() for record in records))
 
 
 def write_csv(path: Path, records: Sequence[BoundaryRecord]) -> None:

@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 Method = Literal["vote", "crowdlab"]
 
+Settled = dict[str, tuple[str, float]]
+"""uid to the class name and its quality."""
+
 
 @dataclass(frozen=True)
 class Consensus:
@@ -50,29 +53,27 @@ def consensus(ledger: Ledger, method: Method = "vote") -> Consensus:
     answers = {uid: [a for a in labels if a.label != SKIP] for uid, labels in current_labels(ledger).items()}
     gold = ledger.gold()  # they measure people; nothing is learned from them
     answers = {uid: labels for uid, labels in answers.items() if labels and uid not in gold}
-    labels, quality, is_open = _vote(answers)
+    found, is_open = _vote(answers)
     if method == "crowdlab":
         weighed = _crowdlab(ledger, {u: a for u, a in answers.items() if is_open.get(u) != UNSURE})
         if weighed is None:
             method = "vote"
         else:
-            labels |= weighed[0]
-            quality |= weighed[1]
-            is_open = {uid: reason for uid, reason in is_open.items() if uid not in weighed[0]}
-    settled = adjudicated(ledger)
-    for uid, label in settled.items():
+            found |= weighed
+            is_open = {uid: reason for uid, reason in is_open.items() if uid not in weighed}
+    for uid, label in adjudicated(ledger).items():
         if uid in gold:
             continue
         is_open.pop(uid, None)
-        labels.pop(uid, None)
+        found.pop(uid, None)
         if label not in RESERVED:
-            labels[uid], quality[uid] = label, 1.0
-    return Consensus(labels, {uid: quality[uid] for uid in labels}, is_open, method)
+            found[uid] = label, 1.0
+    labels = {uid: label for uid, (label, _) in found.items()}
+    return Consensus(labels, {uid: quality for uid, (_, quality) in found.items()}, is_open, method)
 
 
-def _vote(answers: Mapping[str, Sequence[Label]]) -> tuple[dict[str, str], dict[str, float], dict[str, str]]:
-    labels: dict[str, str] = {}
-    quality: dict[str, float] = {}
+def _vote(answers: Mapping[str, Sequence[Label]]) -> tuple[Settled, dict[str, str]]:
+    found: Settled = {}
     is_open: dict[str, str] = {}
     for uid, given in answers.items():
         counts = Counter(label.label for label in given)
@@ -83,11 +84,11 @@ def _vote(answers: Mapping[str, Sequence[Label]]) -> tuple[dict[str, str], dict[
         elif len(ranked) == 2 and ranked[0][1] == ranked[1][1]:
             is_open[uid] = "tie"
         else:
-            labels[uid], quality[uid] = ranked[0][0], ranked[0][1] / len(given)
-    return labels, quality, is_open
+            found[uid] = ranked[0][0], ranked[0][1] / len(given)
+    return found, is_open
 
 
-def _crowdlab(ledger: Ledger, answers: Mapping[str, Sequence[Label]]) -> tuple[dict[str, str], dict[str, float]] | None:
+def _crowdlab(ledger: Ledger, answers: Mapping[str, Sequence[Label]]) -> Settled | None:
     """Consensus and quality by cleanlab, or None where it cannot work."""
     try:
         import numpy as np
@@ -110,10 +111,8 @@ def _crowdlab(ledger: Ledger, answers: Mapping[str, Sequence[Label]]) -> tuple[d
     except (ValueError, AssertionError, IndexError) as error:
         logger.warning("CROWDLAB cannot weigh these answers (%s); a plain vote is used", error)
         return None
-    return (
-        {uid: classes[int(value)] for uid, value in zip(uids, found["consensus_label"], strict=True)},
-        {uid: float(value) for uid, value in zip(uids, found["consensus_quality_score"], strict=True)},
-    )
+    rows = zip(uids, found["consensus_label"], found["consensus_quality_score"], strict=True)
+    return {uid: (classes[int(label)], float(quality)) for uid, label, quality in rows}
 
 
 def adjudication_list(ledger: Ledger) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from vos.errors import DataError
 
@@ -24,26 +24,6 @@ WITHDRAWN = "withdrawn"
 
 RESERVED = (UNSURE, SKIP, WITHDRAWN)
 """Answers that are no class names."""
-
-LABEL_TYPES: Mapping[str, tuple[type, ...]] = {
-    "uid": (str,),
-    "annotator": (str,),
-    "label": (str,),
-    "labelled_at": (str,),
-    "tool": (str,),
-    "batch_id": (str,),
-    "text_hash": (str, type(None)),
-    "comment": (str,),
-    "seconds": (int, float, type(None)),
-    "raw_seconds": (int, float, type(None)),
-    "shown_prediction": (bool,),
-    "changed_from_suggestion": (bool, type(None)),
-    "neighbours_opened": (bool,),
-    "repeat": (int,),
-    "revision": (int,),
-    "schema_version": (int,),
-}
-"""Types that each field of a label may have in JSON."""
 
 
 def now() -> str:
@@ -122,8 +102,7 @@ class Label:
     @property
     def key(self) -> str:
         """Hash of the whole content: the same answer imported twice has the same key."""
-        content = json.dumps(self.as_dict(), sort_keys=True, ensure_ascii=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:32]
+        return exact_hash(json.dumps(self.as_dict(), sort_keys=True))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, fields in the order of the class."""
@@ -147,6 +126,17 @@ class Label:
                     f"span {span.start}:{span.end} should read {span.text!r}, the text has "
                     f"{text[span.start : span.end]!r} there; offsets count Unicode code points"
                 )
+
+
+def _json_types(hint: Any) -> tuple[type, ...]:
+    types = get_args(hint) or (hint,)
+    return (int, *types) if float in types else types
+
+
+LABEL_TYPES: Mapping[str, tuple[type, ...]] = {
+    name: _json_types(hint) for name, hint in get_type_hints(Label).items() if name != "spans"
+}
+"""Types that each field of a label may have in JSON; `spans` have a check of their own."""
 
 
 def label_from_dict(values: Any) -> Label:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Self
 
 from vos.errors import LedgerError
@@ -64,9 +63,7 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -214,13 +211,16 @@ class Ledger:
         row = self._connection.execute("SELECT text FROM items WHERE uid = ?", (uid,)).fetchone()
         return None if row is None else str(row[0])
 
-    def events(self, kind: str | None = None, *, uid: str | None = None, batch: str | None = None) -> list[Event]:
+    def events(
+        self, kind: str | None = None, *, uid: str | None = None, batch: str | None = None, who: str | None = None
+    ) -> list[Event]:
         """Events in order of arrival, narrowed by what is given."""
-        given = [(name, value) for name, value in (("kind", kind), ("uid", uid), ("batch", batch)) if value is not None]
-        where = " AND ".join(f"{name} = ?" for name, _ in given) or "1"
+        wanted = {"kind": kind, "uid": uid, "batch": batch, "who": who}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        where = " AND ".join(f"{name} = ?" for name in given) or "1"
         rows = self._connection.execute(
             f"SELECT seq, at, kind, uid, batch, who, payload FROM events WHERE {where} ORDER BY seq",  # noqa: S608 - our names
-            [value for _, value in given],
+            list(given.values()),
         )
         return [Event(*row[:-1], json.loads(row[-1])) for row in rows]  # type: ignore[call-arg]
 

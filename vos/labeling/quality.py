@@ -52,9 +52,11 @@ def agreement_report(ledger: Ledger) -> dict[str, float | int | None]:
     """
     items = ledger.items()
     gold = ledger.gold()
-    by_text = {uid: _decided(labels) for uid, labels in current_labels(ledger).items() if uid not in gold}
     groups: dict[str, list[list[str]]] = {"all": []}
-    for uid, answers in by_text.items():
+    for uid, labels in current_labels(ledger).items():
+        if uid in gold:
+            continue
+        answers = [label.label for label in labels if label.decides]
         payload = items[uid].payload
         kinds = {"chosen": payload.get("chosen"), "source": payload.get("provenance", {}).get("source")}
         for name in ("all", *(f"{key}={kind}" for key, kind in kinds.items() if kind is not None)):
@@ -66,10 +68,6 @@ def agreement_report(ledger: Ledger) -> dict[str, float | int | None]:
     pairs = [(one, two) for one, two in repeats(ledger) if one.decides and two.decides]
     same = sum(one.label == two.label for one, two in pairs)
     return report | {"self_agreement": same / len(pairs) if pairs else None, "self_repeats": len(pairs)}
-
-
-def _decided(labels: Sequence[Label]) -> list[str]:
-    return [label.label for label in labels if label.decides]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +90,14 @@ class GoldScore:
 def gold_scores(ledger: Ledger) -> dict[str, GoldScore]:
     """Scores by person, those with an answer to at least one such text, sorted by name."""
     known = ledger.gold()
-    given: dict[str, list[tuple[str, str, bool]]] = {}
+    given: dict[str, list[Label]] = {}
     for uid, labels in current_labels(ledger).items():
         for label in labels if uid in known else ():
-            given.setdefault(label.annotator, []).append((known[uid], label.label, label.decides))
+            given.setdefault(label.annotator, []).append(label)
     scores = {}
     for person, answers in sorted(given.items()):
-        judged = [(truth, said) for truth, said, decides in answers if decides]
-        right = sum(truth == said for truth, said in judged)
+        judged = [label for label in answers if label.decides]
+        right = sum(label.label == known[label.uid] for label in judged)
         interval = wilson_interval(right, len(judged)) if judged else None
         scores[person] = GoldScore(right, len(judged), len(answers) - len(judged), interval)
     return scores

@@ -117,11 +117,8 @@ class BoundaryRecord:
         _check_names(provenance, _names(Provenance), version)
         if target is not None:
             _check_names(target, _names(RecordTarget), version)
-        nested = {
-            "target": None if target is None else RecordTarget(**target),
-            "provenance": Provenance.from_dict(provenance),
-        }
-        return cls(**dict(values) | nested)
+            target = RecordTarget(**target)
+        return cls(**dict(values) | {"target": target, "provenance": Provenance.from_dict(provenance)})
 
 
 def _names(kind: Any) -> Set[str]:

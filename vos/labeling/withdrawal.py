@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from vos.labeling.answers import LabelRow
@@ -25,6 +25,34 @@ def withdrawals(
     present = {(row.label.uid, row.label.annotator, row.label.repeat) for row in rows if row.label is not None}
     gone = [label for place, label in held_answers(ledger).items() if place not in present and was_read(label)]
     return [LabelRow(source, 0, _withdrawn(label)) for label in gone]
+
+
+def read_back(
+    ledger: Ledger,
+    tool: str,
+    url: str,
+    answers: Iterable[tuple[str, str, list[LabelRow]]],
+    partly_read: Collection[str | None] = (),
+) -> list[LabelRow]:
+    """The rows of a labelling server, and a withdrawal for every answer from it that it no longer holds.
+
+    Args:
+        ledger: of the project.
+        tool: its name in the ledger.
+        url: of the server.
+        answers: uid, batch id and rows of each text that the server holds; where a row cannot be read, the answers to
+            this text are left alone.
+        partly_read: batches that may have answers elsewhere; nothing of them is withdrawn.
+    """
+    rows: list[LabelRow] = []
+    read = set()
+    for uid, batch, found in answers:
+        rows += found
+        if batch not in partly_read and all(row.label is not None for row in found):
+            read.add((uid, batch))
+    return rows + withdrawals(
+        ledger, rows, url, lambda label: label.tool == tool and (label.uid, label.batch_id) in read
+    )
 
 
 def _withdrawn(label: Label) -> Label:

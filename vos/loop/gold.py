@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,9 @@ class Gold:
     answers: Mapping[str, str] = field(default_factory=dict)
 
 
+NO_GOLD = Gold()
+
+
 def choose_gold(
     ledger: Ledger,
     plan: Plan,
@@ -71,14 +75,14 @@ def choose_gold(
         return Gold(tuple(ledger.records(list(answers)).values()), answers)
     wanted = share_of(plan.gold_share, len(records))
     if wanted == 0:
-        return Gold()
+        return NO_GOLD
     known = read_gold(plan.gold_path, label_names) if plan.gold_path else labelled
     taken = {record.uid for record in records} | {event.uid for event in ledger.events("proposed")}
     chosen = _draw([example for example in known if text_uid(example.text) not in taken], wanted, batch_id)
     if len(chosen) < wanted:
         logger.warning("%d texts with a known answer wanted, %d left that nobody was asked yet", wanted, len(chosen))
     if not chosen:
-        return Gold()
+        return NO_GOLD
     answers = {text_uid(example.text): label_names[int(example.label or 0)] for example in chosen}
     return Gold(_records(chosen, featurizer, label_names, records[0].run_hash), answers)
 
@@ -98,10 +102,8 @@ def read_gold(path: str | Path, label_names: Sequence[str]) -> list[Example]:
             f"labeling.plan.gold_path: {wrong[0].where}: expected a label of {list(label_names)}, got "
             f"{wrong[0].raw_label!r} ({len(wrong)} such rows)"
         )
-    by_uid: dict[str, set[str]] = {}
-    for row in rows:
-        by_uid.setdefault(row.uid, set()).add(str(row.raw_label))
-    twice = next((row for row in rows if len(by_uid[row.uid]) > 1), None)
+    labels_of = Counter(uid for uid, _ in {(row.uid, row.raw_label) for row in rows})
+    twice = next((row for row in rows if labels_of[row.uid] > 1), None)
     if twice is not None:
         raise DataError(f"labeling.plan.gold_path: {twice.where}: the same text stands there with another label")
     unique = {row.uid: row for row in rows}.values()

@@ -16,7 +16,8 @@ from vos.labeling import BoundaryRecord, Ledger, consensus, text_uid
 from vos.labeling.backends.page import Neighbour
 from vos.labeling.consensus import Method
 from vos.metrics.calibration import wilson_interval
-from vos.storage.atomic import write_atomically
+from vos.storage.atomic import numbered_lines
+from vos.storage.json_files import write_json_lines
 from vos.types import Example, Featurizer
 
 logger = logging.getLogger(__name__)
@@ -104,15 +105,10 @@ def next_round(data: TextData, ledger: Ledger, settings: MixSettings) -> NextRou
             counts["unsettled"] += 1
         else:
             new[uid] = index[name]
-    train = []
-    old = set()
-    for example in data.train:
-        uid = text_uid(example.text)
-        old.add(uid)
-        label = new.get(uid, example.label)
-        counts["relabelled"] += label != example.label
-        train.append(replace(example, label=label))
-    added = ledger.items([uid for uid in new if uid not in old])
+    uids = [text_uid(example.text) for example in data.train]
+    train = [replace(each, label=new.get(uid, each.label)) for uid, each in zip(uids, data.train, strict=True)]
+    counts["relabelled"] = sum(one.label != two.label for one, two in zip(data.train, train, strict=True))
+    added = ledger.items(list(new.keys() - uids))
     for uid, item in added.items():
         for copy in range(settings.new_weight):
             name = f"label:{uid}" if copy == 0 else f"label:{uid}:{copy}"
@@ -125,7 +121,7 @@ def next_round(data: TextData, ledger: Ledger, settings: MixSettings) -> NextRou
 
 def write_train(path: Path, train: Sequence[Example]) -> None:
     """Keep the training texts of a labelled run: the ledger goes on, the run does not."""
-    write_atomically(path, "".join(json.dumps(asdict(example), ensure_ascii=False) + "\n" for example in train))
+    write_json_lines(path, map(asdict, train))
 
 
 def with_kept_train(data: TextData, path: Path) -> TextData:
@@ -137,8 +133,7 @@ def with_kept_train(data: TextData, path: Path) -> TextData:
     if not path.exists():
         return data
     try:
-        rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
-        return replace(data, train=[Example(**row) for row in rows])
+        return replace(data, train=[Example(**json.loads(line)) for _, line in numbered_lines(path)])
     except (ValueError, TypeError) as error:
         raise RunError(f"{path}: expected the training texts of a run, got: {error}") from error
 

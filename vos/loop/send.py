@@ -12,7 +12,7 @@ from vos.labeling import BoundaryRecord, Ledger
 from vos.labeling.assignment import batch_name, mixed_up, people_of
 from vos.labeling.backends import Exporter
 from vos.labeling.backends.page import Neighbour, PageBatch
-from vos.loop.gold import Gold
+from vos.loop.gold import NO_GOLD, Gold
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def export_batch(
     *,
     round: int = 0,
     neighbours: Mapping[str, Sequence[Neighbour]] | None = None,
-    gold: Gold | None = None,
+    gold: Gold = NO_GOLD,
 ) -> SentBatch:
     """Note the texts as proposed, claim those that may be asked, and send them to everybody in the plan.
 
@@ -64,7 +64,6 @@ def export_batch(
     """
     uids = [record.uid for record in records]
     batch_id = batch_name(uids, round)
-    gold = gold or Gold()
     with ledger.transaction():
         ledger.propose([*records, *gold.records], round)
         free = [record for record in records if ledger.reason_against(record.uid, batch_id) is None]
@@ -94,11 +93,10 @@ def _given(
     before = {event.uid: list(event.payload.get("people", [])) for event in ledger.events("exported", batch=batch_id)}
     if not before:
         return exporter.plan.assign(batch_id, records, everyone)
-    if (people_of(before) and people_of(before) != sorted(exporter.plan.annotators)) or (
-        exporter.plan.annotators and not people_of(before)
-    ):
+    people = people_of(before)
+    if people != sorted(exporter.plan.annotators):
         raise ConfigError(
-            f"batch {batch_id} was given to {people_of(before) or 'everybody'} before, now "
+            f"batch {batch_id} was given to {people or 'everybody'} before, now "
             f"labeling.plan.annotators={list(exporter.plan.annotators)}; repeat the command with the names it had"
         )
     return before

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vos.errors import ConfigError
-from vos.storage.atomic import numbered_lines, write_atomically
+from vos.storage.atomic import numbered_lines
+from vos.storage.json_files import write_json_lines
 from vos.training.plots import metrics_against
 from vos.training.reporters import write_table
 
@@ -93,7 +94,7 @@ def add_round(folder: Path, row: Row) -> list[dict[str, str | float]]:
     path = folder / "rounds.jsonl"
     place = (row["run"], row["round"])
     rows = [each for each in read_rounds(path) if (each["run"], each["round"]) != place] + [dict(row)]
-    write_atomically(path, "".join(json.dumps(each) + "\n" for each in rows))
+    write_json_lines(path, rows)
     write_table(folder / "rounds.csv", rows)
     panels = {name: [[float(each[name])] for each in rows] for name in PLOTTED if all(name in each for each in rows)}
     if panels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,11 @@ from vos.storage.atomic import write_atomically
 def write_json(path: Path, values: object) -> None:
     """Write JSON atomically, indented, keys in the given order."""
     write_atomically(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_json_lines(path: Path, rows: Iterable[object]) -> None:
+    """Write one JSON value a line, atomically; see `numbered_lines` for the way back."""
+    write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def read_json(path: Path) -> dict[str, Any]:

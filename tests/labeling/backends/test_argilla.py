@@ -159,6 +159,19 @@ def test_push_label_pull_import(tool, exchanges, tmp_path, record_of):
         assert (labels[text_uid("three")].label, labels[text_uid("three")].annotator) == ("skip", "bob")
 
 
+def test_a_mark_outside_its_text_turns_away_one_answer_and_no_other(tool, exchanges, tmp_path, record_of):
+    records = [record_of(text) for text in ("he fell", "three")]
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.propose(records)
+        ledger.export("b0", "argilla", [record.uid for record in records])
+        tool.push(ledger, PageBatch("b0", records, CLASSES), PageSettings())
+        exchanges.respond("he fell", ANN, "submitted", harm="harmful", why=[{"label": "reason", "start": 3, "end": 70}])
+        exchanges.respond("three", ANN, "submitted", harm="harmful")
+        report = import_labels(ledger, tool.pull(ledger), CLASSES)
+        assert (report.counts["new"], report.counts["rejected"]) == (1, 1)
+        assert "span 3:70 lies outside the text" in str(report.findings[0])
+
+
 def test_a_batch_goes_to_a_real_server_and_comes_back(connect, tmp_path):
     from tests.labeling.backends import argilla_scenario as scenario
 

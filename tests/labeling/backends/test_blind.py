@@ -16,8 +16,8 @@ HIDDEN = ("prompt-0123", "lm-4567", "parent-89", "prefix_conditioned", "31415926
 def test_people_are_shown_none_of_the_evidence(record_of):
     made = record_of("a text", **EVIDENCE)
     batch = PageBatch("b0", [made], {"harmless": "Harmless", "harmful": "Harmful"})
-    shown = page_html(batch, [made], "title", PageSettings()).split('id="batch"')[-1]
-    asked = json.dumps(task(made, (), "b0", predict=False))
+    shown = page_html(batch, PageSettings()).split('id="batch"')[-1]
+    asked = json.dumps(task(made, (), "b0")["data"])
     names = {*EVIDENCE, *asdict(EVIDENCE["provenance"])}
     assert [name for name in names if f'"{name}"' in shown or f'"{name}"' in asked] == []
     for value in HIDDEN:

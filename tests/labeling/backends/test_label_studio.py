@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -26,7 +26,9 @@ def connect(server):
     from vos.labeling.backends.label_studio import LabelStudioTool
 
     with ExitStack() as stack:
-        yield lambda token=OWNER.token, **options: stack.enter_context(LabelStudioTool(server.url, token, **options))
+        yield lambda token=OWNER.token, **options: stack.enter_context(
+            closing(LabelStudioTool(server.url, token, **options))
+        )
 
 
 @pytest.fixture

@@ -32,8 +32,9 @@ def chosen(label):
 
 
 def rows(record, *annotations, **options):
-    exported = task(record, [], "b0", predict=False) | {"id": 1, "annotations": list(annotations)}
-    return list(rows_of_export([exported], {2: "ann@x"}, "server", **options))
+    exported = task(record, [], "b0") | {"id": 1, "annotations": list(annotations)}
+    ((_, found),) = rows_of_export([exported], {2: "ann@x"}, "server", **options)
+    return found
 
 
 def test_the_config_is_xml_and_escapes_titles():
@@ -44,12 +45,11 @@ def test_the_config_is_xml_and_escapes_titles():
 
 
 def test_tasks_carry_every_variable_and_escape_neighbours(record_of):
-    plain = task(record_of("x"), [], "b0", predict=True)
+    plain = task(record_of("x"), [], "b0")
     assert set(plain["data"]) == {"text", "uid", "text_hash", "batch_id", "neighbours"}
     assert plain["predictions"][0]["score"] == 0.55
-    shown = task(record_of("x"), [Neighbour("<img onerror=x>", "harmful")], "b0", predict=False)
+    shown = task(record_of("x"), [Neighbour("<img onerror=x>", "harmful")], "b0")
     assert "<img" not in shown["data"]["neighbours"]
-    assert "predictions" not in shown
 
 
 def test_predictions_are_checked_before_the_server_takes_them(record_of):
@@ -57,9 +57,9 @@ def test_predictions_are_checked_before_the_server_takes_them(record_of):
     from vos.labeling.backends.label_studio import check_predictions
 
     config = labelling_config("?", CLASSES)
-    check_predictions(config, [task(record_of("x"), [], "b0", predict=True)])
+    check_predictions(config, [task(record_of("x"), [], "b0")])
     with pytest.raises(ConfigError, match="does not fit the classes"):
-        check_predictions(config, [task(record_of("x", probability={"evil": 0.9}), [], "b0", predict=True)])
+        check_predictions(config, [task(record_of("x", probability={"evil": 0.9}), [], "b0")])
 
 
 def test_an_export_becomes_answers(record_of):

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -170,14 +171,14 @@ def test_a_server_killed_in_the_middle_of_a_push_holds_no_doubles_afterwards(mor
         ledger.propose(records)
         ledger.export(batch.batch_id, "label_studio", [record.uid for record in records])
         server = mortal()
-        with LabelStudioTool(server.url, OWNER.token, chunk_size=80) as tool:
+        with closing(LabelStudioTool(server.url, OWNER.token, chunk_size=80)) as tool:
             killer = Killer(server, moment)
             tool._http.event_hooks = {"request": [killer.request], "response": [killer.response]}
             with pytest.raises(ToolError, match="the server does not answer"):
                 tool.push(ledger, batch, PageSettings())
         acknowledged = len(task_ids(ledger))
         assert acknowledged in ((80,) if moment == "answered" else (80, 160))
-        with LabelStudioTool(mortal().url, OWNER.token, chunk_size=80) as tool:
+        with closing(LabelStudioTool(mortal().url, OWNER.token, chunk_size=80)) as tool:
             report = tool.push(ledger, batch, PageSettings())
             held = [task["data"]["uid"] for task in tool.export(report.project)]
         assert (report.created, report.sent + report.present) == (False, 240)

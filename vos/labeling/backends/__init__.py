@@ -94,12 +94,12 @@ class LabelStudioBackend:
 
     def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
         """Push to the project of the batch."""
-        with LabelStudioTool(self.url, secret(self.token_variable)) as tool:
+        with closing(LabelStudioTool(self.url, secret(self.token_variable))) as tool:
             return [tool.push(ledger, batch, self.settings).url]
 
     def rows(self, ledger: Ledger) -> list[LabelRow]:
         """Every answer there is; the import rules sort out what is new."""
-        with LabelStudioTool(self.url, secret(self.token_variable)) as tool:
+        with closing(LabelStudioTool(self.url, secret(self.token_variable))) as tool:
             return tool.pull(ledger, self.projects, self.label_map)
 
 

@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from vos.errors import ConfigError, DataError, ToolError
+from vos.errors import ConfigError, ToolError
 from vos.labeling.answers import LabelRow, read_row
 from vos.labeling.assignment import suffix_for
 from vos.labeling.backends.page import PageBatch, PageSettings, suggestion
 from vos.labeling.label import SKIP, UNSURE, exact_hash, now
 from vos.labeling.ledger import Ledger
-from vos.labeling.withdrawal import withdrawals
+from vos.labeling.withdrawal import read_back
 from vos.storage.extras import optional
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class ArgillaTool:
         """
         settings.check_server()
         name = re.sub(r"[^a-zA-Z0-9_-]", "-", f"vos-{batch.batch_id}{suffix_for(batch.annotator)}")
-        places = [event for event in ledger.events("sent", batch=batch.batch_id) if event.who == TOOL]
+        places = ledger.events("sent", batch=batch.batch_id, who=TOOL)
         with self._clear_errors(f"send batch {batch.batch_id}"):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # that a new batch has no data set yet
@@ -140,26 +140,26 @@ class ArgillaTool:
         """
         batches = {
             event.payload["dataset"]: str(event.batch)
-            for event in ledger.events("sent")
-            if event.who == TOOL and event.payload["url"] == self.url
+            for event in ledger.events("sent", who=TOOL)
+            if event.payload["url"] == self.url
         }
         if not batches:
             raise ToolError(f"{ledger.path} knows no data set on {self.url}; push a batch first")
-        rows: list[LabelRow] = []
-        read = set()
         with self._clear_errors("read the answers"):
             people = {str(user.id): str(user.username) for user in self._client.api.users.list()}
-            for dataset, batch_id in batches.items():
-                source = f"{self.url}/dataset/{dataset}"
-                for number, record in enumerate(self._records(dataset), 1):
-                    found = list(_rows(record, batch_id, people, source, number, label_map))
-                    rows += found
-                    if all(row.label is not None for row in found):
-                        read.add((str(record.external_id), batch_id))
-        gone = withdrawals(
-            ledger, rows, self.url, lambda label: label.tool == TOOL and (label.uid, label.batch_id) in read
-        )
-        return rows + gone
+            answers = (
+                (
+                    str(record.external_id),
+                    batch_id,
+                    [
+                        read_row(f"{self.url}/dataset/{dataset}", number, values, label_map)
+                        for values in _answers(record, batch_id, people)
+                    ],
+                )
+                for dataset, batch_id in batches.items()
+                for number, record in enumerate(self._records(dataset), 1)
+            )
+            return read_back(ledger, TOOL, self.url, answers)
 
     def _records(self, dataset: str) -> Iterator[Any]:
         offset = 0
@@ -168,14 +168,7 @@ class ArgillaTool:
             offset += len(page)
 
 
-def _rows(
-    record: Any,
-    batch_id: str,
-    people: Mapping[str, str],
-    source: str,
-    line: int,
-    label_map: Mapping[str, str] | None,
-) -> Iterator[LabelRow]:
+def _answers(record: Any, batch_id: str, people: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     suggested = [each.value for each in record.suggestions or () if each.question_name == "harm"]
     for response in record.responses or ():
         status = str(response.status.value)
@@ -184,7 +177,7 @@ def _rows(
         given = {name: each["value"] for name, each in (response.values or {}).items()}
         label = SKIP if status == "discarded" else given.get("harm", "")
         text = record.fields["text"]
-        values = {
+        yield {
             "uid": str(record.external_id),
             "annotator": people.get(str(response.user_id), str(response.user_id)),
             "label": label,
@@ -197,17 +190,12 @@ def _rows(
             "shown_prediction": bool(suggested),
             "changed_from_suggestion": label not in suggested if suggested else None,
         }
-        yield read_row(source, line, values, label_map)
 
 
 def _spans(text: str, values: Any) -> list[dict[str, Any]]:
-    spans = []
-    for value in values:
-        start, end = int(value["start"]), int(value["end"])
-        if len(text) != len(text.encode("utf-16-le", "surrogatepass")) // 2:
-            logger.warning("a mark in a text with characters beyond U+FFFF was left out: its offsets are ambiguous")
-            continue
-        if not 0 <= start < end <= len(text):
-            raise DataError(f"span {start}:{end} lies outside the text")
-        spans.append({"start": start, "end": end, "text": text[start:end]})
-    return spans
+    """Marked passages with their words; whether they lie in the text is checked when they are imported."""
+    if values and any(character > "\uffff" for character in text):
+        logger.warning("marks in a text with characters beyond U+FFFF were left out: their offsets are ambiguous")
+        return []
+    places = [(int(value["start"]), int(value["end"])) for value in values]
+    return [{"start": start, "end": end, "text": text[start:end]} for start, end in places]

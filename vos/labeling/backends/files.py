@@ -18,9 +18,10 @@ from vos.labeling.item import LedgerItem
 from vos.labeling.label import LABEL_TYPES, Label
 from vos.labeling.ledger import Ledger
 from vos.labeling.safe_csv import restore, write_rows
-from vos.storage.atomic import numbered_lines, read_utf8, write_atomically
+from vos.storage.atomic import numbered_lines, read_utf8
+from vos.storage.json_files import write_json_lines
 
-TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
+TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 ANSWER = ("label", "comment", "annotator")
 """Columns that a person fills in."""
@@ -82,7 +83,12 @@ def _csv_rows(path: Path, label_map: Mapping[str, str] | None, annotator: str | 
             if None in row or None in row.values():
                 yield LabelRow(path.name, first, None, f"expected {len(names)} cells; the line is cut off or has more")
             elif row["label"].strip():
-                yield replace(_csv_row(path.name, first, row, missing, label_map), settles=settles)
+                try:
+                    given = {name: value for name, cell in row.items() if (value := _csv_value(name, cell)) is not None}
+                except ValueError as error:
+                    yield LabelRow(path.name, first, None, f"a cell cannot be read: {error}")
+                else:
+                    yield replace(read_row(path.name, first, missing | given, label_map), settles=settles)
     except csv.Error as error:
         yield LabelRow(path.name, last + 1, None, f"damaged CSV from here on: {error}")
 
@@ -91,33 +97,19 @@ def _is_adjudication(names: Iterable[str]) -> bool:
     return {"uid", "why", "answers"} <= set(names)
 
 
-def _csv_row(
-    source: str, line: int, row: Mapping[str, str], missing: Mapping[str, str], label_map: Mapping[str, str] | None
-) -> LabelRow:
-    try:
-        values = {name: _csv_value(name, cell) for name, cell in row.items()}
-    except ValueError as error:
-        return LabelRow(source, line, None, f"a cell cannot be read: {error}")
-    given = {name: value for name, value in values.items() if value not in (None, "")}
-    return read_row(source, line, {**missing, **given}, label_map)
-
-
 def _csv_value(name: str, cell: str) -> Any:
-    """The JSON value of a cell; None for an empty optional one."""
+    """The JSON value of a cell; None for an empty one, which counts as one that is not there."""
     types = LABEL_TYPES.get(name, (str,))
     if name == "spans":
         return json.loads(cell or "[]")
     if str in types:
-        text = cell if name == "text" else restore(cell)
-        return text if text or type(None) not in types else None
+        return (cell if name == "text" else restore(cell)) or None
+    if not cell.strip():
+        return None
     if bool in types:
-        if not cell and type(None) in types:
-            return None
         if cell.strip().lower() not in TRUE:
             raise ValueError(f"{name}: expected true or false, got {cell!r}")
         return TRUE[cell.strip().lower()]
-    if not cell.strip():
-        return None
     return float(cell) if float in types else int(cell)
 
 
@@ -125,7 +117,7 @@ def write_labels(path: Path, labels: Iterable[Label]) -> None:
     """Write a `.jsonl` or `.csv` file that `read_labels` reads back."""
     rows = [label.as_dict() for label in labels]
     if path.suffix == ".jsonl":
-        write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        write_json_lines(path, rows)
     elif path.suffix == ".csv":
         write_rows(path, [field.name for field in fields(Label)], rows)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +14,8 @@ from vos.labeling.answers import LabelRow
 from vos.labeling.backends.label_studio_connection import Connection, sdk
 from vos.labeling.backends.label_studio_format import labelling_config, rows_of_export, task
 from vos.labeling.backends.page import PageBatch, PageSettings
-from vos.labeling.label import Label
 from vos.labeling.ledger import Ledger
-from vos.labeling.withdrawal import withdrawals
+from vos.labeling.withdrawal import read_back
 
 TOOL = "label_studio"
 
@@ -67,47 +66,36 @@ class LabelStudioTool(Connection):
             ConfigError: a prediction does not fit the labelling config, or mode is "reveal".
         """
         settings.check_server()
-        title, config = project_title(settings.title, batch), labelling_config(settings.question, batch.classes)
+        config = labelling_config(settings.question, batch.classes)
         tasks = {
-            record.uid: task(record, batch.neighbours.get(record.uid, ()), batch.batch_id, predict=True)
-            for record in batch.records
+            record.uid: task(record, batch.neighbours.get(record.uid, ()), batch.batch_id) for record in batch.records
         }
         check_predictions(config, tasks.values())
         with _one_at_a_time(ledger):
-            return self._push(ledger, batch, tasks, (title, config), settings)
-
-    def _push(
-        self,
-        ledger: Ledger,
-        batch: PageBatch,
-        tasks: Mapping[str, dict[str, Any]],
-        project_as: tuple[str, str],
-        settings: PageSettings,
-    ) -> PushReport:
-        with self.clear_errors("find or make the project"):
-            project, created = self._project(*project_as, settings, people=1 if batch.annotator else 2)
-        present = set() if created else self._present(ledger, batch.batch_id, project)
-        missing = [uid for uid in tasks if uid not in present]
-        for start in range(0, len(missing), self.chunk_size):
-            chunk = missing[start : start + self.chunk_size]
-            with self.clear_errors(f"send texts {start + 1} to {start + len(chunk)} of {len(missing)}"):
-                answer = self._client.projects.import_tasks(
-                    id=project, request=[tasks[uid] for uid in chunk], return_task_ids=True
-                )
-            self._note_sent(ledger, batch.batch_id, project, dict(zip(chunk, answer.task_ids, strict=True)))
-        with self.clear_errors("choose the model version"):
-            version = next(iter(tasks.values()))["predictions"][0]["model_version"]
-            self._client.projects.update(project, model_version=version)
+            with self.clear_errors("find or make the project"):
+                project, created = self._project(batch, config, settings)
+            present = set() if created else self._present(ledger, batch.batch_id, project)
+            missing = [uid for uid in tasks if uid not in present]
+            for start in range(0, len(missing), self.chunk_size):
+                chunk = missing[start : start + self.chunk_size]
+                with self.clear_errors(f"send texts {start + 1} to {start + len(chunk)} of {len(missing)}"):
+                    answer = self._client.projects.import_tasks(
+                        id=project, request=[tasks[uid] for uid in chunk], return_task_ids=True
+                    )
+                self._note_sent(ledger, batch.batch_id, project, dict(zip(chunk, answer.task_ids, strict=True)))
+            with self.clear_errors("choose the model version"):
+                self._client.projects.update(project, model_version=batch.records[0].model_hash)
         return PushReport(project, created, len(missing), len(present), f"{self.url}/projects/{project}/")
 
-    def _project(self, title: str, config: str, settings: PageSettings, people: int) -> tuple[int, bool]:
+    def _project(self, batch: PageBatch, config: str, settings: PageSettings) -> tuple[int, bool]:
+        title = project_title(settings.title, batch)
         for found in self._client.projects.list():
             if found.title == title:
                 return int(found.id), False
         made = self._client.projects.create(
             title=title,
             label_config=config,
-            maximum_annotations=people,
+            maximum_annotations=1 if batch.annotator else 2,
             skip_queue="IGNORE_SKIPPED",
             show_collab_predictions=settings.mode == "assisted",
             enable_empty_annotation=False,
@@ -139,7 +127,7 @@ class LabelStudioTool(Connection):
         Raises:
             ToolError: the server refused or went away, or the ledger knows no project here.
         """
-        sent = [event for event in ledger.events("sent") if event.who == TOOL]
+        sent = ledger.events("sent", who=TOOL)
         if projects is None:
             here = (event.payload for event in sent if event.payload["url"] == self.url)
             projects = sorted({int(place["project"]) for place in here})
@@ -149,21 +137,14 @@ class LabelStudioTool(Connection):
             )
         with self.clear_errors("list the users"):
             people = {int(user.id): str(user.email or user.username) for user in self._client.users.list()}
-        rows: list[LabelRow] = []
-        read = set()
-        for project in projects:
-            for each in self.export(project):
-                found = list(rows_of_export([each], people, f"{self.url}/projects/{project}", label_map))
-                rows += found
-                if all(row.label is not None for row in found):
-                    read.add((each["data"].get("uid"), each["data"].get("batch_id")))
         places = {(self.url, int(project)) for project in projects}
-        unread = {event.batch for event in sent if (event.payload["url"], int(event.payload["project"])) not in places}
-
-        def was_read(label: Label) -> bool:
-            return label.tool == TOOL and (label.uid, label.batch_id) in read and label.batch_id not in unread
-
-        return rows + withdrawals(ledger, rows, self.url, was_read)
+        elsewhere = {each.batch for each in sent if (each.payload["url"], int(each.payload["project"])) not in places}
+        answers = (
+            (data.get("uid", ""), data.get("batch_id", ""), rows)
+            for project in projects
+            for data, rows in rows_of_export(self.export(project), people, f"{self.url}/projects/{project}", label_map)
+        )
+        return read_back(ledger, TOOL, self.url, answers, elsewhere)
 
 
 def project_title(title: str, batch: PageBatch) -> str:
@@ -186,7 +167,7 @@ def _one_at_a_time(ledger: Ledger) -> Iterator[None]:
         yield
 
 
-def check_predictions(config: str, tasks: Any) -> None:
+def check_predictions(config: str, tasks: Iterable[Mapping[str, Any]]) -> None:
     """Check every prediction against the config: the server takes wrong ones without a word.
 
     Raises:
@@ -194,12 +175,8 @@ def check_predictions(config: str, tasks: Any) -> None:
     """
     interface = sdk("label_studio_sdk.label_interface").LabelInterface(config)
     for each in tasks:
-        for prediction in each.get("predictions", ()):
-            errors = interface.validate_prediction(prediction, return_errors=True)
-            if errors:
-                raise ConfigError(
-                    f"text {each['data']['uid']}: its prediction does not fit the classes asked: {errors}"
-                )
+        if errors := interface.validate_prediction(each["predictions"][0], return_errors=True):
+            raise ConfigError(f"text {each['data']['uid']}: its prediction does not fit the classes asked: {errors}")
 
 
 def _escaped(text: str) -> str:

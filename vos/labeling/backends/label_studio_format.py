@@ -44,14 +44,15 @@ def labelling_config(question: str, classes: Mapping[str, str]) -> str:
     )
 
 
-def task(record: BoundaryRecord, neighbours: Sequence[Neighbour], batch_id: str, *, predict: bool) -> dict[str, Any]:
-    """One task. Texts are untrusted: where the config renders HTML they are escaped.
+def task(record: BoundaryRecord, neighbours: Sequence[Neighbour], batch_id: str) -> dict[str, Any]:
+    """One task: the data that labellers see, and the model's prediction, for reports, which they do not see.
+
+    Texts are untrusted: where the config renders HTML they are escaped.
 
     Args:
         record: the text.
         neighbours: similar texts already judged.
         batch_id: comes back with the answer.
-        predict: add the model's prediction, for reports; labellers do not see it.
     """
     shown = "".join(
         f'<p dir="auto"><b>{html.escape(each.label)}</b>: {html.escape(each.text)}</p>' for each in neighbours
@@ -63,7 +64,7 @@ def task(record: BoundaryRecord, neighbours: Sequence[Neighbour], batch_id: str,
         "batch_id": batch_id,
         "neighbours": shown or NO_NEIGHBOURS,
     }
-    return {"data": data, "predictions": [prediction(record)]} if predict else {"data": data}
+    return {"data": data, "predictions": [prediction(record)]}
 
 
 def prediction(record: BoundaryRecord) -> dict[str, Any]:
@@ -82,8 +83,8 @@ def rows_of_export(
     people: Mapping[int, str],
     source: str,
     label_map: Mapping[str, str] | None = None,
-) -> Iterator[LabelRow]:
-    """Answers of a JSON export (CSV and JSON_MIN drop skipped tasks without a word).
+) -> Iterator[tuple[Mapping[str, Any], list[LabelRow]]]:
+    """The data of each task of a JSON export with its answers (CSV and JSON_MIN drop skipped tasks without a word).
 
     Args:
         tasks: the export.
@@ -93,15 +94,17 @@ def rows_of_export(
     """
     for each in tasks:
         data = each.get("data") or {}
+        rows = []
         for annotation in each.get("annotations") or ():
             number = int(annotation.get("id") or 0)
             try:
                 values = _values(data, annotation, people)
             except (DataError, KeyError, IndexError, TypeError, AttributeError) as error:
                 why = str(error) if isinstance(error, DataError) else f"not an annotation as exported: {error!r}"
-                yield LabelRow(source, number, None, why)
+                rows.append(LabelRow(source, number, None, why))
             else:
-                yield read_row(source, number, values, label_map)
+                rows.append(read_row(source, number, values, label_map))
+        yield data, rows
 
 
 def _values(data: Mapping[str, Any], annotation: Mapping[str, Any], people: Mapping[int, str]) -> dict[str, Any]:

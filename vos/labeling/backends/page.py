@@ -6,8 +6,9 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -135,15 +136,14 @@ def write_pages(folder: Path, batch: PageBatch, settings: PageSettings) -> tuple
         name = f"{stem}.html" if parts == 1 else f"{stem}-{part + 1}.html"
         records = batch.records[part * n // parts : (part + 1) * n // parts]
         title = settings.title if parts == 1 else f"{settings.title}, part {part + 1} of {parts}"
-        write_atomically(folder / name, page_html(batch, records, title, settings, part))
+        page = page_html(replace(batch, records=records), replace(settings, title=title), part)
+        write_atomically(folder / name, page)
         paths.append(folder / name)
     return tuple(paths)
 
 
-def page_html(
-    batch: PageBatch, records: Sequence[BoundaryRecord], title: str, settings: PageSettings, part: int = 0
-) -> str:
-    """The page as a string.
+def page_html(batch: PageBatch, settings: PageSettings, part: int = 0) -> str:
+    """One page, which asks the whole batch, as a string.
 
     Script and style are inline and allowed by their hashes alone; the content security policy forbids every request,
     so nothing can leave the page even if a text tried.
@@ -155,37 +155,26 @@ def page_html(
     values = {
         "STYLE_HASH": _csp_hash(style),
         "SCRIPT_HASH": _csp_hash(script),
-        "TITLE": html.escape(title),
+        "TITLE": html.escape(settings.title),
         "STYLE": style,
         "SCRIPT": script,
-        "BATCH": _safe_json(_content(batch, records, title, settings, part)),
+        "BATCH": _safe_json(_content(batch, settings, part)),
     }
-    # Split at the places, so that a text which itself contains {{SCRIPT}} is never filled in.
-    pieces = files.joinpath("page.html").read_text(encoding="utf-8").split("{{")
-    filled = [pieces[0]]
-    for piece in pieces[1:]:
-        name, rest = piece.split("}}", 1)
-        filled += [values[name], rest]
-    return "".join(filled)
+    # All places at once, so that a text which itself contains {{SCRIPT}} is never filled in.
+    template = files.joinpath("page.html").read_text(encoding="utf-8")
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: values[place[1]], template)
 
 
-def _content(
-    batch: PageBatch, records: Sequence[BoundaryRecord], title: str, settings: PageSettings, part: int
-) -> dict[str, Any]:
+def _content(batch: PageBatch, settings: PageSettings, part: int) -> dict[str, Any]:
+    shown = asdict(settings)
+    del shown["max_items"]
     return {
         "batch_id": batch.batch_id,
         "part": part,
         "annotator": batch.annotator,
-        "title": title,
-        "question": settings.question,
-        "guidelines": settings.guidelines,
-        "content_note": settings.content_note,
-        "mode": settings.mode,
-        "blur": settings.blur,
-        "repeat_share": settings.repeat_share,
-        "break_every": settings.break_every,
+        **shown,
         "classes": [{"name": name, "title": shown} for name, shown in batch.classes.items()],
-        "items": [_item(record, batch.neighbours.get(record.uid, ()), settings.mode) for record in records],
+        "items": [_item(record, batch.neighbours.get(record.uid, ()), settings.mode) for record in batch.records],
     }
 
 
