@@ -11,14 +11,13 @@ from typing import Any
 from rapidfuzz.distance import Levenshtein
 
 from vos.errors import ConfigError
-from vos.generation.acceptance import Origin, made_candidate
+from vos.generation.acceptance import made_candidate
 from vos.generation.particles import Cost, Extender
-from vos.generation.potential import Reading, read
 from vos.generation.prompt_cache import PromptParticles
 from vos.generation.prompts import Prompt, RealTexts, compose
 from vos.generation.reach import candidate_from_dict
 from vos.generation.rules import words
-from vos.generation.text_generator import TextGenerator
+from vos.generation.text_generator import Reading, TextGenerator
 from vos.metrics.boundary import margin
 from vos.mining.retrieve import Candidate
 from vos.mining.targets import Targets
@@ -205,7 +204,7 @@ class _Search:
             ends = start.select([0] * n, [cut] * n)
             extender.extend(ends)
             extender.cost.classifier_texts += n
-            reading = read(text_generator.featurizer, text_generator.novelty, ends.texts(), ends.finished)
+            reading = text_generator.read(ends.texts(), ends.finished)
             crossing = [i for i in range(n) if self._crosses(reading, i, row)]
             if crossing:
                 best = min(crossing, key=lambda i: (words_changed(parent, reading.texts[i]), i))
@@ -213,11 +212,12 @@ class _Search:
         return Counterfactual(row, None, extender.cost)
 
     def _candidate(self, reading: Reading, best: int, row: int, seed: int, cost: Cost) -> Candidate:
-        real, fingerprint = self.text_generator.real, self.text_generator.language_model.fingerprint
-        origin = Origin("counterfactual", self.prompt.hash, fingerprint, seed)
+        real = self.text_generator.real
         # A counterfactual is meant to be near its parent, so newness is not asked for.
         provenance = replace(
-            origin.provenance((*self.prompt.parents, real.ids[row]), float(reading.similarity[best]), cost),
+            self.text_generator.origin("counterfactual", self.prompt, seed),
+            parents=(*self.prompt.parents, real.ids[row]),
+            **asdict(cost),
             words_changed=words_changed(real.texts[row], reading.texts[best]),
             parent_margin=float(real.margins[row]),
         )
