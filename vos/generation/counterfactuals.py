@@ -78,13 +78,9 @@ class Counterfactual:
     candidate: Candidate | None
     cost: Cost
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
-
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Counterfactual:
-        """The counterfactual that gave `as_dict`, after a way through JSON."""
+        """The counterfactual whose `asdict` went through JSON."""
         found = values["candidate"]
         return cls(values["row"], None if found is None else candidate_from_dict(found), Cost(**values["cost"]))
 
@@ -134,16 +130,13 @@ def _at_nearest_target(text_generator: TextGenerator, targets: Targets, candidat
 
 
 def _report(tried: Sequence[Counterfactual], found: Sequence[Candidate], seed: int) -> dict[str, Any]:
-    cost = Cost()
-    for each in tried:
-        cost.add(each.cost)
     changed = sorted(each.provenance.words_changed or 0 for each in found)
     return {
         "tried": len(tried),
         "crossed": len(found),
         "words_changed_median": changed[len(changed) // 2] if changed else None,
-        "lm_tokens": cost.lm_tokens,
-        "classifier_texts": cost.classifier_texts,
+        "lm_tokens": sum(each.cost.lm_tokens for each in tried),
+        "classifier_texts": sum(each.cost.classifier_texts for each in tried),
         "seed": seed,
     }
 

@@ -70,11 +70,6 @@ class Cost:
     lm_tokens: int = 0
     classifier_texts: int = 0
 
-    def add(self, other: Cost) -> None:
-        """Count what `other` spent as well."""
-        self.lm_tokens += other.lm_tokens
-        self.classifier_texts += other.classifier_texts
-
 
 @dataclass(frozen=True)
 class Sampling:

@@ -1,4 +1,4 @@
-"""What a made text should and must not be: length, debris, loops, copies, personal data; refusals have named reasons."""
+"""What a made text should and must not be: length, debris, copies, personal data; every refusal has a named reason."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from vos.errors import DataError
@@ -64,7 +64,7 @@ class Journal:
     def add(self, part: Outcome | Counterfactual) -> None:
         """Keep an outcome or a counterfactual; it is on the disk when this returns."""
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(part.as_dict(), ensure_ascii=False) + "\n")
+            file.write(json.dumps(asdict(part), ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
