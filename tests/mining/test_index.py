@@ -221,9 +221,7 @@ def test_an_index_without_faiss_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     check_index("none")
     for kind in ("exact", "approximate"):
-        with pytest.raises(
-            ConfigError, match=rf"candidates.index={kind} needs the package faiss .* pip install .*\[retrieval\]'"
-        ):
+        with pytest.raises(ConfigError, match=rf"index={kind} needs the package faiss .* pip install .*\[retrieval\]'"):
             check_index(kind)
 
 

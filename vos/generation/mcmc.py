@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic
 
 import torch
 from torch import Tensor
 
-from vos.generation.particles import Extender, Particles
+from vos.generation.particles import Extender, P
 from vos.generation.smc import TextPotential
-
-P = TypeVar("P", bound=Particles)
 
 
 @dataclass(frozen=True)

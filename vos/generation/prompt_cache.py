@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,25 +12,8 @@ from transformers import DynamicCache
 
 from vos.errors import ShapeError
 
-
-class CachedModel(Protocol):
-    """What particles need of a language model."""
-
-    def forward(self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: DynamicCache, last: Tensor) -> Tensor:
-        """See `LanguageModel.forward`."""
-        ...
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        """The text of generated tokens."""
-        ...
-
-    def ends_text(self, token: int) -> bool:
-        """Whether a text is over with this token."""
-        ...
-
-    def ends_sentence(self, token: int) -> bool:
-        """Whether a sentence is over with this token."""
-        ...
+if TYPE_CHECKING:
+    from vos.generation.language_model import LanguageModel
 
 
 @dataclass(eq=False)
@@ -41,7 +24,7 @@ class PromptParticles:
     whole. The cache holds the prompt, then the particles' tokens in the order in which they were computed.
 
     Attributes:
-        model: see `CachedModel`.
+        model: gives logits and reads tokens.
         n_prompt: tokens of the prompt.
         prompt_logits: (1, V) after the prompt.
         cache: keys and values.
@@ -52,7 +35,7 @@ class PromptParticles:
         finished: whether each particle has ended by itself.
     """
 
-    model: CachedModel
+    model: LanguageModel
     n_prompt: int
     prompt_logits: Tensor
     cache: DynamicCache
@@ -66,7 +49,7 @@ class PromptParticles:
         self.finished = [bool(row) and self.model.ends_text(row[-1]) for row in self.tokens]
 
     @classmethod
-    def start(cls, model: CachedModel, prompt: Sequence[int], n: int) -> PromptParticles:
+    def start(cls, model: LanguageModel, prompt: Sequence[int], n: int) -> PromptParticles:
         """`n` empty particles after the tokens of a prompt."""
         n_prompt = len(prompt)
         cache = DynamicCache()
