@@ -7,18 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 
-import torch
-
 from vos.density import GaussianDensity
 from vos.generation.particles import Cost
 from vos.generation.potential import TargetPotential
 from vos.generation.rules import Novelty
 from vos.generation.text_generator import Reading
 from vos.mining.repeats import NearDuplicateFilter
-from vos.mining.retrieve import Candidate
+from vos.mining.retrieve import Candidate, Facts
 from vos.storage.provenance import Provenance
 from vos.storage.text_ids import made_id
-from vos.types import Example
+from vos.types import Example, FeatureBatch
 
 
 class AcceptedCandidates:
@@ -119,11 +117,7 @@ def made_candidate(reading: Reading, row: int, provenance: Provenance, density: 
         provenance: of it, but for its similarity.
         density: gives Mahalanobis distances.
     """
-    text = reading.texts[row]
-    return Candidate(
-        Example(made_id(text), text),
-        float(reading.margins[row]),
-        tuple(torch.softmax(reading.logits[row].double(), -1).tolist()),
-        tuple(density.mahalanobis(reading.features[row : row + 1])[0].tolist()),
-        provenance=replace(provenance, similarity=float(reading.similarity[row])),
-    )
+    text, one = reading.texts[row], slice(row, row + 1)
+    batch = FeatureBatch(reading.features[one], reading.logits[one])
+    candidate = Facts.of([Example(made_id(text), text)], batch, density).candidate(0)
+    return replace(candidate, provenance=replace(provenance, similarity=float(reading.similarity[row])))

@@ -40,12 +40,9 @@ class CounterfactualSettings:
     max_margin: float = 2.0
 
     def __post_init__(self) -> None:
-        if (
-            not self.shares
-            or list(self.shares) != sorted(self.shares)
-            or not 0 < self.shares[0] <= self.shares[-1] <= 1
-        ):
-            raise ConfigError(f"counterfactuals.shares: expected rising numbers in (0, 1], got {self.shares}")
+        shares = self.shares
+        if not shares or list(shares) != sorted(shares) or not 0 < shares[0] <= shares[-1] <= 1:
+            raise ConfigError(f"counterfactuals.shares: expected rising numbers in (0, 1], got {shares}")
         if min(self.texts, self.proposals) < 1 or self.max_margin <= 0:
             raise ConfigError(f"counterfactuals: expected texts and proposals >= 1 and max_margin > 0, got {self}")
 
@@ -58,10 +55,8 @@ def words_changed(before: str, after: str) -> int:
 def near_boundary(real: RealTexts, n: int) -> list[int]:
     """Rows of at most n texts without debris nearest the boundary, from both sides in turn."""
     rows = sorted(real.clean, key=lambda row: (abs(float(real.margins[row])), row))
-    above = [row for row in rows if float(real.margins[row]) >= 0]
-    below = [row for row in rows if float(real.margins[row]) < 0]
-    turns = itertools.zip_longest(above, below)
-    return [row for turn in turns for row in turn if row is not None][:n]
+    above, below = ([row for row in rows if (float(real.margins[row]) >= 0) == side] for side in (True, False))
+    return [row for turn in itertools.zip_longest(above, below) for row in turn if row is not None][:n]
 
 
 @dataclass(frozen=True)

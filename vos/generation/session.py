@@ -121,17 +121,17 @@ class _Work:
         rounds, settings = text_generator.settings.stages.rounds, text_generator.settings.drafts
         if not rounds or not self.goes_on():
             return
-        ranked = text_generator.beginnings.ranked(self.phi.goal, self.phi.potential, session.shots())
+        beginnings = text_generator.beginnings
+        ranked = beginnings.ranked(self.phi.goal, self.phi.potential, session.shots())
         origin = session.origin("prefix_conditioned", self.seed)
         for number in range(rounds):
             chosen = ranked[number * settings.beginnings : (number + 1) * settings.beginnings]
             if not chosen or not self.goes_on():
                 return
-            begun = text_generator.language_model.with_beginnings(
-                session.empty, [text_generator.beginnings.texts[i] for i in chosen]
-            )
+            texts = [beginnings.texts[i] for i in chosen]
+            begun = text_generator.language_model.with_beginnings(session.empty, texts)
             drafted = draft(begun, self.phi, self.extender, settings)
-            rows = [int(text_generator.beginnings.rows[chosen[row]]) for row in drafted.begun]
+            rows = [int(beginnings.rows[chosen[row]]) for row in drafted.begun]
             self.accepted.drain(origin, [session.parents(row) for row in rows])
 
     def mcmc_from_real(self, reach: Reach) -> None:

@@ -119,7 +119,7 @@ def _facts(pool: Iterable[Example], store: PoolFeatures, search: Search, rows: l
     examples = examples_at(pool, rows)
     features = store.at(rows)
     batch = FeatureBatch(features, search.space.head.logits(features))
-    return Facts([examples[row] for row in rows], batch, margin(batch.logits), search.density.mahalanobis(features))
+    return Facts.of([examples[row] for row in rows], batch, search.density)
 
 
 @dataclass(frozen=True)

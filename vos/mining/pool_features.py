@@ -82,7 +82,7 @@ class PoolFeatures:
             else:
                 partial = path.with_suffix(".partial")
                 with partial.open("ab") as file:
-                    _append(file, pool, featurizer, chunk_size, d, progress)
+                    _append(file, pool, featurizer, chunk_size, progress)
                 partial.replace(path)
         return cls(path, n, d)
 
@@ -100,17 +100,13 @@ class PoolFeatures:
 
 
 def _append(
-    file: BinaryIO,
-    pool: Iterable[Example],
-    featurizer: Featurizer,
-    chunk_size: int,
-    d: int,
-    progress: Callable[[int], None],
+    file: BinaryIO, pool: Iterable[Example], featurizer: Featurizer, chunk_size: int, progress: Callable[[int], None]
 ) -> None:
     """Add the features of the texts that are not in the file yet."""
+    row_bytes = featurizer.head.weight.shape[1] * BYTES
     # Whole chunks alone are kept: features differ in the last digit with the texts that share their batch.
-    done = file.tell() // (d * BYTES) // chunk_size * chunk_size
-    file.truncate(done * d * BYTES)
+    done = file.tell() // row_bytes // chunk_size * chunk_size
+    file.truncate(done * row_bytes)
     progress(done)
     waiting = (example for row, example in enumerate(pool) if row >= done)
     for examples, batch in featurizer.stream(waiting, chunk_size):
