@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from vos.storage.extras import optional
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-IndexKind = Literal["none", "exact", "approximate"]
+KINDS = ("none", "exact", "approximate")
 
 RECALL = 10
 """Recall is measured among this many nearest rows, of at most `RECALL_TARGETS` targets."""
@@ -45,8 +45,8 @@ class ApproximateSettings:
 
 def check_index(kind: str) -> None:
     """Raise ConfigError for an unknown kind of index, or one whose library is not installed."""
-    if kind not in get_args(IndexKind):
-        raise ConfigError(f"candidates.index: expected one of {list(get_args(IndexKind))}, got {kind!r}")
+    if kind not in KINDS:
+        raise ConfigError(f"candidates.index: expected one of {list(KINDS)}, got {kind!r}")
     if kind != "none":
         load_faiss(kind)
 

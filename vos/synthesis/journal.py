@@ -84,11 +84,9 @@ def read_journal(path: Path) -> Kept:
             if number == 1:
                 kept.identity = str(values["identity"])
             elif "row" in values:
-                counterfactual = Counterfactual.from_dict(values)
-                kept.counterfactuals[counterfactual.row] = counterfactual
+                kept.counterfactuals[values["row"]] = Counterfactual.from_dict(values)
             else:
-                outcome = Outcome.from_dict(values)
-                kept.outcomes[outcome.target] = outcome
+                kept.outcomes[values["target"]] = Outcome.from_dict(values)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}:{number}: expected a line of a generation journal; delete the file") from error
         kept.end += len(line)
