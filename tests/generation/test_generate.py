@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -134,7 +134,7 @@ def test_an_interrupted_run_goes_on_where_it_stood(text_generator, targets):
         pass
 
     def keep(outcome):
-        kept[outcome.target] = Outcome.from_dict(json.loads(json.dumps(outcome.as_dict())))
+        kept[outcome.target] = Outcome.from_dict(json.loads(json.dumps(asdict(outcome))))
         if len(kept) == 3:
             raise Stop
 

@@ -7,7 +7,7 @@ import torch
 
 from tests.generation.markov import MarkovParticles
 from vos.errors import ConfigError
-from vos.generation.particles import Cost, Extender, Sampling
+from vos.generation.particles import Extender, Sampling
 
 
 def warped(logits, sampling):
@@ -100,9 +100,3 @@ def test_samples_follow_the_chain():
     for text in (t for t in itertools.chain(exact) if len(t) <= 2):
         sigma = (exact[text] * (1 - exact[text]) / n) ** 0.5
         assert found[text] / n == pytest.approx(exact[text], abs=5 * sigma)
-
-
-def test_costs_add_up():
-    cost = Cost(1, 2)
-    cost.add(Cost(10, 20))
-    assert cost == Cost(11, 22)

@@ -1,33 +1,36 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from tests.toy_texts import texts_of
 from vos.errors import ConfigError
-from vos.generation.potential import Shape, TargetPotential, TextForm, read, tuned
-from vos.generation.prefix_value import PrefixValue
-from vos.generation.rules import Novelty, TextRules
+from vos.generation.generate import real_texts
+from vos.generation.potential import TargetPotential, tuned
+from vos.generation.rules import Shape
+from vos.generation.settings import TextGeneratorSettings
 from vos.generation.smc import effective_sample_size
 from vos.mining.targets import Potential
+from vos.types import Example
 
 KNOWN = "w1 w2 w3 w4 w5 w6."
 
 
 @pytest.fixture
-def phi(featurizer, space, targets):
-    prefix_value = PrefixValue(featurizer, space, {})
-    form = TextForm(Shape(), TextRules(), Novelty([KNOWN]), ("s " * 9 + ".",))
-    return TargetPotential(featurizer, space, targets.at([2]), Potential(beta=2.0), form, lambda: prefix_value)
+def phi(text_generator, featurizer, space, targets):
+    known = real_texts([Example(str(label), KNOWN, label) for label in (0, 1)], featurizer, space)
+    few = replace(text_generator, real=known, settings=TextGeneratorSettings())
+    return TargetPotential(few, targets.at([2]), Potential(beta=2.0), ("s " * 9 + ".",))
 
 
 def plain(phi, text):
     """log φ of the activations alone."""
-    batch = phi.featurizer.featurize([text])
+    batch = phi.text_generator.featurizer.featurize([text])
     margins = batch.logits[:, 1] - batch.logits[:, 0]
-    return float(phi.space.log_potential(batch.features, margins, phi.goal, phi.potential)[0])
+    return float(phi.text_generator.space.log_potential(batch.features, margins, phi.goal, phi.potential)[0])
 
 
 def test_a_sound_text_costs_its_distance_only(phi):
@@ -55,7 +58,7 @@ def test_broken_rules_strike_whole_texts_only(phi):
     assert math.isfinite(float(values[1]))
     assert values[2] == -math.inf  # it was cut, whatever it ends with
     assert math.isfinite(float(phi.prefix([stump])))
-    assert math.isfinite(float(phi.soft(read(phi.featurizer, phi.form.novelty, [stump], [True]))))
+    assert math.isfinite(float(phi.soft(phi.text_generator.read([stump], [True]))[0]))
 
 
 def test_whole_texts_are_remembered_and_batches_do_not_matter(phi):

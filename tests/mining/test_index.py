@@ -12,7 +12,7 @@ import torch
 
 from tests.toy_texts import WordFeaturizer, texts_of
 from vos.errors import ConfigError, DataError
-from vos.mining.index import ApproximateNeighbours, ApproximateSettings, ExactNeighbours, check_index, recall
+from vos.mining.index import ApproximateSettings, approximate_neighbours, check_index, exact_neighbours, recall
 from vos.mining.indexed import MOST, retrieve_indexed
 from vos.mining.pool_features import PoolFeatures, content_hash, examples_at
 from vos.mining.retrieve import Search, retrieve
@@ -107,7 +107,7 @@ def test_a_large_pool_is_scanned_where_few_texts_have_the_margin(space, density,
     potential = Potential(beta=0.01, delta=0.1, tau=0.05)
     search = Search(density, space, targets, potential, per_target=6, n_random=0, chunk_size=1000)
     found = retrieve_indexed(pool, store, search, torch.Generator().manual_seed(0))
-    features = store.rows(0, store.n)
+    features = store.at(range(store.n))
     margins = features @ space.head.weight[1] + space.head.bias[1]
     values, _ = space.log_potential(features, margins, targets, potential)
     for target, kept in enumerate(found.by_target):
@@ -125,20 +125,19 @@ def test_an_approximate_index_tells_what_it_misses(both, pool):
 def test_recall_is_the_share_of_the_true_neighbours():
     coordinates = np.arange(40, dtype=np.float32)[:, None]
 
-    class Half:
-        def nearest(self, targets, k):
-            rows = ExactNeighbours(coordinates).nearest(targets, k)[1].copy()
-            rows[:, k // 2 :] = -1
-            return None, rows
+    def half(targets, k):
+        rows = exact_neighbours(coordinates)(targets, k)[1].copy()
+        rows[:, k // 2 :] = -1
+        return None, rows
 
-    assert recall(Half(), coordinates, coordinates[:4]) == 0.5
-    assert recall(ExactNeighbours(coordinates), coordinates, coordinates[:4]) == 1.0
+    assert recall(half, coordinates, coordinates[:4]) == 0.5
+    assert recall(exact_neighbours(coordinates), coordinates, coordinates[:4]) == 1.0
 
 
 def test_the_same_seed_gives_the_same_lists(generator):
     coordinates = torch.randn(400, 3, generator=generator).numpy()
     first, second, third = (
-        ApproximateNeighbours(coordinates, ApproximateSettings(8, 1, 16, seed)).nearest(coordinates[:30], 20)[1]
+        approximate_neighbours(coordinates, ApproximateSettings(8, 1, 16, seed))(coordinates[:30], 20)[1]
         for seed in (0, 0, 1)
     )
     assert (first == second).all()
@@ -155,7 +154,7 @@ def test_features_are_reused_and_a_build_goes_on_where_it_stood(pool, tmp_path):
     again = PoolFeatures.build(tmp_path / "whole", "e", pool, featurizer, 16, steps.append)
     assert featurizer.calls == 150  # nothing was computed
     assert steps == [150]
-    assert torch.equal(again.rows(0, 150), whole.rows(0, 150))
+    assert torch.equal(again.at(range(150)), whole.at(range(150)))
     # Cut off in the middle of a row of the fourth chunk.
     folder = tmp_path / "cut"
     folder.mkdir()
@@ -174,7 +173,7 @@ def test_rows_are_those_of_the_texts(pool, tmp_path):
     expected = featurizer.featurize([example.text for example in pool]).features
     assert torch.equal(torch.cat([part for _, part in store.chunks(7)]), expected)
     assert torch.equal(store.at([149, 3]), expected[[149, 3]])
-    assert store.at([]).shape == store.rows(5, 5).shape == (0, 6)
+    assert store.at([]).shape == (0, 6)
     assert examples_at(pool, [3, 149]) == {3: pool[3], 149: pool[149]}
 
 
@@ -219,10 +218,10 @@ def test_of_two_builds_at_once_one_computes_and_the_other_waits(tmp_path):
 
 
 def test_an_index_without_faiss_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "faiss", None)  # importing it fails
+    monkeypatch.setitem(sys.modules, "faiss", None)
     check_index("none")
     for kind in ("exact", "approximate"):
-        with pytest.raises(ConfigError, match=rf"candidates.index={kind} needs .* faiss .*\[retrieval\]'"):
+        with pytest.raises(ConfigError, match=rf"index={kind} needs the package faiss .* pip install .*\[retrieval\]'"):
             check_index(kind)
 
 

@@ -39,7 +39,6 @@ class OutlierTextSource(Protocol):
         self, train: Sequence[Example], known: Sequence[str], seed: int, progress: Callable[[int], None]
     ) -> list[OutlierText]:
         """The texts; none of them is a training text or one of `known`."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -2,58 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-
-import torch
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
 
 from vos.density import GaussianDensity
 from vos.generation.particles import Cost
-from vos.generation.potential import Reading, TargetPotential
+from vos.generation.potential import TargetPotential
 from vos.generation.rules import Novelty
-from vos.generation.settings import Stages
+from vos.generation.text_generator import Reading
 from vos.mining.near_duplicates import NearDuplicateFilter
-from vos.mining.retrieve import Candidate
+from vos.mining.retrieve import Candidate, Facts
 from vos.storage.provenance import Provenance
 from vos.storage.text_ids import made_id
-from vos.types import Example
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What the texts of one batch share.
-
-    Attributes:
-        source: see `Provenance`.
-        prompt_hash: see `Provenance`.
-        language_model: see `Provenance`.
-        seed: see `Provenance`.
-    """
-
-    source: str
-    prompt_hash: str
-    language_model: str
-    seed: int
-
-    def provenance(self, parents: tuple[str, ...], similarity: float, cost: Cost) -> Provenance:
-        """Of one text of the batch.
-
-        Args:
-            parents: ids of the real texts it descends from.
-            similarity: to the nearest known text, see `Novelty`.
-            cost: what has been spent so far.
-        """
-        return Provenance(
-            source=self.source,
-            parents=parents,
-            prompt_hash=self.prompt_hash,
-            language_model=self.language_model,
-            seed=self.seed,
-            lm_tokens=cost.lm_tokens,
-            classifier_texts=cost.classifier_texts,
-            similarity=similarity,
-        )
+from vos.types import Example, FeatureBatch
 
 
 class AcceptedCandidates:
@@ -62,9 +25,7 @@ class AcceptedCandidates:
     Args:
         target: its index.
         phi: gives distances, rules and newness.
-        density: gives Mahalanobis distances for the record.
         cost: what has been spent on the target; read when a text is accepted.
-        stages: say how near an accepted text lies, and how many are enough.
         seen: called with the target and everything that is judged, whatever comes of it.
 
     Attributes:
@@ -72,22 +33,14 @@ class AcceptedCandidates:
         nearest_miss: the text with the best potential among those that keep every rule and are new.
     """
 
-    def __init__(
-        self,
-        target: int,
-        phi: TargetPotential,
-        density: GaussianDensity,
-        cost: Cost,
-        stages: Stages,
-        seen: Callable[[int, Reading], None] = lambda _target, _reading: None,
-    ) -> None:
-        self.target, self.phi, self.density, self.cost = target, phi, density, cost
-        self.stages, self.seen = stages, seen
+    def __init__(self, target: int, phi: TargetPotential, cost: Cost, seen: Callable[[int, Reading], None]) -> None:
+        self.target, self.phi, self.cost, self.seen = target, phi, cost, seen
+        self.stages, self.rules = phi.text_generator.settings.stages, phi.text_generator.settings.rules
         self.refused: Counter[str] = Counter()
         self.nearest_miss: Candidate | None = None
         self._accepted: list[Candidate] = []
         self._seen: set[str] = set()
-        self._repeats = NearDuplicateFilter(phi.form.rules.near_duplicate)
+        self._repeats = NearDuplicateFilter(self.rules.near_duplicate)
 
     @property
     def enough(self) -> bool:
@@ -98,37 +51,31 @@ class AcceptedCandidates:
         """The accepted candidates, nearest first."""
         return tuple(sorted(self._accepted, key=lambda c: (c.distance, c.example.id)))
 
-    def drain(self, origin: Origin, parents: Sequence[tuple[str, ...]]) -> None:
+    def drain(self, origin: Provenance, parents: Iterable[tuple[str, ...]]) -> None:
         """Judge everything that φ has read as whole texts since it was last drained.
 
         Args:
-            origin: of the texts.
+            origin: what the texts share.
             parents: of each text, in the order in which they were read.
         """
-        place = 0
+        waiting = iter(parents)
         for reading in self.phi.readings:
-            self.judge(reading, origin, parents[place : place + len(reading.texts)])
-            place += len(reading.texts)
+            self.judge(reading, origin, list(itertools.islice(waiting, len(reading.texts))))
         self.phi.readings.clear()
 
-    def judge(self, reading: Reading, origin: Origin, parents: Sequence[tuple[str, ...]]) -> None:
+    def judge(self, reading: Reading, origin: Provenance, parents: Sequence[tuple[str, ...]]) -> None:
         """Judge texts; every text is either accepted or counted under a reason."""
-        phi = self.phi
         self.seen(self.target, reading)
-        distances = phi.space.distances(phi.space.coordinates(reading.features), phi.goal.coordinates)[:, 0]
-        values = phi.soft(reading)
+        values, distances = self.phi.soft(reading)
         for i, text in enumerate(reading.texts):
-            if text in self._seen:
-                self.refused["the same text again"] += 1
-                continue
+            repeated = text in self._seen
             self._seen.add(text)
-            similarity = float(reading.similarity[i])
-            flaw = phi.form.broken(text, ended=reading.ended[i])
-            if flaw is None and similarity >= phi.form.rules.max_similarity:
+            flaw = "the same text again" if repeated else self.phi.broken(text, ended=reading.ended[i])
+            if flaw is None and float(reading.similarity[i]) >= self.rules.max_similarity:
                 flaw = "near-copy of a known text"
             if flaw is None:
-                provenance = origin.provenance(parents[i], similarity, self.cost)
-                sound = made_candidate(reading, i, provenance, self.density)
+                provenance = replace(origin, parents=parents[i], **asdict(self.cost))
+                sound = made_candidate(reading, i, provenance, self.phi.text_generator.density)
                 flaw = self._miss(
                     replace(sound, target=self.target, distance=float(distances[i]), log_potential=float(values[i]))
                 )
@@ -157,7 +104,7 @@ class AcceptedCandidates:
     def _repeated(self, text: str) -> bool:
         # Texts that share a long beginning count once: their ends were written to the same words.
         others = Novelty([accepted.example.text for accepted in self._accepted])
-        alike = float(others.similarity([text])[0]) >= self.phi.form.rules.max_similarity
+        alike = float(others.similarity([text])[0]) >= self.rules.max_similarity
         return alike or self._repeats.duplicate_of(text) is not None
 
 
@@ -167,14 +114,10 @@ def made_candidate(reading: Reading, row: int, provenance: Provenance, density: 
     Args:
         reading: texts that were scored.
         row: the one that is meant.
-        provenance: of it.
+        provenance: of it, but for its similarity.
         density: gives Mahalanobis distances.
     """
-    text = reading.texts[row]
-    return Candidate(
-        Example(made_id(text), text),
-        float(reading.margins[row]),
-        tuple(torch.softmax(reading.logits[row].double(), -1).tolist()),
-        tuple(density.mahalanobis(reading.features[row : row + 1])[0].tolist()),
-        provenance=provenance,
-    )
+    text, one = reading.texts[row], slice(row, row + 1)
+    batch = FeatureBatch(reading.features[one], reading.logits[one])
+    candidate = Facts.of([Example(made_id(text), text)], batch, density).candidate(0)
+    return replace(candidate, provenance=replace(provenance, similarity=float(reading.similarity[row])))

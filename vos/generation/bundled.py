@@ -7,7 +7,6 @@ import importlib.util
 import json
 import logging
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -40,13 +39,12 @@ def bundled_folder(cache: Path) -> Path:
     if not folder.exists():
         logger.info("converting %s into %s; this happens once", source.name, folder)
         cache.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=cache))
-        try:
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=cache) as scratch:
+            partial = Path(scratch) / folder.name
+            partial.mkdir()
             convert_gguf(source, partial)
             (partial / "source.json").write_text(json.dumps({"file": source.name, "sha256": key}) + "\n")
             _publish(partial, folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 

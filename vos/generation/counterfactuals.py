@@ -11,14 +11,13 @@ from typing import Any
 from rapidfuzz.distance import Levenshtein
 
 from vos.errors import ConfigError
-from vos.generation.acceptance import Origin, made_candidate
+from vos.generation.acceptance import made_candidate
 from vos.generation.particles import Cost, Extender
-from vos.generation.potential import Reading, read
 from vos.generation.prompt_cache import PromptParticles
 from vos.generation.prompts import Prompt, RealTexts, compose
 from vos.generation.reach import candidate_from_dict
 from vos.generation.rules import words
-from vos.generation.text_generator import TextGenerator
+from vos.generation.text_generator import Reading, TextGenerator
 from vos.metrics.boundary import margin
 from vos.mining.retrieve import Candidate
 from vos.mining.targets import Targets
@@ -41,12 +40,9 @@ class CounterfactualSettings:
     max_margin: float = 2.0
 
     def __post_init__(self) -> None:
-        if (
-            not self.shares
-            or list(self.shares) != sorted(self.shares)
-            or not 0 < self.shares[0] <= self.shares[-1] <= 1
-        ):
-            raise ConfigError(f"counterfactuals.shares: expected rising numbers in (0, 1], got {self.shares}")
+        shares = self.shares
+        if not shares or list(shares) != sorted(shares) or not 0 < shares[0] <= shares[-1] <= 1:
+            raise ConfigError(f"counterfactuals.shares: expected rising numbers in (0, 1], got {shares}")
         if min(self.texts, self.proposals) < 1 or self.max_margin <= 0:
             raise ConfigError(f"counterfactuals: expected texts and proposals >= 1 and max_margin > 0, got {self}")
 
@@ -59,10 +55,8 @@ def words_changed(before: str, after: str) -> int:
 def near_boundary(real: RealTexts, n: int) -> list[int]:
     """Rows of at most n texts without debris nearest the boundary, from both sides in turn."""
     rows = sorted(real.clean, key=lambda row: (abs(float(real.margins[row])), row))
-    above = [row for row in rows if float(real.margins[row]) >= 0]
-    below = [row for row in rows if float(real.margins[row]) < 0]
-    turns = itertools.zip_longest(above, below)
-    return [row for turn in turns for row in turn if row is not None][:n]
+    above, below = ([row for row in rows if (float(real.margins[row]) >= 0) == side] for side in (True, False))
+    return [row for turn in itertools.zip_longest(above, below) for row in turn if row is not None][:n]
 
 
 @dataclass(frozen=True)
@@ -79,13 +73,9 @@ class Counterfactual:
     candidate: Candidate | None
     cost: Cost
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
-
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Counterfactual:
-        """The counterfactual that gave `as_dict`, after a way through JSON."""
+        """The counterfactual whose `asdict` went through JSON."""
         found = values["candidate"]
         return cls(values["row"], None if found is None else candidate_from_dict(found), Cost(**values["cost"]))
 
@@ -135,16 +125,13 @@ def _at_nearest_target(text_generator: TextGenerator, targets: Targets, candidat
 
 
 def _report(tried: Sequence[Counterfactual], found: Sequence[Candidate], seed: int) -> dict[str, Any]:
-    cost = Cost()
-    for each in tried:
-        cost.add(each.cost)
     changed = sorted(each.provenance.words_changed or 0 for each in found)
     return {
         "tried": len(tried),
         "crossed": len(found),
         "words_changed_median": changed[len(changed) // 2] if changed else None,
-        "lm_tokens": cost.lm_tokens,
-        "classifier_texts": cost.classifier_texts,
+        "lm_tokens": sum(each.cost.lm_tokens for each in tried),
+        "classifier_texts": sum(each.cost.classifier_texts for each in tried),
         "seed": seed,
     }
 
@@ -205,7 +192,7 @@ class _Search:
             ends = start.select([0] * n, [cut] * n)
             extender.extend(ends)
             extender.cost.classifier_texts += n
-            reading = read(text_generator.featurizer, text_generator.novelty, ends.texts(), ends.finished)
+            reading = text_generator.read(ends.texts(), ends.finished)
             crossing = [i for i in range(n) if self._crosses(reading, i, row)]
             if crossing:
                 best = min(crossing, key=lambda i: (words_changed(parent, reading.texts[i]), i))
@@ -213,11 +200,12 @@ class _Search:
         return Counterfactual(row, None, extender.cost)
 
     def _candidate(self, reading: Reading, best: int, row: int, seed: int, cost: Cost) -> Candidate:
-        real, fingerprint = self.text_generator.real, self.text_generator.language_model.fingerprint
-        origin = Origin("counterfactual", self.prompt.hash, fingerprint, seed)
+        real = self.text_generator.real
         # A counterfactual is meant to be near its parent, so newness is not asked for.
         provenance = replace(
-            origin.provenance((*self.prompt.parents, real.ids[row]), float(reading.similarity[best]), cost),
+            self.text_generator.origin("counterfactual", self.prompt, seed),
+            parents=(*self.prompt.parents, real.ids[row]),
+            **asdict(cost),
             words_changed=words_changed(real.texts[row], reading.texts[best]),
             parent_margin=float(real.margins[row]),
         )

@@ -13,18 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic
 
 import torch
 from torch import Tensor
 
 from vos.errors import ConfigError
-from vos.generation.particles import Extender, Particles
+from vos.generation.particles import Extender, P
 from vos.generation.prefix_value import WORDS, PrefixValue, first_words
 from vos.generation.smc import TextPotential
 from vos.mining.targets import Potential, Targets
-
-P = TypeVar("P", bound=Particles)
 
 
 @dataclass(frozen=True)

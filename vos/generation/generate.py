@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from vos.generation.particles import Cost
-from vos.generation.potential import Reading
 from vos.generation.prompts import RealTexts, compose
 from vos.generation.reach import Outcome, reachability
 from vos.generation.session import PromptSession
-from vos.generation.text_generator import TextGenerator
+from vos.generation.text_generator import Reading, TextGenerator
 from vos.metrics.boundary import margin
 from vos.mining.targets import Targets, TargetSpace
 from vos.types import Example, Featurizer

@@ -178,10 +178,7 @@ class LanguageModel:
     def _check_mask(self) -> None:
         """Two particles side by side must give the logits that each gives alone."""
         first, second, third = (self.encode(text) for text in ("One two", "three", "four five"))
-        particles = PromptParticles.start(self, first, 2)
-        for row, tokens in enumerate((second, third)):
-            for token in tokens[:-1]:
-                particles.append([row], [token])
+        particles = self._holding(PromptParticles.start(self, first, 1), [second[:-1], third[:-1]])
         together = particles.next_logits([0, 1]).cpu()
         for row, tokens in enumerate((second, third)):
             with torch.inference_mode():

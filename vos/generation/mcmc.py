@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic
 
 import torch
 from torch import Tensor
 
-from vos.generation.particles import Extender, Particles
+from vos.generation.particles import Extender, P
 from vos.generation.smc import TextPotential
-
-P = TypeVar("P", bound=Particles)
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,6 @@ class Moved(Generic[P]):
         log_potential: (n,) float64 log φ of each.
         proposals: texts that were proposed, accepted or not, in the order of `proposed`.
         proposed: chains whose cut fell within the text.
-        proposal_log_potential: (len(proposed),) float64.
         accepted: chains that took their proposal.
     """
 
@@ -37,7 +34,6 @@ class Moved(Generic[P]):
     log_potential: Tensor
     proposals: tuple[str, ...]
     proposed: tuple[int, ...]
-    proposal_log_potential: Tensor
     accepted: tuple[int, ...]
 
 
@@ -55,7 +51,7 @@ def regenerate(particles: P, log_potential: Tensor, potential: TextPotential, ex
     levels = torch.rand(n, generator=extender.generator, dtype=torch.float64).log()
     moved = [i for i in range(n) if cuts[i] < len(particles.tokens[i])]
     if not moved:
-        return Moved(particles, log_potential, (), (), log_potential[:0], ())
+        return Moved(particles, log_potential, (), (), ())
     ends = particles.select(moved, [cuts[i] for i in moved])
     extender.extend(ends)
     texts = tuple(ends.texts())
@@ -70,4 +66,4 @@ def regenerate(particles: P, log_potential: Tensor, potential: TextPotential, ex
         rows[i] = n + place
         result[i] = values[place]
     joined = particles.joined(ends).select(rows) if accepted else particles
-    return Moved(joined, result, texts, tuple(moved), values, tuple(i for _, i in accepted))
+    return Moved(joined, result, texts, tuple(moved), tuple(i for _, i in accepted))

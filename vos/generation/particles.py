@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,41 +21,35 @@ class Particles(Protocol):
 
     def __len__(self) -> int:
         """Number of particles."""
-        ...
 
     @property
     def tokens(self) -> Sequence[Sequence[int]]:
         """The sequences, prompt left out."""
-        ...
 
     @property
     def finished(self) -> Sequence[bool]:
         """Whether each sequence has ended by itself."""
-        ...
 
     def texts(self) -> list[str]:
         """The sequences as texts, marks of the end left out."""
-        ...
 
     def pauses(self, token: int) -> bool:
         """Whether a sentence ends with this token."""
-        ...
 
     def next_logits(self, rows: Sequence[int]) -> Tensor:
         """Logits (len(rows), V) of the next token of these unfinished sequences; once for each `append`."""
-        ...
 
     def append(self, rows: Sequence[int], tokens: Sequence[int]) -> None:
         """Lengthen these sequences by one token each."""
-        ...
 
     def select(self, rows: Sequence[int], lengths: Sequence[int] | None = None) -> Self:
         """New particles, copies of these rows (repeats allowed), cut to `lengths` tokens when given."""
-        ...
 
     def joined(self, other: Self) -> Self:
         """New particles: these, then the others. Both follow the same prompt."""
-        ...
+
+
+P = TypeVar("P", bound=Particles)
 
 
 @dataclass
@@ -69,11 +63,6 @@ class Cost:
 
     lm_tokens: int = 0
     classifier_texts: int = 0
-
-    def add(self, other: Cost) -> None:
-        """Count what `other` spent as well."""
-        self.lm_tokens += other.lm_tokens
-        self.classifier_texts += other.classifier_texts
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,57 +12,44 @@ from transformers import DynamicCache
 
 from vos.errors import ShapeError
 
-
-class CachedModel(Protocol):
-    """What particles need of a language model."""
-
-    def forward(self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: DynamicCache, last: Tensor) -> Tensor:
-        """See `LanguageModel.forward`."""
-        ...
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        """The text of generated tokens."""
-        ...
-
-    def ends_text(self, token: int) -> bool:
-        """Whether a text is over with this token."""
-        ...
-
-    def ends_sentence(self, token: int) -> bool:
-        """Whether a sentence is over with this token."""
-        ...
+if TYPE_CHECKING:
+    from vos.generation.language_model import LanguageModel
 
 
+@dataclass(eq=False)
 class PromptParticles:
     """Implements `Particles` for a causal transformer; made by `LanguageModel.start`.
 
     Tokens enter the cache when the logits after them are first wanted, several at once where a particle was given
     whole. The cache holds the prompt, then the particles' tokens in the order in which they were computed.
+
+    Attributes:
+        model: gives logits and reads tokens.
+        n_prompt: tokens of the prompt.
+        prompt_logits: (1, V) after the prompt.
+        cache: keys and values.
+        tokens: of each particle, prompt left out.
+        cached: for each particle, how many of its tokens the cache holds.
+        owner: (e,) particle of each cached token after the prompt.
+        step: (e,) its place in the particle.
+        finished: whether each particle has ended by itself.
     """
 
-    def __init__(
-        self,
-        model: CachedModel,
-        n_prompt: int,
-        prompt_logits: Tensor,
-        cache: DynamicCache,
-        tokens: list[list[int]],
-        cached: list[int],
-        owner: Tensor,
-        step: Tensor,
-    ) -> None:
-        self._model = model
-        self._n_prompt = n_prompt
-        self._prompt_logits = prompt_logits
-        self._cache = cache
-        self._tokens = tokens
-        self._cached = cached  # for each particle, how many of its tokens the cache holds
-        self._owner = owner  # (e,) particle of each cached token after the prompt
-        self._step = step  # (e,) its place in the particle
-        self._finished = [bool(row) and model.ends_text(row[-1]) for row in tokens]
+    model: LanguageModel
+    n_prompt: int
+    prompt_logits: Tensor
+    cache: DynamicCache
+    tokens: list[list[int]]
+    cached: list[int]
+    owner: Tensor
+    step: Tensor
+    finished: list[bool] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.finished = [bool(row) and self.model.ends_text(row[-1]) for row in self.tokens]
 
     @classmethod
-    def start(cls, model: CachedModel, prompt: Sequence[int], n: int) -> PromptParticles:
+    def start(cls, model: LanguageModel, prompt: Sequence[int], n: int) -> PromptParticles:
         """`n` empty particles after the tokens of a prompt."""
         n_prompt = len(prompt)
         cache = DynamicCache()
@@ -73,25 +61,15 @@ class PromptParticles:
 
     def __len__(self) -> int:
         """Number of particles."""
-        return len(self._tokens)
-
-    @property
-    def tokens(self) -> Sequence[Sequence[int]]:
-        """The sequences, prompt left out."""
-        return self._tokens
-
-    @property
-    def finished(self) -> Sequence[bool]:
-        """Whether each sequence has ended by itself."""
-        return self._finished
+        return len(self.tokens)
 
     def texts(self) -> list[str]:
         """The sequences as texts."""
-        return [self._model.decode(row) for row in self._tokens]
+        return [self.model.decode(row) for row in self.tokens]
 
     def pauses(self, token: int) -> bool:
         """Whether a sentence ends with this token."""
-        return self._model.ends_sentence(token)
+        return self.model.ends_sentence(token)
 
     def append(self, rows: Sequence[int], tokens: Sequence[int]) -> None:
         """Lengthen these sequences by one token each.
@@ -100,10 +78,10 @@ class PromptParticles:
             ShapeError: one of them is finished.
         """
         for row, token in zip(rows, tokens, strict=True):
-            if self._finished[row]:
+            if self.finished[row]:
                 raise ShapeError(f"particle {row} is finished and cannot grow")
-            self._tokens[row].append(token)
-            self._finished[row] = self._model.ends_text(token)
+            self.tokens[row].append(token)
+            self.finished[row] = self.model.ends_text(token)
 
     def next_logits(self, rows: Sequence[int]) -> Tensor:
         """Logits (len(rows), V) float32 after these sequences.
@@ -111,11 +89,11 @@ class PromptParticles:
         Raises:
             ShapeError: a sequence has not grown since it was last asked about.
         """
-        fed = [(row, step) for row in rows for step in range(self._cached[row], len(self._tokens[row]))]
-        counts = [len(self._tokens[row]) - self._cached[row] for row in rows]
-        if any(not count and self._tokens[row] for row, count in zip(rows, counts, strict=True)):
+        fed = [(row, step) for row in rows for step in range(self.cached[row], len(self.tokens[row]))]
+        counts = [len(self.tokens[row]) - self.cached[row] for row in rows]
+        if any(not count and self.tokens[row] for row, count in zip(rows, counts, strict=True)):
             raise ShapeError("next_logits: append to a particle before asking about it again")
-        logits = self._prompt_logits.expand(len(rows), -1)
+        logits = self.prompt_logits.expand(len(rows), -1)
         if not fed:
             return logits
         computed = self._feed(fed, torch.tensor([c for c in counts if c]).cumsum(0) - 1)
@@ -127,54 +105,44 @@ class PromptParticles:
 
     def _feed(self, fed: Sequence[tuple[int, int]], last: Tensor) -> Tensor:
         owner, step = (torch.tensor(part) for part in zip(*fed, strict=True))
-        tokens = torch.tensor([self._tokens[row][place] for row, place in fed])
-        self._owner = torch.cat((self._owner, owner))
-        self._step = torch.cat((self._step, step))
-        own = (self._owner[None, :] == owner[:, None]) & (self._step[None, :] <= step[:, None])
-        prompt = torch.ones(len(fed), self._n_prompt, dtype=torch.bool)
+        tokens = torch.tensor([self.tokens[row][place] for row, place in fed])
+        self.owner = torch.cat((self.owner, owner))
+        self.step = torch.cat((self.step, step))
+        own = (self.owner[None, :] == owner[:, None]) & (self.step[None, :] <= step[:, None])
+        prompt = torch.ones(len(fed), self.n_prompt, dtype=torch.bool)
         mask = torch.cat((prompt, own), -1)
         for row, place in fed:
-            self._cached[row] = place + 1
-        return self._model.forward(tokens, self._n_prompt + step, mask, self._cache, last)
+            self.cached[row] = place + 1
+        return self.model.forward(tokens, self.n_prompt + step, mask, self.cache, last)
 
     def select(self, rows: Sequence[int], lengths: Sequence[int] | None = None) -> PromptParticles:
         """New particles, copies of these rows, cut to `lengths` tokens when given.
 
         The last token of a cut particle leaves the cache too: the logits after it have to be computed again.
         """
-        lengths = [len(self._tokens[row]) for row in rows] if lengths is None else lengths
-        tokens = [list(self._tokens[row][:length]) for row, length in zip(rows, lengths, strict=True)]
-        cached = [min(self._cached[row], max(len(kept) - 1, 0)) for row, kept in zip(rows, tokens, strict=True)]
+        lengths = [len(self.tokens[row]) for row in rows] if lengths is None else lengths
+        tokens = [list(self.tokens[row][:length]) for row, length in zip(rows, lengths, strict=True)]
+        cached = [min(self.cached[row], max(len(kept) - 1, 0)) for row, kept in zip(rows, tokens, strict=True)]
         # (rows, e): which cached tokens each new particle takes along.
-        taken = (self._owner[None, :] == torch.tensor(rows)[:, None]) & (
-            self._step[None, :] < torch.tensor(cached)[:, None]
+        taken = (self.owner[None, :] == torch.tensor(rows)[:, None]) & (
+            self.step[None, :] < torch.tensor(cached)[:, None]
         )
         owner, entry = taken.nonzero(as_tuple=True)
-        keep = torch.cat((torch.arange(self._n_prompt), self._n_prompt + entry))
-        return PromptParticles(
-            self._model,
-            self._n_prompt,
-            self._prompt_logits,
-            _gather([self._cache], [keep]),
-            tokens,
-            cached,
-            owner,
-            self._step[entry],
-        )
+        keep = torch.cat((torch.arange(self.n_prompt), self.n_prompt + entry))
+        cache = _gather([self.cache], [keep])
+        return replace(self, cache=cache, tokens=tokens, cached=cached, owner=owner, step=self.step[entry])
 
     def joined(self, other: PromptParticles) -> PromptParticles:
         """New particles: these, then the others."""
-        everything = torch.arange(self._n_prompt + len(self._owner))
-        suffix = other._n_prompt + torch.arange(len(other._owner))
-        return PromptParticles(
-            self._model,
-            self._n_prompt,
-            self._prompt_logits,
-            _gather([self._cache, other._cache], [everything, suffix]),
-            [list(row) for row in (*self._tokens, *other._tokens)],
-            [*self._cached, *other._cached],
-            torch.cat((self._owner, other._owner + len(self))),
-            torch.cat((self._step, other._step)),
+        everything = torch.arange(self.n_prompt + len(self.owner))
+        suffix = other.n_prompt + torch.arange(len(other.owner))
+        return replace(
+            self,
+            cache=_gather([self.cache, other.cache], [everything, suffix]),
+            tokens=[list(row) for row in (*self.tokens, *other.tokens)],
+            cached=self.cached + other.cached,
+            owner=torch.cat((self.owner, other.owner + len(self))),
+            step=torch.cat((self.step, other.step)),
         )
 
 

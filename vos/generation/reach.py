@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -99,18 +99,14 @@ class Outcome:
             return "unreachable"
         return "hit" if self.accepted else "missed"
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self) | {"refused": dict(self.refused)}
-
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Outcome:
-        """The outcome that gave `as_dict`, after a way through JSON."""
+        """The outcome whose `asdict` went through JSON."""
         miss = values["nearest_miss"]
         return cls(
             **dict(values)
             | {
-                "accepted": tuple(candidate_from_dict(each) for each in values["accepted"]),
+                "accepted": tuple(map(candidate_from_dict, values["accepted"])),
                 "cost": Cost(**values["cost"]),
                 "nearest_miss": None if miss is None else candidate_from_dict(miss),
             }

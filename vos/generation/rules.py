@@ -1,4 +1,4 @@
-"""What a made text must not be: debris, loops, stumps, copies, personal data. Every refusal has a named reason."""
+"""What a made text should and must not be: length, debris, copies, personal data; every refusal has a named reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vos.mining.near_duplicates import shingles
 DEBRIS = re.compile(
     r"<\||\|>|</?\w+>|[\ufffd\x00-\x1f{}\[\]<>|\\^~`]|\*\*|__|^(?:[-*#•>]+|\d+[.)])\s|\b(\w)\1{4,}|(?:[?!.,;:-]\s*){4,}"
 )
-"""Markup, control characters, list marks and stuttering that language text_generator leave in their output."""
+"""Markup, control characters, list marks and stuttering that language models leave in their output."""
 
 PERSONAL = {
     "an address of the web": re.compile(r"https?://|www\.|\b[\w-]+\.(?:com|org|net|io|edu|gov)\b", re.IGNORECASE),
@@ -36,6 +36,37 @@ DANGLING = re.compile(
 """How a text ends that was left in the middle, whether or not its kind of text has marks at its end."""
 
 SENTENCE_END = re.compile(r"[.!?…]['\"”’)]*$")  # noqa: RUF001
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Soft wishes about the text itself: `-½ (excess / scale)²` each.
+
+    Attributes:
+        min_words: fewer words cost.
+        max_words: more words cost.
+        word_scale: excess words that cost half a nat.
+        similarity: similarity to a known text above this costs, see `Novelty`.
+        similarity_scale: excess similarity that costs half a nat. A chain that starts from a real text is pushed away
+            from it, but not thrown to the first text that is new.
+    """
+
+    min_words: int = 5
+    max_words: int = 30
+    word_scale: float = 3.0
+    similarity: float = 0.65
+    similarity_scale: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_words <= self.max_words or min(self.word_scale, self.similarity_scale) <= 0:
+            raise ConfigError(f"shape: expected 0 <= min_words <= max_words and scales > 0, got {self}")
+
+    def log_value(self, texts: Sequence[str], similarity: Tensor) -> Tensor:
+        """What the wishes cost each of n texts: (n,) float64, at most 0; `similarity` (n,) is to the known texts."""
+        counts = torch.tensor([len(words(text)) for text in texts], dtype=torch.float64)
+        length = torch.maximum(counts - self.max_words, self.min_words - counts).clamp_min(0.0)
+        copied = (similarity - self.similarity).clamp_min(0.0)
+        return -0.5 * (length / self.word_scale) ** 2 - 0.5 * (copied / self.similarity_scale) ** 2
 
 
 @dataclass(frozen=True)

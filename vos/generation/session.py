@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from vos.generation.acceptance import AcceptedCandidates, Origin
+from vos.generation.acceptance import AcceptedCandidates
 from vos.generation.drafts import draft
 from vos.generation.mcmc import regenerate
 from vos.generation.particles import Cost, Extender
-from vos.generation.potential import Reading, TargetPotential, TextForm, read, tuned
+from vos.generation.potential import TargetPotential, tuned
 from vos.generation.prompt_cache import PromptParticles
 from vos.generation.prompts import Prompt
 from vos.generation.reach import Outcome, Reach
 from vos.generation.smc import sequential_monte_carlo, systematic
-from vos.generation.text_generator import TextGenerator
+from vos.generation.text_generator import Reading, TextGenerator
 from vos.mining.targets import Targets
+from vos.storage.provenance import Provenance
 
 
 @dataclass(frozen=True)
@@ -51,16 +53,10 @@ class PromptSession:
         particles = empty.select([0] * settings.stages.pilot)
         extender.extend(particles)
         extender.cost.classifier_texts += len(particles)
-        pilot = read(text_generator.featurizer, text_generator.novelty, particles.texts(), particles.finished)
+        pilot = text_generator.read(particles.texts(), particles.finished)
         return cls(text_generator, prompt, empty, pilot, extender.cost, seed)
 
-    def serve(
-        self,
-        targets: Targets,
-        target: int,
-        reach: Reach,
-        seen: Callable[[int, Reading], None] = lambda _target, _reading: None,
-    ) -> Outcome:
+    def serve(self, targets: Targets, target: int, reach: Reach, seen: Callable[[int, Reading], None]) -> Outcome:
         """Try the stages for one target; `seen` is called with everything that is judged for it."""
         settings, stages = self.text_generator.settings, self.text_generator.settings.stages
         seed, generator = self.text_generator.stream("target", target)
@@ -68,7 +64,7 @@ class PromptSession:
         # The pilot serves all targets of the prompt, so each bears its part of the cost.
         share = len(self.prompt.targets)
         cost = Cost(math.ceil(self.pilot_cost.lm_tokens / share), math.ceil(self.pilot_cost.classifier_texts / share))
-        accepted = AcceptedCandidates(target, phi, self.text_generator.density, cost, stages, seen)
+        accepted = AcceptedCandidates(target, phi, cost, seen)
         work = _Work(self, phi, Extender(settings.sampling, generator, cost), accepted, seed)
         accepted.judge(self.pilot, self.origin("lm", self.pilot_seed), [self.prompt.parents] * stages.pilot)
         work.finish_drafts()
@@ -79,21 +75,17 @@ class PromptSession:
         return Outcome(target, reach.distance, True, found, cost, dict(accepted.refused), miss, log_z)
 
     def _potential(self, goal: Targets) -> TargetPotential:
-        text_generator, settings = self.text_generator, self.text_generator.settings
+        text_generator, wished = self.text_generator, self.text_generator.settings.stages.pilot_ess
         potential = text_generator.potential
-        if settings.stages.pilot_ess is not None:
-            distances = text_generator.space.distances(
-                text_generator.space.coordinates(self.pilot.features), goal.coordinates
-            )[:, 0]
-            potential = tuned(potential, distances, settings.stages.pilot_ess)
-        form = TextForm(settings.shape, settings.rules, text_generator.novelty, self.prompt.shots)
-        return TargetPotential(
-            text_generator.featurizer, text_generator.space, goal, potential, form, lambda: text_generator.prefix_value
-        )
+        if wished is not None:
+            features, margins = self.pilot.features, self.pilot.margins
+            _, distances = text_generator.space.log_potential(features, margins, goal, potential)
+            potential = tuned(potential, distances[:, 0], wished)
+        return TargetPotential(text_generator, goal, potential, self.prompt.shots)
 
-    def origin(self, source: str, seed: int) -> Origin:
-        """Of texts that were written after this prompt."""
-        return Origin(source, self.prompt.hash, self.text_generator.language_model.fingerprint, seed)
+    def origin(self, source: str, seed: int) -> Provenance:
+        """What texts that were written after this prompt share."""
+        return self.text_generator.origin(source, self.prompt, seed)
 
     def parents(self, row: int) -> tuple[str, ...]:
         """Ids of the examples of the prompt, and of the real text that a made one began as."""
@@ -129,17 +121,17 @@ class _Work:
         rounds, settings = text_generator.settings.stages.rounds, text_generator.settings.drafts
         if not rounds or not self.goes_on():
             return
-        ranked = text_generator.beginnings.ranked(self.phi.goal, self.phi.potential, session.shots())
+        beginnings = text_generator.beginnings
+        ranked = beginnings.ranked(self.phi.goal, self.phi.potential, session.shots())
         origin = session.origin("prefix_conditioned", self.seed)
         for number in range(rounds):
             chosen = ranked[number * settings.beginnings : (number + 1) * settings.beginnings]
             if not chosen or not self.goes_on():
                 return
-            begun = text_generator.language_model.with_beginnings(
-                session.empty, [text_generator.beginnings.texts[i] for i in chosen]
-            )
+            texts = [beginnings.texts[i] for i in chosen]
+            begun = text_generator.language_model.with_beginnings(session.empty, texts)
             drafted = draft(begun, self.phi, self.extender, settings)
-            rows = [int(text_generator.beginnings.rows[chosen[row]]) for row in drafted.begun]
+            rows = [int(beginnings.rows[chosen[row]]) for row in drafted.begun]
             self.accepted.drain(origin, [session.parents(row) for row in rows])
 
     def mcmc_from_real(self, reach: Reach) -> None:
@@ -150,15 +142,11 @@ class _Work:
         if not chains or not starts or not self.goes_on():
             return
         rows = [starts[i % len(starts)] for i in range(chains)]
-        texts, max_tokens = (
-            [text_generator.real.texts[row] for row in rows],
-            text_generator.settings.sampling.max_tokens,
-        )
-        particles = text_generator.language_model.with_texts(session.empty, texts, max_tokens)
+        texts = [text_generator.real.texts[row] for row in rows]
+        particles = text_generator.language_model.with_texts(session.empty, texts, self.extender.sampling.max_tokens)
         self.extender.cost.classifier_texts += len(rows)
-        reading = read(text_generator.featurizer, text_generator.novelty, particles.texts(), particles.finished)
         # A start is judged without the hard rules: it is a real text, whatever its form.
-        values = self.phi.soft(reading)
+        values, _ = self.phi.soft(text_generator.read(particles.texts(), particles.finished))
         self._mcmc(particles, values, "prefix_conditioned", [session.parents(row) for row in rows])
 
     def smc(self) -> float:
@@ -166,8 +154,7 @@ class _Work:
         settings, session = self.session.text_generator.settings.smc, self.session
         start = session.empty.select([0] * settings.particles)
         result = sequential_monte_carlo(start, self.phi, self.extender, settings)
-        n_read = sum(len(reading.texts) for reading in self.phi.readings)
-        self.accepted.drain(session.origin("smc", self.seed), [session.prompt.parents] * n_read)
+        self.accepted.drain(session.origin("smc", self.seed), itertools.repeat(session.prompt.parents))
         if self.goes_on() and result.log_z > -math.inf:
             chosen = systematic(result.log_weights, self.extender.generator)
             parents = [session.prompt.parents] * settings.particles

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from vos.errors import ConfigError
 from vos.generation.drafts import DraftSettings
 from vos.generation.particles import Sampling
-from vos.generation.potential import Shape
 from vos.generation.prefix_value import FEWEST
 from vos.generation.prompts import PromptSettings
-from vos.generation.rules import TextRules
+from vos.generation.rules import Shape, TextRules
 from vos.generation.smc import SMCSettings
 
 

@@ -15,15 +15,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol
 
 import torch
 from torch import Tensor
 
 from vos.errors import ConfigError
-from vos.generation.particles import Extender, Particles
-
-P = TypeVar("P", bound=Particles)
+from vos.generation.particles import Extender, P, Particles
 
 
 class TextPotential(Protocol):
@@ -34,11 +32,9 @@ class TextPotential(Protocol):
 
         `ended` tells whether each text ended by itself; the others were cut at the limit of tokens.
         """
-        ...
 
     def prefix(self, texts: Sequence[str]) -> Tensor:
         """Log φ (n,) float64 of unfinished texts, without what only a whole text can be held to."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -127,7 +123,6 @@ def sequential_monte_carlo(
     """
     n = len(start)
     particles = start
-    weigher = _Weigher(potential, extender, settings)
     log_weights = torch.zeros(n, dtype=torch.float64)
     twist = torch.zeros(n, dtype=torch.float64)
     final = torch.zeros(n, dtype=torch.float64)
@@ -136,7 +131,7 @@ def sequential_monte_carlo(
     log_z, path = 0.0, []
     while not all(scored):
         extender.extend(particles, settings.chunk)
-        new, final, scored = weigher.log_twist(particles, final, scored)
+        new, final, scored = _log_twist(particles, final, scored, potential, extender, settings)
         # A particle at -inf stays there; -inf minus -inf would be NaN.
         log_weights = torch.where(log_weights == -math.inf, log_weights, log_weights + new - twist)
         twist = new
@@ -154,32 +149,31 @@ def sequential_monte_carlo(
     return SMCResult(particles, normalised, final, log_z, tuple(path), len(set(roots)))
 
 
-@dataclass(frozen=True)
-class _Weigher:
-    potential: TextPotential
-    extender: Extender
-    settings: SMCSettings
+def _log_twist(
+    particles: Particles,
+    final: Tensor,
+    scored: Sequence[bool],
+    potential: TextPotential,
+    extender: Extender,
+    settings: SMCSettings,
+) -> tuple[Tensor, Tensor, list[bool]]:
+    """Log ψ (N,): φ itself for texts that are done, the clipped power of it for the others.
 
-    def log_twist(
-        self, particles: Particles, final: Tensor, scored: Sequence[bool]
-    ) -> tuple[Tensor, Tensor, list[bool]]:
-        """Log ψ (N,): φ itself for texts that are done, the clipped power of it for the others.
-
-        Texts scored whole before keep their value. Also gives log φ (N,) of the texts that are done, and which are.
-        """
-        texts = particles.texts()
-        done = self.extender.done(particles)
-        fresh = [i for i, end in enumerate(done) if end and not scored[i]]
-        final = final.clone()
-        if fresh:
-            final[fresh] = self.potential.whole([texts[i] for i in fresh], [particles.finished[i] for i in fresh])
-        twist = torch.where(torch.tensor(done), final, 0.0)
-        lengths = [len(row) for row in particles.tokens]
-        live = [i for i, end in enumerate(done) if not end and lengths[i] >= self.settings.min_prefix]
-        if live:
-            share = torch.tensor([lengths[i] for i in live]) / self.extender.sampling.max_tokens
-            power = self.settings.twist_first + (self.settings.twist_last - self.settings.twist_first) * share
-            prefix = self.potential.prefix([texts[i] for i in live])
-            twist[live] = (power * prefix).clamp_min(-self.settings.clip)
-        self.extender.cost.classifier_texts += len(fresh) + len(live)
-        return twist, final, done
+    Texts scored whole before keep their value. Also gives log φ (N,) of the texts that are done, and which are.
+    """
+    texts = particles.texts()
+    done = extender.done(particles)
+    fresh = [i for i, end in enumerate(done) if end and not scored[i]]
+    final = final.clone()
+    if fresh:
+        final[fresh] = potential.whole([texts[i] for i in fresh], [particles.finished[i] for i in fresh])
+    twist = torch.where(torch.tensor(done), final, 0.0)
+    lengths = [len(row) for row in particles.tokens]
+    live = [i for i, end in enumerate(done) if not end and lengths[i] >= settings.min_prefix]
+    if live:
+        share = torch.tensor([lengths[i] for i in live]) / extender.sampling.max_tokens
+        power = settings.twist_first + (settings.twist_last - settings.twist_first) * share
+        prefix = potential.prefix([texts[i] for i in live])
+        twist[live] = (power * prefix).clamp_min(-settings.clip)
+    extender.cost.classifier_texts += len(fresh) + len(live)
+    return twist, final, done

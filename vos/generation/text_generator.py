@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from vos.density import GaussianDensity
 from vos.generation.drafts import Beginnings
 from vos.generation.language_model import LanguageModel
 from vos.generation.prefix_value import PrefixValue
-from vos.generation.prompts import RealTexts
+from vos.generation.prompts import Prompt, RealTexts
 from vos.generation.rules import Novelty
 from vos.generation.settings import TextGeneratorSettings
+from vos.metrics.boundary import margin
 from vos.mining.targets import Potential, TargetSpace
+from vos.storage.provenance import Provenance
 from vos.storage.seeds import derive_seed
 from vos.types import Featurizer
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Texts as the classifier and the rules see them.
+
+    Attributes:
+        texts: n texts.
+        ended: whether each ended by itself.
+        features: (n, d).
+        logits: (n, C).
+        margins: (n,) logit units.
+        similarity: (n,) to the nearest known text, see `Novelty`.
+    """
+
+    texts: tuple[str, ...]
+    ended: tuple[bool, ...]
+    features: Tensor
+    logits: Tensor
+    margins: Tensor
+    similarity: Tensor
 
 
 @dataclass(frozen=True)
@@ -48,6 +73,16 @@ class TextGenerator:
         """A seed of its own for one part of the work, and a generator that starts there."""
         seed = derive_seed(self.seed, *parts)
         return seed, torch.Generator().manual_seed(seed)
+
+    def read(self, texts: Sequence[str], ended: Sequence[bool]) -> Reading:
+        """Features, logits, margins and similarity of texts."""
+        batch, similarity = self.featurizer.featurize(texts), self.novelty.similarity(texts)
+        return Reading(tuple(texts), tuple(ended), batch.features, batch.logits, margin(batch.logits), similarity)
+
+    def origin(self, source: str, prompt: Prompt, seed: int) -> Provenance:
+        """What texts that are written after a prompt share."""
+        fingerprint = self.language_model.fingerprint
+        return Provenance(source, prompt_hash=prompt.hash, language_model=fingerprint, seed=seed)
 
     @functools.cached_property
     def novelty(self) -> Novelty:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from vos.storage.extras import optional
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-IndexKind = Literal["none", "exact", "approximate"]
+KINDS = ("none", "exact", "approximate")
 
 RECALL = 10
 """Recall is measured among this many nearest rows, of at most `RECALL_TARGETS` targets."""
@@ -44,8 +45,8 @@ class ApproximateSettings:
 
 def check_index(kind: str) -> None:
     """Raise ConfigError for an unknown kind of index, or one whose library is not installed."""
-    if kind not in get_args(IndexKind):
-        raise ConfigError(f"candidates.index: expected one of {list(get_args(IndexKind))}, got {kind!r}")
+    if kind not in KINDS:
+        raise ConfigError(f"candidates.index: expected one of {list(KINDS)}, got {kind!r}")
     if kind != "none":
         load_faiss(kind)
 
@@ -59,63 +60,43 @@ def load_faiss(kind: str) -> Any:
     return optional("faiss", "retrieval", f"candidates.index={kind}")
 
 
-class Neighbours(Protocol):
-    """Nearest rows of fixed coordinates."""
-
-    def nearest(self, targets: Array, k: int) -> tuple[Array, Array]:
-        """Squared distances (m, k) ascending and rows (m, k) to targets (m, r) float32; row -1 where there is none."""
-        ...
+Neighbours = Callable[[Array, int], tuple[Array, Array]]
+"""Gives squared distances (m, k) ascending and rows (m, k) to targets (m, r) float32; row -1 where there is none."""
 
 
-@dataclass(frozen=True)
-class ExactNeighbours:
-    """Every row against every target.
+def exact_neighbours(coordinates: Array) -> Neighbours:
+    """Every row of `coordinates` (n, r) float32, which are not copied, against every target."""
+    faiss = load_faiss("exact")
 
-    Attributes:
-        coordinates: (n, r) float32, not copied.
-    """
-
-    coordinates: Array
-
-    def nearest(self, targets: Array, k: int) -> tuple[Array, Array]:
-        """See `Neighbours`."""
-        squares, rows = load_faiss("exact").knn(targets, self.coordinates, k)
+    def nearest(targets: Array, k: int) -> tuple[Array, Array]:
+        squares, rows = faiss.knn(targets, coordinates, k)
         return squares, rows
 
+    return nearest
 
-class ApproximateNeighbours:
-    """An inverted file over the rows.
 
-    Args:
-        coordinates: (n, r) float32, n >= 1.
-        settings: see `ApproximateSettings`.
-    """
-
-    def __init__(self, coordinates: Array, settings: ApproximateSettings) -> None:
-        faiss = load_faiss("approximate")
-        n, r = coordinates.shape
-        lists = max(1, min(settings.lists, n // settings.train_per_list))
-        self._quantizer = faiss.IndexFlatL2(r)  # held here: the index only points to it
-        self._index = faiss.IndexIVFFlat(self._quantizer, r, lists)
-        self._index.cp.seed = settings.seed
-        self._index.cp.min_points_per_centroid = 1
-        self._index.nprobe = min(settings.probes, lists)
-        generator = torch.Generator().manual_seed(settings.seed)
-        sample = torch.randperm(n, generator=generator)[: lists * settings.train_per_list].sort().values.numpy()
-        self._index.train(np.ascontiguousarray(coordinates[sample]))
-        self._index.add(coordinates)
-
-    def nearest(self, targets: Array, k: int) -> tuple[Array, Array]:
-        """See `Neighbours`."""
-        squares, rows = self._index.search(targets, k)
-        return squares, rows
+def approximate_neighbours(coordinates: Array, settings: ApproximateSettings) -> Neighbours:
+    """An inverted file over the rows of `coordinates` (n, r) float32, n >= 1."""
+    faiss = load_faiss("approximate")
+    n, r = coordinates.shape
+    lists = max(1, min(settings.lists, n // settings.train_per_list))
+    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(r), r, lists)
+    index.cp.seed = settings.seed
+    index.cp.min_points_per_centroid = 1
+    index.nprobe = min(settings.probes, lists)
+    generator = torch.Generator().manual_seed(settings.seed)
+    sample = torch.randperm(n, generator=generator)[: lists * settings.train_per_list].sort().values.numpy()
+    index.train(np.ascontiguousarray(coordinates[sample]))
+    index.add(coordinates)
+    nearest: Neighbours = index.search
+    return nearest
 
 
 def recall(approximate: Neighbours, coordinates: Array, targets: Array) -> float:
     """Share of the true nearest rows that an index finds."""
     k = min(RECALL, len(coordinates))
     part = targets[:RECALL_TARGETS]
-    _, truth = ExactNeighbours(coordinates).nearest(part, k)
-    _, found = approximate.nearest(part, k)
+    _, truth = exact_neighbours(coordinates)(part, k)
+    _, found = approximate(part, k)
     hits = sum(len(set(a) & set(b)) for a, b in zip(truth.tolist(), found.tolist(), strict=True))
     return hits / truth.size

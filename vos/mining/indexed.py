@@ -11,11 +11,11 @@ from torch import Tensor
 
 from vos.metrics.boundary import margin
 from vos.mining.index import (
-    ApproximateNeighbours,
     ApproximateSettings,
     Array,
-    ExactNeighbours,
     Neighbours,
+    approximate_neighbours,
+    exact_neighbours,
     recall,
 )
 from vos.mining.pool_features import PoolFeatures, examples_at
@@ -93,9 +93,9 @@ def retrieve_indexed(
     """
     places = _Places.of(store, search)
     index: dict[str, float] = {}
-    neighbours: Neighbours = ExactNeighbours(places.coordinates)
+    neighbours = exact_neighbours(places.coordinates)
     if approximate is not None and store.n:
-        neighbours = ApproximateNeighbours(places.coordinates, approximate)
+        neighbours = approximate_neighbours(places.coordinates, approximate)
         index = {"recall_at_10": recall(neighbours, places.coordinates, places.goals)}
     nearest = _Nearest(store, search, places)
     rows = nearest.best_rows(neighbours) if store.n else [[] for _ in range(len(search.targets))]
@@ -119,7 +119,7 @@ def _facts(pool: Iterable[Example], store: PoolFeatures, search: Search, rows: l
     examples = examples_at(pool, rows)
     features = store.at(rows)
     batch = FeatureBatch(features, search.space.head.logits(features))
-    return Facts([examples[row] for row in rows], batch, margin(batch.logits), search.density.mahalanobis(features))
+    return Facts.of([examples[row] for row in rows], batch, search.density)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class _Nearest:
         # faiss works in float32 with |x|² + |z|² - 2xz: its error grows with the norms.
         error = 1e-5 * (_largest_square(self.places.coordinates) + _largest_square(goals))
         while waiting and k <= MOST:
-            squares, rows = neighbours.nearest(goals[waiting], k)
+            squares, rows = neighbours(goals[waiting], k)
             unsettled = []
             for target, near, ids in zip(waiting, squares, rows, strict=True):
                 found[target], last = self._top(target, ids[ids >= 0])

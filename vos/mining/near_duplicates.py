@@ -135,13 +135,11 @@ class RepeatFilter:
         repeat = self._words.duplicate_of(text)
         if repeat is not None:
             return "near-duplicate of a labelled text" if repeat.startswith("known:") else "near-duplicate in batch"
-        features = None
         if self._features is not None and self._featurize is not None:
             features = self._featurize([text])[0]
             repeat = self._features.duplicate_of(features)
-        if repeat is not None:
-            return "features of a labelled text" if repeat.startswith("known:") else "features of another in batch"
-        self._words.add(f"batch:{key}", text)
-        if self._features is not None and features is not None:
+            if repeat is not None:
+                return "features of a labelled text" if repeat.startswith("known:") else "features of another in batch"
             self._features.add(f"batch:{key}", features)
+        self._words.add(f"batch:{key}", text)
         return None

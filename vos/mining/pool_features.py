@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -81,21 +82,12 @@ class PoolFeatures:
             else:
                 partial = path.with_suffix(".partial")
                 with partial.open("ab") as file:
-                    _append(file.fileno(), pool, featurizer, chunk_size, d, progress)
+                    _append(file, pool, featurizer, chunk_size, progress)
                 partial.replace(path)
         return cls(path, n, d)
 
-    def rows(self, start: int, stop: int) -> Tensor:
-        """Features (stop - start, d) of consecutive rows, copied: the process keeps no pages of the file."""
-        if start >= stop:
-            return torch.empty(0, self.d)
-        mapped = np.memmap(
-            self.path, dtype="<f4", mode="r", offset=start * self.d * BYTES, shape=(stop - start, self.d)
-        )
-        return torch.from_numpy(np.array(mapped))
-
     def at(self, rows: Collection[int]) -> Tensor:
-        """Features (k, d) of the rows named."""
+        """Features (k, d) of the rows named, copied: the process keeps no pages of the file."""
         if not rows:
             return torch.empty(0, self.d)
         mapped = np.memmap(self.path, dtype="<f4", mode="r", shape=(self.n, self.d))
@@ -104,28 +96,23 @@ class PoolFeatures:
     def chunks(self, size: int) -> Iterator[tuple[int, Tensor]]:
         """First row and features of `size` rows at a time."""
         for start in range(0, self.n, size):
-            yield start, self.rows(start, min(start + size, self.n))
+            yield start, self.at(range(start, min(start + size, self.n)))
 
 
 def _append(
-    descriptor: int,
-    pool: Iterable[Example],
-    featurizer: Featurizer,
-    chunk_size: int,
-    d: int,
-    progress: Callable[[int], None],
+    file: BinaryIO, pool: Iterable[Example], featurizer: Featurizer, chunk_size: int, progress: Callable[[int], None]
 ) -> None:
     """Add the features of the texts that are not in the file yet."""
+    row_bytes = featurizer.head.weight.shape[1] * BYTES
     # Whole chunks alone are kept: features differ in the last digit with the texts that share their batch.
-    done = os.fstat(descriptor).st_size // (d * BYTES) // chunk_size * chunk_size
-    os.ftruncate(descriptor, done * d * BYTES)
+    done = file.tell() // row_bytes // chunk_size * chunk_size
+    file.truncate(done * row_bytes)
     progress(done)
     waiting = (example for row, example in enumerate(pool) if row >= done)
     for examples, batch in featurizer.stream(waiting, chunk_size):
-        content = memoryview(batch.features.contiguous().numpy().astype("<f4").tobytes())
-        while content:
-            content = content[os.write(descriptor, content) :]
-        os.fsync(descriptor)
+        file.write(batch.features.numpy().astype("<f4").tobytes())
+        file.flush()
+        os.fsync(file.fileno())
         progress(len(examples))
 
 

@@ -139,11 +139,10 @@ def retrieve(
     reservoir = Reservoir[Candidate](search.n_random, generator)
     below = above = 0
     for examples, batch in featurizer.stream(iter(pool), search.chunk_size):
-        margins = margin(batch.logits)
-        below += int((margins < 0).sum())
-        above += int((margins >= 0).sum())
-        values, distances = search.log_potential(batch.features, margins)
-        facts = Facts(examples, batch, margins, search.density.mahalanobis(batch.features))
+        facts = Facts.of(examples, batch, search.density)
+        below += int((facts.margins < 0).sum())
+        above += int((facts.margins >= 0).sum())
+        values, distances = search.log_potential(batch.features, facts.margins)
         for target, row, value in _top_rows(values, best, search.per_target):
             best[target].append(facts.candidate(row, target, float(distances[row, target]), value))
         for row in range(len(examples)):
@@ -181,6 +180,11 @@ class Facts:
     batch: FeatureBatch
     margins: Tensor
     mahalanobis: Tensor
+
+    @classmethod
+    def of(cls, examples: list[Example], batch: FeatureBatch, density: GaussianDensity) -> Facts:
+        """Of texts that were scored."""
+        return cls(examples, batch, margin(batch.logits), density.mahalanobis(batch.features))
 
     def candidate(
         self, row: int, target: int | None = None, distance: float | None = None, value: float | None = None

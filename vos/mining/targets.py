@@ -69,14 +69,7 @@ class Targets:
 
     def at(self, rows: Sequence[int]) -> Targets:
         """The targets at `rows` alone, in this order."""
-        index = list(rows)
-        return Targets(
-            self.features[index],
-            self.coordinates[index],
-            self.margins[index],
-            self.labels[index],
-            self.mahalanobis[index],
-        )
+        return Targets(**{name: values[list(rows)] for name, values in vars(self).items()})
 
 
 @dataclass(frozen=True)

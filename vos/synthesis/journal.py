@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from vos.errors import DataError
@@ -64,7 +64,7 @@ class Journal:
     def add(self, part: Outcome | Counterfactual) -> None:
         """Keep an outcome or a counterfactual; it is on the disk when this returns."""
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(part.as_dict(), ensure_ascii=False) + "\n")
+            file.write(json.dumps(asdict(part), ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -84,11 +84,9 @@ def read_journal(path: Path) -> Kept:
             if number == 1:
                 kept.identity = str(values["identity"])
             elif "row" in values:
-                counterfactual = Counterfactual.from_dict(values)
-                kept.counterfactuals[counterfactual.row] = counterfactual
+                kept.counterfactuals[values["row"]] = Counterfactual.from_dict(values)
             else:
-                outcome = Outcome.from_dict(values)
-                kept.outcomes[outcome.target] = outcome
+                kept.outcomes[values["target"]] = Outcome.from_dict(values)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}:{number}: expected a line of a generation journal; delete the file") from error
         kept.end += len(line)

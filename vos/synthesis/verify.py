@@ -14,7 +14,6 @@ from typing import Any
 from vos.errors import ConfigError, DataError
 from vos.generation.rules import Novelty
 from vos.labeling import BoundaryRecord, read_jsonl
-from vos.metrics.boundary import margin
 from vos.mining.retrieve import FOUND, Facts
 from vos.mining.targets import Targets, TargetSpace
 from vos.storage.hashes import file_hash
@@ -132,7 +131,7 @@ def _computed_again(
     distances = space.distances(space.coordinates(batch.features), targets.coordinates)
     similarity = Novelty([example.text for example in train if example.label is not None]).similarity(texts)
     examples = [Example(made_id(each.text) if each.provenance.is_made else each.id, each.text) for each in records]
-    facts = Facts(examples, batch, margin(batch.logits), job.density.mahalanobis(batch.features))
+    facts = Facts.of(examples, batch, job.density)
     known = {example.id for example in train}
     for row, record in enumerate(records):
         target = record.target_index
