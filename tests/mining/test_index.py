@@ -99,7 +99,7 @@ def test_a_large_pool_is_scanned_where_few_texts_have_the_margin(space, density,
             rows = list(examples)
             draw = torch.Generator().manual_seed(3)
             features = torch.randn(len(rows), 6, generator=draw) * 0.5
-            features[40:] += 20 * self.head.weight[1]
+            features[4:] += 20 * self.head.weight[1]
             yield rows, FeatureBatch(features, self.head.logits(features))
 
     pool = [Example(f"p{i:05d}", f"text {i}") for i in range(MOST + 100)]
