@@ -209,7 +209,6 @@ class OutlierSampler(Protocol):
 
         All randomness comes from `generator`; the global random state is neither read nor written.
         """
-        ...
 
 
 class Featurizer(Protocol):
@@ -218,17 +217,13 @@ class Featurizer(Protocol):
     @property
     def head(self) -> LinearHead:
         """The classifier's last layer."""
-        ...
 
     @property
     def model_hash(self) -> str:
         """Hash of everything that decides the features of a text."""
-        ...
 
     def featurize(self, texts: Sequence[str]) -> FeatureBatch:
         """Features and logits of the texts, in their order, on the CPU in float32."""
-        ...
 
     def stream(self, examples: Iterator[Example], chunk_size: int) -> Iterator[tuple[list[Example], FeatureBatch]]:
         """Features chunk by chunk; memory does not grow with the number of examples."""
-        ...

@@ -39,11 +39,9 @@ class PoolSource(Protocol):
     @property
     def size(self) -> int | None:
         """Number of texts, or None when only a pass would tell."""
-        ...
 
     def __iter__(self) -> Iterator[Example]:
         """The texts from the start, labels None."""
-        ...
 
 
 class ListPool:

@@ -15,17 +15,14 @@ class LedgerItem(Protocol):
     @property
     def uid(self) -> str:
         """See `text_uid`."""
-        ...
 
     @property
     def text(self) -> str:
         """What people are shown."""
-        ...
 
     @property
     def payload(self) -> Mapping[str, Any]:
         """Plain JSON values, kept as they are."""
-        ...
 
 
 @dataclass(frozen=True)

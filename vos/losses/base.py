@@ -37,7 +37,6 @@ class OutlierLoss(Protocol):
             ShapeError: shapes or dtypes are not these, or a side is empty.
             DataError: a label outside [0, C).
         """
-        ...
 
 
 class OutlierRegularizer(nn.Module, ABC):

@@ -58,7 +58,6 @@ class Reporter(Protocol):
 
     def on_round(self, record: RoundRecord) -> None:
         """A round has been measured."""
-        ...
 
     def close(self) -> None:
         """Nothing more will come."""

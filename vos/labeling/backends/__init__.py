@@ -31,7 +31,6 @@ class Exporter(Protocol):
 
     def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:
         """Bring out a batch that the ledger has claimed; returns where it is now, paths or addresses."""
-        ...
 
 
 @dataclass(frozen=True)
