@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -24,8 +23,6 @@ from vos.cli.overrides import advice, refuse_old_names
 from vos.errors import ConfigError, VosError
 
 __all__ = ["SweepComparison", "main", "synthesize", "train"]
-
-logger = logging.getLogger(__name__)
 
 FAILED, MISMATCH, INTERRUPTED = 2, 3, 130
 """Exit codes: settings or data that cannot be used; a checked file with a wrong value; stopped by the user."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,8 +27,6 @@ from vos.storage.run_directory import RunDirectory
 from vos.training.job import TrainingJob
 from vos.training.plots import learning_curves
 from vos.training.reporters import write_table
-
-logger = logging.getLogger(__name__)
 
 Rows = Sequence[Row]
 

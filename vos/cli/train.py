@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from vos.data import TextData
 from vos.loop.next_round import NextRound, with_kept_train, write_train
 from vos.storage.environment import environment
 from vos.storage.hashes import text_hash
-from vos.storage.json_files import read_json
+from vos.storage.json_files import read_json, write_json_lines
 from vos.storage.run_directory import RunDirectory
 from vos.training.loop import refine, save_results
 
@@ -114,12 +114,8 @@ def _list_skipped(data: TextData, directory: Path) -> None:
     """Write `skipped.jsonl`, one line for each row that was left out, and say how many."""
     if data.skipped:
         path = directory / "skipped.jsonl"
-        lines = [
-            json.dumps({"source": row.source, "line": row.line, "id": row.id, "reason": row.reason}) + "\n"
-            for row in data.skipped
-        ]
-        path.write_text("".join(lines), encoding="utf-8")
-        logger.warning("%d rows were left out; each is listed in %s", len(lines), path)
+        write_json_lines(path, map(asdict, data.skipped))
+        logger.warning("%d rows were left out; each is listed in %s", len(data.skipped), path)
 
 
 def _summary(run: RunDirectory, content: dict[str, Any], data: TextData) -> None:

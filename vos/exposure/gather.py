@@ -14,7 +14,8 @@ from vos.errors import ConfigError, DataError
 from vos.exposure.filter import far_from_training
 from vos.exposure.write import OutlierText, WritingSettings, write_outlier_texts
 from vos.generation.language_model import LanguageModel
-from vos.storage.atomic import numbered_lines, write_atomically
+from vos.storage.atomic import numbered_lines
+from vos.storage.json_files import write_json_lines
 from vos.storage.text_ids import text_uid
 from vos.types import Example, Featurizer
 
@@ -157,5 +158,5 @@ def gather_outlier_texts(
         kept = far_from_training(texts, features, of_train, source.quantile)
         logger.info("exposure: %d of %d are unlike every training text, and are used", len(kept), len(texts))
         texts = kept
-    write_atomically(file, "".join(json.dumps(asdict(each)) + "\n" for each in texts))
+    write_json_lines(file, map(asdict, texts))
     return texts

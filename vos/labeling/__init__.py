@@ -3,25 +3,21 @@
 Nothing here needs torch; `vos.labeling.quality` does, and `vos.labeling.backends` hold the tools that people use.
 """
 
-from vos.labeling.answers import ImportReport, LabelRow, import_labels
+from vos.labeling.answers import LabelRow, import_labels
 from vos.labeling.backends.files import read_labels, write_labels
 from vos.labeling.batch_files import read_jsonl, write_csv, write_jsonl
-from vos.labeling.consensus import Consensus, adjudication_list, consensus
+from vos.labeling.consensus import adjudication_list, consensus
 from vos.labeling.item import Item
 from vos.labeling.label import SKIP, UNSURE, Label, Span, exact_hash
-from vos.labeling.ledger import ExportedBatch, Ledger
-from vos.labeling.records import SCHEMA_VERSION, BoundaryRecord, RecordTarget
-from vos.labeling.state import current_labels, repeats, state_counts, text_states
+from vos.labeling.ledger import Ledger
+from vos.labeling.records import BoundaryRecord, RecordTarget
+from vos.labeling.state import current_labels, state_counts, text_states
 from vos.storage.text_ids import text_uid
 
 __all__ = [
-    "SCHEMA_VERSION",
     "SKIP",
     "UNSURE",
     "BoundaryRecord",
-    "Consensus",
-    "ExportedBatch",
-    "ImportReport",
     "Item",
     "Label",
     "LabelRow",
@@ -35,7 +31,6 @@ __all__ = [
     "import_labels",
     "read_jsonl",
     "read_labels",
-    "repeats",
     "state_counts",
     "text_states",
     "text_uid",

@@ -11,10 +11,8 @@ from vos.losses.energy import EnergyMargin, EnergyUncertainty
 from vos.losses.energy_flattening import EnergyFlattening
 from vos.losses.features import ExtraClass, FeatureUncertainty
 from vos.losses.flattening import BoundaryFlattening
-from vos.losses.networks import MLP_WIDTH
 
 __all__ = [
-    "MLP_WIDTH",
     "BoundaryFlattening",
     "EnergyFlattening",
     "EnergyMargin",
