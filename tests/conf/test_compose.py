@@ -53,11 +53,14 @@ def test_no_folder_is_forgotten_by_the_programs():
 
 @pytest.mark.parametrize("option", GROUPS["outliers"])
 def test_every_sampler_is_built(option):
+    def memory():
+        return torch.zeros(1, 8), torch.zeros(1, dtype=torch.int64)
+
     config = compose("train", [f"outliers={option}"]).outliers
-    sampler = build_sampler(config, lambda: (torch.zeros(1, 8), torch.zeros(1, dtype=torch.int64)))
+    sampler = build_sampler(config, memory)
     assert f"vos.outliers.{type(sampler).__name__}" == config._target_
     if config.get("_partial_"):
-        assert sampler.memory is not None
+        assert sampler.memory is memory
 
 
 def test_every_sampler_loss_and_density_of_the_package_has_an_option():

@@ -64,7 +64,7 @@ def test_a_quote_that_never_ends_is_named(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text('uid,label,annotator\na,harmful,ann\nb,harmful,"ann', encoding="utf-8")
     rows = read_labels(path)
-    assert rows[0].label is not None
+    assert (rows[0].label.label, rows[0].label.annotator) == ("harmful", "ann")
     assert (rows[1].line, rows[1].label) == (3, None)
     assert "damaged CSV" in rows[1].error
 

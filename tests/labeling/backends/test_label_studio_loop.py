@@ -103,7 +103,8 @@ def test_from_a_run_to_people_and_back_into_the_next_round(
     with Ledger(tmp_path / "ledger.sqlite") as book:
         assert {event.uid: event.payload["label"] for event in book.events("trained")} == said
     metrics = json.loads((tmp_path / "next" / "metrics.json").read_text())
-    assert metrics["rounds"][0]["boundary/band"] is not None
+    before = json.loads((run / "metrics.json").read_text())["final"]
+    assert metrics["rounds"][0]["boundary/band"] == before["boundary/band"]
     # An answer deleted on the server is taken back.
     uid = next(uid for uid in said if asked[uid] == ["ann"])
     task = people(OWNER.token).tasks.get(id=tasks[projects[0], uid])
