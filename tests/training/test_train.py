@@ -9,7 +9,7 @@ from tests.conftest import toy_examples
 from tests.training.modules import NAMES
 from vos.density import LowRankGaussian, load_density
 from vos.errors import ConfigError, DataError, RunError
-from vos.losses import EnergyUncertainty
+from vos.losses import BoundaryFlattening, EnergyUncertainty
 from vos.models import load_classifier
 from vos.outliers import TailSampler
 from vos.storage.run_directory import RunDirectory
@@ -51,6 +51,8 @@ def test_a_run_that_is_kept_holds_the_same_and_is_not_run_twice(tiny_encoder, tm
         trained(tiny_encoder, rounds=0, output=tmp_path)
     with pytest.raises(RunError, match="config_hash"):
         trained(tiny_encoder, rounds=0, seed=1, output=tmp_path)
+    with pytest.raises(RunError, match="config_hash"):
+        trained(tiny_encoder, rounds=0, output=tmp_path, loss=BoundaryFlattening(2))
 
 
 def test_parts_of_ones_own_take_the_place_of_the_usual_ones(tiny_encoder):

@@ -89,7 +89,8 @@ def train(
         DataError: texts or labels that cannot be used.
         ConfigError: settings that cannot work.
         ModelError: the encoder cannot be loaded.
-        RunError: `output` holds a finished run, or one of other texts or settings.
+        RunError: `output` holds a finished run, or one of other texts or settings; of density, sampler and loss their
+            classes are compared, not their settings.
 
     Example:
         trained = vos.train(["he fell", "he sat", ...], ["harm", "none", ...], label_names=["none", "harm"])
@@ -109,7 +110,9 @@ def train(
     settings = RunSettings(FitSettings(epochs, progress=sys.stdout.isatty()), RefineSettings(rounds), seed)
     with TemporaryDirectory() as scratch:
         job = _job(module, data, Featurizers(classifier, new_classifier, device=_device()), output or scratch, settings)
-        return _run(job, {"model": model, "epochs": epochs, "rounds": rounds, "seed": seed})
+        parts = {"density": module.density, "sampler": module.sampler, "loss": module.regularizer}
+        kinds = {name: type(part).__name__ for name, part in parts.items()}
+        return _run(job, {"model": model, "epochs": epochs, "rounds": rounds, "seed": seed, **kinds})
 
 
 def _job(
