@@ -68,12 +68,12 @@ class TextClassifier(nn.Module, ABC):
         return LinearHead.of(self.head)
 
     def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Features (b, d) and logits (b, C).
+        """Features (b, d) before the dropout of the head, and logits (b, C) after it, float32 at least.
 
         A batch that already carries `features` (a frozen encoder, encoded once) skips the encoder.
         """
         features = batch["features"] if "features" in batch else self.encode(batch)
-        return features, self.head(self.dropout(features))
+        return features, self.linear_head().logits(self.dropout(features))
 
     def freeze_encoder(self) -> None:
         """Train the head alone from here on."""
