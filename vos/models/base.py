@@ -84,9 +84,9 @@ class TextClassifier(nn.Module, ABC):
         return batch["features"] if "features" in batch else self.encode(batch)
 
     def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Features (b, d), before the head's dropout, and logits (b, C), after it; see `features`."""
+        """Features (b, d) before the dropout of the head, and logits (b, C) after it, float32 at least."""
         features = self.features(batch)
-        return features, self.head(self.dropout(features))
+        return features, self.linear_head().logits(self.dropout(features))
 
     def freeze_encoder(self) -> None:
         """Train the head alone from here on."""
