@@ -181,7 +181,7 @@ class ClassifierModule(pl.LightningModule):
             batch = {name: t.to(self.device) for name, t in self.outlier_texts(self._generator).items()}
             if "features" in batch:  # Lightning converts the training batches alone
                 batch["features"] = batch["features"].to(self.classifier.head.weight.dtype)
-            return batch["features"] if "features" in batch else self.classifier.encode(batch)
+            return self.classifier.features(batch)
         due = self.global_step % self.settings.regularization.refit_every == 0 and self.global_step != self._fitted_at
         if due or not self.density.is_fitted:
             self.density.fit(*self.memory.contents())
