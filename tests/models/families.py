@@ -1,6 +1,7 @@
 """A tiny random classifier of each family with a tokenizer of its own kind, written into a folder."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
@@ -19,6 +20,7 @@ from transformers import (
     MPNetConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
+    Qwen2Tokenizer,
     RobertaConfig,
     T5Config,
     XLNetConfig,
@@ -95,17 +97,26 @@ def word_tokenizer(template="$A", **options):
     return PreTrainedTokenizerFast(tokenizer_object=backend, **(tokens | options))
 
 
+def byte_tokenizer():
+    """A tokenizer of bytes: transformers reads every tokenizer of a Qwen2 model as one of its own, byte-level kind."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {f"<{name}>": i for name, i in SPECIAL.items()} | {c: len(SPECIAL) + i for i, c in enumerate(letters)}
+    tokens = {f"{name}_token": f"<{name}>" for name in SPECIAL}
+    return Qwen2Tokenizer(vocab=vocabulary, merges=[], **tokens)
+
+
 def write_family(folder, family, tokenizer=None, **options):
     """Write model and tokenizer of a family into a folder; gives the model, in evaluation mode."""
     kind = FAMILIES[family]
     if tokenizer is None:
-        tokenizer = word_tokenizer(kind.template, padding_side=kind.padding_side)
+        words = partial(word_tokenizer, kind.template, padding_side=kind.padding_side)
+        tokenizer = byte_tokenizer() if family == "qwen2" else words()
     ids = {f"{name}_token_id": SPECIAL[name] for name in ("pad", "bos", "eos", "cls", "sep")}
     names = {"id2label": {0: "harmless", 1: "harmful"}, "label2id": {"harmless": 0, "harmful": 1}}
     ids |= {"decoder_start_token_id": SPECIAL["eos"]} if family in ("bart", "t5") else {}
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        config = kind.config(**(kind.sizes | {"vocab_size": len(VOCABULARY)} | ids | names | options))
+        config = kind.config(**(kind.sizes | {"vocab_size": len(tokenizer)} | ids | names | options))
         model = AutoModelForSequenceClassification.from_config(config).eval()
         for parameter in model.parameters():  # small random weights would hide what a text's neighbours change
             parameter.data.add_(torch.randn_like(parameter) * 0.1)

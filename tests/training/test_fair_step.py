@@ -5,8 +5,13 @@ import pytorch_lightning as pl
 import torch
 from torch.nn import functional
 
-from tests.training.modules import batches, build, fit
+from tests.training.modules import NAMES, batches, build, fit
+from vos.density import ClassConditionalGaussian, FeatureBank
 from vos.losses import EnergyMargin
+from vos.models import PretrainedClassifier
+from vos.outliers import TailSampler
+from vos.training.module import ClassifierModule
+from vos.training.settings import RegularizerSettings, StepSettings
 from vos.types import LinearHead
 
 
@@ -57,6 +62,22 @@ def test_the_memory_holds_features_that_no_dropout_has_touched(tiny_encoder, fre
     features, _ = module.memory.contents()
     assert len(features) == 24
     assert float((features == 0.0).float().mean()) < 0.01
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_pretrained_model_stores_its_features_before_the_dropout_of_its_head(tiny_classifier, precision):
+    classifier = PretrainedClassifier(tiny_classifier, NAMES, max_length=32)
+    classifier.dropout.p = 0.5
+    module = ClassifierModule(
+        classifier, ClassConditionalGaussian(2, 16), FeatureBank(24, 16), TailSampler(distance=0.9), Watching(),
+        StepSettings(regularization=RegularizerSettings(outliers_per_class=4, refit_every=1)),
+    )  # fmt: skip
+    fit(module, epochs=2, precision=precision)
+    assert float((module.memory.contents()[0] == 0.0).float().mean()) < 0.01
+    for logits, features, _, outlier_logits, outliers in module.regularizer.seen:
+        assert float((features == 0.0).float().mean()) < 0.01
+        assert logits.dtype == outlier_logits.dtype == torch.float32
+        assert len(outliers) == 8
 
 
 def test_dropout_still_acts_on_the_logits_of_the_cross_entropy(tiny_encoder):

@@ -86,7 +86,7 @@ class TextClassifier(nn.Module, ABC):
         return batch["features"] if "features" in batch else self.encode(batch)
 
     def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Features (b, d) before the dropout of the head, and logits (b, C) after it, float32 at least."""
+        """Features (b, d), before the head's dropout, and logits (b, C), after it, float32 at least; see `features`."""
         features = self.features(batch)
         return features, self.linear_head().logits(self.dropout(features))
 

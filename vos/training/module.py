@@ -17,7 +17,7 @@ from vos.density import FeatureBank, FeatureQueue, GaussianDensity
 from vos.density.checks import check_finite, check_labels
 from vos.errors import NotFittedError
 from vos.losses import OutlierRegularizer
-from vos.metrics.monitor import boundary_brier
+from vos.metrics.monitor import epoch_metrics
 from vos.models.base import TextClassifier
 from vos.outliers import draw_where_feasible
 from vos.storage.seeds import derive_seed
@@ -181,7 +181,7 @@ class ClassifierModule(pl.LightningModule):
             batch = {name: t.to(self.device) for name, t in self.outlier_texts(self._generator).items()}
             if "features" in batch:  # Lightning converts the training batches alone
                 batch["features"] = batch["features"].to(self.classifier.head.weight.dtype)
-            return batch["features"] if "features" in batch else self.classifier.encode(batch)
+            return self.classifier.features(batch)
         due = self.global_step % self.settings.regularization.refit_every == 0 and self.global_step != self._fitted_at
         if due or not self.density.is_fitted:
             self.density.fit(*self.memory.contents())
@@ -211,7 +211,7 @@ class ClassifierModule(pl.LightningModule):
         self._validation.append((logits.float(), batch["labels"]))
 
     def on_validation_epoch_end(self) -> None:
-        """Log loss, accuracy and the boundary-aware Brier score that early stopping watches.
+        """Log loss, accuracy and the metrics that early stopping may watch.
 
         Early stopping would end a fit that has diverged as if it were done, and patience below zero would go on with
         it, so it is an error.
@@ -226,7 +226,7 @@ class ClassifierModule(pl.LightningModule):
         values = {
             "val/loss": functional.cross_entropy(logits, labels),
             "val/accuracy": (logits.argmax(-1) == labels).float().mean(),
-            "val/boundary_brier": boundary_brier(logits, labels),
+            **epoch_metrics(logits, labels),
         }
         # Every rank validates on all texts, so there is nothing to reduce.
         self.log_dict(values, prog_bar=True, rank_zero_only=False, sync_dist=False)
