@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+logger = logging.getLogger(__name__)
 
 STANDARD_ERRORS = 3.0
 """How far below chance the agreement must lie: an untrained classifier is there once in 700 times."""
@@ -34,3 +38,21 @@ def below_chance(logits: Tensor, labels: Tensor) -> tuple[float, float] | None:
     accuracy = float((predicted == labels).double().mean())
     error = math.sqrt(chance * (1 - chance) / n)
     return (accuracy, chance) if accuracy < chance - STANDARD_ERRORS * error else None
+
+
+def report_below_chance(logits: Tensor, labels: Tensor, label_names: Sequence[str], where: str) -> None:
+    """Log an error where `below_chance`: nothing else would show that outputs stand for other classes.
+
+    Args:
+        logits: (n, C).
+        labels: (n,) int64 class indices.
+        label_names: of the C classes.
+        where: which texts these are, for the message.
+    """
+    found = below_chance(logits, labels)
+    if found is not None:
+        logger.error(
+            "%s: the classifier agrees with the labels LESS THAN CHANCE: accuracy %.3f, %.3f by chance; its outputs "
+            "may stand for other classes than %s: check model.label_map, data.label_map and data.positive",
+            where, *found, list(label_names),
+        )  # fmt: skip
