@@ -22,13 +22,13 @@ def test_agreement_and_one_answer_for_all_are_not(predicted):
 
 
 def test_an_untrained_classifier_is_reported_seldom(generator):
-    """2000 sets of 100 texts: 3 standard errors are passed by 0.135 % of them, 2.7 sets; more than 14 once in 10^6."""
+    """2000 sets of 100 texts: 2.5 standard errors are passed by 0.62 % of them, 12.4 sets; 35 or more once in 10^6."""
     predicted = torch.randint(2, (2000, 100), generator=generator)
     labels = torch.randint(2, (2000, 100), generator=generator)
     reported = sum(
         below_chance(logits_of(p.tolist(), 2), truth) is not None for p, truth in zip(predicted, labels, strict=True)
     )
-    assert reported <= 14
+    assert reported < 35
 
 
 def test_no_texts_say_nothing():

@@ -11,8 +11,8 @@ from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
-STANDARD_ERRORS = 3.0
-"""How far below chance the agreement must lie: an untrained classifier is there once in 700 times."""
+STANDARD_ERRORS = 2.5
+"""How far below chance the agreement must lie: an untrained classifier is there once in 160 times."""
 
 
 def below_chance(logits: Tensor, labels: Tensor) -> tuple[float, float] | None:
