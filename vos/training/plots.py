@@ -11,12 +11,19 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
 COLOURS = ("#3b6ea5", "#c4501b", "#4f8f4f", "#8a5fa8", "#9a8a2c")
 """Blue and orange stay apart for colour-blind readers; further classes repeat the rest."""
+
+RADII_DRAWN = (0.5, 0.9, 0.99)
+"""Distances that are marked in the boundary map."""
+
+DISTANCES_SHOWN = (2e-3, 1.0 - 1e-5)
+"""Ends of its axis of distances."""
 
 
 @dataclass(frozen=True)
@@ -25,33 +32,50 @@ class BoundaryPoints:
 
     Attributes:
         margins: (n,) logit units.
-        log_densities: (n,) nats, the largest over classes.
-        labels: (n,) int64.
+        distances: (n,) in [0, 1], the share of real texts that are nearer to their class than the point is to its own.
+        labels: (n,) int64, the classes.
     """
 
     margins: Tensor
-    log_densities: Tensor
+    distances: Tensor
     labels: Tensor
 
 
 def boundary_map(
     path: Path, texts: BoundaryPoints, outliers: BoundaryPoints | None, band: float, names: Sequence[str], title: str
 ) -> None:
-    """Write a PNG: margin against class log-density, texts and virtual outliers, the band marked."""
+    """Write a PNG: margin against distance from the class, texts and virtual outliers, the band and three radii marked.
+
+    The distance is on a logit scale, on which 0.9, 0.99 and 0.999 are equally far apart. It is the same for every run,
+    so that the pictures of a sweep can be laid side by side; what lies beyond its ends is drawn at them.
+    """
     with mpl.rc_context({"font.size": 10}):
         figure = Figure(figsize=(8.0, 5.0), dpi=130, layout="constrained")
         axes = figure.subplots()
         axes.axvspan(-band, band, color="#e8e2c8", zorder=0, label=f"band |margin| ≤ {band:.2f}")
         axes.axvline(0.0, color="#666666", linewidth=0.8, zorder=1)
+        _distance_axis(axes)
         for c, name in enumerate(names[: len(COLOURS)]):
             _scatter(axes, texts, c, "o", f"text: {name}")
             if outliers is not None:
                 _scatter(axes, outliers, c, "x", f"virtual outlier of {name}")
         axes.set_xlabel(_margin_label(names))
-        axes.set_ylabel("log-density of the nearest class (nats)")
         axes.set_title(title)
-        axes.legend(fontsize=8, framealpha=0.9)
+        axes.legend(fontsize=8, framealpha=0.9, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)
         figure.savefig(path)
+
+
+def _distance_axis(axes: Axes) -> None:
+    """Name the radii by the share of real texts that they hold, and draw those of a half and the next nines."""
+    axes.set_yscale("logit")
+    axes.set_ylim(*DISTANCES_SHOWN)
+    ticks = (0.01, 0.1, *RADII_DRAWN, 0.999, 0.9999)
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_major_formatter(FixedFormatter([f"{tick:g}" for tick in ticks]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    for radius in RADII_DRAWN:
+        axes.axhline(radius, color="#666666", linewidth=0.8, linestyle="--", zorder=1)
+    axes.set_ylabel("distance: share of real texts nearer to their class")
 
 
 def _margin_label(names: Sequence[str]) -> str:
@@ -65,7 +89,7 @@ def _scatter(axes: Axes, points: BoundaryPoints, label: int, marker: str, name: 
     if rows.any():
         axes.scatter(
             points.margins[rows].numpy(),
-            points.log_densities[rows].numpy(),
+            points.distances[rows].clamp(DISTANCES_SHOWN[0] * 1.1, 1.0 - 1.1 * (1.0 - DISTANCES_SHOWN[1])).numpy(),
             s=14 if marker == "o" else 22,
             marker=marker,
             linewidths=0.4 if marker == "o" else 0.9,
