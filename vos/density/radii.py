@@ -53,7 +53,7 @@ class CalibratedRadii(ClassCoordinates):
         self.register_buffer("held_out_labels", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("training_scale", torch.ones((), dtype=torch.float64))
         self._laws: dict[int, HeldOutLaw] = {}
-        self._said = False
+        self._said: set[str] = set()  # one for all views of this density
 
     @property
     def is_calibrated(self) -> bool:
@@ -175,11 +175,11 @@ class CalibratedRadii(ClassCoordinates):
     def say_if_uncalibrated(self) -> None:
         """Say once in the log that the radii are those of a chi-square law, where they are."""
         if not self.is_calibrated and not self._said:
+            self._said.add("chi-square")
             logger.warning(
                 "nothing is held out for this density: its distances are chi-square quantiles, which texts that it was "
                 "not fitted to exceed; give it such texts by calibrate(features, labels)"
             )
-            self._said = True
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Take as many held-out texts as there are; a state of before there were any is one that is not calibrated."""

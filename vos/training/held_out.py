@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +16,12 @@ logger = logging.getLogger(__name__)
 
 SHARES = (0.5, 0.9, 0.99)
 """Distances whose radii are reported: how many test texts lie beyond."""
+
+EXTRAPOLATED = "extrapolated"
+"""Said of radii that are larger than the distance of every held-out text."""
+
+EXTRAPOLATED_SHARE = 0.5
+"""Share of the outliers beyond every held-out text above which all of them are called so."""
 
 
 def calibrate_within_fit(
@@ -31,12 +39,15 @@ def calibrate_within_fit(
         labels: (n,) int64.
         refit: fit the density to the memory first, where no step of this fit has.
     """
-    try:
-        if refit or not density.is_fitted:
-            density.fit(*memory.contents())
-    except NotFittedError as error:
-        logger.info("the radii are not calibrated in this epoch: %s", error)
-        return
+    if refit or not density.is_fitted:
+        seen, owners = memory.contents()
+        try:
+            if len(seen) == 0:
+                raise NotFittedError("no training text has been seen")
+            density.fit(seen, owners)
+        except NotFittedError as error:
+            logger.info("the radii are not calibrated in this epoch: %s", error)
+            return
     density.calibrate(features, labels)
 
 
@@ -55,6 +66,30 @@ def distance_metrics(density: GaussianDensity, features: Tensor, labels: Tensor)
     squared = density.own_mahalanobis(features[known.to(features.device)], labels)
     beyond = {q: (squared > density.squared_radii(q, labels)).double().mean() for q in SHARES}
     return {f"beyond_{q:g}": float(share) for q, share in beyond.items()}
+
+
+def outlier_radii(metrics: Mapping[str, float]) -> str | None:
+    """What the radii of a round's virtual outliers are, "measured" or "extrapolated"; None where there are none."""
+    share = metrics.get("boundary/outlier_extrapolated_share")
+    return None if share is None else (EXTRAPOLATED if share > EXTRAPOLATED_SHARE else "measured")
+
+
+def calibration_facts(density: GaussianDensity, metrics: Mapping[str, float]) -> dict[str, Any]:
+    """How the distances of a run were measured, as JSON can hold it.
+
+    `held_out_texts`; `largest_measured`, the distance beyond which radii are extrapolated, the least over classes;
+    `outliers`, see `outlier_radii`.
+
+    Args:
+        density: of the run, fitted.
+        metrics: of its final round.
+    """
+    ready = density.ready.nonzero()[:, 0].tolist() if density.is_calibrated else []
+    return {
+        "held_out_texts": len(density.held_out),
+        "largest_measured": min((density.law_of(c).largest_measured for c in ready), default=None),
+        "outliers": outlier_radii(metrics),
+    }
 
 
 def outlier_metrics(density: GaussianDensity, squared: Tensor, labels: Tensor) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +55,9 @@ def boundary_map(
         axes.axvspan(-band, band, color="#e8e2c8", zorder=0, label=f"band |margin| ≤ {band:.2f}")
         axes.axvline(0.0, color="#666666", linewidth=0.8, zorder=1)
         _distance_axis(axes)
+        if len(texts.distances):
+            farthest = float(texts.distances.max())
+            axes.axhspan(farthest, 1.0, color="#eeeeee", zorder=0, label="farther than every text shown")
         for c, name in enumerate(names[: len(COLOURS)]):
             _scatter(axes, texts, c, "o", f"text: {name}")
             if outliers is not None:
@@ -101,7 +104,11 @@ def _scatter(axes: Axes, points: BoundaryPoints, label: int, marker: str, name: 
 
 
 def metrics_against(
-    path: Path, x_name: str, x: Sequence[float], metrics: Mapping[str, Sequence[Sequence[float]]]
+    path: Path,
+    x_name: str,
+    x: Sequence[float],
+    metrics: Mapping[str, Sequence[Sequence[float]]],
+    extrapolated: Collection[float] = (),
 ) -> None:
     """Write a PNG with one panel a metric: mean over seeds against `x`, the range of the seeds shaded.
 
@@ -110,13 +117,15 @@ def metrics_against(
         x_name: what the horizontal axis is.
         x: values, ascending.
         metrics: name to one list of values (one a seed) for every x.
+        extrapolated: values of x that are farther out than any text that was measured; they are marked.
     """
+    ticks = [f"{value:g}" + ("\nextrapolated" if value in extrapolated else "") for value in x]
     figure, panels = _panels(len(metrics), 3, (4.2, 3.0))
     for axes, (name, values) in zip(panels, metrics.items(), strict=True):
         positions = np.arange(len(x))
         axes.plot(positions, [np.mean(v) for v in values], marker="o", color=COLOURS[0])
         axes.fill_between(positions, [min(v) for v in values], [max(v) for v in values], color=COLOURS[0], alpha=0.2)
-        axes.set_xticks(positions, [f"{value:g}" for value in x])
+        axes.set_xticks(positions, ticks)
         axes.set_title(name, fontsize=9)
         axes.set_xlabel(x_name, fontsize=9)
     figure.savefig(path)
