@@ -13,7 +13,7 @@ def points(n, n_classes):
     generator = torch.Generator().manual_seed(0)
     return BoundaryPoints(
         torch.randn(n, generator=generator) * 3,
-        torch.randn(n, generator=generator) * 20 - 400,
+        torch.rand(n, generator=generator),
         torch.arange(n) % n_classes,
     )
 

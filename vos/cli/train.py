@@ -60,7 +60,8 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     finally:
         for reporter in job.reporters:
             reporter.close()
-    run.finish(time.monotonic() - started, {"model_hash": job.module.classifier.fingerprint()})
+    facts = {"model_hash": job.module.classifier.fingerprint(), "calibration": content["calibration"]}
+    run.finish(time.monotonic() - started, facts)
     _summary(run, content, data)
     if new is not None:
         record_round(config, run.path, new, content["final"])

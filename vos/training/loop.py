@@ -19,6 +19,7 @@ from vos.storage.json_files import write_json
 from vos.storage.seeds import derive_seed
 from vos.training.callbacks import fit_callbacks
 from vos.training.checkpoint import RoundCheckpoint, load_state, read_round, save_state
+from vos.training.held_out import calibration_facts
 from vos.training.job import RefineSettings, TrainingJob
 from vos.training.measure import measure
 from vos.training.plots import boundary_map
@@ -247,6 +248,7 @@ def save_results(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:
         "kept_because": result.kept_because,
         "stopped_because": result.stopped_because,
         "refine": asdict(job.settings.refine),
+        "calibration": calibration_facts(job.module.density, result.kept.metrics),
     }
     write_json(job.run.metrics_path, content)
     if not job.settings.fit.keep_checkpoints:

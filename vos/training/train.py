@@ -141,9 +141,10 @@ def _run(job: TrainingJob, config: Mapping[str, str | int]) -> Trained:
     if job.run.is_finished:
         raise RunError(f"output={job.run.path}: expected a new or an interrupted run, found a finished one")
     result = refine(job)
-    save_results(job, result)
+    content = save_results(job, result)
     classifier, density = job.module.classifier.eval(), job.module.density
-    job.run.finish(time.monotonic() - started, {"model_hash": classifier.fingerprint()})
+    facts = {"model_hash": classifier.fingerprint(), "calibration": content["calibration"]}
+    job.run.finish(time.monotonic() - started, facts)
     rounds = tuple(each.metrics for each in result.records)
     return Trained(classifier, density, rounds, result.stopped_because, result.kept.round)
 
