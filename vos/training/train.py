@@ -46,12 +46,14 @@ class Trained:
         density: fitted to the features (n, d) of the training texts under that classifier.
         rounds: boundary metrics of every round, by name; the first is plain training.
         stopped_because: the rule that ended the loop.
+        kept_round: the round whose classifier and density these are: the best on the validation texts.
     """
 
     classifier: TextClassifier
     density: GaussianDensity
     rounds: tuple[dict[str, float], ...]
     stopped_because: str
+    kept_round: int
 
 
 def train(
@@ -143,7 +145,8 @@ def _run(job: TrainingJob, config: Mapping[str, str | int]) -> Trained:
     classifier, density = job.module.classifier.eval(), job.module.density
     facts = {"model_hash": classifier.fingerprint(), "calibration": content["calibration"]}
     job.run.finish(time.monotonic() - started, facts)
-    return Trained(classifier, density, tuple(each.metrics for each in result.records), result.stopped_because)
+    rounds = tuple(each.metrics for each in result.records)
+    return Trained(classifier, density, rounds, result.stopped_because, result.kept.round)
 
 
 def _data(
