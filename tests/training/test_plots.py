@@ -38,6 +38,28 @@ def test_metrics_against_draws_one_panel_a_metric(tmp_path):
     assert colours(tmp_path / "a.png") > 50
 
 
+def test_values_that_are_extrapolated_are_marked(tmp_path):
+    for name, marked in (("plain", ()), ("marked", (0.99,))):
+        metrics_against(tmp_path / f"{name}.png", "distance", [0.9, 0.99], {"error": [[0.1], [0.2]]}, marked)
+    assert not np.array_equal(imread(tmp_path / "plain.png"), imread(tmp_path / "marked.png"))
+
+
+def test_outliers_farther_out_are_drawn_higher_and_what_lies_beyond_the_ends_at_them(tmp_path):
+    def row(distance):
+        path, texts = tmp_path / f"{distance}.png", points(80, 2)
+        place = torch.tensor([distance]).double()
+        one = BoundaryPoints(torch.zeros(1), place, torch.ones(1, dtype=torch.int64))
+        boundary_map(path, texts, None, 0.5, ("harmless", "harmful"), "t")
+        without = imread(path)
+        boundary_map(path, texts, one, 0.5, ("harmless", "harmful"), "t")
+        changed = (imread(path) != without).any(-1)[:530]  # the axes alone, without the legend
+        return float(np.nonzero(changed.any(1))[0].mean())
+
+    rows = [row(q) for q in (0.0, 0.1, 0.5, 0.9, 0.99, 0.999, 1.0)]
+    assert rows == sorted(rows, reverse=True)
+    assert len(set(rows)) == len(rows)
+
+
 def test_learning_curves_draw_every_strategy_and_its_interval(tmp_path):
     one_seed = {"boundary": [[0.5], [0.4]], "random": [[0.5], [0.45]]}
     seeds = {name: [[v[0] - 0.1, v[0] + 0.1] for v in values] for name, values in one_seed.items()}

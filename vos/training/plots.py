@@ -19,6 +19,9 @@ from torch import Tensor
 COLOURS = ("#3b6ea5", "#c4501b", "#4f8f4f", "#8a5fa8", "#9a8a2c")
 """Blue and orange stay apart for colour-blind readers; further classes repeat the rest."""
 
+OUTLIER_MARKERS = ("x", "+", "1", "2", "3")
+"""One a class: on one shell they lie on each other, and both are to be seen."""
+
 RADII_DRAWN = (0.5, 0.9, 0.99)
 """Distances that are marked in the boundary map."""
 
@@ -61,7 +64,7 @@ def boundary_map(
         for c, name in enumerate(names[: len(COLOURS)]):
             _scatter(axes, texts, c, "o", f"text: {name}")
             if outliers is not None:
-                _scatter(axes, outliers, c, "x", f"virtual outlier of {name}")
+                _scatter(axes, outliers, c, OUTLIER_MARKERS[c], f"virtual outlier of {name}")
         axes.set_xlabel(_margin_label(names))
         axes.set_title(title)
         axes.legend(fontsize=8, framealpha=0.9, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)
