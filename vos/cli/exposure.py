@@ -13,6 +13,7 @@ from vos.errors import ConfigError
 from vos.exposure.batches import OutlierBatches
 from vos.exposure.gather import gather_outlier_texts
 from vos.models import ClassifierFeaturizer
+from vos.models.truncation import warn_of_truncation
 from vos.storage.run_directory import RunDirectory
 
 
@@ -51,6 +52,7 @@ def outlier_batches(
             source, data, untrained, run.outlier_texts, config.seed, lambda n: bars.update(bar, completed=n)
         )
     texts, classifier = [each.text for each in found], featurizer.classifier
+    warn_of_truncation(classifier, "auxiliary outlier texts", texts)
     features = featurizer.featurize(texts).features if classifier.encoder_is_frozen else None
     return OutlierBatches(texts, classifier.tokenizer, classifier.max_length, source.batch_size, features)
 

@@ -21,6 +21,7 @@ from vos.errors import RunError
 from vos.labeling import Ledger
 from vos.loop.next_round import nearest_labelled, with_kept_train
 from vos.models import ClassifierFeaturizer, FeatureCache, TextClassifier, load_classifier
+from vos.models.truncation import warn_of_truncation
 from vos.storage.atomic import write_atomically
 from vos.storage.run_directory import RunDirectory
 from vos.synthesis.job import PoolFolder, SynthesisJob, SynthesisSettings
@@ -50,6 +51,7 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
     bars, progress = synthesis_bars(data.pool.size, config.progress)
     with cache, bars:
         job = replace(build_job(config, run, data, featurizer), asked=_asked_before(config), progress=progress)
+        warn_of_truncation(classifier, "pool", (example.text for example in data.pool))
         _begin(config, output)
         result = synthesize(job, output)
         gold = hidden_gold(config, data, result.records, featurizer)

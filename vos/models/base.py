@@ -43,6 +43,8 @@ class TextClassifier(nn.Module, ABC):
         self.label_names = label_names
         self.max_length = max_length
         self.head_is_new = head_is_new
+        self._own_padding = tokenizer.pad_token  # what pads is settled later, see `vos.models.padding`
+        self._special_ids = frozenset(tokenizer.all_special_ids)
         self.dropout = nn.Identity()
 
     @abstractmethod
@@ -108,7 +110,8 @@ class TextClassifier(nn.Module, ABC):
             if id(value) not in head:
                 digest.update(name.encode())
                 digest.update(_tensor_bytes(value))
-        digest.update(json.dumps([*self.facts(), self.max_length], sort_keys=True).encode())
+        cut_left = ["left"] if self.tokenizer.truncation_side == "left" else []  # as written before it was a setting
+        digest.update(json.dumps([*self.facts(), self.max_length, *cut_left], sort_keys=True).encode())
         digest.update(_tokenizer_bytes(self.tokenizer))
         return digest.hexdigest()[:16]
 
@@ -123,13 +126,22 @@ class TextClassifier(nn.Module, ABC):
         """Write `config.json`, safetensors weights, tokenizer files and `vos.json` into `directory`."""
         directory.mkdir(parents=True, exist_ok=True)
         facts = self.save_weights(directory)
-        self.tokenizer.save_pretrained(directory)
+        self._save_tokenizer(directory)
         facts |= {
             "format_version": FORMAT_VERSION,
             "label_names": list(self.label_names),
             "max_length": self.max_length,
+            "truncation_side": self.tokenizer.truncation_side,
         }
         (directory / "vos.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+    def _save_tokenizer(self, directory: Path) -> None:
+        """Write the tokenizer; a word that pads in memory stays a word in the file, where it would become special."""
+        padding = self.tokenizer.pad_token
+        if padding is not None and self.tokenizer.pad_token_id not in self._special_ids:
+            self.tokenizer.pad_token = self._own_padding
+        self.tokenizer.save_pretrained(directory)
+        self.tokenizer.pad_token = padding
 
 
 def check_two_or_more(label_names: tuple[str, ...]) -> None:

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from vos.errors import ConfigError
+from vos.metrics.agreement import report_below_chance
 from vos.metrics.boundary import margin
 from vos.metrics.monitor import epoch_name
+from vos.models.truncation import warn_of_truncation
 from vos.storage.json_files import write_json
 from vos.storage.seeds import derive_seed
 from vos.training.callbacks import fit_callbacks
@@ -56,6 +58,7 @@ def refine(job: TrainingJob) -> TrainingResult:
     last epoch. Every round goes on from the one before. On return the module holds the weights and the density of the
     round that is kept, and the run's picture is that round's.
     """
+    _tell_truncation(job)
     rounds, tolerance = _rounds_to_do(job), job.settings.refine.tolerance
     kept: list[RoundCheckpoint] = []
     weights_of: int | None = None
@@ -121,6 +124,13 @@ def _remove_states(job: TrainingJob, rounds: Sequence[RoundCheckpoint]) -> None:
     for each in rounds:
         if each.number not in needed:
             _state_path(job, each.number).unlink(missing_ok=True)
+
+
+def _tell_truncation(job: TrainingJob) -> None:
+    """Say of every split how many texts are read in part only."""
+    data = job.data
+    for name, examples in {"train": data.train, "val": data.val, "test": data.test, "ood": data.ood}.items():
+        warn_of_truncation(job.module.classifier, name, (example.text for example in examples))
 
 
 def _rounds_to_do(job: TrainingJob) -> int:
@@ -195,6 +205,8 @@ def _measure_round(job: TrainingJob, number: int, before: Sequence[RoundCheckpoi
     """Measure and draw the boundary; the band and the shift refer to the rounds before."""
     measurement = measure(job, number, before[0].metrics["boundary/band"] if before else job.settings.band)
     metrics = dict(measurement.metrics)
+    if not before and measurement.val.labels is not None:
+        report_below_chance(measurement.val.logits, measurement.val.labels, job.data.label_names, "validation, round 0")
     if before:
         metrics["boundary/shift"] = boundary_shift(before[0], before[-1].val_logits, measurement.val.logits)
     job.run.rounds.mkdir(parents=True, exist_ok=True)

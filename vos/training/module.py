@@ -17,6 +17,7 @@ from vos.density import FeatureBank, FeatureQueue, GaussianDensity
 from vos.density.checks import check_finite, check_labels
 from vos.errors import NotFittedError
 from vos.losses import OutlierRegularizer
+from vos.metrics.agreement import report_below_chance
 from vos.metrics.monitor import epoch_metrics
 from vos.models.base import TextClassifier
 from vos.outliers import draw_where_feasible
@@ -224,6 +225,7 @@ class ClassifierModule(pl.LightningModule):
         self._validation.clear()
         check_labels(labels, self.classifier.n_classes)
         check_finite(logits, f"validation logits at epoch {self.current_epoch}")
+        report_below_chance(logits, labels, self.classifier.label_names, f"validation, epoch {self.current_epoch}")
         values = {
             "val/loss": functional.cross_entropy(logits, labels),
             "val/accuracy": (logits.argmax(-1) == labels).float().mean(),
