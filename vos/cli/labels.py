@@ -127,7 +127,7 @@ def record_round(config: DictConfig, run: Path, new: NextRound, final: Mapping[s
         number = done.get(str(run), max(done.values(), default=0) + 1)
         ledger.mark_trained(str(run), number, new.labels)
         random = random_share_report(ledger, new.data.label_names)
-    row: dict[str, str | float] = {"run": str(run), "round": number, "labels": len(new.labels), **final}
+    row: dict[str, str | float | None] = {"run": str(run), "round": number, "labels": len(new.labels), **final}
     # The newest round of proposals that has an estimate speaks for the present.
     if newest := next((name for name in reversed(random) if name.endswith("/fnr")), None):
         row |= {f"random/fnr{end}": random[newest + end] for end in ("", "_low", "_high")}

@@ -22,7 +22,7 @@ from vos.simulation.error_rates import METRICS, compare, values_by_labels
 from vos.simulation.fits import FrozenEncoderFit, JobBuilder, PipelineFit
 from vos.simulation.settings import Fit, Oracle, Row, SimulationSettings
 from vos.simulation.simulate import Simulation
-from vos.storage.json_files import read_json, write_json
+from vos.storage.json_files import numbers, read_json, write_json
 from vos.storage.run_directory import RunDirectory
 from vos.training.job import TrainingJob
 from vos.training.plots import learning_curves
@@ -62,8 +62,7 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
         run.finish(time.monotonic() - started, {"simulation": True})
     content = read_json(run.metrics_path)
     _print(content["rows"], run.path)
-    final: dict[str, float] = content["final"]
-    return final
+    return numbers(content["final"])
 
 
 def _no_texts() -> tuple[Tensor, Tensor]:

@@ -24,7 +24,7 @@ from vos.data import TextData
 from vos.loop.next_round import NextRound, with_kept_train, write_train
 from vos.storage.environment import environment
 from vos.storage.hashes import text_hash
-from vos.storage.json_files import read_json, write_json_lines
+from vos.storage.json_files import numbers, read_json, write_json_lines
 from vos.storage.run_directory import RunDirectory
 from vos.training.loop import refine, save_results
 
@@ -48,8 +48,7 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     begin(run, config, overrides, data)
     if run.is_finished:
         logger.info("%s holds this run, finished: nothing to do", run.path)
-        final: dict[str, float] = read_json(run.metrics_path)["final"]
-        return final
+        return numbers(read_json(run.metrics_path)["final"])
     if new is not None:
         write_train(run.train, data.train)
     _list_skipped(data, run.path)
@@ -64,7 +63,7 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     _summary(run, content, data)
     if new is not None:
         record_round(config, run.path, new, content["final"])
-    return {name: float(value) for name, value in content["final"].items()}
+    return numbers(content["final"])
 
 
 def begin(run: RunDirectory, config: DictConfig, overrides: Sequence[str], data: TextData) -> None:

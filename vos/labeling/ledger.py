@@ -16,6 +16,7 @@ from vos.labeling.label import SKIP, Label, label_from_dict, now
 from vos.labeling.ledger_schema import Event, connect
 from vos.labeling.records import BoundaryRecord
 from vos.labeling.state import newest_answers
+from vos.storage.json_files import finite
 
 Purpose = Literal["label", "agreement", "adjudicate", "gold"]
 """Why a text is asked: for the first time, again to measure agreement, again to settle it, or because its answer is
@@ -110,7 +111,7 @@ class Ledger:
             cursor = self._connection.execute(
                 "INSERT INTO events (key, at, kind, uid, batch, who, payload) VALUES (?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (key) DO NOTHING",
-                (f"{kind}:{key}", now(), kind, uid, batch, who, json.dumps(payload)),
+                (f"{kind}:{key}", now(), kind, uid, batch, who, json.dumps(finite(payload), allow_nan=False)),
             )
         return cursor.rowcount == 1
 
@@ -121,7 +122,7 @@ class Ledger:
             for item in items:
                 self._connection.execute(
                     "INSERT INTO items (uid, text, round, record) VALUES (?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING",
-                    (item.uid, item.text, round, json.dumps(item.payload)),
+                    (item.uid, item.text, round, json.dumps(finite(item.payload), allow_nan=False)),
                 )
                 new += self.append("proposed", item.uid, item.uid, {"round": round})
         return new

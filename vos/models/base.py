@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vos.errors import ModelError
+from vos.storage.json_files import write_json
 from vos.types import LinearHead
 
 FORMAT_VERSION = 1
@@ -95,7 +96,7 @@ class TextClassifier(nn.Module, ABC):
             if id(value) not in head:
                 digest.update(name.encode())
                 digest.update(_tensor_bytes(value))
-        digest.update(json.dumps([*self.facts(), self.max_length], sort_keys=True).encode())
+        digest.update(json.dumps([*self.facts(), self.max_length], sort_keys=True, allow_nan=False).encode())
         digest.update(_tokenizer_bytes(self.tokenizer))
         return digest.hexdigest()[:16]
 
@@ -116,7 +117,7 @@ class TextClassifier(nn.Module, ABC):
             "label_names": list(self.label_names),
             "max_length": self.max_length,
         }
-        (directory / "vos.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        write_json(directory / "vos.json", facts)
 
 
 def check_two_or_more(label_names: tuple[str, ...]) -> None:
@@ -134,8 +135,8 @@ def _tokenizer_bytes(tokenizer: Any) -> bytes:
     """The tokenizer's rules, without the padding and truncation state that its last call left behind."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
-        return json.dumps(tokenizer.get_vocab(), sort_keys=True).encode()
+        return json.dumps(tokenizer.get_vocab(), sort_keys=True, allow_nan=False).encode()
     rules = json.loads(backend.to_str())
     rules.pop("padding", None)
     rules.pop("truncation", None)
-    return json.dumps(rules, sort_keys=True).encode()
+    return json.dumps(rules, sort_keys=True, allow_nan=False).encode()

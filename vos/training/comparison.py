@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vos.storage.json_files import read_json
+from vos.storage.json_files import numbers, read_json
 from vos.storage.run_directory import RunDirectory
 from vos.training.plots import metrics_against
 from vos.training.reporters import write_table
@@ -42,7 +42,7 @@ def compare_runs(directory: Path, settings: Mapping[Path, Mapping[str, str]]) ->
     varying = sorted(key for key in keys if len({values.get(key) for values in finished.values()}) > 1)
     rows: list[dict[str, str | float]] = []
     for path, values in finished.items():
-        final = read_json(RunDirectory(path).metrics_path)["final"]
+        final = numbers(read_json(RunDirectory(path).metrics_path)["final"])
         rows.append({"run": path.name, **{key: values.get(key, "") for key in varying}, **final})
     if rows:
         write_table(directory / "comparison.csv", rows)

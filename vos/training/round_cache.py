@@ -28,7 +28,7 @@ class RoundCache:
 
     def __init__(self, directory: str | Path, key: Mapping[str, object]) -> None:
         everything = {"vos": vos.__version__, "torch": torch.__version__, **key}
-        digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:24]
+        digest = hashlib.sha256(json.dumps(everything, sort_keys=True, allow_nan=False).encode()).hexdigest()[:24]
         self.path = Path(directory) / f"{digest}.safetensors"
 
     def restore(self, classifier: TextClassifier) -> bool:
