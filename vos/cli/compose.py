@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,8 @@ def composed(program: str, overrides: Sequence[str] = ()) -> DictConfig:
 def prepare() -> None:
     """Let Hydra find the configuration and what its files ask for; needed once in a process, and safe to repeat.
 
-    `${run_directory:GIVEN,ROOT}`: GIVEN where it exists, else a new dated folder under ROOT. `${program:NAME}`: how the
+    `${run_directory:GIVEN,ROOT}`: GIVEN where it exists, else a new folder under ROOT, named by date and time and told
+    from that of another start in the same second by a random end. `${program:NAME}`: how the
     program was called. `${explained:}`: every setting with its value and what it means.
     """
     register()
@@ -45,4 +47,4 @@ def prepare() -> None:
 def _run_directory(given: str | None, root: str) -> str:
     if given and Path(given).is_dir():
         return given
-    return str(Path(root) / time.strftime("%Y-%m-%d") / time.strftime("%H-%M-%S"))
+    return str(Path(root) / time.strftime("%Y-%m-%d") / f"{time.strftime('%H-%M-%S')}-{secrets.token_hex(3)}")

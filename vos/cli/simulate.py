@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from vos.cli.tables import print_paths
 from vos.cli.train import begin, quiet_libraries
 from vos.cli.train_builders import build_featurizers, build_job, new_classifier
 from vos.cli.wiring import build_sampler
@@ -146,6 +147,5 @@ def _print(rows: Rows, directory: Path) -> None:
         groups.setdefault((str(row["strategy"]), int(row["labels"])), []).append(row)
     for (strategy, labels), own in groups.items():
         table.add_row(strategy, str(labels), *(f"{_mean(own, metric):.4f}" for metric in _measured(rows)))
-    console = Console()
-    console.print(table)
-    console.print(f"table: {directory / 'simulation.csv'}   picture: {directory / 'simulation.png'}")
+    Console().print(table)
+    print_paths({name: directory / name for name in ("simulation.csv", "simulation.png")})

@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from vos.cli.help import program
 from vos.cli.labels import import_labels, merge_labels, record_round
-from vos.cli.tables import facts_table
+from vos.cli.tables import facts_table, print_paths, print_whole, short
 from vos.cli.train_builders import build_job, device_of
 from vos.data import TextData
 from vos.loop.next_round import NextRound, with_kept_train, write_train
@@ -123,10 +123,10 @@ def _summary(run: RunDirectory, content: dict[str, Any], data: TextData) -> None
     table.add_row("texts", f"{len(data.train)} train, {len(data.val)} val, {len(data.test)} test")
     table.add_row("stopped because", content["stopped_because"])
     table.add_row("time, peak memory", f"{manifest['wall_seconds']:.0f} s, {manifest['peak_memory_mib']} MiB")
-    for path in (run.model, run.density, run.metrics_path, run.picture, run.manifest_path):
-        table.add_row(path.name, str(path))
-    table.add_row("next", f"{program('synthesize')} run={run.path} n=100")
     Console().print(table)
+    paths = (run.model, run.density, run.metrics_path, run.picture, run.manifest_path)
+    print_paths({path.name: path for path in paths})
+    print_whole(f"next: {program('synthesize')} run={short(run.path)} n=100")
 
 
 def run_hash(run: RunDirectory) -> str:
@@ -140,6 +140,7 @@ def quiet_libraries() -> None:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     logging.getLogger("faiss").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")

@@ -77,7 +77,7 @@ def choose_gold(
     if wanted == 0:
         return NO_GOLD
     known = read_gold(plan.gold_path, label_names) if plan.gold_path else labelled
-    taken = {record.uid for record in records} | {event.uid for event in ledger.events("proposed")}
+    taken = {record.uid for record in records} | {event.uid for event in ledger.asked()}
     chosen = _draw([example for example in known if text_uid(example.text) not in taken], wanted, batch_id)
     if len(chosen) < wanted:
         logger.warning("%d texts with a known answer wanted, %d left that nobody was asked yet", wanted, len(chosen))

@@ -13,6 +13,9 @@ from vos.training.reporters import write_table
 
 logger = logging.getLogger(__name__)
 
+COMPARISON = "comparison"
+"""Name of the table and the picture."""
+
 PLOTTED = (
     "boundary/val/brier",
     "boundary/val/band_error",
@@ -44,9 +47,11 @@ def compare_runs(directory: Path, settings: Mapping[Path, Mapping[str, str]]) ->
     for path, values in finished.items():
         final = numbers(read_json(RunDirectory(path).metrics_path)["final"])
         rows.append({"run": path.name, **{key: values.get(key, "") for key in varying}, **final})
+    picture = directory / f"{COMPARISON}.png"
+    picture.unlink(missing_ok=True)
     if rows:
-        write_table(directory / "comparison.csv", rows)
-        _plot(directory / "comparison.png", rows, [key for key in varying if key != "seed"])
+        write_table(directory / f"{COMPARISON}.csv", rows)
+        _plot(picture, rows, [key for key in varying if key != "seed"])
     return rows
 
 
