@@ -192,7 +192,7 @@ def test_bad_rows_are_skipped_counted_and_listed(workplace, monkeypatch, tmp_pat
     [
         ("data.text=nothing", "nothing"),
         ("optimized_metric=boundary/nothing", "is not measured"),
-        ("density.memory=other", "expected 'all' or 'queue'"),
+        ("density.memory=other", "density.memory: expected one of 'all', 'queue', got 'other'"),
         ("resume=missing", "no overrides.yaml here"),
         ("run=missing", "no overrides.yaml here"),
     ],

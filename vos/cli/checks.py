@@ -166,9 +166,8 @@ def _leaves(node: Mapping[str, Any], raw: Any, path: str) -> Iterator[tuple[str,
         if kind is not None:
             yield name, kind, value, written
         elif path == "" and name not in OWN:
-            raise ConfigError(
-                f"{name}: no such setting{nearest(name, [each for each in node if each in OWN])}; --help lists every setting"
-            )
+            near = nearest(name, [each for each in node if each in OWN])
+            raise ConfigError(f"{name}: no such setting{near}; --help lists every setting")
         if isinstance(value, dict):
             yield from _leaves(value, written, f"{name}.")
 

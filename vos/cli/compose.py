@@ -12,7 +12,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from vos.cli.configuration import register
-from vos.cli.help import explained, program
+from vos.cli.help import explained
+from vos.storage.commands import command
 
 
 def composed(program: str, overrides: Sequence[str] = ()) -> DictConfig:
@@ -40,7 +41,7 @@ def prepare() -> None:
     """
     register()
     OmegaConf.register_new_resolver("run_directory", _run_directory, replace=True, use_cache=True)
-    OmegaConf.register_new_resolver("program", program, replace=True)
+    OmegaConf.register_new_resolver("program", command, replace=True)
     OmegaConf.register_new_resolver("explained", explained, replace=True)
 
 

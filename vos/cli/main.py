@@ -21,11 +21,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from vos.cli.compose import prepare
 from vos.cli.failures import BUG, FAILED, FAILURE, INTERRUPTED, MISMATCH, discard_start, end, explanation
-from vos.cli.help import program
 from vos.cli.history import with_history
 from vos.cli.overrides import advice, refuse_old_names
 from vos.cli.processes import is_first, leave_together
 from vos.errors import ConfigError
+from vos.storage.commands import command
 from vos.storage.lock import owned
 
 __all__ = ["SweepComparison", "main", "synthesize", "train"]
@@ -101,7 +101,7 @@ def _train(config: DictConfig) -> float:
         return final
     except KeyboardInterrupt as error:
         there = (directory / "manifest.json").exists()
-        hint = f"go on with: {program('train')} resume={directory}" if there else "nothing was computed yet"
+        hint = f"go on with: {command('train')} resume={directory}" if there else "nothing was computed yet"
         sys.stderr.write(f"\ninterrupted; {hint}\n")
         raise SystemExit(INTERRUPTED) from error
     except Exception as error:

@@ -61,11 +61,8 @@ def refuse_old_names(overrides: Iterable[str], where: str = "") -> None:
 def advice(error: Exception, program: str, overrides: Sequence[str]) -> str:
     """What Hydra found wrong with the overrides, in one line that names the nearest setting or option that exists."""
     cause = error.__cause__
-    message = (
-        " ".join(f"{error}: {cause}".split())
-        if isinstance(cause, OmegaConfBaseException)
-        else " ".join(str(error).split())
-    )
+    why = f": {cause}" if isinstance(cause, OmegaConfBaseException) else ""
+    message = " ".join(f"{error}{why}".split())
     key = re.search(r"Could not override '([^']+)'", message)
     if key:
         return f"{key[1]}: no such setting{nearest(key[1], _settings(program, overrides))}; --help lists every setting"

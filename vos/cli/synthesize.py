@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from vos.cli.cache import open_cache
 from vos.cli.labels import export_batch, hidden_gold, is_waiting
 from vos.cli.preflight import check_gold, check_sending, check_synthesis
 from vos.cli.progress import synthesis_bars
@@ -55,6 +56,7 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
 def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
     """Make the batch; one that stands there, made with the same settings and not sent, is sent."""
     written = None if config.overwrite else _waiting(config, output)
+    open_cache(config)
     run, data, classifier = open_run(config)
     check_gold(config, data.label_names)
     if config.pool.path is not None:

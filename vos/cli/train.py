@@ -16,12 +16,13 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from transformers.utils import logging as transformers_logging
 
-from vos.cli.help import program
+from vos.cli.cache import open_cache
 from vos.cli.labels import import_labels, merge_labels, record_round
 from vos.cli.tables import facts_table, print_paths, print_whole, short
 from vos.cli.train_builders import build_job, device_of
 from vos.data import TextData
 from vos.loop.next_round import NextRound, with_kept_train, write_train
+from vos.storage.commands import command
 from vos.storage.environment import environment
 from vos.storage.hashes import text_hash
 from vos.storage.json_files import numbers, read_json, write_json_lines
@@ -43,6 +44,7 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     """
     started = time.monotonic()
     quiet_libraries()
+    open_cache(config)
     run = RunDirectory(directory)
     data, new = _data(config, run)
     begin(run, config, overrides, data)
@@ -51,8 +53,8 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
         return numbers(read_json(run.metrics_path)["final"])
     if new is not None:
         write_train(run.train, data.train)
-    _list_skipped(data, run.path)
     job = build_job(config, data, run)
+    _list_skipped(data, run.path)
     try:
         result = refine(job)
         content = save_results(job, result)
@@ -114,7 +116,7 @@ def _list_skipped(data: TextData, directory: Path) -> None:
     if data.skipped:
         path = directory / "skipped.jsonl"
         write_json_lines(path, map(asdict, data.skipped))
-        logger.warning("%d rows were left out; each is listed in %s", len(data.skipped), path)
+        logger.warning("%d rows were left out; each is listed in %s", len(data.skipped), short(path))
 
 
 def _summary(run: RunDirectory, content: dict[str, Any], data: TextData) -> None:
@@ -126,7 +128,7 @@ def _summary(run: RunDirectory, content: dict[str, Any], data: TextData) -> None
     Console().print(table)
     paths = (run.model, run.density, run.metrics_path, run.picture, run.manifest_path)
     print_paths({path.name: path for path in paths})
-    print_whole(f"next: {program('synthesize')} run={short(run.path)} n=100")
+    print_whole(f"next: {command('synthesize')} run={short(run.path)} n=100")
 
 
 def run_hash(run: RunDirectory) -> str:
