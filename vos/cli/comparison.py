@@ -52,9 +52,11 @@ def compare_sweep(directory: Path) -> int:
         console.print(table)
         print_paths({path.name: path for end in ("csv", "png") if (path := directory / f"{COMPARISON}.{end}").exists()})
     failures = {path.parent.name: read_json(path) for path in _in_order(directory, FAILURE)}
+    everywhere = _common(directory)
     for name, found in failures.items():
+        own = [each for each in found["overrides"] if each not in everywhere]
         console.print(
-            f"failed: {name} ({', '.join(found['overrides'])}): {found['error']}",
+            f"failed: {name} ({', '.join(own)}): {found['error']}",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
     # An error of this package outweighs settings that cannot be used.
@@ -64,6 +66,13 @@ def compare_sweep(directory: Path) -> int:
 def _in_order(directory: Path, name: str) -> list[Path]:
     """The files of this name in the folders of the runs, by number."""
     return sorted(directory.glob(f"*/{name}"), key=lambda path: (len(path.parent.name), path.parent.name))
+
+
+def _common(directory: Path) -> set[str]:
+    """Overrides that every run of the sweep has, where it has several."""
+    given = [set(map(str, OmegaConf.load(path))) for path in _in_order(directory, "overrides.yaml")]
+    given += [set(read_json(path)["overrides"]) for path in _in_order(directory, FAILURE)]
+    return set.intersection(*given) if len(given) > 1 else set()
 
 
 def _settings(directory: Path) -> dict[Path, dict[str, str]]:

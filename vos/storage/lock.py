@@ -49,9 +49,9 @@ def owned(folder: Path, name: str = LOCK, *, wait: bool = False) -> Iterator[Non
             yield
         finally:
             (folder / name).unlink(missing_ok=True)
-    if made:
-        with suppress(OSError):  # something was written into it
-            folder.rmdir()
+            if made:
+                with suppress(OSError):  # something was written into it
+                    folder.rmdir()
 
 
 def _locked(folder: Path, name: str, wait: bool) -> TextIO:
