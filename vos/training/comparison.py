@@ -6,13 +6,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vos.storage.json_files import read_json
+from vos.storage.json_files import numbers, read_json
 from vos.storage.run_directory import RunDirectory
 from vos.training.held_out import EXTRAPOLATED, outlier_radii
 from vos.training.plots import metrics_against
 from vos.training.reporters import write_table
 
 logger = logging.getLogger(__name__)
+
+COMPARISON = "comparison"
+"""Name of the table and the picture."""
 
 PLOTTED = (
     "boundary/val/brier",
@@ -47,11 +50,13 @@ def compare_runs(directory: Path, settings: Mapping[Path, Mapping[str, str]]) ->
     varying = sorted(key for key in keys if len({values.get(key) for values in finished.values()}) > 1)
     rows: list[dict[str, str | float]] = []
     for path, values in finished.items():
-        final = read_json(RunDirectory(path).metrics_path)["final"]
+        final = numbers(read_json(RunDirectory(path).metrics_path)["final"])
         rows.append({"run": path.name, **{key: values.get(key, "") for key in varying}, **_radii(final), **final})
+    picture = directory / f"{COMPARISON}.png"
+    picture.unlink(missing_ok=True)
     if rows:
-        write_table(directory / "comparison.csv", rows)
-        _plot(directory / "comparison.png", rows, [key for key in varying if key != "seed"])
+        write_table(directory / f"{COMPARISON}.csv", rows)
+        _plot(picture, rows, [key for key in varying if key != "seed"])
     return rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 TABLE_ROWS = 20
 """Texts in the table of those nearest the boundary."""
+
+NO_SHIFT = "no validation text lies in the band, so that boundary/shift is unknown and refine.tolerance ends nothing"
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,10 @@ def refine(job: TrainingJob) -> TrainingResult:
         _remove_states(job, kept)
         _report(job, found)
         shift = found.metrics.get("boundary/shift")
-        if shift is not None and shift <= tolerance:
+        if shift is not None and math.isnan(shift):
+            logger.warning("round %d: %s", number, NO_SHIFT)
+            reason = f"the budget of refine.rounds={rounds} is spent ({NO_SHIFT})"
+        elif shift is not None and shift <= tolerance:
             reason = f"round {number} moved the boundary by {shift:.4f} <= refine.tolerance={tolerance}"
             break
     best = kept_round(kept, job.settings.refine)
@@ -217,7 +223,7 @@ def _measure_round(job: TrainingJob, number: int, before: Sequence[RoundCheckpoi
 
 
 def boundary_shift(first: RoundCheckpoint, previous: Tensor, current: Tensor) -> float:
-    """Mean absolute change of the probabilities of the texts that lay in the band of round 0.
+    """Mean absolute change of the probabilities of the texts that lay in the band of round 0; NaN where none did.
 
     Args:
         first: round 0, which fixes the band.

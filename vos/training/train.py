@@ -137,7 +137,7 @@ def _run(job: TrainingJob, config: Mapping[str, str | int]) -> Trained:
     """Run the loop and keep what it gave in the run directory."""
     started = time.monotonic()
     facts = {"data_fingerprint": job.data.fingerprint(), **environment(_device())}
-    job.run.start(json.dumps(config) + "\n", facts)
+    job.run.start(json.dumps(config, allow_nan=False) + "\n", facts)
     if job.run.is_finished:
         raise RunError(f"output={job.run.path}: expected a new or an interrupted run, found a finished one")
     result = refine(job)
