@@ -5,7 +5,7 @@ from vos.data.datamodule import TextDataModule
 from vos.data.embedded import EmbeddedData, load_embedded, load_pool_labels
 from vos.data.files import read_rows
 from vos.data.records import FilePool, ListPool, PoolSource, Skipped, TextData
-from vos.data.sources import FileData, HubData, load_files, load_hub, open_pool_file
+from vos.data.sources import FileData, HubData, PoolFile, load_files, load_hub, open_pool_file
 from vos.data.splits import split_groups
 from vos.storage.text_ids import text_uid
 from vos.types import tokenize
@@ -17,6 +17,7 @@ __all__ = [
     "HubData",
     "LengthBucketedSampler",
     "ListPool",
+    "PoolFile",
     "PoolSource",
     "Skipped",
     "TextData",
