@@ -3,8 +3,9 @@ import tracemalloc
 
 import pytest
 
-from vos.data import load_files, text_uid
+from vos.data import load_files
 from vos.errors import ConfigError, DataError
+from vos.storage.text_ids import text_uid
 
 
 def test_shares_are_cut_from_train(write, rows):
@@ -56,7 +57,7 @@ def test_limit_reads_the_first_rows_of_each_file(write, rows):
     assert len(data.train) + len(data.val) + len(data.test) == 20
     assert len(list(data.pool)) == 9
     assert len(list(load_files(path, pool=pool, limit=40).pool)) == 9
-    with pytest.raises(DataError, match=":41: .*column 1: not JSON"):
+    with pytest.raises(DataError, match=r":41: .*column 1: not JSON"):
         load_files(path, pool=pool)
 
 

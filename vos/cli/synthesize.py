@@ -15,7 +15,7 @@ from vos.cli.progress import synthesis_bars
 from vos.cli.tables import facts_table, in_words
 from vos.cli.train import quiet_libraries, run_hash
 from vos.cli.wiring import build_sampler
-from vos.data import TextData, open_pool_file
+from vos.data import TextData
 from vos.density import load_density
 from vos.errors import RunError
 from vos.labeling import Ledger
@@ -44,7 +44,7 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
         raise RunError(f"{existing} exists; keep it with output=FOLDER, or replace it with overwrite=true")
     run, data, classifier = open_run(config)
     if config.pool.path is not None:
-        data = replace(data, pool=open_pool_file(config.pool.path, text=config.pool.text, id=config.pool.id))
+        data = replace(data, pool=instantiate(config.pool).open())
     cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
     featurizer = ClassifierFeaturizer(classifier, cache, device=config.device)
     bars, progress = synthesis_bars(data.pool.size, config.progress)

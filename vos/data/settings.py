@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from vos.data.labels import MISSING, label_key
 from vos.errors import ConfigError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "\\t": "\t"}
 """Separators that may be given by name, since some of them mean something to a shell."""
@@ -198,6 +202,11 @@ class FileRules(RowRules, FileFormat):
     def __post_init__(self) -> None:
         RowRules.__post_init__(self)
         FileFormat.__post_init__(self)
+
+
+def shared(kind: type[DataclassInstance], settings: DataclassInstance) -> dict[str, Any]:
+    """The fields of `kind` that `settings` has too, with their values there."""
+    return {each.name: getattr(settings, each.name) for each in fields(kind) if hasattr(settings, each.name)}
 
 
 @dataclass(frozen=True, kw_only=True)

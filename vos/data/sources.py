@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from vos.data.assembly import Source, assemble, open_pool
 from vos.data.files import tolerant_rows
 from vos.data.hub import open_tables
 from vos.data.records import PoolSource, TextData
-from vos.data.settings import FileFormat, FileRules, RowSettings, TableSettings, TextColumns
+from vos.data.settings import FileFormat, FileRules, RowSettings, TableSettings, TextColumns, shared
 from vos.errors import ConfigError
 
 
@@ -134,8 +134,7 @@ class PoolFile(TextColumns, FileRules):
         """
         if self.path is None:
             raise ConfigError("pool: expected the path of a file, found none")
-        rules = {each.name: getattr(self, each.name) for each in fields(RowSettings) if hasattr(self, each.name)}
-        settings = RowSettings(**rules | {"label": None})
+        settings = RowSettings(**shared(RowSettings, self), label=None)
         return open_pool(_file(self.path, self, settings.named()), settings)
 
 
