@@ -85,6 +85,7 @@ def test_old_and_new_labels_are_mixed_with_the_stated_weight(ledger, data):
         "settled": 4,
         "open": 1,
         "held out": 1,
+        "held-out group": 0,
         "unsettled": 0,
         "relabelled": 1,
         "old": 6,

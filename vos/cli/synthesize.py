@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,12 +25,15 @@ from vos.models import ClassifierFeaturizer, FeatureCache, TextClassifier, load_
 from vos.storage.atomic import write_atomically
 from vos.storage.run_directory import RunDirectory
 from vos.synthesis.job import PoolFolder, SynthesisJob, SynthesisSettings
-from vos.synthesis.synthesize import BATCH, REPORT, SHEET, SynthesisResult, synthesize
+from vos.synthesis.synthesize import BATCH, JOURNAL, REPORT, SHEET, SynthesisResult, synthesize
 from vos.training.measure import training_features
 from vos.types import Example
 
 SETTINGS_FILE = "synthesis.yaml"
 """What a batch was made with; `verify` draws its targets anew from it."""
+
+UNFINISHED = "unfinished"
+"""Folder of a batch that is to take the place of another, while it is made."""
 
 NOT_OF_THE_BATCH = ("verify", "verification", "overwrite", "progress", "labeling", "ledger")
 """Settings that change nothing that is computed."""
@@ -50,8 +54,7 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
     bars, progress = synthesis_bars(data.pool.size, config.progress)
     with cache, bars:
         job = replace(build_job(config, run, data, featurizer), asked=_asked_before(config), progress=progress)
-        _begin(config, output)
-        result = synthesize(job, output)
+        result = _written(config, job, output)
         gold = hidden_gold(config, data, result.records, featurizer)
         neighbours = nearest_labelled(featurizer, data.train, [*result.records, *gold.records], data.label_names)
     _summary(result)
@@ -96,12 +99,26 @@ def build_job(config: DictConfig, run: RunDirectory, data: TextData, featurizer:
     )
 
 
-def _begin(config: DictConfig, output: Path) -> None:
-    """Note down the settings that `verify` needs, and take away the batch to be replaced: the two never mix."""
-    for name in (BATCH, SHEET, REPORT):
-        (output / name).unlink(missing_ok=True)
+def _written(config: DictConfig, job: SynthesisJob, output: Path) -> SynthesisResult:
+    """The batch, with the settings that `verify` needs beside it.
+
+    Where it takes the place of another, it is made in a folder of its own and moved when it is whole: until then the
+    old one stands, and the two never mix.
+    """
+    making = output / UNFINISHED if (output / BATCH).exists() else output
     kept = OmegaConf.masked_copy(config, [str(key) for key in config if key not in NOT_OF_THE_BATCH])
-    write_atomically(output / SETTINGS_FILE, OmegaConf.to_yaml(kept, resolve=True))
+    write_atomically(making / SETTINGS_FILE, OmegaConf.to_yaml(kept, resolve=True))
+    result = synthesize(job, making)
+    if making == output:
+        return result
+    for name in (SETTINGS_FILE, REPORT, SHEET, JOURNAL, BATCH):
+        if (making / name).exists():
+            (making / name).replace(output / name)
+        else:
+            (output / name).unlink(missing_ok=True)
+    with suppress(OSError):  # something else lies there
+        making.rmdir()
+    return replace(result, paths=tuple(output / path.name for path in result.paths))
 
 
 def _asked_before(config: DictConfig) -> list[Example]:

@@ -239,6 +239,18 @@ def _a_key(parts: list[Any] | dict[Any, Any] | None) -> str:
     return str(next(iter(parts), "name")) if isinstance(parts, dict) else "0"
 
 
+def check_texts(source: str, texts: Iterable[object]) -> None:
+    """Whether texts in memory are such as could be read from a file.
+
+    Raises:
+        DataError: one is not; names its place.
+    """
+    for place, text in enumerate(texts):
+        fault = _text_fault(text, len(text)) if isinstance(text, str) else (f"a {type(text).__name__}", "a text")
+        if fault:
+            raise DataError(f"{source}[{place}]: found {fault[0]}, expected {fault[1]}")
+
+
 def _text_fault(text: str, max_chars: int) -> Fault:
     """What is found and what is expected when a text cannot be used."""
     if text.strip() in NOT_A_NUMBER:
