@@ -49,9 +49,10 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
     run, data, classifier = open_run(config)
     if config.pool.path is not None:
         data = replace(data, pool=instantiate(config.pool).open())
+    n_pool = sum(1 for _ in data.pool)  # a bad row shows now, and not after hours of scoring
     cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
     featurizer = ClassifierFeaturizer(classifier, cache, device=config.device)
-    bars, progress = synthesis_bars(data.pool.size, config.progress)
+    bars, progress = synthesis_bars(n_pool, config.progress)
     with cache, bars:
         job = replace(build_job(config, run, data, featurizer), asked=_asked_before(config), progress=progress)
         result = _written(config, job, output)

@@ -26,8 +26,8 @@ SAMPLE = 50
 DECLARED = re.compile(r'"?sep=(.)"?\s*$')
 """A first line by which spreadsheets say what separates."""
 
-DOUBLED = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')
-"""A field as only a program that quotes writes it: in quotes, with quotes within written twice."""
+DOUBLED = re.compile(r'(?:^|\t)"(?:[^"]|"")*""(?:[^"]|"")*"(?:\t|[\r\n]*$)')
+"""A field between tabs as only a program that quotes writes it: in quotes, with quotes within written twice."""
 
 NO_FIELD_LIMIT = 2**31 - 1
 """Largest limit that fits a C long on every platform."""
@@ -152,15 +152,16 @@ def _reads_as_quoted(path: Path, dialect: Dialect, width: int) -> bool:
     try:
         for start, fields in _quoted_records(path, lines(), dialect):
             last = start
+            taken[:] = itertools.dropwhile(lambda line: not line.strip("\r\n"), taken)
             several = len(taken) > 1
             if several and width > 1 and all(line.count(dialect.separator) == width - 1 for line in taken):
                 raise DataError("whole rows within quotes")
-            if not sure and (several or _has_doubled(taken, dialect.separator)) and len(fields) == width:
+            if not sure and (several or DOUBLED.search(taken[0])) and len(fields) == width:
                 sure = start
             taken.clear()
     except DataError as error:
         rest = itertools.islice(decoded_lines(path, dialect.encoding), last, None)
-        sure = sure or next((number for number, line in rest if _has_doubled([line], dialect.separator)), 0)
+        sure = sure or next((number for number, line in rest if _is_sure(line, width)), 0)
         if sure:
             raise DataError(
                 f"{path}: expected double quotes around fields everywhere or nowhere, found them around fields in line "
@@ -170,8 +171,10 @@ def _reads_as_quoted(path: Path, dialect: Dialect, width: int) -> bool:
     return True
 
 
-def _has_doubled(lines: Sequence[str], separator: str) -> bool:
-    return any(DOUBLED.fullmatch(field) for line in lines for field in line.rstrip("\r\n").split(separator))
+def _is_sure(line: str, width: int) -> bool:
+    """Whether a line shows that its file is quoted, or may be part of a text of several lines that alone would pass."""
+    left_open = width == 1 and line.startswith('"') and line.count('"') % 2 == 1
+    return left_open or DOUBLED.search(line) is not None
 
 
 @contextmanager

@@ -217,7 +217,10 @@ def _label(row: dict[str, Any], settings: RowSettings, harmful: Sequence[str]) -
         example = f"label={settings.label}.{_a_key(parts)}"
         if isinstance(parts, dict):
             return None, (found, f"one label; name the part that holds it with a dot, such as {example}")
-        return None, (found, f"one label; name the harmful labels with positive=, or one place with a dot: {example}")
+        return None, (
+            found,
+            f"one label; name the harmful ones with positive=LABEL, or one place with a dot: {example}",
+        )
     raw = label_key(value, settings.no_label())
     if raw is None:
         written = f" ({value.strip()!r} means that there is none, see missing)" if _is_written(value) else ""

@@ -157,7 +157,7 @@ class FileImporter(FileFormat):
     def rows(self, ledger: Ledger) -> list[LabelRow]:
         """Read the files in the order of their names."""
         given = [self.path] if isinstance(self.path, str) else self.path
-        files = [file for each in given for file in _files(Path(each))]
+        files = [file for each in given for file in _files(Path(each), ledger)]
         rows = [row for file in files for row in read_labels(file, self.label_map, self.annotator, self)]
         if not self.complete or any(row.label is None for row in rows):
             return rows
@@ -167,10 +167,11 @@ class FileImporter(FileFormat):
         return rows + withdrawals(ledger, answers, source, lambda label: (label.batch_id, label.annotator) in told)
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path, ledger: Ledger) -> list[Path]:
+    """The file, or all files of a folder but the ledger's own and hidden ones."""
     if not path.is_dir():
         return [path]
-    inside = sorted(each for each in path.iterdir() if not each.name.startswith((".", "~$")))
+    inside = sorted(each for each in path.iterdir() if not each.name.startswith((".", "~$", ledger.path.name)))
     found = [each for each in inside if each.is_file() and each.suffix.lower() in ENDINGS]
     if not found or len(found) < len(inside):
         others = ", ".join(each.name + ("/" if each.is_dir() else "") for each in inside if each not in found)
