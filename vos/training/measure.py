@@ -100,7 +100,7 @@ def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
     metrics["boundary/standardized_distance/min"] = float(gaps.min())
     metrics["boundary/density_jitter"] = float(density.jitter)
     if job.data.ood:
-        metrics |= _ood_metrics(job, featurizer, train_features, test if job.data.test else val)
+        metrics |= _ood_metrics(job, featurizer, train_features, val, test)
     val_labels = _labels(job.data.val)
     squared = density.own_mahalanobis(val.features, val_labels)
     return Measurement(metrics, band, val, _points(density, val.logits, squared, val_labels), outliers)
@@ -142,30 +142,36 @@ def _points(density: GaussianDensity, logits: Tensor, squared: Tensor, labels: T
 
 
 def _ood_metrics(
-    job: TrainingJob, featurizer: ClassifierFeaturizer, train_features: Tensor, inside: FeatureBatch
+    job: TrainingJob, featurizer: ClassifierFeaturizer, train_features: Tensor, val: FeatureBatch, test: FeatureBatch
 ) -> dict[str, float]:
     """AUROC, AUPR and both readings of FPR95, ID texts being the test split (validation when there is none)."""
-    density = job.module.density
+    density, inside = job.module.density, test if job.data.test else val
     outside = featurizer.featurize([example.text for example in job.data.ood])
     scores = {
         "energy": (energy(inside.logits), energy(outside.logits)),
         "mahalanobis": (mahalanobis(density, inside.features), mahalanobis(density, outside.features)),
         "knn": (knn(inside.features, train_features), knn(outside.features, train_features)),
     }
-    scores |= _initial_scores(job.featurizers.initial(), job.data, scores["energy"])
+    scores |= _initial_scores(job.featurizers.initial(), job.data, scores["energy"], energy(val.logits))
     return {
         f"ood/{name}/{metric}": float(value(*pair)) for name, pair in scores.items() for metric, value in OOD.items()
     }
 
 
 def _initial_scores(
-    featurizer: ClassifierFeaturizer, data: TextData, energies: tuple[Tensor, Tensor]
+    featurizer: ClassifierFeaturizer, data: TextData, energies: tuple[Tensor, Tensor], of_val: Tensor
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """Distance to the nearest training text as the encoder saw it before training, alone and added to the energy."""
-    train, inside, outside = (
+    """Distance to the nearest training text as the encoder saw it before training, alone and added to the energy.
+
+    The sum is standardised on the validation texts; where these are what is reported on, it is left out.
+    """
+    train, val, inside, outside = (
         featurizer.featurize([example.text for example in examples]).features
-        for examples in (data.train, data.test or data.val, data.ood)
+        for examples in (data.train, data.val, data.test or data.val, data.ood)
     )
     near = (knn(inside, train, 1), knn(outside, train, 1))
-    total = [standardized_sum(pair, (energies[0], near[0])) for pair in zip(energies, near, strict=True)]
+    if not data.test:
+        return {"initial_knn": near}
+    scale = (of_val, knn(val, train, 1))
+    total = [standardized_sum(pair, scale) for pair in zip(energies, near, strict=True)]
     return {"initial_knn": near, "energy_and_initial_knn": (total[0], total[1])}
