@@ -167,10 +167,10 @@ def test_a_run_with_too_great_a_length_is_refused_before_its_pool(files, trained
 def test_texts_that_are_cut_are_told_and_the_side_decides(trained, tmp_path, monkeypatch, capsys):
     write_classifier(tmp_path / "model", trained, ["safe", "harm"], ["sat", "burned"])
     for name, n, start in (("train", 40, 0), ("val", 30, 100), ("test", 30, 200)):
-        filler = " ".join(["the oil of a wall"] * 40) + f" {start}"
-        # The first words differ, so that texts cut at the end are not all the same.
-        texts = [f"{FILLERS[i % 10]} {FILLERS[i // 10 % 10]} {filler} {i} he {WORDS[i % 2]} a cat" for i in range(n)]
-        rows = [(text, ("safe", "harm")[i % 2]) for i, text in enumerate(texts)]
+        rows = []
+        for i in range(start, start + n):
+            opening = f"{FILLERS[i % 10]} {FILLERS[i // 10 % 10]} {'the oil of a wall ' * 40}"
+            rows.append((f"{opening}{i} he {WORDS[i % 2]} a cat", ("safe", "harm")[i % 2]))
         write_rows(tmp_path / f"{name}.csv", rows)
     found = {}
     for side in ("right", "left"):

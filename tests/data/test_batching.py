@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vos.data import LengthBucketedSampler, TokenCollator, tokenize
+from vos.data import LengthBucketedSampler, TokenCollator
 from vos.errors import ConfigError
-from vos.types import TOKENIZE_CHUNK
+from vos.types import TOKENIZE_CHUNK, tokenize
 
 LENGTHS = st.lists(st.integers(0, 300), max_size=300)
 

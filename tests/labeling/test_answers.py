@@ -40,7 +40,7 @@ def test_damaged_rows_are_named_and_good_ones_kept(tmp_path, ledger, texts, labe
     report = import_labels(ledger, read_labels(path), CLASSES)
     assert report.rows == len(rows)
     assert {name: count for name, count in report.counts.items() if count} == {"new": 2, "unknown": 1, "rejected": 14}
-    assert report.exit_code == 1
+    assert report.exit_code == 2
     assert len(ledger.labels()) == 2
     said = "\n".join(map(str, report.findings))
     for expected in (
@@ -59,7 +59,7 @@ def test_damaged_rows_are_named_and_good_ones_kept(tmp_path, ledger, texts, labe
         "labels.jsonl:13: rejected: seconds: expected no negative time",
         "labels.jsonl:14: rejected: repeat: expected int, got '1'",
         "labels.jsonl:15: rejected: spans: expected whole numbers",
-        "labels.jsonl:16: rejected: expected a JSON object, got list",
+        "labels.jsonl:16: rejected: expected one JSON object: expected a JSON object with named",
     ):
         assert expected in said
 

@@ -39,11 +39,11 @@ def test_the_table_grows_by_a_row_a_round_and_repeats_replace(tmp_path):
         add_round(tmp_path, row)
     found = add_round(tmp_path, {"run": "r1", "round": 1, "labels": 100, "boundary/val/band_error": 0.3})
     assert [row["boundary/val/band_error"] for row in found] == [0.5, 0.3]
-    assert read_rounds(tmp_path / "rounds.jsonl") == found
-    with (tmp_path / "rounds.csv").open(encoding="utf-8", newline="") as file:
+    assert read_rounds(tmp_path) == found
+    with (tmp_path / "labelling_rounds.csv").open(encoding="utf-8", newline="") as file:
         assert [row["labels"] for row in csv.DictReader(file)] == ["0", "100"]
-    assert (tmp_path / "rounds.png").read_bytes().startswith(b"\x89PNG")
-    assert read_rounds(tmp_path / "none.jsonl") == []
+    assert (tmp_path / "labelling_rounds.png").read_bytes().startswith(b"\x89PNG")
+    assert read_rounds(tmp_path / "none") == []
 
 
 @pytest.mark.parametrize(
@@ -231,3 +231,28 @@ def test_unknown_strategies_are_refused():
         SimulationSettings(synthesis, 1, 1, (0,), ("oracle",), "pool", None, None, 0.1, 1.0, False, MixSettings())
     with pytest.raises(ConfigError, match=r"expected simulation\.start"):
         SimulationSettings(synthesis, 1, 1, (0,), ("random",), "train", None, None, 0.1, 1.0, False, MixSettings())
+
+
+def test_a_table_of_an_earlier_version_is_gone_on_with(tmp_path):
+    (tmp_path / "rounds.jsonl").write_text('{"run": "r0", "round": 0, "labels": 0}\n')
+    assert [row["run"] for row in add_round(tmp_path, {"run": "r1", "round": 1, "labels": 9})] == ["r0", "r1"]
+    assert [row["run"] for row in read_rounds(tmp_path)] == ["r0", "r1"]
+
+
+def test_a_number_that_was_not_there_to_measure_is_null_in_the_table_and_judges_nothing(tmp_path, caplog):
+    for row in rows(0.5, float("nan"), 0.5, 0.5):
+        found = add_round(tmp_path, row)
+    kept = read_rounds(tmp_path)
+    assert [row["boundary/val/band_error"] for row in kept] == [0.5, None, 0.5, 0.5]
+    for table in (kept, found):
+        assert "has not improved by 2% for 2 rounds" in StopRule().reason(table)
+    assert "1 of 4 rounds have no such number" in caplog.text
+    assert StopRule(target_fnr=0.5).reason([{"random/fnr_high": None}]) is None
+    with (tmp_path / "labelling_rounds.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["boundary/val/band_error"] for row in csv.DictReader(file)] == ["0.5", "", "0.5", "0.5"]
+
+
+def test_the_table_leaves_that_of_a_run_in_the_same_folder_alone(tmp_path):
+    (tmp_path / "rounds.csv").write_text("round,boundary/band\n0,1.5\n")
+    add_round(tmp_path, {"run": "r1", "round": 1, "labels": 9})
+    assert (tmp_path / "rounds.csv").read_text() == "round,boundary/band\n0,1.5\n"

@@ -173,7 +173,8 @@ def test_a_class_that_cannot_have_outliers_goes_without_and_is_named_once(tiny_e
             logged.append({n: float(v) for n, v in trainer.callback_metrics.items() if n.startswith("train/")})
 
     with caplog.at_level(logging.INFO, logger="vos.training.module"):
-        fit(module, callbacks=[Watch()])
+        # The validation texts are not far apart, so radii that they calibrate would reach any margin.
+        fit(module, callbacks=[Watch()], limit_val_batches=0)
     assert len(logged) == 8
     assert all(step["train/infeasible_share"] == 0.5 for step in logged[2:])  # class 0 has its outliers
     assert all("train/regularizer" in step for step in logged[2:])

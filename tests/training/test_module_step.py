@@ -104,8 +104,8 @@ def test_a_fit_that_diverges_ends_with_what_to_do_about_it(tiny_encoder):
 def test_validation_names_the_rows_that_are_broken(tiny_encoder):
     module = build(tiny_encoder, loss=None)
     module._validation = [
-        (torch.zeros(2, 2), torch.tensor([0, 1])),
-        (torch.tensor([[0.0, torch.inf]]), torch.tensor([1])),
+        (torch.zeros(2, 2), torch.tensor([0, 1]), torch.zeros(2, 16)),
+        (torch.tensor([[0.0, torch.inf]]), torch.tensor([1]), torch.zeros(1, 16)),
     ]
     with pytest.raises(DataError, match="found 1 of 3 rows with NaN or infinity, the first is row 2"):
         module.on_validation_epoch_end()

@@ -35,10 +35,12 @@ class Parameter:
     Attributes:
         default: a plain value, a mapping with a `_target_` for an object of this package, or `REQUIRED`.
         doc: what it means, one line.
+        kind: its annotation, names of unions and choices written out; None where there is none.
     """
 
     default: Any
     doc: str
+    kind: ast.expr | None = None
 
 
 Argument = tuple[str, ast.expr | None, ast.expr | None]
@@ -89,7 +91,7 @@ def _parameters(module: str, node: ast.ClassDef | ast.FunctionDef, docs: dict[st
         if isinstance(above, ast.ClassDef):
             known |= _parameters(origin, above, {})
     for name, annotation, default in _arguments(node):
-        known[name] = Parameter(_default(module, annotation, default), docs.get(name, ""))
+        known[name] = Parameter(_default(module, annotation, default), docs.get(name, ""), _kind(module, annotation))
     return known
 
 
@@ -104,6 +106,17 @@ def _arguments(node: ast.ClassDef | ast.FunctionDef) -> Iterator[Argument]:
         for line in node.body:
             if isinstance(line, ast.AnnAssign) and not NO_ARGUMENT.search(ast.unparse(line)):
                 yield ast.unparse(line.target), line.annotation, line.value
+
+
+def _kind(module: str, annotation: ast.expr | None) -> ast.expr | None:
+    """An annotation, with what a name of this package stands for in place of the name, as for a union or choices."""
+    if isinstance(annotation, ast.Name):
+        origin, named = _find(module, annotation.id)
+        return _kind(origin, named.value) if isinstance(named, ast.Assign) else annotation
+    if isinstance(annotation, ast.BinOp):
+        left, right = (_kind(module, each) or each for each in (annotation.left, annotation.right))
+        return ast.BinOp(left, annotation.op, right)
+    return annotation
 
 
 def _default(module: str, annotation: ast.expr | None, node: ast.expr | None) -> Any:
@@ -139,7 +152,7 @@ def _find(module: str, name: str) -> tuple[str, ast.stmt | None]:
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 if name == (alias.asname or alias.name):
-                    return _find(str(node.module), alias.name)
+                    return _find(f"{module}.{node.module}" if node.level else str(node.module), alias.name)
     return module, None
 
 
@@ -152,7 +165,7 @@ def _method(node: ast.stmt | None, name: str) -> ast.FunctionDef | None:
 def _body(module: str) -> list[ast.stmt]:
     """The statements of a module of this package; none where there is no such module."""
     path = PACKAGE.parent.joinpath(*module.split("."))
-    for file in (path.with_suffix(".py"), path / "__init__.py"):
+    for file in (path.with_suffix(".py"), path / "__init__.pyi", path / "__init__.py"):
         if path.is_relative_to(PACKAGE) and file.is_file():
             return ast.parse(file.read_text("utf-8")).body
     return []

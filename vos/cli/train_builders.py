@@ -175,7 +175,7 @@ def build_cache(config: DictConfig, data: TextData) -> RoundCache | None:
         "label_smoothing": config.loss.label_smoothing,
         "device": device_of(config),
     }
-    return RoundCache(Path(config.paths.cache) / "round-0", key)
+    return RoundCache(Path(config.paths.cache) / "round-0", key, float(config.paths.cache_gib))
 
 
 def build_reporters(config: DictConfig, run: RunDirectory) -> list[Reporter]:

@@ -7,10 +7,11 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from vos.data import read_rows
+from vos.data.files import tolerant_rows
+from vos.data.labels import spelled
 from vos.data.problems import ProblemLog
 from vos.data.settings import RowSettings
 from vos.data.validation import parse_rows
@@ -77,7 +78,9 @@ def choose_gold(
     if wanted == 0:
         return NO_GOLD
     known = read_gold(plan.gold_path, label_names) if plan.gold_path else labelled
-    taken = {record.uid for record in records} | {event.uid for event in ledger.events("proposed")}
+    # Claimed for a batch that was never sent: nobody has seen it.
+    unseen = {event.uid for event in ledger.events("exported")} - {event.uid for event in ledger.asked()}
+    taken = {record.uid for record in records} | {event.uid for event in ledger.events("proposed")} - unseen
     chosen = _draw([example for example in known if text_uid(example.text) not in taken], wanted, batch_id)
     if len(chosen) < wanted:
         logger.warning("%d texts with a known answer wanted, %d left that nobody was asked yet", wanted, len(chosen))
@@ -94,7 +97,9 @@ def read_gold(path: str | Path, label_names: Sequence[str]) -> list[Example]:
         DataError: rows that cannot be used, or labels that are no class names.
     """
     log = ProblemLog()
-    rows = list(parse_rows(str(path), read_rows(path), RowSettings(), log))
+    settings = RowSettings()
+    parsed = parse_rows(str(path), tolerant_rows(path, columns=settings.named()), settings, log)
+    rows = [replace(row, raw_label=spelled(row.raw_label, label_names)) for row in parsed]
     log.raise_if_any()
     wrong = [row for row in rows if row.raw_label not in label_names]
     if wrong:

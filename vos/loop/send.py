@@ -12,6 +12,7 @@ from vos.labeling import BoundaryRecord, Ledger
 from vos.labeling.assignment import batch_name, mixed_up, people_of
 from vos.labeling.backends import Exporter
 from vos.labeling.backends.page import Neighbour, PageBatch
+from vos.labeling.delivery import PENDING
 from vos.loop.gold import NO_GOLD, Gold
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,9 @@ def export_batch(
 ) -> SentBatch:
     """Note the texts as proposed, claim those that may be asked, and send them to everybody in the plan.
 
+    A text counts as asked when somebody can see it. The same call sends what an earlier one left unsent, and nothing
+    twice.
+
     Args:
         ledger: of the project.
         records: the batch.
@@ -68,7 +72,7 @@ def export_batch(
         ledger.propose([*records, *gold.records], round)
         free = [record for record in records if ledger.reason_against(record.uid, batch_id) is None]
         given = _given(ledger, batch_id, exporter, [*free, *gold.records] if free else [], gold.answers)
-        details = {uid: {"people": names} for uid, names in given.items()}
+        details = {uid: {"people": names, PENDING: True} for uid, names in given.items()}
         exported = ledger.export(batch_id, exporter.tool, uids, details=details)
         if exported.uids:
             answers = {uid: {**details[uid], "answer": answer} for uid, answer in gold.answers.items()}
@@ -84,6 +88,12 @@ def export_batch(
         batch = PageBatch(batch_id, mine, classes, neighbours or {}, annotator=person)
         places += exporter.export(ledger, batch, folder)
     return SentBatch(batch_id, len(asked), len(gold.records), exported.held_back, places)
+
+
+def is_waiting(ledger: Ledger, uids: Sequence[str], round: int) -> bool:
+    """Whether there is anybody who was to be asked about these texts, or will be, and cannot see one of them yet."""
+    asked = {event.uid for event in ledger.asked()}
+    return not asked.issuperset(uids) or bool(ledger.unsent(batch_name(uids, round)))
 
 
 def _given(

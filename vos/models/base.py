@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vos.errors import ModelError
+from vos.storage.json_files import write_json
 from vos.types import LinearHead
 
 FORMAT_VERSION = 1
@@ -111,7 +112,7 @@ class TextClassifier(nn.Module, ABC):
                 digest.update(name.encode())
                 digest.update(_tensor_bytes(value))
         cut_left = ["left"] if self.tokenizer.truncation_side == "left" else []  # as written before it was a setting
-        digest.update(json.dumps([*self.facts(), self.max_length, *cut_left], sort_keys=True).encode())
+        digest.update(json.dumps([*self.facts(), self.max_length, *cut_left], sort_keys=True, allow_nan=False).encode())
         digest.update(_tokenizer_bytes(self.tokenizer))
         return digest.hexdigest()[:16]
 
@@ -133,7 +134,7 @@ class TextClassifier(nn.Module, ABC):
             "max_length": self.max_length,
             "truncation_side": self.tokenizer.truncation_side,
         }
-        (directory / "vos.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        write_json(directory / "vos.json", facts)
 
     def _save_tokenizer(self, directory: Path) -> None:
         """Write the tokenizer; a word that pads in memory stays a word in the file, where it would become special."""
@@ -159,8 +160,8 @@ def _tokenizer_bytes(tokenizer: Any) -> bytes:
     """The tokenizer's rules, without the padding and truncation state that its last call left behind."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
-        return json.dumps(tokenizer.get_vocab(), sort_keys=True).encode()
+        return json.dumps(tokenizer.get_vocab(), sort_keys=True, allow_nan=False).encode()
     rules = json.loads(backend.to_str())
     rules.pop("padding", None)
     rules.pop("truncation", None)
-    return json.dumps(rules, sort_keys=True).encode()
+    return json.dumps(rules, sort_keys=True, allow_nan=False).encode()

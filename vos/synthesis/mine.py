@@ -10,6 +10,8 @@ import torch
 from transformers import PreTrainedModel
 
 from vos.data import ListPool, TextData
+from vos.data.labels import spelled
+from vos.data.validation import check_texts
 from vos.density import ClassConditionalGaussian
 from vos.errors import ConfigError, DataError
 from vos.labeling import BoundaryRecord
@@ -75,6 +77,8 @@ def mine(
         raise ConfigError(f"mine: expected index='none' and generation=None, got index={settings.index!r}")
     if len(pool) == 0:
         raise DataError("pool: expected at least one text, got none")
+    for kind, texts in (("labelled", [text for text, _ in labelled]), ("pool", pool)):
+        check_texts(kind, texts)
     classifier = WrappedClassifier(model, tokenizer)
     train = _examples(labelled, classifier.label_names)
     pool_texts = ListPool([Example(str(place), text) for place, text in enumerate(pool)])
@@ -107,8 +111,8 @@ def _examples(labelled: Sequence[tuple[str, SupportsIndex | str]], names: tuple[
 
 
 def _index(label: object, names: tuple[str, ...], place: int) -> int:
-    if isinstance(label, str) and label in names:
-        return names.index(label)
+    if isinstance(label, str) and (name := spelled(label, names)) in names:
+        return names.index(name)
     if isinstance(label, SupportsIndex) and 0 <= label.__index__() < len(names):
         return label.__index__()
     raise DataError(

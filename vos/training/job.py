@@ -36,6 +36,10 @@ class FitSettings:
     progress: bool = True
     keep_checkpoints: bool = False
 
+    def __post_init__(self) -> None:
+        if self.max_epochs < 0:
+            raise ConfigError(f"trainer.max_epochs: expected at least 0, got {self.max_epochs}")
+
 
 @dataclass(frozen=True)
 class RefineSettings:
@@ -71,10 +75,12 @@ class RefineSettings:
         for name, value, known in (("monitor", self.monitor, MONITORS), ("keep", self.keep, KEEP)):
             if value not in known:
                 raise ConfigError(f"refine.{name}: expected one of {', '.join(known)}, got {value!r}")
-        if self.rounds < 0 or self.epochs < 1 or self.lr_factor <= 0 or not 0 < self.band_share <= 1:
+        if self.rounds < 0 or min(self.epochs, self.n_outliers) < 1 or self.lr_factor <= 0:
             raise ConfigError(
-                f"refine: expected rounds >= 0, epochs >= 1, lr_factor > 0 and band_share in (0, 1], got {self}"
+                f"refine: expected rounds >= 0, epochs >= 1, n_outliers >= 1 and lr_factor > 0, got {self}"
             )
+        if not 0 < self.band_share <= 1:
+            raise ConfigError(f"refine: expected band_share in (0, 1], got {self.band_share}")
 
 
 @dataclass(frozen=True)

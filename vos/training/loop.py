@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +22,7 @@ from vos.storage.json_files import write_json
 from vos.storage.seeds import derive_seed
 from vos.training.callbacks import fit_callbacks
 from vos.training.checkpoint import RoundCheckpoint, load_state, read_round, save_state
+from vos.training.held_out import calibration_facts
 from vos.training.job import RefineSettings, TrainingJob
 from vos.training.measure import measure
 from vos.training.plots import boundary_map
@@ -31,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 TABLE_ROWS = 20
 """Texts in the table of those nearest the boundary."""
+
+NO_SHIFT = "no validation text lies in the band, so that boundary/shift is unknown and refine.tolerance ends nothing"
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,10 @@ def refine(job: TrainingJob) -> TrainingResult:
         _remove_states(job, kept)
         _report(job, found)
         shift = found.metrics.get("boundary/shift")
-        if shift is not None and shift <= tolerance:
+        if shift is not None and math.isnan(shift):
+            logger.warning("round %d: %s", number, NO_SHIFT)
+            reason = f"the budget of refine.rounds={rounds} is spent ({NO_SHIFT})"
+        elif shift is not None and shift <= tolerance:
             reason = f"round {number} moved the boundary by {shift:.4f} <= refine.tolerance={tolerance}"
             break
     best = kept_round(kept, job.settings.refine)
@@ -216,7 +223,7 @@ def _measure_round(job: TrainingJob, number: int, before: Sequence[RoundCheckpoi
 
 
 def boundary_shift(first: RoundCheckpoint, previous: Tensor, current: Tensor) -> float:
-    """Mean absolute change of the probabilities of the texts that lay in the band of round 0.
+    """Mean absolute change of the probabilities of the texts that lay in the band of round 0; NaN where none did.
 
     Args:
         first: round 0, which fixes the band.
@@ -259,6 +266,7 @@ def save_results(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:
         "kept_because": result.kept_because,
         "stopped_because": result.stopped_because,
         "refine": asdict(job.settings.refine),
+        "calibration": calibration_facts(job.module.density, result.kept.metrics),
     }
     write_json(job.run.metrics_path, content)
     if not job.settings.fit.keep_checkpoints:

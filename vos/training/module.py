@@ -23,6 +23,7 @@ from vos.models.base import TextClassifier
 from vos.outliers import draw_where_feasible
 from vos.storage.seeds import derive_seed
 from vos.training.gathering import gathered_rows
+from vos.training.held_out import calibrate_within_fit
 from vos.training.optimization import parameter_groups, rate_factor
 from vos.training.settings import StepSettings
 from vos.types import LinearHead, OutlierSampler, VirtualOutliers
@@ -72,7 +73,7 @@ class ClassifierModule(pl.LightningModule):
         self._inactive_reason = ""
         self._warned_of: set[int] = set()
         self._fitted_at: int | None = None
-        self._validation: list[tuple[Tensor, Tensor]] = []
+        self._validation: list[tuple[Tensor, Tensor, Tensor]] = []
 
     @contextmanager
     def using(self, settings: StepSettings) -> Iterator[None]:
@@ -207,9 +208,9 @@ class ClassifierModule(pl.LightningModule):
         return drawn.outliers
 
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:  # noqa: ARG002
-        """Collect logits; the metrics are computed over the whole set at the end."""
-        _, logits = self(batch)
-        self._validation.append((logits.float(), batch["labels"]))
+        """Collect features and logits; what they say is computed over the whole set at the end."""
+        features, logits = self(batch)
+        self._validation.append((logits.float(), batch["labels"], features.float()))
 
     def on_validation_epoch_end(self) -> None:
         """Log loss, accuracy and the metrics that early stopping may watch.
@@ -220,7 +221,7 @@ class ClassifierModule(pl.LightningModule):
         Raises:
             DataError: the model has diverged, or a label is outside [0, C).
         """
-        logits, labels = (torch.cat(each) for each in zip(*self._validation, strict=True))
+        logits, labels, features = (torch.cat(each) for each in zip(*self._validation, strict=True))
         self._validation.clear()
         check_labels(labels, self.classifier.n_classes)
         check_finite(logits, f"validation logits at epoch {self.current_epoch}")
@@ -232,6 +233,13 @@ class ClassifierModule(pl.LightningModule):
         }
         # Every rank validates on all texts, so there is nothing to reduce.
         self.log_dict(values, prog_bar=True, rank_zero_only=False, sync_dist=False)
+        if not self.trainer.sanity_checking and self._draws_from_epoch(self.current_epoch + 1):
+            calibrate_within_fit(self.density, self.memory, features, labels, refit=self._fitted_at is None)
+
+    def _draws_from_epoch(self, epoch: int) -> bool:
+        """Whether a step of this epoch draws virtual outliers, so that their radii matter."""
+        drawn = self.regularizer is not None and self.sampler is not None and self.outlier_texts is None
+        return drawn and epoch >= self.settings.regularization.start_epoch
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW in four groups (encoder or head side, decayed or not) whose rates move by step; see `StepSettings`."""

@@ -18,6 +18,7 @@ from rich.table import Table
 from torch import Tensor
 
 from vos.errors import ConfigError
+from vos.storage.json_files import finite
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,10 @@ CONSOLE_ROWS = (
     "boundary/test/accuracy",
     "boundary/test/band_error",
     "boundary/test/pair_consistency",
+    "boundary/test/beyond_0.5",
+    "boundary/test/beyond_0.9",
+    "boundary/test/beyond_0.99",
+    "boundary/outlier_distance_median",
     "boundary/outlier_energy_auroc",
     "boundary/standardized_distance/min",
     "boundary/shift",
@@ -211,9 +216,13 @@ class WandbReporter(Reporter):
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows as CSV; columns in order of first appearance, absent values empty."""
+    """Write rows as CSV; columns in order of first appearance, absent ones and NaN empty."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+
+
+def _cell(value: object) -> object:
+    return "" if finite(value) is None else value
