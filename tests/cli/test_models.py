@@ -170,7 +170,7 @@ def test_texts_that_are_cut_are_told_and_the_side_decides(trained, tmp_path, mon
         rows = []
         for i in range(start, start + n):
             opening = f"{FILLERS[i % 10]} {FILLERS[i // 10 % 10]} {'the oil of a wall ' * 40}"
-            rows.append((f"{opening}{i} he {WORDS[i % 2]} a cat", ("safe", "harm")[i % 2]))
+            rows.append((opening + sentence(WORDS[i % 2], i), ("safe", "harm")[i % 2]))
         write_rows(tmp_path / f"{name}.csv", rows)
     found = {}
     for side in ("right", "left"):
