@@ -18,7 +18,7 @@ from transformers import (
 
 from vos.errors import ModelError
 from vos.models import PretrainedClassifier, load_classifier
-from vos.models.pretrained import last_linear
+from vos.models.splitting import last_linear
 
 NAMES = ("harmless", "harmful")
 TEXTS = ["one", "two words", "three words here and some more of them"]
@@ -156,3 +156,25 @@ def test_a_model_whose_logits_do_not_come_from_its_last_linear_is_refused(tokeni
     monkeypatch.setattr(AutoModelForSequenceClassification, "from_pretrained", scaled)
     with pytest.raises(ModelError, match="cannot be split at 'classifier'"):
         PretrainedClassifier(str(tmp_path), NAMES)
+
+
+WITHOUT_DROPOUT = {"llama", "gpt2"}
+"""Their head acts on every token, and no dropout stands before it."""
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_features_are_taken_before_the_dropout_of_the_head(architecture, tokenizer, tmp_path):
+    rates = {"classifier_dropout": 0.5, "seq_classif_dropout": 0.5, "cls_dropout": 0.5, "classifier_dropout_prob": 0.5}
+    write_model(tmp_path, tokenizer, architecture, **rates)
+    split = PretrainedClassifier(str(tmp_path), NAMES).train()
+    batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    torch.manual_seed(0)
+    features, logits = split(inputs)
+    torch.manual_seed(0)
+    torch.testing.assert_close(split.encode(inputs), features)
+    if architecture != "distilbert":  # its ReLU gives zeros of its own
+        assert (features != 0).all()
+    without = split.head(features)
+    assert torch.equal(logits, without) is (architecture in WITHOUT_DROPOUT)
+    assert split.dropout_rate == (0.0 if architecture in WITHOUT_DROPOUT else 0.5)

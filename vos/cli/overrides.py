@@ -14,6 +14,7 @@ from vos.cli.configuration import folder
 from vos.errors import ConfigError
 
 RENAMED = {
+    "callbacks.monitor": "refine.monitor",
     "candidates=retrieval": "candidates=pool",
     "candidates=ladder": "candidates=pool_then_lm",
     "candidates=generate": "candidates=lm",

@@ -18,7 +18,13 @@ logger = logging.getLogger(__name__)
 
 Row = Mapping[str, str | float]
 
-PLOTTED = ("boundary/val/band_error", "boundary/test/band_error", "boundary/test/accuracy", "random/fnr")
+PLOTTED = (
+    "boundary/val/brier",
+    "boundary/val/band_error",
+    "boundary/test/band_error",
+    "boundary/test/accuracy",
+    "random/fnr",
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class StopRule:
             proof.
     """
 
-    monitor: str = "boundary/val/band_error"
+    monitor: str
     min_gain: float = 0.02
     patience: int = 2
     target_fnr: float | None = None

@@ -22,8 +22,12 @@ FORMAT_VERSION = 1
 class TextClassifier(nn.Module, ABC):
     """Features (b, d) from token ids, logits (b, C) from a linear head on the features.
 
+    Training and measuring take the same way, `features`, then `dropout` (in training mode only), then `head`: features
+    never carry the dropout that stands directly before the head, whoever built the model.
+
     Attributes:
         head: the last layer; its bias may be None.
+        dropout: what stands directly before the head; its rate is `dropout_rate`.
         tokenizer: the Hugging Face tokenizer that belongs to the encoder.
         label_names: names of the C classes; for two classes the harmful one is index 1.
         max_length: texts are cut after this many tokens.
@@ -43,7 +47,7 @@ class TextClassifier(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Features (b, d) of a batch with `input_ids` and `attention_mask`, both (b, t) int64."""
+        """Features (b, d) of a batch with `input_ids` and `attention_mask`, both (b, t) int64, before `dropout`."""
 
     @abstractmethod
     def save_weights(self, directory: Path) -> dict[str, Any]:
@@ -63,17 +67,26 @@ class TextClassifier(nn.Module, ABC):
         """Class count C."""
         return self.head.out_features
 
+    @property
+    def dropout_rate(self) -> float:
+        """Probability that `dropout` zeroes a feature in training mode; 0 where nothing stands before the head."""
+        return float(getattr(self.dropout, "p", 0.0))
+
     def linear_head(self) -> LinearHead:
         """The head as tensors that share memory with the model; a missing bias becomes zeros."""
         return LinearHead.of(self.head)
 
-    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Features (b, d) and logits (b, C).
+    def features(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Features (b, d) before the dropout of the head, in any mode.
 
         A batch that already carries `features` (a frozen encoder, encoded once) skips the encoder.
         """
-        features = batch["features"] if "features" in batch else self.encode(batch)
-        return features, self.head(self.dropout(features))
+        return batch["features"] if "features" in batch else self.encode(batch)
+
+    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Features (b, d), before the head's dropout, and logits (b, C), after it, float32 at least; see `features`."""
+        features = self.features(batch)
+        return features, self.linear_head().logits(self.dropout(features))
 
     def freeze_encoder(self) -> None:
         """Train the head alone from here on."""

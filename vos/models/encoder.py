@@ -112,7 +112,7 @@ class EncoderClassifier(TextClassifier):
         self.encoder.save_pretrained(directory, safe_serialization=True)
         head = {name: value.detach().cpu().contiguous() for name, value in self.head.state_dict().items()}
         save_file(head, directory / "head.safetensors")
-        return {"kind": "encoder", "pooling": self.pooling, "dropout": getattr(self.dropout, "p", 0.0)}
+        return {"kind": "encoder", "pooling": self.pooling, "dropout": self.dropout_rate}
 
     @classmethod
     def load(cls, directory: Path, facts: Mapping[str, Any]) -> EncoderClassifier:

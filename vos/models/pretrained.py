@@ -13,36 +13,18 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from vos.errors import ModelError
 from vos.models.base import TextClassifier, check_two_or_more
 from vos.models.encoder import load_pretrained
+from vos.models.splitting import HasLogits, LastInput, last_linear, lift_dropout, swap
 
 SPLIT_TOLERANCE = 1e-4
 """Largest |difference| allowed between the model's own logits and head(features) on the probe batch."""
-
-
-def last_linear(model: nn.Module, out_features: int) -> str:
-    """Dotted name of the last `nn.Linear` with `out_features` outputs, in definition order.
-
-    Raises:
-        ModelError: there is none.
-    """
-    names: list[str] = [
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and module.out_features == out_features
-    ]
-    if not names:
-        raise ModelError(
-            f"{type(model).__name__} has no nn.Linear with {out_features} outputs to split at; "
-            "expected a model whose logits come from one linear layer"
-        )
-    return names[-1]
 
 
 class PretrainedClassifier(TextClassifier):
     """An existing `AutoModelForSequenceClassification`, its head lifted out.
 
     The head is replaced by the identity, so that the model's own `logits` output is the head's input: whatever pooling
-    the architecture does (a pooler, the last token of a decoder) stays its own. In training mode the features carry the
-    model's own dropout.
+    the architecture does (a pooler, the last token of a decoder) stays its own. The dropout directly before the head is
+    lifted out too and becomes `dropout`; what the model drops earlier stays in its body.
 
     Args:
         name: hub name or local folder.
@@ -56,6 +38,8 @@ class PretrainedClassifier(TextClassifier):
     Raises:
         ModelError: the model cannot be loaded, has other classes than the data, or cannot be split.
     """
+
+    _tap: LastInput | None
 
     def __init__(
         self,
@@ -106,6 +90,7 @@ class PretrainedClassifier(TextClassifier):
         self.body.eval()
         with torch.no_grad():
             expected = self.body(**batch).logits
+            self._tap, self.dropout = lift_dropout(self.body, self.head_name, batch)
             self.head = self._swap_head(nn.Identity())
             found = self.head(self.encode(batch))
         if found.shape != expected.shape or not (found.double() - expected.double()).abs().max() <= SPLIT_TOLERANCE:
@@ -116,11 +101,7 @@ class PretrainedClassifier(TextClassifier):
 
     def _swap_head(self, module: nn.Module) -> nn.Linear:
         """Put `module` where the head stands; return what stood there."""
-        parent, _, attribute = self.head_name.rpartition(".")
-        owner = self.body.get_submodule(parent)
-        previous = getattr(owner, attribute)
-        setattr(owner, attribute, module)
-        return previous  # type: ignore[no-any-return]
+        return swap(self.body, self.head_name, module)  # type: ignore[return-value]
 
     def _match_labels(self, positive_label: str | int | None) -> None:
         """Bring the head's rows into the order of `label_names`."""
@@ -158,7 +139,8 @@ class PretrainedClassifier(TextClassifier):
 
     def encode(self, batch: Mapping[str, Tensor]) -> Tensor:
         """See `TextClassifier.encode`."""
-        return self.body(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits  # type: ignore[no-any-return]
+        out: HasLogits = self.body(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+        return out.logits if self._tap is None else self._tap.take()
 
     def facts(self) -> tuple[str, ...]:
         """See `TextClassifier.facts`."""
@@ -167,7 +149,7 @@ class PretrainedClassifier(TextClassifier):
     def save_weights(self, directory: Path) -> dict[str, Any]:
         """See `TextClassifier.save_weights`; the folder loads with AutoModelForSequenceClassification."""
         self._swap_head(self.head)
-        try:
+        try:  # dropouts have no weights, so that the one that was lifted out is not missed
             self.body.save_pretrained(directory, safe_serialization=True)
         finally:
             self._swap_head(nn.Identity())

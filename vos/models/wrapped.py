@@ -9,7 +9,8 @@ from transformers import PreTrainedModel
 
 from vos.errors import ModelError
 from vos.models.base import TextClassifier
-from vos.models.pretrained import PretrainedClassifier, last_linear
+from vos.models.pretrained import PretrainedClassifier
+from vos.models.splitting import last_linear
 
 LONGEST = 512
 """Tokens that a text is cut after at most."""

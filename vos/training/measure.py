@@ -17,6 +17,7 @@ from vos.models.featurizer import ClassifierFeaturizer
 from vos.outliers import draw_where_feasible
 from vos.scores import energy, knn, mahalanobis, standardized_sum
 from vos.storage.seeds import derive_seed
+from vos.training.held_out import distance_metrics, outlier_metrics
 from vos.training.job import TrainingJob
 from vos.training.plots import BoundaryPoints
 from vos.types import Example, FeatureBatch, Featurizer, LinearHead
@@ -82,11 +83,15 @@ def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
     job.module.memory.push(train_features, train_labels, torch.arange(len(train_labels)))
     density.fit(train_features, train_labels)
     val = _featurized(featurizer, job.data.val)
+    density.calibrate(val.features, _labels(job.data.val))
     test = _featurized(featurizer, job.data.test)
     if band is None:
         band = band_width(margin(val.logits), job.settings.refine.band_share)
     metrics = {"boundary/band": band}
     metrics |= _reported("val", val, job.data.val, band) | _reported("test", test, job.data.test, band)
+    if job.data.test:
+        beyond = distance_metrics(density, test.features, _labels(job.data.test))
+        metrics |= {f"boundary/test/{name}": share for name, share in beyond.items()}
     drawn, outliers = _drawn(job, featurizer.head, number, val)
     metrics |= drawn
     gaps = standardized_distance(density, featurizer.head)
@@ -96,7 +101,9 @@ def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
     metrics["boundary/density_jitter"] = float(density.jitter)
     if job.data.ood:
         metrics |= _ood_metrics(job, featurizer, train_features, val, test)
-    return Measurement(metrics, band, val, _points(density, val.features, val.logits, _labels(job.data.val)), outliers)
+    val_labels = _labels(job.data.val)
+    squared = density.own_mahalanobis(val.features, val_labels)
+    return Measurement(metrics, band, val, _points(density, val.logits, squared, val_labels), outliers)
 
 
 def _reported(split: str, batch: FeatureBatch, examples: Sequence[Example], band: float) -> dict[str, float]:
@@ -120,16 +127,18 @@ def _drawn(
     metrics = {"boundary/infeasible_share": drawn.share_left_out}
     if drawn.left_out:
         logger.warning("measuring: %s", drawn.warning())
-    if drawn.outliers is None:
+    outliers = drawn.outliers
+    if outliers is None:
         return metrics, None
-    features = drawn.outliers.features.float()
-    logits = head.logits(features)
+    logits, labels, squared = head.logits(outliers.features.float()), outliers.labels, outliers.mahalanobis
     metrics["boundary/outlier_energy_auroc"] = float(outlier_energy_auroc(val.logits, logits))
-    return metrics, _points(density, features, logits, drawn.outliers.labels)
+    found = outlier_metrics(density, squared, labels)
+    metrics |= {f"boundary/outlier_{name}": value for name, value in found.items()}
+    return metrics, _points(density, logits, squared, labels)
 
 
-def _points(density: GaussianDensity, features: Tensor, logits: Tensor, labels: Tensor) -> BoundaryPoints:
-    return BoundaryPoints(margin(logits), density.log_prob(features).max(-1).values, labels)
+def _points(density: GaussianDensity, logits: Tensor, squared: Tensor, labels: Tensor) -> BoundaryPoints:
+    return BoundaryPoints(margin(logits), 1.0 - density.share_beyond(squared, labels), labels)
 
 
 def _ood_metrics(
