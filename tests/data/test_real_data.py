@@ -40,7 +40,7 @@ def test_toxigen(real_data):
     with pytest.raises(DataError) as caught:
         load_files(path, positive="hate")
     contradictions = str(caught.value).splitlines()
-    assert contradictions[0].startswith("20 bad rows (the first 10 are shown)")
+    assert contradictions[0].startswith("20 bad rows (the first 5 are named)")
     assert all("column 'label': found label " in line for line in contradictions[1:11])
     data = load_files(path, id="id", positive="hate", on_bad_row="skip", unescape=True)
     assert data.label_names == ("neutral", "hate")
