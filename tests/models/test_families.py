@@ -7,7 +7,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from tests.models.families import FAMILIES, VOCABULARY, WORDS, word_tokenizer, write_family
 from vos.data.batching import TokenCollator
 from vos.errors import ConfigError, ModelError
-from vos.models import ClassifierFeaturizer, PretrainedClassifier, load_classifier
+from vos.models import ClassifierFeaturizer, EncoderClassifier, PretrainedClassifier, load_classifier
 from vos.models.tokenizer import position_limit
 from vos.types import tokenize
 
@@ -169,3 +169,20 @@ def test_the_side_that_is_cut(family, side, tmp_path):
     saved = AutoTokenizer.from_pretrained(tmp_path / "saved")
     assert saved.truncation_side == side
     assert len(VOCABULARY) == len(saved)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.mark.parametrize("family", ["electra", "deberta-v2", "modernbert", "xlnet", "gpt2", "llama"])
+def test_features_of_an_encoder_do_not_depend_on_the_batch(family, pooling, tmp_path):
+    write_family(tmp_path / "own", family, word_tokenizer(FAMILIES[family].template, pad_token=None), pad_token_id=None)
+    classifier = EncoderClassifier(str(tmp_path / "own"), NAMES, pooling=pooling).eval()
+    classifier.save(tmp_path / "saved")
+    alone_features = torch.cat([ClassifierFeaturizer(classifier).featurize([text]).features for text in TEXTS])
+    for each in (classifier, load_classifier(tmp_path / "saved")):
+        assert_same(ClassifierFeaturizer(each).featurize(TEXTS).features, alone_features)
+
+
+def test_an_encoder_decoder_is_no_encoder(tmp_path):
+    write_family(tmp_path, "t5")
+    with pytest.raises(ModelError, match=r"^T5Model cannot read a text as its tokenizer gives it: [^\n]+$"):
+        EncoderClassifier(str(tmp_path), NAMES)
