@@ -113,8 +113,8 @@ def measure(task: Task, start: Start, module: ClassifierModule) -> dict[str, Any
         features = {name: upper_features(classifier, hidden) for name, hidden in start.hidden.items()}
     head = LinearHead(*(t.detach() for t in classifier.linear_head()))
     labels = torch.tensor([e.label for e in task.test])
+    band = band_width(margin(start.head.logits(start.features["val"])), BAND_SHARE)
     at_start = margin(start.head.logits(start.features["test"])).abs()
-    band = band_width(at_start, BAND_SHARE)
     logits = head.logits(features["test"])
     levels, pairs = [e.level for e in task.test], [e.pair for e in task.test]
     boundary = boundary_report(logits, labels, band, levels, pairs)
@@ -133,11 +133,11 @@ def measure(task: Task, start: Start, module: ClassifierModule) -> dict[str, Any
 
 
 def distance_scores(task: Task, features: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Mahalanobis and kNN scores of test and OOD texts against the training texts as the same model sees them."""
+    """Mahalanobis and kNN scores against the training texts as the same model sees them."""
     labels = torch.tensor([e.label for e in task.train])
     density = ClassConditionalGaussian(len(task.label_names), features["train"].shape[1])
     density.fit(features["train"], labels)
-    names = ("test", *task.ood)
+    names = ("val", "test", *task.ood)
     return {
         "mahalanobis": {name: mahalanobis(density, features[name]) for name in names},
         "knn": {name: knn(features[name], features["train"], KNN_NEIGHBOURS) for name in names},
@@ -145,8 +145,8 @@ def distance_scores(task: Task, features: dict[str, Tensor]) -> dict[str, dict[s
 
 
 def pretrained_scores(task: Task, pretrained: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Distance of test and OOD texts to the nearest training text in the features of the untrained encoder."""
-    return {"pretrained": {name: knn(pretrained[name], pretrained["train"], 1) for name in ("test", *task.ood)}}
+    """Distance of all but the training texts to the nearest training text in the features of the untrained encoder."""
+    return {"pretrained": {name: knn(pretrained[name], pretrained["train"], 1) for name in ("val", "test", *task.ood)}}
 
 
 def all_scores(
@@ -158,16 +158,16 @@ def all_scores(
 ) -> dict[str, dict[str, Tensor]]:
     """Every score of test and OOD texts.
 
-    "sum" adds energy and Mahalanobis distance, each less its mean and over its deviation on the test texts; no OOD text
-    enters it. "sum, pretrained" adds to the energy, in the same way, what the encoder knew before it was trained. "own"
-    is the detector that the arm's loss trains, where it trains one.
+    "sum" adds energy and Mahalanobis distance, each less its mean and over its deviation on the validation texts; no
+    text that it is reported on enters it. "sum, pretrained" adds to the energy, in the same way, what the encoder knew
+    before it was trained. "own" is the detector that the arm's loss trains, where it trains one.
     """
-    names = ("test", *task.ood)
+    names = ("val", "test", *task.ood)
     energies = {name: energy(head.logits(features[name])).double() for name in names}
     scores = {"energy": energies, **distances}
     for total, other in (("sum", "mahalanobis"), ("sum, pretrained", "pretrained")):
         parts = (energies, distances[other])
-        scores[total] = {n: standardized_sum([p[n] for p in parts], [p["test"] for p in parts]) for n in names}
+        scores[total] = {n: standardized_sum([p[n] for p in parts], [p["val"] for p in parts]) for n in names}
     own = {name: own_score(regularizer, features[name], head) for name in names}
     return scores | ({"own": own} if own["test"] is not None else {})  # type: ignore[dict-item]
 

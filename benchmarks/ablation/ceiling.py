@@ -31,7 +31,7 @@ def scores(task: Task, start: Start) -> dict[str, Tensor]:
     far = pretrained_scores(task, start.pretrained)["pretrained"]
     energies = {name: energy(start.head.logits(start.features[name])).double() for name in far}
     return {
-        name: standardized_sum([energies[name], far[name]], [energies["test"], far["test"]])
+        name: standardized_sum([energies[name], far[name]], [energies["val"], far["val"]])
         for name in ("test", "queries")
     }
 

@@ -34,7 +34,7 @@ class Sizes:
     Attributes:
         train: texts in all; for clinc150 a multiple of its classes.
         test: likewise.
-        ood: at most, of each kind.
+        ood: at most, of each kind, and of the validation texts.
         epochs: to the start point.
         max_length: tokens.
         start_layers: layers of the encoder (of 6) that are trained to the start point; the others and the embeddings
@@ -75,6 +75,7 @@ class Task:
         name: in `TASKS`.
         label_names: of the C classes.
         train: labelled.
+        val: labelled; scores are standardised, and the band is set, on these.
         test: labelled.
         ood: texts by kind.
         sizes: how it was cut.
@@ -83,25 +84,26 @@ class Task:
     name: str
     label_names: tuple[str, ...]
     train: list[Example]
+    val: list[Example]
     test: list[Example]
     ood: dict[str, list[str]]
     sizes: Sizes
 
     def texts(self) -> dict[str, list[str]]:
         """Every set of texts by name."""
-        known = {"train": [e.text for e in self.train], "test": [e.text for e in self.test]}
-        return known | self.ood
+        labelled = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: [e.text for e in examples] for name, examples in labelled.items()} | self.ood
 
 
 def load_task(name: str, sizes: Sizes, seed: int) -> Task:
-    """One task; the training texts are drawn anew for every seed, test and OOD texts are the same for all."""
+    """One task; the training texts are drawn anew for every seed, the others are the same for all."""
     load = {"clinc150": _clinc150, "embedded": _embedded, "toxigen": _toxigen, "sentiment": _sentiment}[name]
     return load(sizes, seed)
 
 
 def data_folder() -> Path:
     """Folder of the public data sets, which holds all that the tasks need."""
-    reviews = (f"cad_sentiment/{split}_paired.tsv" for split in ("test", "train"))
+    reviews = (f"cad_sentiment/{split}_paired.tsv" for split in ("dev", "test", "train"))
     return public_data("clinc150/data_full.json", "toxigen/toxigen.json", *reviews)
 
 
@@ -120,7 +122,10 @@ def _clinc150(sizes: Sizes, seed: int) -> Task:
             for i, text in enumerate(draw.sample(by_class[intent], n // len(names)))
         ]
 
-    return Task("clinc150", names, cut("train", sizes.train, seed), cut("test", sizes.test, 0), _queries(sizes), sizes)
+    some = random.Random(0).sample(data["val"], min(sizes.ood, len(data["val"])))  # noqa: S311
+    val = [Example(f"val-{i}", text, names.index(intent)) for i, (text, intent) in enumerate(some)]
+    train, test = cut("train", sizes.train, seed), cut("test", sizes.test, 0)
+    return Task("clinc150", names, train, val, test, _queries(sizes), sizes)
 
 
 def _queries(sizes: Sizes) -> dict[str, list[str]]:
@@ -137,7 +142,7 @@ def _embedded(sizes: Sizes, seed: int) -> Task:
     # Test texts come in pairs that stand side by side; a cut of the front keeps them together.
     test = sorted(data.test, key=lambda e: (e.pair is None, e.pair or e.id))[: sizes.test]
     ood = {"reviews": reviews} | _queries(sizes)
-    return Task("embedded", data.label_names, list(train), test, ood, sizes)
+    return Task("embedded", data.label_names, list(train), data.val[: sizes.ood], test, ood, sizes)
 
 
 def _reviews(split: str) -> list[dict[str, str]]:
@@ -161,8 +166,9 @@ def _sentiment(sizes: Sizes, seed: int) -> Task:
         pairs[example.pair].append(example)
     draw = random.Random(seed)  # noqa: S311
     train = [draw.choice(pair) for pair in pairs.values()]
-    test = examples("test")[: sizes.test]
-    return Task("sentiment", names, draw.sample(_without(train, test), sizes.train), test, _queries(sizes), sizes)
+    val, test = examples("dev")[: sizes.ood], examples("test")[: sizes.test]
+    train = draw.sample(_without(train, [*val, *test]), sizes.train)
+    return Task("sentiment", names, train, val, test, _queries(sizes), sizes)
 
 
 def _toxigen(sizes: Sizes, seed: int) -> Task:
@@ -177,9 +183,10 @@ def _toxigen(sizes: Sizes, seed: int) -> Task:
     random.Random(0).shuffle(known)  # noqa: S311
     random.Random(0).shuffle(near)  # noqa: S311
     test, rest = known[: sizes.test], known[sizes.test :]
-    train = random.Random(seed).sample(_without(rest, test), sizes.train)  # noqa: S311
+    val, rest = _without(rest[: sizes.ood], test), rest[sizes.ood :]
+    train = random.Random(seed).sample(_without(rest, [*val, *test]), sizes.train)  # noqa: S311
     ood = {"held-out groups": near[: sizes.ood]} | _queries(sizes)
-    return Task("toxigen", ("neutral", "hate"), train, test, ood, sizes)
+    return Task("toxigen", ("neutral", "hate"), train, val, test, ood, sizes)
 
 
 def _without(examples: Sequence[Example], others: Sequence[Example]) -> list[Example]:

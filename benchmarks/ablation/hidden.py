@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.ablation.data import Sizes
-from vos.data import TokenCollator, tokenize
+from vos.data import TokenCollator
 from vos.models import EncoderClassifier
+from vos.types import tokenize
 
 
 class UpperClassifier(EncoderClassifier):

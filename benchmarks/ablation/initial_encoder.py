@@ -2,8 +2,8 @@
 
 Reads the start points that the ablation has kept. For every task and kind of OOD texts: AUROC by the distance to the
 k-th nearest training text in the features of the initial encoder and in those of the fine-tuned one, k alike, by the
-energy, and by the sum of energy and initial distance, each standardised on the test texts; with 95 % t-intervals over
-seeds, and paired. Prints a Markdown table in percent; the last line is one JSON object.
+energy, and by the sum of energy and initial distance, each standardised on the validation texts; with 95 % t-intervals
+over seeds, and paired. Prints a Markdown table in percent; the last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def found(task: Task, start: Start) -> dict[tuple[str, str], float]:
     for k in NEIGHBOURS:
         for name, features in (("initial", start.pretrained), ("fine-tuned", start.features)):
             scores[f"{name}, k = {k}"] = {
-                kind: knn(features[kind], features["train"], k).double() for kind in ("test", *task.ood)
+                kind: knn(features[kind], features["train"], k).double() for kind in ("val", "test", *task.ood)
             }
         scores[f"sum, k = {k}"] = total(scores["energy"], scores[f"initial, k = {k}"])
     return {
@@ -42,8 +42,8 @@ def found(task: Task, start: Start) -> dict[tuple[str, str], float]:
 
 
 def total(energies: dict[str, Tensor], far: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Energy plus distance, each standardised on the test texts."""
-    return {kind: standardized_sum([energies[kind], far[kind]], [energies["test"], far["test"]]) for kind in far}
+    """Energy plus distance, each standardised on the validation texts."""
+    return {kind: standardized_sum([energies[kind], far[kind]], [energies["val"], far["val"]]) for kind in far}
 
 
 def main() -> None:

@@ -174,7 +174,7 @@ def public_data(tmp_path):
         (folder / name).mkdir(parents=True)
     queries = {
         split: [[f"{WAYS[i % 5]} the {w} of {THINGS[i % 11]} {i} {split}", w] for w in WORDS for i in range(n)]
-        for split, n in (("train", 100), ("test", 50))
+        for split, n in (("train", 100), ("val", 20), ("test", 50))
     }
     queries["oos_test"] = [[f"the colour of thing {i}", "oos"] for i in range(30)]
     queries["oos_test"] += [[f"{WAYS[i % 5]} the bank of the {THINGS[i]} 7", "oos"] for i in range(10)]  # hardly told
@@ -185,7 +185,7 @@ def public_data(tmp_path):
         for i in range(160)
     ]  # fmt: skip
     (folder / "toxigen/toxigen.json").write_text(json.dumps(rows))
-    for split in ("train", "test"):
+    for split in ("train", "dev", "test"):
         rows = [f"{mood}\tA {mood} film, {split} {i}\t{i}" for i in range(30) for mood in ("Negative", "Positive")]
         lines = "\n".join(["Sentiment\tText\tbatch_id", *rows])
         (folder / f"cad_sentiment/{split}_paired.tsv").write_text(lines + "\n")
@@ -200,6 +200,9 @@ def test_tasks_keep_test_texts_and_held_out_groups_out_of_training(public_data, 
         assert (len(first.train), len(first.test)) == (sizes.train, sizes.test)
         assert first.test == second.test
         assert first.ood == second.ood
+        assert first.val == second.val
+        assert 0 < len(first.val) <= sizes.ood
+        assert not {e.text for e in first.val} & {e.text for e in (*first.train, *first.test)}
         assert not {e.text for e in first.train} & {e.text for e in first.test}
         assert all(0 < len(texts) <= sizes.ood for texts in first.ood.values())
         assert not any("_x000D_" in text for texts in first.texts().values() for text in texts)

@@ -48,12 +48,13 @@ def test_random_picks_alone_are_no_success(run, monkeypatch, capsys, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["synthesis.json", "synthesis.yaml"]
 
 
-def test_a_failed_synthesis_leaves_no_older_batch_that_looks_like_its_own(run, monkeypatch, capsys, tmp_path):
+def test_a_failed_synthesis_leaves_the_older_batch_and_reports_apart_from_it(run, monkeypatch, capsys, tmp_path):
     call(synthesize.main, monkeypatch, *synthesis(run, f"output={tmp_path}"))
-    assert (tmp_path / "near_boundary.csv").exists()
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     command = synthesis(run, f"output={tmp_path}", "overwrite=true", "candidates.selection.max_distance=1e-9")
     failing(synthesize.main, monkeypatch, capsys, *command)
-    assert not list(tmp_path.glob("near_boundary.*"))
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    assert sorted(path.name for path in (tmp_path / "unfinished").iterdir()) == ["synthesis.json", "synthesis.yaml"]
 
 
 def test_a_pool_of_one_side_is_said(run, monkeypatch, capsys, tmp_path):

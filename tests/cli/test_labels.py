@@ -23,7 +23,7 @@ def config(tmp_path):
             "dry_run": False,
             "accept_rejected": False,
             "mix": {"_target_": "vos.loop.next_round.MixSettings"},
-            "stop": {"_target_": "vos.loop.stop_rule.StopRule"},
+            "stop": {"_target_": "vos.loop.stop_rule.StopRule", "monitor": "boundary/val/band_error"},
         }
     )
     for group, option in (("labeling", "page"), ("labels", "files")):

@@ -27,7 +27,7 @@ TARGETS = sorted({target for path in FILES for target in named(OmegaConf.to_cont
 def test_the_source_says_what_the_object_says(target):
     real = inspect.signature(get_object(target)).parameters
     known = parameters(target)
-    assert list(known) == list(real)
+    assert sorted(known) == sorted(real)  # the order of arguments that have names says nothing
     for name, each in known.items():
         assert each.doc, f"{target}: {name} is not explained"
         default = real[name].default

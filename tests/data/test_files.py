@@ -8,7 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from vos.data.files import WRONG_WIDTH, decoded_lines, read_rows
+from vos.data.files import read_rows
+from vos.data.json_rows import WRONG_WIDTH
+from vos.data.settings import FileFormat
+from vos.data.text_lines import decoded_lines
 from vos.errors import DataError
 
 CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
@@ -16,7 +19,7 @@ CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 def fails(path, message, **options):
     with pytest.raises(DataError) as caught:
-        list(read_rows(path, **options))
+        list(read_rows(path, FileFormat(**options)))
     assert message in str(caught.value), str(caught.value)
     assert str(path) in str(caught.value)
 
@@ -58,11 +61,13 @@ def test_tsv_is_unquoted_unless_asked(write):
     ]
     fails(path, ":2: the row that starts here is not valid", quoted=True)
     path = write("b.tsv", 'text\tlabel\n"tab\tand\nbreak"\t1\n')
-    assert list(read_rows(path, quoted=True)) == [(2, {"text": "tab\tand\nbreak", "label": "1"})]
+    assert list(read_rows(path, FileFormat(quoted=True))) == [(2, {"text": "tab\tand\nbreak", "label": "1"})]
 
 
 def test_csv_unquoted(write):
-    assert list(read_rows(write("a.csv", 'text,label\n"a,1\n'), quoted=False)) == [(2, {"text": '"a', "label": "1"})]
+    assert list(read_rows(write("a.csv", 'text,label\n"a,1\n'), FileFormat(quoted=False))) == [
+        (2, {"text": '"a', "label": "1"})
+    ]
 
 
 @pytest.mark.parametrize(("name", "quote"), [("a.csv", '"'), ("a.tsv", "")])
@@ -84,7 +89,7 @@ def test_a_quote_that_never_closes_names_the_line_where_its_row_starts(write):
 
 def test_row_widths_are_told(write):
     rows = [row for _, row in read_rows(write("a.csv", "text,label\na\nb,1,2,3\n"))]
-    assert rows == [{"text": "a", WRONG_WIDTH: (1, 2)}, {"text": "b", "label": "1", WRONG_WIDTH: (4, 2)}]
+    assert rows == [{"text": "a", "label": None, WRONG_WIDTH: (1, 2)}, {"text": "b", "label": "1", WRONG_WIDTH: (4, 2)}]
 
 
 def test_a_column_named_twice(write):

@@ -80,7 +80,7 @@ def test_a_folder_of_data_files(tmp_path):
 def test_missing_columns_and_splits(saved):
     with pytest.raises(DataError) as caught:
         load_hub(saved, text="texts")
-    assert "expected a column 'texts', found in the first row the columns ['text', 'label', 'id']" in str(caught.value)
+    assert "expected a column 'texts', found the columns ['text', 'label', 'id']" in str(caught.value)
     with pytest.raises(DataError, match="expected a split 'dev' for val, found the splits \\['train', 'unsupervised'"):
         load_hub(saved, val_split="dev")
 

@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from vos.data import FilePool, ListPool, TextData, text_uid
+from vos.data import FilePool, ListPool, TextData
+from vos.storage.text_ids import text_uid
 from vos.types import Example
 
 

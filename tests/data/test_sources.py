@@ -3,8 +3,9 @@ import tracemalloc
 
 import pytest
 
-from vos.data import load_files, text_uid
+from vos.data import load_files
 from vos.errors import ConfigError, DataError
+from vos.storage.text_ids import text_uid
 
 
 def test_shares_are_cut_from_train(write, rows):
@@ -56,7 +57,7 @@ def test_limit_reads_the_first_rows_of_each_file(write, rows):
     assert len(data.train) + len(data.val) + len(data.test) == 20
     assert len(list(data.pool)) == 9
     assert len(list(load_files(path, pool=pool, limit=40).pool)) == 9
-    with pytest.raises(DataError, match=":41: column 1: not JSON"):
+    with pytest.raises(DataError, match=r":41: .*column 1: not JSON"):
         load_files(path, pool=pool)
 
 
@@ -98,9 +99,7 @@ def test_bad_rows_of_a_pool(write, rows, caplog):
 
 def test_a_wrong_pool_shows_before_the_run(write, rows):
     train = write("a.jsonl", rows())
-    with pytest.raises(
-        DataError, match=r"p\.csv: expected a column 'text', found in the first row the columns \['texts'\]"
-    ):
+    with pytest.raises(DataError, match=r"p\.csv: expected a column 'text', found the columns \['texts'\]"):
         load_files(train, pool=write("p.csv", "texts\na\n"))
     with pytest.raises(DataError, match=r"q\.csv: expected at least one row of data"):
         load_files(train, pool=write("q.csv", ""))

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vos.data import split_groups, text_uid
+from vos.data import split_groups
 from vos.errors import ConfigError, DataError
+from vos.storage.text_ids import text_uid
 from vos.types import Example
 
 SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}

@@ -40,7 +40,7 @@ def csv(tmp_path):
 
 def test_texts_of_a_file_come_once_and_without_the_texts_of_the_run(csv, tmp_path, caplog):
     seen = []
-    source, kept = OutlierTextFile(csv, "body", 32), tmp_path / "kept.jsonl"
+    source, kept = OutlierTextFile(path=csv, text="body", batch_size=32), tmp_path / "kept.jsonl"
     measured_on = replace(DATA, test=[Example("test", OTHER[2].replace(" ", "  "), 0)])
     texts = gather_outlier_texts(source, measured_on, never, kept, 0, seen.append)
     assert texts == [OutlierText(text) for text in (OTHER[0], OTHER[1], OTHER[3])]
@@ -49,9 +49,14 @@ def test_texts_of_a_file_come_once_and_without_the_texts_of_the_run(csv, tmp_pat
 
 
 def test_a_run_that_goes_on_has_the_same_texts_whatever_has_become_of_the_file(csv, tmp_path):
-    source, kept = OutlierTextFile(csv, "body", 32, quantile=0.5), tmp_path / "kept.jsonl"
+    source, kept = OutlierTextFile(path=csv, text="body", batch_size=32, quantile=0.5), tmp_path / "kept.jsonl"
     texts = gather_outlier_texts(source, DATA, Falls, kept, 0)
-    assert gather_outlier_texts(OutlierTextFile("gone.csv", "body", 32, 0.5), DATA, never, kept, 1) == texts
+    assert (
+        gather_outlier_texts(
+            OutlierTextFile(path="gone.csv", text="body", batch_size=32, quantile=0.5), DATA, never, kept, 1
+        )
+        == texts
+    )
     assert [set(json.loads(line)) for line in kept.read_text().splitlines()] == [{"text", "parents", "distance"}] * 4
 
 
@@ -59,7 +64,13 @@ def test_what_is_like_training_texts_is_left_out_and_counted(csv, tmp_path, capl
     caplog.set_level(logging.INFO)
     path = tmp_path / "more.csv"
     path.write_text("\n".join(["body", *OTHER, "he fell again"]) + "\n")
-    texts = gather_outlier_texts(OutlierTextFile(str(path), "body", 32, 0.9), DATA, Falls, tmp_path / "kept.jsonl", 0)
+    texts = gather_outlier_texts(
+        OutlierTextFile(path=str(path), text="body", batch_size=32, quantile=0.9),
+        DATA,
+        Falls,
+        tmp_path / "kept.jsonl",
+        0,
+    )
     assert [each.text for each in texts] == OTHER
     assert all(each.distance > 0.5 for each in texts)
     assert "4 of 5 are unlike every training text" in caplog.text
@@ -69,5 +80,7 @@ def test_a_file_of_training_texts_alone_is_refused(tmp_path):
     path = tmp_path / "same.csv"
     path.write_text("\n".join(["body", *(example.text for example in TRAIN)]) + "\n")
     with pytest.raises(DataError, match="all of its 6 texts are the run's own"):
-        gather_outlier_texts(OutlierTextFile(str(path), "body", 32), DATA, never, tmp_path / "kept.jsonl", 0)
+        gather_outlier_texts(
+            OutlierTextFile(path=str(path), text="body", batch_size=32), DATA, never, tmp_path / "kept.jsonl", 0
+        )
     assert not (tmp_path / "kept.jsonl").exists()

@@ -133,10 +133,10 @@ def test_a_sheet_that_somebody_is_filling_in_keeps_their_answers(ledger, sheet, 
 
 
 def test_a_file_of_another_kind_in_its_place_is_left_alone(ledger, sheet):
-    sheet.write_text("uid;why;answers;text;label\n", encoding="utf-8")
+    sheet.write_text("uid;text;label\n1;a;harmful\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"adjudicate\.csv: expected the columns .*'answers'.*move it away"):
         write_adjudication_csv(sheet, ledger)
-    assert sheet.read_text(encoding="utf-8") == "uid;why;answers;text;label\n"
+    assert sheet.read_text(encoding="utf-8") == "uid;text;label\n1;a;harmful\n"
 
 
 def test_nothing_open_writes_nothing(ledger, tmp_path):

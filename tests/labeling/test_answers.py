@@ -59,7 +59,7 @@ def test_damaged_rows_are_named_and_good_ones_kept(tmp_path, ledger, texts, labe
         "labels.jsonl:13: rejected: seconds: expected no negative time",
         "labels.jsonl:14: rejected: repeat: expected int, got '1'",
         "labels.jsonl:15: rejected: spans: expected whole numbers",
-        "labels.jsonl:16: rejected: expected a JSON object, got list",
+        "labels.jsonl:16: rejected: expected one JSON object: expected a JSON object with named",
     ):
         assert expected in said
 

@@ -55,7 +55,7 @@ def test_labels_come_back_from_a_folder_of_files(ledger, tmp_path):
     write_labels(folder / "b.csv", labels[2:])
     assert import_labels(ledger, FileImporter(str(folder)).rows(ledger), NAMES).counts["new"] == 3
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigError, match=r"expected \.jsonl or \.csv files"):
+    with pytest.raises(ConfigError, match=r"expected a folder of answers in files that end in .*, found none"):
         FileImporter([str(tmp_path / "empty")]).rows(ledger)
 
 
@@ -85,6 +85,7 @@ def test_old_and_new_labels_are_mixed_with_the_stated_weight(ledger, data):
         "settled": 4,
         "open": 1,
         "held out": 1,
+        "held-out group": 0,
         "unsettled": 0,
         "relabelled": 1,
         "old": 6,

@@ -1,8 +1,10 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
+from tests.conftest import toy_examples
 from vos.metrics.boundary import band_width, margin
 from vos.training.measure import measure
 
@@ -38,4 +40,43 @@ def test_without_a_sampler_nothing_is_said_of_outliers(job):
     job.module.sampler = None
     found = measure(job, 0, None)
     assert found.outliers is None
-    assert everything - set(found.metrics) == {"boundary/infeasible_share", "boundary/outlier_energy_auroc"}
+    said = ("energy_auroc", "distance_median", "mahalanobis_median", "extrapolated_share")
+    expected = {"boundary/infeasible_share", *(f"boundary/outlier_{name}" for name in said)}
+    assert everything - set(found.metrics) == expected
+
+
+def nearest(rows, bank):
+    rows, bank = (each.double() / each.double().norm(dim=1, keepdim=True) for each in (rows, bank))
+    return torch.stack([(bank - row).norm(dim=1).min() for row in rows])
+
+
+def test_the_sum_with_the_initial_encoder_is_scaled_on_validation_texts(job):
+    """Against sums worked out here; scaled on the test texts they would differ, and so would the figures."""
+    job = replace(job, data=replace(job.data, test=toy_examples(40, "w", 40)[:3], ood=toy_examples(40, "o", 60)))
+    found = measure(job, 0, None).metrics
+    featurizer = job.featurizers.current()
+    parts = {}
+    for name in ("train", "val", "test", "ood"):
+        batch = featurizer.featurize([each.text for each in getattr(job.data, name)])
+        parts[name] = (-batch.logits.double().logsumexp(-1), batch.features)
+    near = {name: nearest(features, parts["train"][1]) for name, (_, features) in parts.items()}
+
+    def total(name, scale):
+        return sum(
+            (own - of_scale.mean()) / of_scale.std(correction=0)
+            for own, of_scale in ((parts[name][0], parts[scale][0]), (near[name], near[scale]))
+        )
+
+    def auroc(scale):
+        inside, outside = total("test", scale), total("ood", scale)
+        return float((outside[:, None] > inside).double().mean())
+
+    assert auroc("test") != auroc("val")
+    assert found["ood/energy_and_initial_knn/auroc"] == pytest.approx(auroc("val"), abs=1e-9)
+
+
+def test_the_sum_is_left_out_where_the_scale_would_be_that_of_what_is_reported_on(job):
+    job = replace(job, data=replace(job.data, test=[], ood=toy_examples(6, "o", 60)))
+    names = measure(job, 0, None).metrics
+    assert "ood/initial_knn/auroc" in names
+    assert not any("energy_and_initial_knn" in name for name in names)

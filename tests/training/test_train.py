@@ -99,8 +99,8 @@ def test_settings_that_cannot_work_are_one_line(tiny_encoder, changes, message):
         ({"labels": ["harmless"] * 23}, "texts: expected a label for every text, found 24 texts and 23 labels"),
         ({"labels": ["harmless"] * 24}, "texts: expected texts of at least two classes, found one class only"),
         ({"labels": ["harmless", "evil"] * 12}, r"texts\[1\]: expected a label of .*, found 'evil'"),
-        ({"texts": ["a", " "] * 12}, r"texts\[1\]: expected a text with words, found ' '"),
-        ({"texts": ["a", None] * 12}, r"texts\[1\]: expected a text with words, found None"),
+        ({"texts": ["a", " "] * 12}, r"texts\[1\]: found white space only, expected a text"),
+        ({"texts": ["a", None] * 12}, r"texts\[1\]: found a NoneType, expected a text"),
         ({"val": (["a"], [])}, "val: expected a label for every text, found 1 texts and 0 labels"),
     ],
 )

@@ -15,6 +15,7 @@ from vos.cli.kinds import nearest
 from vos.errors import ConfigError
 
 RENAMED = {
+    "callbacks.monitor": "refine.monitor",
     "candidates=retrieval": "candidates=pool",
     "candidates=ladder": "candidates=pool_then_lm",
     "candidates=generate": "candidates=lm",

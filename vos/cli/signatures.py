@@ -152,7 +152,7 @@ def _find(module: str, name: str) -> tuple[str, ast.stmt | None]:
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 if name == (alias.asname or alias.name):
-                    return _find(str(node.module), alias.name)
+                    return _find(f"{module}.{node.module}" if node.level else str(node.module), alias.name)
     return module, None
 
 
@@ -165,7 +165,7 @@ def _method(node: ast.stmt | None, name: str) -> ast.FunctionDef | None:
 def _body(module: str) -> list[ast.stmt]:
     """The statements of a module of this package; none where there is no such module."""
     path = PACKAGE.parent.joinpath(*module.split("."))
-    for file in (path.with_suffix(".py"), path / "__init__.py"):
+    for file in (path.with_suffix(".py"), path / "__init__.pyi", path / "__init__.py"):
         if path.is_relative_to(PACKAGE) and file.is_file():
             return ast.parse(file.read_text("utf-8")).body
     return []

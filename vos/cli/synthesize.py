@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,18 +20,19 @@ from vos.cli.progress import synthesis_bars
 from vos.cli.tables import facts_table, in_words, print_paths
 from vos.cli.train import run_hash
 from vos.cli.wiring import build_sampler
-from vos.data import TextData, open_pool_file
+from vos.data import TextData
 from vos.density import load_density
 from vos.errors import RunError
 from vos.labeling import BoundaryRecord, Ledger, read_jsonl
 from vos.loop.next_round import nearest_labelled, with_kept_train
 from vos.models import ClassifierFeaturizer, FeatureCache, TextClassifier, load_classifier
+from vos.models.truncation import warn_of_truncation
 from vos.storage.atomic import write_atomically
 from vos.storage.json_files import read_json
 from vos.storage.lock import owned
 from vos.storage.run_directory import RunDirectory
 from vos.synthesis.job import PoolFolder, SynthesisJob, SynthesisSettings
-from vos.synthesis.synthesize import BATCH, REPORT, SHEET, SynthesisResult, synthesize
+from vos.synthesis.synthesize import BATCH, JOURNAL, REPORT, SHEET, SynthesisResult, synthesize
 from vos.training.measure import training_features
 from vos.types import Example
 
@@ -38,6 +40,9 @@ logger = logging.getLogger(__name__)
 
 SETTINGS_FILE = "synthesis.yaml"
 """What a batch was made with; `verify` draws its targets anew from it."""
+
+UNFINISHED = "unfinished"
+"""Folder of a batch that is to take the place of another, while it is made."""
 
 NOT_OF_THE_BATCH = ("verify", "verification", "overwrite", "progress", "labeling", "ledger")
 """Settings that change nothing that is computed."""
@@ -60,17 +65,18 @@ def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
     run, data, classifier = open_run(config)
     check_gold(config, data.label_names)
     if config.pool.path is not None:
-        data = replace(data, pool=open_pool_file(config.pool.path, text=config.pool.text, id=config.pool.id))
+        data = replace(data, pool=instantiate(config.pool).open())
+    n_pool = sum(1 for _ in data.pool)  # a bad row shows now, and not after hours of scoring
     cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
     featurizer = ClassifierFeaturizer(classifier, cache, device=config.device)
-    bars, progress = synthesis_bars(data.pool.size, config.progress)
+    bars, progress = synthesis_bars(n_pool, config.progress)
     with cache, bars:
         if written is not None:
             result = _as_written(written, run, output)
         else:
             job = replace(build_job(config, run, data, featurizer), asked=_asked_before(config), progress=progress)
-            _begin(config, output)
-            result = synthesize(job, output)
+            warn_of_truncation(classifier, "pool", (example.text for example in data.pool))
+            result = _make(config, job, output)
         gold = hidden_gold(config, data, result.records, featurizer)
         neighbours = nearest_labelled(featurizer, data.train, [*result.records, *gold.records], data.label_names)
     _summary(result)
@@ -115,11 +121,25 @@ def build_job(config: DictConfig, run: RunDirectory, data: TextData, featurizer:
     )
 
 
-def _begin(config: DictConfig, output: Path) -> None:
-    """Note down the settings that `verify` needs, and take away the batch to be replaced: the two never mix."""
-    for name in (BATCH, SHEET, REPORT):
-        (output / name).unlink(missing_ok=True)
-    write_atomically(output / SETTINGS_FILE, _of_the_batch(config))
+def _make(config: DictConfig, job: SynthesisJob, output: Path) -> SynthesisResult:
+    """The batch, with the settings that `verify` needs beside it.
+
+    Where it takes the place of another, it is made in a folder of its own and moved when it is whole: until then the
+    old one stands, and the two never mix.
+    """
+    making = output / UNFINISHED if (output / BATCH).exists() else output
+    write_atomically(making / SETTINGS_FILE, _of_the_batch(config))
+    result = synthesize(job, making)
+    if making == output:
+        return result
+    for name in (SETTINGS_FILE, REPORT, SHEET, JOURNAL, BATCH):
+        if (making / name).exists():
+            (making / name).replace(output / name)
+        else:
+            (output / name).unlink(missing_ok=True)
+    with suppress(OSError):  # something else lies there
+        making.rmdir()
+    return replace(result, paths=tuple(output / path.name for path in result.paths))
 
 
 def _of_the_batch(config: DictConfig) -> str:

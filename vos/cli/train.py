@@ -61,7 +61,8 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     finally:
         for reporter in job.reporters:
             reporter.close()
-    run.finish(time.monotonic() - started, {"model_hash": job.module.classifier.fingerprint()})
+    facts = {"model_hash": job.module.classifier.fingerprint(), "calibration": content["calibration"]}
+    run.finish(time.monotonic() - started, facts)
     _summary(run, content, data)
     if new is not None:
         record_round(config, run.path, new, content["final"])
@@ -124,6 +125,7 @@ def _summary(run: RunDirectory, content: dict[str, Any], data: TextData) -> None
     table = facts_table("Run finished")
     table.add_row("texts", f"{len(data.train)} train, {len(data.val)} val, {len(data.test)} test")
     table.add_row("stopped because", content["stopped_because"])
+    table.add_row(f"kept round {content['kept_round']}", content["kept_because"])
     table.add_row("time, peak memory", f"{manifest['wall_seconds']:.0f} s, {manifest['peak_memory_mib']} MiB")
     Console().print(table)
     paths = (run.model, run.density, run.metrics_path, run.picture, run.manifest_path)

@@ -1,34 +1,9 @@
-"""Texts in: sources, validation, leak-free splits, and batches."""
+"""Texts in: sources, validation, leak-free splits, and batches.
 
-from vos.data.batching import LengthBucketedSampler, TokenCollator
-from vos.data.datamodule import TextDataModule
-from vos.data.embedded import EmbeddedData, load_embedded, load_pool_labels
-from vos.data.files import read_rows
-from vos.data.records import FilePool, ListPool, PoolSource, Skipped, TextData
-from vos.data.sources import FileData, HubData, load_files, load_hub, open_pool_file
-from vos.data.splits import split_groups
-from vos.storage.text_ids import text_uid
-from vos.types import tokenize
+The names stand in the stub beside this file; each is loaded when it is first used, so that files are read without
+torch.
+"""
 
-__all__ = [
-    "EmbeddedData",
-    "FileData",
-    "FilePool",
-    "HubData",
-    "LengthBucketedSampler",
-    "ListPool",
-    "PoolSource",
-    "Skipped",
-    "TextData",
-    "TextDataModule",
-    "TokenCollator",
-    "load_embedded",
-    "load_files",
-    "load_hub",
-    "load_pool_labels",
-    "open_pool_file",
-    "read_rows",
-    "split_groups",
-    "text_uid",
-    "tokenize",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from vos.data.labels import LabelCodec
+from vos.data.leaks import without_leaks
 from vos.data.problems import Problem, ProblemLog
 from vos.data.records import Skipped
 from vos.data.validation import ParsedRow
@@ -21,6 +22,7 @@ def agree(
     label_column: str,
     id_column: str | None,
     log: ProblemLog,
+    on_leak: str,
 ) -> dict[str, list[Example]]:
     """Examples of each split, with class indices; repeated rows are left out.
 
@@ -32,13 +34,16 @@ def agree(
         label_column: for messages.
         id_column: for messages; None when ids are hashes of the texts.
         log: receives bad rows; repeated rows enter its `skipped`.
+        on_leak: see `without_leaks`.
 
     Raises:
-        DataError: there are bad rows and they are not skipped.
+        DataError: there are bad rows and they are not skipped; or see `without_leaks`.
     """
     known = {split: list(_with_known_label(rows, codec, label_column, log)) for split, rows in parsed.items()}
     everything = [row for rows in known.values() for row in rows]
     disputed = _disputed(everything, codec, label_column, log)
+    log.raise_if_any()
+    known = without_leaks(known, on_leak, log)
     texts: dict[str, ParsedRow] = {}
     ids: dict[str, ParsedRow] = {}
     examples = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vos.data.agreement import TRAIN, agree, check_classes
-from vos.data.files import Row
-from vos.data.labels import LabelCodec
+from vos.data.json_rows import Row
+from vos.data.labels import LabelCodec, any_of
+from vos.data.leaks import outside_only
 from vos.data.problems import ProblemLog
 from vos.data.records import FilePool, ListPool, PoolSource, TextData
 from vos.data.settings import RowSettings, TableSettings
@@ -15,6 +17,8 @@ from vos.data.splits import split_groups
 from vos.data.validation import checked_rows, parse_rows, stream_examples
 from vos.errors import DataError
 from vos.types import Example
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +54,20 @@ def assemble(
     cut = settings.cut(set(sources))
     log = ProblemLog(settings.skips)
     labelled = {split: source for split, source in sources.items() if split not in ("pool", "ood")}
-    read = {split: list(parse_rows(each.name, each.rows(), settings, log)) for split, each in labelled.items()}
+    harmful = settings.harmful()
+    read = {split: list(parse_rows(each.name, each.rows(), settings, log, harmful)) for split, each in labelled.items()}
     if not read[TRAIN]:
         log.raise_if_any()
         raise DataError(f"{sources[TRAIN].name}: expected usable rows, found none: all {len(log.skipped)} were skipped")
-    raw = {str(row.raw_label) for row in read[TRAIN]}
-    codec = LabelCodec(raw, settings.label_map, declared, settings.positive)
-    splits = agree(read, codec, str(settings.label), settings.id, log)
+    raw = [str(row.raw_label) for row in read[TRAIN]]
+    codec = LabelCodec(raw, settings.label_map, declared, _positive(raw, settings))
+    _say_spellings(codec, [str(row.raw_label) for rows in read.values() for row in rows])
+    splits = agree(read, codec, str(settings.label), settings.id, log, settings.on_leak)
     check_classes(splits, codec.names, {split: source.name for split, source in labelled.items()})
     unlabelled = replace(settings, label=None)
     ood = sources.get("ood")
-    outside = [each.example for each in parse_rows(ood.name, ood.rows(), unlabelled, log)] if ood else []
+    inside = [example for examples in splits.values() for example in examples]
+    outside = outside_only(parse_rows(ood.name, ood.rows(), unlabelled, log), inside, log) if ood else []
     log.raise_if_any()
     if cut:
         shares = {TRAIN: 1.0 - sum(cut.values()), **cut}
@@ -75,6 +82,20 @@ def assemble(
         skipped=log.skipped,
         ood=outside,
     )
+
+
+def _positive(raw: Sequence[str], settings: TableSettings) -> str | None:
+    """The harmful class; where lists of labels were reduced by several, the one that they became."""
+    harmful = settings.harmful()
+    reduced = any_of(harmful[:1], harmful) if harmful else ""
+    if len(harmful) < 2 or set(raw) <= {reduced, any_of((), harmful)}:
+        return reduced or None
+    return str(list(harmful))
+
+
+def _say_spellings(codec: LabelCodec, raw: Sequence[str]) -> None:
+    for name, spellings in codec.spellings(raw).items():
+        logger.warning("labels: %s are spellings of one class, %r", ", ".join(map(repr, spellings)), name)
 
 
 def open_pool(source: Source, settings: RowSettings) -> PoolSource:

@@ -10,7 +10,8 @@ from importlib import resources
 from pathlib import Path
 
 from vos.data.agreement import TRAIN, agree, check_classes
-from vos.data.files import Row, read_jsonl
+from vos.data.files import read_rows
+from vos.data.json_rows import Row
 from vos.data.labels import LabelCodec
 from vos.data.problems import Problem, ProblemLog
 from vos.data.records import ListPool, TextData
@@ -51,7 +52,7 @@ def load_embedded(directory: str | Path | None = None) -> TextData:
     with _existing(directory, CORPUS_FILE) as path:
         log = ProblemLog()
         rows: dict[str, list[Row]] = {split: [] for split in SPLITS}
-        for line, row in read_jsonl(path):
+        for line, row in read_rows(path):
             split = row.get("split")
             if split not in rows:
                 raise DataError(f"{path}:{line}: column 'split': expected one of {SPLITS}, found {split!r:.60}")
@@ -63,7 +64,7 @@ def load_embedded(directory: str | Path | None = None) -> TextData:
             read[split] = list(parse_rows(f"{path}", rows[split], settings, log))
         pool = read.pop("pool")
         _check_pool(pool, itertools.chain.from_iterable(read.values()), log)
-        splits = agree(read, codec, "label", "id", log)
+        splits = agree(read, codec, "label", "id", log, on_leak="error")
         check_classes(splits, codec.names, {split: f"{path}, split {split!r}" for split in splits})
     return TextData(
         splits[TRAIN], splits["val"], splits["test"], ListPool([row.example for row in pool]), codec.names, log.skipped
@@ -84,7 +85,7 @@ def load_pool_labels(directory: str | Path | None = None) -> dict[str, tuple[int
     """
     labels: dict[str, tuple[int, ...]] = {}
     with _existing(directory, POOL_LABELS_FILE) as path:
-        for line, row in read_jsonl(path):
+        for line, row in read_rows(path):
             id_, code, level = row.get("id"), _CODES.get(str(row.get("label"))), row.get("level")
             if not isinstance(id_, str) or id_ in labels:
                 raise DataError(f"{path}:{line}: column 'id': expected an id of its own, found {id_!r:.60}")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vos.data.files import Row
+from vos.data.json_rows import Row
 from vos.errors import DataError
 from vos.storage.extras import optional
 

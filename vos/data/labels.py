@@ -2,29 +2,110 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from vos.errors import ConfigError
 
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+WHOLE = re.compile(r"[+-]?\d+\.0+")
+QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
+QUOTED_FIRST = re.compile(r"\s*[\[{]\s*['\"]")
+TRUTH = {"true": "True", "false": "False"}
+
+NOT_A_NUMBER = ("nan", "NaN", "NAN", "<NA>", "NaT")
+"""How tables write a gap where a number or a text is missing: no sensible text, class or name."""
+
+MISSING = ("nan", "NaN", "NAN", "<NA>", "NaT", "None", "NA", "#N/A", "null", "NULL", "\\N")
+"""Cells that mean no value, exactly as data frames, R, spreadsheets and databases write them; "none" is a class."""
 
 
-def label_key(value: Any) -> str | None:
+def label_key(value: Any, missing: Collection[str] = NOT_A_NUMBER) -> str | None:
     """A raw label as the string that label maps use, or None when there is no label.
 
-    Surrounding white space does not count, and 1.0 (how tables store integers with gaps) reads as "1".
+    Surrounding white space does not count; 1.0 (how tables store integers with gaps) reads as "1", in whatever format;
+    and true and false read as "True" and "False", however they are written. 1 and true stay two labels.
+
+    Args:
+        value: a number, a truth value, a string, or None.
+        missing: strings that mean no label.
 
     Example:
-        >>> label_key(1.0), label_key(" hate "), label_key(True), label_key("")
-        ('1', 'hate', 'True', None)
+        >>> label_key(1.0), label_key("1.0"), label_key(" hate "), label_key("TRUE"), label_key(""), label_key("nan")
+        ('1', '1', 'hate', 'True', None, None)
     """
+    key = cell_key(value, missing)
+    return key if key is None else TRUTH.get(key.casefold(), key)
+
+
+def cell_key(value: Any, missing: Collection[str] = NOT_A_NUMBER) -> str | None:
+    """Like `label_key`, for ids and groups: every string but those in `missing` is one of its own."""
+    if hasattr(value, "item") and not getattr(value, "shape", None):  # a number of numpy or torch
+        value = value.item()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if value is None or value != value:  # NaN, how tables store a gap
+    if value is None or (isinstance(value, float) and value != value):
         return None
-    return str(value).strip() or None
+    text = str(value).strip()
+    if not text or text in missing:
+        return None
+    return str(int(text.partition(".")[0])) if WHOLE.fullmatch(text) else text
+
+
+def folded(name: str) -> str:
+    """What the spellings of one class share: capitals and the width of white space do not count.
+
+    Example:
+        >>> folded(" Hate  Speech") == folded("hate speech")
+        True
+    """
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def spelled(name: Any, names: Collection[str]) -> str:
+    """The one of `names` that `name` is another spelling of; where there is none, `name` as a string."""
+    key = str(label_key(name, ()))
+    same = [each for each in names if folded(each) == folded(key)]
+    return key if key in names or len(same) != 1 else same[0]
+
+
+def nested(value: Any) -> list[Any] | dict[Any, Any] | None:
+    """The list or object that a cell holds, also where a table wrote it as text; None where it holds neither.
+
+    Example:
+        >>> nested("['harm']"), nested([]), nested("[sic]")
+        (['harm'], [], None)
+    """
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, list | tuple) or getattr(value, "shape", None):
+        return list(value)
+    if isinstance(value, str) and value.strip()[:1] in ("[", "{") and value.strip()[-1:] in ("]", "}"):
+        for text in (value, value.replace("'", '"')):
+            try:
+                found = json.loads(text)
+            except (ValueError, RecursionError):
+                continue
+            return found if isinstance(found, list | dict) else None
+        if QUOTED_FIRST.match(value):  # as numpy prints an array, for one
+            return [one or other for one, other in QUOTED.findall(value)]
+    return None
+
+
+def any_of(labels: Iterable[Any], harmful: Sequence[str]) -> str:
+    """One label for a text with several: the harmful ones joined where any of them is there, else "not" before it.
+
+    Example:
+        >>> any_of(["Threat", "spam"], ["harm", "threat"]), any_of([], ["harm"])
+        ('harm or threat', 'not harm')
+    """
+    name = " or ".join(harmful)
+    wanted = {folded(str(label_key(each, ()))) for each in harmful}
+    return name if any(folded(str(label_key(label, ()))) in wanted for label in labels) else f"not {name}"
 
 
 def natural_key(name: str) -> tuple[Any, ...]:
@@ -52,7 +133,7 @@ def class_order(ordered: tuple[str, ...], positive: str | None) -> tuple[str, ..
     """
     if positive is None:
         return ordered
-    positive = str(positive)
+    positive = spelled(positive, ordered)
     if positive not in ordered:
         raise ConfigError(f"positive: expected one of the classes {list(ordered)}, found {positive!r}")
     if len(ordered) != 2:
@@ -68,10 +149,11 @@ def _sorted(names: Iterable[str]) -> tuple[str, ...]:
 
 
 class LabelCodec:
-    """From raw labels to class indices.
+    """From raw labels to class indices. Spellings that differ in capitals or spaces alone are one class.
 
     Args:
-        raw: raw labels (see `label_key`) of the training texts; they are the classes where nothing else names them.
+        raw: raw labels (see `label_key`) of the training texts, each as often as it stands there; they are the classes
+            where nothing else names them, each spelled as it stands most often, in lower case where two are level.
         label_map: raw label to class name, or None.
         fixed: class names in index order, as a data set declares them, or None.
         positive: see `class_order`.
@@ -79,6 +161,9 @@ class LabelCodec:
     Attributes:
         names: class names in index order.
         known: raw labels that have a class, sorted.
+
+    Raises:
+        ConfigError: a label map that gives spellings of one label two classes, or no class; or see `class_order`.
     """
 
     def __init__(
@@ -89,18 +174,61 @@ class LabelCodec:
         positive: str | None,
     ) -> None:
         if label_map is not None:
-            class_of = {str(label_key(key)): str(name) for key, name in label_map.items()}
+            class_of = _mapped(label_map)
             self.names = class_order(_sorted(class_of.values()), positive)
         elif fixed is not None:
             class_of = {name: name for name in fixed}
             self.names = class_order(tuple(fixed), positive)
         else:
-            class_of = {name: name for name in raw}
+            class_of = {name: name for name in _most_frequent(Counter(raw))}
             self.names = class_order(_sorted(class_of), positive)
         index = {name: i for i, name in enumerate(self.names)}
         self._index_of = {key: index[name] for key, name in class_of.items()}
+        self._by_fold: dict[str, set[int]] = {}
+        for key, place in self._index_of.items():
+            self._by_fold.setdefault(folded(key), set()).add(place)
         self.known = _sorted(self._index_of)
 
     def index(self, raw: str) -> int | None:
         """Class index of a raw label, or None when it is unknown."""
-        return self._index_of.get(raw)
+        if raw in self._index_of:
+            return self._index_of[raw]
+        places = self._by_fold.get(folded(raw), set())
+        return next(iter(places)) if len(places) == 1 else None
+
+    def spellings(self, raw: Iterable[str]) -> dict[str, list[str]]:
+        """By class name the raw labels that are one but for their spelling, most frequent first."""
+        counts = Counter(raw)
+        by_fold: dict[str, list[str]] = {}
+        for name, _ in counts.most_common():
+            by_fold.setdefault(folded(name), []).append(name)
+        several = [names for names in by_fold.values() if len(names) > 1]
+        places = {self.index(name) for names in several for name in names}
+        return {
+            self.names[place]: [name for names in several for name in names if self.index(name) == place]
+            for place in sorted(place for place in places if place is not None)
+        }
+
+
+def _most_frequent(counts: Counter[str]) -> list[str]:
+    """One spelling of each label."""
+    best: dict[str, str] = {}
+    for name in sorted(counts, key=lambda each: (-counts[each], each.swapcase())):
+        best.setdefault(folded(name), name)
+    return list(best.values())
+
+
+def _mapped(label_map: Mapping[Any, Any]) -> dict[str, str]:
+    """Raw label to class name, each class in one spelling."""
+    class_of: dict[str, str] = {}
+    spelling: dict[str, str] = {}
+    of_fold: dict[str, str] = {}
+    for key, value in label_map.items():
+        if value is None:
+            raise ConfigError(f"label_map: expected a class name for {key!r}, found none")
+        name = spelling.setdefault(folded(str(value)), str(value))
+        raw = str(label_key(key, ()))
+        if of_fold.setdefault(folded(raw), name) != name:
+            raise ConfigError(f"label_map: expected one class for the spellings of {raw!r}, found two")
+        class_of[raw] = name
+    return class_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from vos.data.records import Skipped
 from vos.errors import DataError
 
-SHOWN_PROBLEMS = 10
+SHOWN_PROBLEMS = 5
 """Problems that an error spells out; the rest are counted."""
 
 
@@ -70,6 +70,6 @@ class ProblemLog:
         if not self._first:
             return
         rows = "1 bad row" if self.count == 1 else f"{self.count} bad rows"
-        more = f" (the first {SHOWN_PROBLEMS} are shown)" if self.count > SHOWN_PROBLEMS else ""
-        shown = "\n".join(f"  {problem}" for problem in self._first)
-        raise DataError(f"{rows}{more}:\n{shown}\nCorrect them, or leave them out with on_bad_row=skip.")
+        more = f" (the first {SHOWN_PROBLEMS} are named)" if self.count > SHOWN_PROBLEMS else ""
+        shown = " | ".join(map(str, self._first))
+        raise DataError(f"{rows}{more}: {shown}. Correct them, or leave them out with on_bad_row=skip")

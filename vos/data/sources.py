@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vos.data.assembly import Source, assemble, open_pool
-from vos.data.files import read_rows
+from vos.data.files import tolerant_rows
 from vos.data.hub import open_tables
 from vos.data.records import PoolSource, TextData
-from vos.data.settings import Columns, RowSettings, TableSettings
+from vos.data.settings import FileFormat, FileRules, RowSettings, TableSettings, TextColumns, shared
+from vos.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileData(TableSettings):
+class FileData(TableSettings, FileRules):
     """Texts from csv, tsv, jsonl, json (array of objects) or parquet files, each told by its ending.
 
     Splits without a file are cut from `train` by `split_groups`. A text that stands in several labelled files is kept
-    in the first of test, val and train, and listed in `TextData.skipped`, as is every repeated row.
+    in the first of test, val and train, and listed in `TextData.skipped`, as is every repeated row; for texts of one
+    group see `on_leak`.
 
     Attributes:
         train: file of the labelled texts.
@@ -28,7 +31,6 @@ class FileData(TableSettings):
         pool: file of unlabelled texts, read anew on every pass; its labels, if any, are not read. None cuts
             `pool_share`.
         ood: file of texts of another kind, for AUROC and FPR95; labels are not read.
-        quoted: whether fields of csv and tsv may stand in double quotes; None: yes for csv, no for tsv.
 
     Example:
         >>> FileData(train="comments.csv", text="comment", label="toxic", positive="yes").load()
@@ -41,7 +43,6 @@ class FileData(TableSettings):
     test: str | Path | None = None
     pool: str | Path | None = None
     ood: str | Path | None = None
-    quoted: bool | None = None
 
     def load(self) -> TextData:
         """Read and check all files but the pool, then cut.
@@ -51,7 +52,9 @@ class FileData(TableSettings):
             ConfigError: settings that cannot work together.
         """
         files = {"test": self.test, "val": self.val, "train": self.train, "pool": self.pool, "ood": self.ood}
-        return assemble({name: _file(path, self.quoted) for name, path in files.items() if path is not None}, self)
+        given = {name: path for name, path in files.items() if path is not None}
+        wanted = {name: self if name in ("train", "val", "test") else replace(self, label=None) for name in given}
+        return assemble({name: _file(path, self, wanted[name].named()) for name, path in given.items()}, self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +88,8 @@ class HubData(TableSettings):
         wanted = {ours: theirs for ours, theirs in splits.items() if theirs is not None}
         tables = open_tables(str(self.name_or_folder), self.config_name, wanted)
         sources = {k: Source(each.source, partial(each.rows, self.named()), len(each)) for k, each in tables.items()}
-        return assemble(sources, self, tables["train"].class_names(str(self.label)))
+        declared = tables["train"].class_names(str(self.label))
+        return assemble(sources, replace(self, missing=()) if declared else self, declared)
 
 
 def load_files(
@@ -105,19 +109,39 @@ def load_hub(name_or_folder: str | Path, **settings: Any) -> TextData:
     return HubData(name_or_folder=name_or_folder, **settings).load()
 
 
-def open_pool_file(path: str | Path, text: str = Columns.text, id: str | None = None) -> PoolSource:
+@dataclass(frozen=True, kw_only=True)
+class PoolFile(TextColumns, FileRules):
     """Unlabelled texts of one file, read anew on every pass.
 
-    Args:
-        path: see `FileData`.
-        text: name of the column with the text.
-        id: name of the column with unique ids; None makes ids from the texts.
+    Attributes:
+        path: csv, tsv, jsonl, json (array of objects) or parquet; None: no file.
 
-    Raises:
-        DataError: no such file, no such column, or no row; rows that cannot be used show on the pass that meets them.
+    Example:
+        >>> PoolFile(path="pool.csv", text="comment").open()
+        Traceback (most recent call last):
+        vos.errors.DataError: pool.csv: expected a file, found nothing there
     """
-    return open_pool(_file(path, None), RowSettings(text=text, label=None, id=id))
+
+    path: str | Path | None = None
+
+    def open(self) -> PoolSource:
+        """Look at the first rows.
+
+        Raises:
+            ConfigError: no path.
+            DataError: no such file, no such column, or no row; rows that cannot be used show on the pass that meets
+                them.
+        """
+        if self.path is None:
+            raise ConfigError("pool: expected the path of a file, found none")
+        settings = RowSettings(**shared(RowSettings, self), label=None)
+        return open_pool(_file(self.path, self, settings.named()), settings)
 
 
-def _file(path: str | Path, quoted: bool | None) -> Source:
-    return Source(str(path), partial(read_rows, path, quoted))
+def open_pool_file(path: str | Path, **settings: Any) -> PoolSource:
+    """`PoolFile(...).open()`; the settings are those of `PoolFile`."""
+    return PoolFile(path=path, **settings).open()
+
+
+def _file(path: str | Path, layout: FileFormat, columns: Sequence[str]) -> Source:
+    return Source(str(path), partial(tolerant_rows, path, layout, columns))

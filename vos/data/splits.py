@@ -12,7 +12,7 @@ from functools import partial
 from scipy.cluster.hierarchy import DisjointSet
 
 from vos.errors import ConfigError, DataError
-from vos.storage.text_ids import text_uid
+from vos.storage.text_ids import leak_key
 from vos.types import Example
 
 
@@ -21,10 +21,11 @@ def split_groups(
 ) -> dict[str, list[Example]]:
     """Deal examples to splits so that no group, no minimal pair and no text is cut.
 
-    Examples that share a group, a pair or a text, directly or through others, form one component; components are dealt
-    whole, the largest first, each to the split that then comes nearest to its share of every class (for components of
-    one text this is the method of Sainte-Laguë). Which split an example gets depends on the ids, the shares in their
-    order and the seed, not on the order of the examples; within a split the order of `examples` is kept.
+    Examples that share a group, a pair or a text (capitals and spaces do not count), directly or through others, form
+    one component; components are dealt whole, the largest first, each to the split that then comes nearest to its share
+    of every class (for components of one text this is the method of Sainte-Laguë). Which split an example gets depends
+    on the ids, the shares in their order and the seed, not on the order of the examples; within a split the order of
+    `examples` is kept.
 
     Args:
         examples: ids are unique; a label of None is treated as a class that no split has to have.
@@ -69,7 +70,7 @@ def _components(examples: Sequence[Example]) -> list[_Component]:
     linked = DisjointSet(range(len(examples)))
     first: dict[tuple[str, str], int] = {}
     for i, example in enumerate(examples):
-        for kind, value in (("group", example.group), ("pair", example.pair), ("text", text_uid(example.text))):
+        for kind, value in (("group", example.group), ("pair", example.pair), ("text", leak_key(example.text))):
             if value is not None:
                 linked.merge(i, first.setdefault((kind, value), i))
     return [

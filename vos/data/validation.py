@@ -7,13 +7,13 @@ import html
 import itertools
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vos.data.files import WRONG_WIDTH, Row
-from vos.data.labels import label_key
-from vos.data.problems import Problem, ProblemLog
+from vos.data.json_rows import DAMAGED, WRONG_WIDTH, Row
+from vos.data.labels import NOT_A_NUMBER, any_of, cell_key, label_key, nested
+from vos.data.problems import SHOWN_PROBLEMS, Problem, ProblemLog
 from vos.data.settings import Columns, RowSettings
 from vos.errors import DataError
 from vos.storage.text_ids import text_uid
@@ -49,14 +49,30 @@ class ParsedRow:
         return f"{self.source}:{self.line}"
 
 
-def parse_rows(source: str, rows: Iterable[Row], settings: RowSettings, log: ProblemLog) -> Iterator[ParsedRow]:
+PEEKED = 100
+"""Rows that are looked at for their columns: an object may lack what others have."""
+
+LONG_NAME, WORDY_NAME = 40, 4
+"""Characters, and spaces within, from which the name of a column looks like a text."""
+
+
+def parse_rows(
+    source: str, rows: Iterable[Row], settings: RowSettings, log: ProblemLog, harmful: Sequence[str] = ()
+) -> Iterator[ParsedRow]:
     """Rows with good content, lazily; the others go to `log`.
+
+    Args:
+        source: file, or data set and split.
+        rows: of it.
+        settings: which column holds what, and what a good row is.
+        log: receives bad rows.
+        harmful: classes that lists of labels are reduced by, see `any_of`; () for none, where a list is a bad row.
 
     Raises:
         DataError: a column is missing, or there is no row at all.
     """
     for line, row in itertools.islice(checked_rows(source, rows, settings), settings.limit):
-        result = _parse(source, line, row, settings)
+        result = _parse(source, line, row, settings, harmful)
         if isinstance(result, Problem):
             log.add(result)
         else:
@@ -72,31 +88,60 @@ def stream_examples(source: str, rows: Iterable[Row], settings: RowSettings) -> 
     log = ProblemLog(settings.skips)
     for parsed in parse_rows(source, rows, settings, log):
         log.raise_if_any()
-        log.skipped.clear()
+        del log.skipped[SHOWN_PROBLEMS:]
         yield parsed.example
     log.raise_if_any()
     if log.count:
-        logger.warning("%s: left out %d bad rows of the pool", source, log.count)
+        first = "; ".join(f"{each.source}:{each.line}: {each.reason}" for each in log.skipped[:SHOWN_PROBLEMS])
+        logger.warning("%s: left out %d bad rows of the pool, the first: %s", source, log.count, first)
 
 
 def checked_rows(source: str, rows: Iterable[Row], columns: Columns) -> Iterator[Row]:
-    """The rows, after a look at the first one: whether it is there, and has every column.
+    """The rows, after a look at the first ones: whether they are there, and have every column.
 
     Raises:
         DataError: there is no row at all, or a column is missing; names it, the columns found, and the nearest of them.
     """
     rows = iter(rows)
-    first = next(rows, None)
-    if first is None:
+    first = list(itertools.islice(rows, PEEKED))
+    if not first:
         raise DataError(f"{source}: expected at least one row of data, found none: the file is empty")
-    found = [name for name in first[1] if name != WRONG_WIDTH]
+    found = list(dict.fromkeys(name for _, row in first for name in row if name not in (WRONG_WIDTH, DAMAGED)))
+    if not found:
+        raise DataError(f"{source}:{first[0][0]}: {first[0][1].get(DAMAGED, 'expected named columns, found none')}")
     for name in columns.named():
-        if name not in found:
-            near = difflib.get_close_matches(name.lower(), [each.lower() for each in found], n=1, cutoff=0.5)
-            nearest = [each for each in found if near and each.lower() == near[0]]
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-            raise DataError(f"{source}: expected a column {name!r}, found in the first row the columns {found}{hint}")
-    return itertools.chain([first], rows)
+        if name not in found and (name.partition(".")[0] not in found or "." not in name):
+            raise DataError(f"{source}: expected a column {name!r}, found {_in_words(name, found)}")
+    return itertools.chain(first, rows)
+
+
+def _in_words(wanted: str, found: list[str]) -> str:
+    """The columns found, and what the reason may be."""
+    if any(len(name) > LONG_NAME or name.strip().count(" ") >= WORDY_NAME for name in found):
+        return f"{len(found)} columns named like texts: is the first line a header? Write one, such as text,label"
+    near = difflib.get_close_matches(wanted.lower(), [each.lower() for each in found], n=1, cutoff=0.5)
+    nearest = [each for each in found if near and each.lower() == near[0]]
+    return f"the columns {found}" + (f"; did you mean {nearest[0]!r}?" if nearest else "")
+
+
+def cell(row: dict[str, Any], column: str | None) -> Any:
+    """The value of a column, or of the part of an object or list that a name with dots leads to; None without one.
+
+    Example:
+        >>> cell({"author": {"name": "ann"}, "labels": ["a", "b"]}, "labels.1")
+        'b'
+    """
+    if column is None or column in row:
+        return row.get(str(column))
+    value: Any = row
+    for part in column.split("."):
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and part.isdecimal():
+            value = next(iter(value[int(part) :]), None)
+        else:
+            return None
+    return value
 
 
 def unescape(text: str) -> str:
@@ -109,12 +154,17 @@ def unescape(text: str) -> str:
     return html.unescape(text.replace("_x000D_\n", "\n").replace("_x000D_", "\n"))
 
 
-def _parse(source: str, line: int, row: dict[str, Any], settings: RowSettings) -> ParsedRow | Problem:
+def _parse(
+    source: str, line: int, row: dict[str, Any], settings: RowSettings, harmful: Sequence[str]
+) -> ParsedRow | Problem:
     """One row on its own."""
+    missing = frozenset(map(str, settings.missing))
 
     def key(column: str | None) -> str | None:
-        return None if column is None else label_key(row.get(column))
+        return cell_key(cell(row, column), missing)
 
+    if DAMAGED in row:
+        return Problem(source, line, settings.text, f"a line that cannot be read ({row[DAMAGED]})", "a row")
     id_ = key(settings.id)
 
     def problem(column: str, found: str, expected: str) -> Problem:
@@ -125,29 +175,89 @@ def _parse(source: str, line: int, row: dict[str, Any], settings: RowSettings) -
         return problem(
             settings.text, f"a row of {fields} fields", f"{width} fields as in the header; is the quoting right?"
         )
-    text = row.get(settings.text)
+    text = cell(row, settings.text)
     if not isinstance(text, str):
         return problem(settings.text, "nothing" if text is None else f"a {type(text).__name__}", "a text")
     text = unescape(text) if settings.unescape else text
     if fault := _text_fault(text, settings.max_chars):
         return problem(settings.text, *fault)
+    for column in filter(None, (settings.id, settings.group, settings.pair, settings.level)):
+        if (parts := nested(cell(row, column))) is not None:
+            part = f"{column}.{_a_key(parts)}"
+            return problem(column, _parts(parts), f"one value; name its part with a dot, such as {part}")
     if settings.id is not None and id_ is None:
         return problem(settings.id, "no id", "an id in every row")
-    raw = key(settings.label)
-    if settings.label is not None and raw is None:
-        return problem(settings.label, "no label", "a label; rows without one belong in the pool")
+    raw, fault = _label(row, settings, harmful)
+    if fault:
+        return problem(str(settings.label), *fault)
     level = key(settings.level)
     if level is not None and not (level.isascii() and level.isdecimal()):
         column = str(settings.level)
-        return problem(column, _short(row[column]), "a whole number from 0 up, or nothing")
+        return problem(column, _short(cell(row, column)), "a whole number from 0 up, or nothing")
     uid = text_uid(text)
     level_number = None if level is None else int(level)
     example = Example(id_ or uid, text, None, key(settings.group), key(settings.pair), level_number)
     return ParsedRow(source, line, example, raw, uid)
 
 
-def _text_fault(text: str, max_chars: int) -> tuple[str, str] | None:
+Fault = tuple[str, str] | None
+"""What is found and what is expected."""
+
+
+def _label(row: dict[str, Any], settings: RowSettings, harmful: Sequence[str]) -> tuple[str | None, Fault]:
+    """The raw label, or what is wrong with it."""
+    if settings.label is None:
+        return None, None
+    value = cell(row, settings.label)
+    parts = nested(value)
+    if isinstance(parts, list) and harmful:
+        return any_of(parts, harmful), None
+    if parts is not None or isinstance(value, bytes):
+        found = "bytes" if parts is None else _parts(parts)
+        example = f"label={settings.label}.{_a_key(parts)}"
+        if isinstance(parts, dict):
+            return None, (found, f"one label; name the part that holds it with a dot, such as {example}")
+        return None, (
+            found,
+            f"one label; name the harmful ones with positive=LABEL, or one place with a dot: {example}",
+        )
+    raw = label_key(value, settings.no_label())
+    if raw is None:
+        written = f" ({value.strip()!r} means that there is none, see missing)" if _is_written(value) else ""
+        return None, (f"no label{written}", "a label; rows without one belong in the pool")
+    return raw, None
+
+
+def _is_written(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _parts(parts: list[Any] | dict[Any, Any] | None) -> str:
+    if isinstance(parts, dict):
+        return f"an object with the keys {', '.join(map(repr, list(parts)[:5]))}"
+    return f"a list of {len(parts or ())} values"
+
+
+def _a_key(parts: list[Any] | dict[Any, Any] | None) -> str:
+    return str(next(iter(parts), "name")) if isinstance(parts, dict) else "0"
+
+
+def check_texts(source: str, texts: Iterable[object]) -> None:
+    """Whether texts in memory are such as could be read from a file.
+
+    Raises:
+        DataError: one is not; names its place.
+    """
+    for place, text in enumerate(texts):
+        fault = _text_fault(text, len(text)) if isinstance(text, str) else (f"a {type(text).__name__}", "a text")
+        if fault:
+            raise DataError(f"{source}[{place}]: found {fault[0]}, expected {fault[1]}")
+
+
+def _text_fault(text: str, max_chars: int) -> Fault:
     """What is found and what is expected when a text cannot be used."""
+    if text.strip() in NOT_A_NUMBER:
+        return f"{text.strip()!r}, as data frames write a gap", "a text"
     if not text.strip():
         return ("white space only" if text else "an empty text"), "a text"
     if len(text) > max_chars:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from vos.data import TokenCollator, tokenize
+from vos.data import TokenCollator
 from vos.errors import ConfigError, DataError, ShapeError
-from vos.types import OOD
+from vos.types import OOD, tokenize
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -9,14 +9,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from vos.data import TextData, open_pool_file
+from vos.data import PoolFile, TextData
+from vos.data.settings import FileRules, shared
 from vos.errors import ConfigError, DataError
 from vos.exposure.filter import far_from_training
 from vos.exposure.write import OutlierText, WritingSettings, write_outlier_texts
 from vos.generation.language_model import LanguageModel
 from vos.storage.atomic import numbered_lines
 from vos.storage.json_files import write_json_lines
-from vos.storage.text_ids import text_uid
+from vos.storage.text_ids import leak_key
 from vos.types import Example, Featurizer
 
 logger = logging.getLogger(__name__)
@@ -42,8 +43,8 @@ class OutlierTextSource(Protocol):
         """The texts; none of them is a training text or one of `known`."""
 
 
-@dataclass(frozen=True)
-class OutlierTextFile:
+@dataclass(frozen=True, kw_only=True)
+class OutlierTextFile(FileRules):
     """Texts of a file; labels in it are not read.
 
     Attributes:
@@ -59,6 +60,7 @@ class OutlierTextFile:
     quantile: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check(self)
 
     def texts(
@@ -73,8 +75,9 @@ class OutlierTextFile:
         Raises:
             DataError: the file cannot be read, or holds no other text.
         """
-        own = {text_uid(text) for text in (*(example.text for example in train), *known)}
-        found = {text_uid(each.text): each.text for each in open_pool_file(self.path, text=self.text)}
+        own = {leak_key(text) for text in (*(example.text for example in train), *known)}
+        pool = PoolFile(**shared(PoolFile, self)).open()
+        found = {leak_key(each.text): each.text for each in pool}
         texts = [OutlierText(text) for uid, text in found.items() if uid not in own]
         if not texts:
             raise DataError(f"exposure.path={self.path}: all of its {len(found)} texts are the run's own")

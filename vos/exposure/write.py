@@ -22,6 +22,7 @@ from vos.errors import ConfigError, DataError
 from vos.generation.language_model import LanguageModel
 from vos.generation.particles import Cost, Extender, Sampling
 from vos.storage.seeds import derive_seed
+from vos.storage.text_ids import leak_key
 from vos.types import Example
 
 logger = logging.getLogger(__name__)
@@ -170,7 +171,7 @@ class _Written:
     def __init__(self, habits: Habits, min_words: int, known: Sequence[str]) -> None:
         self.habits, self.min_words = habits, min_words
         self.found: list[OutlierText] = []
-        self._keys = {_key(habits.applied(text)) for text in known}
+        self._keys = {leak_key(habits.applied(text)) for text in known}
         self._left_out: Counter[str] = Counter()
 
     def add(self, raw: str, finished: bool, parents: tuple[str, ...]) -> None:
@@ -180,10 +181,10 @@ class _Written:
             self._left_out["not finished"] += 1
         elif len(text.split()) < self.min_words:
             self._left_out["too short"] += 1
-        elif _key(text) in self._keys:
+        elif leak_key(text) in self._keys:
             self._left_out["known or repeated"] += 1
         else:
-            self._keys.add(_key(text))
+            self._keys.add(leak_key(text))
             self.found.append(OutlierText(text, parents))
 
     @property
@@ -203,11 +204,6 @@ def _by_class(examples: Sequence[Example], max_words: int) -> dict[int, list[Exa
             f"got none among {len(examples)}; raise exposure.writing.max_words"
         )
     return by_class
-
-
-def _key(text: str) -> str:
-    """What two texts share that count as one: case and white space are not looked at."""
-    return " ".join(text.split()).lower()
 
 
 def _shots(by_class: dict[int, list[Example]], n: int, seed: int) -> list[Example]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from vos.data.labels import folded, label_key, nested, spelled
 from vos.errors import DataError
 from vos.labeling.label import RESERVED, WITHDRAWN, Label, label_from_dict, parse_time
 from vos.labeling.ledger import Ledger
@@ -47,16 +48,24 @@ def read_row(source: str, line: int, values: Any, label_map: Mapping[str, str] |
         source: see `LabelRow`.
         line: see `LabelRow`.
         values: of one `Label`, optionally with the `text`, which must then have the hash `uid`.
-        label_map: raw answer to class name, "unsure" or "skip"; answers not in it stay as they are.
+        label_map: raw answer, in any spelling, to class name, "unsure" or "skip"; answers not in it stay as they are.
     """
     try:
         if isinstance(values, dict) and isinstance(values.get("text"), str):
             _check_uid(values)
-        if isinstance(values, dict) and label_map:
-            values = {**values, "label": label_map.get(str(values.get("label")), values.get("label"))}
+        if isinstance(values, dict) and nested(values.get("label")) is None:
+            values = {**values, "label": _answer(values.get("label"), label_map or {})}
         return LabelRow(source, line, label_from_dict(values))
     except DataError as error:
         return LabelRow(source, line, None, str(error))
+
+
+def _answer(value: Any, label_map: Mapping[str, str]) -> Any:
+    key = label_key(value)
+    if key is None:
+        return value
+    by_fold = {folded(str(label_key(raw, ()))): name for raw, name in label_map.items()}
+    return by_fold.get(folded(key), key)
 
 
 def _check_uid(values: Mapping[str, Any]) -> None:
@@ -128,7 +137,7 @@ def import_labels(
     Args:
         ledger: of the project.
         rows: see `read_labels`.
-        classes: names that an answer may have, beside "unsure", "skip" and "withdrawn".
+        classes: names that an answer may have, in any spelling, beside "unsure", "skip" and "withdrawn".
         dry_run: rehearse: the report is the same, the ledger stays as it is.
     """
     report = ImportReport(dry_run=dry_run)
@@ -144,7 +153,7 @@ def import_labels(
             if row.label is None:
                 report.note("rejected", row, row.error)
                 continue
-            label = row.label
+            label = replace(row.label, label=spelled(row.label.label, allowed))
             text = ledger.text(label.uid)
             if text is None:
                 report.note("unknown", row, f"no text with uid {label.uid} is in this ledger; is it the right one?")

@@ -52,6 +52,7 @@ class BoundaryRecord:
         provenance: see `Provenance`.
         model_hash: of the classifier that gave these numbers.
         run_hash: of the run's resolved configuration and data.
+        group: what the text must not be cut from, such as its author or thread; None when unknown.
         schema_version: version of this record.
 
     Example:
@@ -71,6 +72,7 @@ class BoundaryRecord:
     provenance: Provenance = field(default_factory=Provenance)
     model_hash: str = ""
     run_hash: str = ""
+    group: str | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -112,6 +114,7 @@ class BoundaryRecord:
             return _from_flat(values)
         if version != SCHEMA_VERSION:
             raise DataError(f"expected schema_version {SCHEMA_VERSION} or older, got {version!r}")
+        values = {"group": None, **values}  # younger than this version
         _check_names(values, _names(cls), version)
         target, provenance = values["target"], values["provenance"]
         _check_names(provenance, _names(Provenance), version)
@@ -149,7 +152,7 @@ FLAT_PROVENANCE = {name: name for name in _names(Provenance) - {"language_model"
 SOURCES = {"seeded": "prefix_conditioned", "steered": "smc", "edited": "counterfactual"}
 """Sources of versions 1 and 2 by their name today."""
 
-_VERSION_2 = (_names(BoundaryRecord) - {"target", "provenance"}) | FLAT_TARGET.keys() | FLAT_PROVENANCE.keys()
+_VERSION_2 = (_names(BoundaryRecord) - {"target", "provenance", "group"}) | FLAT_TARGET.keys() | FLAT_PROVENANCE.keys()
 FLAT_FIELDS = {
     1: _VERSION_2 - (FLAT_PROVENANCE.keys() - {"source"}) - {"target_class", "max_distance"},
     2: _VERSION_2,

@@ -7,10 +7,11 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from vos.data import read_rows
+from vos.data.files import tolerant_rows
+from vos.data.labels import spelled
 from vos.data.problems import ProblemLog
 from vos.data.settings import RowSettings
 from vos.data.validation import parse_rows
@@ -96,7 +97,9 @@ def read_gold(path: str | Path, label_names: Sequence[str]) -> list[Example]:
         DataError: rows that cannot be used, or labels that are no class names.
     """
     log = ProblemLog()
-    rows = list(parse_rows(str(path), read_rows(path), RowSettings(), log))
+    settings = RowSettings()
+    parsed = parse_rows(str(path), tolerant_rows(path, columns=settings.named()), settings, log)
+    rows = [replace(row, raw_label=spelled(row.raw_label, label_names)) for row in parsed]
     log.raise_if_any()
     wrong = [row for row in rows if row.raw_label not in label_names]
     if wrong:

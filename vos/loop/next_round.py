@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 
 from vos.data import TextData
+from vos.data.leaks import HeldOut
 from vos.errors import ConfigError, RunError
-from vos.labeling import BoundaryRecord, Ledger, consensus, text_uid
+from vos.labeling import BoundaryRecord, Item, Ledger, consensus, text_uid
 from vos.labeling.backends.page import Neighbour
 from vos.labeling.consensus import Method
 from vos.metrics.calibration import wilson_interval
@@ -86,21 +87,32 @@ class NextRound:
 def next_round(data: TextData, ledger: Ledger, settings: MixSettings) -> NextRound:
     """Mix the settled labels of the ledger into the training texts.
 
-    A text that is also a validation or test text is left out: training on it would spoil the comparison of rounds.
+    A text that is also a validation or test text, but for capitals and spaces, or of the group of one, is left out:
+    training on it would spoil the comparison of rounds. A pool text keeps its group.
     A training text that people labelled anew takes the people's label. Pool texts that are labelled leave the pool.
     """
     settled = consensus(ledger, settings.consensus)
-    held_out = {text_uid(example.text) for example in (*data.val, *data.test)}
+    held_out = HeldOut((*data.val, *data.test))
+    items = ledger.items(list(settled.labels))
     index = {name: i for i, name in enumerate(data.label_names)}
-    counts = {"settled": len(settled.labels), "open": len(settled.open), "held out": 0, "unsettled": 0, "relabelled": 0}
+    counts = {
+        "settled": len(settled.labels),
+        "open": len(settled.open),
+        "held out": 0,
+        "held-out group": 0,
+        "unsettled": 0,
+        "relabelled": 0,
+    }
     new: dict[str, int] = {}
     for uid, name in settled.labels.items():
         if name not in index:
             raise ConfigError(
                 f"the ledger has the class {name!r}, the data {data.label_names}; translate labels.label_map"
             )
-        if uid in held_out:
+        if held_out.has_text(items[uid].text):
             counts["held out"] += 1
+        elif held_out.shares(Example(uid, items[uid].text, group=_group(items[uid]))):
+            counts["held-out group"] += 1
         elif settled.quality[uid] < settings.min_quality:
             counts["unsettled"] += 1
         else:
@@ -108,15 +120,22 @@ def next_round(data: TextData, ledger: Ledger, settings: MixSettings) -> NextRou
     uids = [text_uid(example.text) for example in data.train]
     train = [replace(each, label=new.get(uid, each.label)) for uid, each in zip(uids, data.train, strict=True)]
     counts["relabelled"] = sum(one.label != two.label for one, two in zip(data.train, train, strict=True))
-    added = ledger.items(list(new.keys() - uids))
+    added = {uid: items[uid] for uid in ledger.items(list(new.keys() - uids))}
     for uid, item in added.items():
         for copy in range(settings.new_weight):
             name = f"label:{uid}" if copy == 0 else f"label:{uid}:{copy}"
-            train.append(Example(name, item.text, new[uid], group=f"label:{uid}"))
+            train.append(Example(name, item.text, new[uid], group=_group(item) or f"label:{uid}"))
     counts |= {"old": len(data.train), "new": len(added), "new_weight": settings.new_weight}
+    if left_out := counts["held out"] + counts["held-out group"]:
+        logger.warning("%d labelled texts are validation or test texts, or of a group of theirs: left out", left_out)
     logger.info("next round: %s", ", ".join(f"{name} {count}" for name, count in counts.items()))
     used = {uid: data.label_names[label] for uid, label in new.items()}
     return NextRound(replace(data, train=train), used, counts)
+
+
+def _group(item: Item) -> str | None:
+    group = item.payload.get("group")
+    return None if group is None else str(group)
 
 
 def write_train(path: Path, train: Sequence[Example]) -> None:

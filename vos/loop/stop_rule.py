@@ -29,7 +29,13 @@ STEM = "labelling_rounds"
 OLD = "rounds.jsonl"
 """Name of the table up to version 0.2; read where there is no other."""
 
-PLOTTED = ("boundary/val/band_error", "boundary/test/band_error", "boundary/test/accuracy", "random/fnr")
+PLOTTED = (
+    "boundary/val/brier",
+    "boundary/val/band_error",
+    "boundary/test/band_error",
+    "boundary/test/accuracy",
+    "random/fnr",
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class StopRule:
             proof.
     """
 
-    monitor: str = "boundary/val/band_error"
+    monitor: str
     min_gain: float = 0.02
     patience: int = 2
     target_fnr: float | None = None

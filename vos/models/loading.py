@@ -26,6 +26,8 @@ def load_classifier(directory: str | Path) -> TextClassifier:
     path = directory / "vos.json"
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(facts, dict):
+            raise ValueError(f"no JSON object but {facts!r:.40}")
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: expected a model folder written by this package, got: {error}") from error
     if facts.get("format_version") != FORMAT_VERSION or facts.get("kind") not in KINDS:
@@ -33,4 +35,7 @@ def load_classifier(directory: str | Path) -> TextClassifier:
             f"{path}: expected format_version {FORMAT_VERSION} and kind in {sorted(KINDS)}, got "
             f"{facts.get('format_version')!r} and {facts.get('kind')!r}; write the model again with this version"
         )
-    return KINDS[facts["kind"]].load(directory, facts).eval()
+    try:
+        return KINDS[facts["kind"]].load(directory, facts).eval()
+    except KeyError as error:
+        raise ModelError(f"{path}: expected the entry {error}, found {sorted(facts)}; write the model again") from error

@@ -23,6 +23,7 @@ from vos.outliers._geometry import (
     pick_class,
     refuse_equal_rows,
 )
+from vos.outliers._natural import natural_radii
 from vos.outliers._radial import as_outliers, check_open_unit, labels_to_draw, shell, uniform
 from vos.outliers.conditional_margin import refuse_infeasible, whitened_at_margin
 from vos.types import LinearHead, VirtualOutliers
@@ -40,8 +41,8 @@ class BoundarySampler:
         margin: centre of the margins asked for, logit units.
         band: margins are uniform in `[margin - band, margin + band]`; an outlier exactly at margin 0 has no gradient
             under `vos.losses`, which says why.
-        distance: chi-square quantile of the squared Mahalanobis radius, in (0, 1), or None for the natural law of the
-            radius given the margin.
+        distance: every draw lies farther from its class than this share of real texts, in (0, 1); None for the natural
+            law of the radius given the margin, which any model has.
         pair: two classes (c, j): the margin is `logit_c - logit_j` whatever class a point is drawn from, and only these
             two are drawn from.
         rival: with more than two classes and no pair, "any": a rival chosen uniformly for every draw; "nearest": the
@@ -59,7 +60,7 @@ class BoundarySampler:
 
     margin: float = 0.0
     band: float = 1.0
-    distance: float | None = 0.99
+    distance: float | None = None
     pair: Sequence[int] | None = None
     rival: str = "any"
     runner_up: bool = False
@@ -132,8 +133,12 @@ class BoundarySampler:
         refuse_equal_rows(apart, labels, plus, minus)
         gaps = head_gaps(density, head, labels, plus, minus)
         margins = self.margin + self.band * (2.0 * uniform((len(labels),), generator, labels.device) - 1.0)
-        radii = shell(self.distance, len(labels), density)
-        refuse_infeasible(gaps.distance_to(margins), radii, margins, 1, density.n_features, labels)
+        nearest = gaps.distance_to(margins)
+        radii = shell(self.distance, labels, density)
+        if radii is None:
+            radii = natural_radii(density, labels, nearest, 1, generator)
+        else:
+            refuse_infeasible(nearest, radii, margins, 1, density.n_features, labels, density)
         return whitened_at_margin(gaps.normals, margins - gaps.at_mean, radii, generator), plus, minus
 
     def _compared(

@@ -17,6 +17,16 @@ def text_uid(text: str) -> str:
     return hashlib.sha256(normalised.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+def leak_key(text: str) -> str:
+    """What two texts share that a classifier could not be asked about apart: capitals and spaces do not count.
+
+    Example:
+        >>> leak_key("Two  words ") == leak_key("two words")
+        True
+    """
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
 def made_id(text: str) -> str:
     """Id of a text that a language model wrote: the same text has the same id."""
     return f"made-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -180,6 +180,7 @@ def record_of(candidate: Candidate, targets: Targets, job: SynthesisJob) -> Boun
         provenance=candidate.provenance if made else replace(candidate.provenance, seed=job.seed),
         model_hash=job.model_hash,
         run_hash=job.run_hash,
+        group=candidate.example.group,
     )
 
 

@@ -10,11 +10,15 @@ import torch
 from transformers import PreTrainedModel
 
 from vos.data import ListPool, TextData
+from vos.data.labels import spelled
+from vos.data.validation import check_texts
 from vos.density import ClassConditionalGaussian
 from vos.errors import ConfigError, DataError
 from vos.labeling import BoundaryRecord
+from vos.metrics.agreement import report_below_chance
 from vos.mining.select import lacks_near_boundary
 from vos.models import ClassifierFeaturizer, WrappedClassifier
+from vos.models.truncation import warn_of_truncation
 from vos.outliers import BoundarySampler
 from vos.synthesis.job import Progress, SynthesisJob, SynthesisSettings, choose, draw_targets, record_of, search_pool
 from vos.types import Example, OutlierSampler
@@ -73,15 +77,20 @@ def mine(
         raise ConfigError(f"mine: expected index='none' and generation=None, got index={settings.index!r}")
     if len(pool) == 0:
         raise DataError("pool: expected at least one text, got none")
+    for kind, texts in (("labelled", [text for text, _ in labelled]), ("pool", pool)):
+        check_texts(kind, texts)
     classifier = WrappedClassifier(model, tokenizer)
     train = _examples(labelled, classifier.label_names)
     pool_texts = ListPool([Example(str(place), text) for place, text in enumerate(pool)])
     featurizer = ClassifierFeaturizer(classifier, device=model.device)
-    features = featurizer.featurize([example.text for example in train]).features
+    warn_of_truncation(classifier, "labelled", (example.text for example in train))
+    warn_of_truncation(classifier, "pool", pool)
+    known, labels = featurizer.featurize([example.text for example in train]), [example.label for example in train]
+    report_below_chance(known.logits, torch.tensor(labels), classifier.label_names, "labelled")
     density = ClassConditionalGaussian(classifier.n_classes, classifier.n_features)
     job = SynthesisJob(
         featurizer=featurizer,
-        density=density.fit(features, torch.tensor([example.label for example in train])),
+        density=density.fit(known.features, torch.tensor(labels)),
         sampler=sampler or BoundarySampler(distance=None),
         data=TextData(train, [], [], pool_texts, classifier.label_names, []),
         settings=settings,
@@ -102,8 +111,8 @@ def _examples(labelled: Sequence[tuple[str, SupportsIndex | str]], names: tuple[
 
 
 def _index(label: object, names: tuple[str, ...], place: int) -> int:
-    if isinstance(label, str) and label in names:
-        return names.index(label)
+    if isinstance(label, str) and (name := spelled(label, names)) in names:
+        return names.index(name)
     if isinstance(label, SupportsIndex) and 0 <= label.__index__() < len(names):
         return label.__index__()
     raise DataError(

@@ -15,7 +15,7 @@ from vos.errors import RunError
 from vos.labeling import BoundaryRecord, write_csv, write_jsonl
 from vos.mining.retrieve import Retrieval
 from vos.mining.select import Selection, lacks_near_boundary
-from vos.mining.targets import TargetSpace
+from vos.mining.targets import Targets, TargetSpace
 from vos.storage.hashes import file_hash
 from vos.storage.json_files import write_json
 from vos.synthesis.job import SynthesisJob, choose, draw_targets, record_of, search_pool
@@ -61,7 +61,7 @@ def synthesize(job: SynthesisJob, output: Path) -> SynthesisResult:
     selection = choose(job, found)
     order = torch.randperm(len(selection.chosen), generator=generator).tolist()
     records = tuple(record_of(selection.chosen[i], targets, job) for i in order)
-    report = _report(job, space, found, selection, records) | made
+    report = _report(job, space, found, selection, records) | _radii(job, targets) | made
     return _write(job, selection, records, report, output)
 
 
@@ -91,6 +91,13 @@ def _report(
         "run_hash": job.run_hash,
         "seed": job.seed,
     }
+
+
+def _radii(job: SynthesisJob, targets: Targets) -> dict[str, int]:
+    """How many targets lie beyond every text that was held out, where the radius is extrapolated."""
+    owners = targets.labels.to(job.density.ready.device)
+    beyond = job.density.is_extrapolated(targets.mahalanobis.to(owners.device), owners)
+    return {"targets_extrapolated": int(beyond.sum())}
 
 
 def _warnings(job: SynthesisJob, found: Retrieval) -> list[str]:

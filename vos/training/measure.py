@@ -17,6 +17,7 @@ from vos.models.featurizer import ClassifierFeaturizer
 from vos.outliers import draw_where_feasible
 from vos.scores import energy, knn, mahalanobis, standardized_sum
 from vos.storage.seeds import derive_seed
+from vos.training.held_out import distance_metrics, outlier_metrics
 from vos.training.job import TrainingJob
 from vos.training.plots import BoundaryPoints
 from vos.types import Example, FeatureBatch, Featurizer, LinearHead
@@ -82,11 +83,15 @@ def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
     job.module.memory.push(train_features, train_labels, torch.arange(len(train_labels)))
     density.fit(train_features, train_labels)
     val = _featurized(featurizer, job.data.val)
+    density.calibrate(val.features, _labels(job.data.val))
     test = _featurized(featurizer, job.data.test)
     if band is None:
         band = band_width(margin(val.logits), job.settings.refine.band_share)
     metrics = {"boundary/band": band}
     metrics |= _reported("val", val, job.data.val, band) | _reported("test", test, job.data.test, band)
+    if job.data.test:
+        beyond = distance_metrics(density, test.features, _labels(job.data.test))
+        metrics |= {f"boundary/test/{name}": share for name, share in beyond.items()}
     drawn, outliers = _drawn(job, featurizer.head, number, val)
     metrics |= drawn
     gaps = standardized_distance(density, featurizer.head)
@@ -95,8 +100,10 @@ def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
     metrics["boundary/standardized_distance/min"] = float(gaps.min())
     metrics["boundary/density_jitter"] = float(density.jitter)
     if job.data.ood:
-        metrics |= _ood_metrics(job, featurizer, train_features, test if job.data.test else val)
-    return Measurement(metrics, band, val, _points(density, val.features, val.logits, _labels(job.data.val)), outliers)
+        metrics |= _ood_metrics(job, featurizer, train_features, val, test)
+    val_labels = _labels(job.data.val)
+    squared = density.own_mahalanobis(val.features, val_labels)
+    return Measurement(metrics, band, val, _points(density, val.logits, squared, val_labels), outliers)
 
 
 def _reported(split: str, batch: FeatureBatch, examples: Sequence[Example], band: float) -> dict[str, float]:
@@ -120,43 +127,51 @@ def _drawn(
     metrics = {"boundary/infeasible_share": drawn.share_left_out}
     if drawn.left_out:
         logger.warning("measuring: %s", drawn.warning())
-    if drawn.outliers is None:
+    outliers = drawn.outliers
+    if outliers is None:
         return metrics, None
-    features = drawn.outliers.features.float()
-    logits = head.logits(features)
+    logits, labels, squared = head.logits(outliers.features.float()), outliers.labels, outliers.mahalanobis
     metrics["boundary/outlier_energy_auroc"] = float(outlier_energy_auroc(val.logits, logits))
-    return metrics, _points(density, features, logits, drawn.outliers.labels)
+    found = outlier_metrics(density, squared, labels)
+    metrics |= {f"boundary/outlier_{name}": value for name, value in found.items()}
+    return metrics, _points(density, logits, squared, labels)
 
 
-def _points(density: GaussianDensity, features: Tensor, logits: Tensor, labels: Tensor) -> BoundaryPoints:
-    return BoundaryPoints(margin(logits), density.log_prob(features).max(-1).values, labels)
+def _points(density: GaussianDensity, logits: Tensor, squared: Tensor, labels: Tensor) -> BoundaryPoints:
+    return BoundaryPoints(margin(logits), 1.0 - density.share_beyond(squared, labels), labels)
 
 
 def _ood_metrics(
-    job: TrainingJob, featurizer: ClassifierFeaturizer, train_features: Tensor, inside: FeatureBatch
+    job: TrainingJob, featurizer: ClassifierFeaturizer, train_features: Tensor, val: FeatureBatch, test: FeatureBatch
 ) -> dict[str, float]:
     """AUROC, AUPR and both readings of FPR95, ID texts being the test split (validation when there is none)."""
-    density = job.module.density
+    density, inside = job.module.density, test if job.data.test else val
     outside = featurizer.featurize([example.text for example in job.data.ood])
     scores = {
         "energy": (energy(inside.logits), energy(outside.logits)),
         "mahalanobis": (mahalanobis(density, inside.features), mahalanobis(density, outside.features)),
         "knn": (knn(inside.features, train_features), knn(outside.features, train_features)),
     }
-    scores |= _initial_scores(job.featurizers.initial(), job.data, scores["energy"])
+    scores |= _initial_scores(job.featurizers.initial(), job.data, scores["energy"], energy(val.logits))
     return {
         f"ood/{name}/{metric}": float(value(*pair)) for name, pair in scores.items() for metric, value in OOD.items()
     }
 
 
 def _initial_scores(
-    featurizer: ClassifierFeaturizer, data: TextData, energies: tuple[Tensor, Tensor]
+    featurizer: ClassifierFeaturizer, data: TextData, energies: tuple[Tensor, Tensor], of_val: Tensor
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """Distance to the nearest training text as the encoder saw it before training, alone and added to the energy."""
-    train, inside, outside = (
+    """Distance to the nearest training text as the encoder saw it before training, alone and added to the energy.
+
+    The sum is standardised on the validation texts; where these are what is reported on, it is left out.
+    """
+    train, val, inside, outside = (
         featurizer.featurize([example.text for example in examples]).features
-        for examples in (data.train, data.test or data.val, data.ood)
+        for examples in (data.train, data.val, data.test or data.val, data.ood)
     )
     near = (knn(inside, train, 1), knn(outside, train, 1))
-    total = [standardized_sum(pair, (energies[0], near[0])) for pair in zip(energies, near, strict=True)]
+    if not data.test:
+        return {"initial_knn": near}
+    scale = (of_val, knn(val, train, 1))
+    total = [standardized_sum(pair, scale) for pair in zip(energies, near, strict=True)]
     return {"initial_knn": near, "energy_and_initial_knn": (total[0], total[1])}

@@ -60,6 +60,10 @@ class Reporter(Protocol):
     def on_round(self, record: RoundRecord) -> None:
         """A round has been measured."""
 
+    def on_kept(self, record: RoundRecord, reason: str) -> None:  # noqa: ARG002 - for those that tell it
+        """The run ends with this round, for this reason."""
+        return
+
     def close(self) -> None:
         """Nothing more will come."""
         return
@@ -74,6 +78,10 @@ CONSOLE_ROWS = (
     "boundary/test/accuracy",
     "boundary/test/band_error",
     "boundary/test/pair_consistency",
+    "boundary/test/beyond_0.5",
+    "boundary/test/beyond_0.9",
+    "boundary/test/beyond_0.99",
+    "boundary/outlier_distance_median",
     "boundary/outlier_energy_auroc",
     "boundary/standardized_distance/min",
     "boundary/shift",
@@ -88,6 +96,7 @@ class ConsoleReporter(Reporter):
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console()
         self._records: list[RoundRecord] = []
+        self._kept: int | None = None
 
     def on_round(self, record: RoundRecord) -> None:
         """Print the round's main numbers."""
@@ -97,6 +106,11 @@ class ConsoleReporter(Reporter):
         ]
         self.console.print(f"round {record.round}: {', '.join(parts)}")
 
+    def on_kept(self, record: RoundRecord, reason: str) -> None:
+        """Print which round is kept, and why."""
+        self._kept = record.round
+        self.console.print(f"round {record.round} is kept: {reason}")
+
     def close(self) -> None:
         """Print the table."""
         if not self._records:
@@ -104,7 +118,7 @@ class ConsoleReporter(Reporter):
         table = Table(title="Boundary metrics by round")
         table.add_column("metric")
         for each in self._records:
-            table.add_column(f"round {each.round}", justify="right")
+            table.add_column(f"round {each.round}{' (kept)' * (each.round == self._kept)}", justify="right")
         for name in CONSOLE_ROWS:
             if any(name in each.metrics for each in self._records):
                 numbers = [f"{each.metrics[name]:.4g}" if name in each.metrics else "" for each in self._records]
@@ -191,6 +205,10 @@ class WandbReporter(Reporter):
                 "boundary/near_texts": table,
             }
         )
+
+    def on_kept(self, record: RoundRecord, reason: str) -> None:
+        """Put the kept round into the summary, which would hold the last one otherwise."""
+        self.run.summary.update({**record.metrics, "kept_round": record.round, "kept_because": reason})
 
     def close(self) -> None:
         """Finish the wandb run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,9 @@ import torch
 
 from vos.data import ListPool, TextData, TextDataModule, split_groups
 from vos.data.agreement import check_classes
-from vos.data.labels import LabelCodec, label_key
+from vos.data.labels import LabelCodec, label_key, spelled
+from vos.data.leaks import HeldOut
+from vos.data.validation import check_texts
 from vos.density import ClassConditionalGaussian, FeatureBank, GaussianDensity
 from vos.errors import DataError, RunError
 from vos.losses import EnergyFlattening, OutlierRegularizer
@@ -30,6 +33,8 @@ from vos.training.loop import refine, save_results
 from vos.training.module import ClassifierModule
 from vos.training.settings import RegularizerSettings, StepSettings
 from vos.types import Example, OutlierSampler
+
+logger = logging.getLogger(__name__)
 
 Labels = Sequence[str | int]
 
@@ -46,12 +51,14 @@ class Trained:
         density: fitted to the features (n, d) of the training texts under that classifier.
         rounds: boundary metrics of every round, by name; the first is plain training.
         stopped_because: the rule that ended the loop.
+        kept_round: the round whose classifier and density these are: the best on the validation texts.
     """
 
     classifier: TextClassifier
     density: GaussianDensity
     rounds: tuple[dict[str, float], ...]
     stopped_because: str
+    kept_round: int
 
 
 def train(
@@ -139,10 +146,12 @@ def _run(job: TrainingJob, config: Mapping[str, str | int]) -> Trained:
     if job.run.is_finished:
         raise RunError(f"output={job.run.path}: expected a new or an interrupted run, found a finished one")
     result = refine(job)
-    save_results(job, result)
+    content = save_results(job, result)
     classifier, density = job.module.classifier.eval(), job.module.density
-    job.run.finish(time.monotonic() - started, {"model_hash": classifier.fingerprint()})
-    return Trained(classifier, density, tuple(each.metrics for each in result.records), result.stopped_because)
+    facts = {"model_hash": classifier.fingerprint(), "calibration": content["calibration"]}
+    job.run.finish(time.monotonic() - started, facts)
+    rounds = tuple(each.metrics for each in result.records)
+    return Trained(classifier, density, rounds, result.stopped_because, result.kept.round)
 
 
 def _data(
@@ -152,14 +161,26 @@ def _data(
     label_names: Sequence[str] | None,
     seed: int,
 ) -> TextData:
-    names = tuple(label_names or LabelCodec({str(label_key(each)) for each in labels}, None, None, None).names)
+    names = tuple(label_names or LabelCodec(filter(None, map(label_key, labels)), None, None, None).names)
     splits = {"train": _examples("texts", texts, labels, names, label_names is not None)}
     if isinstance(val, float | int):
         splits = split_groups(splits["train"], {"train": 1 - val, "val": val}, seed, names)
     else:
         splits["val"] = _examples("val", *val, names, label_names is not None)
+        splits["train"] = _not_in("val", splits["val"], splits["train"])
     check_classes(splits, names, {"train": "texts", "val": "val"})
     return TextData(splits["train"], splits["val"], [], ListPool([]), names, [])
+
+
+def _not_in(name: str, measured: Sequence[Example], train: list[Example]) -> list[Example]:
+    """The training texts that are not measured on."""
+    held_out = HeldOut(measured)
+    kept = [example for example in train if not held_out.has_text(example.text)]
+    if len(kept) < len(train):
+        logger.warning(
+            "%d of %d texts stand in %s too, and are not trained on", len(train) - len(kept), len(train), name
+        )
+    return kept
 
 
 def _examples(name: str, texts: Sequence[str], labels: Labels, names: Sequence[str], by_index: bool) -> list[Example]:
@@ -167,12 +188,11 @@ def _examples(name: str, texts: Sequence[str], labels: Labels, names: Sequence[s
         raise DataError(f"{name}: expected a label for every text, found {len(texts)} texts and {len(labels)} labels")
     index = {str(i): i for i in range(len(names))} if by_index else {}
     index |= {class_name: i for i, class_name in enumerate(names)}
+    check_texts(name, texts)
     examples = []
     for i, (text, label) in enumerate(zip(texts, labels, strict=True)):
-        if not isinstance(text, str) or not text.strip():
-            raise DataError(f"{name}[{i}]: expected a text with words, found {text!r:.40}")
-        place = index.get(str(label_key(label)))
-        if place is None:
+        place = index.get(spelled(label, index))
+        if place is None or label_key(label) is None:
             raise DataError(f"{name}[{i}]: expected a label of {list(index)}, found {label!r}")
         examples.append(Example(f"{name}-{i}", text, place))
     return examples

@@ -71,9 +71,9 @@ def test_a_quote_that_never_ends_is_named(tmp_path):
 
 def test_files_of_other_kinds_are_refused(tmp_path):
     for name, content, message in (
-        ("labels.xlsx", b"PK", "expected a .jsonl or .csv file"),
-        ("missing.jsonl", None, "expected a UTF-8 text file"),
-        ("latin.csv", b"uid,label\nx,\xe9", "expected a UTF-8 text file"),
+        ("labels.xlsx", b"PK", "expected a file that ends in .csv"),
+        ("missing.jsonl", None, "expected a file, found nothing there"),
+        ("latin.csv", b"uid,label\nx,\xe9", "latin.csv:2: byte 3: expected UTF-8"),
         ("other.csv", b"a,b\n1,2", "expected the columns uid and label"),
     ):
         if content is not None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from vos.data.files import ENDINGS
+from vos.data.settings import FileFormat
 from vos.errors import ConfigError
 from vos.labeling.answers import LabelRow
 from vos.labeling.assignment import Plan, suffix_for
@@ -166,11 +168,11 @@ class ArgillaBackend:
 
 
 @dataclass(frozen=True)
-class FileImporter:
+class FileImporter(FileFormat):
     """`labels=files`: files that the page, a spreadsheet or `write_labels` wrote, adjudication sheets among them.
 
     Attributes:
-        path: a file, several, or a folder whose `.jsonl` and `.csv` files are read.
+        path: a file (csv, tsv, jsonl, json or parquet), several, or a folder that holds nothing else.
         label_map: raw answer to class name.
         annotator: who answered, for sheets that do not say.
         complete: the files hold every answer that their people gave to their batches: one that was imported before and
@@ -185,8 +187,8 @@ class FileImporter:
     def rows(self, ledger: Ledger) -> list[LabelRow]:
         """Read the files in the order of their names."""
         given = [self.path] if isinstance(self.path, str) else self.path
-        files = [file for each in given for file in _files(Path(each))]
-        rows = [row for file in files for row in read_labels(file, self.label_map, self.annotator)]
+        files = [file for each in given for file in _files(Path(each), ledger)]
+        rows = [row for file in files for row in read_labels(file, self.label_map, self.annotator, self)]
         if not self.complete or any(row.label is None for row in rows):
             return rows
         answers = [row for row in rows if not row.settles]
@@ -195,12 +197,18 @@ class FileImporter:
         return rows + withdrawals(ledger, answers, source, lambda label: (label.batch_id, label.annotator) in told)
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path, ledger: Ledger) -> list[Path]:
+    """The file, or all files of a folder but the ledger's own and hidden ones."""
     if not path.is_dir():
         return [path]
-    found = sorted(file for file in path.iterdir() if file.suffix in (".jsonl", ".csv"))
-    if not found:
-        raise ConfigError(f"labels.path={path}: expected .jsonl or .csv files of labels in this folder, found none")
+    inside = sorted(each for each in path.iterdir() if not each.name.startswith((".", "~$", ledger.path.name)))
+    found = [each for each in inside if each.is_file() and each.suffix.lower() in ENDINGS]
+    if not found or len(found) < len(inside):
+        others = ", ".join(each.name + ("/" if each.is_dir() else "") for each in inside if each not in found)
+        raise ConfigError(
+            f"labels.path={path}: expected a folder of answers in files that end in {', '.join(ENDINGS)}, found "
+            f"{f'{others} too; move it away' if others else 'none'}, or name the files: labels.path=[{path}/FILE,...]"
+        )
     return found
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vos.data.files import PLAIN, read_rows, tolerant_rows
+from vos.data.json_rows import DAMAGED, WRONG_WIDTH
+from vos.data.labels import cell_key
+from vos.data.settings import FileFormat
 from vos.errors import DataError
 from vos.labeling.answers import LabelRow, read_row
 from vos.labeling.consensus import adjudication_list
@@ -18,10 +20,12 @@ from vos.labeling.item import LedgerItem
 from vos.labeling.label import LABEL_TYPES, Label
 from vos.labeling.ledger import Ledger
 from vos.labeling.safe_csv import restore, write_rows
-from vos.storage.atomic import numbered_lines, read_utf8
 from vos.storage.json_files import write_json_lines
 
 TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+TABLES = (".csv", ".tsv", ".parquet")
+"""Endings of files whose rows all have the same columns, and whose cells may be empty."""
 
 ANSWER = ("label", "comment", "annotator")
 """Columns that a person fills in."""
@@ -34,72 +38,84 @@ ADJUDICATOR = "adjudicator"
 
 
 def read_labels(
-    path: str | Path, label_map: Mapping[str, str] | None = None, annotator: str | None = None
+    path: str | Path,
+    label_map: Mapping[str, str] | None = None,
+    annotator: str | None = None,
+    layout: FileFormat = PLAIN,
 ) -> list[LabelRow]:
-    """Rows of a `.jsonl` file (the labelling page's, or ours) or of a `.csv` file with the same names.
+    """Rows of a file of answers: the labelling page's, a sheet filled in, or any other file that `read_rows` reads.
 
-    A half-written or damaged row becomes a row with an error; the others are read all the same. Rows of a CSV file
-    without an answer are passed over: people fill in a part of a batch. The answers of an adjudication sheet settle
-    their texts.
+    A half-written or damaged row becomes a row with an error; the others are read all the same. Rows without an answer
+    are passed over: people fill in a part of a batch. The answers of an adjudication sheet settle their texts.
 
     Args:
         path: of the file.
         label_map: see `read_row`.
-        annotator: who answered, for rows of a CSV file that do not say; their time is that of the file.
+        annotator: who answered, for rows that do not say; their time is that of the file.
+        layout: how the file is read.
 
     Raises:
-        DataError: the file is missing, not UTF-8, or of neither kind.
+        DataError: the file is missing, of another kind, or cannot be read from its first row on.
     """
     path = Path(path)
-    if path.suffix == ".jsonl":
-        return [_json_row(path, number, line, label_map) for number, line in numbered_lines(path)]
-    if path.suffix == ".csv":
-        return list(_csv_rows(path, label_map, annotator))
-    raise DataError(f"{path}: expected a .jsonl or .csv file of labels")
-
-
-def _json_row(path: Path, number: int, line: str, label_map: Mapping[str, str] | None) -> LabelRow:
+    rows: list[LabelRow] = []
+    last = 0
     try:
-        values = json.loads(line)
-    except json.JSONDecodeError as error:
+        for line, values in tolerant_rows(path, layout, ("uid", "label")):
+            _check_columns(path, values)
+            last = line
+            row = _label_row(path, line, values, label_map, annotator)
+            rows += [] if row is None else [row]
+    except DataError as error:
+        if not last:
+            raise
+        rows.append(LabelRow(path.name, last + 1, None, f"damaged {path.suffix[1:].upper()} from here on: {error}"))
+    return rows
+
+
+def _check_columns(path: Path, values: Mapping[str, Any]) -> None:
+    named = path.suffix.lower() in TABLES
+    if named and not {"uid", "label"} <= values.keys():
+        raise DataError(f"{path}: expected the columns uid and label, found {[n for n in values if n != WRONG_WIDTH]}")
+
+
+def _label_row(
+    path: Path, line: int, values: dict[str, Any], label_map: Mapping[str, str] | None, annotator: str | None
+) -> LabelRow | None:
+    """One row; None where nothing was answered."""
+    if DAMAGED in values:
         half = " (a half-written line: load the file into the page again and download it anew)"
-        return LabelRow(path.name, number, None, f"expected one JSON object: {error}{half}")
-    return read_row(path.name, number, values, label_map)
-
-
-def _csv_rows(path: Path, label_map: Mapping[str, str] | None, annotator: str | None) -> Iterator[LabelRow]:
-    reader = csv.DictReader(io.StringIO(read_utf8(path), newline=""), strict=True)
-    names = reader.fieldnames or ()
-    if not {"uid", "label"} <= set(names):
-        raise DataError(f"{path}: expected the columns uid and label, found {list(names)}")
-    settles = _is_adjudication(names)
+        return LabelRow(path.name, line, None, f"expected one JSON object: {values[DAMAGED]}{half}")
+    if WRONG_WIDTH in values:
+        width = values[WRONG_WIDTH][1]
+        return LabelRow(path.name, line, None, f"expected {width} cells; the line is cut off or has more")
+    if "label" in values and cell_key(values["label"]) is None:
+        return None
+    settles = _is_adjudication(values)
     missing = {"labelled_at": datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()}
     if annotator or settles:
         missing["annotator"] = annotator or ADJUDICATOR
-    last = 1
-    try:
-        for row in reader:
-            first, last = last + 1, reader.line_num
-            if None in row or None in row.values():
-                yield LabelRow(path.name, first, None, f"expected {len(names)} cells; the line is cut off or has more")
-            elif row["label"].strip():
-                try:
-                    given = {name: value for name, cell in row.items() if (value := _csv_value(name, cell)) is not None}
-                except ValueError as error:
-                    yield LabelRow(path.name, first, None, f"a cell cannot be read: {error}")
-                else:
-                    yield replace(read_row(path.name, first, missing | given, label_map), settles=settles)
-    except csv.Error as error:
-        yield LabelRow(path.name, last + 1, None, f"damaged CSV from here on: {error}")
+    if path.suffix.lower() in TABLES:
+        try:
+            values = {name: value for name, each in values.items() if (value := _cell_value(name, each)) is not None}
+        except ValueError as error:
+            return LabelRow(path.name, line, None, f"a cell cannot be read: {error}")
+    return replace(read_row(path.name, line, missing | values, label_map), settles=settles)
 
 
 def _is_adjudication(names: Iterable[str]) -> bool:
     return {"uid", "why", "answers"} <= set(names)
 
 
-def _csv_value(name: str, cell: str) -> Any:
+def _cell_value(name: str, cell: Any) -> Any:
     """The JSON value of a cell; None for an empty one, which counts as one that is not there."""
     types = LABEL_TYPES.get(name, (str,))
+    if isinstance(cell, float) and cell.is_integer() and float not in types:
+        cell = int(cell)  # how tables store whole numbers with gaps
+    if isinstance(cell, datetime):
+        return cell.isoformat()
+    if not isinstance(cell, str):
+        return None if cell != cell else cell
     if name == "spans":
         return json.loads(cell or "[]")
     if str in types:
@@ -154,7 +170,10 @@ def write_adjudication_csv(path: Path, ledger: Ledger) -> int:
 
 def _filled_in(path: Path) -> dict[str, dict[str, str]]:
     """What stands in the columns `ANSWER`, by uid, of the rows with an answer."""
-    reader = csv.DictReader(io.StringIO(read_utf8(path), newline=""))
-    if not _is_adjudication(reader.fieldnames or ()):
-        raise DataError(f"{path}: expected the columns {list(ADJUDICATION)}, found {reader.fieldnames}; move it away")
-    return {row["uid"]: {name: row.get(name) or "" for name in ANSWER} for row in reader if row.get("label")}
+    filled = {}
+    for _, row in read_rows(path, columns=ADJUDICATION):
+        if not _is_adjudication(row):
+            raise DataError(f"{path}: expected the columns {list(ADJUDICATION)}, found {list(row)}; move it away")
+        if row.get("label"):
+            filled[row["uid"]] = {name: row.get(name) or "" for name in ANSWER}
+    return filled

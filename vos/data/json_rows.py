@@ -1,0 +1,105 @@
+"""Rows of jsonl and json files, and what the rows of every kind of file are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vos.data.text_lines import decoded_lines
+from vos.errors import DataError
+
+Row = tuple[int, dict[str, Any]]
+"""Line where the row starts (row number for parquet), counted from 1, and its values by column name."""
+
+WRONG_WIDTH = "\0wrong width"
+"""Key of a row whose number of fields is not the header's; the value is the pair (found, expected). Files with a NUL
+byte are refused, so no column has this name."""
+
+DAMAGED = "\0damaged"
+"""Key, the only one, of a line that cannot be read while the others can; the value says why."""
+
+
+def read_jsonl(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
+    """Objects of a file with one JSON object a line; blank lines are passed over. See also `DAMAGED`."""
+    for number, line in decoded_lines(path, encoding):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            yield number, {DAMAGED: f"column {error.colno}: not JSON: {error.msg}"}
+        except (ValueError, RecursionError) as error:
+            yield number, {DAMAGED: f"JSON that cannot be read: {error}"}
+        else:
+            yield number, _as_row(value)
+
+
+def read_json(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
+    """Objects of a file that is one JSON array of objects, see also `DAMAGED`.
+
+    The file's text is held in memory, its objects are not.
+    """
+    text = "".join(line for _, line in decoded_lines(path, encoding))
+    decoder = json.JSONDecoder()
+    try:
+        position = _skip_space(text, 0)
+        if position == len(text):
+            return
+        if text[position] != "[":
+            raise DataError(_not_an_array(path, text))
+        position = _skip_space(text, position + 1)
+        line, counted = 1, 0
+        while text[position : position + 1] != "]":
+            line, counted = line + text.count("\n", counted, position), position
+            value, position = decoder.raw_decode(text, position)
+            yield line, _as_row(value)
+            position = _skip_space(text, position)
+            if text[position : position + 1] == ",":
+                position = _skip_space(text, position + 1)
+            elif text[position : position + 1] != "]":
+                raise json.JSONDecodeError("expected ',' or ']' after an object", text, position)
+        position = _skip_space(text, position + 1)
+        if position != len(text):
+            raise json.JSONDecodeError("expected nothing after the array", text, position)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: column {error.colno}: not JSON: {error.msg}") from error
+    except DataError:
+        raise
+    except (ValueError, RecursionError) as error:  # numbers too long, or too deep a nesting
+        raise DataError(f"{path}: JSON that cannot be read: {error}") from error
+
+
+def _as_row(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    return {DAMAGED: f"expected a JSON object with named columns, found {_kind(value)}"}
+
+
+def _kind(value: Any) -> str:
+    kinds = {list: "an array", dict: "an object", str: "a string", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
+def _not_an_array(path: Path, text: str) -> str:
+    """Message for a file that does not begin with '['; raises JSONDecodeError when it is not JSON at all."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.msg != "Extra data":
+            raise
+        return f"{path}: expected an array of objects, found one value after another; rename the file to .jsonl"
+    found = (
+        f"an object with the keys {', '.join(map(repr, list(value)[:8]))}" if isinstance(value, dict) else _kind(value)
+    )
+    return (
+        f'{path}: expected an array of objects such as [{{"text": ..., "label": ...}}], found {found}; '
+        "write the rows of each split as such an array, or one object a line as .jsonl"
+    )
+
+
+def _skip_space(text: str, position: int) -> int:
+    while position < len(text) and text[position] in " \t\r\n":
+        position += 1
+    return position
