@@ -60,7 +60,7 @@ def match_outputs(
     if len(outputs) != len(classes):
         raise ConfigError(
             f"model: expected an output for each of the data's {len(classes)} classes {list(classes)}, found "
-            f"{len(outputs)}: {list(outputs)}; merging or leaving out outputs would change its probabilities: give data "
+            f"{len(outputs)}: {list(outputs)}; merging or leaving out outputs would change probabilities: give data "
             "with these classes (data.label_map), or use model=encoder"
         )
     found = read_label_map(outputs, classes, label_map)
