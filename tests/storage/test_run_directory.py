@@ -40,7 +40,7 @@ def test_wall_time_adds_up_over_attempts(run):
 
 
 def test_a_directory_that_is_not_there(tmp_path):
-    with pytest.raises(RunError, match=r"run=.*/no: no such directory; expected a directory that train\.py wrote"):
+    with pytest.raises(RunError, match=r"run=.*/no: no such directory; expected a directory that a training wrote"):
         RunDirectory(tmp_path / "no").open_finished()
 
 
@@ -51,7 +51,7 @@ def test_a_directory_that_is_no_run(tmp_path):
 
 def test_an_interrupted_run_says_how_to_finish_it(run):
     assert not run.is_finished
-    with pytest.raises(RunError, match=r"is 'running', not finished; .*train\.py resume="):
+    with pytest.raises(RunError, match=r"is 'running', not finished; .*train resume="):
         run.open_finished()
 
 
