@@ -133,9 +133,9 @@ METRICS = {
     "ood": lambda at: tuple(
         metric(at(TEXTS[:, 0]), at(H[:, 0])) for metric in (auroc, aupr, fpr_at_tpr, fpr_at_tpr_ood)
     ),
-    "monitor": lambda at: boundary_brier(at(HEAD.logits(TEXTS)), at(LABELS)),
+    "monitor": lambda at: boundary_brier(at(HEAD.logits(TEXTS)), at(LABELS), (1,)),
     "true_class_margin": lambda at: true_class_margin(at(HEAD.logits(TEXTS)), at(LABELS)),
-    "standardized_distance": lambda at: standardized_distance(at(toy_density(C, D)), at(HEAD)),
+    "standardized_distance": lambda at: standardized_distance(at(toy_density(C, D)), at(HEAD), (1,)),
 }
 
 
@@ -146,5 +146,7 @@ def test_metrics(name):
 
 def test_a_report():
     unknown = [None] * len(LABELS)
-    here, there = (boundary_report(at(HEAD.logits(TEXTS)), at(LABELS), 1.0, unknown, unknown) for at in (stay, go))
+    here, there = (
+        boundary_report(at(HEAD.logits(TEXTS)), at(LABELS), (1,), 1.0, unknown, unknown) for at in (stay, go)
+    )
     assert there == pytest.approx(here)

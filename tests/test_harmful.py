@@ -3,7 +3,7 @@
 import pytest
 
 from vos.errors import ConfigError
-from vos.harmful import fold_name, harmful_classes, harmful_in_words
+from vos.harmful import Classes, fold_name, harmful_classes, harmful_in_words
 
 
 @pytest.mark.parametrize(
@@ -106,5 +106,5 @@ def test_folding():
 
 
 def test_words_for_the_head_of_a_run():
-    assert harmful_in_words(("hate", "neither"), (0,)) == "harmful: 'hate'; not harmful: 'neither'"
-    assert "no class of ['a', 'b'] is harmful" in harmful_in_words(("a", "b"), ())
+    assert harmful_in_words(Classes(("hate", "neither"), (0,))) == "harmful: 'hate'; not harmful: 'neither'"
+    assert "no class of ['a', 'b'] is harmful" in harmful_in_words(Classes(("a", "b"), ()))

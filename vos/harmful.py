@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from vos.errors import ConfigError
 
@@ -56,6 +57,33 @@ _ANSWERS = (("0", "1"), ("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t")
 """Pairs of answers to the question whether a text is harmful; a word counts only beside its partner."""
 
 
+class Classes(NamedTuple):
+    """Classes by name, and which of them are harmful.
+
+    Attributes:
+        names: of the C classes, in index order.
+        harmful: indices of the harmful ones, ascending; () where no class is.
+
+    Example:
+        >>> classes = Classes(("neither", "hate", "offensive"), (1, 2))
+        >>> classes.harmful_names, classes.other_names
+        (('hate', 'offensive'), ('neither',))
+    """
+
+    names: tuple[str, ...]
+    harmful: tuple[int, ...]
+
+    @property
+    def harmful_names(self) -> tuple[str, ...]:
+        """Names of the harmful classes."""
+        return tuple(self.names[c] for c in self.harmful)
+
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """Names of the classes that are not harmful."""
+        return tuple(name for c, name in enumerate(self.names) if c not in self.harmful)
+
+
 def fold_name(name: object) -> str:
     """A class name as it is compared: case, spaces, punctuation and the two ways of writing a letter do not count.
 
@@ -72,8 +100,8 @@ def harmful_classes(names: Sequence[str], positive: Positive = None) -> tuple[in
 
     Args:
         names: of the C classes, in index order.
-        positive: the harmful class, or a list of them; "none": no class is harmful; None: well-known words in the names
-            decide (`harm`, `toxic`, `hate`, `unsafe`, ..., their negations, and the answers 0 and 1, no and yes). Of two
+        positive: the harmful class, or a list of them; "none": no class is harmful; None: well-known words in the
+            names decide (`harm`, `toxic`, ..., their negations, and the answers 0 and 1, no and yes). Of two
             classes with one that is known as harmless the other is harmful.
 
     Raises:
@@ -98,20 +126,19 @@ def harmful_classes(names: Sequence[str], positive: Positive = None) -> tuple[in
     return tuple(found)
 
 
-def harmful_in_words(names: Sequence[str], harmful: Sequence[int]) -> str:
+def harmful_in_words(classes: Classes) -> str:
     """One line for the head of a run: which classes count as harmful, and which do not.
 
     Example:
-        >>> harmful_in_words(("hate", "neither"), (0,))
+        >>> harmful_in_words(Classes(("hate", "neither"), (0,)))
         "harmful: 'hate'; not harmful: 'neither'"
     """
-    if not harmful:
+    if not classes.harmful:
         return (
-            f"no class of {_listed(names)} is harmful: margins are largest logit less second largest; false-negative "
-            "rate, quotas by side and the stop rule's target_fnr are off"
+            f"no class of {_listed(classes.names)} is harmful: margins are largest logit less second largest; "
+            "false-negative rate, quotas by side, counterfactuals and the stop rule's target_fnr are off"
         )
-    rest = [name for i, name in enumerate(names) if i not in harmful]
-    return f"harmful: {_listed([names[i] for i in harmful])[1:-1]}; not harmful: {_listed(rest)[1:-1]}"
+    return f"harmful: {_listed(classes.harmful_names)[1:-1]}; not harmful: {_listed(classes.other_names)[1:-1]}"
 
 
 def _place(names: Sequence[str], wanted: object) -> int:

@@ -113,11 +113,11 @@ def measure(task: Task, start: Start, module: ClassifierModule) -> dict[str, Any
         features = {name: upper_features(classifier, hidden) for name, hidden in start.hidden.items()}
     head = LinearHead(*(t.detach() for t in classifier.linear_head()))
     labels = torch.tensor([e.label for e in task.test])
-    at_start = margin(start.head.logits(start.features["test"])).abs()
+    at_start = margin(start.head.logits(start.features["test"]), task.harmful).abs()
     band = band_width(at_start, BAND_SHARE)
     logits = head.logits(features["test"])
     levels, pairs = [e.level for e in task.test], [e.pair for e in task.test]
-    boundary = boundary_report(logits, labels, band, levels, pairs)
+    boundary = boundary_report(logits, labels, task.harmful, band, levels, pairs)
     near = at_start <= band
     boundary["near_error"] = float((logits[near].argmax(-1) != labels[near]).double().mean())
     if not start.distances:

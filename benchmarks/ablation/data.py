@@ -87,6 +87,11 @@ class Task:
     ood: dict[str, list[str]]
     sizes: Sizes
 
+    @property
+    def harmful(self) -> tuple[int, ...]:
+        """The second of two classes; queries have no harmful one."""
+        return (1,) if len(self.label_names) == 2 else ()
+
     def texts(self) -> dict[str, list[str]]:
         """Every set of texts by name."""
         known = {"train": [e.text for e in self.train], "test": [e.text for e in self.test]}

@@ -14,6 +14,7 @@ def data(**changes):
         ListPool([]),
         ("no", "yes"),
         [],
+        harmful=(1,),
     )
     return replace(base, **changes)
 

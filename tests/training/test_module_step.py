@@ -11,8 +11,9 @@ from tests.conftest import toy_examples
 from tests.training.modules import NAMES, batches, build, fit
 from vos.data import ListPool, TextData, TextDataModule
 from vos.errors import ConfigError, DataError
-from vos.metrics.boundary import band_width, margin
+from vos.metrics.boundary import band_width
 from vos.metrics.calibration import brier
+from vos.metrics.margins import margin
 from vos.metrics.monitor import boundary_brier
 
 
@@ -56,7 +57,7 @@ def test_a_fit_refuses_labels_of_no_class(tiny_encoder, split, label):
     module = build(tiny_encoder, loss=None)
     texts = {"train": toy_examples(6), "val": toy_examples(6, "v", 24)}
     texts[split][3] = replace(texts[split][3], label=label)
-    data = TextData(texts["train"], texts["val"], [], ListPool([]), NAMES, [])
+    data = TextData(texts["train"], texts["val"], [], ListPool([]), NAMES, [], harmful=(1,))
     datamodule = TextDataModule(data, module.classifier.tokenizer, batch_size=6, max_length=32, seed=0)
     trainer = pl.Trainer(
         max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
@@ -100,11 +101,11 @@ def test_the_validation_metric_is_half_overall_half_band():
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(40, 2, generator=generator, dtype=torch.float64) * 3
     labels = torch.randint(2, (40,), generator=generator)
-    near = margin(logits).abs() <= band_width(margin(logits), 0.25)
+    near = margin(logits, (1,)).abs() <= band_width(margin(logits, (1,)), 0.25)
     assert int(near.sum()) == 10
     p = logits.softmax(-1)
     expected = (brier(p, labels) + brier(p[near], labels[near])) / 2
-    torch.testing.assert_close(boundary_brier(logits, labels, 0.25), expected)
+    torch.testing.assert_close(boundary_brier(logits, labels, (1,), 0.25), expected)
 
 
 def test_a_fit_that_diverges_ends_with_what_to_do_about_it(tiny_encoder):

@@ -74,6 +74,7 @@ def assemble(
         label_names=codec.names,
         skipped=log.skipped,
         ood=outside,
+        harmful=codec.harmful,
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from vos.errors import ConfigError
+from vos.harmful import Positive, harmful_classes
 
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
@@ -40,29 +40,6 @@ def natural_key(name: str) -> tuple[Any, ...]:
     return (1, parts, name)
 
 
-def class_order(ordered: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
-    """Class names in index order.
-
-    Args:
-        ordered: class names in the order that holds when nothing else is said.
-        positive: for two classes, the harmful one, which gets index 1; None keeps the order.
-
-    Raises:
-        ConfigError: `positive` is not a class, or there are not two classes.
-    """
-    if positive is None:
-        return ordered
-    positive = str(positive)
-    if positive not in ordered:
-        raise ConfigError(f"positive: expected one of the classes {list(ordered)}, found {positive!r}")
-    if len(ordered) != 2:
-        raise ConfigError(
-            f"positive: expected two classes, found {len(ordered)}: {list(ordered)}; "
-            "merge classes with label_map, or leave positive unset"
-        )
-    return (*(name for name in ordered if name != positive), positive)
-
-
 def _sorted(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(names), key=natural_key))
 
@@ -74,10 +51,11 @@ class LabelCodec:
         raw: raw labels (see `label_key`) of the training texts; they are the classes where nothing else names them.
         label_map: raw label to class name, or None.
         fixed: class names in index order, as a data set declares them, or None.
-        positive: see `class_order`.
+        positive: see `vos.harmful.harmful_classes`.
 
     Attributes:
-        names: class names in index order.
+        names: class names in index order: sorted, or as declared, and the harmful ones last.
+        harmful: indices of the harmful classes; () where no class is.
         known: raw labels that have a class, sorted.
     """
 
@@ -86,17 +64,20 @@ class LabelCodec:
         raw: Iterable[str],
         label_map: Mapping[str, str | int] | None,
         fixed: Sequence[str] | None,
-        positive: str | None,
+        positive: Positive,
     ) -> None:
         if label_map is not None:
             class_of = {str(label_key(key)): str(name) for key, name in label_map.items()}
-            self.names = class_order(_sorted(class_of.values()), positive)
+            ordered = _sorted(class_of.values())
         elif fixed is not None:
             class_of = {name: name for name in fixed}
-            self.names = class_order(tuple(fixed), positive)
+            ordered = tuple(fixed)
         else:
             class_of = {name: name for name in raw}
-            self.names = class_order(_sorted(class_of), positive)
+            ordered = _sorted(class_of)
+        harmful = harmful_classes(ordered, positive)
+        self.names = (*(n for i, n in enumerate(ordered) if i not in harmful), *(ordered[i] for i in harmful))
+        self.harmful = tuple(range(len(ordered) - len(harmful), len(ordered)))
         index = {name: i for i, name in enumerate(self.names)}
         self._index_of = {key: index[name] for key, name in class_of.items()}
         self.known = _sorted(self._index_of)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vos.errors import ConfigError
+from vos.harmful import Positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +41,13 @@ class Labels:
     Attributes:
         label_map: raw value (as a string) to class name, such as {0: hate, 1: offensive}; None takes the raw values of
             the training texts, or the names that a data set declares.
-        positive: for two classes, the harmful one, which gets index 1; None: the later one as numbers or names sort.
+        positive: the harmful class, or a list of them; "none" for data without harm, such as intents; None: well-known
+            words in the names of the classes decide, see `vos.harmful.harmful_classes`. Harmful classes have the last
+            indices.
     """
 
     label_map: Mapping[str, str | int] | None = None
-    positive: str | None = None
+    positive: Positive = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,17 @@
 """One number to watch while training: is the boundary getting better?"""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from vos.density.checks import at_least_float32, check_finite
-from vos.metrics.boundary import band_width, margin
+from vos.metrics.boundary import band_width
 from vos.metrics.calibration import brier
+from vos.metrics.margins import margin
 
 
-def boundary_brier(logits: Tensor, labels: Tensor, share: float = 0.1) -> Tensor:
+def boundary_brier(logits: Tensor, labels: Tensor, harmful: Sequence[int], share: float = 0.1) -> Tensor:
     """Half the Brier score of all texts, half that of the texts nearest the boundary; lower is better.
 
     Accuracy in the band counts a handful of texts and jumps; the Brier score moves smoothly and punishes confident
@@ -17,6 +20,7 @@ def boundary_brier(logits: Tensor, labels: Tensor, share: float = 0.1) -> Tensor
     Args:
         logits: (n, C) floats.
         labels: (n,) int64 class indices.
+        harmful: indices of the harmful classes, see `vos.metrics.margins.margin`.
         share: of the texts that counts as near, in (0, 1].
 
     Returns: scalar in [0, 1].
@@ -26,6 +30,7 @@ def boundary_brier(logits: Tensor, labels: Tensor, share: float = 0.1) -> Tensor
         DataError: a label outside [0, C), or a row of logits with NaN or infinity.
     """
     check_finite(logits, "logits")
-    near = margin(logits).abs() <= band_width(margin(logits), share)
+    margins = margin(logits, harmful)
+    near = margins.abs() <= band_width(margins, share)
     probabilities = torch.softmax(at_least_float32(logits), -1)
     return 0.5 * (brier(probabilities, labels) + brier(probabilities[near], labels[near]))

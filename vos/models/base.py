@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 
 from vos.errors import ModelError
 from vos.types import LinearHead
+
+logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
 """Version of the `vos.json` file beside a saved model."""
@@ -25,7 +28,8 @@ class TextClassifier(nn.Module, ABC):
     Attributes:
         head: the last layer; its bias may be None.
         tokenizer: the Hugging Face tokenizer that belongs to the encoder.
-        label_names: names of the C classes; for two classes the harmful one is index 1.
+        label_names: names of the C classes.
+        harmful: indices of the harmful classes; () where no class is.
         max_length: texts are cut after this many tokens.
         head_is_new: True when the head has random weights, so that the model means nothing before training.
     """
@@ -33,10 +37,18 @@ class TextClassifier(nn.Module, ABC):
     head: nn.Linear
     dropout: nn.Module
 
-    def __init__(self, tokenizer: Any, label_names: tuple[str, ...], max_length: int, head_is_new: bool) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        label_names: tuple[str, ...],
+        max_length: int,
+        head_is_new: bool,
+        harmful: Sequence[int] = (),
+    ) -> None:
         super().__init__()
         self.tokenizer = tokenizer
         self.label_names = label_names
+        self.harmful = tuple(harmful)
         self.max_length = max_length
         self.head_is_new = head_is_new
         self.dropout = nn.Identity()
@@ -114,9 +126,22 @@ class TextClassifier(nn.Module, ABC):
         facts |= {
             "format_version": FORMAT_VERSION,
             "label_names": list(self.label_names),
+            "harmful": [self.label_names[c] for c in self.harmful],
             "max_length": self.max_length,
         }
         (directory / "vos.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def harmful_of(facts: Mapping[str, Any]) -> tuple[int, ...]:
+    """Indices of the harmful classes of a saved model, from its `vos.json`.
+
+    Folders of older versions do not name them; their last class was the harmful one of two, and counts as harmful.
+    """
+    names = list(facts["label_names"])
+    if "harmful" not in facts:
+        logger.warning("the model was saved without saying which class is harmful: its last, %r, is", names[-1])
+        return (len(names) - 1,)
+    return tuple(sorted(names.index(name) for name in facts["harmful"]))
 
 
 def check_two_or_more(label_names: tuple[str, ...]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer
 
 from vos.errors import ConfigError, ModelError
-from vos.models.base import TextClassifier, check_two_or_more
+from vos.models.base import TextClassifier, check_two_or_more, harmful_of
 from vos.storage.extras import install_command
 
 BUNDLED = "bundled"
@@ -62,6 +62,7 @@ class EncoderClassifier(TextClassifier):
         dropout: probability on the features before the head, in training only.
         freeze: train the head alone.
         seed: seed of the head's initial weights.
+        harmful: indices of the harmful classes; () where no class is.
 
     Raises:
         ModelError: the encoder cannot be loaded.
@@ -77,12 +78,13 @@ class EncoderClassifier(TextClassifier):
         dropout: float = 0.1,
         freeze: bool = False,
         seed: int = 0,
+        harmful: Sequence[int] = (),
     ) -> None:
         if pooling not in POOLINGS:
             raise ConfigError(f"model.pooling: expected one of {POOLINGS}, got {pooling!r}")
         check_two_or_more(label_names)
         tokenizer = load_pretrained(AutoTokenizer, name)
-        super().__init__(tokenizer, label_names, max_length, head_is_new=True)
+        super().__init__(tokenizer, label_names, max_length, head_is_new=True, harmful=harmful)
         with torch.random.fork_rng():
             torch.manual_seed(seed)  # layers draw their first weights from the global state
             self.encoder = load_pretrained(AutoModel, name, dtype=torch.float32)
@@ -123,6 +125,7 @@ class EncoderClassifier(TextClassifier):
             pooling=facts["pooling"],
             max_length=facts["max_length"],
             dropout=facts["dropout"],
+            harmful=harmful_of(facts),
         )
         model.head.load_state_dict(load_file(directory / "head.safetensors"))
         model.head_is_new = False

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from vos.errors import ModelError
-from vos.models.base import FORMAT_VERSION, TextClassifier
+from vos.models.base import FORMAT_VERSION, TextClassifier, harmful_of
 from vos.models.encoder import EncoderClassifier
 from vos.models.pretrained import PretrainedClassifier
 
@@ -16,6 +17,16 @@ KINDS: dict[str, type[EncoderClassifier] | type[PretrainedClassifier]] = {
 }
 
 
+def saved_classes(directory: str | Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Names of the classes of the classifier in `directory` in index order, and the indices of the harmful ones.
+
+    Raises:
+        ModelError: see `load_classifier`.
+    """
+    facts = _facts(Path(directory))
+    return tuple(facts["label_names"]), harmful_of(facts)
+
+
 def load_classifier(directory: str | Path) -> TextClassifier:
     """The classifier in `directory`, in evaluation mode.
 
@@ -23,9 +34,14 @@ def load_classifier(directory: str | Path) -> TextClassifier:
         ModelError: `vos.json` is missing, unreadable, or of another format version.
     """
     directory = Path(directory)
+    facts = _facts(directory)
+    return KINDS[facts["kind"]].load(directory, facts).eval()
+
+
+def _facts(directory: Path) -> dict[str, Any]:
     path = directory / "vos.json"
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: expected a model folder written by this package, got: {error}") from error
     if facts.get("format_version") != FORMAT_VERSION or facts.get("kind") not in KINDS:
@@ -33,4 +49,4 @@ def load_classifier(directory: str | Path) -> TextClassifier:
             f"{path}: expected format_version {FORMAT_VERSION} and kind in {sorted(KINDS)}, got "
             f"{facts.get('format_version')!r} and {facts.get('kind')!r}; write the model again with this version"
         )
-    return KINDS[facts["kind"]].load(directory, facts).eval()
+    return facts

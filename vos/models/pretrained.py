@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from vos.errors import ModelError
-from vos.models.base import TextClassifier, check_two_or_more
+from vos.models.base import TextClassifier, check_two_or_more, harmful_of
 from vos.models.encoder import load_pretrained
 
 SPLIT_TOLERANCE = 1e-4
@@ -52,6 +52,7 @@ class PretrainedClassifier(TextClassifier):
             harmful. The head then becomes two logits [0, z], whose softmax is the sigmoid of z.
         freeze: train the head alone.
         seed: seed of the head's initial weights, where the model comes without a head.
+        harmful: indices of the harmful classes; () where no class is.
 
     Raises:
         ModelError: the model cannot be loaded, has other classes than the data, or cannot be split.
@@ -65,6 +66,7 @@ class PretrainedClassifier(TextClassifier):
         positive_label: str | int | None = None,
         freeze: bool = False,
         seed: int = 0,
+        harmful: Sequence[int] = (),
     ) -> None:
         check_two_or_more(label_names)
         with torch.random.fork_rng():
@@ -76,7 +78,7 @@ class PretrainedClassifier(TextClassifier):
         self._adopt_padding(model, tokenizer)
         head_name = last_linear(model, model.config.num_labels)
         is_new = any(key.startswith(head_name) for key in loading["missing_keys"])
-        super().__init__(tokenizer, label_names, max_length, is_new)
+        super().__init__(tokenizer, label_names, max_length, is_new, harmful)
         self.body = model
         self.head_name = head_name
         self._split()
@@ -166,6 +168,8 @@ class PretrainedClassifier(TextClassifier):
 
     def save_weights(self, directory: Path) -> dict[str, Any]:
         """See `TextClassifier.save_weights`; the folder loads with AutoModelForSequenceClassification."""
+        # For a reader of the model alone.
+        self.body.config.harmful_classes = [self.label_names[c] for c in self.harmful]
         self._swap_head(self.head)
         try:
             self.body.save_pretrained(directory, safe_serialization=True)
@@ -176,7 +180,9 @@ class PretrainedClassifier(TextClassifier):
     @classmethod
     def load(cls, directory: Path, facts: Mapping[str, Any]) -> PretrainedClassifier:
         """Rebuild a saved classifier; `facts` is the content of its `vos.json`."""
-        return cls(str(directory), tuple(facts["label_names"]), max_length=facts["max_length"])
+        return cls(
+            str(directory), tuple(facts["label_names"]), max_length=facts["max_length"], harmful=harmful_of(facts)
+        )
 
 
 def _find_output(names: list[str], wanted: str | int | None) -> int:

@@ -17,6 +17,7 @@ from vos.density.base import GaussianDensity
 from vos.errors import ConfigError, InfeasibleError, NotFittedError
 from vos.outliers._geometry import (
     allowed_rivals,
+    compared,
     distinct_rows,
     head_gaps,
     nearest_rivals,
@@ -25,16 +26,18 @@ from vos.outliers._geometry import (
 )
 from vos.outliers._radial import as_outliers, check_open_unit, labels_to_draw, shell, uniform
 from vos.outliers.conditional_margin import refuse_infeasible, whitened_at_margin
-from vos.types import LinearHead, VirtualOutliers
+from vos.types import LinearHead, VirtualOutliers, harmful_mask
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoundarySampler:
     """Draws at a margin to the boundary, from every ready class; see `OutlierSampler`.
 
-    With two classes the margin is `logit_1 - logit_0` (harmful minus harmless) whatever class a point is drawn from.
-    With more it is that of the drawn class against a rival among the other ready classes; while only one class is
-    ready, among all others. A class whose row of the head equals that of the drawn class is no rival.
+    Where classes are harmful the margin is that of `vos.metrics.margins.margin`: the logit of a harmful class less that
+    of one which is not, one of the two being the class drawn from and the other a rival among the ready classes of the
+    other side. Without harmful classes it is, of two classes, `logit_1 - logit_0` whatever class a point is drawn from,
+    and of more that of the drawn class against a rival among the other ready ones. While no rival is ready, all are
+    rivals. A class whose row of the head equals that of the drawn class is no rival.
 
     Attributes:
         margin: centre of the margins asked for, logit units.
@@ -44,11 +47,13 @@ class BoundarySampler:
             radius given the margin.
         pair: two classes (c, j): the margin is `logit_c - logit_j` whatever class a point is drawn from, and only these
             two are drawn from.
+        harmful: indices of the harmful classes; () where no class is. The programs fill it in from the data.
         rival: with more than two classes and no pair, "any": a rival chosen uniformly for every draw; "nearest": the
             one whose margin lies the fewest standard deviations away from the class mean. Of many classes most pairs
             never meet.
-        runner_up: keep only points where the two logits compared are the two largest, so that the margin is the one
-            which decides. Rival, margin and point are drawn anew until they fit.
+        runner_up: keep only points where the margin is the one which decides: the two logits compared are the two
+            largest, or, where classes are harmful, each the largest of its side. Rival, margin and point are drawn anew
+            until they fit. None: where classes are harmful and no pair is asked for.
         nearest: keep only points that are nearer to the mean of their own class than to any other, in Mahalanobis
             distance.
         max_rounds: how often rejected points are drawn anew.
@@ -61,8 +66,9 @@ class BoundarySampler:
     band: float = 1.0
     distance: float | None = 0.99
     pair: Sequence[int] | None = None
+    harmful: Sequence[int] = ()
     rival: str = "any"
-    runner_up: bool = False
+    runner_up: bool | None = None
     nearest: bool = False
     max_rounds: int = 100
 
@@ -89,7 +95,8 @@ class BoundarySampler:
             InfeasibleError: margin and radius exclude each other for a class, and the message says which radius does
                 not; the head does not tell a class from any other; or no point passed `runner_up` or `nearest` in
                 `max_rounds` rounds.
-            ConfigError: `n_per_class` below one, a single class, which has no boundary, or a pair beyond the classes.
+            ConfigError: `n_per_class` below one, a single class, which has no boundary, or a pair or harmful classes
+                beyond the classes.
             NotFittedError: no class is ready, or none of the pair.
             ShapeError: the head does not fit the density.
         """
@@ -107,8 +114,8 @@ class BoundarySampler:
                 return as_outliers(features, labels, squared, head)
         raise InfeasibleError(
             f"class {int(labels[pending[0]])}: {len(pending)} of {len(labels)} points did not pass runner_up="
-            f"{self.runner_up}, nearest={self.nearest} in {self.max_rounds} rounds. Raise outliers.max_rounds, lower "
-            "outliers.distance, or ask for a margin nearer to that of the class mean",
+            f"{self._decides}, nearest={self.nearest} in {self.max_rounds} rounds. Raise outliers.max_rounds, lower "
+            "outliers.distance, ask for a margin nearer to that of the class mean, or set outliers.runner_up=false",
             torch.unique(labels[pending]).tolist(),
         )
 
@@ -142,24 +149,37 @@ class BoundarySampler:
         """Which logits the margin of each draw compares: plus (m,) and minus (m,)."""
         if density.n_classes < 2:
             raise ConfigError("expected at least two classes: a single class has no boundary")
-        pair = (1, 0) if density.n_classes == 2 and self.pair is None else self.pair
+        pair = (1, 0) if density.n_classes == 2 and self.pair is None and not self.harmful else self.pair
         if pair is not None:
             return torch.full_like(labels, pair[0]), torch.full_like(labels, pair[1])
-        allowed = allowed_rivals(density, apart)
+        is_harmful = harmful_mask(density.n_classes, self.harmful, labels.device)
+        allowed = allowed_rivals(density, apart, is_harmful)
         if self.rival == "nearest":
-            return labels, nearest_rivals(density, head, allowed, self.margin)[labels]
-        return labels, pick_class(allowed, labels, generator)
+            rivals = nearest_rivals(density, head, allowed, is_harmful, self.margin)[labels]
+        else:
+            rivals = pick_class(allowed, labels, generator)
+        return compared(labels, rivals, is_harmful)
+
+    @property
+    def _decides(self) -> bool:
+        """Whether only points are kept where the margin is the one which decides."""
+        return bool(self.harmful) and self.pair is None if self.runner_up is None else self.runner_up
 
     def _accepts(
         self, density: GaussianDensity, head: LinearHead, h: Tensor, labels: Tensor, plus: Tensor, minus: Tensor
     ) -> Tensor:
         """Which points (m, d) keep the inequalities: (m,) bool."""
         kept = torch.ones_like(labels, dtype=torch.bool)
-        if self.runner_up:
+        if self._decides and density.n_classes > 2:
             logits = LinearHead(*(t.detach().to(h) for t in head)).logits(h)
-            compared = torch.stack([plus, minus], 1)
-            third = logits.scatter(1, compared, -math.inf).amax(-1)
-            kept &= third <= logits.gather(1, compared).amin(-1)
+            pair = torch.stack([plus, minus], 1)
+            others, own = logits.scatter(1, pair, -math.inf), logits.gather(1, pair)
+            is_harmful = harmful_mask(density.n_classes, self.harmful, labels.device)
+            if is_harmful.any() and self.pair is None:
+                kept &= others.masked_fill(~is_harmful, -math.inf).amax(-1) <= own[:, 0]
+                kept &= others.masked_fill(is_harmful, -math.inf).amax(-1) <= own[:, 1]
+            else:
+                kept &= others.amax(-1) <= own.amin(-1)
         if self.nearest:
             distances = density.mahalanobis(h)
             kept &= distances.gather(1, labels[:, None])[:, 0] <= distances.amin(-1) * (1.0 + 1e-9)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from vos.data import TextData
-from vos.density import GaussianDensity
-from vos.metrics.boundary import band_width, boundary_report, margin, outlier_energy_auroc, standardized_distance
+from vos.metrics.boundary import band_width, boundary_report, outlier_energy_auroc, standardized_distance
+from vos.metrics.margins import margin
 from vos.metrics.ood import aupr, auroc, fpr_at_tpr, fpr_at_tpr_ood
 from vos.models.featurizer import ClassifierFeaturizer
 from vos.outliers import draw_where_feasible
@@ -76,7 +76,7 @@ def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
         number: of the round; it decides the draws.
         band: half-width of the band from round 0, or None to set it now.
     """
-    featurizer = job.featurizers.current(shared=number == 0)
+    featurizer, harmful = job.featurizers.current(shared=number == 0), job.data.harmful
     density = job.module.density
     train_features, train_labels = training_features(featurizer, job.data.train)
     job.module.memory.push(train_features, train_labels, torch.arange(len(train_labels)))
@@ -84,26 +84,30 @@ def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
     val = _featurized(featurizer, job.data.val)
     test = _featurized(featurizer, job.data.test)
     if band is None:
-        band = band_width(margin(val.logits), job.settings.refine.band_share)
+        band = band_width(margin(val.logits, harmful), job.settings.refine.band_share)
     metrics = {"boundary/band": band}
-    metrics |= _reported("val", val, job.data.val, band) | _reported("test", test, job.data.test, band)
+    for split, batch, examples in (("val", val, job.data.val), ("test", test, job.data.test)):
+        metrics |= _reported(split, batch, examples, harmful, band)
     drawn, outliers = _drawn(job, featurizer.head, number, val)
     metrics |= drawn
-    gaps = standardized_distance(density, featurizer.head)
+    gaps = standardized_distance(density, featurizer.head, harmful)
     names = job.data.label_names
     metrics |= {f"boundary/standardized_distance/{name}": float(g) for name, g in zip(names, gaps, strict=True)}
     metrics["boundary/standardized_distance/min"] = float(gaps.min())
     metrics["boundary/density_jitter"] = float(density.jitter)
     if job.data.ood:
         metrics |= _ood_metrics(job, featurizer, train_features, test if job.data.test else val)
-    return Measurement(metrics, band, val, _points(density, val.features, val.logits, _labels(job.data.val)), outliers)
+    texts = _points(job, val.features, val.logits, _labels(job.data.val))
+    return Measurement(metrics, band, val, texts, outliers)
 
 
-def _reported(split: str, batch: FeatureBatch, examples: Sequence[Example], band: float) -> dict[str, float]:
+def _reported(
+    split: str, batch: FeatureBatch, examples: Sequence[Example], harmful: Sequence[int], band: float
+) -> dict[str, float]:
     if not len(batch) or batch.labels is None:
         return {}
     levels, pairs = [e.level for e in examples], [e.pair for e in examples]
-    report = boundary_report(batch.logits, batch.labels, band, levels, pairs)
+    report = boundary_report(batch.logits, batch.labels, harmful, band, levels, pairs)
     return {f"boundary/{split}/{name}": value for name, value in report.items()}
 
 
@@ -125,11 +129,12 @@ def _drawn(
     features = drawn.outliers.features.float()
     logits = head.logits(features)
     metrics["boundary/outlier_energy_auroc"] = float(outlier_energy_auroc(val.logits, logits))
-    return metrics, _points(density, features, logits, drawn.outliers.labels)
+    return metrics, _points(job, features, logits, drawn.outliers.labels)
 
 
-def _points(density: GaussianDensity, features: Tensor, logits: Tensor, labels: Tensor) -> BoundaryPoints:
-    return BoundaryPoints(margin(logits), density.log_prob(features).max(-1).values, labels)
+def _points(job: TrainingJob, features: Tensor, logits: Tensor, labels: Tensor) -> BoundaryPoints:
+    densities = job.module.density.log_prob(features).max(-1).values
+    return BoundaryPoints(margin(logits, job.data.harmful), densities, labels)
 
 
 def _ood_metrics(

@@ -225,7 +225,7 @@ class ClassifierModule(pl.LightningModule):
         values = {
             "val/loss": functional.cross_entropy(logits, labels),
             "val/accuracy": (logits.argmax(-1) == labels).float().mean(),
-            "val/boundary_brier": boundary_brier(logits, labels),
+            "val/boundary_brier": boundary_brier(logits, labels, self.classifier.harmful),
         }
         # Every rank validates on all texts, so there is nothing to reduce.
         self.log_dict(values, prog_bar=True, rank_zero_only=False, sync_dist=False)
