@@ -43,8 +43,11 @@ def test_the_names_of_two_classes_decide_in_either_order(harm, harmless):
     assert harmful_classes((harmless, harm)) == (1,)
 
 
-def test_the_only_harmful_name_of_many_classes_decides():
-    assert harmful_classes(("neither", "spam", "toxic")) == (2,)
+@pytest.mark.parametrize(
+    ("names", "harmful"), [(("neither", "spam", "toxic"), (2,)), (("maybe", "no", "yes"), (2,)), (("a", "hate"), (1,))]
+)
+def test_the_only_harmful_name_decides(names, harmful):
+    assert harmful_classes(names) == harmful
 
 
 @pytest.mark.parametrize(
@@ -55,6 +58,8 @@ def test_the_only_harmful_name_of_many_classes_decides():
         ("-1", "1"),
         ("1", "2"),
         ("true", "fake"),
+        ("yes", "perhaps", "other"),
+        ("yes", "no", "hate"),
         ("positive", "negative"),
         ("safe", "harmless"),
         ("safe", "a", "b"),

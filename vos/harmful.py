@@ -54,7 +54,8 @@ _FILLERS = _words(
     """
 )
 _ANSWERS = (("0", "1"), ("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"))
-"""Pairs of answers to the question whether a text is harmful; a word counts only beside its partner."""
+"""Pairs of answers to the question whether a text is harmful; one counts only beside its partner, and numbers and
+letters only where they are all the classes."""
 
 
 class Classes(NamedTuple):
@@ -163,10 +164,10 @@ def _recognised(names: Sequence[str]) -> tuple[int, ...]:
     if len(names) < 2:
         return ()
     folded = [fold_name(name) for name in names]
-    for pair in _ANSWERS:
-        if sorted(folded) == list(pair):
-            return (folded.index(pair[1]),)
-    meant = [_meaning(name) for name in folded]
+    if pair := next((pair for pair in _ANSWERS if set(pair) == set(folded)), None):
+        return (folded.index(pair[1]),)
+    answers = {word: i == 1 for pair in _ANSWERS if set(pair) <= set(folded) for i, word in enumerate(pair)}
+    meant = [answers.get(name, _meaning(name)) if len(name) > 1 else None for name in folded]
     harm, harmless = ([i for i, each in enumerate(meant) if each is value] for value in (True, False))
     if len(harm) == 1:
         return (harm[0],)

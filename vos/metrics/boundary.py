@@ -221,5 +221,5 @@ def _check_length(name: str, keys: Sequence[object], labels: Tensor) -> None:
 def _check_logits(logits: Tensor, labels: Tensor) -> None:
     check_logits(logits)
     if labels.shape != logits.shape[:1]:
-        raise ShapeError(f"expected labels (n,) beside logits {tuple(logits.shape)}, got {tuple(labels.shape)}")
+        raise ShapeError(f"expected logits (n, C) and labels (n,), got {tuple(logits.shape)} and {tuple(labels.shape)}")
     check_labels(labels, logits.shape[1])

@@ -28,6 +28,10 @@ from vos.outliers._radial import as_outliers, check_open_unit, labels_to_draw, s
 from vos.outliers.conditional_margin import refuse_infeasible, whitened_at_margin
 from vos.types import LinearHead, VirtualOutliers, harmful_mask
 
+OWN_ROUNDS, SIDE_ROUNDS = 10, 20
+"""Where the margin should decide between the sides: rounds in which the class drawn from is one of the two compared,
+and rounds after which it need not decide, unless `runner_up` says so."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BoundarySampler:
@@ -35,9 +39,11 @@ class BoundarySampler:
 
     Where classes are harmful the margin is that of `vos.metrics.margins.margin`: the logit of a harmful class less that
     of one which is not, one of the two being the class drawn from and the other a rival among the ready classes of the
-    other side. Without harmful classes it is, of two classes, `logit_1 - logit_0` whatever class a point is drawn from,
-    and of more that of the drawn class against a rival among the other ready ones. While no rival is ready, all are
-    rivals. A class whose row of the head equals that of the drawn class is no rival.
+    other side. Where that pair does not come to decide, see `runner_up`, it may be any two classes across the sides:
+    the boundary nearest to a class need not be its own. Without harmful classes it is, of two classes,
+    `logit_1 - logit_0` whatever class a point is drawn from, and of more that of the drawn class against a rival among
+    the other ready ones. While no rival is ready, all are rivals. A class whose row of the head equals that of the
+    drawn class is no rival.
 
     Attributes:
         margin: centre of the margins asked for, logit units.
@@ -53,7 +59,9 @@ class BoundarySampler:
             never meet.
         runner_up: keep only points where the margin is the one which decides: the two logits compared are the two
             largest, or, where classes are harmful, each the largest of its side. Rival, margin and point are drawn anew
-            until they fit. None: where classes are harmful and no pair is asked for.
+            until they fit. None: where classes are harmful and no pair is asked for, the points that fit are preferred;
+            of a head that hardly tells the classes of one side apart there may be none, and a point is then kept as it
+            is, with the margin asked for against its own rival.
         nearest: keep only points that are nearer to the mean of their own class than to any other, in Mahalanobis
             distance.
         max_rounds: how often rejected points are drawn anew.
@@ -104,17 +112,19 @@ class BoundarySampler:
         features = density.means.new_empty(len(labels), density.n_features)
         squared = density.means.new_empty(len(labels))
         pending = torch.arange(len(labels), device=labels.device)
-        for _ in range(self.max_rounds):
-            z, plus, minus = self._draw(density, head, labels[pending], generator)
+        for number in range(self.max_rounds):
+            decides = self._decides and (self.runner_up is not None or number < SIDE_ROUNDS)
+            any_pair = decides and self._seeks_sides and number >= OWN_ROUNDS
+            z, plus, minus, possible = self._draw(density, head, labels[pending], generator, any_pair=any_pair)
             h = density.color(z, labels[pending])
-            kept = self._accepts(density, head, h, labels[pending], plus, minus)
+            kept = possible & self._accepts(density, head, h, labels[pending], plus, minus, decides=decides)
             features[pending[kept]], squared[pending[kept]] = h[kept], z[kept].square().sum(-1)
             pending = pending[~kept]
             if len(pending) == 0:
                 return as_outliers(features, labels, squared, head)
         raise InfeasibleError(
             f"class {int(labels[pending[0]])}: {len(pending)} of {len(labels)} points did not pass runner_up="
-            f"{self._decides}, nearest={self.nearest} in {self.max_rounds} rounds. Raise outliers.max_rounds, lower "
+            f"{self.runner_up}, nearest={self.nearest} in {self.max_rounds} rounds. Raise outliers.max_rounds, lower "
             "outliers.distance, ask for a margin nearer to that of the class mean, or set outliers.runner_up=false",
             torch.unique(labels[pending]).tolist(),
         )
@@ -131,17 +141,35 @@ class BoundarySampler:
         return labels
 
     def _draw(
-        self, density: GaussianDensity, head: LinearHead, labels: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Whitened points (m, d) of the classes in labels (m,), and the logits that their margins compare."""
+        self,
+        density: GaussianDensity,
+        head: LinearHead,
+        labels: Tensor,
+        generator: torch.Generator,
+        *,
+        any_pair: bool,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Whitened points (m, d) of the classes in labels (m,), the logits that their margins compare, and which count.
+
+        With `any_pair` the margin is that of any two classes across the sides; where such a pair has no point at the
+        radius, another pair may have one, so the draw does not count.
+        """
         apart = distinct_rows(head)
-        plus, minus = self._compared(density, head, apart, labels, generator)
+        if any_pair:
+            side = harmful_mask(density.n_classes, self.harmful, labels.device)
+            plus, minus = _pairs_across(side, apart, len(labels), generator)
+        else:
+            plus, minus = self._compared(density, head, apart, labels, generator)
         refuse_equal_rows(apart, labels, plus, minus)
         gaps = head_gaps(density, head, labels, plus, minus)
         margins = self.margin + self.band * (2.0 * uniform((len(labels),), generator, labels.device) - 1.0)
         radii = shell(self.distance, len(labels), density)
+        possible = torch.ones_like(labels, dtype=torch.bool)
+        if any_pair and radii is not None:
+            possible = gaps.distance_to(margins) <= radii
+            margins = torch.where(possible, margins, gaps.at_mean)
         refuse_infeasible(gaps.distance_to(margins), radii, margins, 1, density.n_features, labels)
-        return whitened_at_margin(gaps.normals, margins - gaps.at_mean, radii, generator), plus, minus
+        return whitened_at_margin(gaps.normals, margins - gaps.at_mean, radii, generator), plus, minus, possible
 
     def _compared(
         self, density: GaussianDensity, head: LinearHead, apart: Tensor, labels: Tensor, generator: torch.Generator
@@ -161,21 +189,34 @@ class BoundarySampler:
         return compared(labels, rivals, is_harmful)
 
     @property
+    def _seeks_sides(self) -> bool:
+        """Whether points are wanted whose margin decides between the sides."""
+        return self._decides and bool(self.harmful) and self.pair is None
+
+    @property
     def _decides(self) -> bool:
         """Whether only points are kept where the margin is the one which decides."""
         return bool(self.harmful) and self.pair is None if self.runner_up is None else self.runner_up
 
     def _accepts(
-        self, density: GaussianDensity, head: LinearHead, h: Tensor, labels: Tensor, plus: Tensor, minus: Tensor
+        self,
+        density: GaussianDensity,
+        head: LinearHead,
+        h: Tensor,
+        labels: Tensor,
+        plus: Tensor,
+        minus: Tensor,
+        *,
+        decides: bool,
     ) -> Tensor:
         """Which points (m, d) keep the inequalities: (m,) bool."""
         kept = torch.ones_like(labels, dtype=torch.bool)
-        if self._decides and density.n_classes > 2:
+        if decides and density.n_classes > 2:
             logits = LinearHead(*(t.detach().to(h) for t in head)).logits(h)
             pair = torch.stack([plus, minus], 1)
             others, own = logits.scatter(1, pair, -math.inf), logits.gather(1, pair)
             is_harmful = harmful_mask(density.n_classes, self.harmful, labels.device)
-            if is_harmful.any() and self.pair is None:
+            if self._seeks_sides:
                 kept &= others.masked_fill(~is_harmful, -math.inf).amax(-1) <= own[:, 0]
                 kept &= others.masked_fill(is_harmful, -math.inf).amax(-1) <= own[:, 1]
             else:
@@ -184,3 +225,10 @@ class BoundarySampler:
             distances = density.mahalanobis(h)
             kept &= distances.gather(1, labels[:, None])[:, 0] <= distances.amin(-1) * (1.0 + 1e-9)
         return kept
+
+
+def _pairs_across(is_harmful: Tensor, apart: Tensor, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Harmful and other classes (n,) and (n,), uniform among the pairs that the head tells apart."""
+    plus, minus = (is_harmful[:, None] & ~is_harmful & apart.to(is_harmful.device)).nonzero().unbind(-1)
+    at = (uniform((n,), generator, is_harmful.device) * len(plus)).long()
+    return plus[at], minus[at]
