@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import platform
 import subprocess
@@ -13,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+
+from vos.storage.json_files import finite
 
 ROOT = Path(__file__).parent.parent
 MODEL_CACHE = Path(os.environ.get("VOS_CACHE", ROOT / ".cache/vos")) / "models"
@@ -54,15 +55,7 @@ def print_figures(figures: Mapping[str, float]) -> None:
 
 def finish(figures: Mapping[str, object]) -> None:
     """The last line: one JSON object, with null for what is not finite (the interval of a single seed)."""
-    print(json.dumps(_finite(figures), allow_nan=False), flush=True)
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    print(json.dumps(finite(figures), allow_nan=False), flush=True)
 
 
 def machine() -> str:

@@ -27,7 +27,7 @@ from vos.metrics import (
     standardized_distance,
     true_class_margin,
 )
-from vos.metrics.monitor import boundary_brier
+from vos.metrics.monitor import epoch_metrics
 from vos.types import LinearHead
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
@@ -133,7 +133,7 @@ METRICS = {
     "ood": lambda at: tuple(
         metric(at(TEXTS[:, 0]), at(H[:, 0])) for metric in (auroc, aupr, fpr_at_tpr, fpr_at_tpr_ood)
     ),
-    "monitor": lambda at: boundary_brier(at(HEAD.logits(TEXTS)), at(LABELS), (1,)),
+    "monitor": lambda at: epoch_metrics(at(HEAD.logits(TEXTS)), at(LABELS))["val/brier"],
     "true_class_margin": lambda at: true_class_margin(at(HEAD.logits(TEXTS)), at(LABELS)),
     "standardized_distance": lambda at: standardized_distance(at(toy_density(C, D)), at(HEAD), (1,)),
 }

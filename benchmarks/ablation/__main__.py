@@ -26,6 +26,7 @@ from benchmarks.ablation.arms import ARMS, Arm
 from benchmarks.ablation.figures import DEPTHS, Units, best_score, boundary, column, kinds, ood, read_units
 from benchmarks.ablation.start import BATCH_SIZE, Starts
 from benchmarks.intervals import interval
+from vos.storage.json_files import finite
 
 STAGES = tuple((tier, task) for tier in range(1, 6) for task in data.TASKS)
 """Tiers of arms and tasks in the order in which they are finished, for all seeds each."""
@@ -77,7 +78,7 @@ def write(path: Path, unit: dict[str, Any]) -> None:
     """Write a unit whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(unit, indent=1) + "\n", "utf-8")
+    part.write_text(json.dumps(finite(unit), indent=1, allow_nan=False) + "\n", "utf-8")
     part.rename(path)
 
 

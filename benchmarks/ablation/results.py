@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.ablation.figures import DEPTHS
 from benchmarks.intervals import Interval
+from vos.storage.json_files import finite
 
 DIGITS = 3
 
@@ -68,8 +69,8 @@ def dumped(tables: Mapping[str, Table]) -> str:
     """JSON with a line for each row, so that a new arm is a new line."""
     parts = []
     for name, table in tables.items():
-        rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in table.rows)
-        parts.append(f'"{name}": {{\n"columns": {json.dumps(table.columns)},\n"rows": [\n{rows}\n]}}')
+        rows = ",\n".join(json.dumps(finite(row), separators=(",", ":"), allow_nan=False) for row in table.rows)
+        parts.append(f'"{name}": {{\n"columns": {json.dumps(table.columns, allow_nan=False)},\n"rows": [\n{rows}\n]}}')
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 

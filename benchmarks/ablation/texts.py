@@ -62,7 +62,7 @@ def written(task: Task, seed: int, n: int, folder: Path) -> list[OutlierText]:
         texts, cost = write_outlier_texts(_language_model(), task.train, settings, seed)
         print(f"{task.name} seed {seed}: {len(texts)} texts written, {cost.lm_tokens} tokens", flush=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps([asdict(each) for each in texts]), "utf-8")
+        path.write_text(json.dumps([asdict(each) for each in texts], allow_nan=False), "utf-8")
     return [OutlierText(row["text"], tuple(row["parents"])) for row in json.loads(path.read_text("utf-8"))]
 
 

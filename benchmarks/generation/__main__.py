@@ -33,6 +33,7 @@ from benchmarks.generation.arms import Size, arms, units
 from benchmarks.generation.figures import Unit
 from benchmarks.generation.summary import summary, table
 from benchmarks.generation.world import add_world, read_world
+from vos.storage.json_files import finite
 
 
 def parse() -> tuple[argparse.Namespace, Size]:
@@ -64,7 +65,7 @@ def read_state(options: argparse.Namespace, size: Size) -> list[Unit]:
     if options.state is None:
         return []
     settings = {key: str(value) for key, value in vars(options).items() if key not in ("state", "seeds", "arms")}
-    header = json.dumps({"settings": settings | asdict(size)})
+    header = json.dumps({"settings": settings | asdict(size)}, allow_nan=False)
     if not options.state.exists():
         options.state.write_text(header + "\n", encoding="utf-8")
     first, *lines = options.state.read_text(encoding="utf-8").splitlines()
@@ -87,7 +88,7 @@ def main() -> None:
         print(f"seed {unit.seed} target {unit.target} {unit.arm}: {unit.tokens} tokens", flush=True)
         if options.state is not None:
             with options.state.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(unit), ensure_ascii=True) + "\n")
+                file.write(json.dumps(finite(asdict(unit)), allow_nan=False) + "\n")
     result = summary(world, space, options, size, kept)
     print(table(result))
     finish(result)

@@ -48,7 +48,7 @@ def sheet(made: Path, real: str, output: Path, n: int, n_real: int, seed: int) -
         writer.writerow(["number", "text"])
         writer.writerows((number, text) for number, (text, _) in enumerate(rows, 1))
     key = {number: source for number, (_, source) in enumerate(rows, 1)}
-    (output / "key.json").write_text(json.dumps(key), encoding="utf-8")
+    (output / "key.json").write_text(json.dumps(key, allow_nan=False), encoding="utf-8")
     print(f"{len(rows)} texts, {len(rows) - n_real} made: {output / 'sheet.csv'}")
 
 

@@ -102,7 +102,9 @@ def step(name: str, n: int, folder: Path) -> dict[str, float]:
         store = PoolFeatures.build(folder, featurizer.model_hash, pool, featurizer, CHUNK)
         found = retrieve_indexed(pool, store, search, generator, APPROXIMATE if name == "approximate" else None)
     seconds = time.perf_counter() - started
-    (folder / f"{name}.json").write_text(json.dumps([[c.example.id for c in kept] for kept in found.by_target]))
+    (folder / f"{name}.json").write_text(
+        json.dumps([[c.example.id for c in kept] for kept in found.by_target], allow_nan=False)
+    )
     return {"seconds": seconds, "peak_mib": peak_memory_mib(), **found.index}
 
 

@@ -28,7 +28,6 @@ def workplace(tmp_path_factory, tiny_encoder):
         "refine.n_outliers=10",
         "callbacks=quiet",
         "callbacks.patience=-1",
-        "outliers.distance=null",  # the classes of these toy texts lie too far apart for the default shell
         f"paths.cache={folder / 'cache'}",
     ]
     return folder, overrides

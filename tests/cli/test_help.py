@@ -9,10 +9,10 @@ from omegaconf import OmegaConf
 import synthesize
 import train
 from vos.cli.compose import composed
-from vos.cli.help import program
 from vos.cli.main import main
 from vos.cli.overrides import refuse_old_names
 from vos.errors import ConfigError
+from vos.storage.commands import command
 
 PROGRAMS = {"train": train.main, "synthesize": synthesize.main}
 
@@ -116,8 +116,9 @@ def test_the_package_runs_as_a_module(monkeypatch, capsys):
         ("train.py", "python synthesize.py"),
         ("/somewhere/bin/vos-train", "vos-synthesize"),
         ("python -m vos train", "python -m vos synthesize"),
+        ("/usr/lib/python3/ipykernel_launcher.py", "python -m vos synthesize"),
     ],
 )
 def test_the_next_step_is_told_as_it_is_typed_here(monkeypatch, called, expected):
     monkeypatch.setattr(sys, "argv", [called])
-    assert program("synthesize") == expected
+    assert command("synthesize") == expected

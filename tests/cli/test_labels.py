@@ -23,7 +23,7 @@ def config(tmp_path):
             "dry_run": False,
             "accept_rejected": False,
             "mix": {"_target_": "vos.loop.next_round.MixSettings"},
-            "stop": {"_target_": "vos.loop.stop_rule.StopRule"},
+            "stop": {"_target_": "vos.loop.stop_rule.StopRule", "monitor": "boundary/val/band_error"},
         }
     )
     for group, option in (("labeling", "page"), ("labels", "files")):
@@ -73,7 +73,7 @@ def test_the_loop_closes(config, tmp_path, capsys):
     for name in ("run2", "run3"):
         reason = record_round(config, tmp_path / name, new, final)
     assert "has not improved" in reason
-    assert len((tmp_path / "project" / "rounds.jsonl").read_text(encoding="utf-8").splitlines()) == 3
+    assert len((tmp_path / "project" / "labelling_rounds.jsonl").read_text(encoding="utf-8").splitlines()) == 3
     with Ledger(config.ledger) as ledger:
         assert {event.payload["round"] for event in ledger.events("trained")} == {1, 2, 3}
 

@@ -192,7 +192,7 @@ def test_bad_rows_are_skipped_counted_and_listed(workplace, monkeypatch, tmp_pat
     [
         ("data.text=nothing", "nothing"),
         ("optimized_metric=boundary/nothing", "is not measured"),
-        ("density.memory=other", "expected 'all' or 'queue'"),
+        ("density.memory=other", "density.memory: expected one of 'all', 'queue', got 'other'"),
         ("resume=missing", "no overrides.yaml here"),
         ("run=missing", "no overrides.yaml here"),
     ],
@@ -275,7 +275,7 @@ def test_the_loop_closes_through_the_page_and_its_answers(run, monkeypatch, tmp_
         metrics = json.loads((tmp_path / name / "metrics.json").read_text())
         before = json.loads((run / "metrics.json").read_text())["final"]
         assert metrics["rounds"][0]["boundary/band"] == before["boundary/band"]
-    assert len((tmp_path / "rounds.jsonl").read_text("utf-8").splitlines()) == 2
+    assert len((tmp_path / "labelling_rounds.jsonl").read_text("utf-8").splitlines()) == 2
     # The next batch asks about new texts alone, and knows the run's own training texts.
     second = [o.replace(f"output={tmp_path}", f"output={tmp_path / 'second'}") for o in labelled]
     second = [o.replace(f"run={run}", f"run={tmp_path / 'warm'}") for o in second]

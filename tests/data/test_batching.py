@@ -99,7 +99,7 @@ def test_tokenize_in_chunks_is_tokenize_one_by_one(tokenizer):
 
 
 def test_collator_pads_to_the_longest():
-    collate = TokenCollator(SimpleNamespace(pad_token_id=9))
+    collate = TokenCollator(SimpleNamespace(pad_token_id=9, padding_side="right"))
     batch = collate([{"index": 4, "input_ids": [1, 2, 3], "label": 1}, {"index": 0, "input_ids": [5], "label": 0}])
     assert {name: tensor.tolist() for name, tensor in batch.items()} == {
         "input_ids": [[1, 2, 3], [5, 9, 9]],

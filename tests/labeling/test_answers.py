@@ -40,7 +40,7 @@ def test_damaged_rows_are_named_and_good_ones_kept(tmp_path, ledger, texts, labe
     report = import_labels(ledger, read_labels(path), CLASSES)
     assert report.rows == len(rows)
     assert {name: count for name, count in report.counts.items() if count} == {"new": 2, "unknown": 1, "rejected": 14}
-    assert report.exit_code == 1
+    assert report.exit_code == 2
     assert len(ledger.labels()) == 2
     said = "\n".join(map(str, report.findings))
     for expected in (

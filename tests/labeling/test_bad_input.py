@@ -64,7 +64,7 @@ def test_another_version_is_named_with_what_to_do(tmp_path, ledger, texts, label
     rows = [label_of(texts[0]).as_dict() | {"schema_version": version} for version in (0, 2, "1", None)]
     path.write_text("\n".join(map(json.dumps, [*rows, label_of(texts[1]).as_dict()])), encoding="utf-8")
     report = import_labels(ledger, read_labels(path), CLASSES)
-    assert (report.counts["rejected"], report.counts["new"], report.exit_code) == (4, 1, 1)
+    assert (report.counts["rejected"], report.counts["new"], report.exit_code) == (4, 1, 2)
     assert said(report).count("import with the version of vos that exported it") == 4
 
 

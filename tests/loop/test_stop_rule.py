@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import pytest
 import torch
@@ -24,6 +25,8 @@ from vos.simulation.simulate import Simulation
 from vos.synthesis.job import SynthesisSettings
 from vos.types import Example, FeatureBatch, LinearHead
 
+RULE = StopRule("boundary/val/band_error")
+
 
 def rows(*errors, **last):
     made = [{"run": f"r{i}", "round": i, "labels": 100 * i, "boundary/val/band_error": e} for i, e in enumerate(errors)]
@@ -36,11 +39,11 @@ def test_the_table_grows_by_a_row_a_round_and_repeats_replace(tmp_path):
         add_round(tmp_path, row)
     found = add_round(tmp_path, {"run": "r1", "round": 1, "labels": 100, "boundary/val/band_error": 0.3})
     assert [row["boundary/val/band_error"] for row in found] == [0.5, 0.3]
-    assert read_rounds(tmp_path / "rounds.jsonl") == found
-    with (tmp_path / "rounds.csv").open(encoding="utf-8", newline="") as file:
+    assert read_rounds(tmp_path) == found
+    with (tmp_path / "labelling_rounds.csv").open(encoding="utf-8", newline="") as file:
         assert [row["labels"] for row in csv.DictReader(file)] == ["0", "100"]
-    assert (tmp_path / "rounds.png").read_bytes().startswith(b"\x89PNG")
-    assert read_rounds(tmp_path / "none.jsonl") == []
+    assert (tmp_path / "labelling_rounds.png").read_bytes().startswith(b"\x89PNG")
+    assert read_rounds(tmp_path / "none") == []
 
 
 @pytest.mark.parametrize(
@@ -48,23 +51,23 @@ def test_the_table_grows_by_a_row_a_round_and_repeats_replace(tmp_path):
     [((0.5,), False), ((0.5, 0.4, 0.3), False), ((0.5, 0.4, 0.4, 0.399), True), ((0.5, 0.4, 0.41, 0.3), False)],
 )
 def test_it_stops_after_two_rounds_without_progress(errors, stops):
-    assert (StopRule().reason(rows(*errors)) is not None) is stops
+    assert (RULE.reason(rows(*errors)) is not None) is stops
 
 
 def test_it_stops_when_the_rate_is_proven_low():
-    rule = StopRule(target_fnr=0.05)
+    rule = replace(RULE, target_fnr=0.05)
     assert rule.reason([]) is None
     assert rule.reason(rows(0.5, 0.4, **{"random/fnr_high": 0.2})) is None
     assert "at most 0.040" in rule.reason(rows(0.5, 0.4, **{"random/fnr_high": 0.04}))
     with pytest.raises(ConfigError):
-        StopRule(patience=0)
+        replace(RULE, patience=0)
 
 
 def test_a_round_without_the_number_is_passed_over_and_said(caplog):
     assert StopRule(monitor="nope").reason(rows(0.5)) is None
     assert "stop.monitor=nope: 1 of 1 rounds have no such number" in caplog.text
     stale = [*rows(0.5), {"round": 1, "labels": 5}, *rows(0.5, 0.5)]
-    assert "has not improved by 2% for 2 rounds" in StopRule().reason(stale)
+    assert "has not improved by 2% for 2 rounds" in RULE.reason(stale)
 
 
 class Plane:
@@ -234,3 +237,28 @@ def test_unknown_strategies_are_refused():
         SimulationSettings(synthesis, 1, 1, (0,), ("oracle",), "pool", None, None, 0.1, 1.0, False, MixSettings())
     with pytest.raises(ConfigError, match=r"expected simulation\.start"):
         SimulationSettings(synthesis, 1, 1, (0,), ("random",), "train", None, None, 0.1, 1.0, False, MixSettings())
+
+
+def test_a_table_of_an_earlier_version_is_gone_on_with(tmp_path):
+    (tmp_path / "rounds.jsonl").write_text('{"run": "r0", "round": 0, "labels": 0}\n')
+    assert [row["run"] for row in add_round(tmp_path, {"run": "r1", "round": 1, "labels": 9})] == ["r0", "r1"]
+    assert [row["run"] for row in read_rounds(tmp_path)] == ["r0", "r1"]
+
+
+def test_a_number_that_was_not_there_to_measure_is_null_in_the_table_and_judges_nothing(tmp_path, caplog):
+    for row in rows(0.5, float("nan"), 0.5, 0.5):
+        found = add_round(tmp_path, row)
+    kept = read_rounds(tmp_path)
+    assert [row["boundary/val/band_error"] for row in kept] == [0.5, None, 0.5, 0.5]
+    for table in (kept, found):
+        assert "has not improved by 2% for 2 rounds" in StopRule().reason(table)
+    assert "1 of 4 rounds have no such number" in caplog.text
+    assert StopRule(target_fnr=0.5).reason([{"random/fnr_high": None}]) is None
+    with (tmp_path / "labelling_rounds.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["boundary/val/band_error"] for row in csv.DictReader(file)] == ["0.5", "", "0.5", "0.5"]
+
+
+def test_the_table_leaves_that_of_a_run_in_the_same_folder_alone(tmp_path):
+    (tmp_path / "rounds.csv").write_text("round,boundary/band\n0,1.5\n")
+    add_round(tmp_path, {"run": "r1", "round": 1, "labels": 9})
+    assert (tmp_path / "rounds.csv").read_text() == "round,boundary/band\n0,1.5\n"

@@ -16,9 +16,9 @@ from transformers import (
     RobertaConfig,
 )
 
-from vos.errors import ModelError
+from vos.errors import ConfigError, ModelError
 from vos.models import PretrainedClassifier, load_classifier
-from vos.models.pretrained import last_linear
+from vos.models.splitting import last_linear
 
 NAMES = ("harmless", "harmful")
 TEXTS = ["one", "two words", "three words here and some more of them"]
@@ -38,7 +38,9 @@ ARCHITECTURES = {
 
 def write_model(folder, tokenizer, architecture="bert", **options):
     config_class, sizes = ARCHITECTURES[architecture]
-    options = {"vocab_size": tokenizer.vocab_size, "pad_token_id": tokenizer.pad_token_id, "num_labels": 2} | options
+    names = {"id2label": dict(enumerate(NAMES)), "label2id": {}} if options.get("num_labels", 2) == 2 else {}
+    known = {"vocab_size": tokenizer.vocab_size, "pad_token_id": tokenizer.pad_token_id, "eos_token_id": None}
+    options = known | names | options
     with torch.random.fork_rng():
         torch.manual_seed(1)
         model = AutoModelForSequenceClassification.from_config(config_class(**sizes, **options)).eval()
@@ -84,14 +86,36 @@ def test_rows_follow_the_datas_class_names(tokenizer, tmp_path):
     torch.testing.assert_close(logits_of(split, tokenizer), logits_of(model, tokenizer).flip(-1), atol=1e-5, rtol=0)
 
 
-def test_one_logit_becomes_two_with_the_sigmoid_kept(tokenizer, tmp_path):
-    model = write_model(tmp_path / "own", tokenizer, num_labels=1)
-    split = PretrainedClassifier(str(tmp_path / "own"), NAMES).eval()
+ONE_LOGIT = [
+    ("Harmful", {}, 1),
+    ("harmless", {}, 0),
+    ("LABEL_0", {"label_map": {"LABEL_0": "harmless"}}, 0),
+    ("LABEL_0", {"label_map": {0: "harmful"}}, 1),
+    ("score", {"positive_label": "score"}, 1),
+]
+
+
+@pytest.mark.parametrize(("output", "options", "speaks_for"), ONE_LOGIT)
+def test_one_logit_becomes_two_with_the_sigmoid_kept(tokenizer, tmp_path, output, options, speaks_for):
+    model = write_model(tmp_path / "own", tokenizer, num_labels=1, id2label={0: output})
+    split = PretrainedClassifier(str(tmp_path / "own"), NAMES, **options).eval()
     expected = torch.sigmoid(logits_of(model, tokenizer)[:, 0])
-    torch.testing.assert_close(logits_of(split, tokenizer).softmax(-1)[:, 1], expected)
+    torch.testing.assert_close(logits_of(split, tokenizer).softmax(-1)[:, speaks_for], expected)
     split.save(tmp_path / "saved")
     elsewhere = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved").eval()
-    torch.testing.assert_close(logits_of(elsewhere, tokenizer).softmax(-1)[:, 1], expected)
+    torch.testing.assert_close(logits_of(elsewhere, tokenizer).softmax(-1)[:, speaks_for], expected)
+    assert elsewhere.config.id2label == dict(enumerate(NAMES))
+    again = load_classifier(tmp_path / "saved")
+    torch.testing.assert_close(logits_of(again, tokenizer), logits_of(split, tokenizer))
+
+
+@pytest.mark.parametrize("output", ["LABEL_0", "sentiment"])
+def test_one_logit_whose_name_says_nothing_is_asked_for(tokenizer, tmp_path, output):
+    write_model(tmp_path, tokenizer, num_labels=1, id2label={0: output})
+    with pytest.raises(
+        ConfigError, match=rf"model\.label_map: .*outputs \['{output}'\], classes \['harmless', 'harmful'\]"
+    ):
+        PretrainedClassifier(str(tmp_path), NAMES)
 
 
 @pytest.mark.parametrize("wanted", ["toxic", 1])
@@ -105,17 +129,42 @@ def test_an_output_of_a_multi_label_model_can_be_named(tokenizer, tmp_path, want
 
 def test_other_classes_than_the_datas_are_refused(tokenizer, tmp_path):
     write_model(tmp_path, tokenizer, num_labels=3)
-    with pytest.raises(ModelError, match=r"the data has 2 classes .* the model has 3.*positive_label"):
+    with pytest.raises(ConfigError, match=r"for each of the data's 2 classes .*, found 3: \['LABEL_0'"):
         PretrainedClassifier(str(tmp_path), NAMES)
-    with pytest.raises(ModelError, match=r"model\.positive_label: expected one of"):
+    with pytest.raises(ConfigError, match=r"model\.positive_label: expected one of"):
         PretrainedClassifier(str(tmp_path), NAMES, positive_label="toxic")
-    with pytest.raises(ModelError, match="needs data with two classes"):
-        PretrainedClassifier(str(tmp_path), ("a", "b", "c"), positive_label=0)
+
+
+def test_a_softmax_keeps_all_outputs_where_one_is_named_as_harmful(tokenizer, tmp_path):
+    model = write_model(tmp_path, tokenizer, id2label={0: "x", 1: "y"})
+    model.classifier.bias.data += 6
+    model.save_pretrained(tmp_path)
+    split = PretrainedClassifier(str(tmp_path), NAMES, positive_label="x").eval()
+    own = logits_of(model, tokenizer).softmax(-1)
+    torch.testing.assert_close(logits_of(split, tokenizer).softmax(-1), own.flip(-1))
+
+
+def test_a_softmax_over_three_outputs_keeps_them(tokenizer, tmp_path):
+    model = write_model(tmp_path, tokenizer, num_labels=3, id2label={0: "Hate Speech", 1: "Offensive", 2: "Neither"})
+    names = ("neither", "offensive", "hate")
+    for options in ({}, {"positive_label": "hate speech"}):
+        split = PretrainedClassifier(str(tmp_path), names, **options).eval()
+        own = logits_of(model, tokenizer).softmax(-1)
+        torch.testing.assert_close(logits_of(split, tokenizer).softmax(-1), own[:, [2, 1, 0]])
+
+
+def test_positive_label_cannot_turn_the_classes_round(tokenizer, tmp_path):
+    write_model(tmp_path, tokenizer)
+    with pytest.raises(ConfigError, match=r"positive_label: the output 'harmless' .* set data\.positive=harmless"):
+        PretrainedClassifier(str(tmp_path), NAMES, positive_label="harmless")
 
 
 def test_a_missing_head_is_new_and_seeded(tiny_encoder):
     first, same, other = (PretrainedClassifier(tiny_encoder, NAMES, seed=s) for s in (0, 0, 1))
     assert first.head_is_new
+    assert PretrainedClassifier(tiny_encoder, ("a", "b", "c")).n_classes == 3
+    with pytest.raises(ConfigError, match="its head has no weights"):
+        PretrainedClassifier(tiny_encoder, NAMES, label_map={0: "harmful"})
     assert torch.equal(first.head.weight, same.head.weight)
     assert not torch.equal(first.head.weight, other.head.weight)
 
@@ -156,3 +205,25 @@ def test_a_model_whose_logits_do_not_come_from_its_last_linear_is_refused(tokeni
     monkeypatch.setattr(AutoModelForSequenceClassification, "from_pretrained", scaled)
     with pytest.raises(ModelError, match="cannot be split at 'classifier'"):
         PretrainedClassifier(str(tmp_path), NAMES)
+
+
+WITHOUT_DROPOUT = {"llama", "gpt2"}
+"""Their head acts on every token, and no dropout stands before it."""
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_features_are_taken_before_the_dropout_of_the_head(architecture, tokenizer, tmp_path):
+    rates = {"classifier_dropout": 0.5, "seq_classif_dropout": 0.5, "cls_dropout": 0.5, "classifier_dropout_prob": 0.5}
+    write_model(tmp_path, tokenizer, architecture, **rates)
+    split = PretrainedClassifier(str(tmp_path), NAMES).train()
+    batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    torch.manual_seed(0)
+    features, logits = split(inputs)
+    torch.manual_seed(0)
+    torch.testing.assert_close(split.encode(inputs), features)
+    if architecture != "distilbert":  # its ReLU gives zeros of its own
+        assert (features != 0).all()
+    without = split.head(features)
+    assert torch.equal(logits, without) is (architecture in WITHOUT_DROPOUT)
+    assert split.dropout_rate == (0.0 if architecture in WITHOUT_DROPOUT else 0.5)

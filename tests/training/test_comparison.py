@@ -3,6 +3,7 @@ import io
 import json
 
 from vos.storage.run_directory import RunDirectory
+from vos.training import comparison
 from vos.training.comparison import compare_runs
 
 
@@ -30,6 +31,24 @@ def test_one_row_a_run_and_a_picture_over_the_numeric_setting(tmp_path):
     assert list(table[0]) == ["run", "outliers.distance", "seed", "boundary/test/accuracy"]
     assert [row["boundary/test/accuracy"] for row in table] == ["0.5", "0.6", "0.7", "0.8"]
     assert (tmp_path / "comparison.png").stat().st_size > 1000
+
+
+def test_radii_that_are_extrapolated_are_marked_in_the_table_and_the_picture(tmp_path, monkeypatch):
+    settings, marked = {}, []
+    for distance, share in (("0.5", 0.0), ("0.9", 0.3), ("0.999", 1.0)):
+        path = make_run(tmp_path / distance, 0.5)
+        final = {"boundary/test/accuracy": 0.5, "boundary/outlier_extrapolated_share": share}
+        RunDirectory(path).metrics_path.write_text(json.dumps({"final": final}))
+        settings[path] = {"outliers.distance": distance}
+
+    def drawn(*args, real=comparison.metrics_against):
+        marked.append(args[-1])
+        real(*args)
+
+    monkeypatch.setattr(comparison, "metrics_against", drawn)
+    compare_runs(tmp_path, settings)
+    assert [row["radii"] for row in read(tmp_path / "comparison.csv")] == ["measured", "measured", "extrapolated"]
+    assert marked == [{0.999}]
 
 
 def test_an_unfinished_run_is_left_out_and_named(tmp_path, caplog):

@@ -64,8 +64,8 @@ def test_a_fit_that_fails_leaves_the_settings_of_the_module_as_they_were(job, mo
 
 
 def test_a_fit_after_one_that_failed_validates_its_own_texts_alone(job, monkeypatch):
-    job.module._validation.append((torch.zeros(3, 2), torch.zeros(3, dtype=torch.int64)))  # of a fit cut off
-    counted = []
-    monkeypatch.setattr(module_code, "boundary_brier", lambda x, *_: counted.append(len(x)) or torch.tensor(0.0))
+    job.module._validation.append((torch.zeros(3, 2), torch.tensor([0, 1, 1]), torch.zeros(3, 16)))  # of a fit cut off
+    counted, real = [], module_code.epoch_metrics
+    monkeypatch.setattr(module_code, "epoch_metrics", lambda x, _: counted.append(len(x)) or real(x, _))
     fit_round(job, 0)
     assert counted == [8, 8]

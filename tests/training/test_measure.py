@@ -39,4 +39,6 @@ def test_without_a_sampler_nothing_is_said_of_outliers(job):
     job.module.sampler = None
     found = measure(job, 0, None)
     assert found.outliers is None
-    assert everything - set(found.metrics) == {"boundary/infeasible_share", "boundary/outlier_energy_auroc"}
+    said = ("energy_auroc", "distance_median", "mahalanobis_median", "extrapolated_share")
+    expected = {"boundary/infeasible_share", *(f"boundary/outlier_{name}" for name in said)}
+    assert everything - set(found.metrics) == expected

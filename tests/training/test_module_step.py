@@ -11,10 +11,6 @@ from tests.conftest import toy_examples
 from tests.training.modules import NAMES, batches, build, fit
 from vos.data import ListPool, TextData, TextDataModule
 from vos.errors import ConfigError, DataError
-from vos.metrics.boundary import band_width
-from vos.metrics.calibration import brier
-from vos.metrics.margins import margin
-from vos.metrics.monitor import boundary_brier
 
 
 def smoothed_cross_entropy(logits, labels, smoothing):
@@ -97,17 +93,6 @@ def test_another_fit_begins_with_a_density_of_its_own(tiny_encoder, monkeypatch)
     assert steps == [0, 0]
 
 
-def test_the_validation_metric_is_half_overall_half_band():
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(40, 2, generator=generator, dtype=torch.float64) * 3
-    labels = torch.randint(2, (40,), generator=generator)
-    near = margin(logits, (1,)).abs() <= band_width(margin(logits, (1,)), 0.25)
-    assert int(near.sum()) == 10
-    p = logits.softmax(-1)
-    expected = (brier(p, labels) + brier(p[near], labels[near])) / 2
-    torch.testing.assert_close(boundary_brier(logits, labels, (1,), 0.25), expected)
-
-
 def test_a_fit_that_diverges_ends_with_what_to_do_about_it(tiny_encoder):
     module = build(tiny_encoder, loss=None)
     with torch.no_grad():
@@ -119,8 +104,8 @@ def test_a_fit_that_diverges_ends_with_what_to_do_about_it(tiny_encoder):
 def test_validation_names_the_rows_that_are_broken(tiny_encoder):
     module = build(tiny_encoder, loss=None)
     module._validation = [
-        (torch.zeros(2, 2), torch.tensor([0, 1])),
-        (torch.tensor([[0.0, torch.inf]]), torch.tensor([1])),
+        (torch.zeros(2, 2), torch.tensor([0, 1]), torch.zeros(2, 16)),
+        (torch.tensor([[0.0, torch.inf]]), torch.tensor([1]), torch.zeros(1, 16)),
     ]
     with pytest.raises(DataError, match="found 1 of 3 rows with NaN or infinity, the first is row 2"):
         module.on_validation_epoch_end()

@@ -14,7 +14,7 @@ def points(n, n_classes):
     generator = torch.Generator().manual_seed(0)
     return BoundaryPoints(
         torch.randn(n, generator=generator) * 3,
-        torch.randn(n, generator=generator) * 20 - 400,
+        torch.rand(n, generator=generator),
         torch.arange(n) % n_classes,
     )
 
@@ -39,6 +39,28 @@ def test_metrics_against_draws_one_panel_a_metric(tmp_path):
     metrics = {f"metric {i}": [[0.1, 0.2], [0.3, 0.5]] for i in range(4)}
     metrics_against(tmp_path / "a.png", "distance", [0.9, 0.99], metrics)
     assert colours(tmp_path / "a.png") > 50
+
+
+def test_values_that_are_extrapolated_are_marked(tmp_path):
+    for name, marked in (("plain", ()), ("marked", (0.99,))):
+        metrics_against(tmp_path / f"{name}.png", "distance", [0.9, 0.99], {"error": [[0.1], [0.2]]}, marked)
+    assert not np.array_equal(imread(tmp_path / "plain.png"), imread(tmp_path / "marked.png"))
+
+
+def test_outliers_farther_out_are_drawn_higher_and_what_lies_beyond_the_ends_at_them(tmp_path):
+    def row(distance):
+        path, texts = tmp_path / f"{distance}.png", points(80, 2)
+        place = torch.tensor([distance]).double()
+        one = BoundaryPoints(torch.zeros(1), place, torch.ones(1, dtype=torch.int64))
+        boundary_map(path, texts, None, 0.5, ("harmless", "harmful"), "t")
+        without = imread(path)
+        boundary_map(path, texts, one, 0.5, ("harmless", "harmful"), "t")
+        changed = (imread(path) != without).any(-1)[:530]  # the axes alone, without the legend
+        return float(np.nonzero(changed.any(1))[0].mean())
+
+    rows = [row(q) for q in (0.0, 0.1, 0.5, 0.9, 0.99, 0.999, 1.0)]
+    assert rows == sorted(rows, reverse=True)
+    assert len(set(rows)) == len(rows)
 
 
 def test_learning_curves_draw_every_strategy_and_its_interval(tmp_path):

@@ -1,25 +1,45 @@
-"""The comparison at the end of a sweep."""
+"""The comparison at the end of a sweep, of the runs that succeeded; those that failed are named."""
 
 from __future__ import annotations
 
+import sys
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from vos.training.comparison import PLOTTED, compare_runs
+from vos.cli.failures import BUG, FAILED, FAILURE
+from vos.cli.tables import print_paths
+from vos.storage.json_files import read_json, write_json
+from vos.training.comparison import COMPARISON, PLOTTED, compare_runs
 
 
-def compare_sweep(directory: Path) -> None:
-    """Compare the runs under a sweep's folder and print the table."""
-    settings = {}
-    for path in sorted(directory.glob("*/overrides.yaml"), key=lambda p: (len(p.parent.name), p.parent.name)):
-        pairs = [str(each).lstrip("+~").split("=", 1) for each in OmegaConf.load(path)]
-        settings[path.parent] = {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
-    rows = compare_runs(directory, settings)
-    if not rows:
-        return
+def note_failure(directory: Path, overrides: Sequence[str], error: BaseException, message: str | None) -> None:
+    """Say that a run of a sweep failed, and keep that in its folder for the end of the sweep.
+
+    Args:
+        directory: of the run.
+        overrides: of the run.
+        error: what ended it.
+        message: in one line; None for an error of this package, whose trace is shown.
+    """
+    if message is None:
+        traceback.print_exception(error)
+    told = message or f"{type(error).__name__}: {' '.join(str(error).split())}"
+    sys.stderr.write(f"\nerror: {directory.name} ({', '.join(overrides)}): {told}; the sweep goes on\n")
+    code = BUG if message is None else FAILED
+    write_json(directory / FAILURE, {"overrides": list(overrides), "error": told, "exit_code": code})
+
+
+def compare_sweep(directory: Path) -> int:
+    """Compare the runs under a sweep's folder, print the table, name the failures.
+
+    Returns: exit code of the sweep: 0, or that of the worst failure.
+    """
+    rows = compare_runs(directory, _settings(directory))
     names = dict.fromkeys(name for row in rows for name in row)  # a run may lack a number that others have
     shown = [name for name in names if not name.startswith(("boundary/", "ood/")) or name in PLOTTED]
     table = Table(title=f"Sweep {directory}")
@@ -28,5 +48,37 @@ def compare_sweep(directory: Path) -> None:
     for row in rows:
         table.add_row(*(f"{row[n]:.4g}" if isinstance(row.get(n), float) else str(row.get(n, "")) for n in shown))
     console = Console(width=max(120, Console().width))
-    console.print(table)
-    console.print(f"table: {directory / 'comparison.csv'}   picture: {directory / 'comparison.png'}")
+    if rows:
+        console.print(table)
+        print_paths({path.name: path for end in ("csv", "png") if (path := directory / f"{COMPARISON}.{end}").exists()})
+    failures = {path.parent.name: read_json(path) for path in _in_order(directory, FAILURE)}
+    everywhere = _common(directory)
+    for name, found in failures.items():
+        own = [each for each in found["overrides"] if each not in everywhere]
+        console.print(
+            f"failed: {name} ({', '.join(own)}): {found['error']}",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    # An error of this package outweighs settings that cannot be used.
+    return min((int(found["exit_code"]) for found in failures.values()), default=0)
+
+
+def _in_order(directory: Path, name: str) -> list[Path]:
+    """The files of this name in the folders of the runs, by number."""
+    return sorted(directory.glob(f"*/{name}"), key=lambda path: (len(path.parent.name), path.parent.name))
+
+
+def _common(directory: Path) -> set[str]:
+    """Overrides that every run of the sweep has, where it has several."""
+    given = [set(map(str, OmegaConf.load(path))) for path in _in_order(directory, "overrides.yaml")]
+    given += [set(read_json(path)["overrides"]) for path in _in_order(directory, FAILURE)]
+    return set.intersection(*given) if len(given) > 1 else set()
+
+
+def _settings(directory: Path) -> dict[Path, dict[str, str]]:
+    """Run directories with their overrides by name."""
+    settings = {}
+    for path in _in_order(directory, "overrides.yaml"):
+        pairs = [str(each).lstrip("+~").split("=", 1) for each in OmegaConf.load(path)]
+        settings[path.parent] = {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+    return settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from vos.cli.configuration import register
-from vos.cli.help import explained, program
+from vos.cli.help import explained
+from vos.storage.commands import command
 
 
 def composed(program: str, overrides: Sequence[str] = ()) -> DictConfig:
@@ -33,16 +35,17 @@ def composed(program: str, overrides: Sequence[str] = ()) -> DictConfig:
 def prepare() -> None:
     """Let Hydra find the configuration and what its files ask for; needed once in a process, and safe to repeat.
 
-    `${run_directory:GIVEN,ROOT}`: GIVEN where it exists, else a new dated folder under ROOT. `${program:NAME}`: how the
+    `${run_directory:GIVEN,ROOT}`: GIVEN where it exists, else a new folder under ROOT, named by date and time and told
+    from that of another start in the same second by a random end. `${program:NAME}`: how the
     program was called. `${explained:}`: every setting with its value and what it means.
     """
     register()
     OmegaConf.register_new_resolver("run_directory", _run_directory, replace=True, use_cache=True)
-    OmegaConf.register_new_resolver("program", program, replace=True)
+    OmegaConf.register_new_resolver("program", command, replace=True)
     OmegaConf.register_new_resolver("explained", explained, replace=True)
 
 
 def _run_directory(given: str | None, root: str) -> str:
     if given and Path(given).is_dir():
         return given
-    return str(Path(root) / time.strftime("%Y-%m-%d") / time.strftime("%H-%M-%S"))
+    return str(Path(root) / time.strftime("%Y-%m-%d") / f"{time.strftime('%H-%M-%S')}-{secrets.token_hex(3)}")

@@ -13,10 +13,13 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
-from vos.cli.signatures import PACKAGE, REQUIRED, node_parameters
+from vos.cli.signatures import PACKAGE, REQUIRED, node_parameters, parameters
 
 KEY = re.compile(r"^(\s*)([\w-]+):(?:(?:[^#\"']|\"[^\"]*\"|'[^']*')*?\s#\s*(.*)$)?")
 """The start of a line of YAML: indentation, key, and the comment at its end where there is one."""
+
+DEFAULT = re.compile(r"\$\{default:([\w.]+)\.(\w+)\}")
+"""The default of an argument of a class, for a setting that the class is given from elsewhere."""
 
 SCHEME = "vos"
 
@@ -62,7 +65,8 @@ def register() -> None:
 def with_defaults(node: Any) -> Any:
     """A node with what its `_target_` takes by default written out, and so for every node within.
 
-    An argument without a default, or one that a configuration cannot hold, is left as it is.
+    An argument without a default, or one that a configuration cannot hold, is left as it is. What is written as
+    `${default:CLASS.ARGUMENT}` becomes the default of that argument.
 
     Example:
         >>> with_defaults({"_target_": "vos.outliers.NoiseSampler"})
@@ -70,6 +74,8 @@ def with_defaults(node: Any) -> Any:
     """
     if isinstance(node, list):
         return [with_defaults(each) for each in node]
+    if isinstance(node, str) and (named := DEFAULT.fullmatch(node)):
+        return parameters(named[1])[named[2]].default
     if not isinstance(node, dict):
         return node
     defaults = {name: each.default for name, each in node_parameters(node).items() if each.default is not REQUIRED}

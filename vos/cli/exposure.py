@@ -13,6 +13,7 @@ from vos.errors import ConfigError
 from vos.exposure.batches import OutlierBatches
 from vos.exposure.gather import gather_outlier_texts
 from vos.models import ClassifierFeaturizer
+from vos.models.truncation import warn_of_truncation
 from vos.storage.run_directory import RunDirectory
 
 
@@ -22,7 +23,7 @@ def outlier_batches(
     run: RunDirectory,
     featurizer: ClassifierFeaturizer,
     untrained: Callable[[], ClassifierFeaturizer],
-    trains_round_0: bool,
+    trains_plainly: bool,
 ) -> OutlierBatches | None:
     """Batches of the group `exposure`, or None without it.
 
@@ -32,14 +33,14 @@ def outlier_batches(
         run: keeps the auxiliary outlier texts.
         featurizer: over the classifier that is trained; when its encoder is frozen, batches carry its features.
         untrained: gives a featurizer over the classifier before any training.
-        trains_round_0: whether round 0 trains.
+        trains_plainly: whether a round of plain training comes before those that refine.
 
     Raises:
         ConfigError: no loss would ever act on them.
     """
     if not OmegaConf.select(config, "exposure"):
         return None
-    _check_that_they_act(config, trains_round_0)
+    _check_that_they_act(config, trains_plainly)
     source = instantiate(config.exposure)
     wanted = OmegaConf.select(config, "exposure.writing.n")
     with Progress(
@@ -51,11 +52,12 @@ def outlier_batches(
             source, data, untrained, run.outlier_texts, config.seed, lambda n: bars.update(bar, completed=n)
         )
     texts, classifier = [each.text for each in found], featurizer.classifier
+    warn_of_truncation(classifier, "auxiliary outlier texts", texts)
     features = featurizer.featurize(texts).features if classifier.encoder_is_frozen else None
     return OutlierBatches(texts, classifier.tokenizer, classifier.max_length, source.batch_size, features)
 
 
-def _check_that_they_act(config: DictConfig, trains_round_0: bool) -> None:
+def _check_that_they_act(config: DictConfig, trains_plainly: bool) -> None:
     """Writing costs minutes: texts that no step would use are refused before."""
     loss = config.loss
     if not loss.module:
@@ -64,9 +66,9 @@ def _check_that_they_act(config: DictConfig, trains_round_0: bool) -> None:
         raise ConfigError("exposure: expected a loss that acts on them, got one whose weight of outliers is 0")
     epochs = config.trainer.max_epochs
     last = epochs + config.refine.rounds * config.refine.epochs if epochs else 0
-    first = max(loss.settings.start_epoch, 0 if trains_round_0 else epochs)
+    first = max(loss.settings.start_epoch, 0 if trains_plainly else epochs)
     if first >= last:
         raise ConfigError(
             f"exposure: the loss would act from epoch {first} on, and training ends at {last}; set refine.rounds "
-            "of at least 1" + (", or loss.settings.start_epoch=0" if trains_round_0 else "")
+            "of at least 1" + (", or loss.settings.start_epoch=0" if trains_plainly else "")
         )

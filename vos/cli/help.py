@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -16,17 +14,6 @@ from vos.cli.signatures import node_parameters
 
 COLUMN, WIDTH = 44, 120
 """Where the explanations begin, and how wide a line may be."""
-
-
-def program(name: str) -> str:
-    """How a program is called where this one was called: from a checkout, as a module, or as an installed command.
-
-    Args:
-        name: "train" or "synthesize".
-    """
-    if sys.argv[0].startswith("python -m vos "):
-        return f"python -m vos {name}"
-    return f"vos-{name}" if Path(sys.argv[0]).name.startswith("vos-") else f"python {name}.py"
 
 
 def explained(*, _root_: DictConfig) -> str:
@@ -66,4 +53,4 @@ def _line(setting: str, doc: str) -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, allow_nan=False)

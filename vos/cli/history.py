@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vos.cli.overrides import refuse_old_names
 from vos.errors import ConfigError, RunError
+from vos.storage.commands import command
 
 
 def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, list[str]]:
@@ -17,7 +18,7 @@ def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, 
     Returns: the configuration, and the overrides that reproduce it.
 
     Raises:
-        RunError: the directory is not one that train.py wrote.
+        RunError: the directory is not one that a training wrote.
         ConfigError: both are given, or the earlier run used a setting that has another name now.
     """
     if config.resume and config.run and "run=" in " ".join(overrides):
@@ -27,7 +28,7 @@ def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, 
         return config, overrides
     path = Path(earlier) / "overrides.yaml"
     if not path.exists():
-        raise RunError(f"{earlier}: no overrides.yaml here; expected a directory that train.py wrote")
+        raise RunError(f"{earlier}: no overrides.yaml here; expected a directory that {command('train')} wrote")
     saved = [str(each) for each in OmegaConf.load(path)]
     refuse_old_names(saved, where=f"{path}: ")
     if config.run:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.text import Text
 
-from vos.cli.tables import facts_table
+from vos.cli.tables import facts_table, print_whole, short
 from vos.data import TextData
 from vos.errors import ConfigError, DataError
 from vos.harmful import Classes
@@ -19,6 +19,7 @@ from vos.labeling import BoundaryRecord, Ledger, answers, state_counts
 from vos.labeling.answers import ImportReport
 from vos.labeling.backends.files import write_adjudication_csv
 from vos.labeling.backends.page import Neighbour
+from vos.labeling.delivery import check_is_there
 from vos.labeling.quality import agreement_report, gold_scores
 from vos.loop import send
 from vos.loop.gold import NO_GOLD, Gold, choose_gold
@@ -68,15 +69,25 @@ def export_batch(
     table.add_row("asked now", str(sent.asked))
     table.add_row("of them with a known answer", str(sent.gold))
     table.add_row("asked before, held back", str(len(sent.held_back)))
-    for place in sent.places:
-        table.add_row("where", place)
     Console().print(table)
+    for place in sent.places:
+        print_whole(f"where: {short(place) if Path(place).exists() else place}")
     return sent
 
 
 def _round(ledger: Ledger) -> int:
     """Of the classifier that chooses texts now."""
     return max((int(event.payload["round"]) for event in ledger.events("trained")), default=0)
+
+
+def is_waiting(config: DictConfig, records: Sequence[BoundaryRecord]) -> bool:
+    """Whether somebody is still to be asked about a batch that was written."""
+    if config.labeling._target_ is None or not records:
+        return False
+    if not Path(config.ledger).exists():
+        return True
+    with Ledger(config.ledger) as ledger:
+        return send.is_waiting(ledger, [record.uid for record in records], _round(ledger))
 
 
 def import_labels(config: DictConfig, label_names: Sequence[str]) -> ImportReport:
@@ -87,6 +98,7 @@ def import_labels(config: DictConfig, label_names: Sequence[str]) -> ImportRepor
     Raises:
         DataError: rows were turned away and `accept_rejected` is off. Good rows are kept all the same.
     """
+    check_is_there(config.ledger)
     backend = instantiate(config.labels)
     with Ledger(config.ledger) as ledger:
         report = answers.import_labels(ledger, backend.rows(ledger), label_names, dry_run=config.dry_run)
@@ -128,7 +140,7 @@ def record_round(config: DictConfig, run: Path, new: NextRound, final: Mapping[s
         number = done.get(str(run), max(done.values(), default=0) + 1)
         ledger.mark_trained(str(run), number, new.labels)
         random = random_share_report(ledger, new.data.classes)
-    row: dict[str, str | float] = {"run": str(run), "round": number, "labels": len(new.labels), **final}
+    row: dict[str, str | float | None] = {"run": str(run), "round": number, "labels": len(new.labels), **final}
     # The newest round of proposals that has an estimate speaks for the present.
     if newest := next((name for name in reversed(random) if name.endswith("/fnr")), None):
         row |= {f"random/fnr{end}": random[newest + end] for end in ("", "_low", "_high")}

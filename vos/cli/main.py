@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException, InstantiationException
+from hydra.errors import HydraException, InstantiationException
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from vos.cli.compose import prepare
-from vos.cli.help import program
+from vos.cli.failures import BUG, FAILED, FAILURE, INTERRUPTED, MISMATCH, discard_start, end, explanation
 from vos.cli.history import with_history
 from vos.cli.overrides import advice, refuse_old_names
-from vos.errors import ConfigError, VosError
+from vos.cli.processes import is_first, leave_together
+from vos.errors import ConfigError
+from vos.storage.commands import command
+from vos.storage.lock import owned
 
 __all__ = ["SweepComparison", "main", "synthesize", "train"]
 
-FAILED, MISMATCH, INTERRUPTED = 2, 3, 130
-"""Exit codes: settings or data that cannot be used; a checked file with a wrong value; stopped by the user."""
+PROGRAM = "VOS_PROGRAM"
+"""Environment variable that names the program to the processes it starts: they are given its settings alone."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """`python -m vos train|synthesize`: the first argument names the program, the others are its own."""
     programs = {"train": train, "synthesize": synthesize}
     given = sys.argv[1:] if arguments is None else list(arguments)
+    if not is_first() and os.environ.get(PROGRAM) in programs:
+        given = [os.environ[PROGRAM], *given]
     if not given or given[0] not in programs:
         names = "|".join(programs)
         sys.stderr.write(f"usage: python -m vos {names} [key=value ...]   (--help explains every setting)\n")
         raise SystemExit(0 if given[:1] in (["--help"], ["-h"]) else FAILED)
     sys.argv = [f"python -m vos {given[0]}", *given[1:]]
+    os.environ[PROGRAM] = given[0]
     programs[given[0]]()
 
 
@@ -51,37 +60,87 @@ def synthesize() -> None:
 
 
 def _run(name: str, job: Callable[[DictConfig], object]) -> None:
-    """Compose the configuration from the command line and run the job with it."""
+    """Compose the configuration from the command line and run the job with it, to the end of the process."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come through to here instead of ending the process
     prepare()
     try:
+        _composed_and_run(name, job)
+    except SystemExit as stop:
+        leave_together(stop.code if isinstance(stop.code, int) else BUG if stop.code else 0)
+        raise
+    except Exception:
+        if not is_first() or "torch.distributed" in sys.modules:
+            traceback.print_exc()
+            leave_together(BUG)
+        raise
+    leave_together(0)
+
+
+def _composed_and_run(name: str, job: Callable[[DictConfig], object]) -> None:
+    try:
         refuse_old_names(sys.argv[1:])
         hydra.main(version_base="1.3", config_path=None, config_name=name)(job)()
-    except CompactHydraException as error:
+    except HydraException as error:
         if isinstance(error, InstantiationException):
             raise
-        _exit(advice(error, name, sys.argv[1:]), error)
-    except ConfigError as error:
-        _exit(str(error), error)
+        end(advice(error, name, sys.argv[1:]), error)
+    except (ConfigError, OmegaConfBaseException, OSError) as error:
+        message = explanation(error)
+        if message is None:
+            raise
+        end(message, error)
 
 
 def _train(config: DictConfig) -> float:
+    """One training; in a sweep a failed one is noted down, and the sweep goes on."""
     directory = Path(HydraConfig.get().runtime.output_dir)
-    with _clear_errors(f"go on with: {program('train')} resume={directory}"):
-        from vos.cli.simulate import run_simulation
-        from vos.cli.train import run_training
+    overrides = list(HydraConfig.get().overrides.task)
+    try:
+        final = _trained(config, overrides, directory)
+        (directory / FAILURE).unlink(missing_ok=True)  # of an earlier attempt
+        return final
+    except KeyboardInterrupt as error:
+        there = (directory / "manifest.json").exists()
+        hint = f"go on with: {command('train')} resume={directory}" if there else "nothing was computed yet"
+        sys.stderr.write(f"\ninterrupted; {hint}\n")
+        raise SystemExit(INTERRUPTED) from error
+    except Exception as error:
+        message = explanation(error)
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            from vos.cli.comparison import note_failure
 
-        overrides = list(HydraConfig.get().overrides.task)
-        config, overrides = with_history(config, overrides)
-        final = (run_simulation if config.simulation else run_training)(config, overrides, directory)
-        name = str(config.optimized_metric)
-        if name not in final:
-            raise ConfigError(f"optimized_metric: {name!r} is not measured; expected one of {sorted(final)}")
-        return final[name]
+            note_failure(directory, overrides, error, message)
+            return math.nan
+        if message is None:
+            raise
+        end(message, error)
+
+
+def _trained(config: DictConfig, overrides: list[str], directory: Path) -> float:
+    """Train in a directory that nobody else uses; a start that fails leaves no directory behind."""
+    with owned(directory) if is_first() else nullcontext():
+        fresh = is_first() and not (directory / "manifest.json").exists()
+        try:
+            config, overrides = with_history(config, overrides)
+            from vos.cli.preflight import check_training
+            from vos.cli.simulate import run_simulation
+            from vos.cli.train import run_training
+
+            check_training(config)
+            final = (run_simulation if config.simulation else run_training)(config, overrides, directory)
+        except BaseException as error:
+            told = isinstance(error, SystemExit | KeyboardInterrupt) or explanation(error) is not None
+            if fresh and told:
+                discard_start(directory)
+            raise
+    name = str(config.optimized_metric)
+    if name not in final:
+        raise ConfigError(f"optimized_metric: {name!r} is not measured; expected one of {sorted(final)}")
+    return final[name]
 
 
 def _synthesize(config: DictConfig) -> None:
-    with _clear_errors("the same command goes on; features computed and texts made so far are kept"):
+    try:
         if config.verify is not None:
             from vos.cli.verify import run_verification
 
@@ -91,39 +150,22 @@ def _synthesize(config: DictConfig) -> None:
         from vos.cli.synthesize import run_synthesis
 
         run_synthesis(config)
-
-
-@contextmanager
-def _clear_errors(next_step: str) -> Iterator[None]:
-    """Turn the package's own errors into one line and exit code 2, an interruption into advice and 130."""
-    try:
-        yield
-    except VosError as error:
-        _exit(str(error), error)
-    except InstantiationException as error:
-        # Hydra wraps what a constructor raised, and knows which setting named the constructor.
-        if not isinstance(error.__cause__, VosError):
-            raise
-        _exit(f"{str(error).rsplit('full_key: ', 1)[-1].strip()}: {error.__cause__}", error)
-    except OmegaConfBaseException as error:
-        wanted = isinstance(error, MissingMandatoryValue)
-        what = "expected a value, found none" if wanted else " ".join(str(error).split())
-        _exit(f"{error.full_key}: {what}", error)
     except KeyboardInterrupt as error:
-        sys.stderr.write(f"\ninterrupted; {next_step}\n")
+        sys.stderr.write("\ninterrupted; the same command goes on; features and made texts are kept\n")
         raise SystemExit(INTERRUPTED) from error
-
-
-def _exit(message: str, error: Exception) -> NoReturn:
-    sys.stderr.write(f"\nerror: {message}\n")
-    raise SystemExit(FAILED) from error
+    except Exception as error:
+        message = explanation(error)
+        if message is None:
+            raise
+        end(message, error)
 
 
 class SweepComparison(Callback):
     """Hydra callback: when a sweep ends, compare its runs in one table and one picture."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's signature
-        """Write `comparison.csv` and `comparison.png` into the sweep's folder and print the table."""
+        """Compare the runs that succeeded and name those that failed; with these the program ends without success."""
         from vos.cli.comparison import compare_sweep
 
-        compare_sweep(Path(config.hydra.sweep.dir))
+        if code := compare_sweep(Path(config.hydra.sweep.dir)):
+            raise SystemExit(code)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from vos.cli.compose import composed
 from vos.cli.configuration import folder
+from vos.cli.kinds import nearest
 from vos.errors import ConfigError
 
 RENAMED = {
+    "callbacks.monitor": "refine.monitor",
     "candidates=retrieval": "candidates=pool",
     "candidates=ladder": "candidates=pool_then_lm",
     "candidates=generate": "candidates=lm",
@@ -59,22 +61,19 @@ def refuse_old_names(overrides: Iterable[str], where: str = "") -> None:
 
 def advice(error: Exception, program: str, overrides: Sequence[str]) -> str:
     """What Hydra found wrong with the overrides, in one line that names the nearest setting or option that exists."""
-    message = " ".join(str(error).split())
+    cause = error.__cause__
+    why = f": {cause}" if isinstance(cause, OmegaConfBaseException) else ""
+    message = " ".join(f"{error}{why}".split())
     key = re.search(r"Could not override '([^']+)'", message)
     if key:
-        return f"{key[1]}: no such setting{_nearest(key[1], _settings(program, overrides))}; --help lists every setting"
+        return f"{key[1]}: no such setting{nearest(key[1], _settings(program, overrides))}; --help lists every setting"
     option = re.search(
         r"Could not find '([^']+)/([^'/]+)' Available options in '[^']+': (.*?)(?: Config search path|$)", message
     )
     if option:
         group, name, known = option[1], option[2], re.findall(r"[\w-]+", option[3])
-        return f"{group}={name}: no such option{_nearest(name, known)}; expected one of {', '.join(known)}"
+        return f"{group}={name}: no such option{nearest(name, known)}; expected one of {', '.join(known)}"
     return message
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(known), 1, 0.5)
-    return f", did you mean {found[0]}?" if found else ""
 
 
 def _settings(program: str, overrides: Sequence[str]) -> list[str]:
@@ -86,6 +85,7 @@ def _settings(program: str, overrides: Sequence[str]) -> list[str]:
 
 def _names(config: dict[Any, Any], prefix: str = "") -> Iterator[str]:
     for key, value in config.items():
-        yield f"{prefix}{key}"
+        if not str(key).startswith("_"):
+            yield f"{prefix}{key}"
         if isinstance(value, dict):
             yield from _names(value, f"{prefix}{key}.")

@@ -35,10 +35,12 @@ class Parameter:
     Attributes:
         default: a plain value, a mapping with a `_target_` for an object of this package, or `REQUIRED`.
         doc: what it means, one line.
+        kind: its annotation, names of unions and choices written out; None where there is none.
     """
 
     default: Any
     doc: str
+    kind: ast.expr | None = None
 
 
 Argument = tuple[str, ast.expr | None, ast.expr | None]
@@ -89,7 +91,7 @@ def _parameters(module: str, node: ast.ClassDef | ast.FunctionDef, docs: dict[st
         if isinstance(above, ast.ClassDef):
             known |= _parameters(origin, above, {})
     for name, annotation, default in _arguments(node):
-        known[name] = Parameter(_default(module, annotation, default), docs.get(name, ""))
+        known[name] = Parameter(_default(module, annotation, default), docs.get(name, ""), _kind(module, annotation))
     return known
 
 
@@ -104,6 +106,17 @@ def _arguments(node: ast.ClassDef | ast.FunctionDef) -> Iterator[Argument]:
         for line in node.body:
             if isinstance(line, ast.AnnAssign) and not NO_ARGUMENT.search(ast.unparse(line)):
                 yield ast.unparse(line.target), line.annotation, line.value
+
+
+def _kind(module: str, annotation: ast.expr | None) -> ast.expr | None:
+    """An annotation, with what a name of this package stands for in place of the name, as for a union or choices."""
+    if isinstance(annotation, ast.Name):
+        origin, named = _find(module, annotation.id)
+        return _kind(origin, named.value) if isinstance(named, ast.Assign) else annotation
+    if isinstance(annotation, ast.BinOp):
+        left, right = (_kind(module, each) or each for each in (annotation.left, annotation.right))
+        return ast.BinOp(left, annotation.op, right)
+    return annotation
 
 
 def _default(module: str, annotation: ast.expr | None, node: ast.expr | None) -> Any:

@@ -14,6 +14,7 @@ from rich.table import Table
 from torch import Tensor
 
 from vos.cli.classes import load_data
+from vos.cli.tables import print_paths
 from vos.cli.train import begin, quiet_libraries
 from vos.cli.train_builders import build_featurizers, build_job, new_classifier
 from vos.cli.wiring import build_sampler
@@ -23,7 +24,7 @@ from vos.simulation.error_rates import METRICS, compare, values_by_labels
 from vos.simulation.fits import FrozenEncoderFit, JobBuilder, PipelineFit
 from vos.simulation.settings import Fit, Oracle, Row, SimulationSettings
 from vos.simulation.simulate import Simulation
-from vos.storage.json_files import read_json, write_json
+from vos.storage.json_files import numbers, read_json, write_json
 from vos.storage.run_directory import RunDirectory
 from vos.training.job import TrainingJob
 from vos.training.plots import learning_curves
@@ -63,8 +64,7 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
         run.finish(time.monotonic() - started, {"simulation": True})
     content = read_json(run.metrics_path)
     _print(content["rows"], run.path)
-    final: dict[str, float] = content["final"]
-    return final
+    return numbers(content["final"])
 
 
 def _no_texts() -> tuple[Tensor, Tensor]:
@@ -148,6 +148,5 @@ def _print(rows: Rows, directory: Path) -> None:
         groups.setdefault((str(row["strategy"]), int(row["labels"])), []).append(row)
     for (strategy, labels), own in groups.items():
         table.add_row(strategy, str(labels), *(f"{_mean(own, metric):.4f}" for metric in _measured(rows)))
-    console = Console()
-    console.print(table)
-    console.print(f"table: {directory / 'simulation.csv'}   picture: {directory / 'simulation.png'}")
+    Console().print(table)
+    print_paths({name: directory / name for name in ("simulation.csv", "simulation.png")})

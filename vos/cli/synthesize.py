@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,24 +12,31 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from vos.cli.cache import open_cache
 from vos.cli.classes import load_as_before
-from vos.cli.labels import export_batch, hidden_gold
+from vos.cli.labels import export_batch, hidden_gold, is_waiting
+from vos.cli.preflight import check_gold, check_sending, check_synthesis
 from vos.cli.progress import synthesis_bars
-from vos.cli.tables import facts_table, in_words
-from vos.cli.train import quiet_libraries, run_hash
+from vos.cli.tables import facts_table, in_words, print_paths
+from vos.cli.train import run_hash
 from vos.cli.wiring import build_sampler
 from vos.data import TextData, open_pool_file
 from vos.density import load_density
 from vos.errors import RunError
-from vos.labeling import Ledger
+from vos.labeling import BoundaryRecord, Ledger, read_jsonl
 from vos.loop.next_round import nearest_labelled, with_kept_train
 from vos.models import ClassifierFeaturizer, FeatureCache, TextClassifier, load_classifier
+from vos.models.truncation import warn_of_truncation
 from vos.storage.atomic import write_atomically
+from vos.storage.json_files import read_json
+from vos.storage.lock import owned
 from vos.storage.run_directory import RunDirectory
 from vos.synthesis.job import PoolFolder, SynthesisJob, SynthesisSettings
 from vos.synthesis.synthesize import BATCH, REPORT, SHEET, SynthesisResult, synthesize
 from vos.training.measure import training_features
 from vos.types import Example
+
+logger = logging.getLogger(__name__)
 
 SETTINGS_FILE = "synthesis.yaml"
 """What a batch was made with; `verify` draws its targets anew from it."""
@@ -38,21 +47,33 @@ NOT_OF_THE_BATCH = ("verify", "verification", "overwrite", "progress", "labeling
 
 def run_synthesis(config: DictConfig) -> SynthesisResult:
     """Check the run, build the job, write the batch, print a summary."""
-    quiet_libraries()
+    check_synthesis(config)
     output = Path(config.output or config.run)
-    existing = output / BATCH
-    if existing.exists() and not config.overwrite:
-        raise RunError(f"{existing} exists; keep it with output=FOLDER, or replace it with overwrite=true")
+    RunDirectory(config.run).open_finished()
+    check_sending(config, output)
+    with owned(output):
+        return _make_or_send(config, output)
+
+
+def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
+    """Make the batch; one that stands there, made with the same settings and not sent, is sent."""
+    written = None if config.overwrite else _waiting(config, output)
+    open_cache(config)
     run, data, classifier = open_run(config)
+    check_gold(config, data.label_names)
     if config.pool.path is not None:
         data = replace(data, pool=open_pool_file(config.pool.path, text=config.pool.text, id=config.pool.id))
     cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
     featurizer = ClassifierFeaturizer(classifier, cache, device=config.device)
     bars, progress = synthesis_bars(data.pool.size, config.progress)
     with cache, bars:
-        job = replace(build_job(config, run, data, featurizer), asked=_asked_before(config), progress=progress)
-        _begin(config, output)
-        result = synthesize(job, output)
+        if written is not None:
+            result = _as_written(written, run, output)
+        else:
+            job = replace(build_job(config, run, data, featurizer), asked=_asked_before(config), progress=progress)
+            warn_of_truncation(classifier, "pool", (example.text for example in data.pool))
+            _begin(config, output)
+            result = synthesize(job, output)
         gold = hidden_gold(config, data, result.records, featurizer)
         neighbours = nearest_labelled(featurizer, data.train, [*result.records, *gold.records], data.label_names)
     _summary(result)
@@ -101,8 +122,42 @@ def _begin(config: DictConfig, output: Path) -> None:
     """Note down the settings that `verify` needs, and take away the batch to be replaced: the two never mix."""
     for name in (BATCH, SHEET, REPORT):
         (output / name).unlink(missing_ok=True)
+    write_atomically(output / SETTINGS_FILE, _of_the_batch(config))
+
+
+def _of_the_batch(config: DictConfig) -> str:
+    """The settings that decide what is chosen, as YAML."""
     kept = OmegaConf.masked_copy(config, [str(key) for key in config if key not in NOT_OF_THE_BATCH])
-    write_atomically(output / SETTINGS_FILE, OmegaConf.to_yaml(kept, resolve=True))
+    return OmegaConf.to_yaml(kept, resolve=True)
+
+
+def _waiting(config: DictConfig, output: Path) -> list[BoundaryRecord] | None:
+    """The batch in this folder if these settings made it and somebody is still to be asked; None where there is none.
+
+    Raises:
+        RunError: another batch, or one that everybody was asked about, stands there.
+    """
+    existing, settings = output / BATCH, output / SETTINGS_FILE
+    if not existing.exists():
+        return None
+    records = read_jsonl(existing)
+    if not is_waiting(config, records):
+        raise RunError(f"{existing} exists; keep it with output=FOLDER, or replace it with overwrite=true")
+    if not settings.exists() or settings.read_text("utf-8") != _of_the_batch(config):
+        raise RunError(
+            f"{existing} exists, made with other settings, and was not sent to everybody; send it with the settings of "
+            f"{settings}, keep it with output=FOLDER, or replace it with overwrite=true"
+        )
+    return records
+
+
+def _as_written(records: Sequence[BoundaryRecord], run: RunDirectory, output: Path) -> SynthesisResult:
+    """What a synthesis left in this folder."""
+    if {record.run_hash for record in records} != {run_hash(run)}:
+        raise RunError(f"{output / BATCH} is not of run={run.path} as it is now; replace it with overwrite=true")
+    logger.info("%s was written before and not sent to everybody: it is sent now, no other texts are chosen", output)
+    paths = [path for name in (BATCH, SHEET, REPORT) if (path := output / name).exists()]
+    return SynthesisResult(tuple(records), read_json(output / REPORT), tuple(paths))
 
 
 def _asked_before(config: DictConfig) -> list[Example]:
@@ -110,7 +165,7 @@ def _asked_before(config: DictConfig) -> list[Example]:
     if config.labeling._target_ is None or not Path(config.ledger).exists():
         return []
     with Ledger(config.ledger) as ledger:
-        uids = sorted({event.uid for event in ledger.events("exported") if event.uid})
+        uids = sorted({event.uid for event in ledger.asked()})
         return [Example(f"asked:{uid}", item.text) for uid, item in ledger.items(uids).items()]
 
 
@@ -122,6 +177,5 @@ def _summary(result: SynthesisResult) -> None:
             # One line for each missed target is for the file.
             if name != "nearest_miss" and (shown := in_words(value)):
                 table.add_row(prefix + name.replace("_", " "), shown)
-    for path in result.paths:
-        table.add_row(path.name, str(path))
     Console().print(table)
+    print_paths({path.name: path for path in result.paths})

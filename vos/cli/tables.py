@@ -1,7 +1,10 @@
 """Short tables that a person can read at the end of a job."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 
@@ -11,6 +14,28 @@ def facts_table(title: str) -> Table:
     table.add_column()
     table.add_column(overflow="fold")
     return table
+
+
+def short(path: Path | str) -> str:
+    """A path as it is typed here: relative to the working folder where it lies in it.
+
+    Example:
+        >>> short(Path.cwd() / "outputs" / "run"), short("/elsewhere/run")
+        ('outputs/run', '/elsewhere/run')
+    """
+    path = Path(path)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def print_paths(paths: Mapping[str, Path | str]) -> None:
+    """A line for each file, by its name: the path whole and never folded, so that it can be copied."""
+    for name, path in paths.items():
+        print_whole(f"{name}: {short(path)}")
+
+
+def print_whole(line: str) -> None:
+    """A line as it is, however wide the screen."""
+    Console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def in_words(value: Any) -> str:

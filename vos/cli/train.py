@@ -15,16 +15,17 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from transformers.utils import logging as transformers_logging
 
+from vos.cli.cache import open_cache
 from vos.cli.classes import load_data
-from vos.cli.help import program
 from vos.cli.labels import import_labels, merge_labels, record_round
-from vos.cli.tables import facts_table
+from vos.cli.tables import facts_table, print_paths, print_whole, short
 from vos.cli.train_builders import build_job, device_of
 from vos.data import TextData
 from vos.loop.next_round import NextRound, with_kept_train, write_train
+from vos.storage.commands import command
 from vos.storage.environment import environment
 from vos.storage.hashes import text_hash
-from vos.storage.json_files import read_json, write_json_lines
+from vos.storage.json_files import numbers, read_json, write_json_lines
 from vos.storage.run_directory import RunDirectory
 from vos.training.loop import refine, save_results
 
@@ -43,28 +44,29 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     """
     started = time.monotonic()
     quiet_libraries()
+    open_cache(config)
     run = RunDirectory(directory)
     data, new = _data(config, run)
     begin(run, config, overrides, data)
     if run.is_finished:
         logger.info("%s holds this run, finished: nothing to do", run.path)
-        final: dict[str, float] = read_json(run.metrics_path)["final"]
-        return final
+        return numbers(read_json(run.metrics_path)["final"])
     if new is not None:
         write_train(run.train, data.train)
-    _list_skipped(data, run.path)
     job = build_job(config, data, run)
+    _list_skipped(data, run.path)
     try:
         result = refine(job)
         content = save_results(job, result)
     finally:
         for reporter in job.reporters:
             reporter.close()
-    run.finish(time.monotonic() - started, {"model_hash": job.module.classifier.fingerprint()})
+    facts = {"model_hash": job.module.classifier.fingerprint(), "calibration": content["calibration"]}
+    run.finish(time.monotonic() - started, facts)
     _summary(run, content, data)
     if new is not None:
         record_round(config, run.path, new, content["final"])
-    return {name: float(value) for name, value in content["final"].items()}
+    return numbers(content["final"])
 
 
 def begin(run: RunDirectory, config: DictConfig, overrides: Sequence[str], data: TextData) -> None:
@@ -116,7 +118,7 @@ def _list_skipped(data: TextData, directory: Path) -> None:
     if data.skipped:
         path = directory / "skipped.jsonl"
         write_json_lines(path, map(asdict, data.skipped))
-        logger.warning("%d rows were left out; each is listed in %s", len(data.skipped), path)
+        logger.warning("%d rows were left out; each is listed in %s", len(data.skipped), short(path))
 
 
 def _summary(run: RunDirectory, content: dict[str, Any], data: TextData) -> None:
@@ -124,11 +126,12 @@ def _summary(run: RunDirectory, content: dict[str, Any], data: TextData) -> None
     table = facts_table("Run finished")
     table.add_row("texts", f"{len(data.train)} train, {len(data.val)} val, {len(data.test)} test")
     table.add_row("stopped because", content["stopped_because"])
+    table.add_row(f"kept round {content['kept_round']}", content["kept_because"])
     table.add_row("time, peak memory", f"{manifest['wall_seconds']:.0f} s, {manifest['peak_memory_mib']} MiB")
-    for path in (run.model, run.density, run.metrics_path, run.picture, run.manifest_path):
-        table.add_row(path.name, str(path))
-    table.add_row("next", f"{program('synthesize')} run={run.path} n=100")
     Console().print(table)
+    paths = (run.model, run.density, run.metrics_path, run.picture, run.manifest_path)
+    print_paths({path.name: path for path in paths})
+    print_whole(f"next: {command('synthesize')} run={short(run.path)} n=100")
 
 
 def run_hash(run: RunDirectory) -> str:
@@ -142,6 +145,7 @@ def quiet_libraries() -> None:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     logging.getLogger("faiss").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")

@@ -39,7 +39,7 @@ def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> Training
     classifier = build_classifier(config, data)
     featurizers = build_featurizers(config, data, classifier)
     return TrainingJob(
-        module=build_module(config, data, run, featurizers, settings.train_round_0),
+        module=build_module(config, data, run, featurizers, settings.plain_round is not None),
         data=data,
         datamodule=build_datamodule(config, data, featurizers),
         featurizers=featurizers,
@@ -61,9 +61,16 @@ def build_settings(config: DictConfig) -> RunSettings:
         fit=instantiate(config.callbacks),
         refine=instantiate(config.refine),
         seed=config.seed,
-        train_round_0=not _starts_warm(config) or bool(OmegaConf.select(config, "labels")),
+        plain_round=_plain_round(config),
         band=band,
     )
+
+
+def _plain_round(config: DictConfig) -> int | None:
+    """See `RunSettings`."""
+    if not _starts_warm(config):
+        return 0
+    return 1 if OmegaConf.select(config, "labels") else None
 
 
 def _starts_warm(config: DictConfig) -> bool:
@@ -113,7 +120,7 @@ def build_memory(config: DictConfig, data: TextData, classifier: TextClassifier)
 
 
 def build_module(
-    config: DictConfig, data: TextData, run: RunDirectory, featurizers: Featurizers, trains_round_0: bool
+    config: DictConfig, data: TextData, run: RunDirectory, featurizers: Featurizers, trains_plainly: bool
 ) -> ClassifierModule:
     """The training step: model, density, memory, sampler and regulariser."""
     classifier = featurizers.classifier
@@ -132,7 +139,7 @@ def build_module(
             config.loss.label_smoothing,
             config.seed,
         ),
-        outlier_batches(config, data, run, featurizers.current(), featurizers.initial, trains_round_0),
+        outlier_batches(config, data, run, featurizers.current(), featurizers.initial, trains_plainly),
     )
 
 
@@ -164,12 +171,12 @@ def build_cache(config: DictConfig, data: TextData) -> RoundCache | None:
     key = {
         "settings": OmegaConf.to_container(parts, resolve=True),
         "data": data.fingerprint(),
-        "monitor": config.callbacks.monitor,
+        "monitor": config.refine.monitor,
         "patience": config.callbacks.patience,
         "label_smoothing": config.loss.label_smoothing,
         "device": device_of(config),
     }
-    return RoundCache(Path(config.paths.cache) / "round-0", key)
+    return RoundCache(Path(config.paths.cache) / "round-0", key, float(config.paths.cache_gib))
 
 
 def build_reporters(config: DictConfig, run: RunDirectory) -> list[Reporter]:

@@ -52,7 +52,7 @@ def _settings_of(path: Path, config: DictConfig, overrides: Sequence[str]) -> Di
     if not beside.exists():
         raise ConfigError(
             f"verify={path}: expected the settings of the batch in {beside}, found none; copy it there from where the "
-            "batch was made, or make the batch again, for example with: python synthesize.py run=RUN output=FOLDER"
+            "batch was made, or make the batch again, for example with: {command('synthesize')} run=RUN output=FOLDER"
         )
     saved = OmegaConf.load(beside)
     given = {"device": config.device, "paths": config.paths}

@@ -93,10 +93,10 @@ class LengthBucketedSampler(Sampler[list[int]]):
 
 
 class TokenCollator:
-    """Pads token ids on the right to the longest of the batch.
+    """Pads token ids to the longest of the batch.
 
     Args:
-        tokenizer: says which token pads.
+        tokenizer: says which token pads, and on which side; that of a `TextClassifier` says what its model needs.
 
     Raises:
         ConfigError: the tokenizer has no padding token.
@@ -106,6 +106,7 @@ class TokenCollator:
         if tokenizer.pad_token_id is None:
             raise ConfigError("expected a tokenizer with a padding token, found none; set tokenizer.pad_token")
         self.padding = int(tokenizer.pad_token_id)
+        self.side = str(tokenizer.padding_side)
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """One batch.
@@ -117,7 +118,7 @@ class TokenCollator:
             input_ids (b, t), attention_mask (b, t), labels (b,) and index (b,), all int64.
         """
         return {
-            **token_batch([row["input_ids"] for row in rows], self.padding),
+            **token_batch([row["input_ids"] for row in rows], self.padding, self.side),
             "labels": torch.tensor([row["label"] for row in rows], dtype=torch.int64),
             "index": torch.tensor([row["index"] for row in rows], dtype=torch.int64),
         }

@@ -154,4 +154,4 @@ class TextData:
 
 def _line(values: Sequence[str | int | None]) -> bytes:
     """JSON keeps the borders between values: ("ab", "c") and ("a", "bc") differ."""
-    return json.dumps(list(values)).encode("ascii") + b"\n"
+    return json.dumps(list(values), allow_nan=False).encode("ascii") + b"\n"

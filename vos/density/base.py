@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 from vos.density.checks import check_fit_data, check_width, shown
-from vos.density.coordinates import ClassCoordinates
 from vos.density.io import read_density, write_density
+from vos.density.radii import CalibratedRadii
 from vos.errors import ConfigError, NotFittedError, RunError
 
 logger = logging.getLogger(__name__)
 
 
-class GaussianDensity(ClassCoordinates):
+class GaussianDensity(CalibratedRadii):
     """`h | class c ~ N(μ_c, Σ_c)` with `Σ_c = L_c L_cᵀ`; a subclass says how `L` is estimated, kept and applied.
 
     A class takes part as soon as it has two texts, which must differ where it has a covariance of its own; under a
@@ -137,6 +137,7 @@ class GaussianDensity(ClassCoordinates):
         ready = self._who_is_ready(counts, varied)
         self._fit_factor(centered, labels, ready)
         self._adopt(means, counts, ready)
+        self._measure_scale(features, labels)
         return self
 
     def mahalanobis(self, h: Tensor) -> Tensor:

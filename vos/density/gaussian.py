@@ -96,6 +96,10 @@ class ClassConditionalGaussian(GaussianDensity):
 
         self._keep_factors(covariance_of, ready)
         self._adopt(moments.means.to(self.means), counts, ready)
+        classes = [0] if self.tied else ready.nonzero()[:, 0].tolist()
+        scatters = [scatter] if self.tied else [scatter[c] for c in classes]
+        total = sum(self._solve(self._solve(s, c).mT, c).trace() for c, s in zip(classes, scatters, strict=True))
+        self.training_scale.copy_(total / counts[ready].sum())
         return self
 
     def _fit_factor(self, centered: Tensor, labels: Tensor, ready: Tensor) -> None:

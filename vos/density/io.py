@@ -23,7 +23,7 @@ _KEY = "vos_density"
 def write_density(path: Path, tensors: Mapping[str, Tensor], settings: Mapping[str, Any]) -> None:
     """Write tensors and settings; the same content gives the same bytes, and the file appears whole or not at all."""
     content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    header = json.dumps({"format_version": FORMAT_VERSION, **settings}, sort_keys=True)
+    header = json.dumps({"format_version": FORMAT_VERSION, **settings}, sort_keys=True, allow_nan=False)
     with replacing(path) as partial:
         save_file(content, partial, metadata={_KEY: header})  # one key: the library keeps no order among several
 

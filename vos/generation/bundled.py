@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import logging
 import os
 import tempfile
@@ -15,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from vos.errors import ModelError
 from vos.storage.extras import install_command
+from vos.storage.json_files import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def bundled_folder(cache: Path) -> Path:
             partial = Path(scratch) / folder.name
             partial.mkdir()
             convert_gguf(source, partial)
-            (partial / "source.json").write_text(json.dumps({"file": source.name, "sha256": key}) + "\n")
+            write_json(partial / "source.json", {"file": source.name, "sha256": key})
             _publish(partial, folder)
     return folder
 

@@ -105,8 +105,8 @@ class ImportReport:
 
     @property
     def exit_code(self) -> int:
-        """1 when a row was turned away, else 0."""
-        return int(self.counts["rejected"] + self.counts["unknown"] > 0)
+        """2 when a row was turned away, else 0."""
+        return 2 if self.counts["rejected"] + self.counts["unknown"] > 0 else 0
 
     def note(self, outcome: str, row: LabelRow, reason: str = "") -> None:
         """Count one outcome; with a reason it becomes a finding."""

@@ -134,7 +134,7 @@ class Label:
     @property
     def key(self) -> str:
         """Hash of the whole content: the same answer imported twice has the same key."""
-        return exact_hash(json.dumps(self.as_dict(), sort_keys=True))
+        return exact_hash(json.dumps(self.as_dict(), sort_keys=True, allow_nan=False))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, fields in the order of the class."""

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from vos.errors import LedgerError
+from vos.labeling.delivery import counted, unsent
 from vos.labeling.item import Item, LedgerItem
 from vos.labeling.label import SKIP, Label, label_from_dict, now
 from vos.labeling.ledger_schema import Event, connect
 from vos.labeling.records import BoundaryRecord
 from vos.labeling.state import newest_answers
+from vos.storage.json_files import finite
 
 Purpose = Literal["label", "agreement", "adjudicate", "gold"]
 """Why a text is asked: for the first time, again to measure agreement, again to settle it, or because its answer is
@@ -110,7 +112,7 @@ class Ledger:
             cursor = self._connection.execute(
                 "INSERT INTO events (key, at, kind, uid, batch, who, payload) VALUES (?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (key) DO NOTHING",
-                (f"{kind}:{key}", now(), kind, uid, batch, who, json.dumps(payload)),
+                (f"{kind}:{key}", now(), kind, uid, batch, who, json.dumps(finite(payload), allow_nan=False)),
             )
         return cursor.rowcount == 1
 
@@ -121,7 +123,7 @@ class Ledger:
             for item in items:
                 self._connection.execute(
                     "INSERT INTO items (uid, text, round, record) VALUES (?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING",
-                    (item.uid, item.text, round, json.dumps(item.payload)),
+                    (item.uid, item.text, round, json.dumps(finite(item.payload), allow_nan=False)),
                 )
                 new += self.append("proposed", item.uid, item.uid, {"round": round})
         return new
@@ -143,7 +145,8 @@ class Ledger:
             tool: that shows it.
             uids: of the texts.
             purpose: see `Purpose`.
-            details: uid to what is kept beside the export: "people" who are asked, the known "answer".
+            details: uid to what is kept beside the export: "people" who are asked, the known "answer", and "pending"
+                where the text counts as asked only when it was sent, see `mark_sent`.
 
         Raises:
             LedgerError: a uid was never proposed.
@@ -163,6 +166,20 @@ class Ledger:
                 shown.append(uid)
         return ExportedBatch(tuple(shown), held_back)
 
+    def asked(self, uid: str | None = None) -> list[Event]:
+        """Exports that count: of texts that a person can see, or could when they were exported."""
+        return counted(self.events("exported", uid=uid), self.events("sent", uid=uid))
+
+    def unsent(self, batch: str) -> list[str]:
+        """Texts of a batch that not everybody in its plan can see yet."""
+        return unsent(self.events("exported", batch=batch), self.events("sent", batch=batch))
+
+    def mark_sent(self, batch: str, tool: str, place: str, uids: Iterable[str]) -> None:
+        """Write that a person can see the texts of a batch in one place."""
+        with self.transaction():
+            for uid in uids:
+                self.append("sent", uid, f"{tool}:{place}:{batch}:{uid}", {"place": place}, batch=batch, who=tool)
+
     def gold(self, batch: str | None = None) -> dict[str, str]:
         """Texts asked because their answer is known, of a batch or of all: uid to that answer."""
         events = self.events("exported", batch=batch)
@@ -171,7 +188,7 @@ class Ledger:
     def reason_against(self, uid: str, batch: str) -> str | None:
         """Why a text may not be asked in this batch for the first time; None when it may."""
         exported = self.events("exported", uid=uid)
-        asked = {event.batch for event in exported} - {batch}
+        asked = {event.batch for event in self.asked(uid)} - {batch}
         held = newest_answers(self.labels(uid), {(event.batch, event.uid): event.seq for event in exported})
         answers = {label.label for label in held.values()}
         if asked and not answers:

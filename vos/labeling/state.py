@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from vos.labeling.delivery import PENDING
 from vos.labeling.label import WITHDRAWN, Label, parse_time
 
 if TYPE_CHECKING:
@@ -71,12 +72,17 @@ def repeats(ledger: Ledger) -> list[tuple[Label, Label]]:
 
 
 def text_states(ledger: Ledger) -> dict[str, str]:
-    """How far every text has come, one of `STATES`. A text whose answers were all withdrawn is "exported" again."""
+    """How far every text has come, one of `STATES`.
+
+    A text whose answers were all withdrawn is "exported" again; one that was claimed and not sent is "proposed" still.
+    """
     state: dict[str, str] = {}
     answered = {uid for uid, _, _ in held_answers(ledger)}
     for event in ledger.events():
         unanswered = event.kind == "labelled" and event.uid not in answered
         kind = "exported" if event.kind == "sent" or unanswered else event.kind
+        if event.kind == "exported" and event.payload.get(PENDING):
+            kind = "proposed"
         if STATES.index(kind) >= STATES.index(state.get(event.uid, "proposed")):
             state[event.uid] = kind
     return state

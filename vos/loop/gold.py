@@ -79,7 +79,9 @@ def choose_gold(
         return NO_GOLD
     label_names = classes.names
     known = read_gold(plan.gold_path, label_names) if plan.gold_path else labelled
-    taken = {record.uid for record in records} | {event.uid for event in ledger.events("proposed")}
+    # Claimed for a batch that was never sent: nobody has seen it.
+    unseen = {event.uid for event in ledger.events("exported")} - {event.uid for event in ledger.asked()}
+    taken = {record.uid for record in records} | {event.uid for event in ledger.events("proposed")} - unseen
     chosen = _draw([example for example in known if text_uid(example.text) not in taken], wanted, batch_id)
     if len(chosen) < wanted:
         logger.warning("%d texts with a known answer wanted, %d left that nobody was asked yet", wanted, len(chosen))

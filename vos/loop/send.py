@@ -13,6 +13,7 @@ from vos.labeling import BoundaryRecord, Ledger
 from vos.labeling.assignment import batch_name, mixed_up, people_of
 from vos.labeling.backends import Exporter
 from vos.labeling.backends.page import Neighbour, PageBatch
+from vos.labeling.delivery import PENDING
 from vos.labeling.label import answer_of
 from vos.loop.gold import NO_GOLD, Gold
 
@@ -51,6 +52,9 @@ def export_batch(
 ) -> SentBatch:
     """Note the texts as proposed, claim those that may be asked, and send them to everybody in the plan.
 
+    A text counts as asked when somebody can see it. The same call sends what an earlier one left unsent, and nothing
+    twice.
+
     Args:
         ledger: of the project.
         records: the batch.
@@ -70,7 +74,7 @@ def export_batch(
         ledger.propose([*records, *gold.records], round)
         free = [record for record in records if ledger.reason_against(record.uid, batch_id) is None]
         given = _given(ledger, batch_id, exporter, [*free, *gold.records] if free else [], gold.answers)
-        details = {uid: {"people": names} for uid, names in given.items()}
+        details = {uid: {"people": names, PENDING: True} for uid, names in given.items()}
         exported = ledger.export(batch_id, exporter.tool, uids, details=details)
         if exported.uids:
             answers = {uid: {**details[uid], "answer": answer} for uid, answer in gold.answers.items()}
@@ -97,6 +101,12 @@ def shown_classes(classes: Classes) -> tuple[dict[str, str], str]:
     asks_harm = len(ordered) == 2 and bool(classes.harmful)
     question = "Is this text harmful?" if asks_harm else "Which of these fits this text?"
     return {answer_of(name): title for name, title in zip(ordered, titles, strict=True)}, question
+
+
+def is_waiting(ledger: Ledger, uids: Sequence[str], round: int) -> bool:
+    """Whether there is anybody who was to be asked about these texts, or will be, and cannot see one of them yet."""
+    asked = {event.uid for event in ledger.asked()}
+    return not asked.issuperset(uids) or bool(ledger.unsent(batch_name(uids, round)))
 
 
 def _given(

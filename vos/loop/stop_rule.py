@@ -1,9 +1,13 @@
-"""Rounds of labelling side by side: a table, a picture, and the rule that ends them."""
+"""Rounds of labelling side by side: a table, a picture, and the rule that ends them.
+
+The files stand beside the ledger, which may lie in the directory of a run: `rounds.csv` is the run's own.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +15,27 @@ from pathlib import Path
 from vos.errors import ConfigError
 from vos.storage.atomic import numbered_lines
 from vos.storage.json_files import write_json_lines
+from vos.storage.lock import owned
 from vos.training.plots import metrics_against
 from vos.training.reporters import write_table
 
 logger = logging.getLogger(__name__)
 
-Row = Mapping[str, str | float]
+Row = Mapping[str, str | float | None]
 
-PLOTTED = ("boundary/val/band_error", "boundary/test/band_error", "boundary/test/accuracy", "random/fnr")
+STEM = "labelling_rounds"
+"""Name of the table and the picture."""
+
+OLD = "rounds.jsonl"
+"""Name of the table up to version 0.2; read where there is no other."""
+
+PLOTTED = (
+    "boundary/val/brier",
+    "boundary/val/band_error",
+    "boundary/test/band_error",
+    "boundary/test/accuracy",
+    "random/fnr",
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +50,7 @@ class StopRule:
             proof. Off where no class is harmful.
     """
 
-    monitor: str = "boundary/val/band_error"
+    monitor: str
     min_gain: float = 0.02
     patience: int = 2
     target_fnr: float | None = None
@@ -50,10 +67,10 @@ class StopRule:
         """
         if not rows:
             return None
-        high = rows[-1].get("random/fnr_high")
-        if self.target_fnr is not None and high is not None and float(high) <= self.target_fnr:
-            return f"the false-negative rate is at most {float(high):.3f} (95 %), target_fnr={self.target_fnr}"
-        values = [float(row[self.monitor]) for row in rows if self.monitor in row]
+        high = _number(rows[-1], "random/fnr_high")
+        if self.target_fnr is not None and high is not None and high <= self.target_fnr:
+            return f"the false-negative rate is at most {high:.3f} (95 %), target_fnr={self.target_fnr}"
+        values = [value for row in rows if (value := _number(row, self.monitor)) is not None]
         if len(values) < len(rows):
             logger.warning(
                 "stop.monitor=%s: %d of %d rounds have no such number and are not judged; an empty band has none, and "
@@ -73,15 +90,24 @@ class StopRule:
         return None
 
 
-def read_rounds(path: Path) -> list[dict[str, str | float]]:
-    """Rows of `rounds.jsonl`, [] when there is none yet."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for _, line in numbered_lines(path)]
+def _number(row: Row, name: str) -> float | None:
+    """A number of a round; None where it is absent, null or NaN."""
+    value = row.get(name)
+    return None if value is None or math.isnan(float(value)) else float(value)
 
 
-def add_round(folder: Path, row: Row) -> list[dict[str, str | float]]:
-    """Add a round to `rounds.jsonl`, and write `rounds.csv` and `rounds.png` anew.
+def read_rounds(folder: Path) -> list[dict[str, str | float | None]]:
+    """Rows of the table of a project, [] when there is none yet.
+
+    Args:
+        folder: of the project, beside the ledger.
+    """
+    path = next((each for name in (f"{STEM}.jsonl", OLD) if (each := folder / name).exists()), None)
+    return [] if path is None else [json.loads(line) for _, line in numbered_lines(path)]
+
+
+def add_round(folder: Path, row: Row) -> list[dict[str, str | float | None]]:
+    """Add a round to `labelling_rounds.jsonl`, and write `labelling_rounds.csv` and `.png` anew.
 
     A round of the same `run` and `round` is replaced, so that a repeated command does not double it.
 
@@ -91,12 +117,14 @@ def add_round(folder: Path, row: Row) -> list[dict[str, str | float]]:
 
     Returns: all rounds.
     """
-    path = folder / "rounds.jsonl"
     place = (row["run"], row["round"])
-    rows = [each for each in read_rounds(path) if (each["run"], each["round"]) != place] + [dict(row)]
-    write_json_lines(path, rows)
-    write_table(folder / "rounds.csv", rows)
-    panels = {name: [[float(each[name])] for each in rows] for name in PLOTTED if all(name in each for each in rows)}
-    if panels:
-        metrics_against(folder / "rounds.png", "texts labelled", [float(each["labels"]) for each in rows], panels)
+    with owned(folder, f".{STEM}.lock", wait=True):
+        rows = [each for each in read_rounds(folder) if (each["run"], each["round"]) != place] + [dict(row)]
+        write_json_lines(folder / f"{STEM}.jsonl", rows)
+        write_table(folder / f"{STEM}.csv", rows)
+        found = {name: [_number(each, name) for each in rows] for name in PLOTTED}
+        panels = {n: [[v] for v in values if v is not None] for n, values in found.items() if None not in values}
+        if panels:
+            labels = [_number(each, "labels") or 0.0 for each in rows]
+            metrics_against(folder / f"{STEM}.png", "texts labelled", labels, panels)
     return rows

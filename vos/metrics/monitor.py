@@ -1,36 +1,42 @@
-"""One number to watch while training: is the boundary getting better?"""
+"""The metrics that a fit and the choice of a round may go by."""
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor
 
-from vos.density.checks import at_least_float32, check_finite
-from vos.metrics.boundary import band_width
-from vos.metrics.calibration import brier
-from vos.metrics.margins import margin
+from vos.density.checks import at_least_float32, check_finite, check_labels
+from vos.metrics.calibration import accuracy, brier, expected_calibration_error
+
+MONITORS = ("boundary/val/brier", "boundary/val/error", "boundary/val/ece")
+"""Metrics of a round, lower is better, that every validation pass of a fit measures too."""
 
 
-def boundary_brier(logits: Tensor, labels: Tensor, harmful: Sequence[int], share: float = 0.1) -> Tensor:
-    """Half the Brier score of all texts, half that of the texts nearest the boundary; lower is better.
+def epoch_name(monitor: str) -> str:
+    """The name under which a validation pass logs a metric of `MONITORS`.
 
-    Accuracy in the band counts a handful of texts and jumps; the Brier score moves smoothly and punishes confident
-    mistakes, and the overall half keeps a classifier from calling everything near.
+    Example:
+        >>> epoch_name("boundary/val/brier")
+        'val/brier'
+    """
+    return monitor.removeprefix("boundary/")
+
+
+def epoch_metrics(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """What a validation pass measures, by the names of `epoch_name`; lower is better.
+
+    The Brier score moves smoothly and punishes confident mistakes; the error counts texts and jumps.
 
     Args:
         logits: (n, C) floats.
         labels: (n,) int64 class indices.
-        harmful: indices of the harmful classes, see `vos.metrics.margins.margin`.
-        share: of the texts that counts as near, in (0, 1].
 
-    Returns: scalar in [0, 1].
+    Returns: scalars in [0, 1], of dtype float32 at least.
 
     Raises:
-        ShapeError: logits are not (n, C) with C >= 2, or labels not (n,) int64.
+        ShapeError: logits are not (n, C), or labels not (n,) int64.
         DataError: a label outside [0, C), or a row of logits with NaN or infinity.
     """
+    check_labels(labels, logits.shape[-1])
     check_finite(logits, "logits")
-    margins = margin(logits, harmful)
-    near = margins.abs() <= band_width(margins, share)
-    probabilities = torch.softmax(at_least_float32(logits), -1)
-    return 0.5 * (brier(probabilities, labels) + brier(probabilities[near], labels[near]))
+    probabilities = at_least_float32(logits).softmax(-1)
+    right = accuracy(probabilities.argmax(-1), labels)
+    values = (brier(probabilities, labels), 1.0 - right, expected_calibration_error(probabilities, labels))
+    return dict(zip(map(epoch_name, MONITORS), values, strict=True))

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vos.errors import DataError
+from vos.storage.bounded import in_use
 from vos.types import Example, Featurizer
 
 BYTES = 4
@@ -44,6 +46,8 @@ class PoolFeatures:
 
     def __init__(self, path: Path, n: int, d: int) -> None:
         self.path, self.n, self.d = path, n, d
+        self._use = ExitStack()  # nobody removes the file while this object lives
+        self._use.enter_context(in_use(path))
         if path.stat().st_size != n * d * BYTES:
             raise DataError(
                 f"{path}: expected {n} x {d} float32, {n * d * BYTES} bytes, found {path.stat().st_size}; delete it"

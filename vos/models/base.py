@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vos.errors import ModelError
+from vos.storage.json_files import write_json
 from vos.types import LinearHead
 
 logger = logging.getLogger(__name__)
@@ -25,8 +26,12 @@ FORMAT_VERSION = 1
 class TextClassifier(nn.Module, ABC):
     """Features (b, d) from token ids, logits (b, C) from a linear head on the features.
 
+    Training and measuring take the same way, `features`, then `dropout` (in training mode only), then `head`: features
+    never carry the dropout that stands directly before the head, whoever built the model.
+
     Attributes:
         head: the last layer; its bias may be None.
+        dropout: what stands directly before the head; its rate is `dropout_rate`.
         tokenizer: the Hugging Face tokenizer that belongs to the encoder.
         label_names: names of the C classes.
         harmful: indices of the harmful classes; () where no class is.
@@ -51,11 +56,13 @@ class TextClassifier(nn.Module, ABC):
         self.harmful = tuple(harmful)
         self.max_length = max_length
         self.head_is_new = head_is_new
+        self._own_padding = tokenizer.pad_token  # what pads is settled later, see `vos.models.padding`
+        self._special_ids = frozenset(tokenizer.all_special_ids)
         self.dropout = nn.Identity()
 
     @abstractmethod
     def encode(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Features (b, d) of a batch with `input_ids` and `attention_mask`, both (b, t) int64."""
+        """Features (b, d) of a batch with `input_ids` and `attention_mask`, both (b, t) int64, before `dropout`."""
 
     @abstractmethod
     def save_weights(self, directory: Path) -> dict[str, Any]:
@@ -75,17 +82,26 @@ class TextClassifier(nn.Module, ABC):
         """Class count C."""
         return self.head.out_features
 
+    @property
+    def dropout_rate(self) -> float:
+        """Probability that `dropout` zeroes a feature in training mode; 0 where nothing stands before the head."""
+        return float(getattr(self.dropout, "p", 0.0))
+
     def linear_head(self) -> LinearHead:
         """The head as tensors that share memory with the model; a missing bias becomes zeros."""
         return LinearHead.of(self.head)
 
-    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Features (b, d) and logits (b, C).
+    def features(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Features (b, d) before the dropout of the head, in any mode.
 
         A batch that already carries `features` (a frozen encoder, encoded once) skips the encoder.
         """
-        features = batch["features"] if "features" in batch else self.encode(batch)
-        return features, self.head(self.dropout(features))
+        return batch["features"] if "features" in batch else self.encode(batch)
+
+    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Features (b, d), before the head's dropout, and logits (b, C), after it, float32 at least; see `features`."""
+        features = self.features(batch)
+        return features, self.linear_head().logits(self.dropout(features))
 
     def freeze_encoder(self) -> None:
         """Train the head alone from here on."""
@@ -107,7 +123,8 @@ class TextClassifier(nn.Module, ABC):
             if id(value) not in head:
                 digest.update(name.encode())
                 digest.update(_tensor_bytes(value))
-        digest.update(json.dumps([*self.facts(), self.max_length], sort_keys=True).encode())
+        cut_left = ["left"] if self.tokenizer.truncation_side == "left" else []  # as written before it was a setting
+        digest.update(json.dumps([*self.facts(), self.max_length, *cut_left], sort_keys=True, allow_nan=False).encode())
         digest.update(_tokenizer_bytes(self.tokenizer))
         return digest.hexdigest()[:16]
 
@@ -122,14 +139,23 @@ class TextClassifier(nn.Module, ABC):
         """Write `config.json`, safetensors weights, tokenizer files and `vos.json` into `directory`."""
         directory.mkdir(parents=True, exist_ok=True)
         facts = self.save_weights(directory)
-        self.tokenizer.save_pretrained(directory)
+        self._save_tokenizer(directory)
         facts |= {
             "format_version": FORMAT_VERSION,
             "label_names": list(self.label_names),
             "harmful": [self.label_names[c] for c in self.harmful],
             "max_length": self.max_length,
+            "truncation_side": self.tokenizer.truncation_side,
         }
-        (directory / "vos.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        write_json(directory / "vos.json", facts)
+
+    def _save_tokenizer(self, directory: Path) -> None:
+        """Write the tokenizer; a word that pads in memory stays a word in the file, where it would become special."""
+        padding = self.tokenizer.pad_token
+        if padding is not None and self.tokenizer.pad_token_id not in self._special_ids:
+            self.tokenizer.pad_token = self._own_padding
+        self.tokenizer.save_pretrained(directory)
+        self.tokenizer.pad_token = padding
 
 
 def harmful_of(facts: Mapping[str, Any]) -> tuple[int, ...]:
@@ -159,8 +185,8 @@ def _tokenizer_bytes(tokenizer: Any) -> bytes:
     """The tokenizer's rules, without the padding and truncation state that its last call left behind."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
-        return json.dumps(tokenizer.get_vocab(), sort_keys=True).encode()
+        return json.dumps(tokenizer.get_vocab(), sort_keys=True, allow_nan=False).encode()
     rules = json.loads(backend.to_str())
     rules.pop("padding", None)
     rules.pop("truncation", None)
-    return json.dumps(rules, sort_keys=True).encode()
+    return json.dumps(rules, sort_keys=True, allow_nan=False).encode()

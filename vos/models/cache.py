@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vos.storage.bounded import in_use
 from vos.storage.sqlite import enter_wal
 
 BUSY_SECONDS = 60.0
@@ -39,7 +41,8 @@ class FeatureCache:
 
     def __init__(self, directory: str | Path, encoder_fingerprint: str, n_features: int) -> None:
         self.path = Path(directory) / f"{encoder_fingerprint}.sqlite"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._uses = ExitStack()
+        self._uses.enter_context(in_use(self.path))
         self.n_features = n_features
         self._connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
         enter_wal(self._connection, BUSY_SECONDS)
@@ -74,6 +77,7 @@ class FeatureCache:
     def close(self) -> None:
         """Close the file; the cache cannot be used after."""
         self._connection.close()
+        self._uses.close()
 
     def __enter__(self) -> FeatureCache:
         return self

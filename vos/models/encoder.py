@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer
 
 from vos.errors import ConfigError, ModelError
 from vos.models.base import TextClassifier, check_two_or_more, harmful_of
+from vos.models.padding import Reader, settle_padding
+from vos.models.tokenizer import checked_length, prepare_tokenizer
 from vos.storage.extras import install_command
 
 BUNDLED = "bundled"
@@ -41,14 +44,38 @@ def model_location(name: str) -> str:
 
 
 def load_pretrained(loader: Any, name: str, **options: Any) -> Any:
-    """`loader.from_pretrained(name)` with an error that says what to do when the model cannot be had."""
+    """`loader.from_pretrained(name)` with an error that says what to do when the model cannot be had.
+
+    Raises:
+        ModelError: a file is missing, cut off or of another model, or the hub cannot be reached.
+    """
+    location = model_location(name)
     try:
-        return loader.from_pretrained(model_location(name), **options)
-    except (OSError, ValueError) as error:
+        return loader.from_pretrained(location, **options)
+    except Exception as error:  # a damaged file fails in whichever library reads it, each with errors of its own
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelError(
-            f"cannot load {name!r} with {loader.__name__}: {str(error).splitlines()[0]} "
-            "Expected a Hugging Face hub name (needs a network), a local model folder, or 'bundled'."
+            f"cannot load {name!r} with {loader.__name__}: {reason} ({type(error).__name__}). "
+            "Expected a Hugging Face hub name (needs a network), a local model folder that is whole, or 'bundled'."
         ) from error
+
+
+def load_tokenizer(name: str, truncation_side: str | None) -> Any:
+    """The tokenizer of a model; see `prepare_tokenizer` for what is checked."""
+    return prepare_tokenizer(load_pretrained(AutoTokenizer, name), model_location(name), truncation_side)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors of a safetensors file.
+
+    Raises:
+        ModelError: the file is missing or cut off.
+    """
+    try:
+        weights: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: expected a whole safetensors file, got: {error}") from error
+    return weights
 
 
 class EncoderClassifier(TextClassifier):
@@ -58,15 +85,18 @@ class EncoderClassifier(TextClassifier):
         name: "bundled", a hub name, or a local folder in Hugging Face layout.
         label_names: names of the C classes.
         pooling: "mean" over the attended tokens, or "cls" (the first token).
-        max_length: texts are cut after this many tokens.
+        max_length: tokens of a text that are read, special ones among them; a longer text is cut. None: 128, or as many
+            as the model has positions for where these are fewer.
+        truncation_side: "right" loses the end of a long text, "left" its beginning; None: as the tokenizer says, and
+            nearly all say right.
         dropout: probability on the features before the head, in training only.
         freeze: train the head alone.
         seed: seed of the head's initial weights.
         harmful: indices of the harmful classes; () where no class is.
 
     Raises:
-        ModelError: the encoder cannot be loaded.
-        ConfigError: unknown pooling.
+        ModelError: the encoder cannot be loaded, does not fit its tokenizer, or reads padded texts otherwise.
+        ConfigError: unknown pooling or side, or `max_length` above the encoder's positions.
     """
 
     def __init__(
@@ -74,7 +104,8 @@ class EncoderClassifier(TextClassifier):
         name: str,
         label_names: tuple[str, ...],
         pooling: str = "mean",
-        max_length: int = 128,
+        max_length: int | None = None,
+        truncation_side: str | None = None,
         dropout: float = 0.1,
         freeze: bool = False,
         seed: int = 0,
@@ -83,16 +114,21 @@ class EncoderClassifier(TextClassifier):
         if pooling not in POOLINGS:
             raise ConfigError(f"model.pooling: expected one of {POOLINGS}, got {pooling!r}")
         check_two_or_more(label_names)
-        tokenizer = load_pretrained(AutoTokenizer, name)
-        super().__init__(tokenizer, label_names, max_length, head_is_new=True, harmful=harmful)
+        tokenizer = load_tokenizer(name, truncation_side)
         with torch.random.fork_rng():
             torch.manual_seed(seed)  # layers draw their first weights from the global state
-            self.encoder = load_pretrained(AutoModel, name, dtype=torch.float32)
+            encoder = load_pretrained(AutoModel, name, dtype=torch.float32)
+            length = checked_length(tokenizer, encoder, max_length)
+            super().__init__(tokenizer, label_names, length, head_is_new=True, harmful=harmful)
+            self.encoder = encoder
             self.head = nn.Linear(self.encoder.config.hidden_size, len(label_names))
             nn.init.normal_(self.head.weight, std=0.02)
             nn.init.zeros_(self.head.bias)
         self.pooling = pooling
         self.dropout = nn.Dropout(dropout)
+        probe = settle_padding(Reader(self.encode, self.encode, self.encoder), tokenizer, length)
+        if not probe.values.isfinite().all():
+            raise ModelError(f"cannot use {name!r}: its features of a text are not finite; its weights are damaged")
         if freeze:
             self.freeze_encoder()
 
@@ -101,7 +137,7 @@ class EncoderClassifier(TextClassifier):
         mask = batch["attention_mask"]
         hidden: Tensor = self.encoder(input_ids=batch["input_ids"], attention_mask=mask).last_hidden_state
         if self.pooling == "cls":
-            return hidden[:, 0]
+            return hidden[torch.arange(len(mask), device=mask.device), mask.argmax(1)]
         weights = mask.unsqueeze(-1).to(hidden.dtype)
         return (hidden * weights).sum(1) / weights.sum(1).clamp_min(1.0)
 
@@ -114,7 +150,7 @@ class EncoderClassifier(TextClassifier):
         self.encoder.save_pretrained(directory, safe_serialization=True)
         head = {name: value.detach().cpu().contiguous() for name, value in self.head.state_dict().items()}
         save_file(head, directory / "head.safetensors")
-        return {"kind": "encoder", "pooling": self.pooling, "dropout": getattr(self.dropout, "p", 0.0)}
+        return {"kind": "encoder", "pooling": self.pooling, "dropout": self.dropout_rate}
 
     @classmethod
     def load(cls, directory: Path, facts: Mapping[str, Any]) -> EncoderClassifier:
@@ -124,9 +160,10 @@ class EncoderClassifier(TextClassifier):
             tuple(facts["label_names"]),
             pooling=facts["pooling"],
             max_length=facts["max_length"],
+            truncation_side=facts.get("truncation_side"),
             dropout=facts["dropout"],
             harmful=harmful_of(facts),
         )
-        model.head.load_state_dict(load_file(directory / "head.safetensors"))
+        model.head.load_state_dict(read_weights(directory / "head.safetensors"))
         model.head_is_new = False
         return model

@@ -71,10 +71,10 @@ class ClassifierFeaturizer:
         ids = tokenize(self.classifier.tokenizer, texts, self.classifier.max_length)
         features = torch.empty(len(texts), self.classifier.n_features)
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        padding = self.classifier.tokenizer.pad_token_id
+        padding, side = self.classifier.tokenizer.pad_token_id, self.classifier.tokenizer.padding_side
         with _evaluating(self.classifier, self.device):
             for rows in self._batches(order, ids):
-                batch = token_batch([ids[i] for i in rows], padding)
+                batch = token_batch([ids[i] for i in rows], padding, side)
                 on_device = {name: values.to(self.device) for name, values in batch.items()}
                 features[torch.tensor(rows)] = self.classifier.encode(on_device).float().cpu()
         return features

@@ -35,13 +35,20 @@ def load_classifier(directory: str | Path) -> TextClassifier:
     """
     directory = Path(directory)
     facts = _facts(directory)
-    return KINDS[facts["kind"]].load(directory, facts).eval()
+    try:
+        return KINDS[facts["kind"]].load(directory, facts).eval()
+    except KeyError as error:
+        raise ModelError(
+            f"{directory / 'vos.json'}: expected the entry {error}, found {sorted(facts)}; write the model again"
+        ) from error
 
 
 def _facts(directory: Path) -> dict[str, Any]:
     path = directory / "vos.json"
     try:
         facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(facts, dict):
+            raise ValueError(f"no JSON object but {facts!r:.40}")
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: expected a model folder written by this package, got: {error}") from error
     if facts.get("format_version") != FORMAT_VERSION or facts.get("kind") not in KINDS:

@@ -2,67 +2,67 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification
 
-from vos.errors import ModelError
+from vos.errors import ConfigError, ModelError
 from vos.models.base import TextClassifier, check_two_or_more, harmful_of
-from vos.models.encoder import load_pretrained
+from vos.models.encoder import load_pretrained, load_tokenizer
+from vos.models.outputs import LabelMap, class_of_output, find_output, match_outputs, with_positive
+from vos.models.padding import Reader, settle_padding
+from vos.models.splitting import HasLogits, LastInput, last_linear, lift_dropout, swap
+from vos.models.tokenizer import checked_length
 
-SPLIT_TOLERANCE = 1e-4
-"""Largest |difference| allowed between the model's own logits and head(features) on the probe batch."""
+logger = logging.getLogger(__name__)
 
-
-def last_linear(model: nn.Module, out_features: int) -> str:
-    """Dotted name of the last `nn.Linear` with `out_features` outputs, in definition order.
-
-    Raises:
-        ModelError: there is none.
-    """
-    names: list[str] = [
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and module.out_features == out_features
-    ]
-    if not names:
-        raise ModelError(
-            f"{type(model).__name__} has no nn.Linear with {out_features} outputs to split at; "
-            "expected a model whose logits come from one linear layer"
-        )
-    return names[-1]
+MULTI_LABEL = "multi_label_classification"
+"""What transformers calls a model whose outputs are independent of each other, each a sigmoid."""
 
 
 class PretrainedClassifier(TextClassifier):
     """An existing `AutoModelForSequenceClassification`, its head lifted out.
 
     The head is replaced by the identity, so that the model's own `logits` output is the head's input: whatever pooling
-    the architecture does (a pooler, the last token of a decoder) stays its own. In training mode the features carry the
-    model's own dropout.
+    the architecture does (a pooler, the last token of a decoder) stays its own. The dropout directly before the head is
+    lifted out too and becomes `dropout`; what the model drops earlier stays in its body.
+
+    The outputs are brought into the order of the data's classes by their names; see `match_outputs`. A model with one
+    logit, and one output of a multi-label model, become two logits [0, z], whose softmax is the sigmoid of z.
 
     Args:
         name: hub name or local folder.
         label_names: names of the C classes, in the order of the data's class indices.
-        max_length: texts are cut after this many tokens.
-        positive_label: for a model with one logit, or a multi-label model: the output (name or index) that means
-            harmful. The head then becomes two logits [0, z], whose softmax is the sigmoid of z.
+        max_length: tokens of a text that are read, special ones among them; a longer text is cut. None: 128, or as many
+            as the model has positions for where these are fewer.
+        truncation_side: "right" loses the end of a long text, "left" its beginning; None: as the tokenizer says, and
+            nearly all say right.
+        label_map: output (name or index) to class, such as {LABEL_0: harm, LABEL_1: safe}, where names do not say it.
+        positive_label: the output (name or index) that means the harmful class, the last of `label_names`. Of a
+            multi-label model this output alone is kept; of all others every output, and its probabilities stay its own.
         freeze: train the head alone.
         seed: seed of the head's initial weights, where the model comes without a head.
         harmful: indices of the harmful classes; () where no class is.
 
     Raises:
-        ModelError: the model cannot be loaded, has other classes than the data, or cannot be split.
+        ModelError: the model cannot be loaded or split, does not fit its tokenizer, or reads padded texts otherwise.
+        ConfigError: it is not clear which output means which class, or `max_length` is above the model's positions.
     """
+
+    _tap: LastInput | None
 
     def __init__(
         self,
         name: str,
         label_names: tuple[str, ...],
-        max_length: int = 128,
+        max_length: int | None = None,
+        truncation_side: str | None = None,
+        label_map: LabelMap | None = None,
         positive_label: str | int | None = None,
         freeze: bool = False,
         seed: int = 0,
@@ -74,81 +74,103 @@ class PretrainedClassifier(TextClassifier):
             model, loading = load_pretrained(
                 AutoModelForSequenceClassification, name, output_loading_info=True, dtype=torch.float32
             )
-        tokenizer = load_pretrained(AutoTokenizer, name)
-        self._adopt_padding(model, tokenizer)
-        head_name = last_linear(model, model.config.num_labels)
-        is_new = any(key.startswith(head_name) for key in loading["missing_keys"])
-        super().__init__(tokenizer, label_names, max_length, is_new, harmful)
+            tokenizer = load_tokenizer(name, truncation_side)
+            head_name = last_linear(model, model.config.num_labels)
+            is_new = any(key.startswith(head_name) for key in loading["missing_keys"])
+            if is_new and model.config.num_labels != len(label_names):
+                self._resize_head(model, head_name, len(label_names))
+        super().__init__(tokenizer, label_names, checked_length(tokenizer, model, max_length), is_new, harmful)
         self.body = model
         self.head_name = head_name
         self._split()
-        self._match_labels(positive_label)
+        self._match_labels(label_map, positive_label)
         if freeze:
             self.freeze_encoder()
 
     @staticmethod
-    def _adopt_padding(model: Any, tokenizer: Any) -> None:
-        """Give tokenizer and model one padding token; decoders often come without."""
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        if tokenizer.pad_token is None:
-            raise ModelError(f"{type(tokenizer).__name__} has neither a padding nor an end-of-text token")
-        if model.config.pad_token_id is None:
-            model.config.pad_token_id = tokenizer.pad_token_id
+    def _resize_head(model: Any, head_name: str, n_classes: int) -> None:
+        """Give a head that has no weights of its own yet as many outputs as the data has classes."""
+        old: Any = model.get_submodule(head_name)
+        new = nn.Linear(old.in_features, n_classes, bias=old.bias is not None)
+        nn.init.normal_(new.weight, std=0.02)
+        if new.bias is not None:
+            nn.init.zeros_(new.bias)
+        swap(model, head_name, new)
+        model.config.num_labels = n_classes
+        model.num_labels = n_classes
 
     def _split(self) -> None:
-        """Lift the head out and check on a probe batch that head(features) gives the model's own logits."""
-        vocabulary = int(self.body.config.vocab_size)
-        padding = int(self.body.config.pad_token_id)
-        ids = torch.arange(5, 21, device=self.body.device).remainder(vocabulary).reshape(2, 8)
-        ids = torch.where(ids == padding, (padding + 1) % vocabulary, ids)
-        ids[1, 5:] = padding
-        batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        batch["attention_mask"][1, 5:] = 0
+        """Settle the padding, lift the head out, and check that head(features) gives the model's own logits."""
         self.body.eval()
+        reader = Reader(self._own_logits, self._own_logits, self.body)
+        probe = settle_padding(reader, self.tokenizer, self.max_length)
         with torch.no_grad():
-            expected = self.body(**batch).logits
+            self._tap, self.dropout = lift_dropout(self.body, self.head_name, probe.batch)
             self.head = self._swap_head(nn.Identity())
-            found = self.head(self.encode(batch))
-        if found.shape != expected.shape or not (found.double() - expected.double()).abs().max() <= SPLIT_TOLERANCE:
+            found = self.head(self.encode(probe.batch))
+        if not probe.differs(found) <= 1:
             raise ModelError(
                 f"{type(self.body).__name__} cannot be split at {self.head_name!r}: head(features) differs from the "
                 f"model's own logits; expected logits that come from that layer alone"
             )
 
+    def _own_logits(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """What the model gives as it is, (b, outputs); it is not split yet."""
+        return torch.cat([self._logits({n: t[rows] for n, t in batch.items()}) for rows in self._alike(batch)])
+
+    def _logits(self, batch: Mapping[str, Tensor]) -> Tensor:
+        out: HasLogits = self.body(**batch)
+        return out.logits
+
+    def _alike(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
+        """Rows that the model takes together.
+
+        An encoder-decoder classifier reads the place of the last end-of-text token and refuses rows with unlike numbers
+        of them; a text that spells the token out has one more.
+        """
+        ids, end = batch["input_ids"], self.body.config.eos_token_id
+        if not self.body.config.is_encoder_decoder or not isinstance(end, int):
+            return [torch.arange(len(ids), device=ids.device)]
+        numbers = (ids == end).sum(1)
+        return [torch.nonzero(numbers == number)[:, 0] for number in torch.unique(numbers)]
+
     def _swap_head(self, module: nn.Module) -> nn.Linear:
         """Put `module` where the head stands; return what stood there."""
-        parent, _, attribute = self.head_name.rpartition(".")
-        owner = self.body.get_submodule(parent)
-        previous = getattr(owner, attribute)
-        setattr(owner, attribute, module)
-        return previous  # type: ignore[no-any-return]
+        return swap(self.body, self.head_name, module)  # type: ignore[return-value]
 
-    def _match_labels(self, positive_label: str | int | None) -> None:
+    def _match_labels(self, label_map: LabelMap | None, positive_label: str | int | None) -> None:
         """Bring the head's rows into the order of `label_names`."""
-        names = [str(self.body.config.id2label[i]) for i in range(self.head.out_features)]
-        if len(names) == 1 or positive_label is not None:
-            self._to_two_logits(_find_output(names, positive_label))
-        elif len(names) != len(self.label_names):
-            raise ModelError(
-                f"the data has {len(self.label_names)} classes {list(self.label_names)}, the model has {len(names)}: "
-                f"{names}; name the output that means harmful with model.positive_label, or use model=encoder"
-            )
-        elif set(names) == set(self.label_names) and names != list(self.label_names):
-            self._reorder([names.index(name) for name in self.label_names])
-        self.body.config.id2label = dict(enumerate(self.label_names))
-        self.body.config.label2id = {name: i for i, name in enumerate(self.label_names)}
+        config, classes = self.body.config, self.label_names
+        outputs = [str(config.id2label[i]) for i in range(self.head.out_features)]
+        if self.head_is_new:
+            if label_map is not None or positive_label is not None:
+                raise ConfigError("model: its head has no weights, so that no output means a class; unset label_map")
+        elif config.problem_type == MULTI_LABEL and positive_label is not None:
+            self._to_two_logits(find_output(outputs, positive_label, "model.positive_label"), len(classes) - 1)
+        else:
+            mapped = with_positive(outputs, classes, label_map, positive_label)
+            if len(outputs) == 1:
+                self._to_two_logits(0, class_of_output(outputs[0], classes, mapped))
+            else:
+                rows = match_outputs(outputs, classes, mapped, exclusive=config.problem_type != MULTI_LABEL)
+                if [outputs[row] for row in rows] != list(classes):
+                    pairs = ", ".join(f"{outputs[row]} is {name}" for row, name in zip(rows, classes, strict=True))
+                    logger.info("the model's outputs and the data's classes: %s", pairs)
+                self._reorder(rows)
+        config.id2label = dict(enumerate(classes))
+        config.label2id = {name: i for i, name in enumerate(classes)}
 
     @torch.no_grad()
-    def _to_two_logits(self, row: int) -> None:
+    def _to_two_logits(self, row: int, speaks_for: int) -> None:
+        """Keep one output as the logit of one class; that of the other is 0."""
         if len(self.label_names) != 2:
-            raise ModelError(f"model.positive_label needs data with two classes, got {list(self.label_names)}")
+            raise ModelError(f"model: one logit needs data with two classes, got {list(self.label_names)}")
         old, self.head = self.head, nn.Linear(self.head.in_features, 2)
         self.head.weight.zero_()
         self.head.bias.zero_()
-        self.head.weight[1] = old.weight[row]
+        self.head.weight[speaks_for] = old.weight[row]
         if old.bias is not None:
-            self.head.bias[1] = old.bias[row]
+            self.head.bias[speaks_for] = old.bias[row]
         self.body.config.num_labels = 2
         self.body.config.problem_type = "single_label_classification"
 
@@ -160,7 +182,15 @@ class PretrainedClassifier(TextClassifier):
 
     def encode(self, batch: Mapping[str, Tensor]) -> Tensor:
         """See `TextClassifier.encode`."""
-        return self.body(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits  # type: ignore[no-any-return]
+        rows = self._alike(batch)
+        if len(rows) == 1:
+            return self._encode(batch["input_ids"], batch["attention_mask"])
+        parts = [self._encode(batch["input_ids"][part], batch["attention_mask"][part]) for part in rows]
+        return torch.cat(parts)[torch.cat(rows).argsort()]
+
+    def _encode(self, ids: Tensor, mask: Tensor) -> Tensor:
+        out: HasLogits = self.body(input_ids=ids, attention_mask=mask)
+        return out.logits if self._tap is None else self._tap.take()
 
     def facts(self) -> tuple[str, ...]:
         """See `TextClassifier.facts`."""
@@ -171,7 +201,7 @@ class PretrainedClassifier(TextClassifier):
         # For a reader of the model alone.
         self.body.config.harmful_classes = [self.label_names[c] for c in self.harmful]
         self._swap_head(self.head)
-        try:
+        try:  # dropouts have no weights, so that the one that was lifted out is not missed
             self.body.save_pretrained(directory, safe_serialization=True)
         finally:
             self._swap_head(nn.Identity())
@@ -181,15 +211,9 @@ class PretrainedClassifier(TextClassifier):
     def load(cls, directory: Path, facts: Mapping[str, Any]) -> PretrainedClassifier:
         """Rebuild a saved classifier; `facts` is the content of its `vos.json`."""
         return cls(
-            str(directory), tuple(facts["label_names"]), max_length=facts["max_length"], harmful=harmful_of(facts)
+            str(directory),
+            tuple(facts["label_names"]),
+            max_length=facts["max_length"],
+            truncation_side=facts.get("truncation_side"),
+            harmful=harmful_of(facts),
         )
-
-
-def _find_output(names: list[str], wanted: str | int | None) -> int:
-    if wanted is None:
-        return 0
-    if isinstance(wanted, int) and 0 <= wanted < len(names):
-        return wanted
-    if wanted in names:
-        return names.index(str(wanted))
-    raise ModelError(f"model.positive_label: expected one of {names} or an index below {len(names)}, got {wanted!r}")

@@ -9,7 +9,9 @@ from transformers import PreTrainedModel
 
 from vos.errors import ModelError
 from vos.models.base import TextClassifier
-from vos.models.pretrained import PretrainedClassifier, last_linear
+from vos.models.pretrained import PretrainedClassifier
+from vos.models.splitting import last_linear
+from vos.models.tokenizer import checked_length, position_limit
 
 LONGEST = 512
 """Tokens that a text is cut after at most."""
@@ -36,9 +38,9 @@ class WrappedClassifier(PretrainedClassifier):
         shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
         body, tokenizer = copy.deepcopy(model, shared), copy.deepcopy(tokenizer)
         names = tuple(str(model.config.id2label[i]) for i in range(n_classes))
-        limits = (LONGEST, tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", LONGEST))
-        self._adopt_padding(body, tokenizer)
-        TextClassifier.__init__(self, tokenizer, names, min(limits), head_is_new=False)
+        max_length = min(LONGEST, tokenizer.model_max_length, position_limit(model) or LONGEST)
+        max_length = checked_length(tokenizer, body, max_length)
+        TextClassifier.__init__(self, tokenizer, names, max_length, head_is_new=False)
         self.body = body
         self.head_name = last_linear(body, n_classes)
         self._split()

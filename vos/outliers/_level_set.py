@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vos.density.base import GaussianDensity
 from vos.errors import InfeasibleError
+from vos.outliers._natural import natural_radii
 from vos.outliers._radial import uniform
 from vos.outliers.conditional_values import whitened_at_values
 
@@ -134,7 +135,8 @@ def whitened_at_level(
     shares = (-0.5 * roots.square() - steepness.log()).softmax(0)
     # Where both roots are one, at the lowest point, the shares may be NaN; either root is then right.
     t = torch.where(uniform((n,), generator, nu.device) < shares[0], roots[0], roots[-1])
-    return whitened_at_values((along / along.norm())[:, None], t[:, None], None, generator)
+    radii = natural_radii(density, torch.full((n,), label, device=nu.device), t.abs(), 1, generator)
+    return whitened_at_values((along / along.norm())[:, None], t[:, None], radii, generator)
 
 
 def level_roots(nu: Tensor, slopes: Tensor, level: float) -> Tensor:

@@ -1,9 +1,8 @@
-"""The radial law of a Gaussian, uniform directions, and the last step that all samplers share."""
+"""Radii, uniform directions, and the last step that all samplers share."""
 
 from __future__ import annotations
 
 import torch
-from scipy import special
 from torch import Tensor
 
 from vos.density.base import GaussianDensity
@@ -11,25 +10,9 @@ from vos.errors import ConfigError, ShapeError
 from vos.types import LinearHead, VirtualOutliers
 
 
-def squared_radius(distance: float, d: int) -> float:
-    """Squared Mahalanobis radius `χ²_d.ppf(distance)` that holds the share `distance` of a Gaussian in d dimensions."""
-    return float(2.0 * special.gammaincinv(0.5 * d, distance))
-
-
-def shell(distance: float | None, n: int, density: GaussianDensity) -> Tensor | None:
-    """The radius that holds the share `distance`, for each of n rows: (n,) float64; None where none is asked for."""
-    if distance is None:
-        return None
-    return density.means.new_full((n,), squared_radius(distance, density.n_features) ** 0.5)
-
-
-def squared_radius_beyond(tail: Tensor, d: int) -> Tensor:
-    """Squared radii `χ²_d.isf(tail)`, float64, elementwise.
-
-    Computed from the tail probability: `ppf(1 - tail)` is infinite below 1e-16. The special function and not
-    `scipy.stats`, whose checks of arguments would take half of the time of a draw.
-    """
-    return torch.as_tensor(special.chdtri(d, tail.cpu().numpy()), dtype=torch.float64, device=tail.device)
+def shell(distance: float | None, labels: Tensor, density: GaussianDensity) -> Tensor | None:
+    """The radius that holds the share `distance` of the texts of each class in labels (n,): (n,) float64, or None."""
+    return None if distance is None else density.squared_radii(distance, labels).sqrt()
 
 
 def normal(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:

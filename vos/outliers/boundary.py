@@ -24,6 +24,7 @@ from vos.outliers._geometry import (
     pick_class,
     refuse_equal_rows,
 )
+from vos.outliers._natural import natural_radii
 from vos.outliers._radial import as_outliers, check_open_unit, labels_to_draw, shell, uniform
 from vos.outliers.conditional_margin import refuse_infeasible, whitened_at_margin
 from vos.types import LinearHead, VirtualOutliers, harmful_mask
@@ -49,8 +50,8 @@ class BoundarySampler:
         margin: centre of the margins asked for, logit units.
         band: margins are uniform in `[margin - band, margin + band]`; an outlier exactly at margin 0 has no gradient
             under `vos.losses`, which says why.
-        distance: chi-square quantile of the squared Mahalanobis radius, in (0, 1), or None for the natural law of the
-            radius given the margin.
+        distance: every draw lies farther from its class than this share of real texts, in (0, 1); None for the natural
+            law of the radius given the margin, which any model has.
         pair: two classes (c, j): the margin is `logit_c - logit_j` whatever class a point is drawn from, and only these
             two are drawn from.
         harmful: indices of the harmful classes; () where no class is. The programs fill it in from the data.
@@ -72,7 +73,7 @@ class BoundarySampler:
 
     margin: float = 0.0
     band: float = 1.0
-    distance: float | None = 0.99
+    distance: float | None = None
     pair: Sequence[int] | None = None
     harmful: Sequence[int] = ()
     rival: str = "any"
@@ -163,12 +164,15 @@ class BoundarySampler:
         refuse_equal_rows(apart, labels, plus, minus)
         gaps = head_gaps(density, head, labels, plus, minus)
         margins = self.margin + self.band * (2.0 * uniform((len(labels),), generator, labels.device) - 1.0)
-        radii = shell(self.distance, len(labels), density)
-        possible = torch.ones_like(labels, dtype=torch.bool)
-        if any_pair and radii is not None:
-            possible = gaps.distance_to(margins) <= radii
+        nearest = gaps.distance_to(margins)
+        radii, possible = shell(self.distance, labels, density), torch.ones_like(labels, dtype=torch.bool)
+        if radii is None:
+            radii = natural_radii(density, labels, nearest, 1, generator)
+        elif any_pair:
+            possible = nearest <= radii
             margins = torch.where(possible, margins, gaps.at_mean)
-        refuse_infeasible(gaps.distance_to(margins), radii, margins, 1, density.n_features, labels)
+        else:
+            refuse_infeasible(nearest, radii, margins, 1, density.n_features, labels, density)
         return whitened_at_margin(gaps.normals, margins - gaps.at_mean, radii, generator), plus, minus, possible
 
     def _compared(

@@ -8,10 +8,12 @@ within the plane; given its radius `r` too, the part within the plane is uniform
 
 from __future__ import annotations
 
+import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
+from vos.density.base import GaussianDensity
+from vos.density.calibration import chi_square_beyond
 from vos.errors import InfeasibleError
 from vos.outliers._geometry import EQUAL_ROWS, Gaps
 from vos.outliers._radial import normal, unit
@@ -101,7 +103,13 @@ def whitened_at_margin(a: Tensor, delta: Tensor, radii: Tensor | None, generator
 
 
 def refuse_infeasible(
-    smallest: Tensor, radii: Tensor | None, margins: Tensor, n_constraints: int, d: int, labels: Tensor | None
+    smallest: Tensor,
+    radii: Tensor | None,
+    margins: Tensor,
+    n_constraints: int,
+    d: int,
+    labels: Tensor | None,
+    density: GaussianDensity | None = None,
 ) -> None:
     """Refuse margins and radii that no point has together, naming the worst row.
 
@@ -112,6 +120,7 @@ def refuse_infeasible(
         n_constraints: K; where K = d the constraints leave a single point, and so a single radius.
         d: feature dimension.
         labels: (m,) classes, for the message, or None.
+        density: says in the message which distance the smallest radius is; None: that of a Gaussian.
 
     Raises:
         InfeasibleError: a row has a radius below the smallest feasible one; names the classes of all such rows.
@@ -126,9 +135,13 @@ def refuse_infeasible(
     i = int(excess.argmax())
     radius, needed = float(radii[i]), float(smallest[i])
     place = "" if labels is None else f"class {int(labels[i])}: "
+    if density is None or labels is None:
+        beyond = float(chi_square_beyond(d, np.array([needed**2]))[0])
+    else:
+        beyond = float(density.share_beyond(smallest[i : i + 1].square(), labels[i : i + 1]))
     raise InfeasibleError(
         f"{place}no point has margin {float(margins[i]):.4g} at Mahalanobis radius {radius:.4g}; the smallest feasible "
-        f"radius is {needed:.4g}, a distance of {_quantile(needed, d)}. Ask for a larger distance, for a margin nearer "
+        f"radius is {needed:.4g}, a distance of {_quantile(beyond)}. Ask for a larger distance, for a margin nearer "
         "to that of the class mean, or for no distance (null) to let the radius follow",
         () if labels is None else torch.unique(labels[excess > 0.0]).tolist(),
     )
@@ -141,9 +154,8 @@ def on_sphere(g: Tensor, fixed: Tensor, radii: Tensor | None) -> Tensor:
     return (radii.square() - fixed).clamp_min(0.0).sqrt()[:, None] * unit(g)
 
 
-def _quantile(radius: float, d: int) -> str:
-    """The chi-square quantile of a radius, legible near one too."""
-    beyond = float(stats.chi2.sf(radius**2, d))
+def _quantile(beyond: float) -> str:
+    """The distance beyond which this share lies, legible near one too."""
     if beyond > 1e-4:
         return f"{1.0 - beyond:.6g}"
     return f"1 - {beyond:.3g}" if beyond > 0.0 else "1 to all digits"

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vos.density.base import GaussianDensity
 from vos.errors import InfeasibleError, NotFittedError
+from vos.outliers._natural import natural_radii
 from vos.outliers._radial import normal
 from vos.outliers.conditional_margin import on_sphere, refuse_infeasible
 
@@ -70,7 +71,8 @@ def draw_at_class_values(
         normals: `w`, (K, d) floats, linearly independent, K <= d.
         offsets: `b`, (K,) floats.
         values: `v`, (m, K) floats.
-        radii: Mahalanobis radii (m,) floats, or None for their natural law.
+        radii: Mahalanobis radii (m,) floats, or None for their natural law: that of held-out texts given the values,
+            where the density is calibrated.
         generator: the only source of randomness; the draws of a class take their numbers after those of lower classes.
 
     Returns:
@@ -113,8 +115,12 @@ def whitened_at_class_values(
         at = labels == c
         basis, r = bases(c)
         y = nearest_at_values(r, values[at] - normals @ density.means[c] - offsets)
-        asked = None if radii is None else radii.to(density.means)[at]
-        refuse_infeasible(y.norm(dim=-1), asked, values[at, 0], len(normals), density.n_features, labels[at])
+        if radii is None:
+            asked = natural_radii(density, labels[at], y.norm(dim=-1), len(normals), generator)
+        else:
+            asked = radii.to(density.means)[at]
+            smallest, d = y.norm(dim=-1), density.n_features
+            refuse_infeasible(smallest, asked, values[at, 0], len(normals), d, labels[at], density)
         z[at] = whitened_at_values(basis, y, asked, generator)
     return z
 

@@ -2,7 +2,8 @@
 
 Logits depend on C numbers of the d: in whitened coordinates `logits = ν + A z` with `ν` the logits of the class mean,
 and with `Aᵀ = QR` only `y = Qᵀz` matters, `logits = ν + Rᵀy`. So logits are drawn in C dimensions and lifted to d
-dimensions by adding a standard normal orthogonal to Q. All of it is exact.
+dimensions by adding what is orthogonal to Q: a standard normal, whose length is that of held-out texts at these logits
+where the density is calibrated. All of it is exact.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor
 from vos.density.base import GaussianDensity
 from vos.errors import ConfigError, InfeasibleError
 from vos.outliers._level_set import level_axis, nearest_of_level, shared_direction, whitened_at_level
+from vos.outliers._natural import natural_radii
 from vos.outliers._radial import colored, labels_to_draw, normal, uniform
 from vos.outliers.conditional_values import class_bases, whitened_at_values
 from vos.types import LinearHead, VirtualOutliers
@@ -82,7 +84,9 @@ class EnergySampler:
             for c, nu in logits.items():
                 basis, r = bases(c)
                 y = self._level_draws(nu, r, n_per_class, generator, c)
-                parts.append(whitened_at_values(basis, y, None, generator))
+                here = torch.full((n_per_class,), c, device=y.device)
+                radii = natural_radii(density, here, y.norm(dim=-1), len(nu), generator)
+                parts.append(whitened_at_values(basis, y, radii, generator))
         return colored(torch.cat(parts), labels, density, head)
 
     def _level_draws(self, nu: Tensor, r: Tensor, n: int, generator: torch.Generator, label: int) -> Tensor:

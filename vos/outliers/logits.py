@@ -23,7 +23,8 @@ class LogitSampler:
         logits: one for every class.
         relative: prescribe only the differences between logits (C - 1 constraints); equal ones ask for points on which
             all classes tie.
-        distance: chi-square quantile of the squared Mahalanobis radius, in (0, 1), or None for its natural law.
+        distance: every draw lies farther from its class than this share of real texts, in (0, 1); None for the natural
+            law of the radius given the logits.
 
     Raises:
         ConfigError: fewer than two logits, one that is NaN or infinite, or a distance outside (0, 1).
@@ -59,7 +60,7 @@ class LogitSampler:
         weight, bias = head.weight.detach().to(density.means), head.bias.detach().to(density.means)
         if self.relative:
             weight, bias, wanted = (t[1:] - t[:1] for t in (weight, bias, wanted))
-        radii = shell(self.distance, len(labels), density)
+        radii = shell(self.distance, labels, density)
         values = wanted.expand(len(labels), -1)
         z = whitened_at_class_values(density, labels, weight, bias, values, radii, generator)
         return colored(z, labels, density, head)

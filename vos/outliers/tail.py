@@ -1,7 +1,8 @@
 """Exact draws from the low-likelihood tail of each class.
 
-With `h = μ + Lz` the density falls with `r² = ‖z‖²` alone, `r² ~ χ²_d`, and the direction of `z` is uniform and
-independent of it. So the outermost points are drawn directly: a radius from the tail of its law, then a direction.
+With `h = μ + Lz` the density falls with `r² = ‖z‖²` alone, and the direction of `z` is uniform and independent of it.
+So the outermost points are drawn directly: a radius from the tail of its law, then a direction. The law is that of
+texts which were held out; of a density that is not calibrated, `r² ~ χ²_d`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from vos.outliers._radial import (
     check_open_unit,
     labels_to_draw,
     normal,
-    squared_radius,
-    squared_radius_beyond,
     uniform,
     unit,
 )
@@ -31,7 +30,7 @@ class TailSampler:
     """Low-likelihood draws from every ready class; see `OutlierSampler`. Exactly one option is given.
 
     Attributes:
-        distance: every draw lies on the shell `r² = χ²_d.ppf(distance)`, in (0, 1).
+        distance: every draw lies farther out than this share of real texts, and on one shell; in (0, 1).
         epsilon: draws from the part of the class outside the region of probability `1 - epsilon`, in (0, 1].
         draws: the `n_per_class` least likely of so many draws, least likely first. The paper draws them all.
 
@@ -68,21 +67,18 @@ class TailSampler:
             ShapeError: the head does not fit the density.
         """
         labels = labels_to_draw(density, head, n_per_class)
-        squared = self._squared_radii(len(labels) // n_per_class, n_per_class, density.n_features, generator)
-        squared = squared.to(labels.device).flatten()
+        squared = self._squared_radii(density, labels, n_per_class, generator)
         directions = unit(normal((len(labels), density.n_features), generator, labels.device))
         return as_outliers(density.color(squared.sqrt()[:, None] * directions, labels), labels, squared, head)
 
-    def _squared_radii(self, n_classes: int, n: int, d: int, generator: torch.Generator) -> Tensor:
-        """Squared radii (n_classes, n) float64, on the CPU."""
-        shape = (n_classes, n)
+    def _squared_radii(self, density: GaussianDensity, labels: Tensor, n: int, generator: torch.Generator) -> Tensor:
+        """Squared radii (m,) float64 of n draws a class, in class order."""
         if self.distance is not None:
-            return torch.full(shape, squared_radius(self.distance, d), dtype=torch.float64, device="cpu")
+            return density.squared_radii(self.distance, labels)
         # 1 - u lies in (0, 1]: a tail probability of zero would be an infinite radius.
-        u = 1.0 - uniform(shape, generator, torch.device("cpu"))
-        if self.epsilon is not None:
-            return squared_radius_beyond(self.epsilon * u, d)
-        return squared_radius_beyond(smallest_of_uniforms(u, self.draws or n), d)
+        u = 1.0 - uniform((len(labels) // n, n), generator, torch.device("cpu"))
+        tail = self.epsilon * u if self.epsilon is not None else smallest_of_uniforms(u, self.draws or n)
+        return density.squared_radii_beyond(tail.flatten(), labels)
 
 
 def smallest_of_uniforms(u: Tensor, n: int) -> Tensor:

@@ -103,6 +103,8 @@ class StrategyRun:
         features, labels = training_features(featurizer, data.train)
         density = self.parts.density(len(data.label_names), features.shape[1])
         density.fit(features, labels)
+        if data.val:
+            density.calibrate(*training_features(featurizer, data.val))
         settings = self.parts.settings.synthesis
         settings = replace(settings, selection=replace(settings.selection, n=self.parts.settings.per_round))
         data = replace(data, pool=ListPool(pool))

@@ -1,9 +1,10 @@
-"""JSON objects on disk."""
+"""JSON on disk: standard JSON, which knows no NaN and no infinity."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,50 @@ from vos.errors import RunError
 from vos.storage.atomic import write_atomically
 
 
+def finite(values: object) -> object:
+    """The same values with None in place of every number that is not finite: JSON has no word for them.
+
+    Example:
+        >>> finite({"a": float("nan"), "b": [1.5, float("inf")]})
+        {'a': None, 'b': [1.5, None]}
+    """
+    if isinstance(values, float):
+        return values if math.isfinite(values) else None
+    if isinstance(values, Mapping):
+        return {key: finite(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [finite(value) for value in values]
+    return values
+
+
+def json_line(values: object) -> str:
+    """One JSON value in one line, with null for numbers that are not finite.
+
+    Example:
+        >>> json_line({"é": float("-inf")})
+        '{"é": null}'
+    """
+    return json.dumps(finite(values), ensure_ascii=False, allow_nan=False)
+
+
 def write_json(path: Path, values: object) -> None:
-    """Write JSON atomically, indented, keys in the given order."""
-    write_atomically(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+    """Write JSON atomically, indented, keys in the given order; numbers that are not finite become null."""
+    write_atomically(path, json.dumps(finite(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_json_lines(path: Path, rows: Iterable[object]) -> None:
     """Write one JSON value a line, atomically; see `numbered_lines` for the way back."""
-    write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_atomically(path, "".join(json_line(row) + "\n" for row in rows))
+
+
+def numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """Numbers by name as they were before they were written: NaN where the file has null.
+
+    Example:
+        >>> numbers({"a": 1, "b": None})
+        {'a': 1.0, 'b': nan}
+    """
+    return {name: math.nan if value is None else float(value) for name, value in values.items()}
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import vos
 from vos.errors import RunError
 from vos.storage.atomic import write_atomically
+from vos.storage.commands import command
 from vos.storage.environment import peak_memory_mib
 from vos.storage.hashes import text_hash
 from vos.storage.json_files import read_json, write_json
@@ -98,13 +99,13 @@ class RunDirectory:
         """
         if not self.manifest_path.exists():
             found = "no manifest.json here" if self.path.is_dir() else "no such directory"
-            raise RunError(f"run={self.path}: {found}; expected a directory that train.py wrote")
+            raise RunError(f"run={self.path}: {found}; expected a directory that a training wrote")
         manifest = self.manifest
         check_version(self.path, manifest)
         if manifest.get("status") != "finished":
             raise RunError(
                 f"run={self.path}: the run is {manifest.get('status')!r}, not finished; "
-                f"finish it with: python train.py resume={self.path}"
+                f"finish it with: {command('train')} resume={self.path}"
             )
         missing = [
             str(p.relative_to(self.path))

@@ -11,6 +11,7 @@ from pathlib import Path
 from vos.errors import DataError
 from vos.generation.counterfactuals import Counterfactual
 from vos.generation.reach import Outcome
+from vos.storage.json_files import json_line
 
 logger = logging.getLogger(__name__)
 
@@ -58,13 +59,13 @@ class Journal:
         if kept.identity:
             logger.info("%s belongs to other settings; starting over", self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json.dumps({"identity": self.identity}) + "\n", encoding="utf-8")
+        self.path.write_text(json_line({"identity": self.identity}) + "\n", encoding="utf-8")
         return Kept(self.identity)
 
     def add(self, part: Outcome | Counterfactual) -> None:
         """Keep an outcome or a counterfactual; it is on the disk when this returns."""
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(part), ensure_ascii=False) + "\n")
+            file.write(json_line(asdict(part)) + "\n")
             file.flush()
             os.fsync(file.fileno())
 

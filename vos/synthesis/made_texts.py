@@ -138,4 +138,4 @@ def identity(
         hashlib.sha256(targets.features.cpu().contiguous().numpy().tobytes()).hexdigest(),
         hashlib.sha256("\x1f".join(text_generator.real.texts).encode("utf-8", "surrogatepass")).hexdigest(),
     ]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(facts, allow_nan=False).encode()).hexdigest()[:32]

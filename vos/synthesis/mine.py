@@ -14,8 +14,10 @@ from vos.density import ClassConditionalGaussian
 from vos.errors import ConfigError, DataError
 from vos.harmful import NO_HARM, Positive, harmful_classes
 from vos.labeling import BoundaryRecord
+from vos.metrics.agreement import report_below_chance
 from vos.mining.select import lacks_near_boundary
 from vos.models import ClassifierFeaturizer, WrappedClassifier
+from vos.models.truncation import warn_of_truncation
 from vos.outliers import BoundarySampler, with_sides
 from vos.synthesis.job import Progress, SynthesisJob, SynthesisSettings, choose, draw_targets, record_of, search_pool
 from vos.types import Example, OutlierSampler
@@ -83,11 +85,14 @@ def mine(
     train = _examples(labelled, classifier.label_names)
     pool_texts = ListPool([Example(str(place), text) for place, text in enumerate(pool)])
     featurizer = ClassifierFeaturizer(classifier, device=model.device)
-    features = featurizer.featurize([example.text for example in train]).features
+    warn_of_truncation(classifier, "labelled", (example.text for example in train))
+    warn_of_truncation(classifier, "pool", pool)
+    known, labels = featurizer.featurize([example.text for example in train]), [example.label for example in train]
+    report_below_chance(known.logits, torch.tensor(labels), classifier.label_names, "labelled")
     density = ClassConditionalGaussian(classifier.n_classes, classifier.n_features)
     job = SynthesisJob(
         featurizer=featurizer,
-        density=density.fit(features, torch.tensor([example.label for example in train])),
+        density=density.fit(known.features, torch.tensor(labels)),
         sampler=with_sides(sampler or BoundarySampler(distance=None), harmful),
         data=TextData(train, [], [], pool_texts, classifier.label_names, [], harmful=harmful),
         settings=settings,

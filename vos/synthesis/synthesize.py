@@ -16,7 +16,7 @@ from vos.generation.report import by_side
 from vos.labeling import BoundaryRecord, write_csv, write_jsonl
 from vos.mining.retrieve import Retrieval
 from vos.mining.select import Selection, lacks_near_boundary
-from vos.mining.targets import TargetSpace
+from vos.mining.targets import Targets, TargetSpace
 from vos.storage.hashes import file_hash
 from vos.storage.json_files import write_json
 from vos.synthesis.job import SynthesisJob, choose, draw_targets, record_of, search_pool
@@ -62,7 +62,7 @@ def synthesize(job: SynthesisJob, output: Path) -> SynthesisResult:
     selection = choose(job, found)
     order = torch.randperm(len(selection.chosen), generator=generator).tolist()
     records = tuple(record_of(selection.chosen[i], targets, job) for i in order)
-    report = _report(job, space, found, selection, records) | made
+    report = _report(job, space, found, selection, records) | _radii(job, targets) | made
     return _write(job, selection, records, report, output)
 
 
@@ -102,6 +102,13 @@ def _by_side(job: SynthesisJob, found: Retrieval, near: Sequence[BoundaryRecord]
         "pool_by_side": {"harmful": harmful, "harmless": harmless},
         "near_boundary_by_side": by_side(record.margin for record in near),
     }
+
+
+def _radii(job: SynthesisJob, targets: Targets) -> dict[str, int]:
+    """How many targets lie beyond every text that was held out, where the radius is extrapolated."""
+    owners = targets.labels.to(job.density.ready.device)
+    beyond = job.density.is_extrapolated(targets.mahalanobis.to(owners.device), owners)
+    return {"targets_extrapolated": int(beyond.sum())}
 
 
 def _warnings(job: SynthesisJob, found: Retrieval) -> list[str]:

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 
 from vos.storage.atomic import replacing
-from vos.storage.json_files import read_json, write_json
+from vos.storage.json_files import numbers, read_json, write_json
 from vos.storage.run_directory import RunDirectory
 
 
@@ -19,7 +19,7 @@ class RoundCheckpoint:
 
     Attributes:
         number: 0 is plain training.
-        metrics: flat names to numbers.
+        metrics: flat names to numbers; NaN, which the file has as null, where there was nothing to measure.
         val_logits: (n, C) of the validation texts.
     """
 
@@ -39,7 +39,9 @@ def read_round(run: RunDirectory, number: int) -> RoundCheckpoint | None:
     path = run.rounds / f"{number}.json"
     if not path.exists():
         return None
-    return RoundCheckpoint(number, read_json(path), load_file(run.rounds / f"{number}.safetensors")["val_logits"])
+    return RoundCheckpoint(
+        number, numbers(read_json(path)), load_file(run.rounds / f"{number}.safetensors")["val_logits"]
+    )
 
 
 def save_state(module: nn.Module, path: Path) -> None:

@@ -6,12 +6,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vos.storage.json_files import read_json
+from vos.storage.json_files import numbers, read_json
 from vos.storage.run_directory import RunDirectory
+from vos.training.held_out import EXTRAPOLATED, outlier_radii
 from vos.training.plots import metrics_against
 from vos.training.reporters import write_table
 
 logger = logging.getLogger(__name__)
+
+COMPARISON = "comparison"
+"""Name of the table and the picture."""
 
 PLOTTED = (
     "boundary/val/brier",
@@ -21,7 +25,11 @@ PLOTTED = (
     "boundary/test/pair_consistency",
     "boundary/outlier_energy_auroc",
     "boundary/infeasible_share",
+    "boundary/outlier_mahalanobis_median",
 )
+
+RADII = "radii"
+"""Column that says where the radii of a run's virtual outliers come from."""
 
 
 def compare_runs(directory: Path, settings: Mapping[Path, Mapping[str, str]]) -> list[dict[str, str | float]]:
@@ -42,12 +50,20 @@ def compare_runs(directory: Path, settings: Mapping[Path, Mapping[str, str]]) ->
     varying = sorted(key for key in keys if len({values.get(key) for values in finished.values()}) > 1)
     rows: list[dict[str, str | float]] = []
     for path, values in finished.items():
-        final = read_json(RunDirectory(path).metrics_path)["final"]
-        rows.append({"run": path.name, **{key: values.get(key, "") for key in varying}, **final})
+        final = numbers(read_json(RunDirectory(path).metrics_path)["final"])
+        rows.append({"run": path.name, **{key: values.get(key, "") for key in varying}, **_radii(final), **final})
+    picture = directory / f"{COMPARISON}.png"
+    picture.unlink(missing_ok=True)
     if rows:
-        write_table(directory / "comparison.csv", rows)
-        _plot(directory / "comparison.png", rows, [key for key in varying if key != "seed"])
+        write_table(directory / f"{COMPARISON}.csv", rows)
+        _plot(picture, rows, [key for key in varying if key != "seed"])
     return rows
+
+
+def _radii(final: Mapping[str, float]) -> dict[str, str]:
+    """Whether the run's outliers lie where texts were measured, or farther out; nothing of a run without outliers."""
+    words = outlier_radii(final)
+    return {} if words is None else {RADII: words}
 
 
 def _plot(path: Path, rows: Sequence[Mapping[str, str | float]], keys: Sequence[str]) -> None:
@@ -63,7 +79,8 @@ def _plot(path: Path, rows: Sequence[Mapping[str, str | float]], keys: Sequence[
         if all(name in row for row in rows)
     }
     if panels:
-        metrics_against(path, numeric[0], x, panels)
+        extrapolated = {float(row[numeric[0]]) for row in rows if row.get(RADII) == EXTRAPOLATED}
+        metrics_against(path, numeric[0], x, panels, extrapolated)
 
 
 def _is_number(value: str | float) -> bool:

@@ -9,11 +9,15 @@ import pytorch_lightning as pl
 
 from vos.data import TextData
 from vos.errors import ConfigError
+from vos.metrics.monitor import MONITORS
 from vos.storage.run_directory import RunDirectory
 from vos.training.featurizers import Featurizers
 from vos.training.module import ClassifierModule
 from vos.training.reporters import Reporter
 from vos.training.round_cache import RoundCache
+
+KEEP = ("best", "last")
+"""Rounds that a run may end with."""
 
 
 @dataclass(frozen=True)
@@ -22,17 +26,19 @@ class FitSettings:
 
     Attributes:
         max_epochs: of round 0; 0 studies the model as it is and skips every round after.
-        monitor: validation metric for early stopping and the best checkpoint, lower is better.
         patience: epochs without improvement before a fit stops; negative never stops.
         progress: whether to draw progress bars.
-        keep_checkpoints: whether the state of the last round stays when the run has finished.
+        keep_checkpoints: whether the states of the last and of the kept round stay when the run has finished.
     """
 
     max_epochs: int = 4
-    monitor: str = "val/boundary_brier"
     patience: int = 2
     progress: bool = True
     keep_checkpoints: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_epochs < 0:
+            raise ConfigError(f"trainer.max_epochs: expected at least 0, got {self.max_epochs}")
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,13 @@ class RefineSettings:
             change of the probabilities of the validation texts in round 0's band since the round before.
         band_share: share of validation texts in the band of round 0.
         n_outliers: draws for each class to measure outlier_energy_auroc and to draw the map.
+        monitor: the one metric of validation texts that early stopping, the checkpoint of a fit and the choice of the
+            round go by, lower is better: boundary/val/brier, boundary/val/error or boundary/val/ece.
+        keep: the round that the run ends with: best (by `monitor`, round 0 included, of equal ones the earlier) or
+            last.
+
+    Raises:
+        ConfigError: a number outside its range, or a name that is none of these.
     """
 
     rounds: int = 3
@@ -55,12 +68,19 @@ class RefineSettings:
     tolerance: float = 0.02
     band_share: float = 0.1
     n_outliers: int = 100
+    monitor: str = "boundary/val/brier"
+    keep: str = "best"
 
     def __post_init__(self) -> None:
-        if self.rounds < 0 or self.epochs < 1 or self.lr_factor <= 0 or not 0 < self.band_share <= 1:
+        for name, value, known in (("monitor", self.monitor, MONITORS), ("keep", self.keep, KEEP)):
+            if value not in known:
+                raise ConfigError(f"refine.{name}: expected one of {', '.join(known)}, got {value!r}")
+        if self.rounds < 0 or min(self.epochs, self.n_outliers) < 1 or self.lr_factor <= 0:
             raise ConfigError(
-                f"refine: expected rounds >= 0, epochs >= 1, lr_factor > 0 and band_share in (0, 1], got {self}"
+                f"refine: expected rounds >= 0, epochs >= 1, n_outliers >= 1 and lr_factor > 0, got {self}"
             )
+        if not 0 < self.band_share <= 1:
+            raise ConfigError(f"refine: expected band_share in (0, 1], got {self.band_share}")
 
 
 @dataclass(frozen=True)
@@ -71,14 +91,16 @@ class RunSettings:
         fit: of every fit.
         refine: of the loop.
         seed: of everything.
-        train_round_0: False where the classifier comes trained: round 0 measures it and trains nothing.
+        plain_round: the round that trains for `fit.max_epochs` at the full rates; those after it refine. 0 for a new
+            classifier. One that comes trained is measured as round 0: 1 trains it on, on new labels, and None refines
+            it only.
         band: half-width of the band of an earlier run, so that its rounds and these compare; None sets it in round 0.
     """
 
     fit: FitSettings = field(default_factory=FitSettings)
     refine: RefineSettings = field(default_factory=RefineSettings)
     seed: int = 0
-    train_round_0: bool = True
+    plain_round: int | None = 0
     band: float | None = None
 
 

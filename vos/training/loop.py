@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,13 +14,17 @@ import torch
 from torch import Tensor
 
 from vos.errors import ConfigError
+from vos.metrics.agreement import report_below_chance
 from vos.metrics.margins import margin
+from vos.metrics.monitor import epoch_name
+from vos.models.truncation import warn_of_truncation
 from vos.storage.json_files import write_json
 from vos.storage.seeds import derive_seed
 from vos.training.callbacks import fit_callbacks
 from vos.training.checkpoint import RoundCheckpoint, load_state, read_round, save_state
-from vos.training.job import TrainingJob
-from vos.training.measure import measure, training_features
+from vos.training.held_out import calibration_facts
+from vos.training.job import RefineSettings, TrainingJob
+from vos.training.measure import measure
 from vos.training.plots import boundary_map
 from vos.training.reporters import NearBoundaryText, RoundRecord
 from vos.training.settings import StepSettings
@@ -29,6 +34,8 @@ logger = logging.getLogger(__name__)
 TABLE_ROWS = 20
 """Texts in the table of those nearest the boundary."""
 
+NO_SHIFT = "no validation text lies in the band, so that boundary/shift is unknown and refine.tolerance ends nothing"
+
 
 @dataclass(frozen=True)
 class TrainingResult:
@@ -37,18 +44,24 @@ class TrainingResult:
     Attributes:
         records: one a round.
         stopped_because: the rule that ended the loop.
+        kept: the round that the run ends with.
+        kept_because: why that one.
     """
 
     records: tuple[RoundRecord, ...]
     stopped_because: str
+    kept: RoundRecord
+    kept_because: str
 
 
 def refine(job: TrainingJob) -> TrainingResult:
     """Train, refit, sample, regularise, measure; again, until the boundary stops moving or the budget ends.
 
     A finished round is kept in the run directory and read back by a resumed run; an interrupted round resumes from its
-    last epoch. On return the module holds the weights of the last round.
+    last epoch. Every round goes on from the one before. On return the module holds the weights and the density of the
+    round that is kept, and the run's picture is that round's.
     """
+    _tell_truncation(job)
     rounds, tolerance = _rounds_to_do(job), job.settings.refine.tolerance
     kept: list[RoundCheckpoint] = []
     weights_of: int | None = None
@@ -62,23 +75,75 @@ def refine(job: TrainingJob) -> TrainingResult:
             found = _measure_round(job, number, kept)
             save_state(job.module, _state_path(job, number))
             found.write(job.run)
-            _state_path(job, number - 1).unlink(missing_ok=True)
             weights_of = number
         kept.append(found)
+        _remove_states(job, kept)
         _report(job, found)
         shift = found.metrics.get("boundary/shift")
-        if shift is not None and shift <= tolerance:
+        if shift is not None and math.isnan(shift):
+            logger.warning("round %d: %s", number, NO_SHIFT)
+            reason = f"the budget of refine.rounds={rounds} is spent ({NO_SHIFT})"
+        elif shift is not None and shift <= tolerance:
             reason = f"round {number} moved the boundary by {shift:.4f} <= refine.tolerance={tolerance}"
             break
-    if weights_of != kept[-1].number:
-        load_state(job.module, _state_path(job, kept[-1].number))
-        job.module.density.fit(*training_features(job.featurizers.current(), job.data.train))
-    return TrainingResult(tuple(record(job, each) for each in kept), reason)
+    best = kept_round(kept, job.settings.refine)
+    if weights_of != best:
+        load_state(job.module, _state_path(job, best))
+    records = tuple(record(job, each) for each in kept)
+    why = _why_kept(kept, best, job.settings.refine)
+    if best == 0 != job.settings.plain_round:
+        why = f"it is the classifier taken over, and {why}"
+    result = TrainingResult(records, reason, records[best], why)
+    shutil.copyfile(result.kept.picture, job.run.picture)
+    for reporter in job.reporters:
+        reporter.on_kept(result.kept, result.kept_because)
+    return result
+
+
+def kept_round(rounds: Sequence[RoundCheckpoint], settings: RefineSettings) -> int:
+    """The number of the round to keep: the lowest of the monitored metric, of equal ones the earlier; or the last.
+
+    Args:
+        rounds: all so far, in order, round 0 first.
+        settings: of the loop.
+    """
+    if settings.keep == "last":
+        return rounds[-1].number
+    return min(rounds, key=lambda each: each.metrics[settings.monitor]).number  # min takes the first of equals
+
+
+def _why_kept(rounds: Sequence[RoundCheckpoint], best: int, settings: RefineSettings) -> str:
+    values = [each.metrics[settings.monitor] for each in rounds]
+    if settings.keep == "last":
+        return f"it is the last (refine.keep=last); {settings.monitor} {values[best]:.4g}, the lowest {min(values):.4g}"
+    if len(rounds) == 1:
+        return f"it is the only one; {settings.monitor} {values[0]:.4g}"
+    others = ", ".join(
+        f"round {each.number}: {v:.4g}" for each, v in zip(rounds, values, strict=True) if each.number != best
+    )
+    return f"{settings.monitor} is lowest: {values[best]:.4g} ({others})"
+
+
+def _remove_states(job: TrainingJob, rounds: Sequence[RoundCheckpoint]) -> None:
+    """Remove the states of all rounds but the last, from which the next goes on, and the best, which may be kept."""
+    needed = {rounds[-1].number, kept_round(rounds, job.settings.refine)}
+    for each in rounds:
+        if each.number not in needed:
+            _state_path(job, each.number).unlink(missing_ok=True)
+
+
+def _tell_truncation(job: TrainingJob) -> None:
+    """Say of every split how many texts are read in part only."""
+    data = job.data
+    for name, examples in {"train": data.train, "val": data.val, "test": data.test, "ood": data.ood}.items():
+        warn_of_truncation(job.module.classifier, name, (example.text for example in examples))
 
 
 def _rounds_to_do(job: TrainingJob) -> int:
-    if job.settings.fit.max_epochs > 0 or not job.settings.train_round_0:
-        return job.settings.refine.rounds
+    """Rounds after round 0."""
+    plain = job.settings.plain_round
+    if job.settings.fit.max_epochs > 0 or plain is None:
+        return job.settings.refine.rounds + (plain or 0)
     if job.module.classifier.head_is_new:
         raise ConfigError(
             "trainer.max_epochs=0 studies a trained classifier, but this head has random weights; "
@@ -94,8 +159,8 @@ def _state_path(job: TrainingJob, number: int) -> Path:
 
 def _train_round(job: TrainingJob, number: int) -> None:
     """Bring the module from the end of round `number - 1` to the end of round `number`."""
-    if number == 0 and not job.settings.train_round_0:
-        return
+    if number == 0 != job.settings.plain_round:
+        return  # it comes trained
     if number == 0 and job.cache is not None and job.cache.restore(job.module.classifier):
         logger.info("round 0: taken from the cache, trained before with the same settings")
         return
@@ -108,7 +173,7 @@ def _train_round(job: TrainingJob, number: int) -> None:
 def fit_round(job: TrainingJob, number: int) -> None:
     """Train one round, without measuring it, and load its best weights; resumes from `last.ckpt` when there is one."""
     fit = job.settings.fit
-    epochs = fit.max_epochs if number == 0 else job.settings.refine.epochs
+    epochs = fit.max_epochs if number == job.settings.plain_round else job.settings.refine.epochs
     if epochs == 0:
         return
     folder = job.run.checkpoints / f"round-{number}"
@@ -116,7 +181,7 @@ def fit_round(job: TrainingJob, number: int) -> None:
     loggers = [found for each in job.reporters if (found := each.lightning_logger(number)) is not None]
     trainer = job.trainer(
         max_epochs=epochs,
-        callbacks=fit_callbacks(folder, fit.monitor, fit.patience, fit.progress),
+        callbacks=fit_callbacks(folder, epoch_name(job.settings.refine.monitor), fit.patience, fit.progress),
         logger=loggers or False,
         enable_progress_bar=fit.progress,
         default_root_dir=job.run.path,
@@ -129,10 +194,11 @@ def fit_round(job: TrainingJob, number: int) -> None:
 
 
 def _step_settings(job: TrainingJob, number: int) -> StepSettings:
-    """How round `number` learns: draws of its own, lower rates after round 0, the regulariser from its epoch on."""
+    """How round `number` learns: draws of its own, lower rates to refine, the regulariser from its epoch on."""
     own, refine = job.module.settings, job.settings.refine
-    first_epoch = 0 if number == 0 else job.settings.fit.max_epochs + (number - 1) * refine.epochs
-    factor = 1.0 if number == 0 else refine.lr_factor
+    refined = number - (job.settings.plain_round or 0)  # how many rounds of refinement this makes
+    first_epoch = 0 if refined == 0 else job.settings.fit.max_epochs + (refined - 1) * refine.epochs
+    factor = 1.0 if refined == 0 else refine.lr_factor
     return replace(
         own,
         optimizer=replace(own.optimizer, lr=own.optimizer.lr * factor, head_lr=own.optimizer.head_lr * factor),
@@ -145,6 +211,8 @@ def _measure_round(job: TrainingJob, number: int, before: Sequence[RoundCheckpoi
     """Measure and draw the boundary; the band and the shift refer to the rounds before."""
     measurement = measure(job, number, before[0].metrics["boundary/band"] if before else job.settings.band)
     metrics = dict(measurement.metrics)
+    if not before and measurement.val.labels is not None:
+        report_below_chance(measurement.val.logits, measurement.val.labels, job.data.label_names, "validation, round 0")
     if before:
         metrics["boundary/shift"] = boundary_shift(
             before[0], before[-1].val_logits, measurement.val.logits, job.data.harmful
@@ -157,7 +225,7 @@ def _measure_round(job: TrainingJob, number: int, before: Sequence[RoundCheckpoi
 
 
 def boundary_shift(first: RoundCheckpoint, previous: Tensor, current: Tensor, harmful: Sequence[int]) -> float:
-    """Mean absolute change of the probabilities of the texts that lay in the band of round 0.
+    """Mean absolute change of the probabilities of the texts that lay in the band of round 0; NaN where none did.
 
     Args:
         first: round 0, which fixes the band.
@@ -196,9 +264,12 @@ def save_results(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:
     job.module.density.save(job.run.density)
     content = {
         "rounds": [{"round": record.round, **record.metrics} for record in result.records],
-        "final": result.records[-1].metrics,
+        "final": result.kept.metrics,
+        "kept_round": result.kept.round,
+        "kept_because": result.kept_because,
         "stopped_because": result.stopped_because,
         "refine": asdict(job.settings.refine),
+        "calibration": calibration_facts(job.module.density, result.kept.metrics),
     }
     write_json(job.run.metrics_path, content)
     if not job.settings.fit.keep_checkpoints:

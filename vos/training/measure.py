@@ -17,6 +17,7 @@ from vos.models.featurizer import ClassifierFeaturizer
 from vos.outliers import draw_where_feasible
 from vos.scores import energy, knn, mahalanobis, standardized_sum
 from vos.storage.seeds import derive_seed
+from vos.training.held_out import distance_metrics, outlier_metrics
 from vos.training.job import TrainingJob
 from vos.training.plots import BoundaryPoints
 from vos.types import Example, FeatureBatch, Featurizer, LinearHead
@@ -82,12 +83,16 @@ def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
     job.module.memory.push(train_features, train_labels, torch.arange(len(train_labels)))
     density.fit(train_features, train_labels)
     val = _featurized(featurizer, job.data.val)
+    density.calibrate(val.features, _labels(job.data.val))
     test = _featurized(featurizer, job.data.test)
     if band is None:
         band = band_width(margin(val.logits, harmful), job.settings.refine.band_share)
     metrics = {"boundary/band": band}
     for split, batch, examples in (("val", val, job.data.val), ("test", test, job.data.test)):
         metrics |= _reported(split, batch, examples, harmful, band)
+    if job.data.test:
+        beyond = distance_metrics(density, test.features, _labels(job.data.test))
+        metrics |= {f"boundary/test/{name}": share for name, share in beyond.items()}
     drawn, outliers = _drawn(job, featurizer.head, number, val)
     metrics |= drawn
     gaps = standardized_distance(density, featurizer.head, harmful)
@@ -97,8 +102,9 @@ def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
     metrics["boundary/density_jitter"] = float(density.jitter)
     if job.data.ood:
         metrics |= _ood_metrics(job, featurizer, train_features, test if job.data.test else val)
-    texts = _points(job, val.features, val.logits, _labels(job.data.val))
-    return Measurement(metrics, band, val, texts, outliers)
+    val_labels = _labels(job.data.val)
+    squared = density.own_mahalanobis(val.features, val_labels)
+    return Measurement(metrics, band, val, _points(job, val.logits, squared, val_labels), outliers)
 
 
 def _reported(
@@ -124,17 +130,19 @@ def _drawn(
     metrics = {"boundary/infeasible_share": drawn.share_left_out}
     if drawn.left_out:
         logger.warning("measuring: %s", drawn.warning())
-    if drawn.outliers is None:
+    outliers = drawn.outliers
+    if outliers is None:
         return metrics, None
-    features = drawn.outliers.features.float()
-    logits = head.logits(features)
+    logits, labels, squared = head.logits(outliers.features.float()), outliers.labels, outliers.mahalanobis
     metrics["boundary/outlier_energy_auroc"] = float(outlier_energy_auroc(val.logits, logits))
-    return metrics, _points(job, features, logits, drawn.outliers.labels)
+    found = outlier_metrics(density, squared, labels)
+    metrics |= {f"boundary/outlier_{name}": value for name, value in found.items()}
+    return metrics, _points(job, logits, squared, labels)
 
 
-def _points(job: TrainingJob, features: Tensor, logits: Tensor, labels: Tensor) -> BoundaryPoints:
-    densities = job.module.density.log_prob(features).max(-1).values
-    return BoundaryPoints(margin(logits, job.data.harmful), densities, labels)
+def _points(job: TrainingJob, logits: Tensor, squared: Tensor, labels: Tensor) -> BoundaryPoints:
+    beyond = job.module.density.share_beyond(squared, labels)
+    return BoundaryPoints(margin(logits, job.data.harmful), 1.0 - beyond, labels)
 
 
 def _ood_metrics(

@@ -17,11 +17,13 @@ from vos.density import FeatureBank, FeatureQueue, GaussianDensity
 from vos.density.checks import check_finite, check_labels
 from vos.errors import NotFittedError
 from vos.losses import OutlierRegularizer
-from vos.metrics.monitor import boundary_brier
+from vos.metrics.agreement import report_below_chance
+from vos.metrics.monitor import epoch_metrics
 from vos.models.base import TextClassifier
 from vos.outliers import draw_where_feasible
 from vos.storage.seeds import derive_seed
 from vos.training.gathering import gathered_rows
+from vos.training.held_out import calibrate_within_fit
 from vos.training.optimization import parameter_groups, rate_factor
 from vos.training.settings import StepSettings
 from vos.types import LinearHead, OutlierSampler, VirtualOutliers
@@ -71,7 +73,7 @@ class ClassifierModule(pl.LightningModule):
         self._inactive_reason = ""
         self._warned_of: set[int] = set()
         self._fitted_at: int | None = None
-        self._validation: list[tuple[Tensor, Tensor]] = []
+        self._validation: list[tuple[Tensor, Tensor, Tensor]] = []
 
     @contextmanager
     def using(self, settings: StepSettings) -> Iterator[None]:
@@ -122,7 +124,7 @@ class ClassifierModule(pl.LightningModule):
         loss = functional.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
         self.log("train/cross_entropy", loss.detach(), prog_bar=True)
         self._remember(features, labels, batch["index"])
-        regularizer = self._regularize(features, logits, labels)
+        regularizer = self._regularize(features, labels)
         if regularizer is not None:
             self.log("train/regularizer", regularizer.detach(), prog_bar=True)
             loss = loss + self.settings.regularization.weight * regularizer
@@ -135,8 +137,12 @@ class ClassifierModule(pl.LightningModule):
             features, labels, index = (gathered_rows(each, self.all_gather) for each in (features, labels, index))
         self.memory.push(features, labels, index)
 
-    def _regularize(self, features: Tensor, logits: Tensor, labels: Tensor) -> Tensor | None:
-        """The regulariser's value, or None with the reason logged once when it does not act."""
+    def _regularize(self, features: Tensor, labels: Tensor) -> Tensor | None:
+        """The regulariser's value, or None with the reason logged once when it does not act.
+
+        The logits of both its sides are the head's of features that no dropout has touched. Dropout on one side alone
+        would be a difference between texts and outliers that has nothing to do with where they lie.
+        """
         reason, outliers = self._reason_to_wait(), None
         if not reason:
             try:
@@ -148,12 +154,11 @@ class ClassifierModule(pl.LightningModule):
         self._inactive_reason = reason
         if outliers is None or self.regularizer is None:
             return None
+        head = self.classifier.linear_head()
         if not self.regularizer.is_calibrated:
-            head = self.classifier.linear_head()
             with torch.no_grad():
                 self.regularizer.calibrate(head.logits(self.memory.contents()[0].to(head.weight)))
-        outlier_features, outlier_logits = outliers
-        value: Tensor = self.regularizer(logits, features, labels, outlier_logits, outlier_features)
+        value: Tensor = self.regularizer(head.logits(features), features, labels, head.logits(outliers), outliers)
         return value
 
     def _reason_to_wait(self) -> str:
@@ -166,8 +171,8 @@ class ClassifierModule(pl.LightningModule):
             return "it measures the training texts first, and not all of them have been seen"
         return ""
 
-    def _outliers(self) -> tuple[Tensor, Tensor] | None:
-        """Features (m, d) and logits (m, C) of a step's outliers: texts where there are any, else virtual ones.
+    def _outliers(self) -> Tensor | None:
+        """Features (m, d) of a step's outliers: texts where there are any, else virtual ones.
 
         None where no class can have virtual ones.
 
@@ -178,16 +183,14 @@ class ClassifierModule(pl.LightningModule):
             batch = {name: t.to(self.device) for name, t in self.outlier_texts(self._generator).items()}
             if "features" in batch:  # Lightning converts the training batches alone
                 batch["features"] = batch["features"].to(self.classifier.head.weight.dtype)
-            features, logits = self.classifier(batch)
-            return features, logits
+            return self.classifier.features(batch)
         due = self.global_step % self.settings.regularization.refit_every == 0 and self.global_step != self._fitted_at
         if due or not self.density.is_fitted:
             self.density.fit(*self.memory.contents())
             self._fitted_at = self.global_step  # the batches that gradients are gathered over are one step
         assert self.sampler is not None  # noqa: S101 - one of the two is there
-        head = self.classifier.linear_head()
-        drawn = self._draw(self.sampler, head)
-        return None if drawn is None else (drawn.features, head.logits(drawn.features))
+        drawn = self._draw(self.sampler, self.classifier.linear_head())
+        return None if drawn is None else drawn.features
 
     def _draw(self, sampler: OutlierSampler, head: LinearHead) -> VirtualOutliers | None:
         """Outliers of the classes that can have them; None when no class can.
@@ -205,12 +208,12 @@ class ClassifierModule(pl.LightningModule):
         return drawn.outliers
 
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:  # noqa: ARG002
-        """Collect logits; the metrics are computed over the whole set at the end."""
-        _, logits = self(batch)
-        self._validation.append((logits.float(), batch["labels"]))
+        """Collect features and logits; what they say is computed over the whole set at the end."""
+        features, logits = self(batch)
+        self._validation.append((logits.float(), batch["labels"], features.float()))
 
     def on_validation_epoch_end(self) -> None:
-        """Log loss, accuracy and the boundary-aware Brier score that early stopping watches.
+        """Log loss, accuracy and the metrics that early stopping may watch.
 
         Early stopping would end a fit that has diverged as if it were done, and patience below zero would go on with
         it, so it is an error.
@@ -218,17 +221,25 @@ class ClassifierModule(pl.LightningModule):
         Raises:
             DataError: the model has diverged, or a label is outside [0, C).
         """
-        logits, labels = (torch.cat(each) for each in zip(*self._validation, strict=True))
+        logits, labels, features = (torch.cat(each) for each in zip(*self._validation, strict=True))
         self._validation.clear()
         check_labels(labels, self.classifier.n_classes)
         check_finite(logits, f"validation logits at epoch {self.current_epoch}")
+        report_below_chance(logits, labels, self.classifier.label_names, f"validation, epoch {self.current_epoch}")
         values = {
             "val/loss": functional.cross_entropy(logits, labels),
             "val/accuracy": (logits.argmax(-1) == labels).float().mean(),
-            "val/boundary_brier": boundary_brier(logits, labels, self.classifier.harmful),
+            **epoch_metrics(logits, labels),
         }
         # Every rank validates on all texts, so there is nothing to reduce.
         self.log_dict(values, prog_bar=True, rank_zero_only=False, sync_dist=False)
+        if not self.trainer.sanity_checking and self._draws_from_epoch(self.current_epoch + 1):
+            calibrate_within_fit(self.density, self.memory, features, labels, refit=self._fitted_at is None)
+
+    def _draws_from_epoch(self, epoch: int) -> bool:
+        """Whether a step of this epoch draws virtual outliers, so that their radii matter."""
+        drawn = self.regularizer is not None and self.sampler is not None and self.outlier_texts is None
+        return drawn and epoch >= self.settings.regularization.start_epoch
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW in four groups (encoder or head side, decayed or not) whose rates move by step; see `StepSettings`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
@@ -23,6 +24,15 @@ SHOWN_CLASSES = 3
 COLOURS = ("#3b6ea5", "#c4501b", "#4f8f4f", "#8a5fa8", "#9a8a2c")
 """Blue and orange stay apart for colour-blind readers; further classes repeat the rest."""
 
+OUTLIER_MARKERS = ("x", "+", "1", "2", "3")
+"""One a class: on one shell they lie on each other, and both are to be seen."""
+
+RADII_DRAWN = (0.5, 0.9, 0.99)
+"""Distances that are marked in the boundary map."""
+
+DISTANCES_SHOWN = (2e-3, 1.0 - 1e-5)
+"""Ends of its axis of distances."""
+
 
 @dataclass(frozen=True)
 class BoundaryPoints:
@@ -30,19 +40,22 @@ class BoundaryPoints:
 
     Attributes:
         margins: (n,) logit units.
-        log_densities: (n,) nats, the largest over classes.
-        labels: (n,) int64.
+        distances: (n,) in [0, 1], the share of real texts that are nearer to their class than the point is to its own.
+        labels: (n,) int64, the classes.
     """
 
     margins: Tensor
-    log_densities: Tensor
+    distances: Tensor
     labels: Tensor
 
 
 def boundary_map(
     path: Path, texts: BoundaryPoints, outliers: BoundaryPoints | None, band: float, classes: Classes, title: str
 ) -> None:
-    """Write a PNG: margin against class log-density, texts and virtual outliers, the band marked.
+    """Write a PNG: margin against distance from the class, texts and virtual outliers, the band and three radii marked.
+
+    The distance is on a logit scale, on which 0.9, 0.99 and 0.999 are equally far apart. It is the same for every run,
+    so that the pictures of a sweep can be laid side by side; what lies beyond its ends is drawn at them.
 
     Args:
         path: of the picture.
@@ -57,15 +70,31 @@ def boundary_map(
         axes = figure.subplots()
         axes.axvspan(-band, band, color="#e8e2c8", zorder=0, label=f"band |margin| ≤ {band:.2f}")
         axes.axvline(0.0, color="#666666", linewidth=0.8, zorder=1)
+        _distance_axis(axes)
+        if len(texts.distances):
+            farthest = float(texts.distances.max())
+            axes.axhspan(farthest, 1.0, color="#eeeeee", zorder=0, label="farther than every text shown")
         for c, name in enumerate(classes.names):
             _scatter(axes, texts, c, "o", f"text: {name}")
             if outliers is not None:
-                _scatter(axes, outliers, c, "x", f"virtual outlier of {name}")
+                _scatter(axes, outliers, c, OUTLIER_MARKERS[c % len(OUTLIER_MARKERS)], f"virtual outlier of {name}")
         axes.set_xlabel(_margin_label(classes))
-        axes.set_ylabel("log-density of the nearest class (nats)")
         axes.set_title(title)
-        axes.legend(fontsize=8, framealpha=0.9, ncols=1 + (len(classes.names) - 1) // 5)
+        axes.legend(fontsize=8, framealpha=0.9, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)
         figure.savefig(path)
+
+
+def _distance_axis(axes: Axes) -> None:
+    """Name the radii by the share of real texts that they hold, and draw those of a half and the next nines."""
+    axes.set_yscale("logit")
+    axes.set_ylim(*DISTANCES_SHOWN)
+    ticks = (0.01, 0.1, *RADII_DRAWN, 0.999, 0.9999)
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_major_formatter(FixedFormatter([f"{tick:g}" for tick in ticks]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    for radius in RADII_DRAWN:
+        axes.axhline(radius, color="#666666", linewidth=0.8, linestyle="--", zorder=1)
+    axes.set_ylabel("distance: share of real texts nearer to their class")
 
 
 def _margin_label(classes: Classes) -> str:
@@ -87,7 +116,7 @@ def _scatter(axes: Axes, points: BoundaryPoints, label: int, marker: str, name: 
     if rows.any():
         axes.scatter(
             points.margins[rows].numpy(),
-            points.log_densities[rows].numpy(),
+            points.distances[rows].clamp(DISTANCES_SHOWN[0] * 1.1, 1.0 - 1.1 * (1.0 - DISTANCES_SHOWN[1])).numpy(),
             s=14 if marker == "o" else 22,
             marker=marker,
             linewidths=0.4 if marker == "o" else 0.9,
@@ -99,7 +128,11 @@ def _scatter(axes: Axes, points: BoundaryPoints, label: int, marker: str, name: 
 
 
 def metrics_against(
-    path: Path, x_name: str, x: Sequence[float], metrics: Mapping[str, Sequence[Sequence[float]]]
+    path: Path,
+    x_name: str,
+    x: Sequence[float],
+    metrics: Mapping[str, Sequence[Sequence[float]]],
+    extrapolated: Collection[float] = (),
 ) -> None:
     """Write a PNG with one panel a metric: mean over seeds against `x`, the range of the seeds shaded.
 
@@ -108,13 +141,15 @@ def metrics_against(
         x_name: what the horizontal axis is.
         x: values, ascending.
         metrics: name to one list of values (one a seed) for every x.
+        extrapolated: values of x that are farther out than any text that was measured; they are marked.
     """
+    ticks = [f"{value:g}" + ("\nextrapolated" if value in extrapolated else "") for value in x]
     figure, panels = _panels(len(metrics), 3, (4.2, 3.0))
     for axes, (name, values) in zip(panels, metrics.items(), strict=True):
         positions = np.arange(len(x))
         axes.plot(positions, [np.mean(v) for v in values], marker="o", color=COLOURS[0])
         axes.fill_between(positions, [min(v) for v in values], [max(v) for v in values], color=COLOURS[0], alpha=0.2)
-        axes.set_xticks(positions, [f"{value:g}" for value in x])
+        axes.set_xticks(positions, ticks)
         axes.set_title(name, fontsize=9)
         axes.set_xlabel(x_name, fontsize=9)
     figure.savefig(path)

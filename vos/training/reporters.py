@@ -18,6 +18,7 @@ from rich.table import Table
 from torch import Tensor
 
 from vos.errors import ConfigError
+from vos.storage.json_files import finite
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class Reporter(Protocol):
     def on_round(self, record: RoundRecord) -> None:
         """A round has been measured."""
 
+    def on_kept(self, record: RoundRecord, reason: str) -> None:  # noqa: ARG002 - for those that tell it
+        """The run ends with this round, for this reason."""
+        return
+
     def close(self) -> None:
         """Nothing more will come."""
         return
@@ -73,6 +78,10 @@ CONSOLE_ROWS = (
     "boundary/test/accuracy",
     "boundary/test/band_error",
     "boundary/test/pair_consistency",
+    "boundary/test/beyond_0.5",
+    "boundary/test/beyond_0.9",
+    "boundary/test/beyond_0.99",
+    "boundary/outlier_distance_median",
     "boundary/outlier_energy_auroc",
     "boundary/standardized_distance/min",
     "boundary/shift",
@@ -87,6 +96,7 @@ class ConsoleReporter(Reporter):
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console()
         self._records: list[RoundRecord] = []
+        self._kept: int | None = None
 
     def on_round(self, record: RoundRecord) -> None:
         """Print the round's main numbers."""
@@ -96,6 +106,11 @@ class ConsoleReporter(Reporter):
         ]
         self.console.print(f"round {record.round}: {', '.join(parts)}")
 
+    def on_kept(self, record: RoundRecord, reason: str) -> None:
+        """Print which round is kept, and why."""
+        self._kept = record.round
+        self.console.print(f"round {record.round} is kept: {reason}")
+
     def close(self) -> None:
         """Print the table."""
         if not self._records:
@@ -103,7 +118,7 @@ class ConsoleReporter(Reporter):
         table = Table(title="Boundary metrics by round")
         table.add_column("metric")
         for each in self._records:
-            table.add_column(f"round {each.round}", justify="right")
+            table.add_column(f"round {each.round}{' (kept)' * (each.round == self._kept)}", justify="right")
         for name in CONSOLE_ROWS:
             if any(name in each.metrics for each in self._records):
                 numbers = [f"{each.metrics[name]:.4g}" if name in each.metrics else "" for each in self._records]
@@ -191,15 +206,23 @@ class WandbReporter(Reporter):
             }
         )
 
+    def on_kept(self, record: RoundRecord, reason: str) -> None:
+        """Put the kept round into the summary, which would hold the last one otherwise."""
+        self.run.summary.update({**record.metrics, "kept_round": record.round, "kept_because": reason})
+
     def close(self) -> None:
         """Finish the wandb run."""
         self.run.finish()
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows as CSV; columns in order of first appearance, absent values empty."""
+    """Write rows as CSV; columns in order of first appearance, absent ones and NaN empty."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+
+
+def _cell(value: object) -> object:
+    return "" if finite(value) is None else value

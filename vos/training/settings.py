@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from vos.errors import ConfigError
@@ -15,11 +16,18 @@ class OptimizerSettings:
         lr: peak learning rate of the encoder.
         head_lr: peak learning rate of the head and of the regulariser's own parameters.
         weight_decay: decoupled decay, on matrices only (not on biases, norms and energy weights).
+
+    Raises:
+        ConfigError: a rate that is not positive, or a decay below 0.
     """
 
     lr: float = 0.0001
     head_lr: float = 0.003
     weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not 0 < self.lr < math.inf or not 0 < self.head_lr < math.inf or not 0 <= self.weight_decay < math.inf:
+            raise ConfigError(f"optimizer: expected lr > 0, head_lr > 0 and weight_decay >= 0, got {self}")
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,14 @@ class Trained:
         density: fitted to the features (n, d) of the training texts under that classifier.
         rounds: boundary metrics of every round, by name; the first is plain training.
         stopped_because: the rule that ended the loop.
+        kept_round: the round whose classifier and density these are: the best on the validation texts.
     """
 
     classifier: TextClassifier
     density: GaussianDensity
     rounds: tuple[dict[str, float], ...]
     stopped_because: str
+    kept_round: int
 
 
 def train(
@@ -145,14 +147,16 @@ def _run(job: TrainingJob, config: Mapping[str, str | int]) -> Trained:
         "harmful_classes": list(job.data.classes.harmful_names),
         **environment(_device()),
     }
-    job.run.start(json.dumps(config) + "\n", facts)
+    job.run.start(json.dumps(config, allow_nan=False) + "\n", facts)
     if job.run.is_finished:
         raise RunError(f"output={job.run.path}: expected a new or an interrupted run, found a finished one")
     result = refine(job)
-    save_results(job, result)
+    content = save_results(job, result)
     classifier, density = job.module.classifier.eval(), job.module.density
-    job.run.finish(time.monotonic() - started, {"model_hash": classifier.fingerprint()})
-    return Trained(classifier, density, tuple(each.metrics for each in result.records), result.stopped_because)
+    facts = {"model_hash": classifier.fingerprint(), "calibration": content["calibration"]}
+    job.run.finish(time.monotonic() - started, facts)
+    rounds = tuple(each.metrics for each in result.records)
+    return Trained(classifier, density, rounds, result.stopped_because, result.kept.round)
 
 
 def _classes(

@@ -29,8 +29,18 @@ class Exporter(Protocol):
     plan: Plan
     """Who is asked what, beside the batch itself."""
 
+    def check(self) -> None:
+        """Refuse what can be known not to work before there is a batch: settings, token, server, permission.
+
+        Raises:
+            VosError: what was expected and found.
+        """
+
     def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:
-        """Bring out a batch that the ledger has claimed; returns where it is now, paths or addresses."""
+        """Bring out a batch that the ledger has claimed, and note there what people can see.
+
+        Returns: where it is now, paths or addresses.
+        """
 
 
 @dataclass(frozen=True)
@@ -46,9 +56,14 @@ class PageExporter:
     plan: Plan = field(default_factory=Plan)
     tool: ClassVar[str] = "page"
 
-    def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
+    def check(self) -> None:
+        """Nothing is needed but a folder."""
+
+    def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:
         """Write `label.html` into the folder."""
-        return [str(path) for path in write_pages(folder, batch, self.settings)]
+        places = [str(path) for path in write_pages(folder, batch, self.settings)]
+        ledger.mark_sent(batch.batch_id, self.tool, places[0], [record.uid for record in batch.records])
+        return places
 
 
 @dataclass(frozen=True)
@@ -62,10 +77,14 @@ class SheetExporter:
     plan: Plan = field(default_factory=Plan)
     tool: ClassVar[str] = "file"
 
-    def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
+    def check(self) -> None:
+        """Nothing is needed but a folder."""
+
+    def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:
         """Write `to_label.csv`, or `to_label-NAME.csv` for a named person, into the folder."""
         path = folder / f"to_label{suffix_for(batch.annotator)}.csv"
         write_blind_csv(path, batch.records, batch.batch_id, batch.annotator)
+        ledger.mark_sent(batch.batch_id, self.tool, str(path), [record.uid for record in batch.records])
         return [str(path)]
 
 
@@ -90,6 +109,12 @@ class LabelStudioBackend:
     projects: Sequence[int] | None = None
     label_map: Mapping[str, str] | None = None
     tool: ClassVar[str] = "label_studio"
+
+    def check(self) -> None:
+        """Connect, and look whether the token may see projects and the mode is one of the server's."""
+        self.settings.check_server()
+        with closing(LabelStudioTool(self.url, secret(self.token_variable))) as tool:
+            tool.check()
 
     def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
         """Push to the project of the batch."""
@@ -122,6 +147,11 @@ class ArgillaBackend:
     plan: Plan = field(default_factory=Plan)
     label_map: Mapping[str, str] | None = None
     tool: ClassVar[str] = "argilla"
+
+    def check(self) -> None:
+        """Connect, which finds the workspace, and look whether the mode is one of the server's."""
+        self.settings.check_server()
+        ArgillaTool(self.url, secret(self.token_variable), self.workspace).close()
 
     def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
         """Push to the data set of the batch."""

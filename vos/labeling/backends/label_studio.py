@@ -55,6 +55,15 @@ class LabelStudioTool(Connection):
         super().__init__(url, token)
         self.chunk_size = chunk_size
 
+    def check(self) -> None:
+        """Look whether the token may list projects, which a push begins with.
+
+        Raises:
+            ToolError: it may not, or the server went away.
+        """
+        with self.clear_errors("list the projects"):
+            next(iter(self._client.projects.list()), None)
+
     def push(self, ledger: Ledger, batch: PageBatch, settings: PageSettings) -> PushReport:
         """Send a batch that the ledger has exported to the project of its name, which is made when missing.
 

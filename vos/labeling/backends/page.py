@@ -18,6 +18,7 @@ from vos.labeling.assignment import suffix_for
 from vos.labeling.label import RESERVED, UNSURE, answer_of, exact_hash
 from vos.labeling.records import BoundaryRecord
 from vos.storage.atomic import write_atomically
+from vos.storage.json_files import finite
 
 KEYS = "1234567890adefghijklmoqrtuvwxyz"
 """Keys of the answers, in their order; the other letters have a meaning of their own in the page. Later answers have
@@ -207,5 +208,5 @@ def _csp_hash(content: str) -> str:
 
 def _safe_json(values: dict[str, Any]) -> str:
     """JSON that cannot end its script element: `<`, `>` and `&` are written as escapes."""
-    content = json.dumps(values, ensure_ascii=True)
+    content = json.dumps(finite(values), allow_nan=False)
     return content.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

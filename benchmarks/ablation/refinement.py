@@ -1,0 +1,139 @@
+"""Does refinement beat the classifier that it starts from? `python -m benchmarks.ablation.refinement [--quick]`.
+
+Every arm is the configuration as `train.py` composes it, with the overrides of `ARMS`: four epochs of cross-entropy
+(round 0, trained once for each task and seed), then rounds that refine. No round is skipped: the tolerance is off. The
+control trains for as long without outliers. What counts is the Brier score of the validation texts, by which a run
+chooses the round that it ends with, and that of the test texts at the round so chosen, less that at round 0.
+
+Tasks: the embedded corpus, and ToxiGen (from the folder in VOS_DATA), drawn by seed. Depths: `encoder`, all of it is
+trained, and `head`, on a frozen encoder (`experiment=frozen`). Each finished unit is one JSON file under the output
+folder, so that a run that was killed goes on. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import random
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from benchmarks._common import add_seeds, command_line, finish, n_seeds, output_folder, skip_without_public_data
+from benchmarks.ablation import data
+from benchmarks.intervals import interval
+from vos.cli.compose import composed
+from vos.cli.train import run_training
+from vos.storage.json_files import read_json, write_json, write_json_lines
+from vos.storage.run_directory import RunDirectory
+
+ARMS: dict[str, tuple[str, ...]] = {
+    "default": (),
+    "control": ("loss=none",),
+    "lr 0.1": ("refine.lr_factor=0.1",),
+    "control, lr 0.1": ("loss=none", "refine.lr_factor=0.1"),
+    "lr 0.03": ("refine.lr_factor=0.03",),
+    "control, lr 0.03": ("loss=none", "refine.lr_factor=0.03"),
+    "flattening, lr 0.1": ("loss=flattening", "refine.lr_factor=0.1"),
+    "flattening x 3, lr 0.03": ("loss=flattening", "loss.settings.weight=3", "refine.lr_factor=0.03"),
+    "weight 30, lr 0.03": ("loss.settings.weight=30", "refine.lr_factor=0.03"),
+}
+"""Overrides by arm; the control has no outliers and trains as long."""
+
+DEPTHS = {"encoder": (), "head": ("experiment=frozen",)}
+"""Overrides by depth."""
+
+TASKS = ("embedded", "toxigen")
+SIZES = {"train": 1000, "val": 500, "test": 1000}
+"""Texts of ToxiGen in each split."""
+
+QUICK_SIZES = {"train": 48, "val": 24, "test": 24}
+MONITOR = "brier"
+
+
+def task_overrides(task: str, folder: Path, seed: int, quick: bool) -> tuple[str, ...]:
+    """Which texts a task has, as overrides; those of ToxiGen are written to files."""
+    if task == "embedded":
+        return ("data=embedded",)
+    sizes = QUICK_SIZES if quick else SIZES
+    folder = folder / "texts" / str(seed)
+    texts = data.load_task("toxigen", data.FULL["toxigen"], seed)
+    train = random.Random(seed).sample(texts.train, sizes["train"] + sizes["val"])  # noqa: S311 - no secret
+    splits = {"train": train[: sizes["train"]], "val": train[sizes["train"] :], "test": texts.test[: sizes["test"]]}
+    for name, examples in splits.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = [{"text": e.text, "label": texts.label_names[e.label or 0]} for e in examples]
+        write_json_lines(folder / f"{name}.jsonl", rows)
+    files = (f"data.{name}={folder / name}.jsonl" for name in splits)
+    return ("data=files", *files, f"data.positive={texts.label_names[1]}")
+
+
+def run_unit(overrides: Sequence[str], directory: Path) -> list[dict[str, float]]:
+    """Metrics of every round of one run, whose folder is removed."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        run_training(composed("train", overrides), overrides, directory)
+    rounds: list[dict[str, float]] = read_json(RunDirectory(directory).metrics_path)["rounds"]
+    shutil.rmtree(directory)
+    return rounds
+
+
+def figures(units: Mapping[str, Mapping[int, Sequence[Mapping[str, float]]]]) -> dict[str, object]:
+    """By arm: in how many seeds a round beats round 0 on validation, and what the chosen one changes on both splits."""
+    result: dict[str, object] = {}
+    for arm, by_seed in units.items():
+        chosen = {
+            seed: min(range(len(rounds)), key=lambda i: rounds[i][f"boundary/val/{MONITOR}"])
+            for seed, rounds in by_seed.items()
+        }
+        result[f"{arm}/seeds_better_than_round_0"] = sum(number > 0 for number in chosen.values())
+        result[f"{arm}/seeds"] = len(by_seed)
+        for split in ("val", "test"):
+            for metric in (MONITOR, "accuracy", "ece"):
+                name = f"boundary/{split}/{metric}"
+                gains = [rounds[chosen[seed]][name] - rounds[0][name] for seed, rounds in by_seed.items()]
+                found = interval(gains)
+                result[f"{arm}/{split}/{metric}/change"] = round(found.mean, 4)
+                result[f"{arm}/{split}/{metric}/half_width"] = round(found.half, 4)
+    return result
+
+
+def main() -> None:
+    """Run what is missing; print the JSON line."""
+    parser = command_line(__doc__, quick="1 seed, tiny sets, one round: a minute or two")
+    add_seeds(parser)
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
+    parser.add_argument("--depths", nargs="+", choices=DEPTHS, default=tuple(DEPTHS))
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=tuple(ARMS))
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="overrides of every arm")
+    parser.add_argument("--output", type=Path, help="default outputs/benchmarks/refinement, with --quick ...-quick")
+    options = parser.parse_args()
+    if "toxigen" in options.tasks:
+        skip_without_public_data()
+    torch.set_num_threads(1)
+    folder = output_folder(options, "refinement").resolve()
+    quick = ("trainer.max_epochs=1", "refine.rounds=1", "model.max_length=24") if options.quick else ()
+    result: dict[str, object] = {}
+    for task in options.tasks:
+        for depth in options.depths:
+            units: dict[str, dict[int, list[dict[str, float]]]] = {}
+            for seed in range(n_seeds(options)):
+                common = (*task_overrides(task, folder, seed, options.quick), f"seed={seed}", "refine.tolerance=-1")
+                quiet = ("logger=none", "callbacks=quiet", f"paths.cache={folder / 'cache'}")
+                for arm in options.arms:
+                    path = folder / "units" / task / depth / str(seed) / f"{arm}.json"
+                    overrides = [*DEPTHS[depth], *common, *quiet, *quick, *ARMS[arm], *options.set]
+                    if not path.exists():
+                        rounds = run_unit(overrides, folder / "runs" / f"{task}-{depth}-{seed}-{arm}")
+                        write_json(path, {"overrides": overrides, "rounds": rounds})
+                        briers = " ".join(f"{each[f'boundary/val/{MONITOR}']:.4f}" for each in rounds)
+                        print(f"{task} {depth} seed {seed} {arm}: {briers}", flush=True)
+                    units.setdefault(arm, {})[seed] = json.loads(path.read_text("utf-8"))["rounds"]
+            result |= {f"{task}/{depth}/{name}": value for name, value in figures(units).items()}
+    finish(result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""The commands on classifiers that exist already: what their outputs mean, how long texts may be, what is damaged."""
+
+import copy
+import csv
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+import synthesize
+import train
+from tests.cli.commands import call, failing, synthesis
+from tests.models.families import write_family
+
+WORDS = ("sat", "burned", "broke")
+"""One word in a text says its class: safe or neither, harm or hate, offensive."""
+
+FILLERS = ("a", "by", "in", "on", "was", "poured", "fell", "cat", "oil", "wall")
+
+
+def sentence(word, i):
+    return f"he {word} {FILLERS[i % 10]} {FILLERS[i // 10 % 10]} {i}"
+
+
+def write_rows(path, rows):
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+    return path
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Texts with the classes safe and harm, or neither, hate and offensive; no two are the same."""
+    folder = tmp_path_factory.mktemp("texts")
+    for name, n, start in (("train", 40, 0), ("val", 30, 100), ("test", 30, 200)):
+        two, three = ("safe", "harm"), ("neither", "hate", "offensive")
+        rows = range(start, start + n)
+        write_rows(folder / f"{name}.csv", [(sentence(WORDS[i % 2], i), two[i % 2]) for i in rows])
+        write_rows(folder / f"{name}3.csv", [(sentence(WORDS[i % 3], i), three[i % 3]) for i in rows])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A classifier of three outputs, in the order of `WORDS`, that has learned them."""
+    folder = tmp_path_factory.mktemp("models") / "trained"
+    options = {"num_labels": 3, "id2label": dict(enumerate(WORDS)), "label2id": {}, "max_position_embeddings": 40}
+    model = write_family(folder, "bert", **options)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    texts = [sentence(WORDS[i % 3], i) for i in range(90)] + [f"{i} he {WORDS[i % 3]} a cat" for i in range(30)]
+    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    labels = torch.tensor([i % 3 for i in range(90)] + [i % 3 for i in range(30)])
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)  # in evaluation mode, without dropout
+    for _ in range(60):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(**batch).logits, labels).backward()
+        optimizer.step()
+    assert (model(**batch).logits.argmax(-1) == labels).all()
+    return model, tokenizer
+
+
+def write_classifier(folder, trained, names, words):
+    """The trained classifier with one output for each of the words, or one logit for the first against the second."""
+    model, tokenizer = copy.deepcopy(trained[0]), trained[1]
+    rows = [WORDS.index(word) for word in words]
+    weight, bias = model.classifier.weight.data[rows], model.classifier.bias.data[rows]
+    if len(names) == 1:
+        weight, bias = weight[:1] - weight[1:2], bias[:1] - bias[1:2]
+    model.classifier = torch.nn.Linear(32, len(names))
+    model.classifier.weight.data, model.classifier.bias.data = weight.contiguous(), bias.contiguous()
+    model.config.id2label, model.config.label2id = dict(enumerate(names)), {name: i for i, name in enumerate(names)}
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return model
+
+
+def study(files, model, *more, three=False):
+    end = "3.csv" if three else ".csv"
+    return [
+        "data=files", *(f"data.{name}={files / name}{end}" for name in ("train", "val", "test")),
+        "model=pretrained", f"model.name={model}", "trainer.max_epochs=0", "logger=none", "callbacks=quiet",
+        "outliers.distance=null", f"paths.cache={files / 'cache'}", *more,
+    ]  # fmt: skip
+
+
+def accuracy(run):
+    return json.loads((run / "metrics.json").read_text())["final"]["boundary/test/accuracy"]
+
+
+ORDERS = [
+    (["SAFE", "HARM"], ["sat", "burned"], []),
+    (["HARM", "SAFE"], ["burned", "sat"], []),
+    (["harm", "clean"], ["burned", "sat"], []),
+    (["LABEL_0", "LABEL_1"], ["burned", "sat"], ["model.label_map={LABEL_0: harm, LABEL_1: safe}"]),
+    (["LABEL_0", "LABEL_1"], ["burned", "sat"], ["model.positive_label=LABEL_0"]),
+    (["safe"], ["sat", "burned"], []),
+    (["Harm"], ["burned", "sat"], []),
+]
+
+
+@pytest.mark.parametrize(("names", "words", "more"), ORDERS)
+def test_outputs_are_matched_by_name(files, trained, names, words, more, tmp_path, monkeypatch):
+    model = write_classifier(tmp_path / "model", trained, names, words)
+    call(train.main, monkeypatch, *study(files, tmp_path / "model", "data.positive=harm", *more),
+         f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
+    assert accuracy(tmp_path / "run") == 1.0
+    saved = AutoModelForSequenceClassification.from_pretrained(tmp_path / "run/model").eval()
+    assert saved.config.id2label == {0: "safe", 1: "harm"}
+    batch = AutoTokenizer.from_pretrained(tmp_path / "run/model")("he burned a cat", return_tensors="pt")
+    with torch.no_grad():
+        own, kept = model(**batch).logits[0], saved(**batch).logits[0].softmax(-1)
+    harmful = own.softmax(-1)[words.index("burned")] if len(names) > 1 else own[0].sigmoid()
+    if names == ["safe"]:
+        harmful = 1 - harmful
+    torch.testing.assert_close(kept[1], harmful, atol=1e-4, rtol=0)
+
+
+def test_outputs_without_names_are_asked_for_before_any_work(files, trained, tmp_path, monkeypatch, capsys):
+    write_classifier(tmp_path / "model", trained, ["LABEL_0", "LABEL_1"], ["burned", "sat"])
+    error = failing(train.main, monkeypatch, capsys, *study(files, tmp_path / "model", "data.positive=harm"),
+                    f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
+    assert "outputs ['LABEL_0', 'LABEL_1'], classes ['safe', 'harm']" in error
+    assert error.strip().count("\n") == 0
+
+
+def test_a_classifier_below_chance_is_reported_loudly(files, trained, tmp_path, monkeypatch, capsys):
+    write_classifier(tmp_path / "model", trained, ["LABEL_0", "LABEL_1"], ["burned", "sat"])
+    turned = "model.label_map={LABEL_0: safe, LABEL_1: harm}"
+    call(train.main, monkeypatch, *study(files, tmp_path / "model", "data.positive=harm", turned),
+         f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
+    assert accuracy(tmp_path / "run") == 0.0
+    assert (
+        "[ERROR] - validation, round 0: the classifier agrees with the labels LESS THAN CHANCE"
+        in capsys.readouterr().out
+    )
+
+
+def test_three_outputs_are_matched_by_name(files, trained, tmp_path, monkeypatch):
+    write_classifier(tmp_path / "model", trained, ["Hate Speech", "Offensive", "Neither"], ["burned", "broke", "sat"])
+    call(train.main, monkeypatch, *study(files, tmp_path / "model", three=True), f"hydra.run.dir={tmp_path / 'run'}")
+    assert accuracy(tmp_path / "run") == 1.0
+
+
+def test_a_length_above_the_positions_is_refused_before_any_work(files, trained, tmp_path, monkeypatch, capsys):
+    write_classifier(tmp_path / "model", trained, ["safe", "harm"], ["sat", "burned"])
+    for kind in ("pretrained", "encoder"):
+        error = failing(train.main, monkeypatch, capsys, *study(files, tmp_path / "model", "model.max_length=41"),
+                        f"model={kind}", f"hydra.run.dir={tmp_path / kind}")  # fmt: skip
+        assert "model.max_length: expected at most 40, the positions of Bert" in error
+        assert error.strip().count("\n") == 0
+
+
+def test_a_run_with_too_great_a_length_is_refused_before_its_pool(files, trained, tmp_path, monkeypatch, capsys):
+    write_classifier(tmp_path / "model", trained, ["safe", "harm"], ["sat", "burned"])
+    options = study(files, tmp_path / "model", "data.positive=harm", "model.max_length=20")
+    call(train.main, monkeypatch, *options, f"hydra.run.dir={tmp_path / 'run'}")
+    facts = tmp_path / "run/model/vos.json"
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"max_length": 128}))
+    long = tmp_path / "pool.csv"
+    write_rows(long, [("he sat " * 60 + str(i), "") for i in range(20)])
+    error = failing(synthesize.main, monkeypatch, capsys, *synthesis(tmp_path / "run", f"pool.path={long}"))
+    assert "model.max_length: expected at most 40" in error
+
+
+def test_texts_that_are_cut_are_told_and_the_side_decides(trained, tmp_path, monkeypatch, capsys):
+    write_classifier(tmp_path / "model", trained, ["safe", "harm"], ["sat", "burned"])
+    for name, n, start in (("train", 40, 0), ("val", 30, 100), ("test", 30, 200)):
+        rows = []
+        for i in range(start, start + n):
+            opening = f"{FILLERS[i % 10]} {FILLERS[i // 10 % 10]} {'the oil of a wall ' * 40}"
+            rows.append((f"{opening}{i} he {WORDS[i % 2]} a cat", ("safe", "harm")[i % 2]))
+        write_rows(tmp_path / f"{name}.csv", rows)
+    found = {}
+    for side in ("right", "left"):
+        capsys.readouterr()
+        call(train.main, monkeypatch, *study(tmp_path, tmp_path / "model", "data.positive=harm"),
+             f"model.truncation_side={side}", "model.max_length=7", f"hydra.run.dir={tmp_path / side}")  # fmt: skip
+        found[side] = accuracy(tmp_path / side)
+        said = capsys.readouterr().out
+        for name, n in (("train", 40), ("val", 30), ("test", 30)):
+            assert f"{name}: {n} of {n} texts have more than model.max_length=7 tokens" in said
+        saved = AutoTokenizer.from_pretrained(tmp_path / side / "model")
+        assert saved.truncation_side == side
+    assert found == {"right": 0.5, "left": 1.0}
+
+
+def test_a_cut_off_weights_file_ends_with_one_line(files, trained, tmp_path, monkeypatch, capsys):
+    write_classifier(tmp_path / "model", trained, ["safe", "harm"], ["sat", "burned"])
+    path = tmp_path / "model/model.safetensors"
+    assert load_file(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    error = failing(train.main, monkeypatch, capsys, *study(files, tmp_path / "model"),
+                    f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
+    assert "cannot load" in error
+    assert error.strip().count("\n") == 0

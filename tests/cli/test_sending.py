@@ -1,0 +1,73 @@
+"""A batch on its way: what cannot be sent is noticed before the work; what was not sent is sent by the same command."""
+
+import pytest
+
+import synthesize
+from tests.cli.commands import call, failing, synthesis
+from tests.labeling.backends.studio import free_port
+from vos.labeling import Ledger, read_jsonl, text_states
+
+
+def command(run, folder, *more):
+    """A synthesis that asks people."""
+    asked = [each for each in synthesis(run, f"output={folder / 'batch'}") if each != "labeling=none"]
+    return [*asked, f"ledger={folder / 'ledger.sqlite'}", *more]
+
+
+@pytest.mark.parametrize(
+    ("more", "token", "message"),
+    [
+        (["labeling=label_studio"], None, "expected a token in the environment variable LABEL_STUDIO_API_KEY"),
+        (["labeling=label_studio"], "a" * 40, "could not connect, the server does not answer"),
+        (["labeling=argilla"], None, "expected a token in the environment variable ARGILLA_API_KEY"),
+        (["labeling=label_studio", "labeling.settings.mode=reveal"], "a" * 40, "works on the offline page only"),
+        (["labeling.plan.gold_path=none.csv"], None, "none.csv"),
+    ],
+)
+def test_nobody_can_be_asked_is_noticed_before_the_pool_is_read(
+    run, monkeypatch, capsys, tmp_path, more, token, message
+):
+    pytest.importorskip("label_studio_sdk")
+    pytest.importorskip("argilla")
+    for name in ("LABEL_STUDIO_API_KEY", "ARGILLA_API_KEY"):
+        monkeypatch.delenv(name, raising=False) if token is None else monkeypatch.setenv(name, token)
+    url = [f"labeling.url=http://127.0.0.1:{free_port()}"] if "labeling=label_studio" in more else []
+    error = failing(synthesize.main, monkeypatch, capsys, *command(run, tmp_path, *more, *url))
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_batch_that_was_written_and_not_sent_is_sent_by_the_same_command(run, monkeypatch, capsys, tmp_path):
+    own = command(run, tmp_path, "labeling.plan.gold_share=0.25")
+    (tmp_path / "batch/label.html/in-the-way").mkdir(parents=True)  # the page cannot be written
+    assert "label.html" in failing(synthesize.main, monkeypatch, capsys, *own)
+    records = read_jsonl(tmp_path / "batch/near_boundary.jsonl")
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        assert ledger.asked() == []
+        assert set(text_states(ledger).values()) == {"proposed"}
+        gold = ledger.gold()
+        assert ledger.reason_against(records[0].uid, "another") is None
+    (tmp_path / "batch/label.html/in-the-way").rmdir()
+    (tmp_path / "batch/label.html").rmdir()
+    capsys.readouterr()
+    call(synthesize.main, monkeypatch, *own)
+    page = (tmp_path / "batch/label.html").read_text("utf-8")
+    assert all(record.uid in page for record in records)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        assert {event.uid for event in ledger.asked()} == {record.uid for record in records} | set(gold)
+        assert ledger.gold() == gold
+        assert set(text_states(ledger).values()) == {"exported"}
+        assert len(ledger.events("sent")) == len(records) + len(gold)
+    error = failing(synthesize.main, monkeypatch, capsys, *own)  # everybody can see it now
+    assert "near_boundary.jsonl exists; keep it with output=FOLDER" in error
+
+
+def test_a_batch_of_other_settings_is_not_sent_in_their_place(run, monkeypatch, capsys, tmp_path):
+    call(synthesize.main, monkeypatch, *command(run, tmp_path, "labeling=none"))
+    written = (tmp_path / "batch/near_boundary.jsonl").read_bytes()
+    error = failing(synthesize.main, monkeypatch, capsys, *command(run, tmp_path, "seed=1"))
+    assert "exists, made with other settings, and was not sent to everybody" in error
+    call(synthesize.main, monkeypatch, *command(run, tmp_path))
+    assert (tmp_path / "batch/near_boundary.jsonl").read_bytes() == written
+    assert (tmp_path / "batch/label.html").exists()

@@ -1,0 +1,238 @@
+"""Every setting checked before any work: its name, its type, its range, and what its constructor refuses.
+
+Types are those of the signatures that the settings fill, read from the source; ranges are checked by the constructors
+themselves, which are called here once. What no signature knows stands in `OWN` and `LIMITS`.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from vos.cli.kinds import accepts, choices, in_words, nearest, shown, takes_text
+from vos.cli.signatures import Parameter, node_parameters
+from vos.errors import ConfigError, VosError
+
+MARKS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
+"""Keys that Hydra reads itself."""
+
+OWN = {
+    "seed": "int",
+    "run": "str | None",
+    "resume": "str | None",
+    "warm_start": "bool",
+    "ledger": "str",
+    "dry_run": "bool",
+    "accept_rejected": "bool",
+    "optimized_metric": "str",
+    "n": "int",
+    "output": "str | None",
+    "overwrite": "bool",
+    "progress": "bool",
+    "device": "str",
+    "verify": "str | None",
+    "pool.path": "str | None",
+    "pool.text": "str",
+    "pool.id": "str | None",
+    "loader.batch_size": "int",
+    "loader.num_workers": "int",
+    "trainer.max_epochs": "int",
+    "density.memory": "Literal['all', 'queue']",
+    "density.capacity": "int | None",
+    "loss.label_smoothing": "float",
+    "logger.csv": "bool",
+    "logger.wandb.project": "str",
+    "logger.wandb.mode": "Literal['offline', 'online', 'disabled']",
+    "logger.wandb.name": "str | None",
+    "logger.wandb.tags": "list[str]",
+    "logger.wandb.texts": "bool",
+    "paths.cache": "str",
+    "paths.cache_gib": "float",
+    "mix": "Settings",
+    "stop": "Settings",
+    "loader": "Settings",
+    "refine": "Settings",
+    "data": "Settings",
+    "model": "Settings",
+    "density": "Settings",
+    "density.model": "Settings",
+    "outliers": "Settings",
+    "loss": "Settings",
+    "loss.module": "Settings | None",
+    "loss.settings": "Settings",
+    "optimizer": "Settings",
+    "schedule": "Settings",
+    "trainer": "Settings",
+    "trainer.lightning": "Settings",
+    "logger": "Settings",
+    "logger.wandb": "Settings | None",
+    "callbacks": "Settings",
+    "paths": "Settings",
+    "candidates": "Settings",
+    "pool": "Settings",
+    "verification": "Settings",
+    "labeling": "Settings",
+    "exposure": "Settings | None",
+    "labels": "Settings | None",
+    "simulation": "Settings | None",
+}
+"""Types of the settings that fill no signature."""
+
+SEED, SHARE, POSITIVE = (0, 2**32 - 1), (0, 1), (1, math.inf)
+
+LIMITS: Mapping[str, tuple[float, float]] = {
+    "seed": SEED,
+    "data.seed": SEED,
+    "model.seed": SEED,
+    "candidates.approximate.seed": SEED,
+    "n": POSITIVE,
+    "loader.batch_size": POSITIVE,
+    "loader.num_workers": (0, math.inf),
+    "trainer.max_epochs": (0, math.inf),
+    "density.capacity": POSITIVE,
+    "data.val_share": SHARE,
+    "data.test_share": SHARE,
+    "data.pool_share": SHARE,
+    "model.max_length": POSITIVE,
+    "model.dropout": SHARE,
+    "loss.label_smoothing": SHARE,
+    "stop.target_fnr": SHARE,
+    "paths.cache_gib": (0, math.inf),
+    "candidates.selection.max_distance": (0, math.inf),
+    "candidates.selection.max_margin": (0, math.inf),
+}
+"""Smallest and largest value of numbers whose constructor cannot be called yet, or does not look."""
+
+Build = Callable[[DictConfig], object]
+"""Builds a node, and raises where a value is refused."""
+
+
+def check_settings(config: DictConfig, built: Mapping[str, Build]) -> None:
+    """Check every setting; a number given for a text becomes that text.
+
+    Args:
+        config: of a program, without Hydra's own part.
+        built: dotted name of a node to what builds it; those without a value are passed over.
+
+    Raises:
+        ConfigError: the first setting that cannot work: what was expected and found, and the nearest name that exists.
+    """
+    _check_types(config)
+    _check_limits(_plain(config, resolve=True), "")
+    for name, build in built.items():
+        node = OmegaConf.select(config, name)
+        if node is not None and node.get("_target_", "") is not None:
+            try:
+                build(node)
+            except ConfigError as error:
+                raise ConfigError(_with_name(name, str(error))) from error
+
+
+def _check_types(config: DictConfig) -> None:
+    raw = _plain(config, resolve=False)
+    for name, kind, value, written in _leaves(_plain(config, resolve=True), raw, ""):
+        if value == "???" or (isinstance(written, str) and "${" in written):
+            continue  # what it refers to is checked in its own place
+        if isinstance(value, int | float) and not accepts(kind, value) and takes_text(kind):
+            OmegaConf.update(config, name, str(value).lower() if isinstance(value, bool) else str(value))
+        elif not accepts(kind, value):
+            near = nearest(value, map(str, choices(kind))) if isinstance(value, str) else ""
+            raise ConfigError(f"{name}: expected {in_words(kind)}, got {shown(value)}{near}")
+
+
+def _plain(config: DictConfig, *, resolve: bool) -> dict[str, Any]:
+    found = OmegaConf.to_container(config, resolve=resolve)
+    assert isinstance(found, dict)  # noqa: S101 - a DictConfig gives a dict
+    return {str(key): value for key, value in found.items()}
+
+
+def _leaves(node: Mapping[str, Any], raw: Any, path: str) -> Iterator[tuple[str, ast.expr, Any, Any]]:
+    """Name, kind, value and value as written of every setting whose kind is known."""
+    known = _known(node, path)
+    for key, value in node.items():
+        if key in MARKS:
+            continue
+        name, written = f"{path}{key}", raw.get(key) if isinstance(raw, dict) else None
+        if known and key not in known:
+            raise ConfigError(f"{name}: no such setting{nearest(key, known)}; --help lists every setting")
+        kind = known[key].kind if key in known else _parsed(OWN.get(name))
+        if kind is not None:
+            yield name, kind, value, written
+        elif path == "" and name not in OWN:
+            near = nearest(name, [each for each in node if each in OWN])
+            raise ConfigError(f"{name}: no such setting{near}; --help lists every setting")
+        if isinstance(value, dict):
+            yield from _leaves(value, written, f"{name}.")
+
+
+def _known(node: Mapping[str, Any], path: str) -> Mapping[str, Parameter]:
+    """What the class or function that a node builds takes; {} where it builds none, or takes anything."""
+    target = node.get("_target_")
+    try:
+        if str(target).startswith("pytorch_lightning."):
+            given = inspect.signature(get_object(str(target))).parameters.values()
+            kinds = {each.name: inspect.formatannotation(each.annotation) for each in given}
+            return {name: Parameter(None, "", _parsed(kind)) for name, kind in kinds.items()}
+        return node_parameters(node)
+    except LookupError as error:
+        raise ConfigError(f"{path}_target_: {error}") from error
+
+
+def _parsed(kind: str | None) -> ast.expr | None:
+    try:
+        return None if kind is None else ast.parse(kind, mode="eval").body
+    except SyntaxError:  # the name of an object that is no expression
+        return None
+
+
+def _check_limits(node: Mapping[str, Any], path: str) -> None:
+    for key, value in node.items():
+        name = f"{path}{key}"
+        if isinstance(value, dict):
+            _check_limits(value, f"{name}.")
+        elif name in LIMITS and value is not None and value != "???":
+            low, high = LIMITS[name]
+            if not low <= value <= high:
+                wanted = f"at least {low:g}" if math.isinf(high) else f"a number in [{low:g}, {high:.10g}]"
+                raise ConfigError(f"{name}: expected {wanted}, got {shown(value)}")
+
+
+def _with_name(name: str, message: str) -> str:
+    """The message, which begins with the setting's name where it did not."""
+    first = message.partition(":")[0]
+    return message if first.split(".")[0] in (name.split(".")[0], name.rpartition(".")[2]) else f"{name}: {message}"
+
+
+def built(node: DictConfig) -> object:
+    """Build a node; what Hydra wraps around a refusal is taken off.
+
+    Raises:
+        ConfigError: as the constructor says, or the class is not there.
+    """
+    return unwrapped(lambda: instantiate(node))
+
+
+def unwrapped(build: Callable[[], object]) -> object:
+    """What `build` gives; a refusal of a constructor, of whatever class, as one line.
+
+    Raises:
+        ConfigError: see above.
+    """
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+    try:
+        return build()
+    except InstantiationException as error:
+        cause = error.__cause__ or error
+        raise ConfigError(" ".join(str(cause).split())) from error
+    except VosError:
+        raise
+    except (ValueError, TypeError, LookupError, RuntimeError, MisconfigurationException) as error:
+        raise ConfigError(" ".join(str(error).split())) from error

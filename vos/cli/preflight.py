@@ -1,0 +1,144 @@
+"""What can be checked before any work: settings, devices, packages, folders, and whoever is to be asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from vos.cli.checks import Build, built, check_settings, unwrapped
+from vos.cli.train import quiet_libraries
+from vos.cli.wiring import build_sampler, completed
+from vos.errors import ConfigError, RunError
+from vos.labeling.backends import Exporter
+from vos.labeling.delivery import check_is_there
+from vos.labeling.ledger import Ledger
+from vos.loop.gold import read_gold
+
+SIZES = {"n_classes": 2, "n_features": 8}
+"""Of the objects that are built for a check alone."""
+
+WIDEST = 4096
+"""Features of the widest density that is built for a check; encoders are narrower."""
+
+
+def _no_memory() -> tuple[Tensor, Tensor]:
+    raise ConfigError("no text has been read yet")
+
+
+def _completed(node: DictConfig) -> object:
+    return unwrapped(lambda: completed(instantiate(node), **SIZES))
+
+
+def _density(node: DictConfig) -> object:
+    """Of as many features as its rank needs: those of the classifier are not known yet."""
+    sizes = SIZES | {"n_features": min(max(SIZES["n_features"], int(node.get("rank") or 0)), WIDEST)}
+    return unwrapped(lambda: completed(instantiate(node), **sizes))
+
+
+def _sampler(node: DictConfig) -> object:
+    return unwrapped(lambda: build_sampler(node, (), _no_memory))
+
+
+def _trainer(node: DictConfig) -> object:
+    options = {"max_epochs": 1, "logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+
+    def build() -> pl.Trainer:
+        made: pl.Trainer = instantiate(node)(**options)
+        return made
+
+    return unwrapped(build)
+
+
+TRAIN: dict[str, Build] = {
+    **dict.fromkeys(("data", "optimizer", "schedule", "loss.settings", "refine", "callbacks", "mix", "stop"), built),
+    "density.model": _density,
+    "outliers": _sampler,
+    "loss.module": _completed,
+    "exposure": built,
+    "labels": built,
+    "simulation": built,
+    "trainer.lightning": _trainer,
+}
+
+SYNTHESIZE: dict[str, Build] = {
+    "outliers": _sampler,
+    **dict.fromkeys(("candidates", "labeling", "verification"), built),
+}
+
+
+def check_training(config: DictConfig) -> None:
+    """Refuse a training that cannot work, before it reads a text or makes a folder.
+
+    Raises:
+        VosError: what was expected and found.
+    """
+    quiet_libraries()
+    check_settings(config, TRAIN)
+    check_folder("paths.cache", Path(config.paths.cache))
+    if OmegaConf.select(config, "labels"):
+        check_is_there(config.ledger)
+
+
+def check_synthesis(config: DictConfig) -> None:
+    """Refuse a synthesis that cannot work, before it scores the pool.
+
+    Raises:
+        VosError: what was expected and found.
+    """
+    quiet_libraries()
+    check_settings(config, SYNTHESIZE)
+    check_device(str(config.device))
+    check_folder("paths.cache", Path(config.paths.cache))
+
+
+def check_sending(config: DictConfig, output: Path) -> None:
+    """Refuse a batch that nobody could be asked about: no token, no server, no permission, no place for files.
+
+    Raises:
+        VosError: what was expected and found.
+    """
+    check_folder("output", output)
+    if config.labeling._target_ is None:
+        return
+    exporter: Exporter = instantiate(config.labeling)
+    exporter.check()
+    if Path(config.ledger).exists():
+        Ledger(config.ledger).close()
+    else:
+        check_folder("ledger", Path(config.ledger).parent)
+
+
+def check_gold(config: DictConfig, label_names: Sequence[str]) -> None:
+    """Refuse a file of known answers that cannot be used with these classes."""
+    path = OmegaConf.select(config, "labeling.plan.gold_path")
+    if path:
+        read_gold(path, label_names)
+
+
+def check_device(device: str) -> None:
+    """Raise ConfigError unless `device` names one that is here."""
+    try:
+        kind = torch.device(device).type
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"device: expected cpu, or cuda where there is a GPU, got {device!r}: {reason}") from error
+    if kind == "meta":
+        raise ConfigError(f"device: expected cpu, or cuda where there is a GPU, got {device!r}")
+
+
+def check_folder(setting: str, folder: Path) -> None:
+    """Raise RunError unless `folder` can be written to, or made; nothing is made."""
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        found = "is no folder" if not there.is_dir() else "cannot be written to"
+        raise RunError(f"{setting}={folder}: expected a folder that can be written to, but {there} {found}")

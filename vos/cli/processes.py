@@ -1,0 +1,40 @@
+"""Several processes that train together: which is the first, and how they end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+"""Environment variables by which launchers number their processes, as pytorch-lightning reads them."""
+
+
+def is_first() -> bool:
+    """Whether this is the only process, or the first of several that train together."""
+    return all(os.environ.get(name, "0") == "0" for name in RANKS)
+
+
+def leave_together(code: int) -> None:
+    """End this process at once with `code` if it is one of several that trained together; else do nothing.
+
+    The threads of gloo outlive a destroyed group and can abort a process ("terminate called without an active
+    exception", exit code 134) while the interpreter takes itself apart, although all work is done. So the
+    interpreter is left out: the processes wait for each other, let go of the group, write out what is buffered and go.
+    """
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return
+    if distributed.get_world_size() < 2:
+        return
+    try:
+        if code == 0:
+            distributed.barrier()
+            distributed.destroy_process_group()
+    except RuntimeError as error:  # the other process went first; its own exit code tells what became of it
+        sys.stderr.write(f"the processes did not end together: {' '.join(str(error).split())}\n")
+    finally:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

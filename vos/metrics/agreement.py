@@ -1,0 +1,58 @@
+"""Whether a classifier agrees with the labels less than chance, as one whose classes are mixed up does."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+STANDARD_ERRORS = 2.5
+"""How far below chance the agreement must lie: an untrained classifier is there once in 160 times."""
+
+
+def below_chance(logits: Tensor, labels: Tensor) -> tuple[float, float] | None:
+    """Accuracy and the accuracy expected by chance, where the first is clearly below the second; None otherwise.
+
+    Chance keeps both what is predicted how often and what occurs how often, as in Cohen's kappa: a classifier that
+    always says the same is at chance.
+
+    Args:
+        logits: (n, C).
+        labels: (n,) int64 class indices.
+
+    Example:
+        >>> below_chance(torch.eye(2).repeat(20, 1), torch.tensor([1, 0]).repeat(20))
+        (0.0, 0.5)
+    """
+    n = len(labels)
+    if n == 0:
+        return None
+    predicted = logits.argmax(-1)
+    shares = [torch.bincount(each, minlength=logits.shape[1]).double() / n for each in (predicted, labels)]
+    chance = float((shares[0] * shares[1]).sum())
+    accuracy = float((predicted == labels).double().mean())
+    error = math.sqrt(chance * (1 - chance) / n)
+    return (accuracy, chance) if accuracy < chance - STANDARD_ERRORS * error else None
+
+
+def report_below_chance(logits: Tensor, labels: Tensor, label_names: Sequence[str], where: str) -> None:
+    """Log an error where `below_chance`: nothing else would show that outputs stand for other classes.
+
+    Args:
+        logits: (n, C).
+        labels: (n,) int64 class indices.
+        label_names: of the C classes.
+        where: which texts these are, for the message.
+    """
+    found = below_chance(logits, labels)
+    if found is not None:
+        logger.error(
+            "%s: the classifier agrees with the labels LESS THAN CHANCE: accuracy %.3f, %.3f by chance; its outputs "
+            "may stand for other classes than %s: check model.label_map, data.label_map and data.positive",
+            where, *found, list(label_names),
+        )  # fmt: skip

@@ -1,0 +1,171 @@
+"""Which output of a model means which class of the data: told by their names, or asked for; never by their places."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+
+from vos.errors import ConfigError
+
+LabelMap = Mapping[str | int, str | int]
+"""Output (name or index) to class name."""
+
+
+def fold(name: object) -> str:
+    """A name without what is written in many ways: case, accents' encoding, spaces, punctuation, and the plural.
+
+    Example:
+        >>> fold("Hate-Speech"), fold("hate_speeches"), fold("harmless")
+        ('hatespeech', 'hatespeech', 'harmless')
+    """
+    letters = "".join(re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", str(name)).casefold()))
+    if letters.endswith("ies") and len(letters) > 4:
+        return letters[:-3] + "y"
+    if letters.endswith(("ches", "shes", "sses", "xes")):
+        return letters[:-2]
+    return letters[:-1] if letters.endswith("s") and not letters.endswith("ss") and len(letters) > 3 else letters
+
+
+def _numbered(name: object) -> str:
+    """What transformers calls output i when nobody names it, LABEL_i, as the class `i`."""
+    return re.sub(r"^label(\d+)$", r"\1", fold(name))
+
+
+FOLDS: tuple[Callable[[object], str], ...] = (str, fold, _numbered)
+"""Ways to compare names, from the strictest; a looser one counts where the stricter ones leave something open."""
+
+
+def match_outputs(
+    outputs: Sequence[str], classes: Sequence[str], label_map: LabelMap | None = None, exclusive: bool = True
+) -> list[int]:
+    """The index of the output of each class.
+
+    A single output and a single class that are left over belong together, as every text has one class.
+
+    Args:
+        outputs: names of the model's outputs, C of them.
+        classes: names of the data's classes, C of them.
+        label_map: output to class, for those that names do not settle; it goes before names.
+        exclusive: whether a text has one output (softmax); where it may have several, nothing belongs together by
+            being left over.
+
+    Raises:
+        ConfigError: the numbers differ, `label_map` names what is not there, or names do not settle it.
+
+    Example:
+        >>> match_outputs(["HARM", "SAFE"], ["safe", "harm"])
+        [1, 0]
+    """
+    if len(outputs) != len(classes):
+        raise ConfigError(
+            f"model: expected an output for each of the data's {len(classes)} classes {list(classes)}, found "
+            f"{len(outputs)}: {list(outputs)}; bring the data to these classes (data.label_map), or use model=encoder"
+        )
+    found = read_label_map(outputs, classes, label_map)
+    for key in FOLDS:
+        open_outputs = [i for i in range(len(outputs)) if i not in found]
+        open_classes = [c for c in range(len(classes)) if c not in found.values()]
+        by_output = _unique({i: key(outputs[i]) for i in open_outputs})
+        by_class = _unique({c: key(classes[c]) for c in open_classes})
+        found |= {by_output[name]: by_class[name] for name in by_output if name in by_class}
+    left = [i for i in range(len(outputs)) if i not in found]
+    if exclusive and len(left) == 1 and len(outputs) > 1:
+        found[left[0]] = next(c for c in range(len(classes)) if c not in found.values())
+    if len(found) < len(outputs):
+        raise _unsettled(outputs, classes)
+    return sorted(found, key=lambda i: found[i])
+
+
+def class_of_output(output: str, classes: Sequence[str], label_map: LabelMap | None = None) -> int:
+    """The class that the only output of a model speaks for.
+
+    Raises:
+        ConfigError: `label_map` names what is not there, or the name does not settle it.
+
+    Example:
+        >>> class_of_output("Safe", ["harm", "safe"])
+        1
+    """
+    mapped = read_label_map([output], classes, label_map)
+    if mapped:
+        return mapped[0]
+    for key in FOLDS[:2]:  # the only output is called LABEL_0 whatever it means
+        same = [c for c, name in enumerate(classes) if key(name) == key(output)]
+        if len(same) == 1:
+            return same[0]
+    raise _unsettled([output], classes)
+
+
+def find_output(outputs: Sequence[str], wanted: str | int, setting: str) -> int:
+    """The index of an output that a setting names, by its name however written, or by its index.
+
+    Raises:
+        ConfigError: there is no such output, or there are several.
+    """
+    for key in FOLDS[:2]:
+        same = [i for i, name in enumerate(outputs) if key(name) == key(wanted)]
+        if len(same) == 1:
+            return same[0]
+    if str(wanted).isdecimal() and int(wanted) < len(outputs):
+        return int(wanted)
+    raise ConfigError(
+        f"{setting}: expected one of the model's outputs {list(outputs)} or an index below {len(outputs)}, "
+        f"got {wanted!r}"
+    )
+
+
+def with_positive(
+    outputs: Sequence[str], classes: Sequence[str], label_map: LabelMap | None, positive_label: str | int | None
+) -> LabelMap | None:
+    """`label_map`, and that `positive_label` means the harmful class, the last one.
+
+    Raises:
+        ConfigError: the output bears the name of another class.
+    """
+    if positive_label is None:
+        return label_map
+    output = outputs[find_output(outputs, positive_label, "model.positive_label")]
+    same = [name for name in classes if fold(name) == fold(output)]
+    if same and same != [classes[-1]]:
+        raise ConfigError(
+            f"model.positive_label: the output {output!r} has the name of the class {same[0]!r}, and the harmful class "
+            f"is {classes[-1]!r}; set data.positive={same[0]}, or another output"
+        )
+    return {**(label_map or {}), output: classes[-1]}
+
+
+def read_label_map(outputs: Sequence[str], classes: Sequence[str], label_map: LabelMap | None) -> dict[int, int]:
+    """`label_map` as indices, output to class; empty for None.
+
+    Raises:
+        ConfigError: an output or class that is not there, or one that is named twice.
+    """
+    found: dict[int, int] = {}
+    for wanted, name in (label_map or {}).items():
+        output = find_output(outputs, wanted, "model.label_map")
+        same = [c for c, each in enumerate(classes) if each == str(name)]
+        same = same or [c for c, each in enumerate(classes) if fold(each) == fold(name)]
+        if len(same) != 1:
+            raise ConfigError(f"model.label_map: expected one of the classes {list(classes)}, got {name!r}")
+        if output in found or same[0] in found.values():
+            raise ConfigError(
+                f"model.label_map: expected each output and each class once, found {outputs[output]!r}: "
+                f"{classes[same[0]]!r} beside another of the same"
+            )
+        found[output] = same[0]
+    return found
+
+
+def _unique(names: Mapping[int, str]) -> dict[str, int]:
+    """Index by name, of the names that occur once."""
+    every = list(names.values())
+    return {name: i for i, name in names.items() if every.count(name) == 1}
+
+
+def _unsettled(outputs: Sequence[str], classes: Sequence[str]) -> ConfigError:
+    entries = ", ".join(f"{output}: ..." for output in outputs)
+    return ConfigError(
+        f"model.label_map: the names do not say which class an output means; outputs {list(outputs)}, classes "
+        f"{list(classes)}; say it with model.label_map='{{{entries}}}'"
+    )

@@ -1,0 +1,112 @@
+"""Take a classifier of transformers apart before its last linear layer, and before the dropout in front of that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from vos.errors import ModelError
+
+
+class HasLogits(Protocol):
+    """What a classifier of transformers returns."""
+
+    logits: Tensor
+
+
+def last_linear(model: nn.Module, out_features: int) -> str:
+    """Dotted name of the last `nn.Linear` with `out_features` outputs, in definition order.
+
+    Raises:
+        ModelError: there is none.
+    """
+    names: list[str] = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module.out_features == out_features
+    ]
+    if not names:
+        raise ModelError(
+            f"{type(model).__name__} has no nn.Linear with {out_features} outputs to split at; "
+            "expected a model whose logits come from one linear layer"
+        )
+    return names[-1]
+
+
+def swap(model: nn.Module, name: str, module: nn.Module) -> nn.Module:
+    """Put `module` where the submodule of that dotted name stands; return what stood there."""
+    parent, _, attribute = name.rpartition(".")
+    owner = model.get_submodule(parent)
+    previous: nn.Module = getattr(owner, attribute)
+    setattr(owner, attribute, module)
+    return previous
+
+
+class LastInput(nn.Module):
+    """Stands where a dropout stood, and keeps what came in last: before the head, that is the features.
+
+    Some heads apply one dropout twice, before their dense layer and before the last linear one. The first use goes on
+    as it was; what the second gives is not used.
+
+    Args:
+        dropout: acts where it is not the last use.
+    """
+
+    def __init__(self, dropout: nn.Module) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self._kept: Tensor | None = None
+
+    def forward(self, values: Tensor) -> Tensor:
+        """The dropout of `values`, any shape."""
+        self._kept = values
+        dropped: Tensor = self.dropout(values)
+        return dropped
+
+    def take(self) -> Tensor:
+        """What came in last, once: the graph of a step is not kept beyond it."""
+        assert self._kept is not None  # noqa: S101 - called after the forward pass of the body
+        kept, self._kept = self._kept, None
+        return kept
+
+
+def lift_dropout(model: nn.Module, head_name: str, batch: Mapping[str, Tensor]) -> tuple[LastInput | None, nn.Module]:
+    """Take the dropout out that stands directly before the head of a model.
+
+    Args:
+        model: in evaluation mode.
+        head_name: of its last linear layer.
+        batch: inputs that the model takes.
+
+    Returns:
+        What stands in its place and gives the features before it, and the dropout itself; None and an identity where no
+        dropout stands there, or where the head acts on every token, (b, t, d), and the model chooses among them later.
+    """
+    calls: list[tuple[str, Tensor]] = []
+    entered: list[Tensor] = []
+    handles = [
+        module.register_forward_hook(lambda _m, _i, output, name=name: calls.append((name, output)))
+        for name, module in model.named_modules()
+        if "dropout" in type(module).__name__.lower()
+    ]
+    handles.append(
+        model.get_submodule(head_name).register_forward_pre_hook(lambda _m, inputs: entered.append(inputs[0]))
+    )
+    try:
+        with torch.no_grad():
+            model(**batch)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not calls or not entered or entered[-1].ndim != 2 or calls[-1][1] is not entered[-1]:
+        return None, nn.Identity()
+    name = calls[-1][0]
+    uses = sum(each == name for each, _ in calls)
+    dropout = model.get_submodule(name)
+    tap = LastInput(dropout if uses > 1 else nn.Identity())
+    swap(model, name, tap)
+    rate = getattr(dropout, "p", getattr(dropout, "drop_prob", 0.0))
+    return tap, nn.Dropout(float(rate))
