@@ -135,7 +135,7 @@ METRICS = {
     ),
     "monitor": lambda at: epoch_metrics(at(HEAD.logits(TEXTS)), at(LABELS))["val/brier"],
     "true_class_margin": lambda at: true_class_margin(at(HEAD.logits(TEXTS)), at(LABELS)),
-    "standardized_distance": lambda at: standardized_distance(at(toy_density(C, D)), at(HEAD)),
+    "standardized_distance": lambda at: standardized_distance(at(toy_density(C, D)), at(HEAD), (1,)),
 }
 
 
@@ -146,5 +146,7 @@ def test_metrics(name):
 
 def test_a_report():
     unknown = [None] * len(LABELS)
-    here, there = (boundary_report(at(HEAD.logits(TEXTS)), at(LABELS), 1.0, unknown, unknown) for at in (stay, go))
+    here, there = (
+        boundary_report(at(HEAD.logits(TEXTS)), at(LABELS), (1,), 1.0, unknown, unknown) for at in (stay, go)
+    )
     assert there == pytest.approx(here)

@@ -98,7 +98,7 @@ def density(featurizer):
 
 @pytest.fixture
 def space(featurizer, density):
-    return TargetSpace.fit(featurizer.featurize(texts_of(200, seed=1)).features, density, featurizer.head, 3)
+    return TargetSpace.fit(featurizer.featurize(texts_of(200, seed=1)).features, density, featurizer.head, (1,), 3)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from vos.errors import ModelError, ShapeError
+from vos.errors import ConfigError, ModelError, ShapeError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -107,6 +107,20 @@ def _last_linear(module: nn.Module) -> nn.Linear:
         f"expected a torch.nn.Linear, or a module that ends in one, got a {type(module).__name__} with {fault}; give "
         "the layer itself, such as model.classifier"
     )
+
+
+def harmful_mask(n_classes: int, harmful: Sequence[int], device: torch.device | None = None) -> Tensor:
+    """Which of the classes are harmful: (C,) bool, nowhere True where none is.
+
+    Raises:
+        ConfigError: a class that is not there, the same class twice, or no class that is not harmful.
+    """
+    named = set(harmful)
+    if len(named) != len(harmful) or len(named) >= n_classes or not named <= set(range(n_classes)):
+        raise ConfigError(f"harmful: expected some of the classes 0 to {n_classes - 1}, not all, got {tuple(harmful)}")
+    mask = torch.zeros(n_classes, dtype=torch.bool, device=device)
+    mask[list(harmful)] = True
+    return mask
 
 
 def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:

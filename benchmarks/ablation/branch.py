@@ -113,11 +113,11 @@ def measure(task: Task, start: Start, module: ClassifierModule) -> dict[str, Any
         features = {name: upper_features(classifier, hidden) for name, hidden in start.hidden.items()}
     head = LinearHead(*(t.detach() for t in classifier.linear_head()))
     labels = torch.tensor([e.label for e in task.test])
-    band = band_width(margin(start.head.logits(start.features["val"])), BAND_SHARE)
-    at_start = margin(start.head.logits(start.features["test"])).abs()
+    band = band_width(margin(start.head.logits(start.features["val"]), task.harmful), BAND_SHARE)
+    at_start = margin(start.head.logits(start.features["test"]), task.harmful).abs()
     logits = head.logits(features["test"])
     levels, pairs = [e.level for e in task.test], [e.pair for e in task.test]
-    boundary = boundary_report(logits, labels, band, levels, pairs)
+    boundary = boundary_report(logits, labels, task.harmful, band, levels, pairs)
     near = at_start <= band
     boundary["near_error"] = float((logits[near].argmax(-1) != labels[near]).double().mean())
     if not start.distances:

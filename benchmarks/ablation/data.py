@@ -89,6 +89,11 @@ class Task:
     ood: dict[str, list[str]]
     sizes: Sizes
 
+    @property
+    def harmful(self) -> tuple[int, ...]:
+        """The second of two classes; queries have no harmful one."""
+        return (1,) if len(self.label_names) == 2 else ()
+
     def texts(self) -> dict[str, list[str]]:
         """Every set of texts by name."""
         labelled = {"train": self.train, "val": self.val, "test": self.test}

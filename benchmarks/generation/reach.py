@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 
 from benchmarks._common import command_line, finish
-from benchmarks.generation.world import World, add_world, read_world
-from vos.metrics.boundary import margin
+from benchmarks.generation.world import HARMFUL, World, add_world, read_world
+from vos.metrics.margins import margin
 from vos.outliers import BoundarySampler
 
 DIRECTIONS = (4, 8, 12, 16, 24)
@@ -30,7 +30,7 @@ def row(world: World, directions: int) -> dict[str, float]:
     sampler = BoundarySampler(margin=0.0, band=1.0, distance=0.99)
     targets = space.targets(sampler(world.density, world.featurizer.head, 64, torch.Generator().manual_seed(0)))
     distances = space.distances(space.coordinates(world.batch.features), targets.coordinates)
-    margins = margin(world.batch.logits).double()
+    margins = margin(world.batch.logits, HARMFUL).double()
     near = (distances <= 1) & ((margins[:, None] - targets.margins.double()[None]).abs() <= 1)
     between = space.distances(targets.coordinates, targets.coordinates)
     return {

@@ -12,7 +12,6 @@ from benchmarks.corpus.text_metrics import Trigrams, distinct, percentiles, self
 from benchmarks.generation.arms import Size, arms
 from benchmarks.generation.figures import Judged, Rule, Unit, arm_figures, best_of, compared, sample, separate, shuffled
 from benchmarks.generation.world import World
-from vos.metrics.boundary import margin
 from vos.mining.targets import TargetSpace
 
 RADII = (0.8, 1.0, 1.25, 1.5)
@@ -26,7 +25,7 @@ def from_pool(like: list[Unit], pool: list[Judged]) -> list[Unit]:
 def judged_pool(world: World, space: TargetSpace) -> list[Judged]:
     """Texts of the pool; real, so that no rule is asked for."""
     batch = world.featurizer.featurize(world.pool)
-    places, margins = space.coordinates(batch.features).tolist(), margin(batch.logits).tolist()
+    places, margins = space.coordinates(batch.features).tolist(), space.margins(batch.logits).tolist()
     return [Judged(t, None, 0.0, m, tuple(p)) for t, m, p in zip(world.pool, margins, places, strict=True)]
 
 

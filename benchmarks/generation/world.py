@@ -17,6 +17,9 @@ from vos.models import ClassifierFeaturizer, load_classifier
 from vos.models.encoder import EncoderClassifier
 from vos.types import Example, FeatureBatch
 
+HARMFUL = (1,)
+"""Both corpora have two classes, the second harmful."""
+
 
 @dataclass(frozen=True)
 class World:
@@ -38,7 +41,7 @@ class World:
 
     def space(self, directions: int) -> TargetSpace:
         """Where targets lie, measured in so many directions."""
-        return TargetSpace.fit(self.batch.features, self.density, self.featurizer.head, directions)
+        return TargetSpace.fit(self.batch.features, self.density, self.featurizer.head, HARMFUL, directions)
 
 
 def add_world(parser: argparse.ArgumentParser) -> None:

@@ -48,7 +48,7 @@ def scoring(classifier: EncoderClassifier, cache: FeatureCache | None) -> tuple:
     featurizer = ClassifierFeaturizer(classifier, cache)
     batch = ClassifierFeaturizer(classifier).featurize(texts()[:400])
     density = ClassConditionalGaussian(2, classifier.n_features).fit(batch.features, torch.arange(400) % 2)
-    space = TargetSpace.fit(batch.features, density, featurizer.head, 8)
+    space = TargetSpace.fit(batch.features, density, featurizer.head, (1,), 8)
     sampler = BoundarySampler(margin=0.0, band=1.0, distance=None)
     outliers = sampler(density, featurizer.head, 64, torch.Generator().manual_seed(0))
     return featurizer, density, space, space.targets(outliers)

@@ -90,7 +90,7 @@ def step(name: str, n: int, folder: Path) -> dict[str, float]:
     train = featurizer.rows(10**6, 4_000)
     labels = (featurizer.head.logits(train)[:, 1] > 0).long()
     density = ClassConditionalGaussian(2, D).fit(train, labels)
-    space = TargetSpace.fit(train, density, featurizer.head, DIRECTIONS)
+    space = TargetSpace.fit(train, density, featurizer.head, (1,), DIRECTIONS)
     generator = torch.Generator().manual_seed(SEED)
     sampler = BoundarySampler(margin=0.0, band=1.0, distance=None)
     targets = space.targets(sampler(density, featurizer.head, TARGETS // 2, generator))

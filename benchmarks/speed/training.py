@@ -70,7 +70,9 @@ class Twice(TextDataModule):
 def build(refit_every: int, seed: int = 0) -> tuple[ClassifierModule, Twice]:
     """The product's own training module over the embedded corpus."""
     data = load_embedded()
-    classifier = EncoderClassifier("bundled", data.label_names, max_length=128, dropout=0.1, seed=seed)
+    classifier = EncoderClassifier(
+        "bundled", data.label_names, max_length=128, dropout=0.1, seed=seed, harmful=data.harmful
+    )
     module = ClassifierModule(
         classifier,
         ClassConditionalGaussian(2, classifier.n_features),

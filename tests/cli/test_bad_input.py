@@ -61,8 +61,8 @@ def test_a_pool_of_one_side_is_said(run, monkeypatch, capsys, tmp_path):
     # This classifier, hardly trained, sees all texts of the pool on one side.
     call(synthesize.main, monkeypatch, *synthesis(run, f"output={tmp_path}"))
     report = report_of(tmp_path)
-    assert sorted(report["pool_below_and_above_margin_0"]) == [0, 60]
+    assert sorted(report["pool_by_side"].values()) == [0, 60]
     (warning,) = report["warnings"]
-    assert "all 60 texts of the pool lie" in warning
+    assert "all 60 texts of the pool are predicted as harm" in warning
     assert "add texts of the other side" in warning
     assert warning in capsys.readouterr().out

@@ -7,7 +7,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from tests.conftest import ROOT, toy_examples
-from tests.loop.toys import NAMES, Model, record
+from tests.loop.toys import CLASSES, NAMES, Model, record
 from vos.cli.compose import composed
 from vos.cli.labels import export_batch, hidden_gold, import_labels, merge_labels, record_round
 from vos.data import ListPool, TextData
@@ -48,7 +48,7 @@ def test_every_backend_composes(group):
 def test_the_loop_closes(config, tmp_path, capsys):
     texts = [f"text {i}" for i in range(6)]
     records = [record(text, "random" if i < 4 else "target") for i, text in enumerate(texts)]
-    sent = export_batch(config, records, NAMES, tmp_path)
+    sent = export_batch(config, records, CLASSES, tmp_path)
     assert (tmp_path / "label.html").exists()
     labels = [
         Label(r.uid, "ann", "harmful" if i % 2 else "harmless", "2026-11-21T10:00:00Z", batch_id=sent.batch_id)
@@ -58,7 +58,7 @@ def test_the_loop_closes(config, tmp_path, capsys):
     write_labels(tmp_path / "labels.jsonl", labels)
     config.dry_run = True
     assert import_labels(config, NAMES).counts["new"] == 7
-    data = TextData(toy_examples(4), toy_examples(2, "v", 50), [], ListPool([]), NAMES, [])
+    data = TextData(toy_examples(4), toy_examples(2, "v", 50), [], ListPool([]), NAMES, [], harmful=(1,))
     with pytest.raises(ConfigError, match="no settled label yet"):
         merge_labels(config, data)
     config.dry_run = False
@@ -79,13 +79,13 @@ def test_the_loop_closes(config, tmp_path, capsys):
 
 
 def test_known_answers_are_hidden_in_the_batch_and_scored_in_the_report(config, tmp_path, capsys):
-    data = TextData(toy_examples(4), toy_examples(6, "v", 50), [], ListPool([]), NAMES, [])
+    data = TextData(toy_examples(4), toy_examples(6, "v", 50), [], ListPool([]), NAMES, [], harmful=(1,))
     records = [record(f"text {i}") for i in range(40)]
     config.labeling.plan.annotators = ["ann", "bob"]
     gold = hidden_gold(config, data, records, Model())
     assert len(gold.records) == 2  # 5 %
     assert set(gold.answers) <= {text_uid(example.text) for example in data.val}
-    sent = export_batch(config, records, NAMES, tmp_path, gold=gold)
+    sent = export_batch(config, records, CLASSES, tmp_path, gold=gold)
     assert (sent.asked, [place.rsplit("/", 1)[1] for place in sent.places]) == (
         42,
         ["label-ann.html", "label-bob.html"],
@@ -107,7 +107,7 @@ def test_known_answers_are_hidden_in_the_batch_and_scored_in_the_report(config, 
 
 
 def test_rejected_rows_stop_the_command_and_good_ones_are_kept(config, tmp_path):
-    export_batch(config, [record("good"), record("bad")], NAMES, tmp_path)
+    export_batch(config, [record("good"), record("bad")], CLASSES, tmp_path)
     rows = [Label(text_uid(t), "ann", a, "2026-11-21T10:00:00Z") for t, a in (("good", "harmful"), ("bad", "evil"))]
     write_labels(tmp_path / "labels.jsonl", rows)
     with pytest.raises(DataError, match="1 rows were rejected and 0 are about unknown texts"):
@@ -119,7 +119,7 @@ def test_rejected_rows_stop_the_command_and_good_ones_are_kept(config, tmp_path)
 
 
 def test_the_sheet_of_open_texts_comes_back_filled_in(config, tmp_path, caplog):
-    sent = export_batch(config, [record("one"), record("two")], NAMES, tmp_path)
+    sent = export_batch(config, [record("one"), record("two")], CLASSES, tmp_path)
     time = {"labelled_at": "2026-11-21T10:00:00Z", "batch_id": sent.batch_id}
     answers = [("one", "ann", "harmful"), ("one", "bob", "harmless"), ("two", "ann", "unsure")]
     write_labels(tmp_path / "labels.jsonl", [Label(text_uid(t), who, label, **time) for t, who, label in answers])
@@ -146,6 +146,6 @@ def test_the_sheet_of_open_texts_comes_back_filled_in(config, tmp_path, caplog):
 def merge_or_none(config):
     """The labels that train; None while nothing is settled."""
     try:
-        return merge_labels(config, TextData(toy_examples(4), [], [], ListPool([]), NAMES, [])).labels
+        return merge_labels(config, TextData(toy_examples(4), [], [], ListPool([]), NAMES, [], harmful=(1,))).labels
     except ConfigError:
         return None

@@ -57,7 +57,7 @@ def test_every_sampler_is_built(option):
         return torch.zeros(1, 8), torch.zeros(1, dtype=torch.int64)
 
     config = compose("train", [f"outliers={option}"]).outliers
-    sampler = build_sampler(config, memory)
+    sampler = build_sampler(config, (1,), memory)
     assert f"vos.outliers.{type(sampler).__name__}" == config._target_
     if config.get("_partial_"):
         assert sampler.memory is memory

@@ -13,7 +13,9 @@ def examples(prefix, n):
 
 @pytest.fixture
 def data():
-    return TextData(examples("a", 21), examples("b", 7), examples("c", 5), ListPool([]), ("no", "yes"), [])
+    return TextData(
+        examples("a", 21), examples("b", 7), examples("c", 5), ListPool([]), ("no", "yes"), [], harmful=(1,)
+    )
 
 
 def test_batches_carry_the_tokens_of_their_index(data, tokenizer):

@@ -1,7 +1,6 @@
 import pytest
 
-from vos.data.labels import LabelCodec, class_order, label_key, natural_key
-from vos.errors import ConfigError
+from vos.data.labels import LabelCodec, label_key, natural_key
 
 
 @pytest.mark.parametrize(
@@ -16,18 +15,20 @@ def test_natural_order():
     assert sorted(["b2", "b10", "10", "9", "-1.5", "b"], key=natural_key) == ["-1.5", "9", "10", "b", "b2", "b10"]
 
 
-def test_positive_is_last_of_two():
-    assert class_order(("hate", "neutral"), "hate") == ("neutral", "hate")
-    assert class_order(("hate", "neutral"), None) == ("hate", "neutral")
-    assert class_order(("0", "1"), 0) == ("1", "0")  # YAML reads 0 as an integer
-
-
 @pytest.mark.parametrize(
-    ("names", "message"), [(("a", "b"), "found 'x'"), (("a", "b", "x"), "expected two classes, found 3")]
+    ("raw", "positive", "names", "harmful"),
+    [
+        (("hate", "neutral"), "hate", ("neutral", "hate"), (1,)),
+        (("harm", "safe"), None, ("safe", "harm"), (1,)),
+        (("0", "1"), 0, ("1", "0"), (1,)),  # YAML reads 0 as an integer
+        (("hate", "neither", "offensive"), ["offensive", "hate"], ("neither", "hate", "offensive"), (1, 2)),
+        (("b", "a", "c"), "none", ("a", "b", "c"), ()),
+    ],
 )
-def test_positive_that_cannot_be(names, message):
-    with pytest.raises(ConfigError, match=message):
-        class_order(names, "x")
+def test_harmful_classes_come_last(raw, positive, names, harmful):
+    codec = LabelCodec(raw, None, None, positive)
+    assert (codec.names, codec.harmful) == (names, harmful)
+    assert [codec.index(name) for name in names] == list(range(len(names)))
 
 
 def test_codec_by_map_merges_classes():
@@ -38,10 +39,10 @@ def test_codec_by_map_merges_classes():
 
 
 def test_codec_by_declared_names_keeps_their_order():
-    codec = LabelCodec(["a"], None, ("z", "a"), None)
+    codec = LabelCodec(["a"], None, ("z", "a"), "none")
     assert codec.names == ("z", "a")
     assert codec.index("a") == 1
 
 
 def test_codec_by_the_labels_found():
-    assert LabelCodec(["10", "9", "9"], None, None, None).names == ("9", "10")
+    assert LabelCodec(["10", "9", "9"], None, None, "none").names == ("9", "10")

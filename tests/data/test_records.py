@@ -15,6 +15,7 @@ def data(**changes):
         ListPool([]),
         ("no", "yes"),
         [],
+        harmful=(1,),
     )
     return replace(base, **changes)
 

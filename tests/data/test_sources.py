@@ -119,7 +119,7 @@ def test_ood_texts(write, rows):
         ({"val_share": -0.1}, "expected 0 or more each and a sum below 1"),
         ({"val_share": 0.5, "test_share": 0.5}, "expected 0 or more each and a sum below 1"),
         ({"val_share": 0}, "val_share: expected more than 0"),
-        ({"positive": "nobody"}, "positive: expected one of the classes"),
+        ({"positive": "nobody"}, "positive: expected classes of"),
     ],
 )
 def test_options_that_cannot_work(write, rows, options, message):

@@ -102,11 +102,11 @@ def test_an_unknown_label_lists_the_known(write):
     train, val = write("a.csv", good_csv()), write("b.csv", "text,label\nx,fine\ny,nice\nz,hate\n")
     text = message(train, val=val)
     assert f"{val}:3: column 'label': found the unknown label 'nice', expected one of 'fine', 'hate'" in text
-    text = message(train, label_map={"fine": "a", "okay": "b"})
+    text = message(train, label_map={"fine": "a", "okay": "b"}, positive="b")
     assert f"{train}:3: column 'label': found the unknown label 'hate', expected one of 'fine', 'okay'" in text
     many = write("c.csv", "text,label\n" + "".join(f"t{i},{i}\nu{i},{i}\nv{i},{i}\n" for i in range(30)))
-    assert "expected one of '0', '1'," in message(many, val=val)
-    assert "'19', ... | " in message(many, val=val)
+    assert "expected one of '0', '1'," in message(many, val=val, positive="none")
+    assert "'19', ... | " in message(many, val=val, positive="none")
 
 
 def test_one_id_for_two_texts(write, rows):
@@ -175,7 +175,7 @@ def test_nothing_usable_is_left(write):
 
 def test_a_class_without_training_texts(write):
     path = write("a.csv", good_csv())
-    text = message(path, label_map={"fine": "a", "hate": "b", "worse": "c"})
+    text = message(path, label_map={"fine": "a", "hate": "b", "worse": "c"}, positive="none")
     assert text.startswith(f"{path}: expected texts of every class, found none of ['c']; add some, or name only the")
 
 

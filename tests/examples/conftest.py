@@ -19,6 +19,7 @@ def classifier_folder(tmp_path_factory, tokenizer):
         row = torch.from_numpy(fitted.coef_[0]).float()
         model.classifier.weight.copy_(torch.stack([-row, row]) / 2)
         model.classifier.bias.copy_(torch.tensor([-0.5, 0.5]) * float(fitted.intercept_[0]))
+    model.config.id2label = {0: "harmless", 1: "harmful"}
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)

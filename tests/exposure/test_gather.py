@@ -13,7 +13,7 @@ from vos.types import Example, FeatureBatch
 
 TRAIN = [Example(f"t{i}", f"he fell {i} times", i % 2) for i in range(6)]
 OTHER = [f"a kettle and {i} spoons" for i in range(4)]
-DATA = TextData(TRAIN, [], [], ListPool([]), ("harmless", "harmful"), [])
+DATA = TextData(TRAIN, [], [], ListPool([]), ("harmless", "harmful"), [], harmful=(1,))
 
 
 class Falls:

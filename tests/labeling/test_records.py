@@ -44,7 +44,7 @@ MADE = BoundaryRecord(
     margin=0.25,
     probability={"harmless": 0.4, "harmful": 0.6},
     mahalanobis={"harmless": 9.5, "harmful": 8.25},
-    target=RecordTarget("z0007", "harmful", 0.0, 10.5, 1.25, 1.5),
+    target=RecordTarget("z0007", "harmful", 0.0, 10.5, 1.25, 1.5, ("harmful", "harmless")),
     provenance=Provenance("prefix_conditioned", ("t1", "t2"), "prompt", "words", 42, 120, 35, 0.5, 3, -2.5),
     model_hash="model",
     run_hash="run",
@@ -61,15 +61,23 @@ POOL = replace(
     provenance=Provenance("pool", seed=7, classifier_texts=1),
 )
 OLDER = replace(
-    MADE, target=replace(MADE.target, class_name=None, max_distance=None), provenance=Provenance("prefix_conditioned")
+    MADE,
+    target=replace(MADE.target, class_name=None, max_distance=None, pair=None),
+    provenance=Provenance("prefix_conditioned"),
 )
 
 
 def test_lines_of_older_versions_are_read_and_what_they_lack_stays_unknown(tmp_path):
     (tmp_path / "b.jsonl").write_text(f"{MADE_2}\n{POOL_2}\n{MADE_1}\n")
     records = read_jsonl(tmp_path / "b.jsonl")
-    assert records == [MADE, POOL, OLDER]
-    assert {record.schema_version for record in records} == {3}
+    assert records == [replace(MADE, target=replace(MADE.target, pair=None)), POOL, OLDER]
+    assert {record.schema_version for record in records} == {4}
+
+
+def test_a_line_of_version_3_lacks_the_pair_alone():
+    values = MADE.as_dict() | {"schema_version": 3}
+    del values["target"]["pair"]
+    assert BoundaryRecord.from_dict(values) == replace(MADE, target=replace(MADE.target, pair=None))
 
 
 def test_a_record_goes_through_json_unchanged():
@@ -101,11 +109,11 @@ NEW = MADE.as_dict()
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (NEW | {"schema_version": 4}, r"expected schema_version 3 or older, got 4"),
-        (NEW | {"seed": 5}, r"version 3, lacking \[\], too many \['seed'\]"),
-        (without(json.dumps(NEW), "target"), r"version 3, lacking \['target'\]"),
-        (NEW | {"provenance": NEW["provenance"] | {"sead": 1}}, r"version 3, lacking \[\], too many \['sead'\]"),
-        (NEW | {"target": {"id": "z0001"}}, r"version 3, lacking \['class_name', 'distance', "),
+        (NEW | {"schema_version": 5}, r"expected schema_version 4 or older, got 5"),
+        (NEW | {"seed": 5}, r"version 4, lacking \[\], too many \['seed'\]"),
+        (without(json.dumps(NEW), "target"), r"version 4, lacking \['target'\]"),
+        (NEW | {"provenance": NEW["provenance"] | {"sead": 1}}, r"version 4, lacking \[\], too many \['sead'\]"),
+        (NEW | {"target": {"id": "z0001"}}, r"version 4, lacking \['class_name', 'distance', "),
         (without(MADE_2, "seed"), r"version 2, lacking \['seed'\], too many \[\]"),
         (json.loads(MADE_2) | {"schema_version": 1}, r"version 1, lacking \[\], too many \['classifier_texts'"),
     ],

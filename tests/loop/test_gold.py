@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.loop.toys import NAMES, Model, record
+from tests.loop.toys import CLASSES, NAMES, Model, record
 from vos.errors import ConfigError, DataError
 from vos.labeling import Ledger, text_uid
 from vos.labeling.assignment import Plan
@@ -28,7 +28,7 @@ BATCH = [record(f"text {i}") for i in range(40)]
 
 
 def choose(ledger, plan, records=BATCH, round=0):
-    return choose_gold(ledger, plan, HELD_OUT, records, Model(), NAMES, round)
+    return choose_gold(ledger, plan, HELD_OUT, records, Model(), CLASSES, round)
 
 
 def test_plain_texts_of_all_classes_are_drawn_and_kept_for_the_same_batch(ledger, tmp_path):
@@ -42,20 +42,20 @@ def test_plain_texts_of_all_classes_are_drawn_and_kept_for_the_same_batch(ledger
         assert each.chosen == "gold"
         assert each.margin == pytest.approx(len(each.text))
         assert sum(each.probability.values()) == pytest.approx(1.0)
-    sent = export_batch(ledger, BATCH, PageExporter(plan=Plan(gold_share=0.1)), tmp_path, NAMES, gold=gold)
+    sent = export_batch(ledger, BATCH, PageExporter(plan=Plan(gold_share=0.1)), tmp_path, CLASSES, gold=gold)
     assert (sent.asked, sent.gold) == (44, 4)
     assert ledger.gold(sent.batch_id) == gold.answers
     again = choose(ledger, Plan(gold_share=0.5))  # the same command again, even with another share
     assert again.answers == gold.answers
     assert {each.uid for each in again.records} == set(gold.answers)
-    assert export_batch(ledger, BATCH, PageExporter(), tmp_path, NAMES, gold=again) == sent
+    assert export_batch(ledger, BATCH, PageExporter(), tmp_path, CLASSES, gold=again) == sent
     later = choose(ledger, Plan(gold_share=0.1), [record(f"more {i}") for i in range(40)], 1)
     assert not set(later.answers) & set(gold.answers)  # nobody sees one twice
 
 
 def test_the_page_does_not_tell_them_apart(ledger, tmp_path):
     gold = choose(ledger, Plan(gold_share=0.2))
-    export_batch(ledger, BATCH, PageExporter(), tmp_path, NAMES, gold=gold)
+    export_batch(ledger, BATCH, PageExporter(), tmp_path, CLASSES, gold=gold)
     source = (tmp_path / "label.html").read_text(encoding="utf-8").split('id="batch">')[1].split("</script>")[0]
     items = json.loads(source)["items"]
     assert len(items) == 48
@@ -92,7 +92,7 @@ def test_a_list_of_ones_own(ledger, tmp_path):
 def test_a_batch_is_given_out_to_named_people(ledger, tmp_path):
     plan = Plan(gold_share=0.1, annotators=("Ann B", "bob"), overlap_share=0.2)
     gold = choose(ledger, plan)
-    sent = export_batch(ledger, BATCH, PageExporter(plan=plan), tmp_path, NAMES, gold=gold)
+    sent = export_batch(ledger, BATCH, PageExporter(plan=plan), tmp_path, CLASSES, gold=gold)
     assert [place.rsplit("/", 1)[1] for place in sent.places] == ["label-ann_b.html", "label-bob.html"]
     seen = []
     for place in sent.places:
@@ -103,14 +103,14 @@ def test_a_batch_is_given_out_to_named_people(ledger, tmp_path):
     assert abs(len(seen[0]) - len(seen[1])) <= 1
     people = {event.uid: event.payload["people"] for event in ledger.events("exported")}
     assert {uid for uid, names in people.items() if "Ann B" in names} == seen[0]
-    assert export_batch(ledger, BATCH, PageExporter(plan=plan), tmp_path, NAMES, gold=gold) == sent
+    assert export_batch(ledger, BATCH, PageExporter(plan=plan), tmp_path, CLASSES, gold=gold) == sent
     with pytest.raises(ConfigError, match=r"was given to \['Ann B', 'bob'\] before"):
-        export_batch(ledger, BATCH, PageExporter(plan=Plan()), tmp_path, NAMES, gold=gold)
+        export_batch(ledger, BATCH, PageExporter(plan=Plan()), tmp_path, CLASSES, gold=gold)
 
 
 def test_sheets_carry_the_name(ledger, tmp_path):
     plan = Plan(annotators=("ann", "=bob"), overlap_share=0.0)
-    sent = export_batch(ledger, BATCH, SheetExporter(plan), tmp_path, NAMES)
+    sent = export_batch(ledger, BATCH, SheetExporter(plan), tmp_path, CLASSES)
     lines = [line for place in sent.places for line in Path(place).read_text(encoding="utf-8").splitlines()[1:]]
     assert len(lines) == 40
     assert sorted({line.rsplit(",", 1)[1] for line in lines}) == ["'=bob", "ann"]

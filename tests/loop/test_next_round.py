@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.conftest import toy_examples
-from tests.loop.toys import NAMES, record
+from tests.loop.toys import CLASSES, NAMES, record
 from vos.data import ListPool, TextData
 from vos.errors import ConfigError
 from vos.labeling import Label, Ledger, text_uid, write_labels
@@ -26,7 +26,9 @@ def ledger(tmp_path):
 
 @pytest.fixture
 def data():
-    return TextData(toy_examples(6), toy_examples(2, "v", 100), toy_examples(2, "x", 200), ListPool([]), NAMES, [])
+    return TextData(
+        toy_examples(6), toy_examples(2, "v", 100), toy_examples(2, "x", 200), ListPool([]), NAMES, [], harmful=(1,)
+    )
 
 
 def answer(ledger, text, label, who="ann"):
@@ -36,19 +38,19 @@ def answer(ledger, text, label, who="ann"):
 @pytest.mark.parametrize(("backend", "name"), [(PageExporter(), "label.html"), (SheetExporter(), "to_label.csv")])
 def test_a_batch_is_sent_once_and_continued_under_its_name(ledger, tmp_path, backend, name):
     records = [record(f"text {i}") for i in range(3)]
-    sent = export_batch(ledger, records, backend, tmp_path, NAMES)
+    sent = export_batch(ledger, records, backend, tmp_path, CLASSES)
     assert (sent.asked, sent.places, dict(sent.held_back)) == (3, [str(tmp_path / name)], {})
     assert sent.batch_id.startswith("r00-")
-    assert export_batch(ledger, records, backend, tmp_path, NAMES) == sent  # the same command again
-    other = export_batch(ledger, [*records[:2], record("new")], backend, tmp_path, NAMES, round=1)
+    assert export_batch(ledger, records, backend, tmp_path, CLASSES) == sent  # the same command again
+    other = export_batch(ledger, [*records[:2], record("new")], backend, tmp_path, CLASSES, round=1)
     assert (other.asked, len(other.held_back)) == (1, 2)
-    none = export_batch(ledger, records[:2], backend, tmp_path, NAMES, round=1)
+    none = export_batch(ledger, records[:2], backend, tmp_path, CLASSES, round=1)
     assert (none.asked, none.places) == (0, ())
 
 
 def test_labels_come_back_from_a_folder_of_files(ledger, tmp_path):
     records = [record(f"text {i}") for i in range(3)]
-    sent = export_batch(ledger, records, PageExporter(), tmp_path, NAMES)
+    sent = export_batch(ledger, records, PageExporter(), tmp_path, CLASSES)
     labels = [Label(r.uid, "ann", "harmful", "2026-11-21T10:00:00Z", batch_id=sent.batch_id) for r in records]
     folder = tmp_path / "answers"
     write_labels(folder / "a.jsonl", labels[:2])
@@ -118,7 +120,7 @@ def test_the_random_share_alone_gives_the_false_negative_rate(ledger):
     ledger.propose(record(*each) for each in texts)
     for i, (text, _, _) in enumerate(texts):
         answer(ledger, text, "harmless" if i >= 8 and text.startswith("random") else "harmful")
-    report = random_share_report(ledger, NAMES)
+    report = random_share_report(ledger, CLASSES)
     low, high = wilson_interval(3, 8)
     assert report == {
         "random/round-0/n": 10,

@@ -105,7 +105,13 @@ def simulate(tmp_path):
         pool = points(300, "p", 1)
         hidden = [Example(e.id, e.text) for e in pool]
         data = TextData(
-            points(40, "t", 2), points(60, "v", 3), points(400, "x", 4), ListPool(hidden), ("no", "yes"), []
+            points(40, "t", 2),
+            points(60, "v", 3),
+            points(400, "x", 4),
+            ListPool(hidden),
+            ("no", "yes"),
+            [],
+            harmful=(1,),
         )
         narrow = selection(max_distance=50.0, max_cosine=None)
         synthesis = SynthesisSettings(16, 2, 20, 256, Potential(4.0, 0.5, 0.25), narrow, "none", APPROXIMATE)
@@ -190,7 +196,7 @@ def test_harm_can_be_made_as_rare_as_it_is_in_use(simulate, tmp_path):
 
 def test_a_rate_over_no_texts_is_left_out():
     plain = [Example(e.id, e.text, e.label) for e in points(10, "x", 4)]
-    assert set(error_rates(Plane(), plain, 0.5)) == {"error", "error_band"}
+    assert set(error_rates(Plane(), plain, (1,), 0.5)) == {"error", "error_band"}
 
 
 def test_balanced_weights_find_more_of_a_rare_class():

@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 
 from tests.labeling.examples import make_record
+from vos.harmful import Classes
 from vos.labeling import BoundaryRecord
 from vos.types import FeatureBatch
 
 NAMES = ("harmless", "harmful")
+CLASSES = Classes(NAMES, (1,))
 
 
 def record(text: str, chosen: str = "target", margin: float = 0.1) -> BoundaryRecord:

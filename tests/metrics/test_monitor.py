@@ -14,7 +14,7 @@ from vos.metrics.monitor import MONITORS, epoch_metrics, epoch_name
 def test_they_are_those_of_the_report_of_a_round_by_other_names(generator):
     logits, labels = torch.randn(40, 3, generator=generator), torch.arange(40) % 3
     found = epoch_metrics(logits, labels)
-    report = boundary_report(logits, labels, 0.5, [None] * 40, [None] * 40)
+    report = boundary_report(logits, labels, (1,), 0.5, [None] * 40, [None] * 40)
     assert set(found) == {epoch_name(name) for name in MONITORS}
     for name in MONITORS:
         assert float(found[epoch_name(name)]) == pytest.approx(report[name.removeprefix("boundary/val/")], abs=1e-6)

@@ -53,9 +53,11 @@ def test_sides_alternate_and_an_empty_side_gives_its_places_away():
     assert found.chosen[1].margin < 0
 
 
-def test_margin_zero_belongs_to_the_harmful_side():
+def test_the_sign_of_a_zero_tells_its_side():
     found = batch([[candidate("zero", margin=0.0)], [candidate("below", margin=-1e-9, target=1)]])
     assert names(found) == ["zero", "below"]
+    only = batch([[candidate("a", margin=-0.0)], [candidate("b", margin=-1.0, target=1)]], n=2, max_side_share=0.5)
+    assert (names(only), only.dropped) == (["a"], {"quota of the harmless side": 1})
 
 
 def test_a_text_answers_one_target_only():
@@ -147,7 +149,7 @@ def test_a_side_and_a_target_have_no_more_than_their_share():
     above = [candidate(f"u{i}", margin=1.0, distance=i / 10) for i in range(4)]
     found = batch([above, [candidate("d0", margin=-1.0, target=1)]], n=4, max_side_share=0.5)
     assert names(found) == ["u0", "d0", "u1"]  # a place stays empty rather than going to the same side
-    assert found.dropped == {"quota of the side above margin 0": 2}
+    assert found.dropped == {"quota of the harmful side": 2}
     found = batch([above, [candidate("u3", margin=1.0, target=1, distance=0.9)]], max_per_target=2)
     assert names(found) == ["u0", "u3", "u1"]
     assert found.dropped == {"quota of the target": 1}

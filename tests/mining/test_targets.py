@@ -82,12 +82,12 @@ def test_many_classes_project_every_margin_out(generator):
     labels = torch.arange(300) % 4
     head = LinearHead(torch.randn(4, 8, generator=generator), torch.zeros(4))
     density = ClassConditionalGaussian(4, 8).fit(features + labels[:, None], labels)
-    space = TargetSpace.fit(features, density, head, 5)
+    space = TargetSpace.fit(features, density, head, (1,), 5)
     weight = head.weight.double()
     differences = (weight[:, None] - weight[None]).reshape(-1, 8)
     assert float((differences @ space.projection).abs().max()) < 1e-9
     with pytest.raises(ConfigError, match=r"in \[1, 5\], got 6"):
-        TargetSpace.fit(features, density, head, 6)
+        TargetSpace.fit(features, density, head, (1,), 6)
 
 
 def test_per_class_covariances_are_averaged_by_count(generator):
@@ -102,9 +102,9 @@ def test_per_class_covariances_are_averaged_by_count(generator):
 def test_bad_requests_are_refused(density, featurizer):
     features = featurizer.featurize(texts_of(20)).features
     with pytest.raises(ConfigError, match=r"in \[1, 5\], got 0"):
-        TargetSpace.fit(features, density, featurizer.head, 0)
+        TargetSpace.fit(features, density, featurizer.head, (1,), 0)
     with pytest.raises(ShapeError, match="at least 2 real texts, got 1"):
-        TargetSpace.fit(features[:1], density, featurizer.head, 2)
+        TargetSpace.fit(features[:1], density, featurizer.head, (1,), 2)
     for options in ({"beta": -1.0}, {"delta": -0.1}, {"tau": 0.0}):
         with pytest.raises(ConfigError, match="expected beta >= 0"):
             Potential(**options)
@@ -112,4 +112,4 @@ def test_bad_requests_are_refused(density, featurizer):
 
 def test_equal_texts_leave_a_positive_unit(density, featurizer):
     features = featurizer.featurize(["w1 w2"] * 12).features
-    assert math.isfinite(1 / TargetSpace.fit(features, density, featurizer.head, 2).unit)
+    assert math.isfinite(1 / TargetSpace.fit(features, density, featurizer.head, (1,), 2).unit)

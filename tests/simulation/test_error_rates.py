@@ -18,13 +18,13 @@ class Margins:
 def test_every_rate_counts_its_own_texts():
     texts = [("-2", 0, 0), ("3", 0, 1), ("0.5", 0, 2), ("-0.5", 1, 3), ("4", 1, None)]
     test = [Example(text, text, label, level=level) for text, label, level in texts]
-    assert error_rates(Margins(), test, 1.0) == pytest.approx(
+    assert error_rates(Margins(), test, (1,), 1.0) == pytest.approx(
         {"error": 3 / 5, "error_hard": 1.0, "error_easy": 1 / 2, "error_band": 1.0}
     )
 
 
 def test_a_rate_over_no_texts_is_left_out():
-    assert set(error_rates(Margins(), [Example("a", "5", 1)], 1.0)) == {"error"}
+    assert set(error_rates(Margins(), [Example("a", "5", 1)], (1,), 1.0)) == {"error"}
 
 
 def rows(errors):

@@ -44,6 +44,6 @@ def test_what_a_killed_fit_left_is_not_taken_up(tmp_path, monkeypatch):
     found = []
     monkeypatch.setattr("vos.simulation.fits.fit_round", lambda job, _: found.extend(tmp_path.iterdir()))
     job = SimpleNamespace(run=run, featurizers=SimpleNamespace(current=lambda: "classifier"))
-    data = TextData([], [], [], ListPool([]), ("no", "yes"), [])
+    data = TextData([], [], [], ListPool([]), ("no", "yes"), [], harmful=(1,))
     assert PipelineFit(data, lambda *_: job, warm=False)([], 0, None) == "classifier"
     assert found == []

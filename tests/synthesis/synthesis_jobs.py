@@ -36,7 +36,7 @@ def job(tiny_encoder, pool, n=8, **selection):
         potential=Potential(beta=4.0, delta=0.5, tau=0.25), selection=selection_settings(n=n, **options),
         index="none", approximate=APPROXIMATE,
     )  # fmt: skip
-    data = TextData(train, toy_examples(4, "v", 30), [], ListPool(pool), NAMES, [])
+    data = TextData(train, toy_examples(4, "v", 30), [], ListPool(pool), NAMES, [], harmful=(1,))
     return SynthesisJob(featurizer, density, BoundarySampler(band=0.5, distance=None), data, settings, 0, "run")
 
 

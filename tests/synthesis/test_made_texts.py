@@ -36,7 +36,7 @@ def train(text_generator):
 @pytest.fixture
 def job(featurizer, density, train):
     settings = SynthesisSettings(potential=Potential(delta=1.5))
-    data = TextData(train, [], [], ListPool([]), ("harmless", "harmful"), [])
+    data = TextData(train, [], [], ListPool([]), ("harmless", "harmful"), [], harmful=(1,))
     return SynthesisJob(featurizer, density, BoundarySampler(), data, settings, run_hash="run")
 
 

@@ -139,3 +139,18 @@ def test_a_model_with_one_output_is_refused(tokenizer):
     model = BertForSequenceClassification(tiny_bert(tokenizer, num_labels=1))
     with pytest.raises(ModelError, match="expected a model with two classes or more, got 1"):
         mine(model, tokenizer, LABELLED, POOL)
+
+
+def test_the_harmful_class_is_told_by_its_name_given_or_read_from_the_model(found, model):
+    margins = {record.id: record.margin for record in found(n=16)}
+    turned = {record.id: record.margin for record in found(n=16, positive="harmless")}
+    both = margins.keys() & turned.keys()
+    assert both
+    assert all(turned[each] == -margins[each] for each in both)
+    model.config.id2label = {0: "LABEL_0", 1: "LABEL_1"}
+    with pytest.raises(ConfigError, match=r"'LABEL_0', 'LABEL_1'.*data\.positive=none"):
+        found()
+    assert {record.id: record.margin for record in found(n=16, positive="LABEL_1")} == margins
+    model.config.harmful_classes = ["LABEL_1"]  # as this package saves a model
+    assert {record.id: record.margin for record in found(n=16)} == margins
+    assert all(record.margin >= 0 for record in found(n=16, positive="none"))

@@ -55,7 +55,9 @@ def build(
 
 
 def toy_data():
-    return TextData(toy_examples(24), toy_examples(8, "v", 24), toy_examples(8, "w", 40), ListPool([]), NAMES, [])
+    return TextData(
+        toy_examples(24), toy_examples(8, "v", 24), toy_examples(8, "w", 40), ListPool([]), NAMES, [], harmful=(1,)
+    )
 
 
 def batches(module):

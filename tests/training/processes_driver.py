@@ -27,7 +27,9 @@ CASES = {"bank-24": ("bank", 24, 2), "bank-27": ("bank", 27, 2), "queue-24": ("q
 def main(encoder: str, processes: int, output: str) -> None:
     for name, (memory, n, epochs) in CASES.items():
         module = build(encoder, memory=memory, freeze=True, refit_every=1, n_texts=n, capacity=n)
-        data = TextData(toy_examples(n), toy_examples(8, "v", 40), toy_examples(8, "w", 60), ListPool([]), NAMES, [])
+        data = TextData(
+            toy_examples(n), toy_examples(8, "v", 40), toy_examples(8, "w", 60), ListPool([]), NAMES, [], harmful=(1,)
+        )
         generator = torch.Generator().manual_seed(0)
         features = {"train": torch.randn(n, D, generator=generator) + torch.arange(n)[:, None] % 2}
         features |= {name: torch.randn(8, D, generator=generator) for name in ("val", "test")}

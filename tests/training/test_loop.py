@@ -17,8 +17,8 @@ def test_the_shift_counts_the_texts_of_round_0s_band_alone():
     first = RoundCheckpoint(0, {"boundary/band": 1.0}, from_margins([0.5, -1.0, 3.0]))
     previous, current = from_margins([0.0, 0.0, 9.0]), from_margins([0.0, 2.0, -9.0])
     moved = torch.sigmoid(torch.tensor(2.0, dtype=torch.float64)) - 0.5
-    assert boundary_shift(first, previous, current) == pytest.approx(float(moved) / 2)
-    assert boundary_shift(first, previous, previous) == 0.0
+    assert boundary_shift(first, previous, current, (1,)) == pytest.approx(float(moved) / 2)
+    assert boundary_shift(first, previous, previous, (1,)) == 0.0
 
 
 class Broken(Exception):

@@ -5,13 +5,14 @@ import pytest
 import torch
 
 from tests.conftest import toy_examples
-from vos.metrics.boundary import band_width, margin
+from vos.metrics.boundary import band_width
+from vos.metrics.margins import margin
 from vos.training.measure import measure
 
 
 def test_the_band_is_set_once_and_kept_after(job):
     first = measure(job, 0, None)
-    assert first.band == band_width(margin(first.val.logits), job.settings.refine.band_share)
+    assert first.band == band_width(margin(first.val.logits, (1,)), job.settings.refine.band_share)
     assert first.metrics["boundary/band"] == first.band
     assert measure(job, 1, 0.125).metrics["boundary/band"] == 0.125
 

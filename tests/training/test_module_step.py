@@ -53,7 +53,7 @@ def test_a_fit_refuses_labels_of_no_class(tiny_encoder, split, label):
     module = build(tiny_encoder, loss=None)
     texts = {"train": toy_examples(6), "val": toy_examples(6, "v", 24)}
     texts[split][3] = replace(texts[split][3], label=label)
-    data = TextData(texts["train"], texts["val"], [], ListPool([]), NAMES, [])
+    data = TextData(texts["train"], texts["val"], [], ListPool([]), NAMES, [], harmful=(1,))
     datamodule = TextDataModule(data, module.classifier.tokenizer, batch_size=6, max_length=32, seed=0)
     trainer = pl.Trainer(
         max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,

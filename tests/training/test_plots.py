@@ -2,6 +2,7 @@ import numpy as np
 import torch
 from matplotlib.image import imread
 
+from vos.harmful import Classes
 from vos.training.plots import BoundaryPoints, boundary_map, learning_curves, metrics_against
 
 
@@ -20,15 +21,17 @@ def points(n, n_classes):
 
 def test_boundary_map_draws_texts_outliers_and_band(tmp_path):
     with_outliers, without = tmp_path / "a.png", tmp_path / "b.png"
-    boundary_map(with_outliers, points(80, 2), points(40, 2), 0.5, ("harmless", "harmful"), "t")
-    boundary_map(without, points(80, 2), None, 0.5, ("harmless", "harmful"), "t")
+    boundary_map(with_outliers, points(80, 2), points(40, 2), 0.5, Classes(("harmless", "harmful"), (1,)), "t")
+    boundary_map(without, points(80, 2), None, 0.5, Classes(("harmless", "harmful"), (1,)), "t")
     assert imread(with_outliers).shape == (650, 1040, 4)
     assert colours(with_outliers) > 50
     assert not np.array_equal(imread(with_outliers), imread(without))
 
 
 def test_boundary_map_of_many_classes(tmp_path):
-    boundary_map(tmp_path / "a.png", points(80, 7), points(40, 7), 0.5, [f"c{i}" for i in range(7)], "t")
+    boundary_map(
+        tmp_path / "a.png", points(80, 7), points(40, 7), 0.5, Classes(tuple(f"c{i}" for i in range(7)), ()), "t"
+    )
     assert colours(tmp_path / "a.png") > 50
 
 

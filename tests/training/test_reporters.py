@@ -9,6 +9,7 @@ from rich.console import Console
 
 from tests.training.wandb_file import history, the_file
 from vos.errors import ConfigError
+from vos.harmful import Classes
 from vos.training.plots import BoundaryPoints, boundary_map
 from vos.training.reporters import (
     ConsoleReporter,
@@ -23,7 +24,7 @@ from vos.training.reporters import (
 def record(tmp_path):
     points = BoundaryPoints(torch.tensor([-1.0, 2.0]), torch.tensor([3.0, 4.0]), torch.tensor([0, 1]))
     picture = tmp_path / "map.png"
-    boundary_map(picture, points, None, 0.5, ("harmless", "harmful"), "title")
+    boundary_map(picture, points, None, 0.5, Classes(("harmless", "harmful"), (1,)), "title")
     metrics = {"boundary/val/accuracy": 0.875, "boundary/outlier_energy_auroc": 0.5}
     nearest = (NearBoundaryText("a", "=some text", -0.25, "harmless"),)
     return RoundRecord(3, metrics, torch.tensor([-1.0, 2.0, 0.5]), picture, nearest)

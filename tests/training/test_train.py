@@ -73,10 +73,13 @@ def test_parts_of_ones_own_take_the_place_of_the_usual_ones(tiny_encoder):
 def test_validation_texts_are_taken_from_the_texts_and_names_from_the_labels(tiny_encoder):
     texts, labels = lists(40)
     found = train(texts, labels, val=0.2, model=tiny_encoder, epochs=1, rounds=0)
-    assert found.classifier.label_names == ("harmful", "harmless")
+    assert found.classifier.label_names == ("harmless", "harmful")
+    assert found.classifier.harmful == (1,)
     places = [NAMES.index(name) for name in labels]
-    numbered = train(texts, places, label_names=NAMES, val=0.2, model=tiny_encoder, epochs=1, rounds=0)
-    assert numbered.classifier.label_names == NAMES
+    numbered = train(
+        texts, places, label_names=NAMES, positive="harmless", val=0.2, model=tiny_encoder, epochs=1, rounds=0
+    )
+    assert (numbered.classifier.label_names, numbered.classifier.harmful) == (NAMES, (0,))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from rich.text import Text
 from vos.cli.tables import facts_table, print_whole, short
 from vos.data import TextData
 from vos.errors import ConfigError, DataError
+from vos.harmful import Classes
 from vos.labeling import BoundaryRecord, Ledger, answers, state_counts
 from vos.labeling.answers import ImportReport
 from vos.labeling.backends.files import write_adjudication_csv
@@ -24,7 +25,7 @@ from vos.loop import send
 from vos.loop.gold import NO_GOLD, Gold, choose_gold
 from vos.loop.next_round import NextRound, next_round, random_share_report
 from vos.loop.send import SentBatch
-from vos.loop.stop_rule import add_round
+from vos.loop.stop_rule import StopRule, add_round
 from vos.models.featurizer import ClassifierFeaturizer
 
 logger = logging.getLogger(__name__)
@@ -41,13 +42,13 @@ def hidden_gold(
         return NO_GOLD
     plan = instantiate(config.labeling.plan)
     with Ledger(config.ledger) as ledger:
-        return choose_gold(ledger, plan, data.val, records, featurizer, data.label_names, _round(ledger))
+        return choose_gold(ledger, plan, data.val, records, featurizer, data.classes, _round(ledger))
 
 
 def export_batch(
     config: DictConfig,
     records: Sequence[BoundaryRecord],
-    label_names: Sequence[str],
+    classes: Classes,
     folder: Path,
     neighbours: Mapping[str, Sequence[Neighbour]] | None = None,
     gold: Gold = NO_GOLD,
@@ -59,7 +60,7 @@ def export_batch(
             records,
             instantiate(config.labeling),
             folder,
-            label_names,
+            classes,
             round=_round(ledger),
             neighbours=neighbours,
             gold=gold,
@@ -138,13 +139,16 @@ def record_round(config: DictConfig, run: Path, new: NextRound, final: Mapping[s
         done = {event.batch: int(event.payload["round"]) for event in ledger.events("trained")}
         number = done.get(str(run), max(done.values(), default=0) + 1)
         ledger.mark_trained(str(run), number, new.labels)
-        random = random_share_report(ledger, new.data.label_names)
+        random = random_share_report(ledger, new.data.classes)
     row: dict[str, str | float | None] = {"run": str(run), "round": number, "labels": len(new.labels), **final}
     # The newest round of proposals that has an estimate speaks for the present.
     if newest := next((name for name in reversed(random) if name.endswith("/fnr")), None):
         row |= {f"random/fnr{end}": random[newest + end] for end in ("", "_low", "_high")}
     rows = add_round(Path(config.ledger).parent, row)
-    reason: str | None = instantiate(config.stop).reason(rows)
+    rule: StopRule = instantiate(config.stop)
+    if rule.target_fnr is not None and not new.data.harmful:
+        logger.warning("stop.target_fnr is off: no class is harmful, so nothing can be missed")
+    reason = rule.reason(rows)
     logger.info("labelling round %d: %s", number, f"stop, {reason}" if reason else "another round is worth it")
     return reason
 

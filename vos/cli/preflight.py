@@ -43,7 +43,7 @@ def _density(node: DictConfig) -> object:
 
 
 def _sampler(node: DictConfig) -> object:
-    return unwrapped(lambda: build_sampler(node, _no_memory))
+    return unwrapped(lambda: build_sampler(node, (), _no_memory))
 
 
 def _trainer(node: DictConfig) -> object:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from vos.cli.classes import load_data
 from vos.cli.tables import print_paths
 from vos.cli.train import begin, quiet_libraries
 from vos.cli.train_builders import build_featurizers, build_job, new_classifier
@@ -41,7 +42,7 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
     quiet_libraries()
     if OmegaConf.select(config, "exposure"):
         raise ConfigError("simulation: expected exposure=null, as every one of its many fits would gather its own")
-    data: TextData = instantiate(config.data).load()
+    data = load_data(config)
     settings: SimulationSettings = instantiate(config.simulation)
     oracle = _oracle(data) if settings.pool == "pool" else {}
     run = RunDirectory(directory)
@@ -52,7 +53,7 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
             oracle=oracle,
             fit=_fit(config, settings, data, run.path / "fits"),
             density=instantiate(config.density.model),
-            sampler=build_sampler(config.outliers, _no_texts),
+            sampler=build_sampler(config.outliers, data.harmful, _no_texts),
             folder=run.path / "simulation",
             settings=settings,
         )

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from vos.cli.cache import open_cache
+from vos.cli.classes import load_as_before
 from vos.cli.labels import export_batch, hidden_gold, is_waiting
 from vos.cli.preflight import check_gold, check_sending, check_synthesis
 from vos.cli.progress import synthesis_bars
@@ -81,7 +82,7 @@ def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
         neighbours = nearest_labelled(featurizer, data.train, [*result.records, *gold.records], data.label_names)
     _summary(result)
     if config.labeling._target_ is not None:
-        export_batch(config, result.records, data.label_names, output, neighbours, gold)
+        export_batch(config, result.records, data.classes, output, neighbours, gold)
     return result
 
 
@@ -94,10 +95,10 @@ def open_run(config: DictConfig) -> tuple[RunDirectory, TextData, TextClassifier
     run = RunDirectory(config.run)
     manifest = run.open_finished()
     run_config = OmegaConf.load(run.config_path)
-    data: TextData = with_kept_train(instantiate(run_config.data).load(), run.train)
+    classifier = load_classifier(run.model)
+    data = with_kept_train(load_as_before(run_config.data, classifier.label_names, classifier.harmful), run.train)
     if data.fingerprint() != manifest["data_fingerprint"]:
         raise RunError(f"run={run.path}: its data files have changed since; restore them, or train again")
-    classifier = load_classifier(run.model)
     if classifier.fingerprint() != manifest["model_hash"]:
         raise RunError(f"run={run.path}: model/ is not the model that the run saved; train again")
     return run, data, classifier
@@ -112,7 +113,7 @@ def build_job(config: DictConfig, run: RunDirectory, data: TextData, featurizer:
     return SynthesisJob(
         featurizer=featurizer,
         density=load_density(run.density),
-        sampler=build_sampler(config.outliers, partial(training_features, featurizer, data.train)),
+        sampler=build_sampler(config.outliers, data.harmful, partial(training_features, featurizer, data.train)),
         data=data,
         settings=settings,
         seed=config.seed,

@@ -11,12 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from transformers.utils import logging as transformers_logging
 
 from vos.cli.cache import open_cache
+from vos.cli.classes import load_data
 from vos.cli.labels import import_labels, merge_labels, record_round
 from vos.cli.tables import facts_table, print_paths, print_whole, short
 from vos.cli.train_builders import build_job, device_of
@@ -74,6 +74,7 @@ def begin(run: RunDirectory, config: DictConfig, overrides: Sequence[str], data:
     facts = {
         "seed": config.seed,
         "data_fingerprint": data.fingerprint(),
+        "harmful_classes": list(data.classes.harmful_names),
         "started_from": config.run,
         **environment(device_of(config)),
     }
@@ -87,7 +88,7 @@ def _data(config: DictConfig, run: RunDirectory) -> tuple[TextData, NextRound | 
 
     A run that is resumed keeps the training texts it began with, whatever has been answered since.
     """
-    data: TextData = instantiate(config.data).load()
+    data = load_data(config)
     if run.train.exists():
         return with_kept_train(data, run.train), None
     if not OmegaConf.select(config, "labels"):

@@ -86,6 +86,7 @@ def build_classifier(config: DictConfig, data: TextData) -> TextClassifier:
     classifier = load_classifier(RunDirectory(config.run).model)
     if classifier.label_names != data.label_names:
         raise ConfigError(f"run={config.run} knows the classes {classifier.label_names}, the data {data.label_names}")
+    classifier.harmful = data.harmful
     if config.model.freeze:
         classifier.freeze_encoder()
     return classifier
@@ -93,7 +94,7 @@ def build_classifier(config: DictConfig, data: TextData) -> TextClassifier:
 
 def new_classifier(config: DictConfig, data: TextData) -> TextClassifier:
     """The classifier of the group `model`, before any training."""
-    built: TextClassifier = instantiate(config.model, label_names=data.label_names)
+    built: TextClassifier = instantiate(config.model, label_names=data.label_names, harmful=data.harmful)
     return built
 
 
@@ -129,7 +130,7 @@ def build_module(
         classifier,
         completed(instantiate(config.density.model), **sizes),
         memory,
-        build_sampler(config.outliers, memory.contents),
+        build_sampler(config.outliers, data.harmful, memory.contents),
         completed(instantiate(config.loss.module), **sizes),
         StepSettings(
             instantiate(config.optimizer),

@@ -6,7 +6,7 @@ A configuration leaves such an argument open with `_partial_: true`; it is fille
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
+from vos.outliers import with_sides
 from vos.types import OutlierSampler
 
 
@@ -28,12 +29,15 @@ def completed(made: Any, **known: Any) -> Any:
     return made(**{name: value for name, value in known.items() if name in wanted})
 
 
-def build_sampler(config: DictConfig, memory: Callable[[], tuple[Tensor, Tensor]]) -> OutlierSampler:
+def build_sampler(
+    config: DictConfig, harmful: Sequence[int], memory: Callable[[], tuple[Tensor, Tensor]]
+) -> OutlierSampler:
     """The sampler of the group `outliers`; one that draws around texts, and not from a Gaussian alone, reads `memory`.
 
     Args:
         config: the group.
+        harmful: indices of the harmful classes; a sampler between sides draws between these and the others.
         memory: gives features (n, d) and labels (n,) of the training texts.
     """
     sampler: OutlierSampler = completed(instantiate(config, _convert_="all"), memory=memory)
-    return sampler
+    return with_sides(sampler, harmful)

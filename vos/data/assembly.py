@@ -16,6 +16,7 @@ from vos.data.settings import RowSettings, TableSettings
 from vos.data.splits import split_groups
 from vos.data.validation import checked_rows, parse_rows, stream_examples
 from vos.errors import DataError
+from vos.harmful import Positive
 from vos.types import Example
 
 logger = logging.getLogger(__name__)
@@ -81,16 +82,15 @@ def assemble(
         label_names=codec.names,
         skipped=log.skipped,
         ood=outside,
+        harmful=codec.harmful,
     )
 
 
-def _positive(raw: Sequence[str], settings: TableSettings) -> str | None:
-    """The harmful class; where lists of labels were reduced by several, the one that they became."""
+def _positive(raw: Sequence[str], settings: TableSettings) -> Positive:
+    """The harmful classes; where lists of labels were reduced, the one that the harmful ones became."""
     harmful = settings.harmful()
     reduced = any_of(harmful[:1], harmful) if harmful else ""
-    if len(harmful) < 2 or set(raw) <= {reduced, any_of((), harmful)}:
-        return reduced or None
-    return str(list(harmful))
+    return reduced if harmful and set(raw) <= {reduced, any_of((), harmful)} else settings.positive
 
 
 def _say_spellings(codec: LabelCodec, raw: Sequence[str]) -> None:

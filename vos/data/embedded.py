@@ -67,7 +67,13 @@ def load_embedded(directory: str | Path | None = None) -> TextData:
         splits = agree(read, codec, "label", "id", log, on_leak="error")
         check_classes(splits, codec.names, {split: f"{path}, split {split!r}" for split in splits})
     return TextData(
-        splits[TRAIN], splits["val"], splits["test"], ListPool([row.example for row in pool]), codec.names, log.skipped
+        splits[TRAIN],
+        splits["val"],
+        splits["test"],
+        ListPool([row.example for row in pool]),
+        codec.names,
+        log.skipped,
+        harmful=codec.harmful,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from vos.errors import ConfigError
+from vos.harmful import Positive, harmful_classes
 
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 WHOLE = re.compile(r"[+-]?\d+\.0+")
@@ -121,29 +122,6 @@ def natural_key(name: str) -> tuple[Any, ...]:
     return (1, parts, name)
 
 
-def class_order(ordered: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
-    """Class names in index order.
-
-    Args:
-        ordered: class names in the order that holds when nothing else is said.
-        positive: for two classes, the harmful one, which gets index 1; None keeps the order.
-
-    Raises:
-        ConfigError: `positive` is not a class, or there are not two classes.
-    """
-    if positive is None:
-        return ordered
-    positive = spelled(positive, ordered)
-    if positive not in ordered:
-        raise ConfigError(f"positive: expected one of the classes {list(ordered)}, found {positive!r}")
-    if len(ordered) != 2:
-        raise ConfigError(
-            f"positive: expected two classes, found {len(ordered)}: {list(ordered)}; "
-            "merge classes with label_map, or leave positive unset"
-        )
-    return (*(name for name in ordered if name != positive), positive)
-
-
 def _sorted(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(names), key=natural_key))
 
@@ -156,10 +134,11 @@ class LabelCodec:
             where nothing else names them, each spelled as it stands most often, in lower case where two are level.
         label_map: raw label to class name, or None.
         fixed: class names in index order, as a data set declares them, or None.
-        positive: see `class_order`.
+        positive: see `vos.harmful.harmful_classes`.
 
     Attributes:
-        names: class names in index order.
+        names: class names in index order: sorted, or as declared, and the harmful ones last.
+        harmful: indices of the harmful classes; () where no class is.
         known: raw labels that have a class, sorted.
 
     Raises:
@@ -171,17 +150,20 @@ class LabelCodec:
         raw: Iterable[str],
         label_map: Mapping[str, str | int] | None,
         fixed: Sequence[str] | None,
-        positive: str | None,
+        positive: Positive,
     ) -> None:
         if label_map is not None:
             class_of = _mapped(label_map)
-            self.names = class_order(_sorted(class_of.values()), positive)
+            ordered = _sorted(class_of.values())
         elif fixed is not None:
             class_of = {name: name for name in fixed}
-            self.names = class_order(tuple(fixed), positive)
+            ordered = tuple(fixed)
         else:
             class_of = {name: name for name in _most_frequent(Counter(raw))}
-            self.names = class_order(_sorted(class_of), positive)
+            ordered = _sorted(class_of)
+        harmful = harmful_classes(ordered, positive)
+        self.names = (*(n for i, n in enumerate(ordered) if i not in harmful), *(ordered[i] for i in harmful))
+        self.harmful = tuple(range(len(ordered) - len(harmful), len(ordered)))
         index = {name: i for i, name in enumerate(self.names)}
         self._index_of = {key: index[name] for key, name in class_of.items()}
         self._by_fold: dict[str, set[int]] = {}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from vos.errors import ConfigError
+from vos.harmful import Classes
 from vos.types import Example
 
 
@@ -93,9 +95,10 @@ class TextData:
         val: labelled.
         test: labelled; may be empty.
         pool: unlabelled texts.
-        label_names: names of the C classes in index order; for two classes index 1 is the harmful one.
+        label_names: names of the C classes in index order.
         skipped: rows that were left out, with the reason.
         ood: texts of another kind, for AUROC and FPR95; labels None; may be empty.
+        harmful: indices of the harmful classes, ascending; () where no class is.
     """
 
     train: list[Example]
@@ -105,6 +108,36 @@ class TextData:
     label_names: tuple[str, ...]
     skipped: list[Skipped]
     ood: list[Example] = field(default_factory=list)
+    harmful: tuple[int, ...] = field(kw_only=True)
+
+    @property
+    def classes(self) -> Classes:
+        """The classes, and which of them are harmful."""
+        return Classes(self.label_names, self.harmful)
+
+    def in_order(self, names: tuple[str, ...]) -> TextData:
+        """The same texts with class indices in the order of `names`, which are the same classes.
+
+        Raises:
+            ConfigError: other classes.
+        """
+        if names == self.label_names:
+            return self
+        if set(names) != set(self.label_names) or len(names) != len(self.label_names):
+            raise ConfigError(f"expected the classes {list(names)}, found {list(self.label_names)}")
+        place = [names.index(name) for name in self.label_names]
+
+        def moved(examples: list[Example]) -> list[Example]:
+            return [e if e.label is None else replace(e, label=place[e.label]) for e in examples]
+
+        return replace(
+            self,
+            train=moved(self.train),
+            val=moved(self.val),
+            test=moved(self.test),
+            label_names=names,
+            harmful=tuple(sorted(place[i] for i in self.harmful)),
+        )
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) over class names and the ids, texts and labels of train, val, test and ood, in their order.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vos.data.labels import MISSING, label_key
 from vos.errors import ConfigError
+from vos.harmful import NO_HARM, Positive
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -102,19 +103,20 @@ class Labels:
     Attributes:
         label_map: raw value (as a string) to class name, such as {0: hate, 1: offensive}; None takes the raw values of
             the training texts, or the names that a data set declares.
-        positive: for two classes, the harmful one, which gets index 1; None: the later one as numbers or names sort.
-            Where a text has a list of labels, one or several: a text with any of them is harmful.
+        positive: the harmful class, or a list of them; "none" for data without harm, such as intents; None: well-known
+            words in the names of the classes decide, see `vos.harmful.harmful_classes`. Harmful classes have the last
+            indices. Where a text has a list of labels, one or several: a text with any of the harmful ones is harmful.
     """
 
     label_map: Mapping[str, str | int] | None = None
-    positive: str | Sequence[str] | None = None
+    positive: Positive = None
 
     def harmful(self) -> tuple[str, ...]:
-        """The classes that a list of labels is reduced by, see `any_of`."""
-        if self.positive is None:
+        """The classes that a list of labels is reduced by, see `any_of`; () where none is named."""
+        if self.positive is None or str(self.positive).strip().casefold() == NO_HARM:
             return ()
-        several = isinstance(self.positive, Sequence) and not isinstance(self.positive, str)
-        return tuple(map(str, self.positive if several else (self.positive,)))
+        wanted = [self.positive] if isinstance(self.positive, str | int | float) else list(self.positive)
+        return tuple(str(label_key(each)) for each in wanted)
 
 
 LEAK_WAYS = ("error", "drop", "allow")

@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 
-from vos.density import GaussianDensity
 from vos.generation.particles import Cost
 from vos.generation.potential import TargetPotential
 from vos.generation.rules import Novelty
-from vos.generation.text_generator import Reading
+from vos.generation.text_generator import Reading, TextGenerator
 from vos.mining.near_duplicates import NearDuplicateFilter
 from vos.mining.retrieve import Candidate, Facts
 from vos.storage.provenance import Provenance
@@ -75,7 +74,7 @@ class AcceptedCandidates:
                 flaw = "near-copy of a known text"
             if flaw is None:
                 provenance = replace(origin, parents=parents[i], **asdict(self.cost))
-                sound = made_candidate(reading, i, provenance, self.phi.text_generator.density)
+                sound = made_candidate(reading, i, provenance, self.phi.text_generator)
                 flaw = self._miss(
                     replace(sound, target=self.target, distance=float(distances[i]), log_potential=float(values[i]))
                 )
@@ -108,16 +107,17 @@ class AcceptedCandidates:
         return alike or self._repeats.duplicate_of(text) is not None
 
 
-def made_candidate(reading: Reading, row: int, provenance: Provenance, density: GaussianDensity) -> Candidate:
+def made_candidate(reading: Reading, row: int, provenance: Provenance, text_generator: TextGenerator) -> Candidate:
     """A made text as a candidate; it serves no target yet.
 
     Args:
         reading: texts that were scored.
         row: the one that is meant.
         provenance: of it, but for its similarity.
-        density: gives Mahalanobis distances.
+        text_generator: gives Mahalanobis distances and knows which classes are harmful.
     """
     text, one = reading.texts[row], slice(row, row + 1)
     batch = FeatureBatch(reading.features[one], reading.logits[one])
-    candidate = Facts.of([Example(made_id(text), text)], batch, density).candidate(0)
+    density, harmful = text_generator.density, text_generator.space.harmful
+    candidate = Facts.of([Example(made_id(text), text)], batch, density, harmful).candidate(0)
     return replace(candidate, provenance=replace(provenance, similarity=float(reading.similarity[row])))

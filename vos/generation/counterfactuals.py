@@ -18,7 +18,7 @@ from vos.generation.prompts import Prompt, RealTexts, compose
 from vos.generation.reach import candidate_from_dict
 from vos.generation.rules import words
 from vos.generation.text_generator import Reading, TextGenerator
-from vos.metrics.boundary import margin
+from vos.metrics.margins import on_harmful_side
 from vos.mining.retrieve import Candidate
 from vos.mining.targets import Targets
 
@@ -55,7 +55,9 @@ def words_changed(before: str, after: str) -> int:
 def near_boundary(real: RealTexts, n: int) -> list[int]:
     """Rows of at most n texts without debris nearest the boundary, from both sides in turn."""
     rows = sorted(real.clean, key=lambda row: (abs(float(real.margins[row])), row))
-    above, below = ([row for row in rows if (float(real.margins[row]) >= 0) == side] for side in (True, False))
+    above, below = (
+        [row for row in rows if on_harmful_side(float(real.margins[row])) == side] for side in (True, False)
+    )
     return [row for turn in itertools.zip_longest(above, below) for row in turn if row is not None][:n]
 
 
@@ -118,7 +120,7 @@ def add_counterfactuals(
 def _at_nearest_target(text_generator: TextGenerator, targets: Targets, candidate: Candidate) -> tuple[int, Candidate]:
     space, potential = text_generator.space, text_generator.potential
     batch = text_generator.featurizer.featurize([candidate.example.text])
-    values, distances = space.log_potential(batch.features, margin(batch.logits), targets, potential)
+    values, distances = space.log_potential(batch.features, space.margins(batch.logits), targets, potential)
     target = int(distances[0].argmin())
     distance, value = float(distances[0, target]), float(values[0, target])
     return target, replace(candidate, target=target, distance=distance, log_potential=value)
@@ -209,11 +211,14 @@ class _Search:
             words_changed=words_changed(real.texts[row], reading.texts[best]),
             parent_margin=float(real.margins[row]),
         )
-        return made_candidate(reading, best, provenance, self.text_generator.density)
+        return made_candidate(reading, best, provenance, self.text_generator)
 
     def _crosses(self, reading: Reading, i: int, row: int) -> bool:
         real, reached = self.text_generator.real, float(reading.margins[i])
-        other_side = (reached >= 0) != (float(real.margins[row]) >= 0) and abs(reached) <= self.settings.max_margin
+        other_side = (
+            on_harmful_side(reached) != on_harmful_side(float(real.margins[row]))
+            and abs(reached) <= self.settings.max_margin
+        )
         rules = self.text_generator.settings.rules
         flaw = rules.broken(reading.texts[i], ended=reading.ended[i], like=[real.texts[row]])
         return other_side and flaw is None

@@ -9,7 +9,6 @@ from vos.generation.prompts import RealTexts, compose
 from vos.generation.reach import Outcome, reachability
 from vos.generation.session import PromptSession
 from vos.generation.text_generator import Reading, TextGenerator
-from vos.metrics.boundary import margin
 from vos.mining.targets import Targets, TargetSpace
 from vos.types import Example, Featurizer
 
@@ -26,9 +25,14 @@ def real_texts(examples: Sequence[Example], featurizer: Featurizer, space: Targe
         tuple(example.id for example, _ in labelled),
         tuple(example.text for example, _ in labelled),
         space.coordinates(batch.features),
-        margin(batch.logits),
-        batch.logits.new_tensor([label for _, label in labelled]).long(),
+        space.margins(batch.logits),
+        batch.logits.new_tensor([_group(label, space) for _, label in labelled]).long(),
     )
+
+
+def _group(label: int, space: TargetSpace) -> int:
+    """Harmful or not; where no class is harmful, the class."""
+    return int(label in space.harmful) if space.harmful else label
 
 
 def make_texts(

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vos.metrics.boundary import margin
 from vos.mining.targets import Potential, Targets, TargetSpace
 from vos.types import Featurizer
 
@@ -119,7 +118,9 @@ class PrefixValue:
     def places(self, texts: Sequence[str]) -> Tensor:
         """Places (n, r + 1) float64 as the classifier reads the texts now."""
         batch = self.featurizer.featurize(texts)
-        return torch.cat([self.space.coordinates(batch.features), margin(batch.logits).double()[:, None]], 1)
+        return torch.cat(
+            [self.space.coordinates(batch.features), self.space.margins(batch.logits).double()[:, None]], 1
+        )
 
     def expected(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Predicted places (n, r + 1) of the whole texts, and the number of words (n,) whose regression told."""

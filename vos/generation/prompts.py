@@ -15,6 +15,9 @@ from vos.errors import ConfigError, DataError
 from vos.generation.rules import has_debris
 from vos.mining.targets import TargetSpace
 
+SIDES = 2
+"""A boundary has two sides, whatever the number of classes."""
+
 
 @dataclass(frozen=True)
 class PromptSettings:
@@ -22,7 +25,8 @@ class PromptSettings:
 
     Attributes:
         prompts: at most this many for all targets.
-        shots_per_side: examples from each side of the boundary.
+        shots_per_side: examples from each side of the boundary; where no class is harmful, from each of the two classes
+            nearest to the targets.
         relevance: weight of nearness against variety when examples are chosen, in [0, 1]; 1 ignores variety.
         max_words: longer texts are not used as examples.
     """
@@ -40,7 +44,7 @@ class PromptSettings:
 
     def most_shots(self, real: RealTexts) -> int:
         """Examples of a prompt, at most."""
-        return self.shots_per_side * len(set(real.labels.tolist()))
+        return self.shots_per_side * min(SIDES, len(set(real.labels.tolist())))
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ class RealTexts:
         texts: the texts.
         coordinates: (n, r) see `TargetSpace`.
         margins: (n,) logit units.
-        labels: (n,) int64.
+        labels: (n,) int64, what the examples of a prompt are balanced by: harmful (1) or not (0); the class where no
+            class is harmful.
 
     Raises:
         DataError: only one class is there.
@@ -115,7 +120,7 @@ def compose(
     """Prompts for targets, each served by exactly one.
 
     Targets that lie together share a prompt (k-means). Its examples are neighbours of the cluster's centre, equally
-    many from each class, in a random order without a word about the class.
+    many from each side, in a random order without a word about the class.
 
     Args:
         real: texts to choose examples from.
@@ -139,13 +144,22 @@ def compose(
         members = tuple(int(t) for t, c in zip(targets, clusters.labels_, strict=True) if c == number)
         centre = torch.from_numpy(points[clusters.labels_ == number].mean(0))
         rows = [
-            row for label in sorted(set(real.labels.tolist())) for row in _shots(real, space, centre, label, settings)
+            row
+            for label in _nearest_labels(real, space, centre)
+            for row in _shots(real, space, centre, label, settings)
         ]
         rows = [rows[i] for i in torch.randperm(len(rows), generator=generator).tolist()]
         shots = tuple(" ".join(real.texts[row].split()) for row in rows)
         text = "".join(f"- {shot}\n" for shot in shots) + "-"
         prompts.append(Prompt(text, shots, tuple(real.ids[row] for row in rows), members))
     return tuple(prompts)
+
+
+def _nearest_labels(real: RealTexts, space: TargetSpace, centre: Tensor) -> list[int]:
+    """The two labels with the texts nearest to the centre, ascending."""
+    distances = space.distances(real.coordinates, centre[None])[:, 0]
+    nearest = {label: float(distances[real.labels == label].min()) for label in set(real.labels.tolist())}
+    return sorted(sorted(nearest, key=lambda label: (nearest[label], label))[:SIDES])
 
 
 def _shots(real: RealTexts, space: TargetSpace, centre: Tensor, label: int, settings: PromptSettings) -> list[int]:

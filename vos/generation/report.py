@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 
 from vos.generation.reach import Outcome
-from vos.metrics.boundary import margin
+from vos.metrics.margins import on_harmful_side
 from vos.mining.retrieve import Candidate
 from vos.mining.targets import Targets, TargetSpace
 from vos.types import Featurizer
@@ -34,7 +34,7 @@ def generation_report(
         "accepted": len(accepted),
         "accepted_distinct": distinct,
         "accepted_by_source": dict(Counter(each.provenance.source for each in accepted)),
-        "accepted_by_side": dict(Counter("above" if each.margin >= 0 else "below" for each in accepted)),
+        **({"accepted_by_side": by_side(each.margin for each in accepted)} if space.harmful else {}),
         "lm_tokens": tokens,
         "classifier_texts": sum(outcome.cost.classifier_texts for outcome in outcomes),
         "refused": dict(sorted(sum((Counter(outcome.refused) for outcome in outcomes), Counter()).items())),
@@ -53,6 +53,11 @@ def generation_report(
     if accepted:
         report |= _control(accepted, outcomes, targets, space, featurizer)
     return report
+
+
+def by_side(margins: Iterable[float]) -> dict[str, int]:
+    """How many predictions with these margins are "harmful" and how many "harmless"."""
+    return dict(Counter("harmful" if on_harmful_side(each) else "harmless" for each in margins))
 
 
 def _control(
@@ -74,7 +79,7 @@ def _control(
     reached = [outcome.reach for outcome in outcomes if outcome.accepted and outcome.reach is not None]
     if reached:
         result["nearest_real_distance_median"] = float(torch.tensor(reached).median())
-    asked, found = targets.margins[own].double(), margin(batch.logits).double()
+    asked, found = targets.margins[own].double(), space.margins(batch.logits).double()
     spread = float(((asked - asked.mean()) ** 2).sum())
     total = float(((found - found.mean()) ** 2).sum())
     if spread > 0 and total > 0:

@@ -16,7 +16,6 @@ from vos.generation.prefix_value import PrefixValue
 from vos.generation.prompts import Prompt, RealTexts
 from vos.generation.rules import Novelty
 from vos.generation.settings import TextGeneratorSettings
-from vos.metrics.boundary import margin
 from vos.mining.targets import Potential, TargetSpace
 from vos.storage.provenance import Provenance
 from vos.storage.seeds import derive_seed
@@ -77,7 +76,9 @@ class TextGenerator:
     def read(self, texts: Sequence[str], ended: Sequence[bool]) -> Reading:
         """Features, logits, margins and similarity of texts."""
         batch, similarity = self.featurizer.featurize(texts), self.novelty.similarity(texts)
-        return Reading(tuple(texts), tuple(ended), batch.features, batch.logits, margin(batch.logits), similarity)
+        return Reading(
+            tuple(texts), tuple(ended), batch.features, batch.logits, self.space.margins(batch.logits), similarity
+        )
 
     def origin(self, source: str, prompt: Prompt, seed: int) -> Provenance:
         """What texts that are written after a prompt share."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from vos.data.labels import folded, label_key, nested, spelled
 from vos.errors import DataError
-from vos.labeling.label import RESERVED, WITHDRAWN, Label, label_from_dict, parse_time
+from vos.labeling.label import ANSWER, RESERVED, WITHDRAWN, Label, answer_of, label_from_dict, parse_time
 from vos.labeling.ledger import Ledger
 from vos.labeling.safe_csv import restore
 from vos.labeling.state import adjudicated, held_answers
@@ -137,11 +137,13 @@ def import_labels(
     Args:
         ledger: of the project.
         rows: see `read_labels`.
-        classes: names that an answer may have, in any spelling, beside "unsure", "skip" and "withdrawn".
+        classes: names that an answer may have, in any spelling, beside "unsure", "skip" and "withdrawn". Where one of
+            them is called so, "class:unsure" is the class and "unsure" the answer; in a file that people filled in the
+            bare word is turned away, and "answer:unsure" says that the answer is meant.
         dry_run: rehearse: the report is the same, the ledger stays as it is.
     """
     report = ImportReport(dry_run=dry_run)
-    allowed = {*classes, *RESERVED}
+    allowed = {*map(answer_of, classes), *RESERVED}
     with ledger.transaction(keep=not dry_run):
         settled = adjudicated(ledger)
         answers: dict[str, dict[tuple[str, int], Label]] = defaultdict(dict)
@@ -153,10 +155,14 @@ def import_labels(
             if row.label is None:
                 report.note("rejected", row, row.error)
                 continue
-            label = replace(row.label, label=spelled(row.label.label, allowed))
+            spelling = spelled(row.label.label, {*allowed, *classes})
+            label, doubt = _as_answer(replace(row.label, label=spelling), classes)
             text = ledger.text(label.uid)
             if text is None:
                 report.note("unknown", row, f"no text with uid {label.uid} is in this ledger; is it the right one?")
+                continue
+            if doubt:
+                report.note("rejected", row, doubt)
                 continue
             try:
                 _check(label, text, allowed - {WITHDRAWN} if row.settles else allowed)
@@ -171,6 +177,19 @@ def import_labels(
             if doubt := _clock_doubt(label, exported.get((label.uid, label.batch_id))):
                 report.note("clock", row, f"labelled at {label.labelled_at}, {doubt}; kept")
     return report
+
+
+def _as_answer(label: Label, classes: Collection[str]) -> tuple[Label, str]:
+    """The answer as the ledger keeps it, and what is wrong with it where it could mean two things."""
+    bare = label.label.removeprefix(ANSWER)
+    if bare != label.label and bare in RESERVED:
+        return replace(label, label=bare), ""
+    if label.tool == "file" and label.label in RESERVED and label.label in classes:
+        return label, (
+            f"{label.label!r} is a class and an answer; expected {answer_of(label.label)!r} for the class or "
+            f"{ANSWER + label.label!r} for the answer; translate it with labels.label_map"
+        )
+    return label, ""
 
 
 def _check(label: Label, text: str, allowed: set[str]) -> None:

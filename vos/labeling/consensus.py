@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vos.errors import ConfigError
-from vos.labeling.label import RESERVED, SKIP, UNSURE, Label
+from vos.labeling.label import RESERVED, SKIP, UNSURE, Label, class_of
 from vos.labeling.ledger import Ledger
 from vos.labeling.state import adjudicated, current_labels
 from vos.storage.extras import install_command
@@ -67,7 +67,7 @@ def consensus(ledger: Ledger, method: Method = "vote") -> Consensus:
         is_open.pop(uid, None)
         found.pop(uid, None)
         if label not in RESERVED:
-            found[uid] = label, 1.0
+            found[uid] = class_of(label), 1.0
     labels = {uid: label for uid, (label, _) in found.items()}
     return Consensus(labels, {uid: quality for uid, (_, quality) in found.items()}, is_open, method)
 
@@ -84,7 +84,7 @@ def _vote(answers: Mapping[str, Sequence[Label]]) -> tuple[Settled, dict[str, st
         elif len(ranked) == 2 and ranked[0][1] == ranked[1][1]:
             is_open[uid] = "tie"
         else:
-            found[uid] = ranked[0][0], ranked[0][1] / len(given)
+            found[uid] = class_of(ranked[0][0]), ranked[0][1] / len(given)
     return found, is_open
 
 
@@ -103,8 +103,8 @@ def _crowdlab(ledger: Ledger, answers: Mapping[str, Sequence[Label]]) -> Settled
     table = np.full((len(uids), len(people)), np.nan)
     for row, uid in enumerate(uids):
         for label in answers[uid]:
-            if label.decides and label.label in classes:
-                table[row, people.index(label.annotator)] = classes.index(label.label)
+            if label.class_name in classes:
+                table[row, people.index(label.annotator)] = classes.index(label.class_name)
     probabilities = np.array([[given[uid].get(name, 0.0) for name in classes] for uid in uids])
     try:
         found = get_label_quality_multiannotator(table, probabilities, verbose=False)["label_quality"]

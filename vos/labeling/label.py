@@ -25,6 +25,33 @@ WITHDRAWN = "withdrawn"
 RESERVED = (UNSURE, SKIP, WITHDRAWN)
 """Answers that are no class names."""
 
+CLASS, ANSWER = "class:", "answer:"
+"""What stands before a class that is called like an answer of `RESERVED`, and may stand before such an answer."""
+
+
+def answer_of(name: str) -> str:
+    """A class name as an answer: itself, or with `class:` before it where it would read as an answer of `RESERVED`.
+
+    Example:
+        >>> answer_of("hate"), answer_of("unsure"), class_of("class:unsure"), class_of("hate")
+        ('hate', 'class:unsure', 'unsure', 'hate')
+    """
+    return f"{CLASS}{name}" if _is_marked(f"{CLASS}{name}") else name
+
+
+def class_of(answer: str) -> str:
+    """The class name that an answer means; the reverse of `answer_of`."""
+    return answer.removeprefix(CLASS) if _is_marked(answer) else answer
+
+
+def _is_marked(answer: str) -> bool:
+    """Whether `class:` was put before a name: one that is reserved, or that itself begins so."""
+    while answer.startswith(CLASS):
+        answer = answer.removeprefix(CLASS)
+        if answer in RESERVED:
+            return True
+    return False
+
 
 def now() -> str:
     """The present in UTC, ISO 8601."""
@@ -58,7 +85,7 @@ class Label:
     Attributes:
         uid: of the text, see `text_uid`.
         annotator: name or id of the person.
-        label: a class name, `UNSURE`, `SKIP`, or `WITHDRAWN` for an answer taken back.
+        label: a class name as `answer_of` writes it, `UNSURE`, `SKIP`, or `WITHDRAWN` for an answer taken back.
         labelled_at: ISO 8601 with a time zone, by the clock of the tool; now, when left out.
         tool: "page", "label_studio", "argilla" or "file".
         batch_id: of the batch in which the text was asked; "" when unknown.
@@ -98,6 +125,11 @@ class Label:
     def decides(self) -> bool:
         """Whether the answer names a class."""
         return self.label not in RESERVED
+
+    @property
+    def class_name(self) -> str | None:
+        """The class that the answer names; None where it names none."""
+        return class_of(self.label) if self.decides else None
 
     @property
     def key(self) -> str:

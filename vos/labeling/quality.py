@@ -97,7 +97,7 @@ def gold_scores(ledger: Ledger) -> dict[str, GoldScore]:
     scores = {}
     for person, answers in sorted(given.items()):
         judged = [label for label in answers if label.decides]
-        right = sum(label.label == known[label.uid] for label in judged)
+        right = sum(label.class_name == known[label.uid] for label in judged)
         interval = wilson_interval(right, len(judged)) if judged else None
         scores[person] = GoldScore(right, len(judged), len(answers) - len(judged), interval)
     return scores

@@ -9,9 +9,9 @@ from typing import Any
 from vos.errors import DataError
 from vos.storage.provenance import Provenance
 
-SCHEMA_VERSION = 3
-"""3 nests the target and the provenance; 2 added the class of the target, the distance asked for and how the text came
-to be; 1 had none of these."""
+SCHEMA_VERSION = 4
+"""4 added the pair of classes of the target's margin; 3 nests the target and the provenance; 2 added the class of the
+target, the distance asked for and how the text came to be; 1 had none of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class RecordTarget:
         id: "z0007" is the eighth of the synthesis.
         class_name: the class that it was drawn from; None when unknown.
         margin: the margin asked for, logit units.
+        pair: names of the two classes whose logits that margin compares, the harmful one first; None when unknown.
         mahalanobis: its own squared distance to the class that it was drawn from; the text's is in the record.
         distance: D between text and target, in units of a real text to its 10th neighbour.
         max_distance: largest D that an answer could have; None when unknown.
@@ -33,6 +34,7 @@ class RecordTarget:
     mahalanobis: float | None = None
     distance: float | None = None
     max_distance: float | None = None
+    pair: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class BoundaryRecord:
         text: the text.
         chosen: why: "target" (near a virtual outlier), "random" (the unbiased share), "gold" (a known answer) or
             "baseline" (the other strategies of a simulation).
-        margin: logit units; for two classes logit_harmful - logit_harmless.
+        margin: largest logit of the harmful classes less the largest of the others; where no class is harmful, largest
+            less second largest. Its sign is the predicted side, that of a zero too.
         probability: softmax by class name.
         mahalanobis: squared distance to each class mean, by class name.
         target: the virtual outlier that the text answers; None for a text that answers none.
@@ -90,6 +93,8 @@ class BoundaryRecord:
         """Plain JSON values, fields in the order of the class."""
         values = asdict(self)
         values["provenance"]["parents"] = list(self.provenance.parents)
+        if self.target is not None and self.target.pair is not None:
+            values["target"]["pair"] = list(self.target.pair)
         return values
 
     def as_row(self) -> dict[str, Any]:
@@ -112,16 +117,18 @@ class BoundaryRecord:
         if version in FLAT_FIELDS:
             _check_names(values, FLAT_FIELDS[version], version)
             return _from_flat(values)
-        if version != SCHEMA_VERSION:
+        if version not in (3, SCHEMA_VERSION):
             raise DataError(f"expected schema_version {SCHEMA_VERSION} or older, got {version!r}")
         values = {"group": None, **values}  # younger than this version
         _check_names(values, _names(cls), version)
         target, provenance = values["target"], values["provenance"]
         _check_names(provenance, _names(Provenance), version)
         if target is not None:
-            _check_names(target, _names(RecordTarget), version)
-            target = RecordTarget(**target)
-        return cls(**dict(values) | {"target": target, "provenance": Provenance.from_dict(provenance)})
+            _check_names(target, _names(RecordTarget) - ({"pair"} if version == 3 else set()), version)
+            pair = target.get("pair")
+            target = RecordTarget(**target | {"pair": None if pair is None else tuple(pair)})
+        nested = {"target": target, "provenance": Provenance.from_dict(provenance)}
+        return cls(**dict(values) | nested | {"schema_version": SCHEMA_VERSION})
 
 
 def _names(kind: Any) -> Set[str]:

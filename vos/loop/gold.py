@@ -16,9 +16,10 @@ from vos.data.problems import ProblemLog
 from vos.data.settings import RowSettings
 from vos.data.validation import parse_rows
 from vos.errors import DataError
+from vos.harmful import Classes
 from vos.labeling import BoundaryRecord, Ledger, text_uid
 from vos.labeling.assignment import Plan, batch_name, share_of
-from vos.metrics.boundary import margin
+from vos.metrics.margins import margin
 from vos.models.featurizer import ClassifierFeaturizer
 from vos.storage.provenance import Provenance
 from vos.storage.seeds import derive_seed
@@ -52,7 +53,7 @@ def choose_gold(
     labelled: Sequence[Example],
     records: Sequence[BoundaryRecord],
     featurizer: ClassifierFeaturizer,
-    label_names: Sequence[str],
+    classes: Classes,
     round: int,
 ) -> Gold:
     """Texts never asked before, classes in turn; for a batch that was sent before, the ones it had.
@@ -64,7 +65,7 @@ def choose_gold(
             could train even by mistake.
         records: the batch that they join.
         featurizer: gives them a margin and a prediction like the others.
-        label_names: classes in index order.
+        classes: of the texts.
         round: of the batch.
 
     Raises:
@@ -77,6 +78,7 @@ def choose_gold(
     wanted = share_of(plan.gold_share, len(records))
     if wanted == 0:
         return NO_GOLD
+    label_names = classes.names
     known = read_gold(plan.gold_path, label_names) if plan.gold_path else labelled
     # Claimed for a batch that was never sent: nobody has seen it.
     unseen = {event.uid for event in ledger.events("exported")} - {event.uid for event in ledger.asked()}
@@ -87,7 +89,7 @@ def choose_gold(
     if not chosen:
         return NO_GOLD
     answers = {text_uid(example.text): label_names[int(example.label or 0)] for example in chosen}
-    return Gold(_records(chosen, featurizer, label_names, records[0].run_hash), answers)
+    return Gold(_records(chosen, featurizer, classes, records[0].run_hash), answers)
 
 
 def read_gold(path: str | Path, label_names: Sequence[str]) -> list[Example]:
@@ -127,10 +129,11 @@ def _draw(known: Sequence[Example], n: int, batch_id: str) -> list[Example]:
 
 
 def _records(
-    chosen: Sequence[Example], featurizer: ClassifierFeaturizer, label_names: Sequence[str], run_hash: str
+    chosen: Sequence[Example], featurizer: ClassifierFeaturizer, classes: Classes, run_hash: str
 ) -> tuple[BoundaryRecord, ...]:
     batch = featurizer.featurize([example.text for example in chosen])
-    rows = zip(chosen, margin(batch.logits).tolist(), batch.logits.softmax(-1).tolist(), strict=True)
+    margins = margin(batch.logits, classes.harmful)
+    rows = zip(chosen, margins.tolist(), batch.logits.softmax(-1).tolist(), strict=True)
     return tuple(
         BoundaryRecord(
             uid=text_uid(example.text),
@@ -138,7 +141,7 @@ def _records(
             text=example.text,
             chosen="gold",
             margin=value,
-            probability=dict(zip(label_names, probability, strict=True)),
+            probability=dict(zip(classes.names, probability, strict=True)),
             provenance=Provenance("labelled"),
             model_hash=featurizer.model_hash,
             run_hash=run_hash,

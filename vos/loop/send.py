@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vos.errors import ConfigError
+from vos.harmful import Classes
 from vos.labeling import BoundaryRecord, Ledger
 from vos.labeling.assignment import batch_name, mixed_up, people_of
 from vos.labeling.backends import Exporter
 from vos.labeling.backends.page import Neighbour, PageBatch
 from vos.labeling.delivery import PENDING
+from vos.labeling.label import answer_of
 from vos.loop.gold import NO_GOLD, Gold
 
 logger = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ def export_batch(
     records: Sequence[BoundaryRecord],
     exporter: Exporter,
     folder: Path,
-    label_names: Sequence[str],
+    classes: Classes,
     *,
     round: int = 0,
     neighbours: Mapping[str, Sequence[Neighbour]] | None = None,
@@ -58,7 +60,7 @@ def export_batch(
         records: the batch.
         exporter: page, sheet, Label Studio or Argilla.
         folder: for files.
-        label_names: classes in index order; people are shown the last, the harmful one, first.
+        classes: of the texts; people are shown the harmful ones first.
         round: of the classifier that chose the texts.
         neighbours: see `nearest_labelled`.
         gold: texts with a known answer, hidden among the others.
@@ -81,13 +83,24 @@ def export_batch(
         logger.warning("batch %s: every text was asked before; nothing is sent", batch_id)
         return SentBatch(batch_id, 0, 0, exported.held_back, ())
     asked = mixed_up(batch_id, [*ledger.records(exported.uids).values(), *gold.records])
-    classes = {name: name.capitalize() for name in reversed(label_names)}
+    titles, question = shown_classes(classes)
     places: list[str] = []
     for person in people_of(given) or [""]:
         mine = [record for record in asked if not person or person in given[record.uid]]
-        batch = PageBatch(batch_id, mine, classes, neighbours or {}, annotator=person)
+        batch = PageBatch(batch_id, mine, titles, neighbours or {}, annotator=person, question=question)
         places += exporter.export(ledger, batch, folder)
     return SentBatch(batch_id, len(asked), len(gold.records), exported.held_back, places)
+
+
+def shown_classes(classes: Classes) -> tuple[dict[str, str], str]:
+    """Answers to the titles that people see, the harmful ones first, and the question that they answer."""
+    ordered = [*classes.harmful_names, *classes.other_names]
+    titles = [name[:1].upper() + name[1:] for name in ordered]
+    if len({title.casefold() for title in titles}) < len(titles):
+        titles = ordered
+    asks_harm = len(ordered) == 2 and bool(classes.harmful)
+    question = "Is this text harmful?" if asks_harm else "Which of these fits this text?"
+    return {answer_of(name): title for name, title in zip(ordered, titles, strict=True)}, question
 
 
 def is_waiting(ledger: Ledger, uids: Sequence[str], round: int) -> bool:

@@ -47,7 +47,7 @@ class StopRule:
         min_gain: relative gain over the best round before that counts as progress.
         patience: rounds without progress before the rule says stop.
         target_fnr: stop as soon as the upper end of the random share's interval is at most this; None asks for no such
-            proof.
+            proof. Off where no class is harmful.
     """
 
     monitor: str

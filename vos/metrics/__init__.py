@@ -4,13 +4,13 @@ from vos.metrics.boundary import (
     band_width,
     boundary_report,
     error_by_level,
-    margin,
     outlier_energy_auroc,
     pair_consistency,
     standardized_distance,
     true_class_margin,
 )
 from vos.metrics.calibration import accuracy, brier, expected_calibration_error, wilson_interval
+from vos.metrics.margins import harmful_sides, margin, on_harmful_side
 from vos.metrics.ood import aupr, auroc, fpr_at_tpr, fpr_at_tpr_ood
 
 __all__ = [
@@ -24,7 +24,9 @@ __all__ = [
     "expected_calibration_error",
     "fpr_at_tpr",
     "fpr_at_tpr_ood",
+    "harmful_sides",
     "margin",
+    "on_harmful_side",
     "outlier_energy_auroc",
     "pair_consistency",
     "standardized_distance",

@@ -17,34 +17,15 @@ from vos.density.base import GaussianDensity
 from vos.density.checks import at_least_float32, check_finite, check_labels
 from vos.errors import ConfigError, ShapeError
 from vos.metrics.calibration import accuracy, brier, expected_calibration_error, wilson_interval
+from vos.metrics.margins import check_logits, margin
 from vos.metrics.ood import auroc
 from vos.outliers import head_gaps
 from vos.scores import energy
-from vos.types import LinearHead
-
-HARMFUL = 1
-"""Index of the harmful class in a two-class problem."""
+from vos.types import LinearHead, harmful_mask
 
 _PAIRS_BLOCK = 4096
 
 Key = TypeVar("Key", bound=Hashable)
-
-
-def margin(logits: Tensor) -> Tensor:
-    """Margin of the prediction: (n,), float32 at least, of logits (n, C), in logit units; zero on the boundary.
-
-    For two classes `logit_1 - logit_0` (harmful minus harmless), with its sign; for more the largest logit less the
-    second largest, never negative.
-
-    Raises:
-        ShapeError: logits are not (n, C) with C >= 2.
-    """
-    _check_logits(logits)
-    logits = at_least_float32(logits)
-    if logits.shape[1] == 2:
-        return logits[:, 1] - logits[:, 0]
-    top = logits.topk(2, -1).values
-    return top[:, 0] - top[:, 1]
 
 
 def true_class_margin(logits: Tensor, labels: Tensor) -> Tensor:
@@ -85,10 +66,11 @@ def band_width(margins: Tensor, share: float = 0.1) -> float:
     return float(margins.abs().kthvalue(max(1, round(share * len(margins)))).values)
 
 
-def standardized_distance(density: GaussianDensity, head: LinearHead) -> Tensor:
+def standardized_distance(density: GaussianDensity, head: LinearHead, harmful: Sequence[int]) -> Tensor:
     """How many standard deviations of a class its mean is away from the boundary: `|δ|/s`, (C,) float64.
 
-    For more than two classes, from the nearest of the boundaries with its rivals. +inf for classes that are not ready
+    For more than two classes, from the nearest of the boundaries with its rivals; where classes are harmful, with those
+    of the other side. +inf for classes that are not ready
     and for pairs that the head does not tell apart. Compares across features and heads of any scale.
 
     Raises:
@@ -97,14 +79,18 @@ def standardized_distance(density: GaussianDensity, head: LinearHead) -> Tensor:
     n_classes = density.n_classes
     if n_classes < 2:
         raise ShapeError(f"expected at least two classes, got {n_classes}")
-    pairs = (~torch.eye(n_classes, dtype=torch.bool, device=density.means.device)).nonzero()
+    side = harmful_mask(n_classes, harmful, density.means.device)
+    across = (side[:, None] != side) | (not harmful)
+    across &= ~torch.eye(n_classes, dtype=torch.bool, device=side.device)
+    pairs = across.nonzero()
     blocks = []
     for block in torch.split(pairs, _PAIRS_BLOCK):  # (block, d) normals at a time, not (C², d)
         gaps = head_gaps(density, head, block[:, 0], block[:, 0], block[:, 1])
         distances = gaps.distance_to(torch.zeros_like(gaps.at_mean))
         blocks.append(torch.where(gaps.normals.norm(dim=-1) > 0.0, distances, math.inf))
-    nearest = torch.cat(blocks).view(n_classes, n_classes - 1).amin(-1)
-    return torch.where(density.ready, nearest, math.inf)
+    distances = density.means.new_full((n_classes, n_classes), math.inf)
+    distances[pairs[:, 0], pairs[:, 1]] = torch.cat(blocks)
+    return torch.where(density.ready, distances.amin(-1), math.inf)
 
 
 def pair_consistency(predictions: Tensor, labels: Tensor, pairs: Sequence[str | None]) -> float | None:
@@ -159,18 +145,25 @@ def outlier_energy_auroc(id_logits: Tensor, outlier_logits: Tensor) -> Tensor:
 
 
 def boundary_report(
-    logits: Tensor, labels: Tensor, band: float, levels: Sequence[int | None], pairs: Sequence[str | None]
+    logits: Tensor,
+    labels: Tensor,
+    harmful: Sequence[int],
+    band: float,
+    levels: Sequence[int | None],
+    pairs: Sequence[str | None],
 ) -> dict[str, float]:
     """Everything known of a labelled set at the boundary, as flat names.
 
     `accuracy`, `error`, `brier`, `ece`; the same over the texts of the band as `band_...`, with `band_share`;
-    `pair_consistency`; `error_label{y}_level{l}`; for two classes `false_negative_rate`, the share of harmful texts
-    that pass as harmless, with its 95 % Wilson interval as `..._low` and `..._high`. A name whose set of texts is empty
-    is left out; no value is ever NaN.
+    `pair_consistency`; `error_label{y}_level{l}`; where a class is harmful `false_negative_rate`, the share of harmful
+    texts that are predicted as a class that is not, with its 95 % Wilson interval as `..._low` and `..._high`. Taking
+    one harmful class for another is an error and no miss. A name whose set of texts is empty is left out; no value is
+    ever NaN.
 
     Args:
         logits: (n, C) with n >= 1 and C >= 2.
         labels: (n,) int64 in [0, C).
+        harmful: indices of the harmful classes, see `margin`.
         band: half-width of the band, logit units.
         levels: n subtlety levels, None where unknown.
         pairs: n keys of minimal pairs, None where there is none.
@@ -182,15 +175,16 @@ def boundary_report(
     _check_logits(logits, labels)
     check_finite(logits, "logits")
     predictions, probabilities = logits.argmax(-1), logits.double().softmax(-1)
-    inside = margin(logits).abs() <= band
+    inside = margin(logits, harmful).abs() <= band
     report = _quality(probabilities, predictions, labels)
     report["band_share"] = float(inside.double().mean())
     if inside.any():
         quality = _quality(probabilities[inside], predictions[inside], labels[inside])
         report |= {f"band_{name}": value for name, value in quality.items()}
-    harmful = labels == HARMFUL
-    if logits.shape[1] == 2 and harmful.any():
-        missed, total = int((predictions[harmful] != HARMFUL).sum()), int(harmful.sum())
+    is_harmful = harmful_mask(logits.shape[1], harmful, logits.device)
+    harm = is_harmful[labels]
+    if harm.any():
+        missed, total = int((~is_harmful[predictions[harm]]).sum()), int(harm.sum())
         low, high = wilson_interval(missed, total)
         names = ("false_negative_rate", "false_negative_rate_low", "false_negative_rate_high")
         report |= dict(zip(names, (missed / total, low, high), strict=True))
@@ -224,9 +218,8 @@ def _check_length(name: str, keys: Sequence[object], labels: Tensor) -> None:
         raise ShapeError(f"expected as many {name} as labels, got {len(keys)} and {len(labels)}")
 
 
-def _check_logits(logits: Tensor, labels: Tensor | None = None) -> None:
-    if logits.ndim != 2 or logits.shape[1] < 2 or (labels is not None and labels.shape != logits.shape[:1]):
-        found = None if labels is None else tuple(labels.shape)
-        raise ShapeError(f"expected logits (n, C) with C >= 2 and labels (n,), got {tuple(logits.shape)} and {found}")
-    if labels is not None:
-        check_labels(labels, logits.shape[1])
+def _check_logits(logits: Tensor, labels: Tensor) -> None:
+    check_logits(logits)
+    if labels.shape != logits.shape[:1]:
+        raise ShapeError(f"expected logits (n, C) and labels (n,), got {tuple(logits.shape)} and {tuple(labels.shape)}")
+    check_labels(labels, logits.shape[1])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vos.metrics.boundary import margin
+from vos.metrics.margins import harmful_sides
 from vos.mining.index import (
     ApproximateSettings,
     Array,
@@ -66,7 +66,7 @@ class _Places:
         margins = torch.empty(store.n)
         for start, features in store.chunks(search.chunk_size):
             part = slice(start, start + len(features))
-            margins[part] = margin(space.head.logits(features))
+            margins[part] = space.margins(space.head.logits(features))
             coordinates[part] = place(space.coordinates(features), margins[part])
         slack = kappa * potential.delta**2 / (1 - MARGIN_SHARE)
         return cls(coordinates, place(targets.coordinates, targets.margins), margins, slack)
@@ -110,7 +110,7 @@ def retrieve_indexed(
         tuple(sorted((nearest.candidate(facts, place[row], target) for row in each), key=rank)[: search.per_target])
         for target, each in enumerate(rows)
     )
-    above = int((places.margins >= 0).sum())
+    above = int(harmful_sides(places.margins).sum())
     picks = tuple(facts.candidate(place[row]) for row in random)
     return Retrieval(by_target, picks, store.n, (store.n - above, above), index)
 
@@ -119,7 +119,7 @@ def _facts(pool: Iterable[Example], store: PoolFeatures, search: Search, rows: l
     examples = examples_at(pool, rows)
     features = store.at(rows)
     batch = FeatureBatch(features, search.space.head.logits(features))
-    return Facts.of([examples[row] for row in rows], batch, search.density)
+    return Facts.of([examples[row] for row in rows], batch, search.density, search.space.harmful)
 
 
 @dataclass(frozen=True)

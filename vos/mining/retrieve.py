@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vos.density import GaussianDensity
-from vos.metrics.boundary import margin
+from vos.metrics.margins import harmful_sides, margin
 from vos.mining.targets import Potential, Targets, TargetSpace
 from vos.storage.provenance import Provenance
 from vos.types import Example, FeatureBatch, Featurizer
@@ -52,7 +52,8 @@ class Retrieval:
         by_target: for each target its candidates, best potential first.
         random: a uniform random sample of the pool, in random order.
         n_scored: texts scored.
-        margin_counts: texts scored below and at or above margin 0.
+        margin_counts: texts scored that are predicted as harmless and as harmful; where no class is harmful, all count
+            as the second.
         index: what was measured of an approximate index: "recall_at_10".
     """
 
@@ -139,9 +140,9 @@ def retrieve(
     reservoir = Reservoir[Candidate](search.n_random, generator)
     below = above = 0
     for examples, batch in featurizer.stream(iter(pool), search.chunk_size):
-        facts = Facts.of(examples, batch, search.density)
-        below += int((facts.margins < 0).sum())
-        above += int((facts.margins >= 0).sum())
+        facts = Facts.of(examples, batch, search.density, search.space.harmful)
+        harmful = int(harmful_sides(facts.margins).sum())
+        below, above = below + len(examples) - harmful, above + harmful
         values, distances = search.log_potential(batch.features, facts.margins)
         for target, row, value in _top_rows(values, best, search.per_target):
             best[target].append(facts.candidate(row, target, float(distances[row, target]), value))
@@ -182,9 +183,11 @@ class Facts:
     mahalanobis: Tensor
 
     @classmethod
-    def of(cls, examples: list[Example], batch: FeatureBatch, density: GaussianDensity) -> Facts:
+    def of(
+        cls, examples: list[Example], batch: FeatureBatch, density: GaussianDensity, harmful: Sequence[int]
+    ) -> Facts:
         """Of texts that were scored."""
-        return cls(examples, batch, margin(batch.logits), density.mahalanobis(batch.features))
+        return cls(examples, batch, margin(batch.logits, harmful), density.mahalanobis(batch.features))
 
     def candidate(
         self, row: int, target: int | None = None, distance: float | None = None, value: float | None = None

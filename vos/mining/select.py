@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from vos.errors import ConfigError
+from vos.metrics.margins import on_harmful_side
 from vos.mining.near_duplicates import RepeatFilter
 from vos.mining.retrieve import Candidate, Retrieval
 
@@ -28,7 +29,8 @@ class SelectionSettings:
         max_distance: texts farther than this from their target, in units of the space, are left out.
         max_margin: texts with a larger |margin| are left out, in logit units; None sets no limit.
         max_per_target: texts for one target at most; None sets no limit.
-        max_side_share: largest share of the near-boundary texts on one side of the boundary, in [0, 1].
+        max_side_share: largest share of the near-boundary texts predicted as harmful, and of those predicted as
+            harmless, in [0, 1]; off where no class is harmful.
         max_source_share: largest share of the near-boundary texts from one source, by its name ("pool", "lm",
             "prefix_conditioned", "smc", "counterfactual"), in [0, 1]; a source that is not named has no limit.
     """
@@ -88,6 +90,7 @@ def select(
     known_texts: Mapping[str, str],
     settings: SelectionSettings,
     featurize: Callable[[Sequence[str]], Tensor] | None = None,
+    has_sides: bool = True,
 ) -> Selection:
     """Pick up to `settings.n` texts.
 
@@ -101,10 +104,11 @@ def select(
         known_texts: id to text of everything labelled already.
         settings: see `SelectionSettings`.
         featurize: features (n, d) of texts; needed when `settings.max_cosine` is set.
+        has_sides: False where no class is harmful.
     """
     seen = RepeatFilter(known_texts, settings.near_duplicate, settings.max_cosine, featurize)
     random, turned_away = _random_share(retrieval, seen, settings)
-    table = _Table(retrieval.by_target, settings, settings.n - len(random), seen)
+    table = _Table(retrieval.by_target, settings, settings.n - len(random), seen, has_sides)
     near = table.choose()
     hit = sorted({c.target for c in near if c.target is not None})
     missed = [t for t in range(len(retrieval.by_target)) if t not in set(hit)]
@@ -150,6 +154,7 @@ class _Table:
         settings: see `SelectionSettings`.
         wanted: places.
         seen: see `RepeatFilter`.
+        has_sides: see `select`.
         chosen: so far.
         settled: ids of texts that are chosen or out for good.
         reasons: id to the first reason against a text that is not chosen.
@@ -160,6 +165,7 @@ class _Table:
     settings: SelectionSettings
     wanted: int
     seen: RepeatFilter
+    has_sides: bool = True
     chosen: list[Candidate] = field(default_factory=list)
     settled: set[str] = field(default_factory=set)
     reasons: dict[str, str] = field(default_factory=dict)
@@ -200,7 +206,7 @@ class _Table:
         for rank in range(depth):
             row = [kept[rank] for kept in self.by_target if rank < len(kept)]
             for candidate in sorted(row, key=lambda c: (c.distance or 0.0, c.example.id)):
-                if (candidate.margin >= 0) != harmful_side or candidate.example.id in self.settled:
+                if on_harmful_side(candidate.margin) != harmful_side or candidate.example.id in self.settled:
                     continue
                 reason = self._reason_here(candidate)
                 for_good = self._reason_anywhere(candidate) if reason is None else None
@@ -222,11 +228,11 @@ class _Table:
 
     def _reason_anywhere(self, candidate: Candidate) -> str | None:
         """Against this text for any target."""
-        settings, source, side = self.settings, candidate.provenance.source, candidate.margin >= 0
+        settings, source, side = self.settings, candidate.provenance.source, on_harmful_side(candidate.margin)
         if settings.max_margin is not None and abs(candidate.margin) > settings.max_margin:
             return "|margin| above max_margin"
-        if self.taken["side", side] >= self._places(settings.max_side_share):
-            return f"quota of the side {'above' if side else 'below'} margin 0"
+        if self.has_sides and self.taken["side", side] >= self._places(settings.max_side_share):
+            return f"quota of the {'harmful' if side else 'harmless'} side"
         if self.taken["source", source] >= self._places(settings.max_source_share.get(source, 1.0)):
             return f"quota of the source {source}"
         return None
@@ -236,4 +242,8 @@ class _Table:
 
 
 def _groups(candidate: Candidate) -> list[tuple[str, object]]:
-    return [("target", candidate.target), ("side", candidate.margin >= 0), ("source", candidate.provenance.source)]
+    return [
+        ("target", candidate.target),
+        ("side", on_harmful_side(candidate.margin)),
+        ("source", candidate.provenance.source),
+    ]

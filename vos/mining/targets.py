@@ -8,14 +8,14 @@ normal projected out: the margin is asked for on its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from vos.density import GaussianDensity
 from vos.errors import ConfigError, ShapeError
-from vos.metrics.boundary import margin
+from vos.metrics.margins import deciding_pair, margin
 from vos.types import LinearHead, VirtualOutliers
 
 NEIGHBOUR = 10
@@ -56,6 +56,7 @@ class Targets:
         margins: (m,) logit units.
         labels: (m,) int64, the class whose Gaussian each was drawn from.
         mahalanobis: (m,) squared distance to that class.
+        pairs: (m, 2) int64, the two classes whose logits the margin compares, see `vos.metrics.margins.deciding_pair`.
     """
 
     features: Tensor
@@ -63,6 +64,7 @@ class Targets:
     margins: Tensor
     labels: Tensor
     mahalanobis: Tensor
+    pairs: Tensor
 
     def __len__(self) -> int:
         return self.features.shape[0]
@@ -81,15 +83,24 @@ class TargetSpace:
         projection: (d, r) float64; coordinates are `(h - centre) @ projection`.
         unit: median distance of a real text to its 10th neighbour, root mean square over the r coordinates.
         head: the classifier's last layer, which gives the margins.
+        harmful: indices of the harmful classes, which decide what a margin is; () where no class is.
     """
 
     centre: Tensor
     projection: Tensor
     unit: float
     head: LinearHead
+    harmful: tuple[int, ...]
 
     @classmethod
-    def fit(cls, features: Tensor, density: GaussianDensity, head: LinearHead, n_directions: int = 24) -> TargetSpace:
+    def fit(
+        cls,
+        features: Tensor,
+        density: GaussianDensity,
+        head: LinearHead,
+        harmful: tuple[int, ...],
+        n_directions: int = 24,
+    ) -> TargetSpace:
         """Build the space from a fitted density and the features (n, d) of real texts.
 
         Raises:
@@ -108,8 +119,12 @@ class TargetSpace:
         values, vectors = torch.linalg.eigh(free @ density.within_class_covariance() @ free)
         leading = vectors[:, -n_directions:].flip(-1) * values[-n_directions:].flip(-1).clamp_min(1e-300).rsqrt()
         centre = density.means[density.ready].mean(0)
-        space = cls(centre, free @ leading, 1.0, head)
-        return cls(centre, free @ leading, space._neighbour_distance(features), head)
+        space = cls(centre, free @ leading, 1.0, head, harmful)
+        return replace(space, unit=space._neighbour_distance(features))
+
+    def margins(self, logits: Tensor) -> Tensor:
+        """Margins (n,) of logits (n, C), see `vos.metrics.margins.margin`."""
+        return margin(logits, self.harmful)
 
     def coordinates(self, features: Tensor) -> Tensor:
         """Coordinates (n, r) float64 of features (n, d)."""
@@ -135,9 +150,10 @@ class TargetSpace:
         return Targets(
             outliers.features,
             self.coordinates(outliers.features),
-            margin(logits),
+            self.margins(logits),
             outliers.labels,
             outliers.mahalanobis,
+            deciding_pair(logits, self.harmful),
         )
 
     def log_potential(

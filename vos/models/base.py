@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 from vos.errors import ModelError
 from vos.storage.json_files import write_json
 from vos.types import LinearHead
+
+logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
 """Version of the `vos.json` file beside a saved model."""
@@ -30,7 +33,8 @@ class TextClassifier(nn.Module, ABC):
         head: the last layer; its bias may be None.
         dropout: what stands directly before the head; its rate is `dropout_rate`.
         tokenizer: the Hugging Face tokenizer that belongs to the encoder.
-        label_names: names of the C classes; for two classes the harmful one is index 1.
+        label_names: names of the C classes.
+        harmful: indices of the harmful classes; () where no class is.
         max_length: texts are cut after this many tokens.
         head_is_new: True when the head has random weights, so that the model means nothing before training.
     """
@@ -38,10 +42,18 @@ class TextClassifier(nn.Module, ABC):
     head: nn.Linear
     dropout: nn.Module
 
-    def __init__(self, tokenizer: Any, label_names: tuple[str, ...], max_length: int, head_is_new: bool) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        label_names: tuple[str, ...],
+        max_length: int,
+        head_is_new: bool,
+        harmful: Sequence[int] = (),
+    ) -> None:
         super().__init__()
         self.tokenizer = tokenizer
         self.label_names = label_names
+        self.harmful = tuple(harmful)
         self.max_length = max_length
         self.head_is_new = head_is_new
         self._own_padding = tokenizer.pad_token  # what pads is settled later, see `vos.models.padding`
@@ -131,6 +143,7 @@ class TextClassifier(nn.Module, ABC):
         facts |= {
             "format_version": FORMAT_VERSION,
             "label_names": list(self.label_names),
+            "harmful": [self.label_names[c] for c in self.harmful],
             "max_length": self.max_length,
             "truncation_side": self.tokenizer.truncation_side,
         }
@@ -143,6 +156,18 @@ class TextClassifier(nn.Module, ABC):
             self.tokenizer.pad_token = self._own_padding
         self.tokenizer.save_pretrained(directory)
         self.tokenizer.pad_token = padding
+
+
+def harmful_of(facts: Mapping[str, Any]) -> tuple[int, ...]:
+    """Indices of the harmful classes of a saved model, from its `vos.json`.
+
+    Folders of older versions do not name them; their last class was the harmful one of two, and counts as harmful.
+    """
+    names = list(facts["label_names"])
+    if "harmful" not in facts:
+        logger.warning("the model was saved without saying which class is harmful: its last, %r, is", names[-1])
+        return (len(names) - 1,)
+    return tuple(sorted(names.index(name) for name in facts["harmful"]))
 
 
 def check_two_or_more(label_names: tuple[str, ...]) -> None:

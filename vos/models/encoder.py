@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer
 
 from vos.errors import ConfigError, ModelError
-from vos.models.base import TextClassifier, check_two_or_more
+from vos.models.base import TextClassifier, check_two_or_more, harmful_of
 from vos.models.padding import Reader, settle_padding
 from vos.models.tokenizer import checked_length, prepare_tokenizer
 from vos.storage.extras import install_command
@@ -92,6 +92,7 @@ class EncoderClassifier(TextClassifier):
         dropout: probability on the features before the head, in training only.
         freeze: train the head alone.
         seed: seed of the head's initial weights.
+        harmful: indices of the harmful classes; () where no class is.
 
     Raises:
         ModelError: the encoder cannot be loaded, does not fit its tokenizer, or reads padded texts otherwise.
@@ -108,6 +109,7 @@ class EncoderClassifier(TextClassifier):
         dropout: float = 0.1,
         freeze: bool = False,
         seed: int = 0,
+        harmful: Sequence[int] = (),
     ) -> None:
         if pooling not in POOLINGS:
             raise ConfigError(f"model.pooling: expected one of {POOLINGS}, got {pooling!r}")
@@ -117,7 +119,7 @@ class EncoderClassifier(TextClassifier):
             torch.manual_seed(seed)  # layers draw their first weights from the global state
             encoder = load_pretrained(AutoModel, name, dtype=torch.float32)
             length = checked_length(tokenizer, encoder, max_length)
-            super().__init__(tokenizer, label_names, length, head_is_new=True)
+            super().__init__(tokenizer, label_names, length, head_is_new=True, harmful=harmful)
             self.encoder = encoder
             self.head = nn.Linear(self.encoder.config.hidden_size, len(label_names))
             nn.init.normal_(self.head.weight, std=0.02)
@@ -160,6 +162,7 @@ class EncoderClassifier(TextClassifier):
             max_length=facts["max_length"],
             truncation_side=facts.get("truncation_side"),
             dropout=facts["dropout"],
+            harmful=harmful_of(facts),
         )
         model.head.load_state_dict(read_weights(directory / "head.safetensors"))
         model.head_is_new = False

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from vos.errors import ModelError
-from vos.models.base import FORMAT_VERSION, TextClassifier
+from vos.models.base import FORMAT_VERSION, TextClassifier, harmful_of
 from vos.models.encoder import EncoderClassifier
 from vos.models.pretrained import PretrainedClassifier
 
@@ -16,6 +17,16 @@ KINDS: dict[str, type[EncoderClassifier] | type[PretrainedClassifier]] = {
 }
 
 
+def saved_classes(directory: str | Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Names of the classes of the classifier in `directory` in index order, and the indices of the harmful ones.
+
+    Raises:
+        ModelError: see `load_classifier`.
+    """
+    facts = _facts(Path(directory))
+    return tuple(facts["label_names"]), harmful_of(facts)
+
+
 def load_classifier(directory: str | Path) -> TextClassifier:
     """The classifier in `directory`, in evaluation mode.
 
@@ -23,9 +34,19 @@ def load_classifier(directory: str | Path) -> TextClassifier:
         ModelError: `vos.json` is missing, unreadable, or of another format version.
     """
     directory = Path(directory)
+    facts = _facts(directory)
+    try:
+        return KINDS[facts["kind"]].load(directory, facts).eval()
+    except KeyError as error:
+        raise ModelError(
+            f"{directory / 'vos.json'}: expected the entry {error}, found {sorted(facts)}; write the model again"
+        ) from error
+
+
+def _facts(directory: Path) -> dict[str, Any]:
     path = directory / "vos.json"
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(facts, dict):
             raise ValueError(f"no JSON object but {facts!r:.40}")
     except (OSError, ValueError) as error:
@@ -35,7 +56,4 @@ def load_classifier(directory: str | Path) -> TextClassifier:
             f"{path}: expected format_version {FORMAT_VERSION} and kind in {sorted(KINDS)}, got "
             f"{facts.get('format_version')!r} and {facts.get('kind')!r}; write the model again with this version"
         )
-    try:
-        return KINDS[facts["kind"]].load(directory, facts).eval()
-    except KeyError as error:
-        raise ModelError(f"{path}: expected the entry {error}, found {sorted(facts)}; write the model again") from error
+    return facts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification
 
 from vos.errors import ConfigError, ModelError
-from vos.models.base import TextClassifier, check_two_or_more
+from vos.models.base import TextClassifier, check_two_or_more, harmful_of
 from vos.models.encoder import load_pretrained, load_tokenizer
 from vos.models.outputs import LabelMap, class_of_output, find_output, match_outputs, with_positive
 from vos.models.padding import Reader, settle_padding
@@ -47,6 +47,7 @@ class PretrainedClassifier(TextClassifier):
             multi-label model this output alone is kept; of all others every output, and its probabilities stay its own.
         freeze: train the head alone.
         seed: seed of the head's initial weights, where the model comes without a head.
+        harmful: indices of the harmful classes; () where no class is.
 
     Raises:
         ModelError: the model cannot be loaded or split, does not fit its tokenizer, or reads padded texts otherwise.
@@ -65,6 +66,7 @@ class PretrainedClassifier(TextClassifier):
         positive_label: str | int | None = None,
         freeze: bool = False,
         seed: int = 0,
+        harmful: Sequence[int] = (),
     ) -> None:
         check_two_or_more(label_names)
         with torch.random.fork_rng():
@@ -77,7 +79,7 @@ class PretrainedClassifier(TextClassifier):
             is_new = any(key.startswith(head_name) for key in loading["missing_keys"])
             if is_new and model.config.num_labels != len(label_names):
                 self._resize_head(model, head_name, len(label_names))
-        super().__init__(tokenizer, label_names, checked_length(tokenizer, model, max_length), is_new)
+        super().__init__(tokenizer, label_names, checked_length(tokenizer, model, max_length), is_new, harmful)
         self.body = model
         self.head_name = head_name
         self._split()
@@ -196,6 +198,8 @@ class PretrainedClassifier(TextClassifier):
 
     def save_weights(self, directory: Path) -> dict[str, Any]:
         """See `TextClassifier.save_weights`; the folder loads with AutoModelForSequenceClassification."""
+        # For a reader of the model alone.
+        self.body.config.harmful_classes = [self.label_names[c] for c in self.harmful]
         self._swap_head(self.head)
         try:  # dropouts have no weights, so that the one that was lifted out is not missed
             self.body.save_pretrained(directory, safe_serialization=True)
@@ -211,4 +215,5 @@ class PretrainedClassifier(TextClassifier):
             tuple(facts["label_names"]),
             max_length=facts["max_length"],
             truncation_side=facts.get("truncation_side"),
+            harmful=harmful_of(facts),
         )

@@ -9,6 +9,7 @@ from vos.outliers.feasible import FeasibleDraw, draw_where_feasible
 from vos.outliers.logits import LogitSampler
 from vos.outliers.mixing import MixSampler, NoiseSampler
 from vos.outliers.neighbors import NeighborSampler
+from vos.outliers.sides import with_sides
 from vos.outliers.tail import TailSampler
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "draw_where_feasible",
     "head_gaps",
     "smallest_feasible_radius",
+    "with_sides",
 ]

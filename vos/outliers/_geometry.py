@@ -69,33 +69,47 @@ def distinct_rows(head: LinearHead) -> Tensor:
     return apart
 
 
-def allowed_rivals(density: GaussianDensity, apart: Tensor) -> Tensor:
+def allowed_rivals(density: GaussianDensity, apart: Tensor, is_harmful: Tensor) -> Tensor:
     """For every class those that its margin may be taken against: (C, C) bool.
 
-    The other ready classes; while only one class is ready, all others. A class takes no rival that it is not told apart
-    from, unless there is no other: then its draws have no margin, which `refuse_equal_rows` says.
+    The other ready classes, where there are harmful ones those of the other side; while none of these is ready, all of
+    them. A class takes no rival that it is not told apart from, unless there is no other: then its draws have no
+    margin, which `refuse_equal_rows` says.
 
     Args:
         density: fitted.
         apart: (C, C) bool, see `distinct_rows`.
+        is_harmful: (C,) bool, nowhere True where there are no sides.
     """
-    ready = density.ready if int(density.ready.sum()) > 1 else torch.ones_like(density.ready)
-    others = other_classes(ready)
+    others = other_classes(torch.ones_like(density.ready))
+    if is_harmful.any():
+        others = is_harmful[:, None] != is_harmful
+    ready = others & density.ready
+    others = torch.where(ready.any(1, keepdim=True), ready, others)
     rivals = others & apart.to(others.device)
     return torch.where(rivals.any(1, keepdim=True), rivals, others)
 
 
-def nearest_rivals(density: GaussianDensity, head: LinearHead, allowed: Tensor, margin: float) -> Tensor:
+def compared(own: Tensor, rival: Tensor, is_harmful: Tensor) -> tuple[Tensor, Tensor]:
+    """Which logit of own and rival classes, both (m,), is taken less the other: the harmful one, else the own."""
+    turned = is_harmful[rival]  # a rival is harmful only where the own class is not
+    return torch.where(turned, rival, own), torch.where(turned, own, rival)
+
+
+def nearest_rivals(
+    density: GaussianDensity, head: LinearHead, allowed: Tensor, is_harmful: Tensor, margin: float
+) -> Tensor:
     """For every class the rival whose margin is the fewest standard deviations away from its mean: (C,) int64.
 
     Args:
         density: fitted.
         head: (C, d), any float dtype.
         allowed: (C, C) bool, see `allowed_rivals`.
-        margin: logit units.
+        is_harmful: see `allowed_rivals`.
+        margin: logit units, of the pair as `compared` orders it.
     """
     own, rival = allowed.nonzero().unbind(-1)
-    gaps = head_gaps(density, head, own, own, rival)
+    gaps = head_gaps(density, head, own, *compared(own, rival, is_harmful))
     distances = gaps.at_mean.new_full(allowed.shape, torch.inf)
     distances[own, rival] = gaps.distance_to(torch.full_like(gaps.at_mean, margin))
     return distances.argmin(-1)

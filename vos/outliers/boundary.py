@@ -17,6 +17,7 @@ from vos.density.base import GaussianDensity
 from vos.errors import ConfigError, InfeasibleError, NotFittedError
 from vos.outliers._geometry import (
     allowed_rivals,
+    compared,
     distinct_rows,
     head_gaps,
     nearest_rivals,
@@ -26,16 +27,24 @@ from vos.outliers._geometry import (
 from vos.outliers._natural import natural_radii
 from vos.outliers._radial import as_outliers, check_open_unit, labels_to_draw, shell, uniform
 from vos.outliers.conditional_margin import refuse_infeasible, whitened_at_margin
-from vos.types import LinearHead, VirtualOutliers
+from vos.types import LinearHead, VirtualOutliers, harmful_mask
+
+OWN_ROUNDS, SIDE_ROUNDS = 10, 20
+"""Where the margin should decide between the sides: rounds in which the class drawn from is one of the two compared,
+and rounds after which it need not decide, unless `runner_up` says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoundarySampler:
     """Draws at a margin to the boundary, from every ready class; see `OutlierSampler`.
 
-    With two classes the margin is `logit_1 - logit_0` (harmful minus harmless) whatever class a point is drawn from.
-    With more it is that of the drawn class against a rival among the other ready classes; while only one class is
-    ready, among all others. A class whose row of the head equals that of the drawn class is no rival.
+    Where classes are harmful the margin is that of `vos.metrics.margins.margin`: the logit of a harmful class less that
+    of one which is not, one of the two being the class drawn from and the other a rival among the ready classes of the
+    other side. Where that pair does not come to decide, see `runner_up`, it may be any two classes across the sides:
+    the boundary nearest to a class need not be its own. Without harmful classes it is, of two classes,
+    `logit_1 - logit_0` whatever class a point is drawn from, and of more that of the drawn class against a rival among
+    the other ready ones. While no rival is ready, all are rivals. A class whose row of the head equals that of the
+    drawn class is no rival.
 
     Attributes:
         margin: centre of the margins asked for, logit units.
@@ -45,11 +54,15 @@ class BoundarySampler:
             law of the radius given the margin, which any model has.
         pair: two classes (c, j): the margin is `logit_c - logit_j` whatever class a point is drawn from, and only these
             two are drawn from.
+        harmful: indices of the harmful classes; () where no class is. The programs fill it in from the data.
         rival: with more than two classes and no pair, "any": a rival chosen uniformly for every draw; "nearest": the
             one whose margin lies the fewest standard deviations away from the class mean. Of many classes most pairs
             never meet.
-        runner_up: keep only points where the two logits compared are the two largest, so that the margin is the one
-            which decides. Rival, margin and point are drawn anew until they fit.
+        runner_up: keep only points where the margin is the one which decides: the two logits compared are the two
+            largest, or, where classes are harmful, each the largest of its side. Rival, margin and point are drawn anew
+            until they fit. None: where classes are harmful and no pair is asked for, the points that fit are preferred;
+            of a head that hardly tells the classes of one side apart there may be none, and a point is then kept as it
+            is, with the margin asked for against its own rival.
         nearest: keep only points that are nearer to the mean of their own class than to any other, in Mahalanobis
             distance.
         max_rounds: how often rejected points are drawn anew.
@@ -62,8 +75,9 @@ class BoundarySampler:
     band: float = 1.0
     distance: float | None = None
     pair: Sequence[int] | None = None
+    harmful: Sequence[int] = ()
     rival: str = "any"
-    runner_up: bool = False
+    runner_up: bool | None = None
     nearest: bool = False
     max_rounds: int = 100
 
@@ -90,7 +104,8 @@ class BoundarySampler:
             InfeasibleError: margin and radius exclude each other for a class, and the message says which radius does
                 not; the head does not tell a class from any other; or no point passed `runner_up` or `nearest` in
                 `max_rounds` rounds.
-            ConfigError: `n_per_class` below one, a single class, which has no boundary, or a pair beyond the classes.
+            ConfigError: `n_per_class` below one, a single class, which has no boundary, or a pair or harmful classes
+                beyond the classes.
             NotFittedError: no class is ready, or none of the pair.
             ShapeError: the head does not fit the density.
         """
@@ -98,10 +113,12 @@ class BoundarySampler:
         features = density.means.new_empty(len(labels), density.n_features)
         squared = density.means.new_empty(len(labels))
         pending = torch.arange(len(labels), device=labels.device)
-        for _ in range(self.max_rounds):
-            z, plus, minus = self._draw(density, head, labels[pending], generator)
+        for number in range(self.max_rounds):
+            decides = self._decides and (self.runner_up is not None or number < SIDE_ROUNDS)
+            any_pair = decides and self._seeks_sides and number >= OWN_ROUNDS
+            z, plus, minus, possible = self._draw(density, head, labels[pending], generator, any_pair=any_pair)
             h = density.color(z, labels[pending])
-            kept = self._accepts(density, head, h, labels[pending], plus, minus)
+            kept = possible & self._accepts(density, head, h, labels[pending], plus, minus, decides=decides)
             features[pending[kept]], squared[pending[kept]] = h[kept], z[kept].square().sum(-1)
             pending = pending[~kept]
             if len(pending) == 0:
@@ -109,7 +126,7 @@ class BoundarySampler:
         raise InfeasibleError(
             f"class {int(labels[pending[0]])}: {len(pending)} of {len(labels)} points did not pass runner_up="
             f"{self.runner_up}, nearest={self.nearest} in {self.max_rounds} rounds. Raise outliers.max_rounds, lower "
-            "outliers.distance, or ask for a margin nearer to that of the class mean",
+            "outliers.distance, ask for a margin nearer to that of the class mean, or set outliers.runner_up=false",
             torch.unique(labels[pending]).tolist(),
         )
 
@@ -125,21 +142,38 @@ class BoundarySampler:
         return labels
 
     def _draw(
-        self, density: GaussianDensity, head: LinearHead, labels: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Whitened points (m, d) of the classes in labels (m,), and the logits that their margins compare."""
+        self,
+        density: GaussianDensity,
+        head: LinearHead,
+        labels: Tensor,
+        generator: torch.Generator,
+        *,
+        any_pair: bool,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Whitened points (m, d) of the classes in labels (m,), the logits that their margins compare, and which count.
+
+        With `any_pair` the margin is that of any two classes across the sides; where such a pair has no point at the
+        radius, another pair may have one, so the draw does not count.
+        """
         apart = distinct_rows(head)
-        plus, minus = self._compared(density, head, apart, labels, generator)
+        if any_pair:
+            side = harmful_mask(density.n_classes, self.harmful, labels.device)
+            plus, minus = _pairs_across(side, apart, len(labels), generator)
+        else:
+            plus, minus = self._compared(density, head, apart, labels, generator)
         refuse_equal_rows(apart, labels, plus, minus)
         gaps = head_gaps(density, head, labels, plus, minus)
         margins = self.margin + self.band * (2.0 * uniform((len(labels),), generator, labels.device) - 1.0)
         nearest = gaps.distance_to(margins)
-        radii = shell(self.distance, labels, density)
+        radii, possible = shell(self.distance, labels, density), torch.ones_like(labels, dtype=torch.bool)
         if radii is None:
             radii = natural_radii(density, labels, nearest, 1, generator)
+        elif any_pair:
+            possible = nearest <= radii
+            margins = torch.where(possible, margins, gaps.at_mean)
         else:
             refuse_infeasible(nearest, radii, margins, 1, density.n_features, labels, density)
-        return whitened_at_margin(gaps.normals, margins - gaps.at_mean, radii, generator), plus, minus
+        return whitened_at_margin(gaps.normals, margins - gaps.at_mean, radii, generator), plus, minus, possible
 
     def _compared(
         self, density: GaussianDensity, head: LinearHead, apart: Tensor, labels: Tensor, generator: torch.Generator
@@ -147,25 +181,58 @@ class BoundarySampler:
         """Which logits the margin of each draw compares: plus (m,) and minus (m,)."""
         if density.n_classes < 2:
             raise ConfigError("expected at least two classes: a single class has no boundary")
-        pair = (1, 0) if density.n_classes == 2 and self.pair is None else self.pair
+        pair = (1, 0) if density.n_classes == 2 and self.pair is None and not self.harmful else self.pair
         if pair is not None:
             return torch.full_like(labels, pair[0]), torch.full_like(labels, pair[1])
-        allowed = allowed_rivals(density, apart)
+        is_harmful = harmful_mask(density.n_classes, self.harmful, labels.device)
+        allowed = allowed_rivals(density, apart, is_harmful)
         if self.rival == "nearest":
-            return labels, nearest_rivals(density, head, allowed, self.margin)[labels]
-        return labels, pick_class(allowed, labels, generator)
+            rivals = nearest_rivals(density, head, allowed, is_harmful, self.margin)[labels]
+        else:
+            rivals = pick_class(allowed, labels, generator)
+        return compared(labels, rivals, is_harmful)
+
+    @property
+    def _seeks_sides(self) -> bool:
+        """Whether points are wanted whose margin decides between the sides."""
+        return self._decides and bool(self.harmful) and self.pair is None
+
+    @property
+    def _decides(self) -> bool:
+        """Whether only points are kept where the margin is the one which decides."""
+        return bool(self.harmful) and self.pair is None if self.runner_up is None else self.runner_up
 
     def _accepts(
-        self, density: GaussianDensity, head: LinearHead, h: Tensor, labels: Tensor, plus: Tensor, minus: Tensor
+        self,
+        density: GaussianDensity,
+        head: LinearHead,
+        h: Tensor,
+        labels: Tensor,
+        plus: Tensor,
+        minus: Tensor,
+        *,
+        decides: bool,
     ) -> Tensor:
         """Which points (m, d) keep the inequalities: (m,) bool."""
         kept = torch.ones_like(labels, dtype=torch.bool)
-        if self.runner_up:
+        if decides and density.n_classes > 2:
             logits = LinearHead(*(t.detach().to(h) for t in head)).logits(h)
-            compared = torch.stack([plus, minus], 1)
-            third = logits.scatter(1, compared, -math.inf).amax(-1)
-            kept &= third <= logits.gather(1, compared).amin(-1)
+            pair = torch.stack([plus, minus], 1)
+            others, own = logits.scatter(1, pair, -math.inf), logits.gather(1, pair)
+            is_harmful = harmful_mask(density.n_classes, self.harmful, labels.device)
+            if self._seeks_sides:
+                kept &= others.masked_fill(~is_harmful, -math.inf).amax(-1) <= own[:, 0]
+                kept &= others.masked_fill(is_harmful, -math.inf).amax(-1) <= own[:, 1]
+            else:
+                kept &= others.amax(-1) <= own.amin(-1)
         if self.nearest:
             distances = density.mahalanobis(h)
             kept &= distances.gather(1, labels[:, None])[:, 0] <= distances.amin(-1) * (1.0 + 1e-9)
         return kept
+
+
+def _pairs_across(is_harmful: Tensor, apart: Tensor, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Harmful and other classes (n,) and (n,), uniform among the pairs that the head tells apart."""
+    plus, minus = (is_harmful[:, None] & ~is_harmful & apart.to(is_harmful.device)).nonzero().unbind(-1)
+    at = (uniform((n,), generator, is_harmful.device) * len(plus)).long()
+    return plus[at], minus[at]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,18 +13,20 @@ from vos.errors import ConfigError, NotFittedError
 from vos.outliers._geometry import other_classes, pick_class
 from vos.outliers._memory import Memory, pick_rows, read
 from vos.outliers._radial import labels_to_draw, measured, normal, uniform
-from vos.types import LinearHead, VirtualOutliers
+from vos.types import LinearHead, VirtualOutliers, harmful_mask
 
 
 @dataclass(frozen=True, kw_only=True)
 class MixSampler:
     """Convex mixes `s h_i + (1 - s) h_j` of points of two classes, the text baseline to beat; see `OutlierSampler`.
 
-    `h_i` is of the class drawn from, `h_j` of another ready class, chosen uniformly.
+    `h_i` is of the class drawn from, `h_j` of another ready class, chosen uniformly; where classes are harmful, of the
+    other side where one of it is ready.
 
     Attributes:
         low: `s` is uniform in `[low, high]`, within [0, 1].
         high: see `low`.
+        harmful: indices of the harmful classes; () where no class is. The programs fill it in from the data.
         memory: texts are mixed, from a memory such as `FeatureBank.contents`; without one, draws from the Gaussians.
 
     Raises:
@@ -34,6 +37,7 @@ class MixSampler:
 
     low: float = 0.0
     high: float = 1.0
+    harmful: Sequence[int] = ()
     memory: Memory | None = None
 
     def __post_init__(self) -> None:
@@ -47,7 +51,7 @@ class MixSampler:
         """Draw `n_per_class` points for every ready class, in class order.
 
         Raises:
-            ConfigError: `n_per_class` below one.
+            ConfigError: `n_per_class` below one, or harmful classes beyond the classes.
             DataError: a ready class has no texts in the memory.
             NotFittedError: fewer than two classes are ready.
             ShapeError: the head does not fit the density.
@@ -56,7 +60,11 @@ class MixSampler:
         n_ready = int(density.ready.sum())
         if n_ready < 2:
             raise NotFittedError(f"expected two ready classes to mix, found {n_ready}")
-        wanted = torch.cat([labels, pick_class(other_classes(density.ready), labels, generator)])
+        others = other_classes(density.ready)
+        side = harmful_mask(density.n_classes, self.harmful, labels.device)
+        across = others & (side[:, None] != side)
+        others = torch.where(across.any(1, keepdim=True), across, others)
+        wanted = torch.cat([labels, pick_class(others, labels, generator)])
         if self.memory is None:
             h = density.color(normal((len(wanted), density.n_features), generator, labels.device), wanted)
         else:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vos.metrics.boundary import margin
+from vos.metrics.margins import margin
 from vos.simulation.settings import Row
 from vos.training.plots import half_width
 from vos.types import Example, Featurizer
@@ -22,7 +22,9 @@ A rate over no texts is not in the row: texts without levels have neither of the
 """
 
 
-def error_rates(featurizer: Featurizer, test: Sequence[Example], band: float) -> dict[str, float]:
+def error_rates(
+    featurizer: Featurizer, test: Sequence[Example], harmful: Sequence[int], band: float
+) -> dict[str, float]:
     """Error rates on the test texts: all, hard and easy levels, and in the band of round 0."""
     logits = featurizer.featurize([example.text for example in test]).logits
     wrong = logits.argmax(-1) != torch.tensor([example.label for example in test])
@@ -32,7 +34,7 @@ def error_rates(featurizer: Featurizer, test: Sequence[Example], band: float) ->
         "error": torch.ones_like(wrong),
         "error_hard": torch.isin(levels, torch.tensor(HARD_LEVELS)),
         "error_easy": torch.isin(levels, torch.tensor(EASY_LEVELS)),
-        "error_band": margin(logits).abs() <= band,
+        "error_band": margin(logits, harmful).abs() <= band,
     }
     return {name: float(wrong[chosen].double().mean()) for name, chosen in rows.items() if chosen.any()}
 

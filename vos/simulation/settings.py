@@ -38,8 +38,8 @@ class SimulationSettings:
         strategies: of "boundary" (this product), "uncertainty" (smallest |margin|) and "random".
         pool: what can be asked: "pool", the pool of the data, whose labels an oracle must know; "train", the training
             texts beyond `start`, whose labels are hidden until they are asked for, so that any labelled data will do.
-        harmful_share: share of the last class in what can be asked, where harm is rarer in use than in the data; texts
-            of that class are left out at random. None keeps all.
+        harmful_share: share of the harmful classes in what can be asked, where harm is rarer in use than in the data;
+            their texts are left out at random. None keeps all.
         start: labelled texts at the start, drawn from the training texts; None takes all of them.
         band_share: share of validation texts in the band of round 0.
         synthesis: for "boundary"; its `selection.n` is replaced by `per_round`.

@@ -49,8 +49,7 @@ class Simulation(Parts):
             pool = [Example(example.id, example.text) for example in rest]
             oracle = {example.id: example.label for example in rest if example.label is not None}
         if self.settings.harmful_share is not None:
-            harmful = len(self.data.label_names) - 1
-            pool = _thinned(pool, [oracle[e.id] == harmful for e in pool], self.settings.harmful_share, seed)
+            pool = _thinned(pool, [oracle[e.id] in self.data.harmful for e in pool], self.settings.harmful_share, seed)
         return replace(self.data, train=known, pool=ListPool(pool)), oracle
 
 

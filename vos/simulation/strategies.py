@@ -13,10 +13,11 @@ import torch
 from vos.data import ListPool, TextData
 from vos.errors import RunError
 from vos.labeling import Label, Ledger, text_uid
-from vos.labeling.label import now
+from vos.labeling.label import answer_of, now
 from vos.labeling.records import BoundaryRecord
 from vos.loop.next_round import next_round
-from vos.metrics.boundary import band_width, margin
+from vos.metrics.boundary import band_width
+from vos.metrics.margins import margin
 from vos.simulation.error_rates import error_rates
 from vos.simulation.settings import Parts, Row
 from vos.storage.seeds import derive_seed
@@ -52,7 +53,7 @@ class StrategyRun:
         shutil.rmtree(self.parts.folder, ignore_errors=True)
         self.parts.folder.mkdir(parents=True)
         val = first.featurize([example.text for example in self.parts.data.val])
-        band = band_width(margin(val.logits), self.parts.settings.band_share)
+        band = band_width(margin(val.logits, self.parts.data.harmful), self.parts.settings.band_share)
         rows: list[Row] = []
         featurizer, data = first, self.parts.data
         with Ledger(self.parts.folder / "ledger.sqlite") as ledger:
@@ -63,7 +64,7 @@ class StrategyRun:
                     featurizer = self.parts.fit(data.train, derive_seed(self.seed, "fit", number), featurizer)
                 place: Row = {"strategy": self.strategy, "seed": self.seed, "round": number}
                 place["labels"] = len(ledger.labels())
-                rows.append({**place, **error_rates(featurizer, data.test, band)})
+                rows.append({**place, **error_rates(featurizer, data.test, data.harmful, band)})
                 logger.info("%s, seed %d, round %d: error %.4f", self.strategy, self.seed, number, rows[-1]["error"])
         return rows
 
@@ -76,7 +77,7 @@ class StrategyRun:
         batch = f"r{number:02d}"
         exported = ledger.export(batch, "oracle", [record.uid for record in records])
         for record in ledger.records(exported.uids).values():
-            name = self.parts.data.label_names[self.parts.oracle[record.id]]
+            name = answer_of(self.parts.data.label_names[self.parts.oracle[record.id]])
             ledger.record_label(Label(record.uid, "oracle", name, now(), tool="oracle", batch_id=batch))
 
     def _choose(self, featurizer: Featurizer, data: TextData, pool: list[Example], number: int) -> list[BoundaryRecord]:
@@ -85,7 +86,8 @@ class StrategyRun:
         n = self.parts.settings.per_round
         if self.strategy == "random":
             return _baseline(order[:n], featurizer)
-        margins = margin(featurizer.featurize([example.text for example in order]).logits).abs()
+        logits = featurizer.featurize([example.text for example in order]).logits
+        margins = margin(logits, data.harmful).abs()
         nearest = [order[i] for i in margins.argsort().tolist()]
         if self.strategy == "uncertainty":
             return _baseline(nearest[:n], featurizer)

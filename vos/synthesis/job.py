@@ -126,7 +126,8 @@ def draw_targets(job: SynthesisJob) -> tuple[torch.Generator, TargetSpace, Targe
     generator = torch.Generator().manual_seed(derive_seed(job.seed, "synthesize"))
     outliers = job.sampler(job.density, job.featurizer.head, job.settings.targets_per_class, generator)
     train_features = job.featurizer.featurize([example.text for example in job.data.train]).features
-    space = TargetSpace.fit(train_features, job.density, job.featurizer.head, job.settings.n_directions)
+    head, harmful = job.featurizer.head, job.data.harmful
+    space = TargetSpace.fit(train_features, job.density, head, harmful, job.settings.n_directions)
     return generator, space, space.targets(outliers)
 
 
@@ -152,7 +153,13 @@ def choose(job: SynthesisJob, found: Retrieval) -> Selection:
     """Compose the batch from what was found."""
     data = job.data
     known = {example.id: example.text for example in (*data.train, *data.val, *data.test, *job.asked)}
-    return select(found, known, job.settings.selection, lambda texts: job.featurizer.featurize(texts).features)
+    return select(
+        found,
+        known,
+        job.settings.selection,
+        lambda texts: job.featurizer.featurize(texts).features,
+        has_sides=bool(data.harmful),
+    )
 
 
 def record_of(candidate: Candidate, targets: Targets, job: SynthesisJob) -> BoundaryRecord:
@@ -167,6 +174,7 @@ def record_of(candidate: Candidate, targets: Targets, job: SynthesisJob) -> Boun
             mahalanobis=float(targets.mahalanobis[candidate.target]),
             distance=candidate.distance,
             max_distance=_largest_distance(job.settings, made=made),
+            pair=tuple(names[c] for c in targets.pairs[candidate.target].tolist()),
         )
     return BoundaryRecord(
         uid=text_uid(candidate.example.text),

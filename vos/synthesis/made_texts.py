@@ -87,7 +87,7 @@ def add_made_texts(
         Candidates with the made texts (best potential first for each target), and the report of the generation.
     """
     waiting = waiting_targets(generation, found, targets, job.settings.potential)
-    counterfactuals = generation.counterfactuals
+    counterfactuals = generation.counterfactuals if job.data.harmful else None
     if not waiting and counterfactuals is None:
         return found, {"waiting": 0}
     text_generator = load_text_generator(job, generation, space)

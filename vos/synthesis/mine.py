@@ -14,12 +14,13 @@ from vos.data.labels import spelled
 from vos.data.validation import check_texts
 from vos.density import ClassConditionalGaussian
 from vos.errors import ConfigError, DataError
+from vos.harmful import NO_HARM, Positive, harmful_classes
 from vos.labeling import BoundaryRecord
 from vos.metrics.agreement import report_below_chance
 from vos.mining.select import lacks_near_boundary
 from vos.models import ClassifierFeaturizer, WrappedClassifier
 from vos.models.truncation import warn_of_truncation
-from vos.outliers import BoundarySampler
+from vos.outliers import BoundarySampler, with_sides
 from vos.synthesis.job import Progress, SynthesisJob, SynthesisSettings, choose, draw_targets, record_of, search_pool
 from vos.types import Example, OutlierSampler
 
@@ -31,6 +32,7 @@ def mine(
     pool: Sequence[str],
     n: int = 100,
     *,
+    positive: Positive = None,
     seed: int = 0,
     settings: SynthesisSettings | None = None,
     sampler: OutlierSampler | None = None,
@@ -43,13 +45,15 @@ def mine(
     weights, its mode and its hooks stay as they are.
 
     Args:
-        model: of `transformers.AutoModelForSequenceClassification`, whose logits come from one linear layer; with two
-            classes the margin is the logit of class 1 less that of class 0.
+        model: of `transformers.AutoModelForSequenceClassification`, whose logits come from one linear layer.
         tokenizer: of the model.
         labelled: texts with their class, an index or a name of `model.config.id2label`; of two classes at least. Texts
             like them are not proposed.
         pool: unlabelled texts.
         n: texts wanted; there are fewer where the pool does not have them.
+        positive: the harmful class by its name in `model.config.id2label`, or a list of them; "none" where no class is
+            harmful; None: what this package saved with the model, or else well-known words in the names, see
+            `vos.harmful.harmful_classes`.
         seed: of the outliers and the random share.
         settings: see `SynthesisSettings`; `selection.n` is replaced by `n`.
         sampler: draws the virtual outliers; None draws them at the boundary and at their natural radius, which every
@@ -63,7 +67,8 @@ def mine(
     Raises:
         DataError: the pool is empty, a label is unknown, there is one class only, or no text is near the boundary.
         ModelError: the model has fewer than two classes, or cannot be split at its last linear layer.
-        ConfigError: settings that cannot be met, or that make texts or keep files.
+        ConfigError: names of classes that do not tell which are harmful; settings that cannot be met, or that make
+            texts or keep files.
 
     Example:
         >>> from transformers import AutoModelForSequenceClassification, AutoTokenizer  # doctest: +SKIP
@@ -80,6 +85,7 @@ def mine(
     for kind, texts in (("labelled", [text for text, _ in labelled]), ("pool", pool)):
         check_texts(kind, texts)
     classifier = WrappedClassifier(model, tokenizer)
+    classifier.harmful = harmful = _harmful(model, classifier.label_names, positive)
     train = _examples(labelled, classifier.label_names)
     pool_texts = ListPool([Example(str(place), text) for place, text in enumerate(pool)])
     featurizer = ClassifierFeaturizer(classifier, device=model.device)
@@ -91,13 +97,21 @@ def mine(
     job = SynthesisJob(
         featurizer=featurizer,
         density=density.fit(known.features, torch.tensor(labels)),
-        sampler=sampler or BoundarySampler(distance=None),
-        data=TextData(train, [], [], pool_texts, classifier.label_names, []),
+        sampler=with_sides(sampler or BoundarySampler(distance=None), harmful),
+        data=TextData(train, [], [], pool_texts, classifier.label_names, [], harmful=harmful),
         settings=settings,
         seed=seed,
         progress=Progress(progress) if progress else Progress(),
     )
     return _chosen(job)
+
+
+def _harmful(model: PreTrainedModel, names: tuple[str, ...], positive: Positive) -> tuple[int, ...]:
+    """Indices of the harmful classes, as given, as saved with the model, or told by the names."""
+    saved = getattr(model.config, "harmful_classes", None)
+    if positive is None and saved is not None:
+        positive = saved or NO_HARM
+    return harmful_classes(names, positive)
 
 
 def _examples(labelled: Sequence[tuple[str, SupportsIndex | str]], names: tuple[str, ...]) -> list[Example]:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from vos.errors import RunError
+from vos.generation.report import by_side
 from vos.labeling import BoundaryRecord, write_csv, write_jsonl
 from vos.mining.retrieve import Retrieval
 from vos.mining.select import Selection, lacks_near_boundary
@@ -76,11 +77,10 @@ def _report(
         "written": len(records),
         "pool_scored": found.n_scored,
         "index": {"kind": job.settings.index, **found.index},
-        "pool_below_and_above_margin_0": list(found.margin_counts),
+        **_by_side(job, found, near),
         "chosen_near_boundary": len(near),
         "chosen_random": len(records) - len(near),
         "near_boundary_by_source": dict(Counter(r.provenance.source for r in near)),
-        "near_boundary_by_side": dict(Counter("above" if r.margin >= 0 else "below" for r in near)),
         "dropped": chosen.dropped,
         "targets_drawn": len(found.by_target),
         "targets_hit": len(chosen.targets_hit),
@@ -93,6 +93,17 @@ def _report(
     }
 
 
+def _by_side(job: SynthesisJob, found: Retrieval, near: Sequence[BoundaryRecord]) -> dict[str, dict[str, int]]:
+    """Predictions for the pool and for the texts near the boundary; nothing where no class is harmful."""
+    if not job.data.harmful:
+        return {}
+    harmless, harmful = found.margin_counts
+    return {
+        "pool_by_side": {"harmful": harmful, "harmless": harmless},
+        "near_boundary_by_side": by_side(record.margin for record in near),
+    }
+
+
 def _radii(job: SynthesisJob, targets: Targets) -> dict[str, int]:
     """How many targets lie beyond every text that was held out, where the radius is extrapolated."""
     owners = targets.labels.to(job.density.ready.device)
@@ -101,15 +112,21 @@ def _radii(job: SynthesisJob, targets: Targets) -> dict[str, int]:
 
 
 def _warnings(job: SynthesisJob, found: Retrieval) -> list[str]:
-    below, above = found.margin_counts
-    if found.n_scored and not (below and above):
-        side, name = ("at or above", job.data.label_names[-1]) if above else ("below", job.data.label_names[0])
-        return [
-            f"all {found.n_scored} texts of the pool lie {side} margin 0, on the side of {name!r}: nothing of the pool "
-            "crosses the boundary; add texts of the other side to the pool, or let a language model write some with "
-            "candidates=pool_then_lm"
-        ]
-    return []
+    data, generation = job.data, job.settings.generation
+    warnings = []
+    if not data.harmful and job.settings.selection.max_side_share < 1:
+        warnings.append("selection.max_side_share is off: no class is harmful, so there are no sides")
+    if not data.harmful and generation is not None and generation.counterfactuals is not None:
+        warnings.append("counterfactuals are off: no class is harmful, so there is no side to cross to")
+    harmless, harmful = found.margin_counts
+    if data.harmful and found.n_scored and not (harmless and harmful):
+        names = data.classes.harmful_names if harmful else data.classes.other_names
+        warnings.append(
+            f"all {found.n_scored} texts of the pool are predicted as {'harmful' if harmful else 'harmless'} "
+            f"({', '.join(map(repr, names))}): nothing of the pool crosses the boundary; add texts of the other side "
+            "to the pool, or let a language model write some with candidates=pool_then_lm"
+        )
+    return warnings
 
 
 def _write(

@@ -115,6 +115,8 @@ def _checkable(record: BoundaryRecord, is_journal: bool) -> dict[str, Any]:
     """Stored values, by flat name, that follow from the text, the run and the settings."""
     row = record.as_row()
     del row["text"], row["schema_version"]
+    if row["target_pair"] is None:  # records of older versions do not hold it
+        del row["target_pair"]
     if record.provenance.is_made:
         row = {name: row[name] for name in row if not name.startswith("provenance_") or name in FOLLOWS}
     else:
@@ -131,7 +133,7 @@ def _computed_again(
     distances = space.distances(space.coordinates(batch.features), targets.coordinates)
     similarity = Novelty([example.text for example in train if example.label is not None]).similarity(texts)
     examples = [Example(made_id(each.text) if each.provenance.is_made else each.id, each.text) for each in records]
-    facts = Facts.of(examples, batch, job.density)
+    facts = Facts.of(examples, batch, job.density, job.data.harmful)
     known = {example.id for example in train}
     for row, record in enumerate(records):
         target = record.target_index

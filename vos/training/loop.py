@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vos.errors import ConfigError
 from vos.metrics.agreement import report_below_chance
-from vos.metrics.boundary import margin
+from vos.metrics.margins import margin
 from vos.metrics.monitor import epoch_name
 from vos.models.truncation import warn_of_truncation
 from vos.storage.json_files import write_json
@@ -214,30 +214,33 @@ def _measure_round(job: TrainingJob, number: int, before: Sequence[RoundCheckpoi
     if not before and measurement.val.labels is not None:
         report_below_chance(measurement.val.logits, measurement.val.labels, job.data.label_names, "validation, round 0")
     if before:
-        metrics["boundary/shift"] = boundary_shift(before[0], before[-1].val_logits, measurement.val.logits)
+        metrics["boundary/shift"] = boundary_shift(
+            before[0], before[-1].val_logits, measurement.val.logits, job.data.harmful
+        )
     job.run.rounds.mkdir(parents=True, exist_ok=True)
     title = f"Boundary map, round {number}: validation texts and virtual outliers"
     picture = job.run.rounds / f"boundary-{number}.png"
-    boundary_map(picture, measurement.texts, measurement.outliers, measurement.band, job.data.label_names, title)
+    boundary_map(picture, measurement.texts, measurement.outliers, measurement.band, job.data.classes, title)
     return RoundCheckpoint(number, metrics, measurement.val.logits)
 
 
-def boundary_shift(first: RoundCheckpoint, previous: Tensor, current: Tensor) -> float:
+def boundary_shift(first: RoundCheckpoint, previous: Tensor, current: Tensor, harmful: Sequence[int]) -> float:
     """Mean absolute change of the probabilities of the texts that lay in the band of round 0; NaN where none did.
 
     Args:
         first: round 0, which fixes the band.
         previous: (n, C) validation logits of the round before.
         current: (n, C) validation logits now.
+        harmful: indices of the harmful classes.
     """
-    in_band = margin(first.val_logits).abs() <= first.metrics["boundary/band"]
+    in_band = margin(first.val_logits, harmful).abs() <= first.metrics["boundary/band"]
     change = (torch.softmax(current.double(), -1) - torch.softmax(previous.double(), -1)).abs().amax(-1)
     return float(change[in_band].mean())
 
 
 def record(job: TrainingJob, kept: RoundCheckpoint) -> RoundRecord:
     """What reporters receive of a kept round."""
-    margins = margin(kept.val_logits)
+    margins = margin(kept.val_logits, job.data.harmful)
     rows = margins.abs().argsort()[:TABLE_ROWS].tolist()
     names = job.data.label_names
     nearest = tuple(

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from vos.data import TextData
-from vos.density import GaussianDensity
-from vos.metrics.boundary import band_width, boundary_report, margin, outlier_energy_auroc, standardized_distance
+from vos.metrics.boundary import band_width, boundary_report, outlier_energy_auroc, standardized_distance
+from vos.metrics.margins import margin
 from vos.metrics.ood import aupr, auroc, fpr_at_tpr, fpr_at_tpr_ood
 from vos.models.featurizer import ClassifierFeaturizer
 from vos.outliers import draw_where_feasible
@@ -77,7 +77,7 @@ def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
         number: of the round; it decides the draws.
         band: half-width of the band from round 0, or None to set it now.
     """
-    featurizer = job.featurizers.current(shared=number == 0)
+    featurizer, harmful = job.featurizers.current(shared=number == 0), job.data.harmful
     density = job.module.density
     train_features, train_labels = training_features(featurizer, job.data.train)
     job.module.memory.push(train_features, train_labels, torch.arange(len(train_labels)))
@@ -86,15 +86,16 @@ def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
     density.calibrate(val.features, _labels(job.data.val))
     test = _featurized(featurizer, job.data.test)
     if band is None:
-        band = band_width(margin(val.logits), job.settings.refine.band_share)
+        band = band_width(margin(val.logits, harmful), job.settings.refine.band_share)
     metrics = {"boundary/band": band}
-    metrics |= _reported("val", val, job.data.val, band) | _reported("test", test, job.data.test, band)
+    for split, batch, examples in (("val", val, job.data.val), ("test", test, job.data.test)):
+        metrics |= _reported(split, batch, examples, harmful, band)
     if job.data.test:
         beyond = distance_metrics(density, test.features, _labels(job.data.test))
         metrics |= {f"boundary/test/{name}": share for name, share in beyond.items()}
     drawn, outliers = _drawn(job, featurizer.head, number, val)
     metrics |= drawn
-    gaps = standardized_distance(density, featurizer.head)
+    gaps = standardized_distance(density, featurizer.head, harmful)
     names = job.data.label_names
     metrics |= {f"boundary/standardized_distance/{name}": float(g) for name, g in zip(names, gaps, strict=True)}
     metrics["boundary/standardized_distance/min"] = float(gaps.min())
@@ -103,14 +104,16 @@ def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
         metrics |= _ood_metrics(job, featurizer, train_features, val, test)
     val_labels = _labels(job.data.val)
     squared = density.own_mahalanobis(val.features, val_labels)
-    return Measurement(metrics, band, val, _points(density, val.logits, squared, val_labels), outliers)
+    return Measurement(metrics, band, val, _points(job, val.logits, squared, val_labels), outliers)
 
 
-def _reported(split: str, batch: FeatureBatch, examples: Sequence[Example], band: float) -> dict[str, float]:
+def _reported(
+    split: str, batch: FeatureBatch, examples: Sequence[Example], harmful: Sequence[int], band: float
+) -> dict[str, float]:
     if not len(batch) or batch.labels is None:
         return {}
     levels, pairs = [e.level for e in examples], [e.pair for e in examples]
-    report = boundary_report(batch.logits, batch.labels, band, levels, pairs)
+    report = boundary_report(batch.logits, batch.labels, harmful, band, levels, pairs)
     return {f"boundary/{split}/{name}": value for name, value in report.items()}
 
 
@@ -134,11 +137,12 @@ def _drawn(
     metrics["boundary/outlier_energy_auroc"] = float(outlier_energy_auroc(val.logits, logits))
     found = outlier_metrics(density, squared, labels)
     metrics |= {f"boundary/outlier_{name}": value for name, value in found.items()}
-    return metrics, _points(density, logits, squared, labels)
+    return metrics, _points(job, logits, squared, labels)
 
 
-def _points(density: GaussianDensity, logits: Tensor, squared: Tensor, labels: Tensor) -> BoundaryPoints:
-    return BoundaryPoints(margin(logits), 1.0 - density.share_beyond(squared, labels), labels)
+def _points(job: TrainingJob, logits: Tensor, squared: Tensor, labels: Tensor) -> BoundaryPoints:
+    beyond = job.module.density.share_beyond(squared, labels)
+    return BoundaryPoints(margin(logits, job.data.harmful), 1.0 - beyond, labels)
 
 
 def _ood_metrics(

@@ -16,6 +16,11 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
+from vos.harmful import Classes
+
+SHOWN_CLASSES = 3
+"""Classes of a side that a picture names."""
+
 COLOURS = ("#3b6ea5", "#c4501b", "#4f8f4f", "#8a5fa8", "#9a8a2c")
 """Blue and orange stay apart for colour-blind readers; further classes repeat the rest."""
 
@@ -45,12 +50,20 @@ class BoundaryPoints:
 
 
 def boundary_map(
-    path: Path, texts: BoundaryPoints, outliers: BoundaryPoints | None, band: float, names: Sequence[str], title: str
+    path: Path, texts: BoundaryPoints, outliers: BoundaryPoints | None, band: float, classes: Classes, title: str
 ) -> None:
     """Write a PNG: margin against distance from the class, texts and virtual outliers, the band and three radii marked.
 
     The distance is on a logit scale, on which 0.9, 0.99 and 0.999 are equally far apart. It is the same for every run,
     so that the pictures of a sweep can be laid side by side; what lies beyond its ends is drawn at them.
+
+    Args:
+        path: of the picture.
+        texts: labelled texts.
+        outliers: virtual ones, or None.
+        band: half-width, logit units.
+        classes: of the texts.
+        title: of the picture.
     """
     with mpl.rc_context({"font.size": 10}):
         figure = Figure(figsize=(8.0, 5.0), dpi=130, layout="constrained")
@@ -61,11 +74,11 @@ def boundary_map(
         if len(texts.distances):
             farthest = float(texts.distances.max())
             axes.axhspan(farthest, 1.0, color="#eeeeee", zorder=0, label="farther than every text shown")
-        for c, name in enumerate(names[: len(COLOURS)]):
+        for c, name in enumerate(classes.names):
             _scatter(axes, texts, c, "o", f"text: {name}")
             if outliers is not None:
-                _scatter(axes, outliers, c, OUTLIER_MARKERS[c], f"virtual outlier of {name}")
-        axes.set_xlabel(_margin_label(names))
+                _scatter(axes, outliers, c, OUTLIER_MARKERS[c % len(OUTLIER_MARKERS)], f"virtual outlier of {name}")
+        axes.set_xlabel(_margin_label(classes))
         axes.set_title(title)
         axes.legend(fontsize=8, framealpha=0.9, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)
         figure.savefig(path)
@@ -84,10 +97,18 @@ def _distance_axis(axes: Axes) -> None:
     axes.set_ylabel("distance: share of real texts nearer to their class")
 
 
-def _margin_label(names: Sequence[str]) -> str:
-    if len(names) == 2:
-        return f"margin = logit({names[1]}) - logit({names[0]})"
-    return "margin = largest logit - second largest"
+def _margin_label(classes: Classes) -> str:
+    """What the margin is, in the names of the classes; `$` in a name is no formula."""
+    if not classes.harmful:
+        return "margin = largest logit - second largest"
+    names = (classes.harmful_names, classes.other_names)
+    sides = [f"logit({each[0]})" if len(each) == 1 else _largest(each) for each in names]
+    return f"margin = {sides[0]} - {sides[1]}".replace("$", r"\$")
+
+
+def _largest(names: Sequence[str]) -> str:
+    shown = [*names[:SHOWN_CLASSES], *(["..."] if len(names) > SHOWN_CLASSES else [])]
+    return f"largest logit of ({', '.join(shown)})"
 
 
 def _scatter(axes: Axes, points: BoundaryPoints, label: int, marker: str, name: str) -> None:
@@ -100,8 +121,8 @@ def _scatter(axes: Axes, points: BoundaryPoints, label: int, marker: str, name: 
             marker=marker,
             linewidths=0.4 if marker == "o" else 0.9,
             alpha=0.65,
-            color=COLOURS[label],
-            label=f"{name} ({int(rows.sum())})",
+            color=COLOURS[label % len(COLOURS)],
+            label=f"{name} ({int(rows.sum())})".replace("$", r"\$"),
             zorder=2 if marker == "o" else 3,
         )
 

@@ -22,9 +22,10 @@ from vos.data.leaks import HeldOut
 from vos.data.validation import check_texts
 from vos.density import ClassConditionalGaussian, FeatureBank, GaussianDensity
 from vos.errors import DataError, RunError
+from vos.harmful import Positive, harmful_classes
 from vos.losses import EnergyFlattening, OutlierRegularizer
 from vos.models import EncoderClassifier, TextClassifier
-from vos.outliers import BoundarySampler
+from vos.outliers import BoundarySampler, with_sides
 from vos.storage.environment import environment
 from vos.storage.run_directory import RunDirectory
 from vos.training.featurizers import Featurizers
@@ -67,6 +68,7 @@ def train(
     *,
     val: tuple[Sequence[str], Labels] | float = 0.15,
     label_names: Sequence[str] | None = None,
+    positive: Positive = None,
     model: str = "bundled",
     epochs: int = FitSettings.max_epochs,
     rounds: int = RefineSettings.rounds,
@@ -82,7 +84,9 @@ def train(
         texts: n of them.
         labels: n class names, or indices into `label_names`.
         val: validation texts with their labels, or the share of `texts` to take for validation.
-        label_names: in index order, of two classes the harmful one last; None sorts the names in `labels`.
+        label_names: in index order; None sorts the names in `labels`, the harmful ones last.
+        positive: the harmful class by name, or a list of them; "none" where no class is harmful; None: well-known words
+            in the names decide, see `vos.harmful.harmful_classes`.
         model: "bundled", a hub name, or a folder in Hugging Face layout.
         epochs: of plain training.
         rounds: of regularised training after it, at most.
@@ -94,7 +98,7 @@ def train(
 
     Raises:
         DataError: texts or labels that cannot be used.
-        ConfigError: settings that cannot work.
+        ConfigError: settings that cannot work, or names of classes that do not tell which are harmful.
         ModelError: the encoder cannot be loaded.
         RunError: `output` holds a finished run, or one of other texts or settings; of density, sampler and loss their
             classes are compared, not their settings.
@@ -102,15 +106,17 @@ def train(
     Example:
         trained = vos.train(["he fell", "he sat", ...], ["harm", "none", ...], label_names=["none", "harm"])
     """
-    data = _data(texts, labels, val, label_names, seed)
-    new_classifier = partial(EncoderClassifier, model, data.label_names, seed=seed)
+    data = _data(
+        texts, labels, val, *_classes(labels, label_names, positive), by_index=label_names is not None, seed=seed
+    )
+    new_classifier = partial(EncoderClassifier, model, data.label_names, seed=seed, harmful=data.harmful)
     classifier = new_classifier()
     c, d = classifier.n_classes, classifier.n_features
     module = ClassifierModule(
         classifier,
         density or ClassConditionalGaussian(c, d),
         FeatureBank(len(data.train), d),
-        sampler or BoundarySampler(),
+        with_sides(sampler or BoundarySampler(), data.harmful),
         loss or EnergyFlattening(c),
         StepSettings(regularization=RegularizerSettings(start_epoch=epochs), seed=seed),
     )
@@ -141,7 +147,11 @@ def _device() -> str:
 def _run(job: TrainingJob, config: Mapping[str, str | int]) -> Trained:
     """Run the loop and keep what it gave in the run directory."""
     started = time.monotonic()
-    facts = {"data_fingerprint": job.data.fingerprint(), **environment(_device())}
+    facts = {
+        "data_fingerprint": job.data.fingerprint(),
+        "harmful_classes": list(job.data.classes.harmful_names),
+        **environment(_device()),
+    }
     job.run.start(json.dumps(config, allow_nan=False) + "\n", facts)
     if job.run.is_finished:
         raise RunError(f"output={job.run.path}: expected a new or an interrupted run, found a finished one")
@@ -154,22 +164,34 @@ def _run(job: TrainingJob, config: Mapping[str, str | int]) -> Trained:
     return Trained(classifier, density, rounds, result.stopped_because, result.kept.round)
 
 
+def _classes(
+    labels: Labels, label_names: Sequence[str] | None, positive: Positive
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Names in index order, and the indices of the harmful ones."""
+    if label_names is not None:
+        return tuple(label_names), harmful_classes(label_names, positive)
+    codec = LabelCodec(filter(None, map(label_key, labels)), None, None, positive)
+    return codec.names, codec.harmful
+
+
 def _data(
     texts: Sequence[str],
     labels: Labels,
     val: tuple[Sequence[str], Labels] | float,
-    label_names: Sequence[str] | None,
+    names: tuple[str, ...],
+    harmful: tuple[int, ...],
+    *,
+    by_index: bool,
     seed: int,
 ) -> TextData:
-    names = tuple(label_names or LabelCodec(filter(None, map(label_key, labels)), None, None, None).names)
-    splits = {"train": _examples("texts", texts, labels, names, label_names is not None)}
+    splits = {"train": _examples("texts", texts, labels, names, by_index)}
     if isinstance(val, float | int):
         splits = split_groups(splits["train"], {"train": 1 - val, "val": val}, seed, names)
     else:
-        splits["val"] = _examples("val", *val, names, label_names is not None)
+        splits["val"] = _examples("val", *val, names, by_index)
         splits["train"] = _not_in("val", splits["val"], splits["train"])
     check_classes(splits, names, {"train": "texts", "val": "val"})
-    return TextData(splits["train"], splits["val"], [], ListPool([]), names, [])
+    return TextData(splits["train"], splits["val"], [], ListPool([]), names, [], harmful=harmful)
 
 
 def _not_in(name: str, measured: Sequence[Example], train: list[Example]) -> list[Example]:

@@ -38,7 +38,7 @@ def rows(record, *annotations, **options):
 
 
 def test_the_config_is_xml_and_escapes_titles():
-    root = ElementTree.fromstring(labelling_config('Is "this" <harmful> & bad?', CLASSES))  # noqa: S314 - our own
+    root = ElementTree.fromstring(labelling_config('Is "this" <harmful> & bad?', CLASSES | {"unsure": "Unsure"}))  # noqa: S314 - our own
     assert root.find("Header").get("value") == 'Is "this" <harmful> & bad?'
     choices = [(c.get("value"), c.get("hotkey")) for c in root.iter("Choice")]
     assert choices == [("harmful", "1"), ("harmless", "2"), ("unsure", "3")]
@@ -56,7 +56,7 @@ def test_predictions_are_checked_before_the_server_takes_them(record_of):
     pytest.importorskip("label_studio_sdk")
     from vos.labeling.backends.label_studio import check_predictions
 
-    config = labelling_config("?", CLASSES)
+    config = labelling_config("?", CLASSES | {"unsure": "Unsure"})
     check_predictions(config, [task(record_of("x"), [], "b0")])
     with pytest.raises(ConfigError, match="does not fit the classes"):
         check_predictions(config, [task(record_of("x", probability={"evil": 0.9}), [], "b0")])

@@ -18,7 +18,7 @@ from vos.errors import ConfigError, ToolError
 from vos.labeling.answers import LabelRow, read_row
 from vos.labeling.assignment import suffix_for
 from vos.labeling.backends.page import PageBatch, PageSettings, suggestion
-from vos.labeling.label import SKIP, UNSURE, exact_hash, now
+from vos.labeling.label import SKIP, exact_hash, now
 from vos.labeling.ledger import Ledger
 from vos.labeling.withdrawal import read_back
 from vos.storage.extras import optional
@@ -115,7 +115,7 @@ class ArgillaTool:
                 rg.TextField(name="similar", title="Similar texts already judged", required=False, client=self._client),
             ],
             questions=[
-                rg.LabelQuestion(name="harm", title=settings.question, labels={**batch.classes, UNSURE: "Unsure"}),
+                rg.LabelQuestion(name="harm", title=settings.question or batch.question, labels=batch.choices),
                 rg.SpanQuestion(name="why", field="text", labels=["reason"], required=False),
                 rg.TextQuestion(name="comment", required=False),
             ],

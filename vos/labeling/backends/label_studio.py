@@ -75,7 +75,7 @@ class LabelStudioTool(Connection):
             ConfigError: a prediction does not fit the labelling config, or mode is "reveal".
         """
         settings.check_server()
-        config = labelling_config(settings.question, batch.classes)
+        config = labelling_config(settings.question or batch.question, batch.choices)
         tasks = {
             record.uid: task(record, batch.neighbours.get(record.uid, ()), batch.batch_id) for record in batch.records
         }

@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 import html
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from vos.errors import DataError
 from vos.labeling.answers import LabelRow, read_row
-from vos.labeling.backends.page import Neighbour, suggestion
-from vos.labeling.label import SKIP, UNSURE, exact_hash
+from vos.labeling.backends.page import KEYS, Neighbour, suggestion
+from vos.labeling.label import SKIP, exact_hash
 from vos.labeling.records import BoundaryRecord
 
 NO_NEIGHBOURS = "<p>none</p>"
 """Every variable of the config must be in every task."""
 
 
-def labelling_config(question: str, classes: Mapping[str, str]) -> str:
+def labelling_config(question: str, choices: Mapping[str, str]) -> str:
     """XML of the labelling screen: classes and "unsure" as choices, marked passages, comment, similar texts.
 
     Skipping is Label Studio's own button.
 
     Args:
         question: above the text.
-        classes: class name to its title, in the order of the keys 1, 2, ...
+        choices: answer to its title, in the order of the keys 1, 2, ..., see `PageBatch.choices`.
     """
-    choices = "".join(
-        f'<Choice value={quoteattr(name)} html={quoteattr(html.escape(title))} hotkey="{key}"/>'
-        for key, (name, title) in enumerate([*classes.items(), (UNSURE, "Unsure")], 1)
+    keys = itertools.chain((f' hotkey="{key}"' for key in KEYS), itertools.repeat(""))
+    shown = "".join(
+        f"<Choice value={quoteattr(name)} html={quoteattr(html.escape(title))}{key}/>"
+        for (name, title), key in zip(choices.items(), keys, strict=False)
     )
     return (
         "<View>"
         f"<Header value={quoteattr(question)}/>"
         '<Text name="text" value="$text" granularity="word"/>'
         '<Choices name="harm" toName="text" choice="single-radio" required="true" showInline="true">'
-        f"{choices}</Choices>"
+        f"{shown}</Choices>"
         '<Labels name="why" toName="text"><Label value="reason" background="#d9a400" hotkey="s"/></Labels>'
         '<TextArea name="comment" toName="text" rows="2" maxSubmissions="1" editable="true" required="false"/>'
         '<Collapse><Panel value="Similar texts already judged">'

@@ -15,10 +15,14 @@ from typing import Any, Literal
 
 from vos.errors import ConfigError
 from vos.labeling.assignment import suffix_for
-from vos.labeling.label import RESERVED, exact_hash
+from vos.labeling.label import RESERVED, UNSURE, answer_of, exact_hash
 from vos.labeling.records import BoundaryRecord
 from vos.storage.atomic import write_atomically
 from vos.storage.json_files import finite
+
+KEYS = "1234567890adefghijklmoqrtuvwxyz"
+"""Keys of the answers, in their order; the other letters have a meaning of their own in the page. Later answers have
+none."""
 
 SCRIPTS = ("state.js", "marks.js", "view.js", "main.js")
 
@@ -47,7 +51,7 @@ class PageSettings:
 
     Attributes:
         title: of the page.
-        question: beside the answers.
+        question: beside the answers; None asks whether the text is harmful, or of other classes which one fits.
         guidelines: what counts as what; plain text.
         content_note: what people should know before they start.
         mode: "blind": the file holds no suggestion at all; "reveal": the model's suggestion is shown after the answer;
@@ -59,7 +63,7 @@ class PageSettings:
     """
 
     title: str = "Judging texts"
-    question: str = "Is this text harmful?"
+    question: str | None = None
     guidelines: str = ""
     content_note: str = CONTENT_NOTE
     mode: Literal["blind", "reveal", "assisted"] = "blind"
@@ -93,9 +97,10 @@ class PageBatch:
     Attributes:
         batch_id: as in the ledger.
         records: the texts; texts with a known answer may be among them and look like the others.
-        classes: class name to its title on the button, in the order of the keys 1, 2, ...
+        classes: class name, as `answer_of` writes it, to its title on the button, in the order of the keys 1, 2, ...
         neighbours: uid to texts already judged, shown on request.
         annotator: who is asked; "" leaves it to whoever opens the page.
+        question: what is asked where the settings do not say.
     """
 
     batch_id: str
@@ -103,21 +108,27 @@ class PageBatch:
     classes: Mapping[str, str]
     neighbours: Mapping[str, Sequence[Neighbour]] = field(default_factory=dict)
     annotator: str = ""
+    question: str = "Is this text harmful?"
 
     def __post_init__(self) -> None:
         if not self.records:
             raise ConfigError(f"batch {self.batch_id}: expected at least one text, got none")
-        if not 2 <= len(self.classes) <= 8 or set(RESERVED) & set(self.classes):
+        if len(self.classes) < 2 or set(RESERVED) & set(self.classes):
             raise ConfigError(
-                f"expected 2 to 8 classes (keys 1 to 9, one is 'unsure'), none called one of {RESERVED}, "
-                f"got {list(self.classes)}"
+                f"expected at least 2 classes, none an answer of {RESERVED} (see `answer_of`), got {list(self.classes)}"
             )
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """Classes and "unsure" with their titles, in the order of the keys."""
+        taken = {title.casefold() for title in self.classes.values()}
+        return {**self.classes, UNSURE: "Unsure" if "unsure" not in taken else "I cannot decide"}
 
 
 def suggestion(record: BoundaryRecord) -> tuple[str, float]:
-    """The model's most probable class and its probability."""
+    """The model's most probable class, as `answer_of` writes it, and its probability."""
     label = max(record.probability, key=record.probability.__getitem__)
-    return label, float(record.probability[label])
+    return answer_of(label), float(record.probability[label])
 
 
 def write_pages(folder: Path, batch: PageBatch, settings: PageSettings) -> tuple[Path, ...]:
@@ -174,7 +185,9 @@ def _content(batch: PageBatch, settings: PageSettings, part: int) -> dict[str, A
         "part": part,
         "annotator": batch.annotator,
         **shown,
-        "classes": [{"name": name, "title": shown} for name, shown in batch.classes.items()],
+        "question": settings.question or batch.question,
+        "keys": KEYS,
+        "classes": [{"name": name, "title": title} for name, title in batch.choices.items()],
         "items": [_item(record, batch.neighbours.get(record.uid, ()), settings.mode) for record in batch.records],
     }
 
@@ -183,7 +196,7 @@ def _item(record: BoundaryRecord, neighbours: Sequence[Neighbour], mode: str) ->
     """Blind means blind: no score, side, source or target is in the file, not even hidden."""
     item: dict[str, Any] = {"uid": record.uid, "text": record.text, "text_hash": exact_hash(record.text)}
     if neighbours:
-        item["neighbours"] = [{"label": each.label, "text": each.text} for each in neighbours]
+        item["neighbours"] = [{"label": answer_of(each.label), "text": each.text} for each in neighbours]
     if mode != "blind":
         item["suggestion"] = dict(zip(("label", "probability"), suggestion(record), strict=True))
     return item

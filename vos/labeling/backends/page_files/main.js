@@ -170,9 +170,9 @@ function onKey(event) {
   // A button reached with Tab keeps its own Space and Enter.
   const onButton = event.target.matches("button:focus-visible");
   // Where digits need Shift (French keyboards) the bare key counts as well.
-  const digit = /^[1-9]$/.exec(event.key)?.[0] ?? (event.shiftKey ? null : /^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1]);
-  const choice = digit && CHOICES[Number(digit) - 1];
+  const digit = /^[0-9]$/.exec(event.key)?.[0] ?? (event.shiftKey ? null : /^(?:Digit|Numpad)([0-9])$/.exec(event.code)?.[1]);
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const choice = CHOICES.find((c) => c.key && c.key === (digit ?? key));
   if (choice) { if (!event.repeat) choose(choice.value); }
   else if (event.key === " " && !onButton) { if (!event.repeat) choose(SKIP); }
   else if (event.key === "Enter" && !onButton) { if (session.entry.answer) goOn(); }

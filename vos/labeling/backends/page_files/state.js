@@ -1,7 +1,8 @@
 // What is asked, what was answered, and how it is kept. No element of the page is touched here.
 const DATA = JSON.parse(document.getElementById("batch").textContent);
 const SKIP = "skip", UNSURE = "unsure", WITHDRAWN = "withdrawn", IDLE_MS = 60000, HISTORY = 200;
-const CHOICES = [...DATA.classes.map((c) => ({ value: c.name, title: c.title })), { value: UNSURE, title: "Unsure" }];
+const CHOICES = DATA.classes.map((c, i) => ({ value: c.name, title: c.title, key: DATA.keys[i] ?? "" }));
+const SKIP_TITLE = CHOICES.some((c) => c.title.toLowerCase() === "skip") ? "No answer" : "Skip";
 
 /** 32-bit FNV-1a of a string: seeds the order of one person. */
 function seedOf(string) {

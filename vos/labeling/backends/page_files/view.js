@@ -38,18 +38,20 @@ function drawProgress(session) {
 function drawAnswers(choose) {
   const make = (value, title, key) => {
     const button = element("button", title + " ", { type: "button", "data-answer": value, "aria-pressed": "false" });
-    button.setAttribute("aria-keyshortcuts", key === "space" ? "Space" : key);
-    button.append(element("kbd", key, { "aria-hidden": "true" }));
+    if (key) {
+      button.setAttribute("aria-keyshortcuts", key === "space" ? "Space" : key);
+      button.append(element("kbd", key, { "aria-hidden": "true" }));
+    }
     button.addEventListener("click", () => choose(value));
     return button;
   };
-  $("answers").replaceChildren(...CHOICES.map((c, i) => make(c.value, c.title, String(i + 1))), make(SKIP, "Skip", "space"));
+  $("answers").replaceChildren(...CHOICES.map((c) => make(c.value, c.title, c.key)), make(SKIP, SKIP_TITLE, "space"));
   $("question").textContent = DATA.question;
 }
 
 function drawHelp() {
   const keys = [
-    ...CHOICES.map((c, i) => [String(i + 1), c.title]), ["Space", "Skip"], ["Backspace", "Take the last answer back"],
+    ...CHOICES.filter((c) => c.key).map((c) => [c.key, c.title]), ["Space", SKIP_TITLE], ["Backspace", "Take the last answer back"],
     ["← →", "Back, next"], ["Enter", "Next text, when answers do not go on by themselves"],
     ["s", "Mark the selected words; without a selection, choose words with the arrows"], ["c", "Comment (Esc returns)"],
     ["n", "Similar texts already judged"], ["b", "Blur or show the text"], ["p", "Pause"], ["?", "This help"],
