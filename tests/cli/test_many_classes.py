@@ -143,7 +143,7 @@ def test_a_cycle_from_training_to_answers_and_back(tiny_encoder, monkeypatch, tm
     first, manifest = (json.loads((each / "manifest.json").read_text()) for each in (run, second))
     assert manifest["harmful_classes"] == first["harmful_classes"]
     assert load_classifier(second / "model").label_names == load_classifier(run / "model").label_names
-    (row,) = [json.loads(line) for line in (tmp_path / "project/rounds.jsonl").read_text().splitlines()]
+    (row,) = [json.loads(line) for line in (tmp_path / "project/labelling_rounds.jsonl").read_text().splitlines()]
     harmful = set(first["harmful_classes"])
     random = [r for r in rows if r["label"] in harmful and records[r["text"]].chosen == "random"]
     if harmful:

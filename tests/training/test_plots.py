@@ -52,9 +52,9 @@ def test_outliers_farther_out_are_drawn_higher_and_what_lies_beyond_the_ends_at_
         path, texts = tmp_path / f"{distance}.png", points(80, 2)
         place = torch.tensor([distance]).double()
         one = BoundaryPoints(torch.zeros(1), place, torch.ones(1, dtype=torch.int64))
-        boundary_map(path, texts, None, 0.5, ("harmless", "harmful"), "t")
+        boundary_map(path, texts, None, 0.5, Classes(("harmless", "harmful"), (1,)), "t")
         without = imread(path)
-        boundary_map(path, texts, one, 0.5, ("harmless", "harmful"), "t")
+        boundary_map(path, texts, one, 0.5, Classes(("harmless", "harmful"), (1,)), "t")
         changed = (imread(path) != without).any(-1)[:530]  # the axes alone, without the legend
         return float(np.nonzero(changed.any(1))[0].mean())
 
