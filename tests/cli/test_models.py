@@ -139,7 +139,8 @@ def test_a_classifier_below_chance_is_reported_loudly(files, trained, tmp_path, 
 
 def test_three_outputs_are_matched_by_name(files, trained, tmp_path, monkeypatch):
     write_classifier(tmp_path / "model", trained, ["Hate Speech", "Offensive", "Neither"], ["burned", "broke", "sat"])
-    call(train.main, monkeypatch, *study(files, tmp_path / "model", three=True), f"hydra.run.dir={tmp_path / 'run'}")
+    call(train.main, monkeypatch, *study(files, tmp_path / "model", three=True),
+         "data.positive=[hate,offensive]", f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
     assert accuracy(tmp_path / "run") == 1.0
 
 

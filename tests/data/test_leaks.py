@@ -29,17 +29,17 @@ def files(write):
 
 def test_authors_in_several_files_are_an_error_with_counts(files):
     with pytest.raises(DataError, match="groups or pairs stand in several splits") as caught:
-        load_files(**files, group="author")
+        load_files(**files, positive="b", group="author")
     said = str(caught.value)
     assert f"4 of the 12 train texts, the first at {files['train']}:1 with {files['test']}:1" in said
     assert "\n" not in said
     assert all(f"on_leak={way}" in said for way in ("drop", "allow"))
-    load_files(**files)  # no column of groups is named
+    load_files(**files, positive="b")  # no column of groups is named
 
 
 def test_leaking_texts_are_left_out_of_what_is_learned(files, caplog):
     with caplog.at_level(logging.WARNING):
-        data = load_files(**files, group="author", on_leak="drop")
+        data = load_files(**files, positive="b", group="author", on_leak="drop")
     assert (len(data.train), len(data.val), len(data.test)) == (8, 4, 4)
     held_out = {each.group for each in (*data.val, *data.test)}
     assert not held_out & {each.group for each in data.train}
@@ -50,28 +50,28 @@ def test_leaking_texts_are_left_out_of_what_is_learned(files, caplog):
 
 def test_the_test_split_stays_whole(write, files):
     files["val"] = write("v.jsonl", people("val", "ghi"))
-    data = load_files(**files, group="author", on_leak="drop")
+    data = load_files(**files, positive="b", group="author", on_leak="drop")
     assert ({each.group for each in data.val}, len(data.test)) == ({"g", "i"}, 4)
 
 
 def test_leaks_may_be_allowed_but_are_said(files, caplog):
     with caplog.at_level(logging.WARNING):
-        data = load_files(**files, group="author", on_leak="allow")
+        data = load_files(**files, positive="b", group="author", on_leak="allow")
     assert (len(data.train), len(data.val), len(data.test)) == (12, 4, 4)
     assert "they are kept" in caplog.text
     with pytest.raises(ConfigError, match="on_leak: expected one of error, drop, allow, found 'ignore'"):
-        load_files(**files, on_leak="ignore")
+        load_files(**files, positive="b", on_leak="ignore")
 
 
 def test_pairs_leak_like_groups(files):
     with pytest.raises(DataError, match="4 of the 12 train texts"):
-        load_files(**files, pair="twin")
+        load_files(**files, positive="b", pair="twin")
 
 
 def test_the_same_text_in_other_capitals_leaves_the_later_split(write):
     train = write("a.csv", "text,label\n" + "".join(f"Text {i} here,{'ab'[i % 2]}\n" for i in range(20)))
     test = write("t.csv", "text,label\ntext 3  HERE,b\nText 4 here,a\nmore,b\n")
-    data = load_files(train, val=write("v.csv", "text,label\nv one,a\nv two,b\n"), test=test)
+    data = load_files(train, val=write("v.csv", "text,label\nv one,a\nv two,b\n"), test=test, positive="b")
     assert (len(data.train), len(data.test)) == (18, 3)
     assert {(row.line, row.reason.split(str(test))[0]) for row in data.skipped} == {
         (5, "the same text but for capitals and spaces as "),
@@ -81,7 +81,7 @@ def test_the_same_text_in_other_capitals_leaves_the_later_split(write):
 
 def test_other_capitals_are_not_cut_apart(write):
     content = "".join(f"text {i},{'ab'[i % 2]}\nTEXT  {i},{'ab'[i % 2]}\n" for i in range(40))
-    data = load_files(write("a.csv", "text,label\n" + content))
+    data = load_files(write("a.csv", "text,label\n" + content), positive="b")
     home = {}
     for name in ("train", "val", "test"):
         for each in getattr(data, name):

@@ -149,7 +149,7 @@ def test_a_gap_in_a_table_is_no_class(write, written):
     with pytest.raises(DataError, match=r"1 bad row: .*a\.csv:2: column 'label': found no label"):
         load_files(path)
     data = load_files(path, on_bad_row="skip")
-    assert data.label_names == ("harm", "safe")
+    assert data.label_names == ("safe", "harm")
     assert [row.line for row in data.skipped] == [2]
 
 
@@ -157,7 +157,7 @@ def test_gaps_of_other_formats_are_no_classes(write, tmp_path):
     rows = [{"text": text, "label": label} for text, label in zip(TEXTS, LABELS, strict=True)]
     for label in (float("nan"), None):
         path = write("a.jsonl", [{**rows[0], "label": label}, *rows[1:]])
-        assert load_files(path, on_bad_row="skip").label_names == ("harm", "safe")
+        assert load_files(path, on_bad_row="skip").label_names == ("safe", "harm")
     numbers = pa.array([None if i == 0 else float(i % 2) for i in range(40)])
     parquet.write_table(pa.table({"text": TEXTS, "label": numbers}), tmp_path / "a.parquet")
     data = load_files(tmp_path / "a.parquet", on_bad_row="skip")
@@ -167,7 +167,7 @@ def test_gaps_of_other_formats_are_no_classes(write, tmp_path):
 @pytest.mark.parametrize("name", ["none", "n/a"])
 def test_a_class_may_be_called_none(write, name):
     path = write("a.csv", table(labels=[label.replace("safe", name) for label in LABELS]))
-    assert load_files(path).label_names == ("harm", name)
+    assert load_files(path).label_names == (name, "harm")
 
 
 def test_a_name_for_no_label_is_a_class_where_the_settings_say_so(write):
@@ -180,7 +180,7 @@ def test_a_name_for_no_label_is_a_class_where_the_settings_say_so(write):
 
 def test_gaps_in_groups_make_no_group(write):
     content = "text,label,who\n" + "".join(f"t {i},{'ab'[i % 2]},nan\n" for i in range(40))
-    data = load_files(write("a.csv", content), group="who")
+    data = load_files(write("a.csv", content), group="who", positive="b")
     assert {each.group for each in data.train} == {None}
 
 
@@ -198,7 +198,7 @@ def test_lists_are_named_and_reduced_by_what_is_harmful(write, form):
     expected = {text: ["harm or threat", "not harm or threat"][i % 4 in (1, 2)] for i, text in enumerate(TEXTS)}
     assert everything(data) == expected
     assert load_files(path, label="tags", positive="spam").label_names == ("not spam", "spam")
-    with pytest.raises(ConfigError, match="positive: expected one of the classes"):
+    with pytest.raises(ConfigError, match="positive: expected classes of"):
         load_files(path, label="tags", positive="spum")
 
 
@@ -240,13 +240,13 @@ def test_spellings_of_a_class_are_one_and_said_once(write, caplog):
     val = write("v.csv", "text,label\nx,sAFE\ny,Harm\n")
     with caplog.at_level(logging.WARNING):
         data = load_files(write("a.csv", table(labels=labels)), val=val, label_map=None)
-    assert data.label_names == ("harm", "safe")
+    assert data.label_names == ("safe", "harm")
     said = [record.message for record in caplog.records if "spellings" in record.message]
     assert len(said) == 2
-    assert all(f"'{name}'" in said[1] for name in ("safe", "Safe", "SAFE", "sAFE"))
-    assert [each.label for each in data.val] == [1, 0]
+    assert all(f"'{name}'" in said[0] for name in ("safe", "Safe", "SAFE", "sAFE"))
+    assert [each.label for each in data.val] == [0, 1]
     mapped = load_files(write("a.csv", table(labels=labels)), label_map={"SAFE": "ok", "harm": "bad", "Harm": "bad"})
-    assert mapped.label_names == ("bad", "ok")
+    assert mapped.label_names == ("ok", "bad")
     with pytest.raises(ConfigError, match="expected one class for the spellings of"):
         load_files(write("a.csv", table(labels=labels)), label_map={"SAFE": "ok", "safe": "bad"})
 

@@ -251,9 +251,9 @@ def test_a_number_that_was_not_there_to_measure_is_null_in_the_table_and_judges_
     kept = read_rounds(tmp_path)
     assert [row["boundary/val/band_error"] for row in kept] == [0.5, None, 0.5, 0.5]
     for table in (kept, found):
-        assert "has not improved by 2% for 2 rounds" in StopRule().reason(table)
+        assert "has not improved by 2% for 2 rounds" in RULE.reason(table)
     assert "1 of 4 rounds have no such number" in caplog.text
-    assert StopRule(target_fnr=0.5).reason([{"random/fnr_high": None}]) is None
+    assert replace(RULE, target_fnr=0.5).reason([{"random/fnr_high": None}]) is None
     with (tmp_path / "labelling_rounds.csv").open(encoding="utf-8", newline="") as file:
         assert [row["boundary/val/band_error"] for row in csv.DictReader(file)] == ["0.5", "", "0.5", "0.5"]
 

@@ -141,5 +141,5 @@ def test_a_damaged_file_keeps_its_good_rows_and_those_of_the_others(ledger, text
     lines = [f"{text_uid(text)},harmful,ann" for text in texts[:2]]
     (tmp_path / "a.csv").write_bytes("\n".join(["uid,label,annotator", *lines, "\xe9,harmful,ann"]).encode("latin-1"))
     report = import_labels(ledger, FileImporter(str(tmp_path)).rows(ledger), CLASSES)
-    assert (report.counts["new"], report.counts["rejected"], report.exit_code) == (3, 1, 1)
+    assert (report.counts["new"], report.counts["rejected"], report.exit_code) == (3, 1, 2)
     assert "a.csv:4: rejected: damaged CSV from here on" in str(report.findings[0])
