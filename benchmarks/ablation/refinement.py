@@ -33,13 +33,16 @@ from vos.storage.run_directory import RunDirectory
 ARMS: dict[str, tuple[str, ...]] = {
     "default": (),
     "control": ("loss=none",),
-    "lr 0.1": ("refine.lr_factor=0.1",),
-    "control, lr 0.1": ("loss=none", "refine.lr_factor=0.1"),
-    "lr 0.03": ("refine.lr_factor=0.03",),
-    "control, lr 0.03": ("loss=none", "refine.lr_factor=0.03"),
-    "flattening, lr 0.1": ("loss=flattening", "refine.lr_factor=0.1"),
-    "flattening x 3, lr 0.03": ("loss=flattening", "loss.settings.weight=3", "refine.lr_factor=0.03"),
-    "weight 30, lr 0.03": ("loss.settings.weight=30", "refine.lr_factor=0.03"),
+    "distance 0.99": ("outliers.distance=0.99",),
+    "energy_flattening": ("loss=energy_flattening", "outliers=boundary"),
+    "distance 0.5": ("outliers.distance=0.5",),
+    "distance 0.9": ("outliers.distance=0.9",),
+    "distance 0.999": ("outliers.distance=0.999",),
+    "tail 0.5": ("outliers=tail", "outliers.distance=0.5"),
+    "tail 0.99": ("outliers=tail", "outliers.distance=0.99"),
+    "band 1": ("outliers=boundary",),
+    "text margin 2": ("loss.module.id_margin=2.0",),
+    "smoothing 0.3": ("loss=none", "loss.label_smoothing=0.3"),
 }
 """Overrides by arm; the control has no outliers and trains as long."""
 
@@ -47,7 +50,7 @@ DEPTHS = {"encoder": (), "head": ("experiment=frozen",)}
 """Overrides by depth."""
 
 TASKS = ("embedded", "toxigen")
-SIZES = {"train": 1000, "val": 500, "test": 1000}
+SIZES = {"train": 800, "val": 300, "test": 600}
 """Texts of ToxiGen in each split."""
 
 QUICK_SIZES = {"train": 48, "val": 24, "test": 24}
@@ -68,7 +71,7 @@ def task_overrides(task: str, folder: Path, seed: int, quick: bool) -> tuple[str
         rows = [{"text": e.text, "label": texts.label_names[e.label or 0]} for e in examples]
         write_json_lines(folder / f"{name}.jsonl", rows)
     files = (f"data.{name}={folder / name}.jsonl" for name in splits)
-    return ("data=files", *files, f"data.positive={texts.label_names[1]}")
+    return ("data=files", *files, f"data.positive={texts.label_names[1]}", "data.on_bad_row=skip")
 
 
 def run_unit(overrides: Sequence[str], directory: Path) -> list[dict[str, float]]:
