@@ -60,8 +60,8 @@ def page(figures: Figures) -> str:
     head = [
         "# Does refinement beat the classifier that it starts from?",
         "",
-        "Written by `python -m benchmarks.ablation.refinement_page` from [its kept figures](results_refinement.json), which",
-        "`python -m benchmarks.ablation.refinement` made; its head says what the arms are, and what they mean stands in",
+        "Written by `python -m benchmarks.ablation.refinement_page` from [kept figures](results_refinement.json)",
+        "of `python -m benchmarks.ablation.refinement`, which says what the arms are; what they mean stands in",
         "[RESULTS.md](RESULTS.md). Brier scores; the *kept* round has the lowest one of validation texts. Changes are",
         "from round 0 to the kept round: mean over seeds and 95 % t-interval, bold where free of 0.",
     ]
