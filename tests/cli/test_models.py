@@ -3,6 +3,7 @@
 import copy
 import csv
 import json
+from collections import Counter
 
 import pytest
 import torch
@@ -73,6 +74,7 @@ def write_classifier(folder, trained, names, words):
     model.config.id2label, model.config.label2id = dict(enumerate(names)), {name: i for i, name in enumerate(names)}
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return model.eval()
     return model
 
 
@@ -196,3 +198,46 @@ def test_a_cut_off_weights_file_ends_with_one_line(files, trained, tmp_path, mon
                     f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
     assert "cannot load" in error
     assert error.strip().count("\n") == 0
+
+
+MIXED = ("sat", "burned", "sat", "burned", "broke")
+
+
+def write_mixed(folder, broke):
+    """Texts of three words and two classes; `broke` is the class of the third."""
+    class_of = {"sat": "safe", "burned": "harm", "broke": broke}
+    for name, n, start in (("train", 50, 0), ("val", 40, 100), ("test", 40, 200)):
+        words = [(MIXED[i % 5], i) for i in range(start, start + n)]
+        write_rows(folder / f"{name}.csv", [(sentence(word, i), class_of[word]) for word, i in words])
+
+
+def by_output(run):
+    """How many texts of each output a run has."""
+    return Counter(json.loads((run / "output_labels.json").read_text()).values())
+
+
+NAMED = [
+    ("model.positive_label=Burned", ["Burned"]),
+    ("model.positive_label=1", ["Burned"]),
+    ("model.label_map={burned: harm, broke: safe, sat: safe}", ["Burned"]),
+    ("model.label_map={broke: harm, burned: harm, sat: safe}", ["Burned", "Broke"]),
+]
+
+
+@pytest.mark.parametrize(("named", "harmful"), NAMED)
+def test_more_outputs_than_classes_are_all_kept(files, trained, named, harmful, tmp_path, monkeypatch, capsys):
+    outputs = ["Sat", "Burned", "Broke"]
+    own = write_classifier(tmp_path / "model", trained, outputs, WORDS)
+    run = tmp_path / "run"
+    write_mixed(tmp_path, "safe" if len(harmful) == 1 else "harm")
+    call(train.main, monkeypatch, *study(tmp_path, tmp_path / "model", named, "data.positive=harm"),
+         f"hydra.run.dir={run}")  # fmt: skip
+    assert "Sat 20, Burned 20, Broke 10" in " ".join(capsys.readouterr().out.split())
+    assert accuracy(run) == 1.0
+    assert by_output(run) == {"Sat": 52, "Burned": 52, "Broke": 26}
+    assert json.loads((run / "model/vos.json").read_text())["harmful"] == harmful
+    saved = AutoModelForSequenceClassification.from_pretrained(run / "model").eval()
+    assert saved.config.id2label == dict(enumerate(outputs))
+    batch = AutoTokenizer.from_pretrained(run / "model")("he burned a cat", return_tensors="pt")
+    with torch.no_grad():
+        torch.testing.assert_close(saved(**batch).logits, own(**batch).logits, atol=1e-5, rtol=0)

@@ -3,7 +3,8 @@ import itertools
 import pytest
 
 from vos.errors import ConfigError
-from vos.models.outputs import class_of_output, fold, match_outputs, with_positive
+from vos.harmful import fold_name
+from vos.models.outputs import class_of_output, match_outputs, with_positive
 
 MATCHED = [
     (["HARM", "SAFE"], ["safe", "harm"], [1, 0]),
@@ -101,11 +102,11 @@ def test_the_only_output_without_a_name_is_asked_for(classes):
 
 def test_the_harmful_output_by_name():
     outputs = ["LABEL_0", "LABEL_1"]
-    assert match_outputs(outputs, ["safe", "harm"], with_positive(outputs, ["safe", "harm"], None, "LABEL_0")) == [1, 0]
+    assert match_outputs(outputs, ["safe", "harm"], with_positive(outputs, ["safe", "harm"], [1], None, "LABEL_0")) == [1, 0]
     with pytest.raises(ConfigError, match=r"set data\.positive=safe"):
-        with_positive(["Safe", "Harm"], ["safe", "harm"], None, "SAFE")
+        with_positive(["Safe", "Harm"], ["safe", "harm"], [1], None, "SAFE")
 
 
 @pytest.mark.parametrize(("name", "folded"), [("Harmless", "harmless"), ("abuses", "abuse"), ("Is", "is"), ("", "")])
 def test_what_a_fold_leaves(name, folded):
-    assert fold(name) == folded
+    assert fold_name(name) == folded
