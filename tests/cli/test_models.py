@@ -14,6 +14,8 @@ import synthesize
 import train
 from tests.cli.commands import call, failing, synthesis
 from tests.models.families import write_family
+from vos.labeling import Ledger, read_jsonl
+from vos.models import load_classifier
 
 WORDS = ("sat", "burned", "broke")
 """One word in a text says its class: safe or neither, harm or hate, offensive."""
@@ -241,3 +243,55 @@ def test_more_outputs_than_classes_are_all_kept(files, trained, named, harmful, 
     batch = AutoTokenizer.from_pretrained(run / "model")("he burned a cat", return_tensors="pt")
     with torch.no_grad():
         torch.testing.assert_close(saved(**batch).logits, own(**batch).logits, atol=1e-5, rtol=0)
+
+
+def test_people_answer_with_the_datas_classes_where_a_model_has_more_outputs(files, trained, tmp_path, monkeypatch):
+    outputs, run, batch, second = ["Sat", "Burned", "Broke"], *(tmp_path / n for n in ("run", "batch", "second"))
+    write_classifier(tmp_path / "model", trained, outputs, WORDS)
+    write_mixed(tmp_path, "safe")
+    write_rows(tmp_path / "pool.csv", [(sentence(WORDS[i % 3], i), "") for i in range(300, 390)])
+    ledger = f"ledger={tmp_path / 'project/ledger.sqlite'}"
+    own = study(tmp_path, tmp_path / "model", "data.positive=harm", "model.positive_label=Burned")
+    own += ["trainer.max_epochs=1", "refine.rounds=1", "refine.epochs=1", "refine.keep=last"]
+    call(train.main, monkeypatch, *own, f"hydra.run.dir={run}")
+    first = json.loads((run / "output_labels.json").read_text())
+    options = [o for o in synthesis(run, ledger, f"output={batch}", f"pool.path={tmp_path / 'pool.csv'}")
+               if not o.startswith("labeling=")]  # fmt: skip
+    call(synthesize.main, monkeypatch, *options, "labeling=files", "labeling.plan.gold_share=0.5")
+    call(synthesize.main, monkeypatch, f"verify={batch / 'near_boundary.jsonl'}", "progress=false")
+    for record in read_jsonl(batch / "near_boundary.jsonl"):
+        assert list(record.probability) == outputs  # the model's own
+        others = max(record.probability["Sat"], record.probability["Broke"])
+        assert (record.margin >= 0) == (record.probability["Burned"] >= others)
+    with Ledger(tmp_path / "project/ledger.sqlite") as kept:
+        (name,) = {event.batch for event in kept.asked()}
+        assert set(kept.gold(name).values()) == {"safe", "harm"}
+        for record in kept.records().values():
+            assert set(record.probability) == {"safe", "harm"}
+            assert sum(record.probability.values()) == pytest.approx(1)
+    with (batch / "to_label.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) > 10
+    class_of = {"sat": "safe", "broke": "safe", "burned": "harm"}
+    answers = [(row["uid"], class_of[row["text"].split()[1]], "ann") for row in rows]
+    with (tmp_path / "answers.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("uid", "label", "annotator"), *answers])
+    more = [f"run={run}", "labels=files", f"labels.path={tmp_path / 'answers.csv'}", ledger]
+    call(train.main, monkeypatch, *own, *more, f"hydra.run.dir={second}")
+    later = json.loads((second / "output_labels.json").read_text())
+    assert first.items() <= later.items()
+    assert len(later) > len(first)
+    names = {uid: class_of[later[uid].lower()] for uid, _, _ in answers if uid in later}
+    assert names == {uid: label for uid, label, _ in answers if uid in later}
+    assert load_classifier(second / "model").label_names == tuple(outputs)
+    assert load_classifier(second / "model").data_classes == ("safe", "harm")
+    call(synthesize.main, monkeypatch, *synthesis(second, f"pool.path={tmp_path / 'pool.csv'}"))
+
+
+def test_a_simulation_needs_an_output_for_each_class(files, trained, tmp_path, monkeypatch, capsys):
+    write_classifier(tmp_path / "model", trained, ["Sat", "Burned", "Broke"], WORDS)
+    write_mixed(tmp_path, "safe")
+    own = study(tmp_path, tmp_path / "model", "data.positive=harm", "model.positive_label=Burned")
+    error = failing(train.main, monkeypatch, capsys, *own, "trainer.max_epochs=1", "simulation=rounds",
+                    "simulation.pool=train", f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
+    assert "simulation: expected a model with an output for each class of ['safe', 'harm']" in error

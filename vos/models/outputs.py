@@ -181,9 +181,7 @@ def group_outputs(
     if len(settled) < len(group):
         raise _unsettled(outputs, classes)
     if absent := [name for c, name in enumerate(classes) if c not in settled]:
-        raise ConfigError(
-            f"model.label_map: expected an output for every class, found none of {list(outputs)} for {absent}"
-        )
+        raise ConfigError(f"model.label_map: expected an output for every class, none of {list(outputs)} is {absent}")
     return settled
 
 
