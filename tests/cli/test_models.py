@@ -129,16 +129,34 @@ def test_outputs_without_names_are_asked_for_before_any_work(files, trained, tmp
     assert error.strip().count("\n") == 0
 
 
-def test_a_classifier_below_chance_is_reported_loudly(files, trained, tmp_path, monkeypatch, capsys):
-    write_classifier(tmp_path / "model", trained, ["LABEL_0", "LABEL_1"], ["burned", "sat"])
-    turned = "model.label_map={LABEL_0: safe, LABEL_1: harm}"
-    call(train.main, monkeypatch, *study(files, tmp_path / "model", "data.positive=harm", turned),
-         f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
+LOUD = "[ERROR] - validation, {}: the classifier agrees with the labels LESS THAN CHANCE"
+MIXED_UP = [
+    (["burned", "sat"], "{LABEL_0: safe, LABEL_1: harm}", "harm"),
+    (["burned", "broke", "sat"], "{LABEL_0: neither, LABEL_1: hate, LABEL_2: offensive}", "[hate,offensive]"),
+]
+
+
+@pytest.mark.parametrize(("words", "label_map", "positive"), MIXED_UP, ids=["two", "three"])
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_a_classifier_below_chance_is_reported_loudly(
+    files, trained, words, label_map, positive, epochs, tmp_path, monkeypatch, capsys
+):
+    write_classifier(tmp_path / "model", trained, [f"LABEL_{i}" for i in range(len(words))], words)
+    own = study(files, tmp_path / "model", f"model.label_map={label_map}", three=len(words) > 2)
+    more = [f"trainer.max_epochs={epochs}", "optimizer.lr=1e-9", "optimizer.head_lr=1e-9", "refine.rounds=0"]
+    call(train.main, monkeypatch, *own, f"data.positive={positive}", *more, f"hydra.run.dir={tmp_path / 'run'}")
     assert accuracy(tmp_path / "run") == 0.0
-    assert (
-        "[ERROR] - validation, round 0: the classifier agrees with the labels LESS THAN CHANCE"
-        in capsys.readouterr().out
-    )
+    said = capsys.readouterr().out
+    assert LOUD.format("round 0") in said
+    assert (LOUD.format("epoch 0") in said) == (epochs == 1)
+
+
+def test_the_wrong_one_of_more_outputs_is_reported_loudly(trained, tmp_path, monkeypatch, capsys):
+    write_classifier(tmp_path / "model", trained, ["x", "y", "z"], WORDS)
+    write_mixed(tmp_path, "safe")
+    call(train.main, monkeypatch, *study(tmp_path, tmp_path / "model", "data.positive=harm", "model.positive_label=x"),
+         f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
+    assert LOUD.format("round 0") in capsys.readouterr().out
 
 
 def test_three_outputs_are_matched_by_name(files, trained, tmp_path, monkeypatch):
@@ -292,6 +310,7 @@ def test_a_simulation_needs_an_output_for_each_class(files, trained, tmp_path, m
     write_classifier(tmp_path / "model", trained, ["Sat", "Burned", "Broke"], WORDS)
     write_mixed(tmp_path, "safe")
     own = study(tmp_path, tmp_path / "model", "data.positive=harm", "model.positive_label=Burned")
-    error = failing(train.main, monkeypatch, capsys, *own, "trainer.max_epochs=1", "simulation=rounds",
-                    "simulation.pool=train", f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
+    error = failing(train.main, monkeypatch, capsys, *own, "trainer.max_epochs=1",
+                    "experiment=simulated_rounds", "model.freeze=false", "simulation.pool=train",
+                    "simulation.start=20", "simulation.per_round=5", f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
     assert "simulation: expected a model with an output for each class of ['safe', 'harm']" in error

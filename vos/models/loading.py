@@ -33,6 +33,16 @@ def saved_classes(directory: str | Path) -> tuple[tuple[str, ...], tuple[int, ..
     return tuple(facts["data_classes"]), tuple(sorted({facts["class_of_output"][i] for i in harmful}))
 
 
+def saved_harmful(directory: str | Path) -> list[str]:
+    """Names of the harmful ones among the outputs of the classifier in `directory`.
+
+    Raises:
+        ModelError: see `load_classifier`.
+    """
+    facts = _facts(Path(directory))
+    return [facts["label_names"][i] for i in harmful_of(facts)]
+
+
 def load_classifier(directory: str | Path) -> TextClassifier:
     """The classifier in `directory`, in evaluation mode.
 
