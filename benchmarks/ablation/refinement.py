@@ -6,7 +6,7 @@ control trains for as long without outliers. What counts is the Brier score of t
 chooses the round that it ends with, and that of the test texts at the round so chosen, less that at round 0.
 
 Tasks: the embedded corpus, and ToxiGen (from the folder in VOS_DATA), drawn by seed. Depths: `encoder`, all of it is
-trained, and `head`, on a frozen encoder (`experiment=frozen`). Each finished unit is one JSON file under the output
+trained, and `head`, on a frozen encoder. Each finished unit is one JSON file under the output
 folder, so that a run that was killed goes on. The last line is one JSON object.
 """
 
@@ -47,8 +47,11 @@ ARMS: dict[str, tuple[str, ...]] = {
 }
 """Overrides by arm; the control has no outliers and trains as long."""
 
-DEPTHS = {"encoder": (), "head": ("experiment=frozen",)}
-"""Overrides by depth."""
+DEPTHS = {
+    "encoder": (),
+    "head": ("model.freeze=true", "trainer.max_epochs=20", "optimizer.head_lr=0.01", "callbacks.patience=-1"),
+}
+"""Overrides by depth; those of the head are those of `experiment=frozen`, which has no loss on outliers."""
 
 TASKS = ("embedded", "toxigen")
 SIZES = {"train": 800, "val": 300, "test": 600}
