@@ -30,7 +30,7 @@ def label_key(value: Any, missing: Collection[str] = NOT_A_NUMBER) -> str | None
     """A raw label as the string that label maps use, or None when there is no label.
 
     Surrounding white space does not count; 1.0 (how tables store integers with gaps) and 1.0e+00 read as "1", in
-    whatever format; and true and false read as "True" and "False", however they are written. 1 and true stay two labels.
+    whatever format; true and false read as "True" and "False", however they are written. 1 and true stay two labels.
 
     Args:
         value: a number, a truth value, a string, or None.
