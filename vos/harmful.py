@@ -184,10 +184,10 @@ def _recognised(names: Sequence[str]) -> tuple[int, ...]:
     if not harm and len(names) == 2 and len(harmless) == 1:
         return (1 - harmless[0],)
     several = f"several of them may be: {_listed([names[i] for i in harm])}" if harm else "their names do not tell"
-    example = ",".join(names[i] for i in harm) if harm else names[-1]
+    example = f"[{','.join(names[i] for i in harm)}]" if harm else "CLASS"
     raise ConfigError(
         f"positive: expected to know which of the classes {_listed(names)} are harmful, and {several}; name one or a "
-        f"list with data.positive, such as 'data.positive=[{example}]', or say data.positive={NO_HARM} for data "
+        f"list with data.positive, such as 'data.positive={example}', or say data.positive={NO_HARM} for data "
         "without harm"
     )
 

@@ -241,3 +241,19 @@ def test_the_page_serves_ten_classes(tiny_encoder, monkeypatch, tmp_path):
     data = json.loads(re.search(r'"batch_id":.*"items": \[', page)[0].join("{}").removesuffix(', "items": [}') + "}")
     assert [each["name"] for each in data["classes"]] == [*INTENTS, "unsure"]
     assert data["question"] == "Which of these fits this text?"
+
+
+def test_lists_of_labels_are_one_class_from_training_to_the_next_run(tiny_encoder, monkeypatch, tmp_path):
+    own = overrides_of(tmp_path, ("calm", "harm"), tiny_encoder, "refine.rounds=0")
+    lists = {"calm": ["quiet"], "harm": ["threat", "insult"]}
+    for split in ("train", "val", "test"):
+        rows = [{"text": row["text"], "label": lists[row["label"]]} for row in rows_of(tmp_path / f"{split}.csv")]
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    own = [o if "pool" in o else o.replace(".csv", ".jsonl") for o in own]
+    call(train.main, monkeypatch, *own, "data.positive=[threat,insult]", f"hydra.run.dir={tmp_path / 'run'}")
+    call(synthesize.main, monkeypatch, *synthesis(tmp_path / "run", f"output={tmp_path / 'batch'}"))
+    assert len(read_jsonl(tmp_path / "batch/near_boundary.jsonl")) == 10
+    call(train.main, monkeypatch, *own, f"run={tmp_path / 'run'}", f"hydra.run.dir={tmp_path / 'second'}")
+    first, second = (json.loads((tmp_path / each / "manifest.json").read_text()) for each in ("run", "second"))
+    assert first["harmful_classes"] == second["harmful_classes"] == ["threat or insult"]
+    assert first["data_fingerprint"] == second["data_fingerprint"]

@@ -195,6 +195,8 @@ def test_bad_rows_are_skipped_counted_and_listed(workplace, monkeypatch, tmp_pat
         ("density.memory=other", "density.memory: expected one of 'all', 'queue', got 'other'"),
         ("resume=missing", "no overrides.yaml here"),
         ("run=missing", "no overrides.yaml here"),
+        ("=5", "=5: expected NAME=VALUE, found no name"),
+        ("dry_run=true", "dry_run=true: expected labels=..."),
     ],
 )
 def test_bad_settings_give_one_line_and_exit_code_2(workplace, monkeypatch, tmp_path, capsys, override, message):

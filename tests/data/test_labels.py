@@ -5,7 +5,11 @@ from vos.data.labels import LabelCodec, label_key, natural_key
 
 @pytest.mark.parametrize(
     ("value", "key"),
-    [(0, "0"), (0.0, "0"), (1.5, "1.5"), (True, "True"), (" a ", "a"), ("", None), (None, None), (float("nan"), None)],
+    [
+        *((0, "0"), (0.0, "0"), (1.5, "1.5"), (True, "True"), (" a ", "a"), ("", None), (None, None)),
+        *((float("nan"), None), ("1.0", "1"), ("1.000e+00", "1"), ("-2.E+01", "-20"), ("1.5e+00", "1.5e+00")),
+        *(("1e5", "1e5"), ("1.0e-01", "1.0e-01")),
+    ],
 )
 def test_label_key(value, key):
     assert label_key(value) == key

@@ -198,8 +198,10 @@ def test_lists_are_named_and_reduced_by_what_is_harmful(write, form):
     expected = {text: ["harm or threat", "not harm or threat"][i % 4 in (1, 2)] for i, text in enumerate(TEXTS)}
     assert everything(data) == expected
     assert load_files(path, label="tags", positive="spam").label_names == ("not spam", "spam")
-    with pytest.raises(ConfigError, match="positive: expected classes of"):
-        load_files(path, label="tags", positive="spum")
+    for mistyped in ("spum", ["spam", "spum"]):
+        found = r"positive: expected classes of \['Threat', 'harm', 'spam'\], .*found \['spum'\]"
+        with pytest.raises(ConfigError, match=found):
+            load_files(path, label="tags", positive=mistyped)
 
 
 def test_parts_of_objects_are_named_with_dots(write):

@@ -35,7 +35,7 @@ def load_data(config: DictConfig) -> TextData:
         RunDirectory(config.run).open_finished()
         names, harmful = saved_classes(RunDirectory(config.run).model)
         try:
-            data = load_as_before(config.data, names, harmful if given is None else None)
+            data = load_as_before(config.data, names, harmful)
         except ConfigError as error:
             raise ConfigError(f"run={config.run}: {error}") from error
         why = "" if given is not None else f", as in run={config.run}"
@@ -44,19 +44,20 @@ def load_data(config: DictConfig) -> TextData:
     return data
 
 
-def load_as_before(node: DictConfig, names: tuple[str, ...], harmful: Sequence[int] | None) -> TextData:
+def load_as_before(node: DictConfig, names: tuple[str, ...], harmful: Sequence[int]) -> TextData:
     """The texts of the group `data` with the classes of an earlier run, in its order.
 
     Args:
         node: the group.
         names: of the classes of that run, in index order.
-        harmful: indices of its harmful classes; None where the group names them itself.
+        harmful: indices of its harmful classes, for a group that does not name them itself.
 
     Raises:
         ConfigError: other classes.
     """
     own = {}
-    if harmful is not None and "positive" in node_parameters(node):
+    # What the group names stays as it was written: from lists of labels it makes one class with a name of its own.
+    if node.get("positive") is None and "positive" in node_parameters(node):
         own = {"positive": [names[c] for c in harmful] or NO_HARM}
     data: TextData = instantiate(node, **own).load()
     return data.in_order(names)

@@ -42,7 +42,7 @@ A setting stands for everything below it too, the first match counts.
 
 
 def refuse_old_names(overrides: Iterable[str], where: str = "") -> None:
-    """Refuse an override by its name of version 0.1.
+    """Refuse an override by its name of version 0.1, and one without a name.
 
     Args:
         overrides: as on the command line.
@@ -53,6 +53,8 @@ def refuse_old_names(overrides: Iterable[str], where: str = "") -> None:
     """
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
+        if not key:
+            raise ConfigError(f"{where}{override}: expected NAME=VALUE, found no name; --help lists every setting")
         for old, new in RENAMED.items():
             given = f"{key}={value}" if "=" in old else key
             if given == old or given.startswith(f"{old}."):

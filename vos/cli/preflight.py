@@ -69,7 +69,7 @@ TRAIN: dict[str, Build] = {
 
 SYNTHESIZE: dict[str, Build] = {
     "outliers": _sampler,
-    **dict.fromkeys(("candidates", "labeling", "verification"), built),
+    **dict.fromkeys(("candidates", "labeling", "pool", "verification"), built),
 }
 
 
@@ -84,6 +84,10 @@ def check_training(config: DictConfig) -> None:
     check_folder("paths.cache", Path(config.paths.cache))
     if OmegaConf.select(config, "labels"):
         check_is_there(config.ledger)
+    elif config.dry_run:
+        raise ConfigError(
+            "dry_run=true: expected labels=..., whose import it tries, found none"
+        )
 
 
 def check_synthesis(config: DictConfig) -> None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vos.data.agreement import TRAIN, agree, check_classes
 from vos.data.json_rows import Row
-from vos.data.labels import LabelCodec, any_of
+from vos.data.labels import LabelCodec, any_of, folded
 from vos.data.leaks import outside_only
 from vos.data.problems import ProblemLog
 from vos.data.records import FilePool, ListPool, PoolSource, TextData
 from vos.data.settings import RowSettings, TableSettings
 from vos.data.splits import split_groups
 from vos.data.validation import checked_rows, parse_rows, stream_examples
-from vos.errors import DataError
-from vos.harmful import Positive
+from vos.errors import ConfigError, DataError
+from vos.harmful import SHOWN, Positive
 from vos.types import Example
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,8 @@ def assemble(
         log.raise_if_any()
         raise DataError(f"{sources[TRAIN].name}: expected usable rows, found none: all {len(log.skipped)} were skipped")
     raw = [str(row.raw_label) for row in read[TRAIN]]
-    codec = LabelCodec(raw, settings.label_map, declared, _positive(raw, settings))
+    positive = _positive(raw, settings, {label for rows in read.values() for row in rows for label in row.listed})
+    codec = LabelCodec(raw, settings.label_map, declared, positive)
     _say_spellings(codec, [str(row.raw_label) for rows in read.values() for row in rows])
     splits = agree(read, codec, str(settings.label), settings.id, log, settings.on_leak)
     check_classes(splits, codec.names, {split: source.name for split, source in labelled.items()})
@@ -86,11 +87,25 @@ def assemble(
     )
 
 
-def _positive(raw: Sequence[str], settings: TableSettings) -> Positive:
-    """The harmful classes; where lists of labels were reduced, the one that the harmful ones became."""
+def _positive(raw: Sequence[str], settings: TableSettings, listed: Collection[str]) -> Positive:
+    """The harmful classes; where lists of labels were reduced, the one that the harmful ones became.
+
+    Args:
+        raw: labels of the training rows.
+        settings: they name the harmful ones.
+        listed: every label that stands in a list.
+
+    Raises:
+        ConfigError: a harmful one stands in no row.
+    """
     harmful = settings.harmful()
-    reduced = any_of(harmful[:1], harmful) if harmful else ""
-    return reduced if harmful and set(raw) <= {reduced, any_of((), harmful)} else settings.positive
+    if not harmful or not set(raw) <= {any_of(harmful[:1], harmful), any_of((), harmful)}:
+        return settings.positive
+    known = {folded(label) for label in listed}
+    if unknown := [label for label in harmful if listed and folded(label) not in known]:
+        shown = f"{sorted(listed)[:SHOWN]}" + (f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else "")
+        raise ConfigError(f"positive: expected classes of {shown}, which the lists hold, found {unknown}")
+    return any_of(harmful[:1], harmful)
 
 
 def _say_spellings(codec: LabelCodec, raw: Sequence[str]) -> None:

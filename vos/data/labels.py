@@ -14,6 +14,7 @@ from vos.harmful import Positive, harmful_classes
 
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 WHOLE = re.compile(r"[+-]?\d+\.0+")
+WHOLE_EXPONENT = re.compile(r"[+-]?\d(\.\d*)?[eE][+-]\d{2}")
 QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 QUOTED_FIRST = re.compile(r"\s*[\[{]\s*['\"]")
 TRUTH = {"true": "True", "false": "False"}
@@ -28,18 +29,20 @@ MISSING = ("nan", "NaN", "NAN", "<NA>", "NaT", "None", "NA", "#N/A", "null", "NU
 def label_key(value: Any, missing: Collection[str] = NOT_A_NUMBER) -> str | None:
     """A raw label as the string that label maps use, or None when there is no label.
 
-    Surrounding white space does not count; 1.0 (how tables store integers with gaps) reads as "1", in whatever format;
-    and true and false read as "True" and "False", however they are written. 1 and true stay two labels.
+    Surrounding white space does not count; 1.0 (how tables store integers with gaps) and 1.0e+00 read as "1", in
+    whatever format; true and false read as "True" and "False", however they are written. 1 and true stay two labels.
 
     Args:
         value: a number, a truth value, a string, or None.
         missing: strings that mean no label.
 
     Example:
-        >>> label_key(1.0), label_key("1.0"), label_key(" hate "), label_key("TRUE"), label_key(""), label_key("nan")
-        ('1', '1', 'hate', 'True', None, None)
+        >>> label_key(1.0), label_key("1.0e+00"), label_key(" hate "), label_key("TRUE"), label_key("nan")
+        ('1', '1', 'hate', 'True', None)
     """
     key = cell_key(value, missing)
+    if key is not None and WHOLE_EXPONENT.fullmatch(key) and float(key).is_integer():  # as numpy writes text files
+        return str(int(float(key)))
     return key if key is None else TRUTH.get(key.casefold(), key)
 
 

@@ -35,6 +35,7 @@ class ParsedRow:
         example: the row, without its label.
         raw_label: see `label_key`; None for unlabelled sources.
         uid: `text_uid` of the text.
+        listed: the labels of a row that has a list of them, which `raw_label` was reduced from; else ().
     """
 
     source: str
@@ -42,6 +43,7 @@ class ParsedRow:
     example: Example
     raw_label: str | None
     uid: str
+    listed: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
@@ -197,7 +199,9 @@ def _parse(
     uid = text_uid(text)
     level_number = None if level is None else int(level)
     example = Example(id_ or uid, text, None, key(settings.group), key(settings.pair), level_number)
-    return ParsedRow(source, line, example, raw, uid)
+    parts = nested(cell(row, settings.label)) if harmful and settings.label else None
+    listed = tuple(str(label_key(part, ())) for part in parts) if isinstance(parts, list) else ()
+    return ParsedRow(source, line, example, raw, uid, listed)
 
 
 Fault = tuple[str, str] | None
