@@ -41,6 +41,7 @@ ARMS: dict[str, tuple[str, ...]] = {
     "distance 0.999": ("outliers.distance=0.999",),
     "tail 0.5": ("outliers=tail", "outliers.distance=0.5"),
     "tail 0.99": ("outliers=tail", "outliers.distance=0.99"),
+    "weight 10, lr 0.1": ("loss.settings.weight=10", "refine.lr_factor=0.1"),
     "band 1": ("outliers=boundary",),
     "text margin 2": ("loss.module.id_margin=2.0",),
     "smoothing 0.3": ("loss=none", "loss.label_smoothing=0.3"),
