@@ -270,10 +270,11 @@ def test_people_answer_with_the_datas_classes_where_a_model_has_more_outputs(fil
     write_rows(tmp_path / "pool.csv", [(sentence(WORDS[i % 3], i), "") for i in range(300, 390)])
     ledger = f"ledger={tmp_path / 'project/ledger.sqlite'}"
     own = study(tmp_path, tmp_path / "model", "data.positive=harm", "model.positive_label=Burned")
+    wide = "candidates.selection.max_distance=1e9"  # few texts, and far from each other
     own += ["trainer.max_epochs=1", "refine.rounds=1", "refine.epochs=1", "refine.keep=last"]
     call(train.main, monkeypatch, *own, f"hydra.run.dir={run}")
     first = json.loads((run / "output_labels.json").read_text())
-    options = [o for o in synthesis(run, ledger, f"output={batch}", f"pool.path={tmp_path / 'pool.csv'}")
+    options = [o for o in synthesis(run, ledger, f"output={batch}", f"pool.path={tmp_path / 'pool.csv'}", wide)
                if not o.startswith("labeling=")]  # fmt: skip
     call(synthesize.main, monkeypatch, *options, "labeling=files", "labeling.plan.gold_share=0.5")
     call(synthesize.main, monkeypatch, f"verify={batch / 'near_boundary.jsonl'}", "progress=false")
@@ -303,7 +304,7 @@ def test_people_answer_with_the_datas_classes_where_a_model_has_more_outputs(fil
     assert names == {uid: label for uid, label, _ in answers if uid in later}
     assert load_classifier(second / "model").label_names == tuple(outputs)
     assert load_classifier(second / "model").data_classes == ("safe", "harm")
-    call(synthesize.main, monkeypatch, *synthesis(second, f"pool.path={tmp_path / 'pool.csv'}"))
+    call(synthesize.main, monkeypatch, *synthesis(second, f"pool.path={tmp_path / 'pool.csv'}", wide))
 
 
 def test_a_simulation_needs_an_output_for_each_class(files, trained, tmp_path, monkeypatch, capsys):
