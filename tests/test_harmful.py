@@ -106,7 +106,7 @@ def test_a_setting_that_cannot_be(positive):
 
 def test_folding():
     assert {fold_name(name) for name in ("Hate-Speech", "hate_speech", " HATE  speech!", "HateSpeech")} == {
-        "hate speech"
+        "hatespeech"
     }
 
 

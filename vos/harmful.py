@@ -86,12 +86,22 @@ class Classes(NamedTuple):
 
 
 def fold_name(name: object) -> str:
-    """A class name as it is compared: case, spaces, punctuation and the two ways of writing a letter do not count.
+    """A class name as it is compared: case, spaces, punctuation, plurals and the ways to write a letter do not count.
 
     Example:
-        >>> fold_name("Hate-Speech"), fold_name(" hate_speech "), fold_name("HateSpeech")
-        ('hate speech', 'hate speech', 'hate speech')
+        >>> fold_name("Hate-Speech"), fold_name("hate_speeches"), fold_name("harmless")
+        ('hatespeech', 'hatespeech', 'harmless')
     """
+    letters = _spaced(name).replace(" ", "")
+    if letters.endswith("ies") and len(letters) > 4:
+        return letters[:-3] + "y"
+    if letters.endswith(("ches", "shes", "sses", "xes")):
+        return letters[:-2]
+    return letters[:-1] if letters.endswith("s") and not letters.endswith("ss") and len(letters) > 3 else letters
+
+
+def _spaced(name: object) -> str:
+    """The words of a name, in small letters, with a space between them."""
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKC", str(name)))
     return " ".join(re.findall(r"[^\W_]+", re.sub(r"['\u2019]", "", text).casefold()))
 
@@ -150,7 +160,7 @@ def _place(names: Sequence[str], wanted: object) -> int:
     folded = [i for i, name in enumerate(names) if fold_name(wanted) and fold_name(name) == fold_name(wanted)]
     # YAML reads yes and no as true and false.
     answer = {"True": "yes", "False": "no"}.get(str(wanted)) if isinstance(wanted, bool) else None
-    spoken = [i for i, name in enumerate(names) if answer is not None and fold_name(name) == answer]
+    spoken = [i for i, name in enumerate(names) if answer is not None and _spaced(name) == answer]
     for places in (exact, folded, spoken):
         if len(places) == 1:
             return places[0]
@@ -163,7 +173,7 @@ def _recognised(names: Sequence[str]) -> tuple[int, ...]:
     """The harmful class by its name, or as the partner of the only other one."""
     if len(names) < 2:
         return ()
-    folded = [fold_name(name) for name in names]
+    folded = [_spaced(name) for name in names]
     if pair := next((pair for pair in _ANSWERS if set(pair) == set(folded)), None):
         return (folded.index(pair[1]),)
     answers = {word: i == 1 for pair in _ANSWERS if set(pair) <= set(folded) for i, word in enumerate(pair)}

@@ -6,7 +6,7 @@ control trains for as long without outliers. What counts is the Brier score of t
 chooses the round that it ends with, and that of the test texts at the round so chosen, less that at round 0.
 
 Tasks: the embedded corpus, and ToxiGen (from the folder in VOS_DATA), drawn by seed. Depths: `encoder`, all of it is
-trained, and `head`, on a frozen encoder (`experiment=frozen`). Each finished unit is one JSON file under the output
+trained, and `head`, on a frozen encoder. Each finished unit is one JSON file under the output
 folder, so that a run that was killed goes on. The last line is one JSON object.
 """
 
@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import random
 import shutil
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 import torch
 
 from benchmarks._common import add_seeds, command_line, finish, n_seeds, output_folder, skip_without_public_data
 from benchmarks.ablation import data
+from benchmarks.ablation.refinement_page import METRICS, Rounds, chosen, collect
 from benchmarks.intervals import interval
 from vos.cli.compose import composed
 from vos.cli.train import run_training
@@ -33,25 +34,30 @@ from vos.storage.run_directory import RunDirectory
 ARMS: dict[str, tuple[str, ...]] = {
     "default": (),
     "control": ("loss=none",),
-    "lr 0.1": ("refine.lr_factor=0.1",),
-    "control, lr 0.1": ("loss=none", "refine.lr_factor=0.1"),
-    "lr 0.03": ("refine.lr_factor=0.03",),
-    "control, lr 0.03": ("loss=none", "refine.lr_factor=0.03"),
-    "flattening, lr 0.1": ("loss=flattening", "refine.lr_factor=0.1"),
-    "flattening x 3, lr 0.03": ("loss=flattening", "loss.settings.weight=3", "refine.lr_factor=0.03"),
-    "weight 30, lr 0.03": ("loss.settings.weight=30", "refine.lr_factor=0.03"),
+    "distance 0.99": ("outliers.distance=0.99",),
+    "energy_flattening": ("loss=energy_flattening", "outliers=boundary"),
+    "distance 0.5": ("outliers.distance=0.5",),
+    "distance 0.9": ("outliers.distance=0.9",),
+    "distance 0.999": ("outliers.distance=0.999",),
+    "tail 0.5": ("outliers=tail", "outliers.distance=0.5"),
+    "tail 0.99": ("outliers=tail", "outliers.distance=0.99"),
+    "band 1": ("outliers=boundary",),
+    "text margin 2": ("loss.module.id_margin=2.0",),
+    "smoothing 0.3": ("loss=none", "loss.label_smoothing=0.3"),
 }
 """Overrides by arm; the control has no outliers and trains as long."""
 
-DEPTHS = {"encoder": (), "head": ("experiment=frozen",)}
-"""Overrides by depth."""
+DEPTHS = {
+    "encoder": (),
+    "head": ("model.freeze=true", "trainer.max_epochs=20", "optimizer.head_lr=0.01", "callbacks.patience=-1"),
+}
+"""Overrides by depth; those of the head are those of `experiment=frozen`, which has no loss on outliers."""
 
 TASKS = ("embedded", "toxigen")
-SIZES = {"train": 1000, "val": 500, "test": 1000}
+SIZES = {"train": 800, "val": 300, "test": 600}
 """Texts of ToxiGen in each split."""
 
 QUICK_SIZES = {"train": 48, "val": 24, "test": 24}
-MONITOR = "brier"
 
 
 def task_overrides(task: str, folder: Path, seed: int, quick: bool) -> tuple[str, ...]:
@@ -68,7 +74,7 @@ def task_overrides(task: str, folder: Path, seed: int, quick: bool) -> tuple[str
         rows = [{"text": e.text, "label": texts.label_names[e.label or 0]} for e in examples]
         write_json_lines(folder / f"{name}.jsonl", rows)
     files = (f"data.{name}={folder / name}.jsonl" for name in splits)
-    return ("data=files", *files, f"data.positive={texts.label_names[1]}")
+    return ("data=files", *files, f"data.positive={texts.label_names[1]}", "data.on_bad_row=skip")
 
 
 def run_unit(overrides: Sequence[str], directory: Path) -> list[dict[str, float]]:
@@ -80,23 +86,15 @@ def run_unit(overrides: Sequence[str], directory: Path) -> list[dict[str, float]
     return rounds
 
 
-def figures(units: Mapping[str, Mapping[int, Sequence[Mapping[str, float]]]]) -> dict[str, object]:
-    """By arm: in how many seeds a round beats round 0 on validation, and what the chosen one changes on both splits."""
+def figures(arms: Mapping[str, Mapping[str, Rounds]]) -> dict[str, object]:
+    """By arm: in how many seeds a round beats round 0 on validation, and what the kept one changes."""
     result: dict[str, object] = {}
-    for arm, by_seed in units.items():
-        chosen = {
-            seed: min(range(len(rounds)), key=lambda i: rounds[i][f"boundary/val/{MONITOR}"])
-            for seed, rounds in by_seed.items()
-        }
-        result[f"{arm}/seeds_better_than_round_0"] = sum(number > 0 for number in chosen.values())
-        result[f"{arm}/seeds"] = len(by_seed)
-        for split in ("val", "test"):
-            for metric in (MONITOR, "accuracy", "ece"):
-                name = f"boundary/{split}/{metric}"
-                gains = [rounds[chosen[seed]][name] - rounds[0][name] for seed, rounds in by_seed.items()]
-                found = interval(gains)
-                result[f"{arm}/{split}/{metric}/change"] = round(found.mean, 4)
-                result[f"{arm}/{split}/{metric}/half_width"] = round(found.half, 4)
+    for arm, by_seed in arms.items():
+        kept = {seed: chosen(rounds) for seed, rounds in by_seed.items()}
+        result |= {f"{arm}/seeds": len(kept), f"{arm}/better_than_round_0": sum(number > 0 for number in kept.values())}
+        for name in METRICS:
+            found = interval([rounds[kept[seed]][name] - rounds[0][name] for seed, rounds in by_seed.items()])
+            result |= {f"{arm}/{name}": round(found.mean, 4), f"{arm}/{name}/half_width": round(found.half, 4)}
     return result
 
 
@@ -115,24 +113,21 @@ def main() -> None:
     torch.set_num_threads(1)
     folder = output_folder(options, "refinement").resolve()
     quick = ("trainer.max_epochs=1", "refine.rounds=1", "model.max_length=24") if options.quick else ()
-    result: dict[str, object] = {}
-    for task in options.tasks:
-        for depth in options.depths:
-            units: dict[str, dict[int, list[dict[str, float]]]] = {}
-            for seed in range(n_seeds(options)):
-                common = (*task_overrides(task, folder, seed, options.quick), f"seed={seed}", "refine.tolerance=-1")
-                quiet = ("logger=none", "callbacks=quiet", f"paths.cache={folder / 'cache'}")
-                for arm in options.arms:
-                    path = folder / "units" / task / depth / str(seed) / f"{arm}.json"
-                    overrides = [*DEPTHS[depth], *common, *quiet, *quick, *ARMS[arm], *options.set]
-                    if not path.exists():
-                        rounds = run_unit(overrides, folder / "runs" / f"{task}-{depth}-{seed}-{arm}")
-                        write_json(path, {"overrides": overrides, "rounds": rounds})
-                        briers = " ".join(f"{each[f'boundary/val/{MONITOR}']:.4f}" for each in rounds)
-                        print(f"{task} {depth} seed {seed} {arm}: {briers}", flush=True)
-                    units.setdefault(arm, {})[seed] = json.loads(path.read_text("utf-8"))["rounds"]
-            result |= {f"{task}/{depth}/{name}": value for name, value in figures(units).items()}
-    finish(result)
+    for task, depth, seed in product(options.tasks, options.depths, range(n_seeds(options))):
+        texts = (*task_overrides(task, folder, seed, options.quick), f"seed={seed}", "refine.tolerance=-1")
+        common = [*DEPTHS[depth], *texts, "logger=none", "callbacks=quiet", f"paths.cache={folder / 'cache'}", *quick]
+        for arm in options.arms:
+            path = folder / "units" / task / depth / str(seed) / f"{arm}.json"
+            if path.exists():
+                continue
+            overrides = [*common, *ARMS[arm], *options.set]
+            rounds = run_unit(overrides, folder / "runs" / f"{task}-{depth}-{seed}-{arm}")
+            write_json(path, {"overrides": overrides, "rounds": rounds})
+            briers = " ".join(f"{each['boundary/val/brier']:.4f}" for each in rounds)
+            print(f"{task} {depth} seed {seed} {arm}: {briers}", flush=True)
+    kept = collect(folder).items()
+    results = {f"{task}/{depth}": figures(arms) for task, by_depth in kept for depth, arms in by_depth.items()}
+    finish({f"{name}/{key}": value for name, result in results.items() for key, value in result.items()})
 
 
 if __name__ == "__main__":

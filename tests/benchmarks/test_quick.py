@@ -9,6 +9,7 @@ from tests.benchmarks.programs import run
 from vos.generation import bundled
 
 EXPECTED = {
+    "ablation.refinement": {"embedded/head/default/better_than_round_0", "embedded/head/control/val/brier"},
     "corpus.baselines": {"fine-tuned all", "frozen + linear 0/3", "bag of words 1/0 half_width"},
     "generation.reach": {"corpus", "texts", "rows"},
     "selection": {"labels", "seeds", "boundary_error"},
@@ -33,8 +34,10 @@ def figures_of(name, *options, **environment):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXPECTED)
 def test_quick_size(name, tmp_path):
-    options = ["--output", tmp_path / "out"] if name in ("selection", "corpus.baselines") else []
+    options = ["--output", tmp_path / "out"] if name in ("selection", "corpus.baselines", "ablation.refinement") else []
     fewer = ["simulation.rounds=1", "simulation.seeds=[0]"] if name == "selection" else []
+    if name == "ablation.refinement":
+        fewer = ["--tasks", "embedded", "--depths", "head", "--arms", "default", "control"]
     figures = figures_of(name, *options, *fewer)
     assert EXPECTED[name] <= set(figures)
     if name.startswith("speed."):

@@ -1,8 +1,11 @@
 """The pages of the results say what the kept tables say."""
 
+import json
+
 import pytest
 
 from benchmarks._common import ROOT
+from benchmarks.ablation import refinement_page
 from benchmarks.ablation.report import EVERYTHING, pages
 from benchmarks.ablation.results import dumped, read_results
 
@@ -30,3 +33,9 @@ def test_every_row_has_a_cell_for_every_column(results):
     tables = [table for by_name in results.values() for table in by_name.values()]
     assert len(tables) == 60
     assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
+
+
+def test_the_page_of_refinement_is_what_its_figures_give():
+    figures = json.loads(refinement_page.KEPT.read_text("utf-8"))
+    assert refinement_page.KEPT.read_text("utf-8") == refinement_page.dumped(figures)
+    assert refinement_page.PAGE.read_text("utf-8") == refinement_page.page(figures)

@@ -86,7 +86,7 @@ RANGES = {
         optimizer.lr=-1 optimizer.head_lr=-1 optimizer.weight_decay=-1 schedule.warmup_share=1.5 refine.rounds=-1
         refine.epochs=0 refine.lr_factor=0 refine.band_share=0 refine.band_share=1.5 refine.n_outliers=0
         loss.label_smoothing=1.5 loss.settings.weight=-1 loss.settings.start_epoch=-1 loss.settings.outliers_per_class=0
-        loss.settings.refit_every=0 loss.module.outlier_weight=-1 loss.module.in_quantile=2 mix.new_weight=0
+        loss.settings.refit_every=0 loss.module.id_margin=-1 mix.new_weight=0
         mix.min_quality=2 stop.patience=0 stop.min_gain=-1 stop.target_fnr=2 model.dropout=2 model.max_length=0
         outliers.distance=0 outliers.distance=1 outliers.distance=2 outliers.band=-1 outliers.max_rounds=0
         density.capacity=0 paths.cache_gib=-1

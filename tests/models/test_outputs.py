@@ -3,7 +3,8 @@ import itertools
 import pytest
 
 from vos.errors import ConfigError
-from vos.models.outputs import class_of_output, fold, match_outputs, with_positive
+from vos.harmful import fold_name
+from vos.models.outputs import class_of_output, group_outputs, match_outputs, with_positive
 
 MATCHED = [
     (["HARM", "SAFE"], ["safe", "harm"], [1, 0]),
@@ -101,11 +102,43 @@ def test_the_only_output_without_a_name_is_asked_for(classes):
 
 def test_the_harmful_output_by_name():
     outputs = ["LABEL_0", "LABEL_1"]
-    assert match_outputs(outputs, ["safe", "harm"], with_positive(outputs, ["safe", "harm"], None, "LABEL_0")) == [1, 0]
+    for classes, harmful, found in ((["safe", "harm"], [1], [1, 0]), (["harm", "safe"], [0], [0, 1])):
+        assert match_outputs(outputs, classes, with_positive(outputs, classes, harmful, None, "LABEL_0")) == found
     with pytest.raises(ConfigError, match=r"set data\.positive=safe"):
-        with_positive(["Safe", "Harm"], ["safe", "harm"], None, "SAFE")
+        with_positive(["Safe", "Harm"], ["safe", "harm"], [1], None, "SAFE")
 
 
 @pytest.mark.parametrize(("name", "folded"), [("Harmless", "harmless"), ("abuses", "abuse"), ("Is", "is"), ("", "")])
 def test_what_a_fold_leaves(name, folded):
-    assert fold(name) == folded
+    assert fold_name(name) == folded
+
+
+@pytest.mark.parametrize("harmful", [[], [0, 1]])
+def test_the_harmful_output_needs_one_harmful_class(harmful):
+    with pytest.raises(ConfigError, match=r"model\.positive_label: expected data with one harmful class"):
+        with_positive(["a", "b", "c"], ["hate", "threat", "safe"], harmful, None, "a")
+    assert with_positive(["a", "b", "c"], ["a", "b", "c"], [0, 1], None, "a") == {"a": "a"}
+
+
+GROUPED = [
+    ({"hate": "harm", 2: "harm", "neither": "safe"}, None, [1, 0, 1]),
+    ({"hate": "harm"}, 0, [1, 0, 0]),
+]
+
+
+@pytest.mark.parametrize(("label_map", "rest", "expected"), GROUPED)
+def test_several_outputs_of_one_class(label_map, rest, expected):
+    assert group_outputs(["Hate", "Neither", "Offensive"], ["safe", "harm"], label_map, rest) == expected
+
+
+def test_names_say_it_of_more_outputs_than_classes_too():
+    assert group_outputs(["Neither", "Hate", "Hates"], ["hate", "neither"]) == [1, 0, 0]
+    with pytest.raises(ConfigError, match=r"several outputs may mean one class, or .* model\.positive_label"):
+        group_outputs(["neither", "hate", "offensive"], ["hate", "neither"])
+    with pytest.raises(ConfigError, match=r"an output for every class, none of \['a', 'b', 'c'\] is \['safe'\]"):
+        group_outputs(["a", "b", "c"], ["safe", "harm"], dict.fromkeys("abc", "harm"))
+
+
+def test_the_harmful_output_is_not_another_than_its_namesake():
+    with pytest.raises(ConfigError, match=r"'Harm', found 'other'; .* use model\.label_map"):
+        with_positive(["other", "Harm", "safe"], ["safe", "harm"], [1], None, "other")

@@ -98,7 +98,7 @@ ONE_LOGIT = [
 @pytest.mark.parametrize(("output", "options", "speaks_for"), ONE_LOGIT)
 def test_one_logit_becomes_two_with_the_sigmoid_kept(tokenizer, tmp_path, output, options, speaks_for):
     model = write_model(tmp_path / "own", tokenizer, num_labels=1, id2label={0: output})
-    split = PretrainedClassifier(str(tmp_path / "own"), NAMES, **options).eval()
+    split = PretrainedClassifier(str(tmp_path / "own"), NAMES, harmful=(1,), **options).eval()
     expected = torch.sigmoid(logits_of(model, tokenizer)[:, 0])
     torch.testing.assert_close(logits_of(split, tokenizer).softmax(-1)[:, speaks_for], expected)
     split.save(tmp_path / "saved")
@@ -122,24 +122,24 @@ def test_one_logit_whose_name_says_nothing_is_asked_for(tokenizer, tmp_path, out
 def test_an_output_of_a_multi_label_model_can_be_named(tokenizer, tmp_path, wanted):
     names = {0: "obscene", 1: "toxic", 2: "threat"}
     model = write_model(tmp_path, tokenizer, num_labels=3, id2label=names, problem_type="multi_label_classification")
-    split = PretrainedClassifier(str(tmp_path), NAMES, positive_label=wanted).eval()
+    split = PretrainedClassifier(str(tmp_path), NAMES, positive_label=wanted, harmful=(1,)).eval()
     expected = torch.sigmoid(logits_of(model, tokenizer)[:, 1])
     torch.testing.assert_close(logits_of(split, tokenizer).softmax(-1)[:, 1], expected)
 
 
 def test_other_classes_than_the_datas_are_refused(tokenizer, tmp_path):
     write_model(tmp_path, tokenizer, num_labels=3)
-    with pytest.raises(ConfigError, match=r"for each of the data's 2 classes .*, found 3: \['LABEL_0'"):
+    with pytest.raises(ConfigError, match=r"outputs \['LABEL_0', .*, classes .* several outputs may mean one class"):
         PretrainedClassifier(str(tmp_path), NAMES)
     with pytest.raises(ConfigError, match=r"model\.positive_label: expected one of"):
-        PretrainedClassifier(str(tmp_path), NAMES, positive_label="toxic")
+        PretrainedClassifier(str(tmp_path), NAMES, positive_label="toxic", harmful=(1,))
 
 
 def test_a_softmax_keeps_all_outputs_where_one_is_named_as_harmful(tokenizer, tmp_path):
     model = write_model(tmp_path, tokenizer, id2label={0: "x", 1: "y"})
     model.classifier.bias.data += 6
     model.save_pretrained(tmp_path)
-    split = PretrainedClassifier(str(tmp_path), NAMES, positive_label="x").eval()
+    split = PretrainedClassifier(str(tmp_path), NAMES, positive_label="x", harmful=(1,)).eval()
     own = logits_of(model, tokenizer).softmax(-1)
     torch.testing.assert_close(logits_of(split, tokenizer).softmax(-1), own.flip(-1))
 
@@ -148,7 +148,7 @@ def test_a_softmax_over_three_outputs_keeps_them(tokenizer, tmp_path):
     model = write_model(tmp_path, tokenizer, num_labels=3, id2label={0: "Hate Speech", 1: "Offensive", 2: "Neither"})
     names = ("neither", "offensive", "hate")
     for options in ({}, {"positive_label": "hate speech"}):
-        split = PretrainedClassifier(str(tmp_path), names, **options).eval()
+        split = PretrainedClassifier(str(tmp_path), names, harmful=(2,), **options).eval()
         own = logits_of(model, tokenizer).softmax(-1)
         torch.testing.assert_close(logits_of(split, tokenizer).softmax(-1), own[:, [2, 1, 0]])
 
@@ -156,7 +156,7 @@ def test_a_softmax_over_three_outputs_keeps_them(tokenizer, tmp_path):
 def test_positive_label_cannot_turn_the_classes_round(tokenizer, tmp_path):
     write_model(tmp_path, tokenizer)
     with pytest.raises(ConfigError, match=r"positive_label: the output 'harmless' .* set data\.positive=harmless"):
-        PretrainedClassifier(str(tmp_path), NAMES, positive_label="harmless")
+        PretrainedClassifier(str(tmp_path), NAMES, positive_label="harmless", harmful=(1,))
 
 
 def test_a_missing_head_is_new_and_seeded(tiny_encoder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from tests.conftest import tiny_bert, toy_examples
 from vos.density import ClassConditionalGaussian
 from vos.errors import ConfigError, DataError, ModelError
 from vos.mining.select import SelectionSettings
-from vos.models import PretrainedClassifier
+from vos.models import PretrainedClassifier, load_classifier
 from vos.models.featurizer import ClassifierFeaturizer
 from vos.outliers import BoundarySampler
 from vos.synthesis.job import SynthesisSettings
@@ -154,3 +155,22 @@ def test_the_harmful_class_is_told_by_its_name_given_or_read_from_the_model(foun
     model.config.harmful_classes = ["LABEL_1"]  # as this package saves a model
     assert {record.id: record.margin for record in found(n=16)} == margins
     assert all(record.margin >= 0 for record in found(n=16, positive="none"))
+
+
+def test_what_was_saved_says_which_class_is_harmful(model, tokenizer, found, tmp_path):
+    model.save_pretrained(tmp_path / "own")
+    tokenizer.save_pretrained(tmp_path / "own")
+    names = ("ham", "spam")
+    options = {"label_map": {"harmless": "ham", "harmful": "spam"}, "harmful": (0,)}
+    PretrainedClassifier(str(tmp_path / "own"), names, **options).save(tmp_path / "saved")
+    again = load_classifier(tmp_path / "saved")
+    modes = [module.training for module in again.modules()]
+    config = tmp_path / "saved/config.json"
+    plain = {k: v for k, v in json.loads(config.read_text()).items() if k != "harmful_classes"}
+    config.write_text(json.dumps(plain))  # as older versions saved it
+    turned = {record.id: record.margin for record in found(n=16, positive="harmless")}
+    for each in (again, BertForSequenceClassification.from_pretrained(tmp_path / "saved")):
+        records = mine(each, tokenizer, LABELLED, POOL, 16, settings=SETTINGS)
+        assert {record.id: record.margin for record in records} == pytest.approx(turned, abs=1e-4)
+        assert set(records[0].probability) == set(names)
+    assert [module.training for module in again.modules()] == modes

@@ -4,16 +4,18 @@ import json
 
 import pytest
 import torch
+from hydra.utils import instantiate
 
 from tests.conftest import toy_examples
 from tests.training.modules import NAMES
+from vos.cli.compose import composed
 from vos.density import LowRankGaussian, load_density
 from vos.errors import ConfigError, DataError, RunError
 from vos.losses import BoundaryFlattening, EnergyUncertainty
 from vos.models import load_classifier
-from vos.outliers import TailSampler
+from vos.outliers import BoundarySampler, TailSampler
 from vos.storage.run_directory import RunDirectory
-from vos.training.train import train
+from vos.training.train import BAND, WEIGHT, train
 
 
 def lists(n, start=0):
@@ -52,7 +54,7 @@ def test_a_run_that_is_kept_holds_the_same_and_is_not_run_twice(tiny_encoder, tm
     with pytest.raises(RunError, match="config_hash"):
         trained(tiny_encoder, rounds=0, seed=1, output=tmp_path)
     with pytest.raises(RunError, match="config_hash"):
-        trained(tiny_encoder, rounds=0, output=tmp_path, loss=BoundaryFlattening(2))
+        trained(tiny_encoder, rounds=0, output=tmp_path, loss=EnergyUncertainty(2))
 
 
 def test_parts_of_ones_own_take_the_place_of_the_usual_ones(tiny_encoder):
@@ -113,3 +115,10 @@ def test_lists_that_cannot_be_used_are_one_line(tiny_encoder, changes, message):
     with pytest.raises(DataError, match=message) as caught:
         train(**given, label_names=NAMES, model=tiny_encoder)
     assert "\n" not in str(caught.value)
+
+
+def test_the_usual_parts_are_those_of_the_configuration():
+    config = composed("train")
+    assert (config.outliers.band, config.loss.settings.weight) == (BAND, WEIGHT)
+    assert isinstance(instantiate(config.loss.module)(n_classes=2), BoundaryFlattening)
+    assert type(instantiate(config.outliers)) is BoundarySampler

@@ -35,14 +35,18 @@ SHOWN = 20
 
 
 def hidden_gold(
-    config: DictConfig, data: TextData, records: Sequence[BoundaryRecord], featurizer: ClassifierFeaturizer
+    config: DictConfig,
+    data: TextData,
+    records: Sequence[BoundaryRecord],
+    featurizer: ClassifierFeaturizer,
+    outputs: Classes | None = None,
 ) -> Gold:
-    """The texts with known answers that the batch hides; none where nobody is asked."""
+    """The texts with known answers that the batch hides; none where nobody is asked; `outputs`: see `choose_gold`."""
     if config.labeling._target_ is None:
         return NO_GOLD
     plan = instantiate(config.labeling.plan)
     with Ledger(config.ledger) as ledger:
-        return choose_gold(ledger, plan, data.val, records, featurizer, data.classes, _round(ledger))
+        return choose_gold(ledger, plan, data.val, records, featurizer, data.classes, _round(ledger), outputs)
 
 
 def export_batch(

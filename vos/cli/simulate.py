@@ -105,6 +105,11 @@ def _job_builder(config: DictConfig, folder: Path) -> JobBuilder:
         if warm:
             changed.trainer.max_epochs = config.refine.epochs
         job = build_job(changed, data, RunDirectory(folder / "job"))
+        if job.data.label_names != data.label_names:
+            raise ConfigError(
+                f"simulation: expected a model with an output for each class of {list(data.label_names)}, found the "
+                f"outputs {list(job.data.label_names)}; use another model, or data with these classes"
+            )
         return replace(job, reporters=[], cache=None)
 
     return build

@@ -24,9 +24,10 @@ from vos.cli.wiring import build_sampler
 from vos.data import TextData
 from vos.density import load_density
 from vos.errors import RunError
+from vos.harmful import Classes
 from vos.labeling import BoundaryRecord, Ledger, read_jsonl
 from vos.loop.next_round import nearest_labelled, with_kept_train
-from vos.models import ClassifierFeaturizer, FeatureCache, TextClassifier, load_classifier
+from vos.models import ClassifierFeaturizer, FeatureCache, TextClassifier, load_classifier, saved_classes
 from vos.models.truncation import warn_of_truncation
 from vos.storage.atomic import write_atomically
 from vos.storage.json_files import read_json
@@ -35,6 +36,7 @@ from vos.storage.run_directory import RunDirectory
 from vos.synthesis.job import PoolFolder, SynthesisJob, SynthesisSettings
 from vos.synthesis.synthesize import BATCH, JOURNAL, REPORT, SHEET, SynthesisResult, synthesize
 from vos.training.measure import training_features
+from vos.training.output_labels import label_by_output
 from vos.types import Example
 
 logger = logging.getLogger(__name__)
@@ -78,12 +80,19 @@ def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
             job = replace(build_job(config, run, data, featurizer), asked=_asked_before(config), progress=progress)
             warn_of_truncation(classifier, "pool", (example.text for example in data.pool))
             result = _make(config, job, output)
-        gold = hidden_gold(config, data, result.records, featurizer)
+        outputs = Classes(classifier.label_names, classifier.harmful)
+        gold = hidden_gold(config, data, result.records, featurizer, outputs)
         neighbours = nearest_labelled(featurizer, data.train, [*result.records, *gold.records], data.label_names)
     _summary(result)
     if config.labeling._target_ is not None:
-        export_batch(config, result.records, data.classes, output, neighbours, gold)
+        records, known = _in_data_classes(result.records, classifier), _in_data_classes(gold.records, classifier)
+        export_batch(config, records, data.classes, output, neighbours, replace(gold, records=known))
     return result
+
+
+def _in_data_classes(records: Sequence[BoundaryRecord], classifier: TextClassifier) -> tuple[BoundaryRecord, ...]:
+    """The records as people see them, who answer with the data's classes and not with a model's outputs."""
+    return tuple(replace(each, probability=classifier.by_data_class(each.probability)) for each in records)
 
 
 def open_run(config: DictConfig) -> tuple[RunDirectory, TextData, TextClassifier]:
@@ -96,7 +105,7 @@ def open_run(config: DictConfig) -> tuple[RunDirectory, TextData, TextClassifier
     manifest = run.open_finished()
     run_config = OmegaConf.load(run.config_path)
     classifier = load_classifier(run.model)
-    data = with_kept_train(load_as_before(run_config.data, classifier.label_names, classifier.harmful), run.train)
+    data = with_kept_train(load_as_before(run_config.data, *saved_classes(run.model)), run.train)
     if data.fingerprint() != manifest["data_fingerprint"]:
         raise RunError(f"run={run.path}: its data files have changed since; restore them, or train again")
     if classifier.fingerprint() != manifest["model_hash"]:
@@ -106,6 +115,7 @@ def open_run(config: DictConfig) -> tuple[RunDirectory, TextData, TextClassifier
 
 def build_job(config: DictConfig, run: RunDirectory, data: TextData, featurizer: ClassifierFeaturizer) -> SynthesisJob:
     """The job that a configuration describes."""
+    data = label_by_output(data, featurizer, run)
     settings: SynthesisSettings = instantiate(config.candidates)
     pools = None
     if settings.index != "none":

@@ -23,6 +23,7 @@ from vos.training.featurizers import Featurizers
 from vos.training.job import RunSettings, TrainingJob
 from vos.training.measure import training_features
 from vos.training.module import ClassifierModule
+from vos.training.output_labels import label_by_output
 from vos.training.reporters import ConsoleReporter, CsvReporter, Reporter, WandbReporter
 from vos.training.round_cache import RoundCache
 from vos.training.settings import StepSettings
@@ -38,6 +39,8 @@ def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> Training
     settings = build_settings(config)
     classifier = build_classifier(config, data)
     featurizers = build_featurizers(config, data, classifier)
+    earlier = None if config.run is None else RunDirectory(config.run)
+    data = label_by_output(data, featurizers.current(shared=True), run, earlier)
     return TrainingJob(
         module=build_module(config, data, run, featurizers, settings.plain_round is not None),
         data=data,
@@ -84,9 +87,9 @@ def build_classifier(config: DictConfig, data: TextData) -> TextClassifier:
     if not _starts_warm(config):
         return new_classifier(config, data)
     classifier = load_classifier(RunDirectory(config.run).model)
-    if classifier.label_names != data.label_names:
-        raise ConfigError(f"run={config.run} knows the classes {classifier.label_names}, the data {data.label_names}")
-    classifier.harmful = data.harmful
+    if classifier.data_classes != data.label_names:
+        raise ConfigError(f"run={config.run} knows the classes {classifier.data_classes}, the data {data.label_names}")
+    classifier.set_harmful(data.harmful)
     if config.model.freeze:
         classifier.freeze_encoder()
     return classifier

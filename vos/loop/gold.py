@@ -55,6 +55,7 @@ def choose_gold(
     featurizer: ClassifierFeaturizer,
     classes: Classes,
     round: int,
+    outputs: Classes | None = None,
 ) -> Gold:
     """Texts never asked before, classes in turn; for a batch that was sent before, the ones it had.
 
@@ -67,6 +68,7 @@ def choose_gold(
         featurizer: gives them a margin and a prediction like the others.
         classes: of the texts.
         round: of the batch.
+        outputs: of the classifier, where it has other classes than the texts.
 
     Raises:
         DataError: the plan's file cannot be used.
@@ -89,7 +91,7 @@ def choose_gold(
     if not chosen:
         return NO_GOLD
     answers = {text_uid(example.text): label_names[int(example.label or 0)] for example in chosen}
-    return Gold(_records(chosen, featurizer, classes, records[0].run_hash), answers)
+    return Gold(_records(chosen, featurizer, outputs or classes, records[0].run_hash), answers)
 
 
 def read_gold(path: str | Path, label_names: Sequence[str]) -> list[Example]:

@@ -28,7 +28,7 @@ class BoundaryFlattening(OutlierRegularizer):
 
     Args:
         n_classes: C, at least two.
-        id_margin: margin asked of texts, logit units, not negative.
+        id_margin: margin asked of texts, logit units, not negative; 0 asks for the right side alone.
 
     Raises:
         ConfigError: fewer than two classes, or a negative `id_margin`.
@@ -37,7 +37,7 @@ class BoundaryFlattening(OutlierRegularizer):
     Exposure); the text side is ours.
     """
 
-    def __init__(self, n_classes: int, id_margin: float = 2.0) -> None:
+    def __init__(self, n_classes: int, id_margin: float = 0.0) -> None:
         super().__init__(n_classes, at_least=2)
         if not 0.0 <= id_margin < math.inf:
             raise ConfigError(f"loss.id_margin: expected a number >= 0, got {id_margin}")

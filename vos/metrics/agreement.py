@@ -40,15 +40,22 @@ def below_chance(logits: Tensor, labels: Tensor) -> tuple[float, float] | None:
     return (accuracy, chance) if accuracy < chance - STANDARD_ERRORS * error else None
 
 
-def report_below_chance(logits: Tensor, labels: Tensor, label_names: Sequence[str], where: str) -> None:
+def report_below_chance(
+    logits: Tensor, labels: Tensor, label_names: Sequence[str], where: str, class_of_output: Sequence[int] | None = None
+) -> None:
     """Log an error where `below_chance`: nothing else would show that outputs stand for other classes.
 
     Args:
         logits: (n, C).
         labels: (n,) int64 class indices.
-        label_names: of the C classes.
+        label_names: of the C classes; or of the classes that the C outputs count as.
         where: which texts these are, for the message.
+        class_of_output: (C,) index into `label_names` for each output; None: each has its own.
     """
+    if class_of_output is not None:
+        class_of = torch.tensor(class_of_output, device=logits.device)
+        one_hot = torch.nn.functional.one_hot(class_of[logits.argmax(-1)], len(label_names))
+        logits, labels = one_hot.float(), class_of[labels]
     found = below_chance(logits, labels)
     if found is not None:
         logger.error(

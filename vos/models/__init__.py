@@ -4,7 +4,7 @@ from vos.models.base import TextClassifier
 from vos.models.cache import FeatureCache
 from vos.models.encoder import EncoderClassifier
 from vos.models.featurizer import ClassifierFeaturizer
-from vos.models.loading import load_classifier, saved_classes
+from vos.models.loading import load_classifier, saved_classes, saved_harmful
 from vos.models.pretrained import PretrainedClassifier
 from vos.models.wrapped import WrappedClassifier
 
@@ -17,4 +17,5 @@ __all__ = [
     "WrappedClassifier",
     "load_classifier",
     "saved_classes",
+    "saved_harmful",
 ]

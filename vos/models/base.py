@@ -35,6 +35,9 @@ class TextClassifier(nn.Module, ABC):
         tokenizer: the Hugging Face tokenizer that belongs to the encoder.
         label_names: names of the C classes.
         harmful: indices of the harmful classes; () where no class is.
+        data_classes: names of the classes of the data; where a model has more outputs than the data classes, its
+            outputs are the C classes, and several of them count as one class of the data. Else `label_names`.
+        class_of_output: for each of the C classes the index of its class in `data_classes`.
         max_length: texts are cut after this many tokens.
         head_is_new: True when the head has random weights, so that the model means nothing before training.
     """
@@ -54,6 +57,8 @@ class TextClassifier(nn.Module, ABC):
         self.tokenizer = tokenizer
         self.label_names = label_names
         self.harmful = tuple(harmful)
+        self.data_classes = label_names
+        self.class_of_output = tuple(range(len(label_names)))
         self.max_length = max_length
         self.head_is_new = head_is_new
         self._own_padding = tokenizer.pad_token  # what pads is settled later, see `vos.models.padding`
@@ -81,6 +86,22 @@ class TextClassifier(nn.Module, ABC):
     def n_classes(self) -> int:
         """Class count C."""
         return self.head.out_features
+
+    def count_as(self, data_classes: Sequence[str], class_of_output: Sequence[int]) -> None:
+        """Let every output count as a class of the data, see `data_classes`; `harmful` is to be set after it."""
+        self.data_classes, self.class_of_output = tuple(data_classes), tuple(class_of_output)
+
+    def set_harmful(self, harmful: Sequence[int]) -> None:
+        """Say which classes are harmful, by indices into `data_classes`."""
+        self.harmful = tuple(i for i, c in enumerate(self.class_of_output) if c in harmful)
+
+    def by_data_class(self, probability: Mapping[str, float]) -> dict[str, float]:
+        """Probabilities by output, added up by class of the data; those that are by class already stay as they are."""
+        added: dict[str, float] = {}
+        class_of = {name: self.data_classes[c] for name, c in zip(self.label_names, self.class_of_output, strict=True)}
+        for name, value in probability.items():
+            added[class_of.get(name, name)] = added.get(class_of.get(name, name), 0.0) + value
+        return added
 
     @property
     def dropout_rate(self) -> float:
@@ -144,6 +165,8 @@ class TextClassifier(nn.Module, ABC):
             "format_version": FORMAT_VERSION,
             "label_names": list(self.label_names),
             "harmful": [self.label_names[c] for c in self.harmful],
+            "data_classes": list(self.data_classes),
+            "class_of_output": list(self.class_of_output),
             "max_length": self.max_length,
             "truncation_side": self.tokenizer.truncation_side,
         }

@@ -18,13 +18,29 @@ KINDS: dict[str, type[EncoderClassifier] | type[PretrainedClassifier]] = {
 
 
 def saved_classes(directory: str | Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Names of the classes of the classifier in `directory` in index order, and the indices of the harmful ones.
+    """Names of the classes of the data in index order, and the indices of the harmful ones, as a classifier has them.
+
+    Args:
+        directory: of the classifier.
 
     Raises:
         ModelError: see `load_classifier`.
     """
     facts = _facts(Path(directory))
-    return tuple(facts["label_names"]), harmful_of(facts)
+    harmful = harmful_of(facts)
+    if "data_classes" not in facts:
+        return tuple(facts["label_names"]), harmful
+    return tuple(facts["data_classes"]), tuple(sorted({facts["class_of_output"][i] for i in harmful}))
+
+
+def saved_harmful(directory: str | Path) -> list[str]:
+    """Names of the harmful ones among the outputs of the classifier in `directory`.
+
+    Raises:
+        ModelError: see `load_classifier`.
+    """
+    facts = _facts(Path(directory))
+    return [facts["label_names"][i] for i in harmful_of(facts)]
 
 
 def load_classifier(directory: str | Path) -> TextClassifier:
@@ -36,7 +52,10 @@ def load_classifier(directory: str | Path) -> TextClassifier:
     directory = Path(directory)
     facts = _facts(directory)
     try:
-        return KINDS[facts["kind"]].load(directory, facts).eval()
+        classifier = KINDS[facts["kind"]].load(directory, facts).eval()
+        if "data_classes" in facts:  # older folders have a class for each output
+            classifier.count_as(facts["data_classes"], facts["class_of_output"])
+        return classifier
     except KeyError as error:
         raise ModelError(
             f"{directory / 'vos.json'}: expected the entry {error}, found {sorted(facts)}; write the model again"

@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 
 from vos.errors import ConfigError
+from vos.harmful import fold_name
 
 LabelMap = Mapping[str | int, str | int]
 """Output (name or index) to class name."""
 
 
-def fold(name: object) -> str:
-    """A name without what is written in many ways: case, accents' encoding, spaces, punctuation, and the plural.
-
-    Example:
-        >>> fold("Hate-Speech"), fold("hate_speeches"), fold("harmless")
-        ('hatespeech', 'hatespeech', 'harmless')
-    """
-    letters = "".join(re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", str(name)).casefold()))
-    if letters.endswith("ies") and len(letters) > 4:
-        return letters[:-3] + "y"
-    if letters.endswith(("ches", "shes", "sses", "xes")):
-        return letters[:-2]
-    return letters[:-1] if letters.endswith("s") and not letters.endswith("ss") and len(letters) > 3 else letters
-
-
 def _numbered(name: object) -> str:
     """What transformers calls output i when nobody names it, LABEL_i, as the class `i`."""
-    return re.sub(r"^label(\d+)$", r"\1", fold(name))
+    return re.sub(r"^label(\d+)$", r"\1", fold_name(name))
 
 
-FOLDS: tuple[Callable[[object], str], ...] = (str, fold, _numbered)
+FOLDS: tuple[Callable[[object], str], ...] = (str, fold_name, _numbered)
 """Ways to compare names, from the strictest; a looser one counts where the stricter ones leave something open."""
 
 
@@ -60,8 +45,7 @@ def match_outputs(
     if len(outputs) != len(classes):
         raise ConfigError(
             f"model: expected an output for each of the data's {len(classes)} classes {list(classes)}, found "
-            f"{len(outputs)}: {list(outputs)}; merging or leaving out outputs would change probabilities: give data "
-            "with these classes (data.label_map), or use model=encoder"
+            f"{len(outputs)}: {list(outputs)}; use a model with these outputs, or model=encoder"
         )
     found = read_label_map(outputs, classes, label_map)
     for key in FOLDS:
@@ -117,27 +101,100 @@ def find_output(outputs: Sequence[str], wanted: str | int, setting: str) -> int:
 
 
 def with_positive(
-    outputs: Sequence[str], classes: Sequence[str], label_map: LabelMap | None, positive_label: str | int | None
+    outputs: Sequence[str],
+    classes: Sequence[str],
+    harmful: Sequence[int],
+    label_map: LabelMap | None,
+    positive_label: str | int | None,
 ) -> LabelMap | None:
-    """`label_map`, and that `positive_label` means the harmful class, the last one.
+    """`label_map`, and that `positive_label` means the harmful class.
+
+    Args:
+        outputs: names of the model's outputs.
+        classes: names of the data's classes.
+        harmful: indices of the harmful classes.
+        label_map: output to class.
+        positive_label: name or index of an output; None leaves `label_map` as it is.
 
     Raises:
-        ConfigError: the output bears the name of another class.
+        ConfigError: not one class is harmful, or the output or its class bears the name of another.
     """
     if positive_label is None:
         return label_map
-    output = outputs[find_output(outputs, positive_label, "model.positive_label")]
-    same = [name for name in classes if fold(name) == fold(output)]
-    if same and same != [classes[-1]]:
+    place = find_output(outputs, positive_label, "model.positive_label")
+    output = outputs[place]
+    harm = classes[harmful_class(classes, harmful, output)]
+    same = [name for name in classes if fold_name(name) == fold_name(output)]
+    if same and same != [harm]:
         raise ConfigError(
             f"model.positive_label: the output {output!r} has the name of the class {same[0]!r}, and the harmful class "
-            f"is {classes[-1]!r}; set data.positive={same[0]}, or another output"
+            f"is {harm!r}; set data.positive={same[0]}, or another output"
         )
-    return {**(label_map or {}), output: classes[-1]}
+    namesake = [name for i, name in enumerate(outputs) if i != place and fold_name(name) == fold_name(harm)]
+    if namesake:
+        raise ConfigError(
+            f"model.positive_label: expected the output with the name of the harmful class, {namesake[0]!r}, found "
+            f"{output!r}; to count several outputs as {harm!r}, use model.label_map instead"
+        )
+    return {**(label_map or {}), output: harm}
 
 
-def read_label_map(outputs: Sequence[str], classes: Sequence[str], label_map: LabelMap | None) -> dict[int, int]:
+def harmful_class(classes: Sequence[str], harmful: Sequence[int], output: str) -> int:
+    """The index of the harmful class that `model.positive_label` speaks of: of several, the one of the output's name.
+
+    Raises:
+        ConfigError: none is harmful, or several are.
+    """
+    harmful = [c for c in harmful if fold_name(classes[c]) == fold_name(output)] or harmful
+    if len(harmful) != 1:
+        raise ConfigError(
+            f"model.positive_label: expected data with one harmful class, found {[classes[c] for c in harmful]} of "
+            f"{list(classes)}; set data.positive, or say with model.label_map which class each output means"
+        )
+    return harmful[0]
+
+
+def group_outputs(
+    outputs: Sequence[str], classes: Sequence[str], label_map: LabelMap | None = None, rest: int | None = None
+) -> list[int]:
+    """The class of each output, where several outputs mean one class.
+
+    Args:
+        outputs: names of the model's outputs, more than there are classes.
+        classes: names of the data's classes.
+        label_map: output to class; it goes before names.
+        rest: the class of the outputs that `label_map` does not name; None: their names say it.
+
+    Raises:
+        ConfigError: `label_map` names what is not there, names do not settle it, or a class has no output.
+
+    Example:
+        >>> group_outputs(["Hate", "Offensive", "Neither"], ["safe", "hate"], {"Hate": "hate"}, rest=0)
+        [1, 0, 0]
+    """
+    found = read_label_map(outputs, classes, label_map, shared=True)
+    for key in () if rest is not None else FOLDS:
+        by_name = _unique({c: key(name) for c, name in enumerate(classes)})
+        found = {i: by_name[key(name)] for i, name in enumerate(outputs) if key(name) in by_name} | found
+    group = [found.get(i, rest) for i in range(len(outputs))]
+    settled = [c for c in group if c is not None]
+    if len(settled) < len(group):
+        raise _unsettled(outputs, classes)
+    if absent := [name for c, name in enumerate(classes) if c not in settled]:
+        raise ConfigError(f"model.label_map: expected an output for every class, none of {list(outputs)} is {absent}")
+    return settled
+
+
+def read_label_map(
+    outputs: Sequence[str], classes: Sequence[str], label_map: LabelMap | None, shared: bool = False
+) -> dict[int, int]:
     """`label_map` as indices, output to class; empty for None.
+
+    Args:
+        outputs: names of the model's outputs.
+        classes: names of the data's classes.
+        label_map: output to class.
+        shared: whether several outputs may mean one class.
 
     Raises:
         ConfigError: an output or class that is not there, or one that is named twice.
@@ -146,10 +203,10 @@ def read_label_map(outputs: Sequence[str], classes: Sequence[str], label_map: La
     for wanted, name in (label_map or {}).items():
         output = find_output(outputs, wanted, "model.label_map")
         same = [c for c, each in enumerate(classes) if each == str(name)]
-        same = same or [c for c, each in enumerate(classes) if fold(each) == fold(name)]
+        same = same or [c for c, each in enumerate(classes) if fold_name(each) == fold_name(name)]
         if len(same) != 1:
             raise ConfigError(f"model.label_map: expected one of the classes {list(classes)}, got {name!r}")
-        if output in found or same[0] in found.values():
+        if output in found or (same[0] in found.values() and not shared):
             raise ConfigError(
                 f"model.label_map: expected each output and each class once, found {outputs[output]!r}: "
                 f"{classes[same[0]]!r} beside another of the same"
@@ -166,7 +223,9 @@ def _unique(names: Mapping[int, str]) -> dict[str, int]:
 
 def _unsettled(outputs: Sequence[str], classes: Sequence[str]) -> ConfigError:
     entries = ", ".join(f"{output}: ..." for output in outputs)
+    several = ", where several outputs may mean one class, or name the harmful one with model.positive_label"
+    several = several if len(outputs) > len(classes) else ""
     return ConfigError(
         f"model.label_map: the names do not say which class an output means; outputs {list(outputs)}, classes "
-        f"{list(classes)}; say it with model.label_map='{{{entries}}}'"
+        f"{list(classes)}; say it with model.label_map='{{{entries}}}'{several}"
     )

@@ -14,7 +14,15 @@ from transformers import AutoModelForSequenceClassification
 from vos.errors import ConfigError, ModelError
 from vos.models.base import TextClassifier, check_two_or_more, harmful_of
 from vos.models.encoder import load_pretrained, load_tokenizer
-from vos.models.outputs import LabelMap, class_of_output, find_output, match_outputs, with_positive
+from vos.models.outputs import (
+    LabelMap,
+    class_of_output,
+    find_output,
+    group_outputs,
+    harmful_class,
+    match_outputs,
+    with_positive,
+)
 from vos.models.padding import Reader, settle_padding
 from vos.models.splitting import HasLogits, LastInput, last_linear, lift_dropout, swap
 from vos.models.tokenizer import checked_length
@@ -35,16 +43,22 @@ class PretrainedClassifier(TextClassifier):
     The outputs are brought into the order of the data's classes by their names; see `match_outputs`. A model with one
     logit, and one output of a multi-label model, become two logits [0, z], whose softmax is the sigmoid of z.
 
+    Of a softmax with more outputs than the data has classes all outputs are kept, in their order and with their names:
+    they are the classes of this classifier, and several of them count as one class of the data (`class_of_output`), as
+    `positive_label` or `label_map` says. All outputs that count as a harmful class are harmful.
+
     Args:
         name: hub name or local folder.
-        label_names: names of the C classes, in the order of the data's class indices.
+        label_names: names of the data's classes, in the order of their indices.
         max_length: tokens of a text that are read, special ones among them; a longer text is cut. None: 128, or as many
             as the model has positions for where these are fewer.
         truncation_side: "right" loses the end of a long text, "left" its beginning; None: as the tokenizer says, and
             nearly all say right.
         label_map: output (name or index) to class, such as {LABEL_0: harm, LABEL_1: safe}, where names do not say it.
-        positive_label: the output (name or index) that means the harmful class, the last of `label_names`. Of a
-            multi-label model this output alone is kept; of all others every output, and its probabilities stay its own.
+            Where there are more outputs than classes, several outputs may have one class.
+        positive_label: the output (name or index) that means the harmful class. Of a multi-label model this output
+            alone is kept; of all others every output, and its probabilities stay its own: where the data has two
+            classes, the outputs that are not named count as the harmless one.
         freeze: train the head alone.
         seed: seed of the head's initial weights, where the model comes without a head.
         harmful: indices of the harmful classes; () where no class is.
@@ -146,9 +160,14 @@ class PretrainedClassifier(TextClassifier):
             if label_map is not None or positive_label is not None:
                 raise ConfigError("model: its head has no weights, so that no output means a class; unset label_map")
         elif config.problem_type == MULTI_LABEL and positive_label is not None:
-            self._to_two_logits(find_output(outputs, positive_label, "model.positive_label"), len(classes) - 1)
+            row = find_output(outputs, positive_label, "model.positive_label")
+            self._to_two_logits(row, harmful_class(classes, self.harmful, outputs[row]))
         else:
-            mapped = with_positive(outputs, classes, label_map, positive_label)
+            mapped = with_positive(outputs, classes, self.harmful, label_map, positive_label)
+            if len(outputs) > len(classes) and config.problem_type != MULTI_LABEL:
+                rest = 1 - self.harmful[0] if positive_label is not None and len(classes) == 2 else None
+                self._keep_outputs(outputs, group_outputs(outputs, classes, mapped, rest))
+                return
             if len(outputs) == 1:
                 self._to_two_logits(0, class_of_output(outputs[0], classes, mapped))
             else:
@@ -159,6 +178,16 @@ class PretrainedClassifier(TextClassifier):
                 self._reorder(rows)
         config.id2label = dict(enumerate(classes))
         config.label2id = {name: i for i, name in enumerate(classes)}
+
+    def _keep_outputs(self, outputs: list[str], group: list[int]) -> None:
+        """Make the outputs the classes, each of which counts as the class of the data that `group` gives."""
+        check_two_or_more(tuple(outputs))
+        classes, harmful = self.label_names, self.harmful
+        self.label_names = tuple(outputs)
+        self.count_as(classes, group)
+        self.set_harmful(harmful)
+        pairs = ", ".join(f"{output} as {classes[c]}" for output, c in zip(outputs, group, strict=True))
+        logger.info("the model's outputs are the classes of its logits; they count as classes of the data: %s", pairs)
 
     @torch.no_grad()
     def _to_two_logits(self, row: int, speaks_for: int) -> None:

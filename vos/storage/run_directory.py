@@ -32,6 +32,7 @@ class RunDirectory:
         self.metrics_path = self.path / "metrics.json"
         self.config_path = self.path / "config.yaml"
         self.train = self.path / "train.jsonl"
+        self.output_labels = self.path / "output_labels.json"
         self.outlier_texts = self.path / "outlier_texts.jsonl"
         self.model = self.path / "model"
         self.density = self.path / "density.safetensors"

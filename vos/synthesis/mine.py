@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, SupportsIndex
 
 import torch
@@ -18,7 +19,7 @@ from vos.harmful import NO_HARM, Positive, harmful_classes
 from vos.labeling import BoundaryRecord
 from vos.metrics.agreement import report_below_chance
 from vos.mining.select import lacks_near_boundary
-from vos.models import ClassifierFeaturizer, WrappedClassifier
+from vos.models import ClassifierFeaturizer, TextClassifier, WrappedClassifier, saved_harmful
 from vos.models.truncation import warn_of_truncation
 from vos.outliers import BoundarySampler, with_sides
 from vos.synthesis.job import Progress, SynthesisJob, SynthesisSettings, choose, draw_targets, record_of, search_pool
@@ -26,7 +27,7 @@ from vos.types import Example, OutlierSampler
 
 
 def mine(
-    model: PreTrainedModel,
+    model: PreTrainedModel | TextClassifier,
     tokenizer: Any,
     labelled: Sequence[tuple[str, SupportsIndex | str]],
     pool: Sequence[str],
@@ -45,15 +46,16 @@ def mine(
     weights, its mode and its hooks stay as they are.
 
     Args:
-        model: of `transformers.AutoModelForSequenceClassification`, whose logits come from one linear layer.
+        model: of `transformers.AutoModelForSequenceClassification`, whose logits come from one linear layer; or a
+            classifier of this package, as `vos.load_classifier` gives it.
         tokenizer: of the model.
         labelled: texts with their class, an index or a name of `model.config.id2label`; of two classes at least. Texts
             like them are not proposed.
         pool: unlabelled texts.
         n: texts wanted; there are fewer where the pool does not have them.
         positive: the harmful class by its name in `model.config.id2label`, or a list of them; "none" where no class is
-            harmful; None: what this package saved with the model, or else well-known words in the names, see
-            `vos.harmful.harmful_classes`.
+            harmful; None: what this package saved with the model, in its configuration or in the `vos.json` beside it,
+            or else well-known words in the names, see `vos.harmful.harmful_classes`.
         seed: of the outliers and the random share.
         settings: see `SynthesisSettings`; `selection.n` is replaced by `n`.
         sampler: draws the virtual outliers; None draws them at the boundary and at their natural radius, which every
@@ -84,11 +86,11 @@ def mine(
         raise DataError("pool: expected at least one text, got none")
     for kind, texts in (("labelled", [text for text, _ in labelled]), ("pool", pool)):
         check_texts(kind, texts)
-    classifier = WrappedClassifier(model, tokenizer)
-    classifier.harmful = harmful = _harmful(model, classifier.label_names, positive)
+    classifier = model if isinstance(model, TextClassifier) else WrappedClassifier(model, tokenizer)
+    harmful = _harmful(model, classifier.label_names, positive)
     train = _examples(labelled, classifier.label_names)
     pool_texts = ListPool([Example(str(place), text) for place, text in enumerate(pool)])
-    featurizer = ClassifierFeaturizer(classifier, device=model.device)
+    featurizer = ClassifierFeaturizer(classifier, device=classifier.head.weight.device)
     warn_of_truncation(classifier, "labelled", (example.text for example in train))
     warn_of_truncation(classifier, "pool", pool)
     known, labels = featurizer.featurize([example.text for example in train]), [example.label for example in train]
@@ -106,11 +108,15 @@ def mine(
     return _chosen(job)
 
 
-def _harmful(model: PreTrainedModel, names: tuple[str, ...], positive: Positive) -> tuple[int, ...]:
+def _harmful(model: PreTrainedModel | TextClassifier, names: tuple[str, ...], positive: Positive) -> tuple[int, ...]:
     """Indices of the harmful classes, as given, as saved with the model, or told by the names."""
-    saved = getattr(model.config, "harmful_classes", None)
-    if positive is None and saved is not None:
-        positive = saved or NO_HARM
+    if positive is None and isinstance(model, TextClassifier):
+        return model.harmful
+    if positive is None and isinstance(model, PreTrainedModel):
+        saved = getattr(model.config, "harmful_classes", None)
+        if saved is None and (Path(model.name_or_path) / "vos.json").is_file():
+            saved = saved_harmful(model.name_or_path)
+        positive = NO_HARM if saved == [] else saved
     return harmful_classes(names, positive)
 
 

@@ -212,7 +212,9 @@ def _measure_round(job: TrainingJob, number: int, before: Sequence[RoundCheckpoi
     measurement = measure(job, number, before[0].metrics["boundary/band"] if before else job.settings.band)
     metrics = dict(measurement.metrics)
     if not before and measurement.val.labels is not None:
-        report_below_chance(measurement.val.logits, measurement.val.labels, job.data.label_names, "validation, round 0")
+        names, class_of_output = job.module.classifier.data_classes, job.module.classifier.class_of_output
+        logits, labels = measurement.val.logits, measurement.val.labels
+        report_below_chance(logits, labels, names, "validation, round 0", class_of_output)
     if before:
         metrics["boundary/shift"] = boundary_shift(
             before[0], before[-1].val_logits, measurement.val.logits, job.data.harmful

@@ -225,7 +225,8 @@ class ClassifierModule(pl.LightningModule):
         self._validation.clear()
         check_labels(labels, self.classifier.n_classes)
         check_finite(logits, f"validation logits at epoch {self.current_epoch}")
-        report_below_chance(logits, labels, self.classifier.label_names, f"validation, epoch {self.current_epoch}")
+        names, class_of_output = self.classifier.data_classes, self.classifier.class_of_output
+        report_below_chance(logits, labels, names, f"validation, epoch {self.current_epoch}", class_of_output)
         values = {
             "val/loss": functional.cross_entropy(logits, labels),
             "val/accuracy": (logits.argmax(-1) == labels).float().mean(),

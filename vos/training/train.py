@@ -23,7 +23,7 @@ from vos.data.validation import check_texts
 from vos.density import ClassConditionalGaussian, FeatureBank, GaussianDensity
 from vos.errors import DataError, RunError
 from vos.harmful import Positive, harmful_classes
-from vos.losses import EnergyFlattening, OutlierRegularizer
+from vos.losses import BoundaryFlattening, OutlierRegularizer
 from vos.models import EncoderClassifier, TextClassifier
 from vos.outliers import BoundarySampler, with_sides
 from vos.storage.environment import environment
@@ -41,6 +41,9 @@ Labels = Sequence[str | int]
 
 BATCH_SIZE = 32
 """Texts a step."""
+
+BAND, WEIGHT = 3.0, 3.0
+"""Of the virtual outliers and of the loss, as the configuration has them."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,8 @@ def train(
         seed: of everything.
         output: a run directory to keep; an interrupted one goes on where it stood. None keeps nothing on disk.
         density: not fitted yet; None takes `ClassConditionalGaussian`.
-        sampler: draws the virtual outliers; None takes `BoundarySampler`.
-        loss: regularises with them; None takes `EnergyFlattening`.
+        sampler: draws the virtual outliers; None takes `BoundarySampler` in the band `BAND`.
+        loss: regularises with them; None takes `BoundaryFlattening`.
 
     Raises:
         DataError: texts or labels that cannot be used.
@@ -116,9 +119,9 @@ def train(
         classifier,
         density or ClassConditionalGaussian(c, d),
         FeatureBank(len(data.train), d),
-        with_sides(sampler or BoundarySampler(), data.harmful),
-        loss or EnergyFlattening(c),
-        StepSettings(regularization=RegularizerSettings(start_epoch=epochs), seed=seed),
+        with_sides(sampler or BoundarySampler(band=BAND), data.harmful),
+        loss or BoundaryFlattening(c),
+        StepSettings(regularization=RegularizerSettings(WEIGHT, start_epoch=epochs), seed=seed),
     )
     settings = RunSettings(FitSettings(epochs, progress=sys.stdout.isatty()), RefineSettings(rounds), seed)
     with TemporaryDirectory() as scratch:
