@@ -85,9 +85,7 @@ def check_training(config: DictConfig) -> None:
     if OmegaConf.select(config, "labels"):
         check_is_there(config.ledger)
     elif config.dry_run:
-        raise ConfigError(
-            "dry_run=true: expected labels=..., whose import it tries, found none"
-        )
+        raise ConfigError("dry_run=true: expected labels=..., whose import it tries, found none")
 
 
 def check_synthesis(config: DictConfig) -> None:
