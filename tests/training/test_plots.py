@@ -35,6 +35,16 @@ def test_boundary_map_of_many_classes(tmp_path):
     assert colours(tmp_path / "a.png") > 50
 
 
+def test_what_is_farther_than_every_text_is_shaded(tmp_path):
+    shaded = []
+    for farthest in (0.5, 0.999):
+        texts = BoundaryPoints(torch.zeros(1), torch.tensor([farthest]).double(), torch.ones(1, dtype=torch.int64))
+        boundary_map(tmp_path / "a.png", texts, None, 0.5, Classes(("harmless", "harmful"), (1,)), "t")
+        grey = np.abs(imread(tmp_path / "a.png")[:520, :, :3] - 0xEA / 255).max(-1) < 1e-3
+        shaded.append(int(grey.any(1).sum()))  # rows of the axes, without the legend
+    assert shaded[0] > 2 * shaded[1] > 100
+
+
 def test_metrics_against_draws_one_panel_a_metric(tmp_path):
     metrics = {f"metric {i}": [[0.1, 0.2], [0.3, 0.5]] for i in range(4)}
     metrics_against(tmp_path / "a.png", "distance", [0.9, 0.99], metrics)

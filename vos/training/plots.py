@@ -72,8 +72,9 @@ def boundary_map(
         axes.axvline(0.0, color="#666666", linewidth=0.8, zorder=1)
         _distance_axis(axes)
         if len(texts.distances):
-            farthest = float(texts.distances.max())
-            axes.axhspan(farthest, 1.0, color="#eeeeee", zorder=0, label="farther than every text shown")
+            top = DISTANCES_SHOWN[1]  # an area up to 1, which is infinite on this scale, is not drawn at all
+            farthest = min(float(texts.distances.max()), top)
+            axes.axhspan(farthest, top, color="#eaeaea", zorder=-1, label="farther than every text shown")
         for c, name in enumerate(classes.names):
             _scatter(axes, texts, c, "o", f"text: {name}")
             if outliers is not None:
