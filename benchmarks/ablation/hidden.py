@@ -31,7 +31,9 @@ class UpperClassifier(EncoderClassifier):
         return hidden
 
     def encode(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Mean over the attended tokens of what the upper layers make of `hidden`."""
+        """Mean over the attended tokens of what the upper layers make of `hidden`; whole texts while it is built."""
+        if "hidden" not in batch:
+            return super().encode(batch)
         hidden = self.through(batch)
         weights = batch["attention_mask"][..., None].to(hidden.dtype)
         return (hidden * weights).sum(1) / weights.sum(1).clamp_min(1.0)

@@ -73,7 +73,8 @@ def test_an_inherited_band_without_a_text_gives_null_and_the_run_says_what_that_
     metrics["final"]["boundary/band"] = 1e-12
     (before / "metrics.json").write_text(json.dumps(metrics))
     after = tmp_path / "after"
-    call(train.main, monkeypatch, f"run={before}", "logger=csv", "trainer.max_epochs=1", f"hydra.run.dir={after}")
+    call(train.main, monkeypatch, f"run={before}", "logger=csv", "trainer.max_epochs=1", "refine.keep=last",
+         f"hydra.run.dir={after}")  # fmt: skip
 
     def refuse(name):
         raise AssertionError(name)
@@ -87,7 +88,8 @@ def test_an_inherited_band_without_a_text_gives_null_and_the_run_says_what_that_
         assert [row["boundary/shift"] for row in csv.DictReader(file)] == ["", ""]
     # A finished run is read again: null comes back as a number that is none.
     assert math.isnan(numbers(read_json(after / "metrics.json")["final"])["boundary/shift"])
-    call(train.main, monkeypatch, f"run={before}", "logger=csv", "trainer.max_epochs=1", f"hydra.run.dir={after}")
+    call(train.main, monkeypatch, f"run={before}", "logger=csv", "trainer.max_epochs=1", "refine.keep=last",
+         f"hydra.run.dir={after}")  # fmt: skip
     assert RunDirectory(after).is_finished
 
 

@@ -15,6 +15,7 @@ def test_davidson(real_data):
         "label": "class",
         "id": "",
         "label_map": {0: "harmful", 1: "offensive", 2: "neither"},
+        "positive": "harmful",
     }
     lines = [line for line, _ in read_rows(path)]
     assert len(lines) == 24783
@@ -22,12 +23,12 @@ def test_davidson(real_data):
     assert lines[-1] > 24784 + 900  # 917 tweets hold line breaks
     data = load_files(path, **options)
     everything = data.train + data.val + data.test
-    assert data.label_names == ("harmful", "neither", "offensive")
+    assert data.label_names == ("neither", "offensive", "harmful")
     assert len(everything) + len(data.skipped) == 24783
     assert len({e.id for e in everything}) == len(everything)
     by_class = Counter(e.label for e in everything)
-    assert 1425 <= by_class[0] <= 1430
-    shares = [Counter(e.label for e in part)[0] / len(part) for part in (data.train, data.val, data.test)]
+    assert 1425 <= by_class[2] <= 1430
+    shares = [Counter(e.label for e in part)[2] / len(part) for part in (data.train, data.val, data.test)]
     assert max(shares) - min(shares) < 0.001
     entities = sum("&amp;" in e.text for e in everything)
     decoded = load_files(path, unescape=True, **options)
@@ -60,6 +61,7 @@ def test_cad_sentiment(real_data):
         text="Text",
         label="Sentiment",
         pair="batch_id",
+        positive="none",
         on_bad_row="skip",
     )
     assert data.label_names == ("Negative", "Positive")

@@ -116,3 +116,12 @@ def test_one_feature_of_one_text_is_enough():
 def test_empty_memories_are_refused(make):
     with pytest.raises(ConfigError, match="at least one"):
         make()
+
+
+def test_a_queue_is_full_when_every_class_has_been_seen():
+    queue = FeatureQueue(2, 2, 3)
+    assert not queue.is_full
+    queue.push(rows([1.0, 2.0, 3.0]), torch.tensor([1, 1, 1]), torch.arange(3))
+    assert not queue.is_full
+    queue.push(rows([4.0]), torch.tensor([0]), torch.arange(1))
+    assert queue.is_full

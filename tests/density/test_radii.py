@@ -182,3 +182,11 @@ def test_held_out_texts_that_cannot_be_measured_are_refused():
         density.calibrate(torch.full((2, 3), torch.nan), torch.arange(2))
     with pytest.raises(DataError):
         density.calibrate(torch.zeros(2, 3), torch.tensor([0, -1]))
+
+
+def test_training_rows_without_spread_leave_the_unit_as_it_was():
+    """Every second of 512 rows is measured: those of a class of equal texts, whose distance to their class is zero."""
+    features, labels = torch.zeros(512, 2, dtype=torch.float64), torch.ones(512, dtype=torch.int64)
+    features[1], features[3], labels[[1, 3]] = 1.0, 2.0, 0
+    density = ClassConditionalGaussian(2, 2).fit(features, labels)
+    assert float(density.training_scale) == 1.0

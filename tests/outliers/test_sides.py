@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from scipy import stats
 
 from tests.contracts import toy_density, toy_head
 from vos.errors import ConfigError
@@ -62,3 +63,13 @@ def test_mixes_cross_the_sides(generator):
     other = (drawn.features.double()[:, None] - density.means[None]).norm(dim=-1).argmin(1)
     assert set(other[drawn.labels == 2].tolist()) == {0, 1}
     assert set(other[drawn.labels != 2].tolist()) == {2}
+
+
+def test_at_a_distance_the_pairs_that_no_point_has_there_are_passed_over(generator):
+    density, head = toy_density(10, 12), toy_head(10, 12)
+    sampler = BoundarySampler(margin=0.5, band=0.25, distance=0.999, harmful=(0, 4), runner_up=True, max_rounds=4000)
+    drawn = sampler(density, head, 5, generator)
+    logits = drawn.features.double() @ head.weight.double().T + head.bias.double()
+    assert all(0.25 - 1e-6 <= m <= 0.75 + 1e-6 for m in literal_margin(logits, (0, 4)))
+    expected = torch.full_like(drawn.mahalanobis, float(stats.chi2.ppf(0.999, 12)))
+    torch.testing.assert_close(drawn.mahalanobis, expected)

@@ -233,7 +233,8 @@ class ClassifierModule(pl.LightningModule):
             **epoch_metrics(logits, labels),
         }
         # Every rank validates on all texts, so there is nothing to reduce.
-        self.log_dict(values, prog_bar=True, rank_zero_only=False, sync_dist=False)
+        self.log_dict(values, rank_zero_only=False, sync_dist=False)
+        self.log("brier", values["val/brier"], prog_bar=True, logger=False)  # more does not fit beside the bar
         if not self.trainer.sanity_checking and self._draws_from_epoch(self.current_epoch + 1):
             calibrate_within_fit(self.density, self.memory, features, labels, refit=self._fitted_at is None)
 
