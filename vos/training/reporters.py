@@ -122,7 +122,7 @@ class ConsoleReporter(Reporter):
         for name in CONSOLE_ROWS:
             if any(name in each.metrics for each in self._records):
                 numbers = [f"{each.metrics[name]:.4g}" if name in each.metrics else "" for each in self._records]
-                table.add_row(name, *numbers)
+                table.add_row(name.removeprefix("boundary/"), *numbers)
         self.console.print(table)
 
 
