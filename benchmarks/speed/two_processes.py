@@ -40,7 +40,7 @@ def run(folder: Path, number: int) -> tuple[int, str]:
         f"hydra.run.dir={folder / str(number)}",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return done.returncode, (done.stderr + done.stdout)[-2000:]
+    return done.returncode, done.stdout[-1000:] + done.stderr[-4000:]
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 
 def gathered_rows(tensor: Tensor, all_gather: Callable[[Tensor], object]) -> Tensor:
@@ -31,3 +31,12 @@ def _stacked(tensor: Tensor, all_gather: Callable[[Tensor], object]) -> Tensor:
     if not isinstance(found, Tensor):
         raise TypeError(f"expected a tensor from all_gather, got {type(found).__name__}")
     return found
+
+
+def wait_for_others() -> None:
+    """Wait until all processes that train together are here; nothing where there is one.
+
+    All of them write the same files, so none may remove what another is still about to write or to read.
+    """
+    if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
+        distributed.barrier()

@@ -22,6 +22,7 @@ from vos.storage.json_files import write_json
 from vos.storage.seeds import derive_seed
 from vos.training.callbacks import fit_callbacks
 from vos.training.checkpoint import RoundCheckpoint, load_state, read_round, save_state
+from vos.training.gathering import wait_for_others
 from vos.training.held_out import calibration_facts
 from vos.training.job import RefineSettings, TrainingJob
 from vos.training.measure import measure
@@ -167,6 +168,7 @@ def _train_round(job: TrainingJob, number: int) -> None:
     fit_round(job, number)
     if number == 0 and job.cache is not None:
         job.cache.store(job.module.classifier)
+    wait_for_others()
     shutil.rmtree(job.run.checkpoints / f"round-{number}", ignore_errors=True)
 
 
@@ -275,5 +277,6 @@ def save_results(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:
     }
     write_json(job.run.metrics_path, content)
     if not job.settings.fit.keep_checkpoints:
+        wait_for_others()
         shutil.rmtree(job.run.checkpoints, ignore_errors=True)
     return content
