@@ -216,7 +216,8 @@ def test_parts_of_objects_are_named_with_dots(write):
         load_files(path, text="text.body", label="label.name", group="by")
     data = load_files(path, text="text.body", label="label.name", group="by.1.who")
     assert everything(data) == WANTED
-    assert data.train[0].group is not None
+    groups = {text: str(i // 2) for i, text in enumerate(WANTED)}
+    assert {each.text: each.group for each in data.train} == {each.text: groups[each.text] for each in data.train}
 
 
 @pytest.mark.parametrize("numbers", [("0.0", "1.0"), ("0", "1")])

@@ -104,12 +104,12 @@ class ConsoleReporter(Reporter):
         parts = [
             f"{name.removeprefix('boundary/')} {record.metrics[name]:.4g}" for name in LINE if name in record.metrics
         ]
-        self.console.print(f"round {record.round}: {', '.join(parts)}")
+        self.console.print(f"round {record.round}: {', '.join(parts)}", soft_wrap=True)
 
     def on_kept(self, record: RoundRecord, reason: str) -> None:
         """Print which round is kept, and why."""
         self._kept = record.round
-        self.console.print(f"round {record.round} is kept: {reason}")
+        self.console.print(f"round {record.round} is kept: {reason}", soft_wrap=True)
 
     def close(self) -> None:
         """Print the table."""
