@@ -51,6 +51,19 @@ def test_radii_that_are_extrapolated_are_marked_in_the_table_and_the_picture(tmp
     assert marked == [{0.999}]
 
 
+def test_the_round_that_each_run_ended_with_stands_beside_its_figures(tmp_path):
+    settings = {}
+    for kept in (0, 2):
+        path = make_run(tmp_path / str(kept), 0.5)
+        content = {"final": {"boundary/test/accuracy": 0.5}, "kept_round": kept}
+        RunDirectory(path).metrics_path.write_text(json.dumps(content))
+        settings[path] = {}
+    compare_runs(tmp_path, settings)
+    table = read(tmp_path / "comparison.csv")
+    assert list(table[0]) == ["run", "kept_round", "boundary/test/accuracy"]
+    assert [row["kept_round"] for row in table] == ["0", "2"]
+
+
 def test_an_unfinished_run_is_left_out_and_named(tmp_path, caplog):
     settings = {make_run(tmp_path / "0", 0.5): {}, make_run(tmp_path / "1", 0.6, finished=False): {}}
     assert len(compare_runs(tmp_path, settings)) == 1

@@ -50,8 +50,11 @@ def compare_runs(directory: Path, settings: Mapping[Path, Mapping[str, str]]) ->
     varying = sorted(key for key in keys if len({values.get(key) for values in finished.values()}) > 1)
     rows: list[dict[str, str | float]] = []
     for path, values in finished.items():
-        final = numbers(read_json(RunDirectory(path).metrics_path)["final"])
-        rows.append({"run": path.name, **{key: values.get(key, "") for key in varying}, **_radii(final), **final})
+        content = read_json(RunDirectory(path).metrics_path)
+        final, varied = numbers(content["final"]), {key: values.get(key, "") for key in varying}
+        # Runs may end with different rounds, which differ more than many a setting makes them.
+        kept = {"kept_round": content["kept_round"]} if "kept_round" in content else {}
+        rows.append({"run": path.name, **varied, **kept, **_radii(final), **final})
     picture = directory / f"{COMPARISON}.png"
     picture.unlink(missing_ok=True)
     if rows:
