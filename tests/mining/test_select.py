@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tests.settings import selection
 from vos.errors import ConfigError
+from vos.mining.candidates import Candidate
 from vos.mining.near_duplicates import shingles
-from vos.mining.retrieve import Candidate, Retrieval
+from vos.mining.retrieve import Retrieval
 from vos.mining.select import select
 from vos.storage.provenance import Provenance
 from vos.types import Example

@@ -19,7 +19,7 @@ from vos.generation.reach import candidate_from_dict
 from vos.generation.rules import words
 from vos.generation.text_generator import Reading, TextGenerator
 from vos.metrics.margins import on_harmful_side
-from vos.mining.retrieve import Candidate
+from vos.mining.candidates import Candidate
 from vos.mining.targets import Targets
 
 

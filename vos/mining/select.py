@@ -11,8 +11,9 @@ from torch import Tensor
 
 from vos.errors import ConfigError
 from vos.metrics.margins import on_harmful_side
+from vos.mining.candidates import Candidate
 from vos.mining.near_duplicates import RepeatFilter
-from vos.mining.retrieve import Candidate, Retrieval
+from vos.mining.retrieve import Retrieval
 
 
 @dataclass(frozen=True)

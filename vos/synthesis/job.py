@@ -14,10 +14,11 @@ from vos.data import TextData
 from vos.density import GaussianDensity
 from vos.errors import ConfigError
 from vos.labeling import BoundaryRecord, RecordTarget, text_uid
+from vos.mining.candidates import Candidate
 from vos.mining.index import ApproximateSettings, check_index
 from vos.mining.indexed import retrieve_indexed
 from vos.mining.pool_features import PoolFeatures
-from vos.mining.retrieve import Candidate, Retrieval, Search, retrieve
+from vos.mining.retrieve import Retrieval, Search, retrieve
 from vos.mining.select import Selection, SelectionSettings, select
 from vos.mining.targets import Potential, Targets, TargetSpace
 from vos.storage.seeds import derive_seed

@@ -14,7 +14,8 @@ from vos.generation.generate import make_texts, real_texts
 from vos.generation.reach import Outcome
 from vos.generation.report import generation_report
 from vos.generation.text_generator import TextGenerator
-from vos.mining.retrieve import Candidate, Retrieval
+from vos.mining.candidates import Candidate
+from vos.mining.retrieve import Retrieval
 from vos.mining.targets import Potential, Targets, TargetSpace
 from vos.storage.seeds import derive_seed
 from vos.synthesis.job import SynthesisJob

@@ -14,7 +14,7 @@ from typing import Any
 from vos.errors import ConfigError, DataError
 from vos.generation.rules import Novelty
 from vos.labeling import BoundaryRecord, read_jsonl
-from vos.mining.retrieve import FOUND, Facts
+from vos.mining.candidates import FOUND, Facts
 from vos.mining.targets import Targets, TargetSpace
 from vos.storage.hashes import file_hash
 from vos.storage.json_files import read_json
