@@ -35,6 +35,7 @@ from vos.storage.lock import owned
 from vos.storage.run_directory import RunDirectory
 from vos.synthesis.job import PoolFolder, SynthesisJob, SynthesisSettings
 from vos.synthesis.synthesize import BATCH, JOURNAL, REPORT, SHEET, SynthesisResult, synthesize
+from vos.synthesis.writing_targets import FILE as WRITING_TARGETS
 from vos.training.measure import training_features
 from vos.training.output_labels import label_by_output
 from vos.types import Example
@@ -116,9 +117,9 @@ def open_run(config: DictConfig) -> tuple[RunDirectory, TextData, TextClassifier
 def build_job(config: DictConfig, run: RunDirectory, data: TextData, featurizer: ClassifierFeaturizer) -> SynthesisJob:
     """The job that a configuration describes."""
     data = label_by_output(data, featurizer, run)
-    settings: SynthesisSettings = instantiate(config.candidates)
+    settings: SynthesisSettings = instantiate(config.candidates, acquisition=instantiate(config.acquisition))
     pools = None
-    if settings.index != "none":
+    if getattr(settings.acquisition, "index", "none") != "none":
         pools = PoolFolder(Path(config.paths.cache) / "pools", featurizer.classifier.encoder_fingerprint())
     return SynthesisJob(
         featurizer=featurizer,
@@ -143,7 +144,7 @@ def _make(config: DictConfig, job: SynthesisJob, output: Path) -> SynthesisResul
     result = synthesize(job, making)
     if making == output:
         return result
-    for name in (SETTINGS_FILE, REPORT, SHEET, JOURNAL, BATCH):
+    for name in (SETTINGS_FILE, REPORT, SHEET, JOURNAL, WRITING_TARGETS, BATCH):
         if (making / name).exists():
             (making / name).replace(output / name)
         else:

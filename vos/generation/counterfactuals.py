@@ -53,8 +53,8 @@ def words_changed(before: str, after: str) -> int:
 
 
 def near_boundary(real: RealTexts, n: int) -> list[int]:
-    """Rows of at most n texts without debris nearest the boundary, from both sides in turn."""
-    rows = sorted(real.clean, key=lambda row: (abs(float(real.margins[row])), row))
+    """Rows of at most n labelled texts without debris nearest the boundary, from both sides in turn."""
+    rows = sorted(real.labelled, key=lambda row: (abs(float(real.margins[row])), row))
     above, below = (
         [row for row in rows if on_harmful_side(float(real.margins[row])) == side] for side in (True, False)
     )

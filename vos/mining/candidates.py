@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -68,19 +68,35 @@ class Facts:
         batch: features (n, d) and logits (n, C).
         margins: (n,) logit units.
         mahalanobis: (n, C) squared distances to the class means.
+        errors: (n,) float64, the chance that the prediction is wrong, in [0, 1].
     """
 
     examples: list[Example]
     batch: FeatureBatch
     margins: Tensor
     mahalanobis: Tensor
+    errors: Tensor
 
     @classmethod
     def of(
-        cls, examples: list[Example], batch: FeatureBatch, density: GaussianDensity, harmful: Sequence[int]
+        cls,
+        examples: list[Example],
+        batch: FeatureBatch,
+        density: GaussianDensity,
+        harmful: Sequence[int],
+        errors: Callable[[FeatureBatch], Tensor] | None = None,
     ) -> Facts:
-        """Of texts that were scored."""
-        return cls(examples, batch, margin(batch.logits, harmful), density.mahalanobis(batch.features))
+        """Of texts that were scored; without `errors`, what the margin alone says stands for the expected error."""
+        margins = margin(batch.logits, harmful)
+        expected = torch.sigmoid(-margins.abs().double()) if errors is None else errors(batch).double()
+        return cls(examples, batch, margins, density.mahalanobis(batch.features), expected)
+
+    @classmethod
+    def none(cls, n_features: int, n_classes: int) -> Facts:
+        """Of no text."""
+        batch = FeatureBatch(torch.empty(0, n_features), torch.empty(0, n_classes))
+        nothing = torch.empty(0, dtype=torch.float64)
+        return cls([], batch, torch.empty(0), torch.empty(0, n_classes, dtype=torch.float64), nothing)
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -89,7 +105,8 @@ class Facts:
         """The texts of these rows, in this order."""
         index = torch.tensor(rows, dtype=torch.int64)
         batch = FeatureBatch(self.batch.features[index], self.batch.logits[index])
-        return Facts([self.examples[row] for row in rows], batch, self.margins[index], self.mahalanobis[index])
+        numbers = (self.margins[index], self.mahalanobis[index], self.errors[index])
+        return Facts([self.examples[row] for row in rows], batch, *numbers)
 
     @staticmethod
     def together(parts: Sequence[Facts]) -> Facts:
@@ -98,8 +115,8 @@ class Facts:
             torch.cat([part.batch.features for part in parts]), torch.cat([part.batch.logits for part in parts])
         )
         examples = [example for part in parts for example in part.examples]
-        margins, mahalanobis = (torch.cat([getattr(part, n) for part in parts]) for n in ("margins", "mahalanobis"))
-        return Facts(examples, batch, margins, mahalanobis)
+        numbers = (torch.cat([getattr(part, n) for part in parts]) for n in ("margins", "mahalanobis", "errors"))
+        return Facts(examples, batch, *numbers)
 
     def candidate(
         self, row: int, target: int | None = None, distance: float | None = None, value: float | None = None
