@@ -69,7 +69,7 @@ TRAIN: dict[str, Build] = {
 
 SYNTHESIZE: dict[str, Build] = {
     "outliers": _sampler,
-    **dict.fromkeys(("candidates", "labeling", "pool", "verification"), built),
+    **dict.fromkeys(("acquisition", "candidates", "labeling", "pool", "verification"), built),
 }
 
 

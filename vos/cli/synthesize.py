@@ -117,7 +117,7 @@ def open_run(config: DictConfig) -> tuple[RunDirectory, TextData, TextClassifier
 def build_job(config: DictConfig, run: RunDirectory, data: TextData, featurizer: ClassifierFeaturizer) -> SynthesisJob:
     """The job that a configuration describes."""
     data = label_by_output(data, featurizer, run)
-    settings: SynthesisSettings = instantiate(config.candidates, acquisition=instantiate(config.acquisition))
+    settings = synthesis_settings(config)
     pools = None
     if getattr(settings.acquisition, "index", "none") != "none":
         pools = PoolFolder(Path(config.paths.cache) / "pools", featurizer.classifier.encoder_fingerprint())
@@ -131,6 +131,16 @@ def build_job(config: DictConfig, run: RunDirectory, data: TextData, featurizer:
         run_hash=run_hash(run),
         pools=pools,
     )
+
+
+def synthesis_settings(config: DictConfig) -> SynthesisSettings:
+    """What `candidates` and `acquisition` say together.
+
+    Raises:
+        ConfigError: they do not go together.
+    """
+    settings: SynthesisSettings = instantiate(config.candidates)
+    return replace(settings, acquisition=instantiate(config.acquisition))
 
 
 def _make(config: DictConfig, job: SynthesisJob, output: Path) -> SynthesisResult:

@@ -161,7 +161,7 @@ class PoolSample:
         ids = [example.id for example in facts.examples]
         harmful = int(harmful_sides(facts.margins).sum())
         self.counts = (self.counts[0] + len(ids) - harmful, self.counts[1] + harmful)
-        weights = weights_of(facts.errors, self.sizes.power).numpy()
+        weights = weights_of(facts.errors, self.sizes.power)
         self._weighted.offer(facts, -np.log(uniforms(ids, self.seed, "weighted")) / weights)
         self._nearest.offer(facts, facts.margins.abs().double().numpy())
         self._uniform.offer(facts, uniforms(ids, self.seed, "uniform"))
@@ -191,9 +191,11 @@ class PoolSample:
         return self._weighted, self._nearest, self._uniform
 
 
-def weights_of(errors: Tensor, power: float) -> Tensor:
+def weights_of(errors: Tensor, power: float) -> Array:
     """What texts of these expected errors (n,) weigh: (n,) float64, above zero."""
-    return errors.double().clamp_min(SMALLEST_ERROR) ** power
+    # Not torch's power, whose last digit depends on a row's place in the tensor.
+    weights: Array = np.maximum(errors.double().numpy(), SMALLEST_ERROR) ** power
+    return weights
 
 
 def demand_weights(sample: Kept, power: float) -> Tensor:
@@ -205,7 +207,7 @@ def demand_weights(sample: Kept, power: float) -> Tensor:
         sample: of `PoolSample.weighted`.
         power: of the sample.
     """
-    weights = weights_of(sample.facts.errors, power)
+    weights = torch.from_numpy(weights_of(sample.facts.errors, power))
     if math.isfinite(sample.threshold):
         weights = weights / -torch.expm1(-weights * sample.threshold)
     return weights / weights.sum().clamp_min(torch.finfo(torch.float64).tiny)
