@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 
 import numpy as np
 import pytest
@@ -64,7 +63,7 @@ def test_neither_order_nor_chunks_nor_halves_change_a_sample(n, seed, chunk, cut
     facts = facts_of([f"i{i}" for i in range(n)], margins=[i % 5 / 4 - 0.5 for i in range(n)])
     order = list(range(n))
     whole = sampled(facts, order)
-    random.Random(seed).shuffle(order)
+    np.random.default_rng(seed).shuffle(order)
     assert rows(sampled(facts, order, chunk)) == rows(whole)
     left, right = sampled(facts, order[:cut], chunk), sampled(facts, order[cut:], chunk)
     left.merge(right)
