@@ -20,7 +20,7 @@ from vos.cli.preflight import check_gold, check_sending, check_synthesis
 from vos.cli.progress import synthesis_bars
 from vos.cli.tables import facts_table, in_words, print_paths
 from vos.cli.train import run_hash
-from vos.cli.wiring import build_sampler
+from vos.cli.wiring import build_sampler, synthesis_settings
 from vos.data import TextData
 from vos.density import load_density
 from vos.errors import RunError
@@ -33,7 +33,7 @@ from vos.storage.atomic import write_atomically
 from vos.storage.json_files import read_json
 from vos.storage.lock import owned
 from vos.storage.run_directory import RunDirectory
-from vos.synthesis.job import PoolFolder, SynthesisJob, SynthesisSettings
+from vos.synthesis.job import PoolFolder, SynthesisJob
 from vos.synthesis.synthesize import BATCH, JOURNAL, REPORT, SHEET, SynthesisResult, synthesize
 from vos.synthesis.writing_targets import FILE as WRITING_TARGETS
 from vos.training.measure import training_features
@@ -131,16 +131,6 @@ def build_job(config: DictConfig, run: RunDirectory, data: TextData, featurizer:
         run_hash=run_hash(run),
         pools=pools,
     )
-
-
-def synthesis_settings(config: DictConfig) -> SynthesisSettings:
-    """What `candidates` and `acquisition` say together.
-
-    Raises:
-        ConfigError: they do not go together.
-    """
-    settings: SynthesisSettings = instantiate(config.candidates)
-    return replace(settings, acquisition=instantiate(config.acquisition))
 
 
 def _make(config: DictConfig, job: SynthesisJob, output: Path) -> SynthesisResult:

@@ -24,7 +24,8 @@ class GenerationSettings:
             places that made texts leave, in [0, 1].
         targets: places that are written for, with acquisition=coverage: the least covered ones of the boundary, and up
             to half as many virtual outliers that a real text is near. Each costs tokens.
-        margin: the margin asked for at those places, in logit units.
+        margin: the margin asked for at those places, in logit units; None: that of the sampler of virtual outliers,
+            and 0 where it has none.
         counterfactuals: also rewrite training texts until they cross the boundary; None leaves that out.
     """
 
@@ -33,7 +34,7 @@ class GenerationSettings:
     pool_first: bool = True
     share: float = 0.25
     targets: int = 32
-    margin: float = 0.0
+    margin: float | None = None
     counterfactuals: CounterfactualSettings | None = None
 
     def __post_init__(self) -> None:

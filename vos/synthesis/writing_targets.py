@@ -68,7 +68,8 @@ def writing_targets(
     The texts of the demand that are covered least, each moved onto the asked margin, and virtual outliers: of both,
     those that a real text is near, as a language model must begin somewhere.
     """
-    beginnings = _beginnings(generation, coverage.supply, job)
+    margin = asked_margin(job, generation)
+    beginnings = _beginnings(margin, coverage.supply, job)
     real = real_texts(job.data.train, job.featurizer, space, beginnings)
     settings = generation.text_generator
 
@@ -81,7 +82,7 @@ def writing_targets(
     drawn = surroundings.outliers
     near = in_reach(drawn)[: generation.targets // 2]
     wanted = generation.targets - len(near)
-    places = move_to_margin(_least_covered(coverage, TRIES * wanted), job, generation.margin)
+    places = move_to_margin(_least_covered(coverage, TRIES * wanted), job, margin)
     reached = in_reach(places)
     # Those after the last one taken were never asked.
     looked_at = len(places) if len(reached) < wanted else reached[wanted - 1] + 1 if wanted else 0
@@ -95,9 +96,15 @@ def writing_targets(
     return WritingTargets(_joined(_at(places, reached), _at(drawn, near)), beginnings, report)
 
 
-def _beginnings(generation: GenerationSettings, supply: Facts, job: SynthesisJob) -> tuple[Example, ...]:
+def asked_margin(job: SynthesisJob, generation: GenerationSettings) -> float:
+    """The margin that texts are written for."""
+    margin = getattr(job.sampler, "margin", None) if generation.margin is None else generation.margin
+    return 0.0 if margin is None else float(margin)
+
+
+def _beginnings(margin: float, supply: Facts, job: SynthesisJob) -> tuple[Example, ...]:
     """Texts of the pool within the band of the asked margin, nearest first."""
-    off = (supply.margins.double() - generation.margin).abs()
+    off = (supply.margins.double() - margin).abs()
     order = off.argsort(stable=True)[:BEGINNINGS].tolist()
     return tuple(supply.examples[row] for row in order if float(off[row]) <= job.settings.potential.delta)
 
