@@ -15,7 +15,6 @@ from vos.data import TextData
 from vos.density import GaussianDensity
 from vos.errors import ConfigError
 from vos.labeling import BoundaryRecord, RecordCoverage, RecordTarget, text_uid
-from vos.metrics.margins import margin
 from vos.mining.acquisition import Acquisition, MarginAcquisition, RandomAcquisition
 from vos.mining.candidates import Candidate
 from vos.mining.coverage import CoverageSettings
@@ -23,6 +22,7 @@ from vos.mining.near_duplicates import RepeatFilter
 from vos.mining.selection import SelectionSettings
 from vos.mining.targets import Potential, Targets, TargetSpace
 from vos.storage.seeds import derive_seed
+from vos.synthesis.error_model import ErrorModel
 from vos.synthesis.settings import GenerationSettings
 from vos.types import Example, FeatureBatch, Featurizer, OutlierSampler, VirtualOutliers
 
@@ -122,9 +122,13 @@ class SynthesisJob:
         return self.featurizer.model_hash
 
     @cached_property
-    def expected_errors(self) -> Callable[[FeatureBatch], Tensor]:
-        """Gives the chance (n,) float64 that each prediction is wrong."""
-        return lambda batch: torch.sigmoid(-margin(batch.logits, self.data.harmful).abs().double())
+    def error_model(self) -> ErrorModel:
+        """What tells the chance that a prediction is wrong, computed once."""
+        return ErrorModel.of(self.featurizer, self.density, self.data)
+
+    def expected_errors(self, batch: FeatureBatch) -> Tensor:
+        """The chance (n,) float64 that each prediction is wrong."""
+        return self.error_model(batch)
 
 
 def draw_outliers(job: SynthesisJob) -> tuple[torch.Generator, TargetSpace, VirtualOutliers]:

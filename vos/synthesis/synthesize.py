@@ -74,6 +74,7 @@ def _report(job: SynthesisJob, acquired: Acquired, records: Sequence[BoundaryRec
         "near_boundary_by_source": dict(Counter(r.provenance.source for r in near)),
         "dropped": acquired.selection.dropped,
         **acquired.report,
+        "expected_error": job.error_model.report,
         "warnings": _warnings(job, acquired),
         "unit": acquired.space.unit,
         "run_hash": job.run_hash,
