@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,46 +10,46 @@ from torch import Tensor
 
 from vos.data import TextData
 from vos.density import GaussianDensity
-from vos.mining.expected_error import ExpectedError, LabelledTexts, evidence, mistakes
-from vos.types import Example, FeatureBatch, Featurizer
+from vos.mining.error_inputs import ErrorInputs, LabelledNeighbours
+from vos.mining.expected_error import ExpectedError, calibrated_error
+from vos.types import FeatureBatch, Featurizer
 
 
 @dataclass(frozen=True)
 class ErrorModel:
-    """An expected error with everything that its evidence needs.
+    """An expected error with everything that its inputs need.
 
     Attributes:
         density: of the classifier.
         harmful: indices of the harmful classes.
-        labelled: the training texts.
+        neighbours: of the training texts.
         error: see `ExpectedError`.
-        report: how reliable it is, see `ExpectedError.report`.
+        report: see `vos.mining.expected_error.calibrated_error`.
     """
 
     density: GaussianDensity
     harmful: tuple[int, ...]
-    labelled: LabelledTexts
+    neighbours: LabelledNeighbours
     error: ExpectedError
     report: dict[str, Any]
 
     @classmethod
     def of(cls, featurizer: Featurizer, density: GaussianDensity, data: TextData) -> ErrorModel:
         """Fit it to the validation texts of a run, where there are enough."""
-        train, labels = _labelled(featurizer, data.train)
-        known = LabelledTexts.of(train.features, labels)
-        val, truth = _labelled(featurizer, data.val)
-        found = evidence(val, density, data.harmful, known)
-        wrong = mistakes(val.logits, truth, data.harmful)
-        error = ExpectedError.fit(found, wrong)
-        return cls(density, tuple(data.harmful), known, error, error.report(found, wrong))
+        harmful = tuple(data.harmful)
+        train, val = (_labelled(featurizer, data, split) for split in ("train", "val"))
+        assert train.labels is not None  # noqa: S101 - `_labelled` gives them
+        neighbours = LabelledNeighbours.of(train.features, train.labels, harmful, len(data.label_names))
+        error, report = calibrated_error(val, density, harmful, neighbours)
+        return cls(density, harmful, neighbours, error, report)
 
     def __call__(self, batch: FeatureBatch) -> Tensor:
         """The chance (n,) float64 that each prediction is wrong."""
-        return torch.from_numpy(self.error(evidence(batch, self.density, self.harmful, self.labelled)))
+        return torch.from_numpy(self.error.of(ErrorInputs.of(batch, self.density, self.harmful, self.neighbours)))
 
 
-def _labelled(featurizer: Featurizer, examples: Sequence[Example]) -> tuple[FeatureBatch, Tensor]:
-    """Features and labels of the labelled ones."""
-    known = [(example.text, example.label) for example in examples if example.label is not None]
+def _labelled(featurizer: Featurizer, data: TextData, split: str) -> FeatureBatch:
+    """The labelled texts of a split with their labels."""
+    known = [(example.text, example.label) for example in getattr(data, split) if example.label is not None]
     batch = featurizer.featurize([text for text, _ in known])
-    return batch, torch.tensor([label for _, label in known], dtype=torch.int64)
+    return replace(batch, labels=torch.tensor([label for _, label in known], dtype=torch.int64))
