@@ -37,8 +37,7 @@ def fit(inputs, wrong, **options):
 
 
 def test_the_law_of_simulated_texts_is_found():
-    # 4,000 texts, a fifth to a third mistakes: the mean distance to the truth was 0.009 on average and 0.023 at most in 300
-    # simulations.
+    # 4,000 texts: the mean distance to the truth was 0.009 on average, and 0.023 at most in 300 simulations.
     inputs, _, wrong = simulated(4000)
     fresh, p, _ = simulated(4000, seed=1)
     assert 0.15 < wrong.mean() < 0.35
