@@ -155,6 +155,12 @@ def test_a_cycle_from_training_to_answers_and_back(tiny_encoder, monkeypatch, tm
     assert manifest["harmful_classes"] == first["harmful_classes"]
     assert load_classifier(second / "model").label_names == load_classifier(run / "model").label_names
     (row,) = [json.loads(line) for line in (tmp_path / "project/labelling_rounds.jsonl").read_text().splitlines()]
+    for kind, place in (("near", "near the boundary"), ("random", "random share")):
+        its = [r for r in rows if (records[r["text"]].chosen == "random") == (kind == "random")]
+        guesses = [max(records[r["text"]].probability, key=records[r["text"]].probability.get) for r in its]
+        wrong = sum(guess != r["label"] for guess, r in zip(guesses, its, strict=True))
+        assert (row[f"{kind}/n"], row[f"{kind}/error"]) == (len(its), pytest.approx(wrong / len(its)))
+        assert f"│ 0 │ {place} │ {wrong} of {len(its)} │ {wrong / len(its):.0%} (" in " ".join(said.split())
     harmful = set(first["harmful_classes"])
     random = [r for r in rows if r["label"] in harmful and records[r["text"]].chosen == "random"]
     if harmful:
@@ -164,6 +170,7 @@ def test_a_cycle_from_training_to_answers_and_back(tiny_encoder, monkeypatch, tm
         assert row["random/fnr"] == pytest.approx(missed / len(random))
     else:
         assert "random/fnr" not in row
+        assert "harm missed there" not in said
         assert "stop.target_fnr is off: no class is harmful, so nothing can be missed" in said
 
 

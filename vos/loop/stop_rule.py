@@ -36,6 +36,8 @@ PLOTTED = (
     "boundary/test/accuracy",
     "boundary/test/average_precision",
     "boundary/test/recall_at_fpr05",
+    "near/error",
+    "random/error",
     "random/fnr",
 )
 
