@@ -59,6 +59,8 @@ def test_inputs_are_those_of_each_text_alone(n_classes, harmful, at_once, monkey
         assert values.dtype == np.float64
         np.testing.assert_allclose(values, expected[:, column], rtol=1e-4, atol=1e-6)
     assert 0.0 < found.disagreement.mean() < 1.0
+    known = ErrorInputs.of(batch, density, harmful, neighbours, density.mahalanobis(batch.features))
+    np.testing.assert_array_equal(known.beyond, found.beyond)
 
 
 def test_chunks_give_what_the_whole_gives():

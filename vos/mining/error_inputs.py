@@ -90,14 +90,27 @@ class ErrorInputs:
 
     @classmethod
     def of(
-        cls, batch: FeatureBatch, density: GaussianDensity, harmful: Sequence[int], neighbours: LabelledNeighbours
+        cls,
+        batch: FeatureBatch,
+        density: GaussianDensity,
+        harmful: Sequence[int],
+        neighbours: LabelledNeighbours,
+        mahalanobis: Tensor | None = None,
     ) -> Self:
         """Of texts as the classifier sees them, whole sets or chunks of a stream.
 
         A text that is predicted as a class of which the density has no texts is as far as can be.
+
+        Args:
+            batch: n texts.
+            density: fitted to the training texts.
+            harmful: indices of the harmful classes; () where no class is.
+            neighbours: of the training texts.
+            mahalanobis: (n, C) their squared distances, where these are known; else they are measured.
         """
         predicted = batch.logits.argmax(-1)
-        own = density.mahalanobis(batch.features).gather(1, predicted[:, None])[:, 0]
+        squared = density.mahalanobis(batch.features) if mahalanobis is None else mahalanobis
+        own = squared.gather(1, predicted[:, None])[:, 0]
         beyond = torch.zeros(len(batch), dtype=torch.float64)
         known = own.isfinite()
         beyond[known] = density.share_beyond(own[known], predicted[known])
