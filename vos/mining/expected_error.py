@@ -7,6 +7,7 @@ that nothing was trained on.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -101,9 +102,7 @@ class ExpectedError:
         if rows.shape[0] != n:
             raise ShapeError(f"expected as many of wrong as of margins, got {n} and {rows.shape[0]}")
         if n < max(fewest, 2) or mistakes in (0, n):
-            reason = (
-                f"{n} held-out texts with {mistakes} mistakes, fewer than it takes to calibrate (at least {fewest})"
-            )
+            reason = f"{n} held-out texts, {mistakes} mistakes: it takes {fewest} texts, right ones and wrong ones"
             logger.warning("expected error: %s; the margin is taken at its word", reason)
             return cls.of_margins(reason)
         return cls(*_logistic(rows, np.asarray(wrong, dtype=np.float64), penalty), n, mistakes, "")
@@ -163,7 +162,7 @@ def reliability(
     inputs: ErrorInputs,
     wrong: NDArray[np.bool_],
     folds: int = 5,
-    resamples: int = 1000,
+    resamples: int = 500,
     seed: int = 0,
     penalty: float = 1.0,
 ) -> dict[str, Any] | None:
@@ -199,11 +198,12 @@ def reliability(
             predicted[name][part] = fitted.of(given.at(part))
     labels = torch.from_numpy(np.asarray(wrong, dtype=np.int64))
     tables = {name: torch.from_numpy(np.column_stack([1.0 - e, e])) for name, e in predicted.items()}
-    draws = torch.from_numpy(np.random.default_rng(seed).integers(n, size=(resamples, n)))
     report: dict[str, Any] = {"n": n, "mistakes": mistakes, "folds": folds}
     scores = {}
     for name, table in tables.items():
-        values = np.array([_scores(table[rows], labels[rows]) for rows in (torch.arange(n), *draws)])
+        draw = np.random.default_rng(seed)  # the same texts for each, so that their differences are paired
+        drawn = (torch.from_numpy(draw.integers(n, size=n)) for _ in range(resamples))
+        values = np.array([_scores(table[rows], labels[rows]) for rows in itertools.chain([torch.arange(n)], drawn)])
         scores[name] = values[:, 0]
         report[name] = {"brier": _interval(values[:, 0]), "ece": _interval(values[:, 1])}
     return report | {"brier_gain": _interval(scores["margin"] - scores["expected_error"], least=-1.0)}
@@ -215,9 +215,10 @@ def _scores(probabilities: torch.Tensor, labels: torch.Tensor) -> tuple[float, f
 
 def _interval(values: Array, least: float = 0.0) -> list[float]:
     """The first of the values, and 95 % around it by the others, its resamples."""
-    # Resampling adds to a calibration error what sampling has added already: reflected, that is taken off again.
+    # Resampling adds to a calibration error what sampling has added already: reflected, that is taken off again. The
+    # value itself stays within.
     value, (low, high) = float(values[0]), np.quantile(values[1:], (0.025, 0.975))
-    return [value, max(least, 2.0 * value - float(high)), min(1.0, 2.0 * value - float(low))]
+    return [value, max(least, 2.0 * value - max(value, float(high))), min(1.0, 2.0 * value - min(value, float(low)))]
 
 
 def _checked(margins: Array, beyond: Array, disagreement: Array) -> Array:
