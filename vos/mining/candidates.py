@@ -84,12 +84,15 @@ class Facts:
         batch: FeatureBatch,
         density: GaussianDensity,
         harmful: Sequence[int],
-        errors: Callable[[FeatureBatch], Tensor] | None = None,
+        errors: Callable[[FeatureBatch, Tensor], Tensor] | None = None,
     ) -> Facts:
-        """Of texts that were scored; without `errors`, what the margin alone says stands for the expected error."""
-        margins = margin(batch.logits, harmful)
-        expected = torch.sigmoid(-margins.abs().double()) if errors is None else errors(batch).double()
-        return cls(examples, batch, margins, density.mahalanobis(batch.features), expected)
+        """Of texts that were scored.
+
+        Without `errors`, which is told the squared distances too, what the margin says stands for the expected error.
+        """
+        margins, mahalanobis = margin(batch.logits, harmful), density.mahalanobis(batch.features)
+        expected = torch.sigmoid(-margins.abs().double()) if errors is None else errors(batch, mahalanobis)
+        return cls(examples, batch, margins, mahalanobis, expected)
 
     @classmethod
     def none(cls, n_features: int, n_classes: int) -> Facts:

@@ -43,9 +43,10 @@ class ErrorModel:
         error, report = calibrated_error(val, density, harmful, neighbours)
         return cls(density, harmful, neighbours, error, report)
 
-    def __call__(self, batch: FeatureBatch) -> Tensor:
-        """The chance (n,) float64 that each prediction is wrong."""
-        return torch.from_numpy(self.error.of(ErrorInputs.of(batch, self.density, self.harmful, self.neighbours)))
+    def __call__(self, batch: FeatureBatch, mahalanobis: Tensor | None = None) -> Tensor:
+        """The chance (n,) float64 that each prediction is wrong; distances (n, C) that are known are not measured."""
+        inputs = ErrorInputs.of(batch, self.density, self.harmful, self.neighbours, mahalanobis)
+        return torch.from_numpy(self.error.of(inputs))
 
 
 def _labelled(featurizer: Featurizer, data: TextData, split: str) -> FeatureBatch:
