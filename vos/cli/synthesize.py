@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -201,6 +202,7 @@ def _asked_before(config: DictConfig) -> list[Example]:
 def _summary(result: SynthesisResult) -> None:
     table = facts_table("Near-boundary texts")
     report = dict(result.report)
+    report["expected_error"] = _calibration(report.get("expected_error") or {})
     for part, prefix in ((report, ""), (report.pop("made", {}), "made: ")):
         for name, value in part.items():
             # One line for each missed target is for the file.
@@ -208,3 +210,12 @@ def _summary(result: SynthesisResult) -> None:
                 table.add_row(prefix + name.replace("_", " "), shown)
     Console().print(table)
     print_paths({path.name: path for path in result.paths})
+
+
+def _calibration(report: Mapping[str, Any]) -> str:
+    """What stands behind the expected errors, in a few words."""
+    if not report.get("n"):
+        return f"by the margin alone: {report.get('reason', '')}"
+    brier = ((report.get("reliability") or {}).get("expected_error") or {}).get("brier")
+    told = "" if brier is None else f", Brier score {brier[0]:.3f} ({brier[1]:.3f} to {brier[2]:.3f})"
+    return f"calibrated on {report['n']} texts with {report['mistakes']} mistakes{told}"
