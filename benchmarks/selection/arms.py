@@ -18,6 +18,9 @@ from vos.types import Example, FeatureBatch, LinearHead
 
 Arm = Callable[[State], Array]
 
+CHUNK = 65_536
+"""Texts that are offered at a time, as a pool streams by."""
+
 
 def coverage(state: State, band: float | None = None, **changes: float) -> Array:
     """What `acquisition=coverage` chooses; with `band`, of that share of the nearest texts alone, all counting equally.
@@ -31,15 +34,15 @@ def coverage(state: State, band: float | None = None, **changes: float) -> Array
     head = LinearHead(torch.from_numpy(state.weight), torch.from_numpy(state.bias))
     n_classes, d = head.weight.shape
     sample = PoolSample(settings.sizes(state.n), state.seed, d, n_classes)
-    sample.offer(_facts(state, head, pool, equal=band is not None))
+    for start in range(0, len(pool), CHUNK):
+        sample.offer(_facts(state, head, pool[start : start + CHUNK], equal=band is not None))
     known = torch.from_numpy(state.features[state.labelled])
     texts = KnownTexts(known, margin(head.logits(known), state.harmful))
     covered = BoundaryCoverage.of(sample, texts, head, state.harmful, settings)
     chosen: list[int] = []
-    place = {state.ids[row]: int(row) for row in pool}
     while len(chosen) < state.n and (best := covered.location.best()) is not None:
         covered.location.take(best[0])
-        chosen.append(place[covered.supply.examples[best[0]].id])
+        chosen.append(int(covered.supply.examples[best[0]].text))
     return np.array(chosen)
 
 
@@ -48,7 +51,7 @@ def _facts(state: State, head: LinearHead, rows: Array, *, equal: bool) -> Facts
     logits = head.logits(features)
     margins = margin(logits, state.harmful)
     errors = torch.sigmoid(-margins.abs().double())
-    examples = [Example(state.ids[row], "") for row in rows]
+    examples = [Example(state.ids[row], str(row)) for row in rows]  # the row stands in for the text
     nothing = torch.zeros(len(rows), logits.shape[1], dtype=torch.float64)
     return Facts(
         examples, FeatureBatch(features, logits), margins, nothing, torch.ones_like(errors) if equal else errors
