@@ -30,10 +30,11 @@ HEAD = """# Which texts to label: ours beside its peers
 
 <!-- Written by `python -m benchmarks.selection.page`. -->
 
-Rounds of labels with a declared oracle. All strategies start from the same labels and see the same frozen features and the same logistic
-regression; what is measured is the error on test texts after the last round. Differences are to random choice, in points, paired by
-seed, with 95 % t-intervals; bold where the interval is free of 0. *p* is that of coverage against the strategy, Holm-corrected over the
-strategies of the table. *Mistakes*: share of the labels asked for that the classifier of the moment would have got wrong.
+Rounds of labels with a declared oracle. All strategies start from the same labels and see the same frozen features and
+the same logistic regression; what is measured is the error on test texts after the last round. Differences are to
+random choice, in points, paired by seed, with 95 % t-intervals; bold where the interval is free of 0. *p* is that of
+coverage against the strategy, Holm-corrected over the strategies of the table. *Mistakes*: share of the labels asked
+for that the classifier of the moment would have got wrong.
 
     VOS_DATA=FOLDER VOS_MPNET=FOLDER python -m benchmarks.selection
     python -m benchmarks.selection.page

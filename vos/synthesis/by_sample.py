@@ -115,7 +115,7 @@ class _Cover:
     def _write(self, generation: GenerationSettings, n_made: int) -> tuple[Targets, dict[str, Any]]:
         """Have texts written for the places that are covered least, and choose among them."""
         job = self.job
-        goals = writing_targets(job, generation, self.space, self.coverage, self.surroundings)
+        goals = writing_targets(job, generation, self.space, self.coverage, self.surroundings, n_made)
         left = self._left() if generation.pool_first else 0
         note_shortfall(len(goals), generation.text_generator.stages.per_target, n_made, left)
         save_writing_targets(goals, self.journal.parent)

@@ -22,8 +22,9 @@ class GenerationSettings:
             `text_generator.stages.per_target` texts); False: instead of the pool's.
         share: of the near-boundary texts that are made, with acquisition=coverage and `pool_first`; the pool fills the
             places that made texts leave, in [0, 1].
-        targets: places that are written for, with acquisition=coverage: the least covered ones of the boundary, and up
-            to half as many virtual outliers that a real text is near. Each costs tokens.
+        targets: places that are written for, at most, with acquisition=coverage: one for each text wanted, the least
+            covered ones of the boundary, up to half of them virtual outliers that a real text is near. Each costs
+            tokens and gives up to `text_generator.stages.per_target` texts.
         margin: the margin asked for at those places, in logit units; None: that of the sampler of virtual outliers,
             and 0 where it has none.
         counterfactuals: also rewrite training texts until they cross the boundary; None leaves that out.

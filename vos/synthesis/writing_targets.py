@@ -62,8 +62,9 @@ def writing_targets(
     space: TargetSpace,
     coverage: BoundaryCoverage,
     surroundings: Surroundings,
+    n_made: int,
 ) -> WritingTargets:
-    """Choose what to write for.
+    """Choose what to write for: as many targets as texts are wanted, up to `generation.targets`.
 
     The texts of the demand that are covered least, each moved onto the asked margin, and virtual outliers: of both,
     those that a real text is near, as a language model must begin somewhere.
@@ -80,8 +81,9 @@ def writing_targets(
         return [row for row, place in enumerate(reach) if place.reachable]
 
     drawn = surroundings.outliers
-    near = in_reach(drawn)[: generation.targets // 2]
-    wanted = generation.targets - len(near)
+    most = min(generation.targets, max(n_made, 1))
+    near = in_reach(drawn)[: most // 2]
+    wanted = most - len(near)
     places = move_to_margin(_least_covered(coverage, TRIES * wanted), job, margin)
     reached = in_reach(places)
     # Those after the last one taken were never asked.
