@@ -68,7 +68,10 @@ def literal(features, known, n, r=3, width=0.5, power=4.0):
     covered = np.zeros(len(z))
     if known is not None:
         zk = (known.double().numpy() - x.mean(0)) @ leading
-        near = np.exp(-0.5 * ((known.double().numpy() @ w) / (m.std(ddof=1) / 2)) ** 2)
+        near = np.exp(
+            -0.5
+            * ((known.double().numpy() @ w) / (max(m.std(ddof=1), 2 * np.sort(np.abs(m))[(len(m) - 1) // 2]) / 2)) ** 2
+        )
         gap = np.linalg.norm(zk[:, None] - z[None], axis=2)
         covered = (np.exp(-(gap**2) / (2 * h**2)) * near[:, None]).max(0)
     chosen = []

@@ -199,7 +199,8 @@ class BoundaryCoverage:
         space = CoverageSpace.fit(uniform.batch.features, weighted.facts.batch.features, head, harmful, settings)
         goal = space.coordinates(wanted.facts.batch.features)
         weights = demand_weights(wanted, settings.power)
-        covered = _covered(space, goal, known, _deviation(uniform.margins, has_sides=bool(harmful)))
+        deviation = _deviation(uniform.margins, wanted.facts.margins, has_sides=bool(harmful))
+        covered = _covered(space, goal, known, deviation)
         similarity = space.similarity(space.coordinates(supply.batch.features), goal)
         location = FacilityLocation(similarity.numpy(), weights.numpy(), covered.double().numpy())
         return cls(space, wanted.facts, weights, supply, location)
@@ -229,12 +230,16 @@ def _without_repeats(facts: Facts) -> Facts:
     return facts.at(list(first.values()))
 
 
-def _deviation(margins: Tensor, *, has_sides: bool) -> float:
-    """Standard deviation of the pool's margins; without sides they are all positive, and zero is their middle."""
+def _deviation(margins: Tensor, of_demand: Tensor, *, has_sides: bool) -> float:
+    """Standard deviation of the pool's margins; without sides they are all positive, and zero is their middle.
+
+    At least twice the median |margin| of the demand: where the whole pool lies on one side, far from the boundary, a
+    text that was asked still covers its neighbours.
+    """
     if len(margins) < 2:
         return 1.0
     spread = margins.double().std() if has_sides else margins.double().square().mean().sqrt()
-    return float(spread) or 1.0
+    return max(float(spread), 2 * float(of_demand.double().abs().median())) or 1.0
 
 
 def _covered(space: CoverageSpace, goal: Tensor, known: KnownTexts, deviation: float) -> Tensor:
