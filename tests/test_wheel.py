@@ -26,7 +26,9 @@ def test_the_wheel_holds_the_configuration_and_the_data_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     conf = {f"vos/conf/{path.relative_to(ROOT / 'conf').as_posix()}" for path in (ROOT / "conf").rglob("*.yaml")}
     assert conf <= names
-    assert {"vos/py.typed", "vos/data/corpus/corpus.jsonl"} <= names
+    corpora = {path.relative_to(ROOT).as_posix() for path in (ROOT / "vos/data/corpus").rglob("*") if path.is_file()}
+    assert {"vos/data/corpus/ladder/corpus.jsonl", "vos/data/corpus/ladder/DATASHEET.md"} <= corpora <= names
+    assert "vos/py.typed" in names
     assert any(name.endswith("page_files/page.html") for name in names)
     assert {name.split("/")[0] for name in names} == {"vos", f"vos_text-{__version__}.dist-info"}
 

@@ -139,7 +139,7 @@ def _queries(sizes: Sizes) -> dict[str, list[str]]:
 
 
 def _embedded(sizes: Sizes, seed: int) -> Task:
-    data = load_embedded()
+    data = load_embedded("ladder")
     draw = random.Random(seed)  # noqa: S311
     train = data.train if sizes.train >= len(data.train) else draw.sample(data.train, sizes.train)
     rows = _reviews("test")

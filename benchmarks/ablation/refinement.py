@@ -64,7 +64,7 @@ QUICK_SIZES = {"train": 48, "val": 24, "test": 24}
 def task_overrides(task: str, folder: Path, seed: int, quick: bool) -> tuple[str, ...]:
     """Which texts a task has, as overrides; those of ToxiGen are written to files."""
     if task == "embedded":
-        return ("data=embedded",)
+        return ("data=embedded", "data.name=ladder")
     sizes = QUICK_SIZES if quick else SIZES
     folder = folder / "texts" / str(seed)
     texts = data.load_task("toxigen", data.FULL["toxigen"], seed)

@@ -35,7 +35,7 @@ def sheet(made: Path, real: str, output: Path, n: int, n_real: int, seed: int) -
     draw = random.Random(seed)  # noqa: S311 - no secret
     written = [record for record in read_jsonl(made) if record.provenance.is_made]
     if real == "embedded":
-        others = [example.text for example in load_embedded().pool]
+        others = [example.text for example in load_embedded("ladder").pool]
     else:
         with Path(real).open(newline="", encoding="utf-8") as file:
             others = [row["text"] for row in csv.DictReader(file)]

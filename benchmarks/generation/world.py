@@ -66,7 +66,7 @@ def read_world(options: argparse.Namespace, n_train: int) -> World:
 def read_corpus(corpus: str, n: int) -> tuple[list[Example], list[str]]:
     """Labelled texts, and others as a pool: of a csv file with columns text and label the rows after the n-th."""
     if corpus == "embedded":
-        data = load_embedded()
+        data = load_embedded("ladder")
         return list(data.train)[:n], [example.text for example in data.pool]
     with Path(corpus).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

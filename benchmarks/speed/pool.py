@@ -32,7 +32,7 @@ NAMES = ("harmless", "harmful")
 
 def texts() -> list[str]:
     """Every text of the embedded corpus."""
-    data = load_embedded()
+    data = load_embedded("ladder")
     return [e.text for e in (*data.train, *data.val, *data.test, *data.pool)]
 
 

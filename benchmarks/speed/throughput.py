@@ -70,7 +70,7 @@ def main() -> None:
     """Print the table and the JSON line."""
     options = command_line(__doc__, quick="8 samples of 8 tokens").parse_args()
     torch.set_num_threads(1)
-    shots = [example.text for example in load_embedded().train[:6]]
+    shots = [example.text for example in load_embedded("ladder").train[:6]]
     figures = throughput(LanguageModel.load(cache=MODEL_CACHE), shots, quick=options.quick)
     print_figures(figures)
     finish(figures | {"machine": machine()})

@@ -69,7 +69,7 @@ class Twice(TextDataModule):
 
 def build(refit_every: int, seed: int = 0) -> tuple[ClassifierModule, Twice]:
     """The product's own training module over the embedded corpus."""
-    data = load_embedded()
+    data = load_embedded("ladder")
     classifier = EncoderClassifier(
         "bundled", data.label_names, max_length=128, dropout=0.1, seed=seed, harmful=data.harmful
     )

@@ -12,13 +12,16 @@ EXPECTED = {
     "ablation.refinement": {"embedded/head/default/better_than_round_0", "embedded/head/control/val/brier"},
     "corpus.baselines": {"fine-tuned all", "frozen + linear 0/3", "bag of words 1/0 half_width"},
     "generation.reach": {"corpus", "texts", "rows"},
-    "selection": {"labels", "seeds", "boundary_error"},
+    "selection": {"ladder/minilm/coverage_minus_random", "ladder/minilm/coverage_minus_badge"},
+    "selection.rounds": {"labels", "seeds", "boundary_error"},
+    "selection.scaling": {"coverage/10000", "badge/10000"},
     "speed.pool": {"pool_share_of_bare", "memory_growth", "cached_texts_per_s"},
     "speed.retrieval": {"recall_at_10", "exact_seconds", "approximate_seconds", "exact_peak_mib", "build_seconds"},
     "speed.samplers": {"d768_c2_ratio", "d384_n2000_p_closed_form", "gap8_energy_auroc"},
     "speed.training": {"ratio", "steps_each"},
     "speed.two_processes": {"runs", "seconds"},
 }
+FOLDERS = ("selection", "selection.rounds", "corpus.baselines", "ablation.refinement")
 WITH_A_LANGUAGE_MODEL = {
     "generation": {"arms", "oracle_error_why", "machine"},
     "speed.throughput": {"shared_per_second", "ratio"},
@@ -34,8 +37,10 @@ def figures_of(name, *options, **environment):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXPECTED)
 def test_quick_size(name, tmp_path):
-    options = ["--output", tmp_path / "out"] if name in ("selection", "corpus.baselines", "ablation.refinement") else []
-    fewer = ["simulation.rounds=1", "simulation.seeds=[0]"] if name == "selection" else []
+    options = ["--output", tmp_path / "out"] if name in FOLDERS else []
+    fewer = ["simulation.rounds=1", "simulation.seeds=[0]"] if name == "selection.rounds" else []
+    if name == "selection":
+        fewer = ["--sets", "ladder", "--seeds", "1"]
     if name == "ablation.refinement":
         fewer = ["--tasks", "embedded", "--depths", "head", "--arms", "default", "control"]
     figures = figures_of(name, *options, *fewer)

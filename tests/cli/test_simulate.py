@@ -73,4 +73,4 @@ def test_an_oracle_that_does_not_know_the_pool_is_refused(monkeypatch, capsys, t
     (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"text {i},{i % 2}\n" for i in range(20)), "utf-8")
     data = ["data=files", f"data.train={tmp_path / 'a.csv'}"]
     error = failing(train.main, monkeypatch, capsys, *SMALL, *data, f"hydra.run.dir={tmp_path / 'run'}")
-    assert "oracle knows the pool of data=embedded" in error
+    assert "expected a pool whose answers are stored (data=embedded), found FileData" in error

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.corpus.measures import accuracies, measure, read_rows, repeats
 from vos.data import load_embedded, load_pool_labels
 
-FOLDER = files("vos.data") / "corpus"
+FOLDER = files("vos.data") / "corpus/ladder"
 LIMIT = 0.56
 
 

@@ -2,6 +2,7 @@ import pytest
 
 from vos.data import EmbeddedData, embedded, load_embedded, load_pool_labels
 from vos.errors import DataError
+from vos.storage.text_ids import text_uid
 
 
 def corpus_rows():
@@ -34,12 +35,12 @@ def folder(write, tmp_path):
 def fails(write, rows, message):
     path = write("corpus.jsonl", rows)
     with pytest.raises(DataError) as caught:
-        load_embedded(path.parent)
+        load_embedded(directory=path.parent)
     assert message in str(caught.value), str(caught.value)
 
 
 def test_splits_are_those_of_the_file(folder):
-    data = load_embedded(folder)
+    data = load_embedded(directory=folder)
     assert data.label_names == ("harmless", "harmful")
     assert [e.id for e in data.train] == [f"train-{i}" for i in range(8)]
     assert (len(data.val), len(data.test), data.pool.size) == (4, 4, 3)
@@ -56,23 +57,37 @@ def test_the_pool_labels_file_is_not_opened_by_load_embedded(folder):
 
 
 def test_pool_labels(folder):
-    assert load_pool_labels(folder) == {"pool-0": (1, 2), "pool-1": (0,)}
+    assert load_pool_labels(directory=folder) == {"pool-0": (1, 2), "pool-1": (0,)}
 
 
 def test_the_installed_corpus_is_looked_for_in_the_package(monkeypatch, folder):
     monkeypatch.setattr(embedded.resources, "files", lambda package: folder if package == "vos.data" else None)
-    (folder / "corpus").mkdir()
+    (folder / "corpus/everyday").mkdir(parents=True)
     for name in ("corpus.jsonl", "pool_labels.jsonl"):
-        (folder / name).rename(folder / "corpus" / name)
-    assert len(load_embedded().train) == 8
-    assert len(load_pool_labels()) == 2
+        (folder / name).rename(folder / "corpus/everyday" / name)
+    assert len(load_embedded("everyday").train) == 8
+    assert len(load_pool_labels("everyday")) == 2
+    with pytest.raises(DataError, match=r"corpus/ladder/corpus\.jsonl: expected the corpus file"):
+        load_embedded("ladder")
+    with pytest.raises(DataError, match=r"corpus/ladder/pool_labels\.jsonl: expected the corpus file"):
+        load_pool_labels("ladder")
+
+
+def test_stored_answers_are_the_classes_of_the_pool_by_text(write, folder):
+    source = EmbeddedData(directory=folder)
+    with pytest.raises(DataError, match="expected a label for each of the 3 texts of the pool, found none for 1, the"):
+        source.stored_answers()
+    rows = [{"id": f"pool-{i}", "label": i % 2, "level": 0} for i in (2, 1, 0)]
+    write("pool_labels.jsonl", rows)
+    names = ("harmless", "harmful", "harmless")
+    assert source.stored_answers() == {text_uid(f"pool text {i}"): name for i, name in enumerate(names)}
 
 
 def test_a_missing_corpus(tmp_path):
     with pytest.raises(DataError, match=r"expected the corpus file corpus\.jsonl, found nothing there"):
-        load_embedded(tmp_path)
+        load_embedded(directory=tmp_path)
     with pytest.raises(DataError, match=r"expected the corpus file pool_labels\.jsonl, found nothing there"):
-        load_pool_labels(tmp_path)
+        load_pool_labels(directory=tmp_path)
 
 
 def test_bad_corpus_rows(write):
@@ -108,5 +123,5 @@ def test_bad_corpus_rows(write):
 def test_bad_pool_labels(write, row, message):
     path = write("pool_labels.jsonl", [{"id": "a", "label": 0}, row])
     with pytest.raises(DataError) as caught:
-        load_pool_labels(path.parent)
+        load_pool_labels(directory=path.parent)
     assert f"{path}{message}" in str(caught.value)

@@ -20,6 +20,7 @@ from vos.simulation.error_rates import compare, error_rates
 from vos.simulation.fits import FrozenEncoderFit
 from vos.simulation.settings import SimulationSettings
 from vos.simulation.simulate import Simulation
+from vos.storage.text_ids import text_uid
 from vos.synthesis.job import SynthesisSettings
 from vos.types import Example, FeatureBatch, LinearHead
 
@@ -118,7 +119,7 @@ def simulate(tmp_path):
         )
         return Simulation(
             data=data,
-            oracle={e.id: e.label for e in pool},
+            oracle={text_uid(e.text): ("no", "yes")[e.label] for e in pool},
             fit=FrozenEncoderFit(Plane(), 2, strength=1.0, balanced=False),
             density=lambda c, d: ClassConditionalGaussian(c, d, covariance="ledoit_wolf", tied=True),
             sampler=BoundarySampler(margin=0.0, band=1.0, distance=0.99),

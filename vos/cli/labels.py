@@ -19,6 +19,7 @@ from vos.harmful import Classes
 from vos.labeling import BoundaryRecord, Ledger, answers, state_counts
 from vos.labeling.answers import ImportReport
 from vos.labeling.backends.files import write_adjudication_csv
+from vos.labeling.backends.oracle import OracleImporter, answered_by_oracle
 from vos.labeling.backends.page import Neighbour
 from vos.labeling.delivery import check_is_there
 from vos.labeling.quality import agreement_report, gold_scores
@@ -108,7 +109,8 @@ def import_labels(config: DictConfig, classes: Classes) -> ImportReport:
     backend = instantiate(config.labels)
     with Ledger(config.ledger) as ledger:
         report = answers.import_labels(ledger, backend.rows(ledger), classes.names, dry_run=config.dry_run)
-        _print_import(report, ledger, classes)
+        who = "Answers of a declared oracle, no person" if isinstance(backend, OracleImporter) else "Labels"
+        _print_import(report, ledger, classes, who)
         if not config.dry_run:
             _write_open(report, ledger)
     if report.exit_code and not config.accept_rejected:
@@ -146,21 +148,33 @@ def record_round(config: DictConfig, run: Path, new: NextRound, final: Mapping[s
         number = done.get(str(run), max(done.values(), default=0) + 1)
         ledger.mark_trained(str(run), number, new.labels)
         found = newest(found_mistakes(ledger, new.data.classes)).metrics()
-    row: Row = {"run": str(run), "round": number, "labels": len(new.labels), **final, **found}
+        of_oracle = len(answered_by_oracle(ledger) & new.labels.keys())
+    row: Row = {
+        "run": str(run),
+        "round": number,
+        "labels": len(new.labels),
+        "labels_of_oracle": of_oracle,
+        **final,
+        **found,
+    }
     rows = add_round(Path(config.ledger).parent, row)
     rule: StopRule = instantiate(config.stop)
     if rule.target_fnr is not None and not new.data.harmful:
         logger.warning("stop.target_fnr is off: no class is harmful, so nothing can be missed")
     reason = rule.reason(rows)
     logger.info("labelling round %d: %s", number, f"stop, {reason}" if reason else "another round is worth it")
+    if of_oracle:
+        logger.info("of its %d labels a declared oracle, no person, gave %d", len(new.labels), of_oracle)
     return reason
 
 
-def _print_import(report: ImportReport, ledger: Ledger, classes: Classes) -> None:
-    table = facts_table("Labels" + (" (rehearsal, nothing is kept)" if report.dry_run else ""))
+def _print_import(report: ImportReport, ledger: Ledger, classes: Classes, title: str) -> None:
+    table = facts_table(title + (" (rehearsal, nothing is kept)" if report.dry_run else ""))
     table.add_row("rows", str(report.rows))
     for name, count in report.counts.items():
         table.add_row(name, str(count))
+    if of_oracle := len(answered_by_oracle(ledger)):
+        table.add_row("texts answered by a declared oracle, no person", str(of_oracle))
     for name, value in agreement_report(ledger).items():
         table.add_row(name, "none" if value is None else f"{value:.3g}")
     for person, score in gold_scores(ledger).items():

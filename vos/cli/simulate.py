@@ -18,8 +18,9 @@ from vos.cli.tables import print_paths
 from vos.cli.train import begin, quiet_libraries
 from vos.cli.train_builders import build_featurizers, build_job, new_classifier
 from vos.cli.wiring import build_sampler
-from vos.data import TextData, load_pool_labels
+from vos.data import TextData
 from vos.errors import ConfigError
+from vos.labeling.backends.oracle import StoredAnswers
 from vos.simulation.error_rates import METRICS, compare, values_by_labels
 from vos.simulation.fits import FrozenEncoderFit, JobBuilder, PipelineFit
 from vos.simulation.settings import Fit, Oracle, Row, SimulationSettings
@@ -44,7 +45,7 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
         raise ConfigError("simulation: expected exposure=null, as every one of its many fits would gather its own")
     data = load_data(config)
     settings: SimulationSettings = instantiate(config.simulation)
-    oracle = _oracle(data) if settings.pool == "pool" else {}
+    oracle = _oracle(config, data) if settings.pool == "pool" else {}
     run = RunDirectory(directory)
     begin(run, config, overrides, data)
     if not run.is_finished:
@@ -74,16 +75,15 @@ def _no_texts() -> tuple[Tensor, Tensor]:
     )
 
 
-def _oracle(data: TextData) -> Oracle:
-    """True labels of the pool, known for the embedded corpus alone."""
-    oracle = {name: label[0] for name, label in load_pool_labels().items()}
-    unknown = sum(example.id not in oracle for example in data.pool)
-    if unknown or data.pool.size == 0:
+def _oracle(config: DictConfig, data: TextData) -> Oracle:
+    """The stored answers of the pool, where the data come with them."""
+    source = instantiate(config.data)
+    if not isinstance(source, StoredAnswers) or data.pool.size == 0:
         raise ConfigError(
-            f"simulation: the oracle knows the pool of data=embedded; {unknown} of the {data.pool.size} texts of this "
-            "pool are strange to it; other labelled data: simulation.pool=train"
+            "simulation: expected a pool whose answers are stored (data=embedded), found "
+            f"{type(source).__name__} with a pool of {data.pool.size} texts; other labelled data: simulation.pool=train"
         )
-    return oracle
+    return source.stored_answers()
 
 
 def _fit(config: DictConfig, settings: SimulationSettings, data: TextData, folder: Path) -> Fit:

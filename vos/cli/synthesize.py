@@ -20,7 +20,6 @@ from vos.cli.labels import export_batch, hidden_gold, is_waiting
 from vos.cli.preflight import check_gold, check_sending, check_synthesis
 from vos.cli.progress import synthesis_bars
 from vos.cli.tables import facts_table, in_words, print_paths
-from vos.cli.train import run_hash
 from vos.cli.wiring import build_sampler, synthesis_settings
 from vos.data import TextData
 from vos.density import load_density
@@ -33,7 +32,7 @@ from vos.models.truncation import warn_of_truncation
 from vos.storage.atomic import write_atomically
 from vos.storage.json_files import read_json
 from vos.storage.lock import owned
-from vos.storage.run_directory import RunDirectory
+from vos.storage.run_directory import RunDirectory, run_hash
 from vos.synthesis.job import PoolFolder, SynthesisJob
 from vos.synthesis.synthesize import BATCH, JOURNAL, REPORT, SHEET, SynthesisResult, synthesize
 from vos.synthesis.writing_targets import FILE as WRITING_TARGETS

@@ -24,7 +24,6 @@ from vos.data import TextData
 from vos.loop.next_round import NextRound, with_kept_train, write_train
 from vos.storage.commands import command
 from vos.storage.environment import environment
-from vos.storage.hashes import text_hash
 from vos.storage.json_files import numbers, read_json, write_json_lines
 from vos.storage.run_directory import RunDirectory
 from vos.training.loop import refine, save_results
@@ -132,12 +131,6 @@ def _summary(run: RunDirectory, content: dict[str, Any], data: TextData) -> None
     paths = (run.model, run.density, run.metrics_path, run.picture, run.manifest_path)
     print_paths({path.name: path for path in paths})
     print_whole(f"next: {command('synthesize')} run={short(run.path)} n=100")
-
-
-def run_hash(run: RunDirectory) -> str:
-    """Hash of a run's settings and data, as it goes into records."""
-    manifest = run.manifest
-    return text_hash(f"{manifest['config_hash']} {manifest['data_fingerprint']} {manifest['model_hash']}")
 
 
 def quiet_libraries() -> None:

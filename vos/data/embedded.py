@@ -1,4 +1,4 @@
-"""The embedded corpus: read with the standard library, splits fixed in the file."""
+"""The embedded corpora: read with the standard library, splits fixed in the file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 from vos.data.agreement import TRAIN, agree, check_classes
 from vos.data.files import read_rows
@@ -18,11 +19,15 @@ from vos.data.records import ListPool, TextData
 from vos.data.settings import RowSettings
 from vos.data.validation import ParsedRow, parse_rows
 from vos.errors import DataError
+from vos.storage.text_ids import text_uid
 
 CORPUS_FILE = "corpus.jsonl"
 POOL_LABELS_FILE = "pool_labels.jsonl"
 LABEL_NAMES = ("harmless", "harmful")
 SPLITS = ("test", "val", "train", "pool")
+
+CorpusName = Literal["everyday", "ladder"]
+"""`everyday`: harm in 30 % of the texts, most of them plain; `ladder`: balanced, from explicit to implied."""
 
 _CODES = {"0": "harmless", "1": "harmful", "harmless": "harmless", "harmful": "harmful"}
 _ROWS = RowSettings(id="id", group="setting", pair="pair", level="level")
@@ -30,26 +35,47 @@ _ROWS = RowSettings(id="id", group="setting", pair="pair", level="level")
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedData:
-    """The corpus in the package. Labels of its pool are not read; `load_pool_labels` has them.
+    """A corpus in the package. Labels of its pool are not read by `load`; `stored_answers` has them.
 
     Attributes:
+        name: which one, see `CorpusName`.
         directory: folder with another corpus of the same layout; None takes the one in the package.
     """
 
+    name: CorpusName = "ladder"
     directory: str | Path | None = None
 
     def load(self) -> TextData:
         """See `load_embedded`."""
-        return load_embedded(self.directory)
+        return load_embedded(self.name, self.directory)
+
+    def stored_answers(self) -> dict[str, str]:
+        """The class of every text of the pool, by its `text_uid`: what a declared oracle answers.
+
+        Raises:
+            DataError: a text of the pool has no stored label; or see `load_pool_labels`.
+        """
+        labels = load_pool_labels(self.name, self.directory)
+        pool = list(self.load().pool)
+        if unknown := [example.id for example in pool if example.id not in labels]:
+            raise DataError(
+                f"{POOL_LABELS_FILE}: expected a label for each of the {len(pool)} texts of the pool, found none for "
+                f"{len(unknown)}, the first is {unknown[0]!r}"
+            )
+        return {text_uid(example.text): LABEL_NAMES[labels[example.id][0]] for example in pool}
 
 
-def load_embedded(directory: str | Path | None = None) -> TextData:
+def load_embedded(name: CorpusName = EmbeddedData.name, directory: str | Path | None = None) -> TextData:
     """The texts of `EmbeddedData`.
+
+    Args:
+        name: see `EmbeddedData`.
+        directory: see `EmbeddedData`.
 
     Raises:
         DataError: no corpus there, or a bad row; names file, line and column.
     """
-    with _existing(directory, CORPUS_FILE) as path:
+    with _existing(name, directory, CORPUS_FILE) as path:
         log = ProblemLog()
         rows: dict[str, list[Row]] = {split: [] for split in SPLITS}
         for line, row in read_rows(path):
@@ -77,10 +103,13 @@ def load_embedded(directory: str | Path | None = None) -> TextData:
     )
 
 
-def load_pool_labels(directory: str | Path | None = None) -> dict[str, tuple[int, ...]]:
-    """True labels of the embedded pool, for simulations: nothing else opens this file.
+def load_pool_labels(
+    name: CorpusName = EmbeddedData.name, directory: str | Path | None = None
+) -> dict[str, tuple[int, ...]]:
+    """True labels of an embedded pool, for a declared oracle and for scores: nothing else opens this file.
 
     Args:
+        name: see `EmbeddedData`.
         directory: see `EmbeddedData`.
 
     Returns:
@@ -90,7 +119,7 @@ def load_pool_labels(directory: str | Path | None = None) -> dict[str, tuple[int
         DataError: no file, or a row without a known label, with a bad level, or with an id that came before.
     """
     labels: dict[str, tuple[int, ...]] = {}
-    with _existing(directory, POOL_LABELS_FILE) as path:
+    with _existing(name, directory, POOL_LABELS_FILE) as path:
         for line, row in read_rows(path):
             id_, code, level = row.get("id"), _CODES.get(str(row.get("label"))), row.get("level")
             if not isinstance(id_, str) or id_ in labels:
@@ -123,12 +152,12 @@ def _check_pool(pool: Sequence[ParsedRow], labelled: Iterable[ParsedRow], log: P
 
 
 @contextmanager
-def _existing(directory: str | Path | None, name: str) -> Iterator[Path]:
+def _existing(corpus: CorpusName, directory: str | Path | None, file: str) -> Iterator[Path]:
     """The file of that name in the folder, or of the corpus in the package, which need not lie unpacked."""
-    packed = resources.files("vos.data") / "corpus" / name
-    with resources.as_file(packed) if directory is None else nullcontext(Path(directory) / name) as path:
+    packed = resources.files("vos.data") / "corpus" / corpus / file
+    with resources.as_file(packed) if directory is None else nullcontext(Path(directory) / file) as path:
         if not path.is_file():
             raise DataError(
-                f"{path}: expected the corpus file {name}, found nothing there; is the installation complete?"
+                f"{path}: expected the corpus file {file}, found nothing there; is the installation complete?"
             )
         yield path

@@ -87,7 +87,7 @@ class Label:
         annotator: name or id of the person.
         label: a class name as `answer_of` writes it, `UNSURE`, `SKIP`, or `WITHDRAWN` for an answer taken back.
         labelled_at: ISO 8601 with a time zone, by the clock of the tool; now, when left out.
-        tool: "page", "label_studio", "argilla" or "file".
+        tool: "page", "label_studio", "argilla", "file", or "oracle": stored answers, no person.
         batch_id: of the batch in which the text was asked; "" when unknown.
         text_hash: `exact_hash` of the text that was shown, or None when the tool does not keep it.
         spans: passages marked as the reason.

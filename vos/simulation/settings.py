@@ -14,8 +14,8 @@ from vos.loop.next_round import MixSettings
 from vos.synthesis.job import SynthesisSettings
 from vos.types import Example, Featurizer, OutlierSampler
 
-Oracle = Mapping[str, int]
-"""Pool id to class index; declared as an oracle in the ledger, never mistaken for a person."""
+Oracle = Mapping[str, str]
+"""`text_uid` to class name; declared as an oracle in the ledger, never mistaken for a person."""
 
 Row = dict[str, str | float]
 """`strategy`, `seed`, `round`, `labels` and test errors."""

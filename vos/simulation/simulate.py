@@ -12,6 +12,7 @@ from vos.simulation.settings import Oracle, Parts, Row
 from vos.simulation.strategies import StrategyRun
 from vos.storage.json_files import read_json, write_json
 from vos.storage.seeds import derive_seed
+from vos.storage.text_ids import text_uid
 from vos.types import Example, Featurizer
 
 
@@ -47,9 +48,11 @@ class Simulation(Parts):
             ids = {example.id for example in known}
             rest = [example for example in self.data.train if example.id not in ids]
             pool = [Example(example.id, example.text) for example in rest]
-            oracle = {example.id: example.label for example in rest if example.label is not None}
+            names = self.data.label_names
+            oracle = {text_uid(each.text): names[each.label] for each in rest if each.label is not None}
         if self.settings.harmful_share is not None:
-            pool = _thinned(pool, [oracle[e.id] in self.data.harmful for e in pool], self.settings.harmful_share, seed)
+            harmful = [oracle[text_uid(each.text)] in self.data.classes.harmful_names for each in pool]
+            pool = _thinned(pool, harmful, self.settings.harmful_share, seed)
         return replace(self.data, train=known, pool=ListPool(pool)), oracle
 
 

@@ -12,8 +12,8 @@ import torch
 
 from vos.data import ListPool, TextData
 from vos.errors import RunError
-from vos.labeling import Label, Ledger, text_uid
-from vos.labeling.label import answer_of, now
+from vos.labeling import Ledger, import_labels, text_uid
+from vos.labeling.backends.oracle import ORACLE, oracle_rows
 from vos.labeling.records import BoundaryRecord
 from vos.loop.next_round import next_round
 from vos.metrics.boundary import band_width
@@ -75,10 +75,8 @@ class StrategyRun:
         records = self._choose(featurizer, data, pool, number)
         ledger.propose(records, number)
         batch = f"r{number:02d}"
-        exported = ledger.export(batch, "oracle", [record.uid for record in records])
-        for record in ledger.records(exported.uids).values():
-            name = answer_of(self.parts.data.label_names[self.parts.oracle[record.id]])
-            ledger.record_label(Label(record.uid, "oracle", name, now(), tool="oracle", batch_id=batch))
+        ledger.export(batch, ORACLE, [record.uid for record in records])
+        import_labels(ledger, oracle_rows(ledger, self.parts.oracle), self.parts.data.label_names)
 
     def _choose(self, featurizer: Featurizer, data: TextData, pool: list[Example], number: int) -> list[BoundaryRecord]:
         seed = derive_seed(self.seed, "choose", number)

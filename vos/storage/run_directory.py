@@ -125,3 +125,9 @@ def check_version(path: Path, manifest: Mapping[str, object]) -> None:
             f"run={path}: expected run format {FORMAT_VERSION}, found {manifest.get('format_version')!r} written by "
             f"vos {manifest.get('vos_version')!r}; use that version, or train again"
         )
+
+
+def run_hash(run: RunDirectory) -> str:
+    """Hash of a run's settings and data, as it goes into records."""
+    manifest = run.manifest
+    return text_hash(f"{manifest['config_hash']} {manifest['data_fingerprint']} {manifest['model_hash']}")

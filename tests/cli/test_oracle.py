@@ -1,0 +1,96 @@
+"""labels=oracle as a command: a batch out, the stored answers in, the next round."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import synthesize
+import train
+from tests.cli.commands import call, failing, synthesis
+from tests.conftest import HARMFUL, HARMLESS
+from vos.labeling import Ledger, read_jsonl
+from vos.storage.json_files import read_json, write_json_lines
+
+SPLITS = {"train": 40, "val": 16, "test": 16, "pool": 60}
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def write_corpus(folder):
+    """A corpus in the layout of the embedded ones, and the stored labels of its pool."""
+    rows, labels = [], []
+    for start, (split, n) in enumerate(SPLITS.items()):
+        for i in range(n):
+            text = f"on day {1000 * start + i} {(HARMLESS, HARMFUL)[i % 2][(i // 2) % 3]}, said number {i * 7}"
+            hidden = {"id": f"{split}-{i}", "label": i % 2, "level": 0}
+            shown = dict.fromkeys(hidden, None) | {"id": hidden["id"]} if split == "pool" else hidden
+            rows.append({**shown, "text": text, "setting": f"{split} {i // 4}", "pair": None, "split": split})
+            labels += [hidden] if split == "pool" else []
+    folder.mkdir(exist_ok=True)
+    write_json_lines(folder / "corpus.jsonl", rows)
+    write_json_lines(folder / "pool_labels.jsonl", labels)
+
+
+@pytest.fixture(scope="module")
+def own_run(tmp_path_factory, tiny_encoder, workplace):
+    folder = tmp_path_factory.mktemp("oracle")
+    write_corpus(folder / "corpus")
+    quick = [each for each in workplace[1] if not each.startswith("data")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        call(train.main, patch, *quick, f"data.directory={folder / 'corpus'}", "logger=none",
+             f"hydra.run.dir={folder / 'run'}")  # fmt: skip
+    return folder / "run"
+
+
+def test_the_stored_answers_come_back_marked_and_once(own_run, monkeypatch, tmp_path, capsys):
+    ledger = f"ledger={tmp_path / 'ledger.sqlite'}"
+    asked = [o for o in synthesis(own_run, f"output={tmp_path}", ledger) if o != "labeling=none"]
+    call(synthesize.main, monkeypatch, *asked)
+    records = {record.uid: record for record in read_jsonl(tmp_path / "near_boundary.jsonl")}
+    own = ["labels=oracle", ledger, f"run={own_run}", "logger=none"]
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        call(train.main, monkeypatch, *own, "dry_run=true", f"hydra.run.dir={tmp_path / 'rehearsal'}")
+    assert caught.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Answers of a declared oracle, no person (rehearsal, nothing is kept)" in said
+    assert f"│ new │ {len(records)} │" in said
+    with Ledger(tmp_path / "ledger.sqlite") as kept:
+        assert kept.labels() == []
+    call(train.main, monkeypatch, *own, f"hydra.run.dir={tmp_path / 'next'}")
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"a declared oracle, no person │ {len(records)}" in said
+    assert f"of its {len(records)} labels a declared oracle, no person, gave {len(records)}" in said
+    truth = {row["id"]: row["label"] for row in rows_of(own_run.parent / "corpus/pool_labels.jsonl")}
+    with Ledger(tmp_path / "ledger.sqlite") as kept:
+        labels = [label for _, label in kept.labels()]
+    assert {label.uid: label.label for label in labels} == {
+        uid: ("harmless", "harmful")[truth[record.id]] for uid, record in records.items()
+    }
+    assert {(label.annotator, label.tool) for label in labels} == {("oracle", "oracle")}
+    rounds = rows_of(tmp_path / "labelling_rounds.jsonl")
+    assert [(row["labels"], row["labels_of_oracle"]) for row in rounds] == [(len(records), len(records))]
+    assert len((tmp_path / "next/train.jsonl").read_text("utf-8").splitlines()) == SPLITS["train"] + len(records)
+    assert read_json(tmp_path / "next/manifest.json")["status"] == "finished"
+    call(train.main, monkeypatch, *own, f"hydra.run.dir={tmp_path / 'again'}")
+    with Ledger(tmp_path / "ledger.sqlite") as kept:
+        assert len(kept.labels()) == len(records)
+
+
+def test_data_without_stored_answers_are_refused_before_any_work(run, monkeypatch, capsys, tmp_path):
+    Ledger(tmp_path / "ledger.sqlite").close()
+    own = ["labels=oracle", f"ledger={tmp_path / 'ledger.sqlite'}", f"run={run}"]
+    error = failing(train.main, monkeypatch, capsys, *own, f"hydra.run.dir={tmp_path / 'next'}")
+    assert "labels=oracle: expected data whose answers are stored (data=embedded), found FileData" in error
+    assert error.strip().count("\n") == 0
+    assert not (tmp_path / "next").exists()
+
+
+def test_a_corpus_that_does_not_exist_is_one_line_with_those_that_do(monkeypatch, capsys, tmp_path):
+    error = failing(train.main, monkeypatch, capsys, "data.name=laddre", f"hydra.run.dir={tmp_path / 'run'}")
+    assert "data.name: expected one of 'everyday', 'ladder', got 'laddre', did you mean ladder?" in error
