@@ -55,6 +55,13 @@ class EmbeddedData:
         Raises:
             DataError: a text of the pool has no stored label; or see `load_pool_labels`.
         """
+        return {uid: LABEL_NAMES[label[0]] for uid, label in self._stored().items()}
+
+    def stored_levels(self) -> dict[str, int]:
+        """The level of the texts of the pool whose level is stored, by `text_uid`; raises as `stored_answers`."""
+        return {uid: label[1] for uid, label in self._stored().items() if len(label) > 1}
+
+    def _stored(self) -> dict[str, tuple[int, ...]]:
         labels = load_pool_labels(self.name, self.directory)
         pool = list(self.load().pool)
         if unknown := [example.id for example in pool if example.id not in labels]:
@@ -62,7 +69,7 @@ class EmbeddedData:
                 f"{POOL_LABELS_FILE}: expected a label for each of the {len(pool)} texts of the pool, found none for "
                 f"{len(unknown)}, the first is {unknown[0]!r}"
             )
-        return {text_uid(example.text): LABEL_NAMES[labels[example.id][0]] for example in pool}
+        return {text_uid(example.text): labels[example.id] for example in pool}
 
 
 def load_embedded(name: CorpusName = EmbeddedData.name, directory: str | Path | None = None) -> TextData:
