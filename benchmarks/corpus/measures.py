@@ -33,7 +33,8 @@ def predictions(rows: Sequence[Row], features: np.ndarray | list[str], model: Pi
     """Cross-validated predictions, folds by setting."""
     labels = np.array([row.label for row in rows])
     groups = np.array([row.setting for row in rows])
-    return cross_val_predict(model, features, labels, groups=groups, cv=GroupKFold(FOLDS))
+    folds = GroupKFold(min(FOLDS, len(set(groups))))
+    return cross_val_predict(model, features, labels, groups=groups, cv=folds)
 
 
 def _balanced(c: float = 1.0) -> LogisticRegression:
