@@ -1,6 +1,6 @@
 """The four tasks of the ablation: texts to train on, to test on, and texts of other kinds (OOD).
 
-`clinc150`, 150 classes; OOD: the out-of-scope queries. `embedded`, the corpus of this package, two classes; OOD: film
+`clinc150`, 150 classes; OOD: the out-of-scope queries. `embedded`, the ladder corpus, two classes; OOD: film
 reviews (cad_sentiment) and queries (CLINC150), both far. `toxigen`, two classes; OOD: statements about two groups that
 no training text is labelled with (near), and queries (far). `sentiment`, two classes, the far check of pair
 consistency: film reviews and their edits by people with the label flipped (cad_sentiment); training sees one of each of
