@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vos.mining.select import SelectionSettings
+from vos.mining.selection import SelectionSettings
 from vos.mining.targets import Potential
 
 selection, potential = SelectionSettings, Potential

@@ -27,6 +27,7 @@ from vos.metrics import (
     standardized_distance,
     true_class_margin,
 )
+from vos.metrics.detection import average_precision, recall_at_fpr
 from vos.metrics.monitor import epoch_metrics
 from vos.types import LinearHead
 
@@ -132,6 +133,10 @@ def test_densities(name, n_ready):
 METRICS = {
     "ood": lambda at: tuple(
         metric(at(TEXTS[:, 0]), at(H[:, 0])) for metric in (auroc, aupr, fpr_at_tpr, fpr_at_tpr_ood)
+    ),
+    "detection": lambda at: (
+        average_precision(at(TEXTS[:, 0]), at(H[:, 0])),
+        recall_at_fpr(at(TEXTS[:, 0]), at(H[:, 0])),
     ),
     "monitor": lambda at: epoch_metrics(at(HEAD.logits(TEXTS)), at(LABELS))["val/brier"],
     "true_class_margin": lambda at: true_class_margin(at(HEAD.logits(TEXTS)), at(LABELS)),

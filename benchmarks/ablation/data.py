@@ -55,7 +55,7 @@ class Sizes:
 
 FULL = {
     "clinc150": Sizes(15000, 4500, 1000, 3, 32, 6, 6, "bf16-mixed"),
-    "embedded": Sizes(683, 560, 250, 3, 56, 6, 6, "bf16-mixed"),
+    "embedded": Sizes(700, 600, 250, 3, 56, 6, 6, "bf16-mixed"),
     "toxigen": Sizes(3800, 1000, 400, 2, 40, 6, 6, "bf16-mixed"),
     "sentiment": Sizes(1600, 976, 400, 2, 128, 2, 2, "bf16-mixed"),
 }

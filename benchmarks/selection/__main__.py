@@ -1,55 +1,95 @@
-"""Rounds of labelling with a declared oracle (the corpus's hidden pool labels): boundary, uncertainty, random.
+"""Which texts to label: ours beside its peers, `python -m benchmarks.selection [--quick]`.
 
-python -m benchmarks.selection            5 rounds x 100 labels x 5 seeds, as experiment=simulated_rounds has it
-python -m benchmarks.selection --quick    2 rounds x 40 labels x 2 seeds, a linear head on the frozen encoder: minutes
-python -m benchmarks.selection simulation.rounds=3 simulation.start=300     any setting of conf/train.yaml
+Every strategy starts from the same labels, and sees the same frozen features and the same classifier, a logistic
+regression. After each round the texts that it asked for get their labels, and error is measured on test texts. Nothing
+is left out as a repeat and no random share is drawn: a round is the strategy's own choice.
 
-The same command again goes on where it was cut off. The last line is one JSON object: mean test errors and relative
-reductions of them against random choice, paired by seed, with their 95 % intervals, after 300 labels (or the last
-round, where there are fewer).
+Sets: everyday and ladder (in this package), ToxiGen, Davidson and CLINC150 (from the folder in VOS_DATA). Encoders: the
+bundled one, and all-mpnet-base-v2 (from the folder in VOS_MPNET). 20 seeds, 100 labels at the start (CLINC150: 2 of
+each class), 4 rounds of 100. Each unit is one JSON file under the output folder, so that the same command goes on where
+it was stopped. `python -m benchmarks.selection.page` writes the tables. The last line is one JSON object: differences
+of the error in points after the last round, coverage less each other, paired by seed, with 95 % t-intervals.
 """
 
 from __future__ import annotations
 
-import logging
+import os
 import time
 from pathlib import Path
 
-from benchmarks._common import command_line, finish, output_folder
-from vos.cli.compose import composed
-from vos.cli.simulate import run_simulation
-from vos.simulation.error_rates import METRICS, compare
-from vos.storage.json_files import read_json
+import torch
 
-QUICK = ("model.freeze=true", "simulation.rounds=2", "simulation.per_round=40", "simulation.seeds=[0,1]")
-AT_LABELS = 300
+from benchmarks._common import command_line, finish, output_folder, skip_without_public_data
+from benchmarks.selection.arms import ARMS, ENTROPY_FROM
+from benchmarks.selection.features import ENCODERS, features_of
+from benchmarks.selection.results import collect, differences
+from benchmarks.selection.sets import EMBEDDED, SETS, load_set
+from benchmarks.selection.unit import Plan, Problem, run
+from vos.storage.json_files import write_json
+
+Unit = tuple[str, str, int, str]
 
 
 def main() -> None:
-    """Run or go on, print the table, end with the JSON line."""
-    parser = command_line(__doc__)
-    parser.add_argument("overrides", nargs="*", help="of conf/train.yaml, e.g. trainer=gpu")
+    """Run what is missing, tell how long it will take, print the JSON line."""
+    parser = command_line(__doc__, quick="2 seeds, 2 rounds of 20, a tenth of two sets: a minute or two")
+    parser.add_argument("--sets", nargs="+", choices=SETS)
+    parser.add_argument("--encoders", nargs="+", choices=ENCODERS)
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=tuple(ARMS))
+    parser.add_argument("--seeds", type=int)
     parser.add_argument("--output", type=Path)
-    given = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
-    logging.getLogger("vos.simulation.strategies").setLevel(logging.INFO)
-    overrides = ["experiment=simulated_rounds", *(QUICK if given.quick else ()), *given.overrides]
-    output = output_folder(given, "selection")
-    started = time.monotonic()
-    config = composed("train", overrides)
-    run_simulation(config, overrides, output)
-    rows = read_json(output / "metrics.json")["rows"]
-    settings = config.simulation
-    number = min(AT_LABELS // settings.per_round, settings.rounds)
-    measured = [metric for metric in METRICS if all(metric in row for row in rows)]
-    others = [name for name in settings.strategies if name != "random"]
-    result = {
-        "labels": number * settings.per_round,
-        "seeds": len(settings.seeds),
-        "seconds": round(time.monotonic() - started, 1),
-        **{f"{name}_{metric}": compare(rows, metric, number, name) for name in others for metric in measured},
-    }
-    finish(result)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    sets = options.sets or (quick_sets() if options.quick else SETS)
+    encoders = options.encoders or (("minilm",) if options.quick else ENCODERS)
+    if set(sets) - set(EMBEDDED):
+        skip_without_public_data()
+    folder = output_folder(options, "selection").resolve()
+    for name in sets:
+        data = load_set(name, options.quick)
+        for encoder in encoders:
+            plan = plan_of(data.n_classes, options.quick)
+            seeds = range(options.seeds or (2 if options.quick else 20))
+            units = [(name, encoder, seed, arm) for seed in seeds for arm in options.arms
+                     if arm != "entropy" or data.n_classes >= ENTROPY_FROM]  # fmt: skip
+            missing = [unit for unit in units if not path_of(folder, unit).exists()]
+            if missing:
+                features = features_of(load_set(name), encoder, folder / "features")
+                run_units(Problem.of(data, features, plan), missing, folder)
+    finish(differences(collect(folder, sets, encoders)))
+
+
+def quick_sets() -> tuple[str, ...]:
+    """A set of this package, and one that is not where it is there."""
+    return ("everyday", "toxigen") if os.environ.get("VOS_DATA") else ("everyday",)
+
+
+def plan_of(n_classes: int, quick: bool) -> Plan:
+    """See the module."""
+    start = 100 if n_classes == 2 else 2
+    return Plan(start, 2, 20) if quick else Plan(start, 4, 100)
+
+
+def path_of(folder: Path, unit: Unit) -> Path:
+    """File of a unit."""
+    name, encoder, seed, arm = unit
+    return folder / "units" / name / encoder / str(seed) / f"{arm}.json"
+
+
+def run_units(problem: Problem, units: list[Unit], folder: Path) -> None:
+    """Run units, and say how long the rest will take, arm by arm, from those that are done."""
+    seconds: dict[str, float] = {}
+    for done, unit in enumerate(units):
+        started = time.monotonic()
+        curve, spent = run(problem, unit[2], ARMS[unit[3]])
+        seconds[unit[3]] = time.monotonic() - started
+        content = {"curve": curve, "query_seconds": spent, "strength": problem.strength}
+        write_json(path_of(folder, unit), content)
+        left = sum(seconds.get(each[3], 0.0) for each in units[done + 1 :])
+        errors = " ".join(f"{100 * row['error']:.1f}" for row in curve)
+        print(
+            f"{' '.join(map(str, unit))}: {errors}; {seconds[unit[3]]:.1f} s, {left / 60:.0f} min to come", flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -16,10 +16,11 @@ def report_of(folder):
 
 def test_every_index_gives_the_batch_of_brute_force(run, monkeypatch, tmp_path):
     pytest.importorskip("faiss", reason="faiss is in the extra 'retrieval'")
-    every = "candidates.approximate.probes=1024"
+    every = "acquisition.approximate.probes=1024"
     for kind, more in (("none", []), ("exact", []), ("approximate", [every])):
         call(synthesize.main, monkeypatch,
-             *synthesis(run, f"output={tmp_path / kind}", f"candidates.index={kind}", *more))  # fmt: skip
+             *synthesis(run, f"output={tmp_path / kind}", "acquisition=targets",
+                        f"acquisition.index={kind}", *more))  # fmt: skip
     batches = {}
     for kind in ("none", "exact", "approximate"):
         rows = [json.loads(line) for line in (tmp_path / kind / "near_boundary.jsonl").read_text("utf-8").splitlines()]
@@ -35,23 +36,24 @@ def test_every_index_gives_the_batch_of_brute_force(run, monkeypatch, tmp_path):
 
 def test_an_unknown_index_is_refused(run, monkeypatch, capsys, tmp_path):
     error = failing(synthesize.main, monkeypatch, capsys,
-                    *synthesis(run, f"output={tmp_path}", "candidates.index=ivf"))  # fmt: skip
-    assert "candidates.index: expected one of ['none', 'exact', 'approximate'], got 'ivf'" in error
+                    *synthesis(run, f"output={tmp_path}", "acquisition=targets", "acquisition.index=ivf"))  # fmt: skip
+    assert "acquisition.index: expected one of ['none', 'exact', 'approximate'], got 'ivf'" in error
 
 
 def test_random_picks_alone_are_no_success(run, monkeypatch, capsys, tmp_path):
-    command = synthesis(run, f"output={tmp_path}", "candidates.selection.max_distance=1e-9")
+    narrow = "candidates.selection.max_distance=1e-9"
+    command = synthesis(run, f"output={tmp_path}", "acquisition=targets", narrow)
     error = failing(synthesize.main, monkeypatch, capsys, *command)
-    assert "none near any of 16 targets; dropped {'farther than max_distance from its target': " in error
+    assert "60 scored, none taken; dropped {'farther than max_distance from its target': " in error
     assert "nothing but this report is written" in error
-    assert report_of(tmp_path)["chosen_random"] > 0
+    assert report_of(tmp_path)["chosen"]["random"] > 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["synthesis.json", "synthesis.yaml"]
 
 
 def test_a_failed_synthesis_leaves_the_older_batch_and_reports_apart_from_it(run, monkeypatch, capsys, tmp_path):
     call(synthesize.main, monkeypatch, *synthesis(run, f"output={tmp_path}"))
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    command = synthesis(run, f"output={tmp_path}", "overwrite=true", "candidates.selection.max_distance=1e-9")
+    command = synthesis(run, f"output={tmp_path}", "overwrite=true", "candidates.selection.max_margin=0")
     failing(synthesize.main, monkeypatch, capsys, *command)
     assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
     assert sorted(path.name for path in (tmp_path / "unfinished").iterdir()) == ["synthesis.json", "synthesis.yaml"]

@@ -52,7 +52,7 @@ def test_the_old_batch_stands_until_the_new_one_is_whole(run, monkeypatch, tmp_p
     failing(synthesize.main, monkeypatch, capsys, *synthesis(run, *more, *bad_pool))
     assert contents(out) == before
     error = failing(synthesize.main, monkeypatch, capsys,
-                    *synthesis(run, *more), "candidates.selection.max_distance=1e-9",
+                    *synthesis(run, *more), "candidates.selection.max_margin=0",
                     "candidates.selection.random_share=0")  # fmt: skip
     assert "no text passed the selection" in error
     assert contents(out) == before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
@@ -57,13 +59,19 @@ def test_the_loop_closes(config, tmp_path, capsys):
     labels.append(Label(records[5].uid, "bob", "harmless", "2026-11-21T10:00:00Z", batch_id=sent.batch_id))
     write_labels(tmp_path / "labels.jsonl", labels)
     config.dry_run = True
-    assert import_labels(config, NAMES).counts["new"] == 7
+    assert import_labels(config, CLASSES).counts["new"] == 7
     data = TextData(toy_examples(4), toy_examples(2, "v", 50), [], ListPool([]), NAMES, [], harmful=(1,))
     with pytest.raises(ConfigError, match="no settled label yet"):
         merge_labels(config, data)
     config.dry_run = False
-    assert import_labels(config, NAMES).counts["conflict"] == 1
-    assert "conflict" in capsys.readouterr().out
+    assert import_labels(config, CLASSES).counts["conflict"] == 1
+    said = capsys.readouterr().out
+    assert "conflict" in said
+    said = " ".join(said.split())
+    # Margins of 0.1, so all are predicted as harmful: "text 4" near the boundary and two of four at random are not.
+    assert "│ 0 │ near the boundary │ 1 of 1 │ 100% (21% to 100%) │ 1 │" in said
+    assert "│ 0 │ random share │ 2 of 4 │ 50% (15% to 85%) │ 2 │" in said
+    assert "│ 0 │ harm missed there │ 0 of 2 │ 0% (0% to 66%) │ │" in said
     assert (tmp_path / "project" / "adjudicate.csv").read_text(encoding="utf-8").count("tie") == 1
     new = merge_labels(config, data)
     assert len(new.data.train) == 4 + 5
@@ -73,7 +81,8 @@ def test_the_loop_closes(config, tmp_path, capsys):
     for name in ("run2", "run3"):
         reason = record_round(config, tmp_path / name, new, final)
     assert "has not improved" in reason
-    assert len((tmp_path / "project" / "labelling_rounds.jsonl").read_text(encoding="utf-8").splitlines()) == 3
+    rounds = (tmp_path / "project" / "labelling_rounds.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["near/error"] for line in rounds] == [1.0] * 3
     with Ledger(config.ledger) as ledger:
         assert {event.payload["round"] for event in ledger.events("trained")} == {1, 2, 3}
 
@@ -97,7 +106,7 @@ def test_known_answers_are_hidden_in_the_batch_and_scored_in_the_report(config, 
     labels.append(Label(records[0].uid, "ann", "harmful", time, batch_id=sent.batch_id))
     write_labels(tmp_path / "labels.jsonl", labels)
     capsys.readouterr()
-    import_labels(config, NAMES)
+    import_labels(config, CLASSES)
     printed = " ".join(capsys.readouterr().out.split())
     assert "known answers, ann │ 2 of 2 right (95 %: 34% to 100%)" in printed
     assert "known answers, [red]bob │ 1 of 2 right (95 %: 9% to 91%)" in printed
@@ -111,11 +120,11 @@ def test_rejected_rows_stop_the_command_and_good_ones_are_kept(config, tmp_path)
     rows = [Label(text_uid(t), "ann", a, "2026-11-21T10:00:00Z") for t, a in (("good", "harmful"), ("bad", "evil"))]
     write_labels(tmp_path / "labels.jsonl", rows)
     with pytest.raises(DataError, match="1 rows were rejected and 0 are about unknown texts"):
-        import_labels(config, NAMES)
+        import_labels(config, CLASSES)
     with Ledger(config.ledger) as ledger:
         assert len(ledger.labels()) == 1
     config.accept_rejected = True
-    assert import_labels(config, NAMES).counts["duplicate"] == 1
+    assert import_labels(config, CLASSES).counts["duplicate"] == 1
 
 
 def test_the_sheet_of_open_texts_comes_back_filled_in(config, tmp_path, caplog):
@@ -123,7 +132,7 @@ def test_the_sheet_of_open_texts_comes_back_filled_in(config, tmp_path, caplog):
     time = {"labelled_at": "2026-11-21T10:00:00Z", "batch_id": sent.batch_id}
     answers = [("one", "ann", "harmful"), ("one", "bob", "harmless"), ("two", "ann", "unsure")]
     write_labels(tmp_path / "labels.jsonl", [Label(text_uid(t), who, label, **time) for t, who, label in answers])
-    import_labels(config, NAMES)
+    import_labels(config, CLASSES)
     sheet = tmp_path / "project" / "adjudicate.csv"
     assert f"2 texts need another look: fill in {sheet}" in caplog.text
     config.labels.path = str(sheet)
@@ -131,16 +140,16 @@ def test_the_sheet_of_open_texts_comes_back_filled_in(config, tmp_path, caplog):
     sheet.write_text(empty.replace("one,,,", "one,harmful,,carla").replace("two,,,", "two,evil,,"), encoding="utf-8")
     filled = sheet.read_text(encoding="utf-8")
     config.dry_run = config.accept_rejected = True
-    assert import_labels(config, NAMES).counts["adjudicated"] == 1
+    assert import_labels(config, CLASSES).counts["adjudicated"] == 1
     assert (sheet.read_text(encoding="utf-8"), merge_or_none(config)) == (filled, None)
     config.dry_run = False
-    assert import_labels(config, NAMES).counts["rejected"] == 1
+    assert import_labels(config, CLASSES).counts["rejected"] == 1
     assert sheet.read_text(encoding="utf-8") == filled  # its line is named: it is not written anew
     assert merge_or_none(config) == {text_uid("one"): "harmful"}
     sheet.write_text(filled.replace("evil", "harmless"), encoding="utf-8")
-    assert import_labels(config, NAMES).counts["adjudicated"] == 1
+    assert import_labels(config, CLASSES).counts["adjudicated"] == 1
     assert merge_or_none(config) == {text_uid("one"): "harmful", text_uid("two"): "harmless"}
-    assert import_labels(config, NAMES).counts["duplicate"] == 2
+    assert import_labels(config, CLASSES).counts["duplicate"] == 2
 
 
 def merge_or_none(config):

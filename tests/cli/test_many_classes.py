@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 import torch
+from sklearn.metrics import average_precision_score
 
 import synthesize
 import train
@@ -83,16 +84,26 @@ def test_a_run_counts_misses_and_sides_of_the_harmful_classes(
     assert json.loads((run / "manifest.json").read_text())["harmful_classes"] == [n for n in names if n in harmful]
     final = json.loads((run / "metrics.json").read_text())["final"]
     test = rows_of(tmp_path / "test.csv")
-    found, _, _ = predicted(run, [row["text"] for row in test])
+    found, logits, order = predicted(run, [row["text"] for row in test])
     right = sum(row["label"] == each for row, each in zip(test, found, strict=True))
     assert final["boundary/test/accuracy"] == pytest.approx(right / len(test))
     if not harmful:
-        assert not [name for name in final if "false_negative" in name]
+        absent = ("false_negative", "average_precision", "recall_at_fpr05")
+        assert not [name for name in final if any(each in name for each in absent)]
         assert "no class of ['hate', 'neither', 'offensive'] is harmful" in said
         return
     assert all(repr(name) in said.split("; not harmful")[0] for name in harmful)
     of_harm = [each in harmful for row, each in zip(test, found, strict=True) if row["label"] in harmful]
     assert final["boundary/test/false_negative_rate"] == pytest.approx(of_harm.count(False) / len(of_harm))
+    side = [name in harmful for name in order]
+    margins = [
+        max(z[i] for i in range(len(z)) if side[i]) - max(z[i] for i in range(len(z)) if not side[i])
+        for z in logits.tolist()
+    ]
+    truth = [row["label"] in harmful for row in test]
+    precision = average_precision_score(truth, margins)
+    assert final["boundary/test/average_precision"] == pytest.approx(precision, abs=1e-4)
+    assert 0.0 <= final["boundary/val/recall_at_fpr05"] <= 1.0
 
     call(synthesize.main, monkeypatch, *synthesis(run, f"output={tmp_path / 'batch'}"))
     records = read_jsonl(tmp_path / "batch/near_boundary.jsonl")
@@ -144,6 +155,12 @@ def test_a_cycle_from_training_to_answers_and_back(tiny_encoder, monkeypatch, tm
     assert manifest["harmful_classes"] == first["harmful_classes"]
     assert load_classifier(second / "model").label_names == load_classifier(run / "model").label_names
     (row,) = [json.loads(line) for line in (tmp_path / "project/labelling_rounds.jsonl").read_text().splitlines()]
+    for kind, place in (("near", "near the boundary"), ("random", "random share")):
+        its = [r for r in rows if (records[r["text"]].chosen == "random") == (kind == "random")]
+        guesses = [max(records[r["text"]].probability, key=records[r["text"]].probability.get) for r in its]
+        wrong = sum(guess != r["label"] for guess, r in zip(guesses, its, strict=True))
+        assert (row[f"{kind}/n"], row[f"{kind}/error"]) == (len(its), pytest.approx(wrong / len(its)))
+        assert f"│ 0 │ {place} │ {wrong} of {len(its)} │ {wrong / len(its):.0%} (" in " ".join(said.split())
     harmful = set(first["harmful_classes"])
     random = [r for r in rows if r["label"] in harmful and records[r["text"]].chosen == "random"]
     if harmful:
@@ -153,6 +170,7 @@ def test_a_cycle_from_training_to_answers_and_back(tiny_encoder, monkeypatch, tm
         assert row["random/fnr"] == pytest.approx(missed / len(random))
     else:
         assert "random/fnr" not in row
+        assert "harm missed there" not in said
         assert "stop.target_fnr is off: no class is harmful, so nothing can be missed" in said
 
 

@@ -57,8 +57,9 @@ def test_synthesis_writes_the_batch_with_its_evidence(run, monkeypatch):
     rows = list(csv.DictReader(io.StringIO((run / "near_boundary.csv").read_text())))
     report = json.loads((run / "synthesis.json").read_text())
     assert len(records) == len(rows) == report["written"] == 10
-    assert {r.chosen for r in records} == {"target", "random"}
-    assert all((r.target is None) == (r.chosen == "random") for r in records)
+    assert {r.chosen for r in records} == {"coverage", "random"}
+    assert all((r.coverage is None) == (r.chosen == "random") for r in records)
+    assert all(float(row["expected_error"]) == r.expected_error for r, row in zip(records, rows, strict=True))
     assert report["pool_scored"] == 60
     assert [row["text"] for row in rows] == [r.text for r in records]
     manifest = json.loads((run / "manifest.json").read_text())
@@ -118,7 +119,7 @@ def test_synthesis_notices_a_model_that_changed(run, monkeypatch, capsys):
 def test_nothing_near_enough_is_an_error_with_a_report(run, monkeypatch, tmp_path, capsys):
     error = failing(
         synthesize.main, monkeypatch, capsys,
-        *synthesis(run, f"output={tmp_path}", "candidates.selection.max_distance=1e-9",
+        *synthesis(run, f"output={tmp_path}", "candidates.selection.max_margin=0",
                    "candidates.selection.random_share=0"),
     )  # fmt: skip
     assert "no text passed the selection: 60 scored" in error

@@ -29,10 +29,10 @@ CHOSEN = {
         ["run=x"],
         ["run=x", "candidates=lm", "labeling=label_studio"],
         ["run=x", "candidates=pool_then_lm", "labeling=argilla", "outliers=noise"],
-        ["run=x", "labeling=files"],
+        ["run=x", "labeling=files", "acquisition=targets"],
     ],
 }
-VARIED = ("model", "outliers", "labeling", "exposure", "loss", "data", "labels", "density")
+VARIED = ("acquisition", "model", "outliers", "labeling", "exposure", "loss", "data", "labels", "density")
 """Groups whose options have settings of the same name."""
 
 REFERRED = ("trainer", "refine", "paths")
@@ -92,11 +92,12 @@ RANGES = {
         density.capacity=0 paths.cache_gib=-1
     """,
     "synthesize": """
-        seed=-1 n=0 n=-5 candidates.targets_per_class=0 candidates.n_directions=0 candidates.per_target=0
+        seed=-1 n=0 n=-5 candidates.targets_per_class=0 candidates.n_directions=0 acquisition.power=-1
         candidates.chunk_size=0 candidates.potential.beta=-1 candidates.potential.tau=0
         candidates.selection.random_share=2 candidates.selection.near_duplicate=0 candidates.selection.max_cosine=0
         candidates.selection.max_distance=-1 candidates.selection.max_margin=-1 candidates.selection.max_per_target=0
-        candidates.selection.max_side_share=2 candidates.approximate.lists=0 candidates.approximate.seed=-1
+        candidates.selection.max_side_share=2 acquisition.nearest=2 acquisition.width=0
+        acquisition.supply=0 acquisition.demand=0 acquisition.n_directions=0
         labeling.plan.gold_share=0.6 labeling.plan.overlap_share=2 labeling.plan.overlap_people=1
         labeling.settings.repeat_share=0.9 labeling.settings.break_every=0 labeling.settings.max_items=0
         verification.tolerance=2 verification.sample=-1 outliers.distance=2
@@ -111,6 +112,13 @@ def test_a_number_out_of_its_range_is_refused(program, override):
     config = composed(program, [*(["run=x"] if program == "synthesize" else []), override])
     with pytest.raises(ConfigError, match="expected"):
         check_settings(config, PARTS[program])
+
+
+def test_a_number_of_a_search_for_targets_out_of_its_range_is_refused():
+    for override in ("per_target=0", "approximate.lists=0", "approximate.seed=-1", "index=ivf"):
+        config = composed("synthesize", ["run=x", "acquisition=targets", f"acquisition.{override}"])
+        with pytest.raises(ConfigError, match="expected"):
+            check_settings(config, PARTS["synthesize"])
 
 
 COMMANDS = [

@@ -8,7 +8,7 @@ from tests.toy_texts import texts_of
 from vos.generation.particles import Cost
 from vos.generation.reach import Outcome
 from vos.generation.report import generation_report
-from vos.mining.retrieve import Candidate
+from vos.mining.candidates import Candidate
 from vos.storage.provenance import Provenance
 from vos.types import Example
 

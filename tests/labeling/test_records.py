@@ -71,7 +71,7 @@ def test_lines_of_older_versions_are_read_and_what_they_lack_stays_unknown(tmp_p
     (tmp_path / "b.jsonl").write_text(f"{MADE_2}\n{POOL_2}\n{MADE_1}\n")
     records = read_jsonl(tmp_path / "b.jsonl")
     assert records == [replace(MADE, target=replace(MADE.target, pair=None)), POOL, OLDER]
-    assert {record.schema_version for record in records} == {4}
+    assert {record.schema_version for record in records} == {5}
 
 
 def test_a_line_of_version_3_lacks_the_pair_alone():
@@ -109,11 +109,11 @@ NEW = MADE.as_dict()
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (NEW | {"schema_version": 5}, r"expected schema_version 4 or older, got 5"),
-        (NEW | {"seed": 5}, r"version 4, lacking \[\], too many \['seed'\]"),
-        (without(json.dumps(NEW), "target"), r"version 4, lacking \['target'\]"),
-        (NEW | {"provenance": NEW["provenance"] | {"sead": 1}}, r"version 4, lacking \[\], too many \['sead'\]"),
-        (NEW | {"target": {"id": "z0001"}}, r"version 4, lacking \['class_name', 'distance', "),
+        (NEW | {"schema_version": 6}, r"expected schema_version 5 or older, got 6"),
+        (NEW | {"seed": 5}, r"version 5, lacking \[\], too many \['seed'\]"),
+        (without(json.dumps(NEW), "target"), r"version 5, lacking \['target'\]"),
+        (NEW | {"provenance": NEW["provenance"] | {"sead": 1}}, r"version 5, lacking \[\], too many \['sead'\]"),
+        (NEW | {"target": {"id": "z0001"}}, r"version 5, lacking \['class_name', 'distance', "),
         (without(MADE_2, "seed"), r"version 2, lacking \['seed'\], too many \[\]"),
         (json.loads(MADE_2) | {"schema_version": 1}, r"version 1, lacking \[\], too many \['classifier_texts'"),
     ],

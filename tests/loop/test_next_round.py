@@ -12,9 +12,8 @@ from vos.errors import ConfigError
 from vos.labeling import Label, Ledger, text_uid, write_labels
 from vos.labeling.answers import import_labels
 from vos.labeling.backends import ArgillaBackend, FileImporter, LabelStudioBackend, PageExporter, SheetExporter, secret
-from vos.loop.next_round import MixSettings, nearest_labelled, next_round, random_share_report
+from vos.loop.next_round import MixSettings, nearest_labelled, next_round
 from vos.loop.send import export_batch
-from vos.metrics.calibration import wilson_interval
 from vos.types import Example, FeatureBatch
 
 
@@ -112,23 +111,6 @@ def test_classes_of_another_project_are_refused(ledger, data):
         next_round(data, ledger, MixSettings())
     with pytest.raises(ConfigError, match="new_weight of at least 1"):
         MixSettings(new_weight=0)
-
-
-def test_the_random_share_alone_gives_the_false_negative_rate(ledger):
-    texts = [(f"random {i}", "random", -1.0 if i < 3 else 1.0) for i in range(10)]
-    texts += [(f"target {i}", "target", -1.0) for i in range(5)]
-    ledger.propose(record(*each) for each in texts)
-    for i, (text, _, _) in enumerate(texts):
-        answer(ledger, text, "harmless" if i >= 8 and text.startswith("random") else "harmful")
-    report = random_share_report(ledger, CLASSES)
-    low, high = wilson_interval(3, 8)
-    assert report == {
-        "random/round-0/n": 10,
-        "random/round-0/harmful": 8,
-        "random/round-0/fnr": 3 / 8,
-        "random/round-0/fnr_low": low,
-        "random/round-0/fnr_high": high,
-    }
 
 
 class Letters:

@@ -9,14 +9,12 @@ import pytest
 import torch
 
 from tests.settings import selection
-from tests.synthesis.synthesis_jobs import APPROXIMATE
 from vos.data import ListPool, TextData
 from vos.density import ClassConditionalGaussian
 from vos.errors import ConfigError
 from vos.labeling import Ledger, consensus
 from vos.loop.next_round import MixSettings
 from vos.loop.stop_rule import StopRule, add_round, read_rounds
-from vos.mining.targets import Potential
 from vos.outliers import BoundarySampler
 from vos.simulation.error_rates import compare, error_rates
 from vos.simulation.fits import FrozenEncoderFit
@@ -115,7 +113,7 @@ def simulate(tmp_path):
             harmful=(1,),
         )
         narrow = selection(max_distance=50.0, max_cosine=None)
-        synthesis = SynthesisSettings(16, 2, 20, 256, Potential(4.0, 0.5, 0.25), narrow, "none", APPROXIMATE)
+        synthesis = SynthesisSettings(n_directions=2, chunk_size=256, selection=narrow)
         settings = SimulationSettings(
             synthesis, 2, 15, seeds, strategies, pool_of, harmful_share, 10, 0.1, 1.0, False, MixSettings()
         )
@@ -233,7 +231,7 @@ def test_the_comparison_is_paired_and_has_an_interval():
 
 
 def test_unknown_strategies_are_refused():
-    synthesis = SynthesisSettings(1, 1, 1, 1, Potential(4.0, 0.5, 0.25), selection(), "none", APPROXIMATE)
+    synthesis = SynthesisSettings()
     with pytest.raises(ConfigError, match="expected strategies of"):
         SimulationSettings(synthesis, 1, 1, (0,), ("oracle",), "pool", None, None, 0.1, 1.0, False, MixSettings())
     with pytest.raises(ConfigError, match=r"expected simulation\.start"):

@@ -164,6 +164,8 @@ def test_a_report_with_everything_in_it():
             "band_error": 2 / 3,
             "band_brier": oracles.naive_brier(probabilities[band].tolist(), labels[band].tolist()),
             "band_ece": oracles.naive_calibration_error(probabilities[band].tolist(), labels[band].tolist(), 15),
+            "average_precision": (1 + 2 / 3 + 3 / 4 + 4 / 5) / 4,
+            "recall_at_fpr05": 1 / 4,
             "false_negative_rate": 2 / 4,
             "false_negative_rate_low": low,
             "false_negative_rate_high": high,

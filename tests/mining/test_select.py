@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.settings import selection
 from vos.errors import ConfigError
-from vos.mining.near_duplicates import shingles
-from vos.mining.retrieve import Candidate, Retrieval
+from vos.mining.candidates import Candidate
+from vos.mining.near_duplicates import RepeatFilter, shingles
 from vos.mining.select import select
 from vos.storage.provenance import Provenance
 from vos.types import Example
@@ -28,9 +28,9 @@ def spare(name, **options):
 
 
 def batch(by_target, random=(), known=None, **changes):
-    retrieval = Retrieval(tuple(map(tuple, by_target)), tuple(random), 99, (0, 99))
-    options = {"n": 10, "random_share": 0.0, "max_cosine": None, "max_distance": 1.5} | changes
-    return select(retrieval, known or {}, selection(**options))
+    settings = selection(**{"n": 10, "random_share": 0.0, "max_cosine": None, "max_distance": 1.5} | changes)
+    seen = RepeatFilter(known or {}, settings.near_duplicate, settings.max_cosine, None)
+    return select(by_target, random, seen, settings)
 
 
 def names(selection):
@@ -257,8 +257,8 @@ def test_the_choice_is_that_of_the_rules_written_out(rows, n, side_share, source
         "n": n, "max_side_share": side_share, "max_source_share": {"lm": source_share}, "max_cosine": max_cosine,
         "near_duplicate": 0.9, "max_per_target": per_target, "max_distance": 1.5,
     }  # fmt: skip
-    retrieval = Retrieval(tuple(map(tuple, by_target)), (), 99, (0, 99))
-    found = select(retrieval, known, selection(random_share=0.0, max_margin=None, **options), features_of)
+    seen = RepeatFilter(known, options["near_duplicate"], max_cosine, features_of)
+    found = select(by_target, [], seen, selection(random_share=0.0, max_margin=None, **options))
     assert [(c.example.id, c.target) for c in found.chosen] == [
         (c.example.id, c.target) for c in literal(by_target, known, options)
     ]

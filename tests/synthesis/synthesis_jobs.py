@@ -13,6 +13,7 @@ from vos.data import ListPool, TextData
 from vos.density import ClassConditionalGaussian
 from vos.generation.particles import Sampling
 from vos.generation.settings import Stages, TextGeneratorSettings
+from vos.mining.acquisition import TargetAcquisition
 from vos.mining.index import ApproximateSettings
 from vos.mining.targets import Potential
 from vos.models import ClassifierFeaturizer, EncoderClassifier
@@ -32,9 +33,8 @@ def job(tiny_encoder, pool, n=8, **selection):
     density = ClassConditionalGaussian(2, 16).fit(features, torch.tensor([e.label for e in train]))
     options = {"random_share": 0.25, "near_duplicate": 1.0, "max_distance": 1e9, "max_cosine": None} | selection
     settings = SynthesisSettings(
-        targets_per_class=6, n_directions=4, per_target=10, chunk_size=7,
-        potential=Potential(beta=4.0, delta=0.5, tau=0.25), selection=selection_settings(n=n, **options),
-        index="none", approximate=APPROXIMATE,
+        acquisition=TargetAcquisition(per_target=10, approximate=APPROXIMATE), targets_per_class=6, n_directions=4,
+        chunk_size=7, potential=Potential(beta=4.0, delta=0.5, tau=0.25), selection=selection_settings(n=n, **options),
     )  # fmt: skip
     data = TextData(train, toy_examples(4, "v", 30), [], ListPool(pool), NAMES, [], harmful=(1,))
     return SynthesisJob(featurizer, density, BoundarySampler(band=0.5, distance=None), data, settings, 0, "run")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -55,7 +56,10 @@ def add(space, targets, found, tmp_path):
     """Make texts; the journal stands in `add.journal`."""
 
     def call(job, generation):
-        return add_made_texts(job, generation, space, targets, found, call.journal)
+        waiting = waiting_targets(generation, found.by_target, targets, job.settings.potential)
+        pool = found.by_target if generation.pool_first else ((),) * len(targets)
+        writer = partial(load_text_generator, job, generation, space)
+        return add_made_texts(job, generation, writer, targets, pool, waiting, call.journal)
 
     call.journal = tmp_path / "made.jsonl"
     return call
@@ -78,23 +82,22 @@ def easy(generation, job):
 def test_made_texts_stand_instead_of_the_pool_or_before_it(add, job, generation, for_all, space, targets, found):
     whole = make_texts(load_text_generator(job, generation, space), targets)
     alone, report = add(job, for_all)
-    assert alone.by_target == tuple(outcome.accepted for outcome in whole)
-    assert alone.random == found.random
+    assert alone == tuple(outcome.accepted for outcome in whole)
     assert report["waiting"] == report["targets"] == 7
-    waiting = waiting_targets(generation, found, targets, job.settings.potential)
+    waiting = waiting_targets(generation, found.by_target, targets, job.settings.potential)
     assert 0 < len(waiting) < 7
     both, report = add(job, generation)
     assert report["targets"] == len(waiting)
     for target in range(7):
         accepted = whole[target].accepted if target in waiting else ()
-        assert both.by_target[target] == (*accepted, *found.by_target[target])
+        assert both[target] == (*accepted, *found.by_target[target])
 
 
 def test_targets_wait_until_the_pool_has_texts_for_them(generation, targets, found):
     margins = targets.margins.tolist()
     for target in range(7):
         near = [c for c in found.by_target[target] if c.distance <= 0.9 and abs(c.margin - margins[target]) <= 1.5]
-        waits = target in waiting_targets(generation, found, targets, Potential(delta=1.5))
+        waits = target in waiting_targets(generation, found.by_target, targets, Potential(delta=1.5))
         assert waits == (len(near) < 3)
 
 
@@ -103,14 +106,14 @@ def test_a_pool_with_texts_for_all_targets_needs_no_language_model(add, generati
         raise AssertionError("not asked for")
 
     generation, job = easy(replace(generation, language_model=never), job)
-    assert add(job, generation) == (found, {"waiting": 0})
+    assert add(job, generation) == (found.by_target, {"waiting": 0})
 
 
 def test_counterfactuals_are_added_even_when_no_target_waits(add, job, generation):
     generation, job = easy(replace(generation, counterfactuals=CounterfactualSettings(texts=12)), job)
     steps = []
     both, report = add(replace(job, progress=Progress(made=lambda *counts: steps.append(counts))), generation)
-    sources = [c.provenance.source for row in both.by_target for c in row if c.provenance.is_made]
+    sources = [c.provenance.source for row in both for c in row if c.provenance.is_made]
     assert sources == ["counterfactual"] * report["counterfactuals"]["crossed"]
     assert len(sources) >= 3
     assert report["waiting"] == 0

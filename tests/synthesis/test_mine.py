@@ -14,7 +14,8 @@ from transformers import BertForSequenceClassification
 from tests.conftest import tiny_bert, toy_examples
 from vos.density import ClassConditionalGaussian
 from vos.errors import ConfigError, DataError, ModelError
-from vos.mining.select import SelectionSettings
+from vos.mining.acquisition import TargetAcquisition
+from vos.mining.selection import SelectionSettings
 from vos.models import PretrainedClassifier, load_classifier
 from vos.models.featurizer import ClassifierFeaturizer
 from vos.outliers import BoundarySampler
@@ -22,8 +23,12 @@ from vos.synthesis.job import SynthesisSettings
 from vos.synthesis.mine import mine
 
 SETTINGS = SynthesisSettings(
-    targets_per_class=6, n_directions=4, selection=SelectionSettings(max_distance=1e9, max_cosine=None)
+    acquisition=TargetAcquisition(),
+    targets_per_class=6,
+    n_directions=4,
+    selection=SelectionSettings(max_distance=1e9, max_cosine=None),
 )
+INDEXED = TargetAcquisition(index="exact")
 LABELLED = [(example.text, example.label) for example in toy_examples(30)]
 POOL = [example.text for example in toy_examples(40, "p", 100)]
 
@@ -122,11 +127,15 @@ def test_labelled_texts_are_not_proposed_again(found):
         ({"labelled": [("a", 0), ("b", 2)]}, DataError, r"or an index below 2, got 2$"),
         ({"labelled": [("a", 0), ("b", None)]}, DataError, r"got None$"),
         ({"settings": replace(SETTINGS, n_directions=99)}, ConfigError, r"^n_directions: expected"),
-        ({"settings": replace(SETTINGS, index="exact")}, ConfigError, r"^mine: expected index='none'"),
+        (
+            {"settings": replace(SETTINGS, acquisition=TargetAcquisition(index="exact"))},
+            ConfigError,
+            "^mine: .*no index",
+        ),
         (
             {"settings": replace(SETTINGS, selection=SelectionSettings(max_distance=1e-9))},
             DataError,
-            r"^pool: none of 40 texts is near any of 12 targets; dropped .*max_distance",
+            r"^pool: none of 40 texts was taken; dropped .*max_distance",
         ),
     ],
 )

@@ -4,11 +4,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from tests.training.modules import NAMES, batches, build, fit, messages
+from tests.training.modules import NAMES, batches, build, fit, messages, toy_data
 from vos.errors import NotFittedError
 from vos.exposure.batches import OutlierBatches
 from vos.losses import BoundaryFlattening, EnergyMargin, ExtraClass
-from vos.models import EncoderClassifier
+from vos.metrics.detection import detection_report
+from vos.models import ClassifierFeaturizer, EncoderClassifier
 from vos.outliers import BoundarySampler
 
 
@@ -210,6 +211,20 @@ def test_a_sampler_that_cannot_draw_yet_is_waited_for(tiny_encoder, caplog):
     with caplog.at_level(logging.INFO, logger="vos.training.module"):
         fit(module, epochs=1)
     assert messages(caplog) == ["the regulariser is inactive at step 0: not yet"]
+
+
+@pytest.mark.parametrize("harmful", [(1,), ()])
+def test_a_validation_pass_measures_how_harm_is_found_where_there_is_harm(tiny_encoder, harmful):
+    module = build(tiny_encoder, loss=None)
+    module.classifier.set_harmful(harmful)
+    logged = fit(module, epochs=1).callback_metrics
+    names = ("val/average_precision", "val/recall_at_fpr05")
+    assert [name in logged for name in names] == [bool(harmful)] * 2
+    if harmful:
+        val = toy_data().val
+        logits = ClassifierFeaturizer(module.classifier).featurize([each.text for each in val]).logits
+        expected = detection_report(logits, torch.tensor([each.label for each in val]), harmful)
+        assert {name: float(logged[f"val/{name}"]) for name in expected} == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_frozen_encoder_keeps_its_weights_and_its_mode(tiny_encoder):

@@ -9,6 +9,7 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from vos.cli.tables import facts_table, print_whole, short
@@ -24,9 +25,10 @@ from vos.labeling.delivery import check_is_there
 from vos.labeling.quality import agreement_report, gold_scores
 from vos.loop import send
 from vos.loop.gold import NO_GOLD, Gold, choose_gold
-from vos.loop.next_round import NextRound, next_round, random_share_report
+from vos.loop.mistakes import FoundMistakes, found_mistakes, newest
+from vos.loop.next_round import NextRound, next_round
 from vos.loop.send import SentBatch
-from vos.loop.stop_rule import StopRule, add_round
+from vos.loop.stop_rule import Row, StopRule, add_round
 from vos.models.featurizer import ClassifierFeaturizer
 
 logger = logging.getLogger(__name__)
@@ -95,8 +97,8 @@ def is_waiting(config: DictConfig, records: Sequence[BoundaryRecord]) -> bool:
         return send.is_waiting(ledger, [record.uid for record in records], _round(ledger))
 
 
-def import_labels(config: DictConfig, label_names: Sequence[str]) -> ImportReport:
-    """Import answers through the backend that `labels` names; print the report, the agreement and what is open.
+def import_labels(config: DictConfig, classes: Classes) -> ImportReport:
+    """Import answers through the backend that `labels` names; print the report, the agreement and what they found.
 
     What is open goes into `adjudicate.csv` beside the ledger, a sheet to fill in and to import like any other.
 
@@ -106,9 +108,9 @@ def import_labels(config: DictConfig, label_names: Sequence[str]) -> ImportRepor
     check_is_there(config.ledger)
     backend = instantiate(config.labels)
     with Ledger(config.ledger) as ledger:
-        report = answers.import_labels(ledger, backend.rows(ledger), label_names, dry_run=config.dry_run)
+        report = answers.import_labels(ledger, backend.rows(ledger), classes.names, dry_run=config.dry_run)
         who = "Answers of a declared oracle, no person" if isinstance(backend, OracleImporter) else "Labels"
-        _print_import(report, ledger, who)
+        _print_import(report, ledger, classes, who)
         if not config.dry_run:
             _write_open(report, ledger)
     if report.exit_code and not config.accept_rejected:
@@ -145,13 +147,10 @@ def record_round(config: DictConfig, run: Path, new: NextRound, final: Mapping[s
         done = {event.batch: int(event.payload["round"]) for event in ledger.events("trained")}
         number = done.get(str(run), max(done.values(), default=0) + 1)
         ledger.mark_trained(str(run), number, new.labels)
-        random = random_share_report(ledger, new.data.classes)
         of_oracle = len(answered_by_oracle(ledger) & new.labels.keys())
-    row: dict[str, str | float | None] = {"run": str(run), "round": number, "labels": len(new.labels)}
-    row |= {"labels_of_oracle": of_oracle, **final}
-    # The newest round of proposals that has an estimate speaks for the present.
-    if newest := next((name for name in reversed(random) if name.endswith("/fnr")), None):
-        row |= {f"random/fnr{end}": random[newest + end] for end in ("", "_low", "_high")}
+        found = newest(found_mistakes(ledger, new.data.classes)).metrics()
+    labels = {"labels": len(new.labels), "labels_of_oracle": of_oracle}
+    row: Row = {"run": str(run), "round": number, **labels, **final, **found}
     rows = add_round(Path(config.ledger).parent, row)
     rule: StopRule = instantiate(config.stop)
     if rule.target_fnr is not None and not new.data.harmful:
@@ -163,7 +162,7 @@ def record_round(config: DictConfig, run: Path, new: NextRound, final: Mapping[s
     return reason
 
 
-def _print_import(report: ImportReport, ledger: Ledger, title: str) -> None:
+def _print_import(report: ImportReport, ledger: Ledger, classes: Classes, title: str) -> None:
     table = facts_table(title + (" (rehearsal, nothing is kept)" if report.dry_run else ""))
     table.add_row("rows", str(report.rows))
     for name, count in report.counts.items():
@@ -181,9 +180,27 @@ def _print_import(report: ImportReport, ledger: Ledger, title: str) -> None:
         table.add_row(f"texts {state}", str(count))
     console = Console()
     console.print(table)
+    if found := found_mistakes(ledger, classes):
+        console.print(_mistakes_table(found))
     for finding in report.findings[:SHOWN]:
         console.print(str(finding), markup=False, highlight=False)
     for finding in report.findings:
         logger.debug("%s", finding)
     if len(report.findings) > SHOWN:
         console.print(f"and {len(report.findings) - SHOWN} more", markup=False)
+
+
+def _mistakes_table(rounds: Mapping[int, FoundMistakes]) -> Table:
+    """What the answers found, a row for each round and kind of text that has some."""
+    table = Table(title="Mistakes found (rates with 95 % intervals)")
+    for name in ("round", "texts", "wrong", "rate", "labels per\nmistake"):
+        table.add_column(name, justify="left" if name == "texts" else "right")
+    for number, found in rounds.items():
+        kinds = {"near the boundary": found.near, "random share": found.random, "harm missed there": found.missed}
+        for kind, rate in kinds.items():
+            if rate.n:
+                share = "{:.0%} ({:.0%} to {:.0%})".format(rate.k / rate.n, *rate.interval)
+                # What a text costs that was drawn for another question would be no price of a miss.
+                cost = f"{rate.n / rate.k:.3g}" if rate.k and rate is not found.missed else ""
+                table.add_row(str(number), kind, f"{rate.k} of {rate.n}", share, cost)
+    return table

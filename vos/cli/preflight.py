@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vos.cli.checks import Build, built, check_settings, unwrapped
 from vos.cli.train import quiet_libraries
-from vos.cli.wiring import build_sampler, completed
+from vos.cli.wiring import build_sampler, completed, synthesis_settings
 from vos.errors import ConfigError, RunError
 from vos.labeling.backends import Exporter
 from vos.labeling.delivery import check_is_there
@@ -69,7 +69,7 @@ TRAIN: dict[str, Build] = {
 
 SYNTHESIZE: dict[str, Build] = {
     "outliers": _sampler,
-    **dict.fromkeys(("candidates", "labeling", "pool", "verification"), built),
+    **dict.fromkeys(("acquisition", "candidates", "labeling", "pool", "verification"), built),
 }
 
 
@@ -96,6 +96,7 @@ def check_synthesis(config: DictConfig) -> None:
     """
     quiet_libraries()
     check_settings(config, SYNTHESIZE)
+    synthesis_settings(config)
     check_device(str(config.device))
     check_folder("paths.cache", Path(config.paths.cache))
 

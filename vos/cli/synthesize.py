@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -19,7 +20,7 @@ from vos.cli.labels import export_batch, hidden_gold, is_waiting
 from vos.cli.preflight import check_gold, check_sending, check_synthesis
 from vos.cli.progress import synthesis_bars
 from vos.cli.tables import facts_table, in_words, print_paths
-from vos.cli.wiring import build_sampler
+from vos.cli.wiring import build_sampler, synthesis_settings
 from vos.data import TextData
 from vos.density import load_density
 from vos.errors import RunError
@@ -32,8 +33,9 @@ from vos.storage.atomic import write_atomically
 from vos.storage.json_files import read_json
 from vos.storage.lock import owned
 from vos.storage.run_directory import RunDirectory, run_hash
-from vos.synthesis.job import PoolFolder, SynthesisJob, SynthesisSettings
+from vos.synthesis.job import PoolFolder, SynthesisJob
 from vos.synthesis.synthesize import BATCH, JOURNAL, REPORT, SHEET, SynthesisResult, synthesize
+from vos.synthesis.writing_targets import FILE as WRITING_TARGETS
 from vos.training.measure import training_features
 from vos.training.output_labels import label_by_output
 from vos.types import Example
@@ -115,9 +117,9 @@ def open_run(config: DictConfig) -> tuple[RunDirectory, TextData, TextClassifier
 def build_job(config: DictConfig, run: RunDirectory, data: TextData, featurizer: ClassifierFeaturizer) -> SynthesisJob:
     """The job that a configuration describes."""
     data = label_by_output(data, featurizer, run)
-    settings: SynthesisSettings = instantiate(config.candidates)
+    settings = synthesis_settings(config)
     pools = None
-    if settings.index != "none":
+    if getattr(settings.acquisition, "index", "none") != "none":
         pools = PoolFolder(Path(config.paths.cache) / "pools", featurizer.classifier.encoder_fingerprint())
     return SynthesisJob(
         featurizer=featurizer,
@@ -142,7 +144,7 @@ def _make(config: DictConfig, job: SynthesisJob, output: Path) -> SynthesisResul
     result = synthesize(job, making)
     if making == output:
         return result
-    for name in (SETTINGS_FILE, REPORT, SHEET, JOURNAL, BATCH):
+    for name in (SETTINGS_FILE, REPORT, SHEET, JOURNAL, WRITING_TARGETS, BATCH):
         if (making / name).exists():
             (making / name).replace(output / name)
         else:
@@ -199,6 +201,7 @@ def _asked_before(config: DictConfig) -> list[Example]:
 def _summary(result: SynthesisResult) -> None:
     table = facts_table("Near-boundary texts")
     report = dict(result.report)
+    report["expected_error"] = _calibration(report.get("expected_error") or {})
     for part, prefix in ((report, ""), (report.pop("made", {}), "made: ")):
         for name, value in part.items():
             # One line for each missed target is for the file.
@@ -206,3 +209,12 @@ def _summary(result: SynthesisResult) -> None:
                 table.add_row(prefix + name.replace("_", " "), shown)
     Console().print(table)
     print_paths({path.name: path for path in result.paths})
+
+
+def _calibration(report: Mapping[str, Any]) -> str:
+    """What stands behind the expected errors, in a few words."""
+    if not report.get("n"):
+        return f"by the margin alone: {report.get('reason', '')}"
+    brier = ((report.get("reliability") or {}).get("expected_error") or {}).get("brier")
+    told = "" if brier is None else f", Brier score {brier[0]:.3f} ({brier[1]:.3f} to {brier[2]:.3f})"
+    return f"calibrated on {report['n']} texts with {report['mistakes']} mistakes{told}"

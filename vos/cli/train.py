@@ -93,7 +93,7 @@ def _data(config: DictConfig, run: RunDirectory) -> tuple[TextData, NextRound | 
     if not OmegaConf.select(config, "labels"):
         earlier = RunDirectory(config.run).train if config.run else run.train
         return with_kept_train(data, earlier), None
-    report = import_labels(config, data.label_names)
+    report = import_labels(config, data.classes)
     if config.dry_run:
         raise SystemExit(report.exit_code)
     new = merge_labels(config, data)

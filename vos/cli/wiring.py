@@ -5,6 +5,7 @@ A configuration leaves such an argument open with `_partial_: true`; it is fille
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,6 +16,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from vos.outliers import with_sides
+from vos.synthesis.job import SynthesisSettings
 from vos.types import OutlierSampler
 
 
@@ -41,3 +43,13 @@ def build_sampler(
     """
     sampler: OutlierSampler = completed(instantiate(config, _convert_="all"), memory=memory)
     return with_sides(sampler, harmful)
+
+
+def synthesis_settings(config: DictConfig) -> SynthesisSettings:
+    """What `candidates` and `acquisition` say together.
+
+    Raises:
+        ConfigError: they do not go together.
+    """
+    settings: SynthesisSettings = instantiate(config.candidates)
+    return dataclasses.replace(settings, acquisition=instantiate(config.acquisition))

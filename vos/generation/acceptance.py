@@ -11,8 +11,8 @@ from vos.generation.particles import Cost
 from vos.generation.potential import TargetPotential
 from vos.generation.rules import Novelty
 from vos.generation.text_generator import Reading, TextGenerator
+from vos.mining.candidates import Candidate, Facts
 from vos.mining.near_duplicates import NearDuplicateFilter
-from vos.mining.retrieve import Candidate, Facts
 from vos.storage.provenance import Provenance
 from vos.storage.text_ids import made_id
 from vos.types import Example, FeatureBatch

@@ -19,7 +19,7 @@ from vos.generation.reach import candidate_from_dict
 from vos.generation.rules import words
 from vos.generation.text_generator import Reading, TextGenerator
 from vos.metrics.margins import on_harmful_side
-from vos.mining.retrieve import Candidate
+from vos.mining.candidates import Candidate
 from vos.mining.targets import Targets
 
 
@@ -53,8 +53,8 @@ def words_changed(before: str, after: str) -> int:
 
 
 def near_boundary(real: RealTexts, n: int) -> list[int]:
-    """Rows of at most n texts without debris nearest the boundary, from both sides in turn."""
-    rows = sorted(real.clean, key=lambda row: (abs(float(real.margins[row])), row))
+    """Rows of at most n labelled texts without debris nearest the boundary, from both sides in turn."""
+    rows = sorted(real.labelled, key=lambda row: (abs(float(real.margins[row])), row))
     above, below = (
         [row for row in rows if on_harmful_side(float(real.margins[row])) == side] for side in (True, False)
     )

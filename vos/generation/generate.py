@@ -13,20 +13,32 @@ from vos.mining.targets import Targets, TargetSpace
 from vos.types import Example, Featurizer
 
 
-def real_texts(examples: Sequence[Example], featurizer: Featurizer, space: TargetSpace) -> RealTexts:
+def real_texts(
+    examples: Sequence[Example], featurizer: Featurizer, space: TargetSpace, others: Sequence[Example] = ()
+) -> RealTexts:
     """Labelled examples with their place in the space; unlabelled ones are left out.
+
+    Args:
+        examples: labelled texts.
+        featurizer: the frozen classifier.
+        space: see `TargetSpace`.
+        others: unlabelled texts beside them; what is predicted balances them in prompts, and is never a label.
 
     Raises:
         DataError: only one class is there.
     """
-    labelled = [(example, example.label) for example in examples if example.label is not None]
-    batch = featurizer.featurize([example.text for example, _ in labelled])
+    labelled = [example for example in examples if example.label is not None]
+    known = [example.label for example in labelled if example.label is not None]
+    texts = [example.text for example in (*labelled, *others)]
+    batch = featurizer.featurize(texts)
+    groups = known + batch.logits[len(known) :].argmax(-1).tolist()
     return RealTexts(
-        tuple(example.id for example, _ in labelled),
-        tuple(example.text for example, _ in labelled),
+        tuple(example.id for example in (*labelled, *others)),
+        tuple(texts),
         space.coordinates(batch.features),
         space.margins(batch.logits),
-        batch.logits.new_tensor([_group(label, space) for _, label in labelled]).long(),
+        batch.logits.new_tensor([_group(label, space) for label in groups]).long(),
+        len(known),
     )
 
 

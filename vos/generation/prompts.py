@@ -71,7 +71,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class RealTexts:
-    """Labelled texts where targets can find neighbours.
+    """Texts that people wrote, where targets can find neighbours.
 
     Attributes:
         ids: of n texts.
@@ -80,6 +80,7 @@ class RealTexts:
         margins: (n,) logit units.
         labels: (n,) int64, what the examples of a prompt are balanced by: harmful (1) or not (0); the class where no
             class is harmful.
+        n_labelled: the first so many are labelled; the others come from the pool. None: all are.
 
     Raises:
         DataError: only one class is there.
@@ -90,6 +91,12 @@ class RealTexts:
     coordinates: Tensor
     margins: Tensor
     labels: Tensor
+    n_labelled: int | None = None
+
+    @property
+    def labelled(self) -> list[int]:
+        """Rows of labelled texts without debris."""
+        return sorted(row for row in self.clean if self.n_labelled is None or row < self.n_labelled)
 
     @property
     def places(self) -> Tensor:

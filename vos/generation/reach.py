@@ -11,7 +11,7 @@ import torch
 
 from vos.generation.particles import Cost
 from vos.generation.prompts import RealTexts
-from vos.mining.retrieve import Candidate
+from vos.mining.candidates import Candidate
 from vos.mining.targets import Potential, Targets, TargetSpace
 from vos.storage.provenance import Provenance
 from vos.types import Example

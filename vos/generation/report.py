@@ -10,7 +10,7 @@ import torch
 
 from vos.generation.reach import Outcome
 from vos.metrics.margins import on_harmful_side
-from vos.mining.retrieve import Candidate
+from vos.mining.candidates import Candidate
 from vos.mining.targets import Targets, TargetSpace
 from vos.types import Featurizer
 

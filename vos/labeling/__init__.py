@@ -10,7 +10,7 @@ from vos.labeling.consensus import adjudication_list, consensus
 from vos.labeling.item import Item
 from vos.labeling.label import SKIP, UNSURE, Label, Span, exact_hash
 from vos.labeling.ledger import Ledger
-from vos.labeling.records import BoundaryRecord, RecordTarget
+from vos.labeling.records import BoundaryRecord, RecordCoverage, RecordTarget
 from vos.labeling.state import current_labels, state_counts, text_states
 from vos.storage.text_ids import text_uid
 
@@ -22,6 +22,7 @@ __all__ = [
     "Label",
     "LabelRow",
     "Ledger",
+    "RecordCoverage",
     "RecordTarget",
     "Span",
     "adjudication_list",

@@ -9,9 +9,10 @@ from typing import Any
 from vos.errors import DataError
 from vos.storage.provenance import Provenance
 
-SCHEMA_VERSION = 4
-"""4 added the pair of classes of the target's margin; 3 nests the target and the provenance; 2 added the class of the
-target, the distance asked for and how the text came to be; 1 had none of these."""
+SCHEMA_VERSION = 5
+"""5 added what a text covers and its expected error; 4 the pair of classes of the target's margin; 3 nests the target
+and the provenance; 2 added the class of the target, the distance asked for and how the text came to be; 1 had none of
+these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,19 @@ class RecordTarget:
     pair: tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RecordCoverage:
+    """What a text added to the coverage of the boundary when it was chosen.
+
+    Attributes:
+        share: of the demand, in [0, 1].
+        neighbours: ids of the texts of the pool that it stands for, best covered first.
+    """
+
+    share: float
+    neighbours: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class BoundaryRecord:
     """One text of a batch, with the evidence for its choice.
@@ -45,13 +59,17 @@ class BoundaryRecord:
         uid: see `text_uid`.
         id: the text's id where it came from.
         text: the text.
-        chosen: why: "target" (near a virtual outlier), "random" (the unbiased share), "gold" (a known answer) or
-            "baseline" (the other strategies of a simulation).
+        chosen: why: "coverage" (stands for texts near the boundary), "target" (near a virtual outlier), "nearest" and
+            "margin" (a small |margin|), "random" (the unbiased share), "gold" (a known answer) or "baseline" (the other
+            strategies of a simulation).
         margin: largest logit of the harmful classes less the largest of the others; where no class is harmful, largest
             less second largest. Its sign is the predicted side, that of a zero too.
         probability: softmax by class name.
         mahalanobis: squared distance to each class mean, by class name.
+        expected_error: the chance that the prediction is wrong, calibrated on validation texts where there are enough;
+            None when unknown.
         target: the virtual outlier that the text answers; None for a text that answers none.
+        coverage: see `RecordCoverage`; None for a text that was chosen for another reason.
         provenance: see `Provenance`.
         model_hash: of the classifier that gave these numbers.
         run_hash: of the run's resolved configuration and data.
@@ -71,7 +89,9 @@ class BoundaryRecord:
     margin: float = 0.0
     probability: Mapping[str, float] = field(default_factory=dict)
     mahalanobis: Mapping[str, float] = field(default_factory=dict)
+    expected_error: float | None = None
     target: RecordTarget | None = None
+    coverage: RecordCoverage | None = None
     provenance: Provenance = field(default_factory=Provenance)
     model_hash: str = ""
     run_hash: str = ""
@@ -95,12 +115,15 @@ class BoundaryRecord:
         values["provenance"]["parents"] = list(self.provenance.parents)
         if self.target is not None and self.target.pair is not None:
             values["target"]["pair"] = list(self.target.pair)
+        if self.coverage is not None:
+            values["coverage"]["neighbours"] = list(self.coverage.neighbours)
         return values
 
     def as_row(self) -> dict[str, Any]:
         """The values of `as_dict` side by side under flat names: `target_distance`, `provenance_source`, ..."""
         values = self.as_dict()
         values["target"] = values["target"] or dict.fromkeys(_names(RecordTarget))
+        values["coverage"] = values["coverage"] or dict.fromkeys(_names(RecordCoverage))
         row: dict[str, Any] = {}
         for name, value in values.items():
             row |= {f"{name}_{key}": part for key, part in value.items()} if isinstance(value, dict) else {name: value}
@@ -117,9 +140,11 @@ class BoundaryRecord:
         if version in FLAT_FIELDS:
             _check_names(values, FLAT_FIELDS[version], version)
             return _from_flat(values)
-        if version not in (3, SCHEMA_VERSION):
+        if version not in (3, 4, SCHEMA_VERSION):
             raise DataError(f"expected schema_version {SCHEMA_VERSION} or older, got {version!r}")
-        values = {"group": None, **values}  # younger than this version
+        values = {"group": None, **values}  # younger than version 3
+        if version < SCHEMA_VERSION:
+            values = {**dict.fromkeys(YOUNG), **values}
         _check_names(values, _names(cls), version)
         target, provenance = values["target"], values["provenance"]
         _check_names(provenance, _names(Provenance), version)
@@ -127,7 +152,11 @@ class BoundaryRecord:
             _check_names(target, _names(RecordTarget) - ({"pair"} if version == 3 else set()), version)
             pair = target.get("pair")
             target = RecordTarget(**target | {"pair": None if pair is None else tuple(pair)})
-        nested = {"target": target, "provenance": Provenance.from_dict(provenance)}
+        coverage = values["coverage"]
+        if coverage is not None:
+            _check_names(coverage, _names(RecordCoverage), version)
+            coverage = RecordCoverage(coverage["share"], tuple(coverage["neighbours"]))
+        nested = {"target": target, "coverage": coverage, "provenance": Provenance.from_dict(provenance)}
         return cls(**dict(values) | nested | {"schema_version": SCHEMA_VERSION})
 
 
@@ -159,7 +188,12 @@ FLAT_PROVENANCE = {name: name for name in _names(Provenance) - {"language_model"
 SOURCES = {"seeded": "prefix_conditioned", "steered": "smc", "edited": "counterfactual"}
 """Sources of versions 1 and 2 by their name today."""
 
-_VERSION_2 = (_names(BoundaryRecord) - {"target", "provenance", "group"}) | FLAT_TARGET.keys() | FLAT_PROVENANCE.keys()
+YOUNG = ("expected_error", "coverage")
+"""Fields that versions 3 and 4 do not have."""
+
+_VERSION_2 = (
+    (_names(BoundaryRecord) - {"target", "provenance", "group", *YOUNG}) | FLAT_TARGET.keys() | FLAT_PROVENANCE.keys()
+)
 FLAT_FIELDS = {
     1: _VERSION_2 - (FLAT_PROVENANCE.keys() - {"source"}) - {"target_class", "max_distance"},
     2: _VERSION_2,

@@ -13,12 +13,9 @@ import torch
 from vos.data import TextData
 from vos.data.leaks import HeldOut
 from vos.errors import ConfigError, RunError
-from vos.harmful import Classes
 from vos.labeling import BoundaryRecord, Item, Ledger, consensus, text_uid
 from vos.labeling.backends.page import Neighbour
 from vos.labeling.consensus import Method
-from vos.metrics.calibration import wilson_interval
-from vos.metrics.margins import on_harmful_side
 from vos.storage.atomic import numbered_lines
 from vos.storage.json_files import write_json_lines
 from vos.types import Example, Featurizer
@@ -157,31 +154,3 @@ def with_kept_train(data: TextData, path: Path) -> TextData:
         return replace(data, train=[Example(**json.loads(line)) for _, line in numbered_lines(path)])
     except (ValueError, TypeError) as error:
         raise RunError(f"{path}: expected the training texts of a run, got: {error}") from error
-
-
-def random_share_report(ledger: Ledger, classes: Classes) -> dict[str, float]:
-    """False-negative rate on the random share, by round of proposal, with its Wilson interval (95 %).
-
-    Only texts drawn at random count: those chosen near the boundary say nothing about the whole. A false negative is a
-    text to which people give a harmful class, and to which the classifier that proposed it gave another. Nothing is
-    reported where no class is harmful.
-
-    Returns: `random/round-R/fnr`, `.../fnr_low`, `.../fnr_high`, `.../harmful`, `.../n` for each round R with labels.
-    """
-    if not classes.harmful:
-        return {}
-    labels = consensus(ledger).labels
-    by_round: dict[int, list[BoundaryRecord]] = {}
-    for uid, record in ledger.records().items():
-        if record.chosen == "random" and uid in labels:
-            by_round.setdefault(ledger.round_of(uid) or 0, []).append(record)
-    report: dict[str, float] = {}
-    for number, records in sorted(by_round.items()):
-        harmful = [record for record in records if labels[record.uid] in classes.harmful_names]
-        report |= {f"random/round-{number}/n": len(records), f"random/round-{number}/harmful": len(harmful)}
-        if harmful:
-            missed = sum(not on_harmful_side(record.margin) for record in harmful)
-            low, high = wilson_interval(missed, len(harmful))
-            prefix = f"random/round-{number}/fnr"
-            report |= {prefix: missed / len(harmful), f"{prefix}_low": low, f"{prefix}_high": high}
-    return report

@@ -34,6 +34,10 @@ PLOTTED = (
     "boundary/val/band_error",
     "boundary/test/band_error",
     "boundary/test/accuracy",
+    "boundary/test/average_precision",
+    "boundary/test/recall_at_fpr05",
+    "near/error",
+    "random/error",
     "random/fnr",
 )
 

@@ -17,6 +17,7 @@ from vos.density.base import GaussianDensity
 from vos.density.checks import at_least_float32, check_finite, check_labels
 from vos.errors import ConfigError, ShapeError
 from vos.metrics.calibration import accuracy, brier, expected_calibration_error, wilson_interval
+from vos.metrics.detection import detection_report
 from vos.metrics.margins import check_logits, margin
 from vos.metrics.ood import auroc
 from vos.outliers import head_gaps
@@ -155,10 +156,10 @@ def boundary_report(
     """Everything known of a labelled set at the boundary, as flat names.
 
     `accuracy`, `error`, `brier`, `ece`; the same over the texts of the band as `band_...`, with `band_share`;
-    `pair_consistency`; `error_label{y}_level{l}`; where a class is harmful `false_negative_rate`, the share of harmful
-    texts that are predicted as a class that is not, with its 95 % Wilson interval as `..._low` and `..._high`. Taking
-    one harmful class for another is an error and no miss. A name whose set of texts is empty is left out; no value is
-    ever NaN.
+    `pair_consistency`; `error_label{y}_level{l}`; where a class is harmful `average_precision` and `recall_at_fpr05`
+    (see `vos.metrics.detection`), and `false_negative_rate`, the share of harmful texts that are predicted as a class
+    that is not, with its 95 % Wilson interval as `..._low` and `..._high`. Taking one harmful class for another is an
+    error and no miss. A name whose set of texts is empty is left out; no value is ever NaN.
 
     Args:
         logits: (n, C) with n >= 1 and C >= 2.
@@ -177,6 +178,7 @@ def boundary_report(
     predictions, probabilities = logits.argmax(-1), logits.double().softmax(-1)
     inside = margin(logits, harmful).abs() <= band
     report = _quality(probabilities, predictions, labels)
+    report |= detection_report(logits, labels, harmful)
     report["band_share"] = float(inside.double().mean())
     if inside.any():
         quality = _quality(probabilities[inside], predictions[inside], labels[inside])

@@ -40,13 +40,13 @@ class ApproximateSettings:
 
     def __post_init__(self) -> None:
         if min(self.lists, self.probes, self.train_per_list) < 1:
-            raise ConfigError(f"candidates.approximate: expected lists, probes, train_per_list >= 1, got {self}")
+            raise ConfigError(f"acquisition.approximate: expected lists, probes, train_per_list >= 1, got {self}")
 
 
 def check_index(kind: str) -> None:
     """Raise ConfigError for an unknown kind of index, or one whose library is not installed."""
     if kind not in KINDS:
-        raise ConfigError(f"candidates.index: expected one of {list(KINDS)}, got {kind!r}")
+        raise ConfigError(f"acquisition.index: expected one of {list(KINDS)}, got {kind!r}")
     if kind != "none":
         load_faiss(kind)
 
@@ -57,7 +57,7 @@ def load_faiss(kind: str) -> Any:
     Raises:
         ConfigError: it is not installed.
     """
-    return optional("faiss", "retrieval", f"candidates.index={kind}")
+    return optional("faiss", "retrieval", f"acquisition.index={kind}")
 
 
 Neighbours = Callable[[Array, int], tuple[Array, Array]]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vos.metrics.margins import harmful_sides
+from vos.mining.candidates import Candidate, Facts
 from vos.mining.index import (
     ApproximateSettings,
     Array,
@@ -19,7 +20,7 @@ from vos.mining.index import (
     recall,
 )
 from vos.mining.pool_features import PoolFeatures, examples_at
-from vos.mining.retrieve import Candidate, Facts, Reservoir, Retrieval, Search, rank
+from vos.mining.retrieve import Reservoir, Retrieval, Search, rank
 from vos.types import Example, FeatureBatch
 
 MOST = 16_384

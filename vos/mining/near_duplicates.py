@@ -130,13 +130,16 @@ class RepeatFilter:
             for key, row in zip(known_texts, featurize(list(known_texts.values())), strict=True):
                 self._features.add(f"known:{key}", row)
 
-    def take(self, key: str, text: str) -> str | None:
-        """Remember a text of the batch, unless it repeats another; then the reason, in words for the report."""
+    def take(self, key: str, text: str, features: Tensor | None = None) -> str | None:
+        """Remember a text of the batch, unless it repeats another; then the reason, in words for the report.
+
+        Its features (d,) are computed where they are not given.
+        """
         repeat = self._words.duplicate_of(text)
         if repeat is not None:
             return "near-duplicate of a labelled text" if repeat.startswith("known:") else "near-duplicate in batch"
         if self._features is not None and self._featurize is not None:
-            features = self._featurize([text])[0]
+            features = self._featurize([text])[0] if features is None else features
             repeat = self._features.duplicate_of(features)
             if repeat is not None:
                 return "features of a labelled text" if repeat.startswith("known:") else "features of another in batch"

@@ -10,38 +10,10 @@ import torch
 from torch import Tensor
 
 from vos.density import GaussianDensity
-from vos.metrics.margins import harmful_sides, margin
+from vos.metrics.margins import harmful_sides
+from vos.mining.candidates import Candidate, Facts
 from vos.mining.targets import Potential, Targets, TargetSpace
-from vos.storage.provenance import Provenance
-from vos.types import Example, FeatureBatch, Featurizer
-
-FOUND = Provenance("pool", classifier_texts=1)
-"""Of a text of the pool: one reading found it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A text proposed to people, with what is known of it.
-
-    Attributes:
-        example: the text.
-        margin: logit units, see `vos.metrics.boundary.margin`.
-        probability: (C,) softmax of the logits.
-        mahalanobis: (C,) squared distances to the class means.
-        target: index of the target that the text answers, or None for a random pick.
-        distance: D to that target in units of the space, or None.
-        log_potential: log φ of that target, or None.
-        provenance: see `Provenance`.
-    """
-
-    example: Example
-    margin: float
-    probability: tuple[float, ...]
-    mahalanobis: tuple[float, ...]
-    target: int | None = None
-    distance: float | None = None
-    log_potential: float | None = None
-    provenance: Provenance = FOUND
+from vos.types import Example, Featurizer
 
 
 @dataclass(frozen=True)
@@ -171,34 +143,3 @@ def _top_rows(values: Tensor, best: list[list[Candidate]], per_target: int) -> I
         for value, row in zip(top.values[:, target].tolist(), top.indices[:, target].tolist(), strict=True):
             if value >= floor:
                 yield target, row, value
-
-
-@dataclass(frozen=True)
-class Facts:
-    """A chunk of texts with everything that a candidate carries."""
-
-    examples: list[Example]
-    batch: FeatureBatch
-    margins: Tensor
-    mahalanobis: Tensor
-
-    @classmethod
-    def of(
-        cls, examples: list[Example], batch: FeatureBatch, density: GaussianDensity, harmful: Sequence[int]
-    ) -> Facts:
-        """Of texts that were scored."""
-        return cls(examples, batch, margin(batch.logits, harmful), density.mahalanobis(batch.features))
-
-    def candidate(
-        self, row: int, target: int | None = None, distance: float | None = None, value: float | None = None
-    ) -> Candidate:
-        """The text of a row, for a target or as a random pick."""
-        return Candidate(
-            self.examples[row],
-            float(self.margins[row]),
-            tuple(torch.softmax(self.batch.logits[row].double(), -1).tolist()),
-            tuple(self.mahalanobis[row].tolist()),
-            target,
-            distance,
-            value,
-        )

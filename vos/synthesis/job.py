@@ -9,20 +9,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from vos.data import TextData
 from vos.density import GaussianDensity
 from vos.errors import ConfigError
-from vos.labeling import BoundaryRecord, RecordTarget, text_uid
-from vos.mining.index import ApproximateSettings, check_index
-from vos.mining.indexed import retrieve_indexed
-from vos.mining.pool_features import PoolFeatures
-from vos.mining.retrieve import Candidate, Retrieval, Search, retrieve
-from vos.mining.select import Selection, SelectionSettings, select
+from vos.labeling import BoundaryRecord, RecordCoverage, RecordTarget, text_uid
+from vos.mining.acquisition import Acquisition, MarginAcquisition, RandomAcquisition
+from vos.mining.candidates import Candidate
+from vos.mining.coverage import CoverageSettings
+from vos.mining.near_duplicates import RepeatFilter
+from vos.mining.selection import SelectionSettings
 from vos.mining.targets import Potential, Targets, TargetSpace
 from vos.storage.seeds import derive_seed
+from vos.synthesis.error_model import ErrorModel
 from vos.synthesis.settings import GenerationSettings
-from vos.types import Example, Featurizer, OutlierSampler
+from vos.types import Example, FeatureBatch, Featurizer, OutlierSampler, VirtualOutliers
 
 
 @dataclass(frozen=True)
@@ -30,34 +32,33 @@ class SynthesisSettings:
     """How targets are drawn and the pool is searched.
 
     Attributes:
-        targets_per_class: virtual outliers drawn for every class.
-        n_directions: r, coordinates of the target space.
-        per_target: texts kept for each target while the pool streams by.
+        acquisition: how near-boundary texts of the pool are chosen, see `vos.mining.acquisition`.
+        targets_per_class: virtual outliers drawn for every class; acquisition=targets looks for their nearest texts,
+            the other ways report those without a text.
+        n_directions: r, coordinates of the space in which a text is near a virtual outlier.
         chunk_size: texts in memory at a time.
         potential: see `Potential`.
         selection: see `SelectionSettings`.
-        index: how the pool is searched: "none" compares every text with every target as the pool streams by; "exact"
-            and "approximate" keep its features on the disk and search them with faiss, see `vos.mining.index`.
-        approximate: see `ApproximateSettings`.
         generation: see `GenerationSettings`; None takes texts of the pool alone.
     """
 
+    acquisition: Acquisition = field(default_factory=CoverageSettings)
     targets_per_class: int = 64
     n_directions: int = 24
-    per_target: int = 20
     chunk_size: int = 1024
     potential: Potential = field(default_factory=Potential)
     selection: SelectionSettings = field(default_factory=SelectionSettings)
-    index: str = "none"
-    approximate: ApproximateSettings = field(default_factory=ApproximateSettings)
     generation: GenerationSettings | None = None
 
     def __post_init__(self) -> None:
-        check_index(self.index)
-        if min(self.targets_per_class, self.n_directions, self.per_target, self.chunk_size) < 1:
+        if min(self.targets_per_class, self.n_directions, self.chunk_size) < 1:
             raise ConfigError(
-                "candidates: expected targets_per_class, n_directions, per_target and chunk_size of at least 1, "
-                f"got {self}"
+                f"candidates: expected targets_per_class, n_directions and chunk_size of at least 1, got {self}"
+            )
+        if self.generation is not None and isinstance(self.acquisition, MarginAcquisition | RandomAcquisition):
+            raise ConfigError(
+                "candidates: texts are written for what the pool leaves uncovered; expected acquisition=coverage or "
+                "acquisition=targets, or candidates=pool"
             )
 
 
@@ -120,51 +121,58 @@ class SynthesisJob:
         """Of the classifier, computed once."""
         return self.featurizer.model_hash
 
+    @cached_property
+    def error_model(self) -> ErrorModel:
+        """What tells the chance that a prediction is wrong, computed once."""
+        return ErrorModel.of(self.featurizer, self.density, self.data)
 
-def draw_targets(job: SynthesisJob) -> tuple[torch.Generator, TargetSpace, Targets]:
-    """Draw the targets of a job; the generator then stands where the search of the pool begins."""
+    def expected_errors(self, batch: FeatureBatch, mahalanobis: Tensor | None = None) -> Tensor:
+        """The chance (n,) float64 that each prediction is wrong; see `ErrorModel`."""
+        return self.error_model(batch, mahalanobis)
+
+
+def draw_outliers(job: SynthesisJob) -> tuple[torch.Generator, TargetSpace, VirtualOutliers]:
+    """Draw the virtual outliers of a job, and the space in which texts are near them; the generator stands after."""
     generator = torch.Generator().manual_seed(derive_seed(job.seed, "synthesize"))
     outliers = job.sampler(job.density, job.featurizer.head, job.settings.targets_per_class, generator)
     train_features = job.featurizer.featurize([example.text for example in job.data.train]).features
     head, harmful = job.featurizer.head, job.data.harmful
-    space = TargetSpace.fit(train_features, job.density, head, harmful, job.settings.n_directions)
+    return generator, TargetSpace.fit(train_features, job.density, head, harmful, job.settings.n_directions), outliers
+
+
+def draw_targets(job: SynthesisJob) -> tuple[torch.Generator, TargetSpace, Targets]:
+    """Draw the targets of a job; the generator then stands where the search of the pool begins."""
+    generator, space, outliers = draw_outliers(job)
     return generator, space, space.targets(outliers)
 
 
-def search_pool(job: SynthesisJob, space: TargetSpace, targets: Targets, generator: torch.Generator) -> Retrieval:
-    """Texts of the pool for every target, and a random sample, the way that `settings.index` names.
-
-    Raises:
-        ConfigError: an index without a folder for the features.
-    """
-    settings, pool = job.settings, job.data.pool
-    n_random = 2 * settings.selection.n_random  # spare ones replace near-duplicates of labelled texts
-    search = Search(job.density, space, targets, settings.potential, settings.per_target, n_random, settings.chunk_size)
-    if settings.index == "none":
-        return retrieve(pool, job.featurizer, search, generator, job.progress.pool)
-    if job.pools is None:
-        raise ConfigError(f"candidates.index={settings.index}: expected a folder for the pool's features, got none")
-    store = PoolFeatures.build(*job.pools, pool, job.featurizer, settings.chunk_size, job.progress.pool)
-    approximate = settings.approximate if settings.index == "approximate" else None
-    return retrieve_indexed(pool, store, search, generator, approximate)
-
-
-def choose(job: SynthesisJob, found: Retrieval) -> Selection:
-    """Compose the batch from what was found."""
-    data = job.data
+def repeat_filter(job: SynthesisJob) -> RepeatFilter:
+    """What tells a text apart from those that are known."""
+    data, selection = job.data, job.settings.selection
     known = {example.id: example.text for example in (*data.train, *data.val, *data.test, *job.asked)}
-    return select(
-        found,
+    return RepeatFilter(
         known,
-        job.settings.selection,
+        selection.near_duplicate,
+        selection.max_cosine,
         lambda texts: job.featurizer.featurize(texts).features,
-        has_sides=bool(data.harmful),
+    )
+
+
+def records_of(candidates: Sequence[Candidate], targets: Targets, job: SynthesisJob) -> tuple[BoundaryRecord, ...]:
+    """What is kept of candidates, in their order."""
+    if not candidates:
+        return ()
+    batch = job.featurizer.featurize([candidate.example.text for candidate in candidates])
+    errors = job.expected_errors(batch).tolist()
+    return tuple(
+        replace(record_of(candidate, targets, job), expected_error=error)
+        for candidate, error in zip(candidates, errors, strict=True)
     )
 
 
 def record_of(candidate: Candidate, targets: Targets, job: SynthesisJob) -> BoundaryRecord:
     """What is kept of a candidate."""
-    names, made = job.data.label_names, candidate.provenance.is_made
+    names, made, covers = job.data.label_names, candidate.provenance.is_made, candidate.covers
     target: RecordTarget | None = None
     if candidate.target is not None:
         target = RecordTarget(
@@ -180,11 +188,12 @@ def record_of(candidate: Candidate, targets: Targets, job: SynthesisJob) -> Boun
         uid=text_uid(candidate.example.text),
         id=candidate.example.id,
         text=candidate.example.text,
-        chosen="random" if target is None else "target",
+        chosen=candidate.chosen,
         margin=candidate.margin,
         probability=dict(zip(names, candidate.probability, strict=True)),
         mahalanobis=dict(zip(names, candidate.mahalanobis, strict=True)),
         target=target,
+        coverage=None if covers is None else RecordCoverage(covers.share, covers.neighbours),
         provenance=candidate.provenance if made else replace(candidate.provenance, seed=job.seed),
         model_hash=job.model_hash,
         run_hash=job.run_hash,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,27 @@ from vos.generation.generate import make_texts, real_texts
 from vos.generation.reach import Outcome
 from vos.generation.report import generation_report
 from vos.generation.text_generator import TextGenerator
-from vos.mining.retrieve import Candidate, Retrieval
+from vos.mining.candidates import Candidate
 from vos.mining.targets import Potential, Targets, TargetSpace
 from vos.storage.seeds import derive_seed
 from vos.synthesis.job import SynthesisJob
 from vos.synthesis.journal import Journal
 from vos.synthesis.settings import GenerationSettings
+from vos.types import Example
 
 JOURNAL_VERSION = 3
 
 
-def load_text_generator(job: SynthesisJob, generation: GenerationSettings, space: TargetSpace) -> TextGenerator:
+def load_text_generator(
+    job: SynthesisJob, generation: GenerationSettings, space: TargetSpace, beginnings: Sequence[Example] = ()
+) -> TextGenerator:
     """What a job makes texts with; loads the language model.
+
+    Args:
+        job: see `SynthesisJob`.
+        generation: see `GenerationSettings`.
+        space: of the targets.
+        beginnings: texts of the pool that may be begun, or shown in a prompt, beside the training texts.
 
     Raises:
         DataError: the training texts are of one class only.
@@ -36,7 +45,7 @@ def load_text_generator(job: SynthesisJob, generation: GenerationSettings, space
         featurizer=job.featurizer,
         density=job.density,
         space=space,
-        real=real_texts(job.data.train, job.featurizer, space),
+        real=real_texts(job.data.train, job.featurizer, space, beginnings),
         potential=job.settings.potential,
         settings=generation.text_generator,
         seed=derive_seed(job.seed, "make"),
@@ -44,7 +53,10 @@ def load_text_generator(job: SynthesisJob, generation: GenerationSettings, space
 
 
 def waiting_targets(
-    generation: GenerationSettings, found: Retrieval, targets: Targets, potential: Potential
+    generation: GenerationSettings,
+    by_target: Sequence[Sequence[Candidate]],
+    targets: Targets,
+    potential: Potential,
 ) -> frozenset[int]:
     """Targets to make texts for: all, or with `pool_first` those that the pool leaves short of texts."""
     if not generation.pool_first:
@@ -57,7 +69,7 @@ def waiting_targets(
             and abs(candidate.margin - margins[target]) <= potential.delta
             for candidate in kept
         )
-        for target, kept in enumerate(found.by_target)
+        for target, kept in enumerate(by_target)
     ]
     return frozenset(target for target, n in enumerate(near) if n < stages.per_target)
 
@@ -65,12 +77,13 @@ def waiting_targets(
 def add_made_texts(
     job: SynthesisJob,
     generation: GenerationSettings,
-    space: TargetSpace,
+    writer: Callable[[], TextGenerator],
     targets: Targets,
-    found: Retrieval,
+    by_target: Sequence[Sequence[Candidate]],
+    waiting: frozenset[int],
     path: Path,
-) -> tuple[Retrieval, dict[str, Any]]:
-    """Make texts and put them where the pool's are.
+) -> tuple[tuple[tuple[Candidate, ...], ...], dict[str, Any]]:
+    """Make texts and put them before the pool's.
 
     What is finished is kept in a journal: one of the same run, seed and settings is continued, another one is replaced.
     When no target waits, the language model is not loaded.
@@ -78,25 +91,25 @@ def add_made_texts(
     Args:
         job: see `SynthesisJob`; its `progress.made` is called at the start and after each target and counterfactual.
         generation: see `GenerationSettings`.
-        space: of the job.
+        writer: loads what texts are made with.
         targets: m goals.
-        found: what the pool gave.
+        by_target: what the pool gave for each.
+        waiting: targets to make texts for.
         path: of the journal.
 
     Returns:
         Candidates with the made texts (best potential first for each target), and the report of the generation.
     """
-    waiting = waiting_targets(generation, found, targets, job.settings.potential)
     counterfactuals = generation.counterfactuals if job.data.harmful else None
     if not waiting and counterfactuals is None:
-        return found, {"waiting": 0}
-    text_generator = load_text_generator(job, generation, space)
+        return tuple(map(tuple, by_target)), {"waiting": 0}
+    text_generator = writer()
     journal = Journal(path, identity(text_generator, targets, waiting, job.run_hash, counterfactuals))
     kept = journal.read()
     done = itertools.count(len(kept.outcomes) + len(kept.counterfactuals))
     total = len(waiting)
     if counterfactuals is not None:
-        total += min(counterfactuals.texts, len(text_generator.real.clean))
+        total += min(counterfactuals.texts, len(text_generator.real.labelled))
     job.progress.made(next(done), total)
 
     def finished(part: Outcome | Counterfactual) -> None:
@@ -105,16 +118,15 @@ def add_made_texts(
 
     outcomes = make_texts(text_generator, targets, kept.outcomes, finished, waiting)
     made = {outcome.target: outcome.accepted for outcome in outcomes}
-    pool = found.by_target if generation.pool_first else ((),) * len(targets)
-    by_target: tuple[tuple[Candidate, ...], ...] = tuple(
-        (*made.get(target, ()), *retrieved) for target, retrieved in enumerate(pool)
+    result: tuple[tuple[Candidate, ...], ...] = tuple(
+        (*made.get(target, ()), *retrieved) for target, retrieved in enumerate(by_target)
     )
-    report = {"waiting": len(waiting), **generation_report(outcomes, targets, space, job.featurizer)}
+    report = {"waiting": len(waiting), **generation_report(outcomes, targets, text_generator.space, job.featurizer)}
     if counterfactuals is not None:
-        by_target, report["counterfactuals"] = add_counterfactuals(
-            text_generator, targets, by_target, counterfactuals, kept.counterfactuals, finished
+        result, report["counterfactuals"] = add_counterfactuals(
+            text_generator, targets, result, counterfactuals, kept.counterfactuals, finished
         )
-    return replace(found, by_target=by_target), report
+    return result, report
 
 
 def identity(

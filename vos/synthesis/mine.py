@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +19,11 @@ from vos.errors import ConfigError, DataError
 from vos.harmful import NO_HARM, Positive, harmful_classes
 from vos.labeling import BoundaryRecord
 from vos.metrics.agreement import report_below_chance
-from vos.mining.select import lacks_near_boundary
 from vos.models import ClassifierFeaturizer, TextClassifier, WrappedClassifier, saved_harmful
 from vos.models.truncation import warn_of_truncation
 from vos.outliers import BoundarySampler, with_sides
-from vos.synthesis.job import Progress, SynthesisJob, SynthesisSettings, choose, draw_targets, record_of, search_pool
+from vos.synthesis.acquire import acquire
+from vos.synthesis.job import Progress, SynthesisJob, SynthesisSettings, records_of
 from vos.types import Example, OutlierSampler
 
 
@@ -41,9 +42,9 @@ def mine(
 ) -> list[BoundaryRecord]:
     """The texts of a pool that lie nearest to where a classifier is undecided, and a random share beside them.
 
-    A Gaussian is fitted to the features of the labelled texts, virtual outliers are drawn near the boundary, and texts
-    of the pool are chosen that lie near them, as `python synthesize.py` does with a run. The model is read only: its
-    weights, its mode and its hooks stay as they are.
+    The batch covers the part of the boundary where the pool's own texts lie, and what the labelled texts do not cover
+    yet, as that of `python synthesize.py` does with a run. The model is read only: its weights, its mode and its hooks
+    stay as they are.
 
     Args:
         model: of `transformers.AutoModelForSequenceClassification`, whose logits come from one linear layer; or a
@@ -63,8 +64,8 @@ def mine(
         progress: called with the number of texts of the pool that were done since the last call.
 
     Returns:
-        Records, those near the boundary first, then the random share (`chosen` is "target" or "random"); `id` is the
-        place of the text in `pool`.
+        Records, those near the boundary first, then the random share (`chosen` is "random"); `id` is the place of the
+        text in `pool`.
 
     Raises:
         DataError: the pool is empty, a label is unknown, there is one class only, or no text is near the boundary.
@@ -80,8 +81,10 @@ def mine(
     """
     settings = settings or SynthesisSettings()
     settings = replace(settings, selection=replace(settings.selection, n=n))
-    if settings.index != "none" or settings.generation is not None:
-        raise ConfigError(f"mine: expected index='none' and generation=None, got index={settings.index!r}")
+    if settings.generation is not None or getattr(settings.acquisition, "index", "none") != "none":
+        raise ConfigError(
+            f"mine: expected generation=None and no index, as no file is written, got {settings.acquisition}"
+        )
     if len(pool) == 0:
         raise DataError("pool: expected at least one text, got none")
     for kind, texts in (("labelled", [text for text, _ in labelled]), ("pool", pool)):
@@ -141,12 +144,10 @@ def _index(label: object, names: tuple[str, ...], place: int) -> int:
 
 
 def _chosen(job: SynthesisJob) -> list[BoundaryRecord]:
-    generator, space, targets = draw_targets(job)
-    found = search_pool(job, space, targets, generator)
-    selection = choose(job, found)
-    if lacks_near_boundary(selection, job.settings.selection):
+    acquired = acquire(job, Path(os.devnull))  # no text is made, so nothing is written
+    if acquired.lacks_near_boundary:
         raise DataError(
-            f"pool: none of {found.n_scored} texts is near any of {len(targets)} targets; dropped {selection.dropped}; "
-            "give a larger selection.max_distance or max_margin, or more texts"
+            f"pool: none of {acquired.n_scored} texts was taken; dropped {acquired.selection.dropped}; give a larger "
+            "selection.max_margin (with TargetAcquisition, selection.max_distance), or more texts"
         )
-    return [record_of(candidate, targets, job) for candidate in selection.chosen]
+    return list(records_of(acquired.selection.chosen, acquired.targets, job))

@@ -13,6 +13,7 @@ from vos.mining.targets import Targets, TargetSpace
 from vos.synthesis.job import SynthesisJob
 from vos.synthesis.made_texts import load_text_generator
 from vos.synthesis.mismatches import Verification
+from vos.types import Example
 
 
 def reproduce(
@@ -20,6 +21,7 @@ def reproduce(
     job: SynthesisJob,
     space: TargetSpace,
     targets: Targets,
+    beginnings: Sequence[Example],
     sample: int,
     result: Verification,
 ) -> None:
@@ -29,7 +31,8 @@ def reproduce(
         made: texts that a language model made.
         job: of the synthesis.
         space: of the job.
-        targets: drawn anew for the job.
+        targets: of the job.
+        beginnings: texts of the pool that were begun.
         sample: targets wanted.
         result: takes what is found.
     """
@@ -40,7 +43,7 @@ def reproduce(
         result.not_reproduced["the settings of this synthesis name no language model"] = len(made)
         return
     try:
-        text_generator = load_text_generator(job, generation, space)
+        text_generator = load_text_generator(job, generation, space, beginnings)
     except VosError as error:
         result.not_reproduced[f"the language model cannot be had: {error}"] = len(made)
         return

@@ -14,7 +14,7 @@ from typing import Any
 from vos.errors import ConfigError, DataError
 from vos.generation.rules import Novelty
 from vos.labeling import BoundaryRecord, read_jsonl
-from vos.mining.retrieve import FOUND, Facts
+from vos.mining.candidates import FOUND, Facts
 from vos.mining.targets import Targets, TargetSpace
 from vos.storage.hashes import file_hash
 from vos.storage.json_files import read_json
@@ -23,6 +23,7 @@ from vos.synthesis.job import SynthesisJob, draw_targets, record_of
 from vos.synthesis.journal import read_journal
 from vos.synthesis.mismatches import Verification
 from vos.synthesis.reproduce import reproduce
+from vos.synthesis.writing_targets import load_writing_targets
 from vos.types import Example
 
 FOLLOWS = ("provenance_parents", "provenance_similarity")
@@ -64,6 +65,9 @@ def verify(path: Path, job: SynthesisJob, settings: VerificationSettings) -> Ver
     """
     check_is_there(path)
     _, space, targets = draw_targets(job)
+    goals = load_writing_targets(path.parent, job)
+    beginnings = goals.beginnings if goals is not None else ()
+    targets = targets if goals is None else space.targets(goals.outliers)
     with path.open("rb") as file:
         is_journal = file.readline(20).startswith(b'{"identity"')
     records = _journal_records(path, job, targets) if is_journal else read_jsonl(path)
@@ -74,11 +78,11 @@ def verify(path: Path, job: SynthesisJob, settings: VerificationSettings) -> Ver
     _check_files(path, result)
     for start in range(0, len(records), job.settings.chunk_size):
         part = records[start : start + job.settings.chunk_size]
-        for record, again in zip(part, _computed_again(part, job, space, targets), strict=True):
+        for record, again in zip(part, _computed_again(part, job, space, targets, beginnings), strict=True):
             found = again.as_row()
             for name, stored in _checkable(record, is_journal).items():
                 result.compare(record.id, name, stored, found.get(name))
-    reproduce(made, job, space, targets, settings.sample, result)
+    reproduce(made, job, space, targets, beginnings, settings.sample, result)
     return result
 
 
@@ -115,8 +119,11 @@ def _checkable(record: BoundaryRecord, is_journal: bool) -> dict[str, Any]:
     """Stored values, by flat name, that follow from the text, the run and the settings."""
     row = record.as_row()
     del row["text"], row["schema_version"]
-    if row["target_pair"] is None:  # records of older versions do not hold it
-        del row["target_pair"]
+    for young in ("target_pair", "expected_error"):  # records of older versions do not hold it
+        if row[young] is None:
+            del row[young]
+    # What a text covers depends on the whole pool: the same synthesis gives it again.
+    row = {name: value for name, value in row.items() if not name.startswith("coverage_")}
     if record.provenance.is_made:
         row = {name: row[name] for name in row if not name.startswith("provenance_") or name in FOLLOWS}
     else:
@@ -125,16 +132,22 @@ def _checkable(record: BoundaryRecord, is_journal: bool) -> dict[str, Any]:
 
 
 def _computed_again(
-    records: Sequence[BoundaryRecord], job: SynthesisJob, space: TargetSpace, targets: Targets
+    records: Sequence[BoundaryRecord],
+    job: SynthesisJob,
+    space: TargetSpace,
+    targets: Targets,
+    beginnings: Sequence[Example],
 ) -> Iterator[BoundaryRecord]:
     """Each record from its text; of what it says are taken its target, and of a made text how it came to be."""
     texts, train = [record.text for record in records], job.data.train
     batch = job.featurizer.featurize(texts)
     distances = space.distances(space.coordinates(batch.features), targets.coordinates)
-    similarity = Novelty([example.text for example in train if example.label is not None]).similarity(texts)
+    begun = [*(example for example in train if example.label is not None), *beginnings]
+    similarity = Novelty([example.text for example in begun]).similarity(texts)
+    errors = job.expected_errors(batch).tolist()
     examples = [Example(made_id(each.text) if each.provenance.is_made else each.id, each.text) for each in records]
     facts = Facts.of(examples, batch, job.density, job.data.harmful)
-    known = {example.id for example in train}
+    known = {example.id for example in begun}
     for row, record in enumerate(records):
         target = record.target_index
         if target is not None and target >= len(targets):
@@ -144,4 +157,9 @@ def _computed_again(
             parents = tuple(parent for parent in record.provenance.parents if parent in known)
             provenance = replace(record.provenance, similarity=float(similarity[row]), parents=parents)
         candidate = facts.candidate(row, target, None if target is None else float(distances[row, target]))
-        yield record_of(replace(candidate, provenance=provenance), targets, job)
+        # Random texts have no target, and those chosen for a target have one; the other ways may have either.
+        chosen = {("target", True): "random", ("random", False): "target"}.get(
+            (record.chosen, record.target is None), record.chosen
+        )
+        again = record_of(replace(candidate, provenance=provenance, chosen=chosen), targets, job)
+        yield replace(again, expected_error=errors[row])

@@ -21,6 +21,8 @@ PLOTTED = (
     "boundary/val/brier",
     "boundary/val/band_error",
     "boundary/test/accuracy",
+    "boundary/test/average_precision",
+    "boundary/test/recall_at_fpr05",
     "boundary/test/band_error",
     "boundary/test/pair_consistency",
     "boundary/outlier_energy_auroc",

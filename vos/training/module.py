@@ -18,6 +18,7 @@ from vos.density.checks import check_finite, check_labels
 from vos.errors import NotFittedError
 from vos.losses import OutlierRegularizer
 from vos.metrics.agreement import report_below_chance
+from vos.metrics.detection import detection_report
 from vos.metrics.monitor import epoch_metrics
 from vos.models.base import TextClassifier
 from vos.outliers import draw_where_feasible
@@ -230,6 +231,7 @@ class ClassifierModule(pl.LightningModule):
         values = {
             "val/loss": functional.cross_entropy(logits, labels),
             "val/accuracy": (logits.argmax(-1) == labels).float().mean(),
+            **{f"val/{name}": x for name, x in detection_report(logits, labels, self.classifier.harmful).items()},
             **epoch_metrics(logits, labels),
         }
         # Every rank validates on all texts, so there is nothing to reduce.

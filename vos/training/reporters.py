@@ -71,11 +71,15 @@ class Reporter(Protocol):
 
 CONSOLE_ROWS = (
     "boundary/val/accuracy",
+    "boundary/val/average_precision",
+    "boundary/val/recall_at_fpr05",
     "boundary/val/brier",
     "boundary/val/band_error",
     "boundary/val/band_ece",
     "boundary/val/band_share",
     "boundary/test/accuracy",
+    "boundary/test/average_precision",
+    "boundary/test/recall_at_fpr05",
     "boundary/test/band_error",
     "boundary/test/pair_consistency",
     "boundary/test/beyond_0.5",
@@ -87,7 +91,13 @@ CONSOLE_ROWS = (
     "boundary/shift",
 )
 
-LINE = ("boundary/val/accuracy", "boundary/val/brier", "boundary/val/band_error", "boundary/shift")
+LINE = (
+    "boundary/val/accuracy",
+    "boundary/val/average_precision",
+    "boundary/val/brier",
+    "boundary/val/band_error",
+    "boundary/shift",
+)
 
 
 class ConsoleReporter(Reporter):

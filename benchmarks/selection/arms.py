@@ -1,0 +1,86 @@
+"""The strategies that are compared, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+
+from benchmarks.selection import peers
+from benchmarks.selection.state import Array, State
+from vos.metrics.margins import margin
+from vos.mining.candidates import Facts
+from vos.mining.coverage import BoundaryCoverage, CoverageSettings, KnownTexts
+from vos.mining.pool_sample import PoolSample
+from vos.types import Example, FeatureBatch, LinearHead
+
+Arm = Callable[[State], Array]
+
+CHUNK = 65_536
+"""Texts that are offered at a time, as a pool streams by."""
+
+
+def coverage(state: State, band: float | None = None, **changes: float) -> Array:
+    """What `acquisition=coverage` chooses; with `band`, of that share of the nearest texts alone, all counting equally.
+
+    Nothing is left out as a repeat, and there is no random share: the others have neither.
+    """
+    settings = CoverageSettings(**({"nearest": 0.0} | changes))  # type: ignore[arg-type]
+    pool = state.pool
+    if band is not None:
+        pool = pool[np.argsort(state.margins(pool), kind="stable")[: round(band * len(pool))]]
+    head = LinearHead(torch.from_numpy(state.weight), torch.from_numpy(state.bias))
+    n_classes, d = head.weight.shape
+    sample = PoolSample(settings.sizes(state.n), state.seed, d, n_classes)
+    for start in range(0, len(pool), CHUNK):
+        sample.offer(_facts(state, head, pool[start : start + CHUNK], equal=band is not None))
+    known = torch.from_numpy(state.features[state.labelled])
+    texts = KnownTexts(known, margin(head.logits(known), state.harmful))
+    covered = BoundaryCoverage.of(sample, texts, head, state.harmful, settings)
+    chosen: list[int] = []
+    while len(chosen) < state.n and (best := covered.location.best()) is not None:
+        covered.location.take(best[0])
+        chosen.append(int(covered.supply.examples[best[0]].text))
+    return np.array(chosen)
+
+
+def _facts(state: State, head: LinearHead, rows: Array, *, equal: bool) -> Facts:
+    features = torch.from_numpy(state.features[rows])
+    logits = head.logits(features)
+    margins = margin(logits, state.harmful)
+    errors = torch.sigmoid(-margins.abs().double())
+    examples = [Example(state.ids[row], str(row)) for row in rows]  # the row stands in for the text
+    nothing = torch.zeros(len(rows), logits.shape[1], dtype=torch.float64)
+    return Facts(
+        examples, FeatureBatch(features, logits), margins, nothing, torch.ones_like(errors) if equal else errors
+    )
+
+
+PEERS: dict[str, Arm] = {
+    "random": peers.random_choice,
+    "margin": peers.margin,
+    "entropy": peers.entropy,
+    "badge": peers.badge,
+    "cal": peers.cal,
+    "coreset": peers.coreset,
+    "probcover": peers.probcover,
+    "typiclust": peers.typiclust,
+    "margin_kmeans": peers.margin_kmeans,
+    "cleanlab": peers.cleanlab_score,
+}
+VARIANTS: dict[str, Arm] = {
+    "hard_band": partial(coverage, band=0.4),
+    "power_1": partial(coverage, power=1.0),
+    "power_2": partial(coverage, power=2.0),
+    "power_8": partial(coverage, power=8.0),
+    "small": partial(coverage, supply=1500, demand=1000),
+    "directions_24": partial(coverage, n_directions=24),
+    "directions_48": partial(coverage, n_directions=48),
+}
+ARMS: dict[str, Arm] = {"coverage": coverage, **PEERS, **VARIANTS}
+"""`coverage` is the default of `synthesize.py`."""
+
+ENTROPY_FROM = 3
+"""With two classes entropy orders texts as the margin does."""

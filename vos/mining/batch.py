@@ -1,0 +1,93 @@
+"""A batch in the making: a random share, the smallest margins, and what covers the boundary, without repeats."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from vos.mining.candidates import Candidate, Facts
+from vos.mining.coverage import BoundaryCoverage
+from vos.mining.near_duplicates import RepeatFilter
+from vos.mining.selection import Quotas, Selection
+
+
+@dataclass
+class Batch:
+    """Takes texts in the order in which they are offered, as long as nothing speaks against them.
+
+    The random share comes first and counts under no quota, so that it stays a random sample; only repeats of texts
+    already labelled or drawn are left out of it.
+
+    Attributes:
+        quotas: of the near-boundary part.
+        seen: see `RepeatFilter`.
+        near: texts near the boundary so far.
+        random: of the random share so far.
+        dropped: texts that were turned away, by reason.
+        ids: of the texts of the batch.
+    """
+
+    quotas: Quotas
+    seen: RepeatFilter
+    near: list[Candidate] = field(default_factory=list)
+    random: list[Candidate] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    ids: set[str] = field(default_factory=set)
+
+    def draw(self, facts: Facts, n: int) -> None:
+        """Take the first `n` texts that repeat none, as the random share."""
+        for row in range(len(facts)):
+            if len(self.random) >= n:
+                return
+            if self._is_new(facts, row):
+                self.random.append(replace(facts.candidate(row), chosen="random"))
+
+    def nearest(self, facts: Facts, n: int, chosen: str) -> None:
+        """Take up to `n` texts in their order, for the reason `chosen`; texts of the batch are passed over."""
+        rows, until = iter(range(len(facts))), len(self.near) + n
+        for row in rows:
+            if len(self.near) >= min(until, self.quotas.wanted):
+                return
+            self._offer(facts, row, replace(facts.candidate(row), chosen=chosen))
+
+    def cover(self, coverage: BoundaryCoverage, n: int, made: Iterable[Candidate] | None = None) -> None:
+        """Take up to `n` texts, each time the one that adds the most coverage.
+
+        Args:
+            coverage: what is covered, and what can be chosen; updated.
+            n: places.
+            made: the texts of the supply as candidates, where a language model made them.
+        """
+        until, known = len(self.near) + n, list(made) if made is not None else None
+        while len(self.near) < min(until, self.quotas.wanted) and (best := coverage.location.best()) is not None:
+            row, _ = best
+            candidate = coverage.supply.candidate(row) if known is None else known[row]
+            if self._offer(coverage.supply, row, replace(candidate, chosen="coverage")):
+                self.near[-1] = replace(self.near[-1], covers=coverage.take(row))
+
+    def selection(self) -> Selection:
+        """What was chosen, those near the boundary first."""
+        return Selection((*self.near, *self.random), dict(sorted(self.dropped.items())))
+
+    def _offer(self, facts: Facts, row: int, candidate: Candidate) -> bool:
+        reason = self.quotas.reason(candidate)
+        if reason is not None:
+            self.dropped[reason] += 1
+            return False
+        if not self._is_new(facts, row):
+            return False
+        self.quotas.count(candidate)
+        self.near.append(candidate)
+        return True
+
+    def _is_new(self, facts: Facts, row: int) -> bool:
+        example = facts.examples[row]
+        if example.id in self.ids:
+            return False
+        reason = self.seen.take(example.id, example.text, facts.batch.features[row])
+        if reason is None:
+            self.ids.add(example.id)
+        else:
+            self.dropped[reason] += 1
+        return reason is None

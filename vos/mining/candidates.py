@@ -1,0 +1,136 @@
+"""Texts that may be put before people, with everything that is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vos.density import GaussianDensity
+from vos.metrics.margins import margin
+from vos.storage.provenance import Provenance
+from vos.types import Example, FeatureBatch
+
+FOUND = Provenance("pool", classifier_texts=1)
+"""Of a text of the pool: one reading found it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Covers:
+    """What a text adds to the coverage of the boundary when it is chosen.
+
+    Attributes:
+        share: of the demand, in [0, 1], beyond what labelled texts and those chosen before it cover.
+        neighbours: ids of the texts of the demand that it covers best, best first.
+    """
+
+    share: float
+    neighbours: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A text proposed to people, with what is known of it.
+
+    Attributes:
+        example: the text.
+        margin: logit units, see `vos.metrics.margins.margin`.
+        probability: (C,) softmax of the logits.
+        mahalanobis: (C,) squared distances to the class means.
+        target: index of the target that the text answers, or None.
+        distance: D to that target in units of the space, or None.
+        log_potential: log φ of that target, or None.
+        provenance: see `Provenance`.
+        chosen: why, see `vos.labeling.BoundaryRecord`.
+        covers: see `Covers`; None for a text that was chosen for another reason.
+    """
+
+    example: Example
+    margin: float
+    probability: tuple[float, ...]
+    mahalanobis: tuple[float, ...]
+    target: int | None = None
+    distance: float | None = None
+    log_potential: float | None = None
+    provenance: Provenance = FOUND
+    chosen: str = "target"
+    covers: Covers | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Texts that were scored, with everything that a candidate carries.
+
+    Attributes:
+        examples: n texts.
+        batch: features (n, d) and logits (n, C).
+        margins: (n,) logit units.
+        mahalanobis: (n, C) squared distances to the class means.
+        errors: (n,) float64, the chance that the prediction is wrong, in [0, 1].
+    """
+
+    examples: list[Example]
+    batch: FeatureBatch
+    margins: Tensor
+    mahalanobis: Tensor
+    errors: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        examples: list[Example],
+        batch: FeatureBatch,
+        density: GaussianDensity,
+        harmful: Sequence[int],
+        errors: Callable[[FeatureBatch, Tensor], Tensor] | None = None,
+    ) -> Facts:
+        """Of texts that were scored.
+
+        Without `errors`, which is told the squared distances too, what the margin says stands for the expected error.
+        """
+        margins, mahalanobis = margin(batch.logits, harmful), density.mahalanobis(batch.features)
+        expected = torch.sigmoid(-margins.abs().double()) if errors is None else errors(batch, mahalanobis)
+        return cls(examples, batch, margins, mahalanobis, expected)
+
+    @classmethod
+    def none(cls, n_features: int, n_classes: int) -> Facts:
+        """Of no text."""
+        batch = FeatureBatch(torch.empty(0, n_features), torch.empty(0, n_classes))
+        nothing = torch.empty(0, dtype=torch.float64)
+        return cls([], batch, torch.empty(0), torch.empty(0, n_classes, dtype=torch.float64), nothing)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def at(self, rows: Sequence[int]) -> Facts:
+        """The texts of these rows, in this order."""
+        index = torch.tensor(rows, dtype=torch.int64)
+        batch = FeatureBatch(self.batch.features[index], self.batch.logits[index])
+        numbers = (self.margins[index], self.mahalanobis[index], self.errors[index])
+        return Facts([self.examples[row] for row in rows], batch, *numbers)
+
+    @staticmethod
+    def together(parts: Sequence[Facts]) -> Facts:
+        """The texts of all parts, one after the other; at least one part."""
+        batch = FeatureBatch(
+            torch.cat([part.batch.features for part in parts]), torch.cat([part.batch.logits for part in parts])
+        )
+        examples = [example for part in parts for example in part.examples]
+        numbers = (torch.cat([getattr(part, n) for part in parts]) for n in ("margins", "mahalanobis", "errors"))
+        return Facts(examples, batch, *numbers)
+
+    def candidate(
+        self, row: int, target: int | None = None, distance: float | None = None, value: float | None = None
+    ) -> Candidate:
+        """The text of a row, for a target or without one."""
+        return Candidate(
+            self.examples[row],
+            float(self.margins[row]),
+            tuple(torch.softmax(self.batch.logits[row].double(), -1).tolist()),
+            tuple(self.mahalanobis[row].tolist()),
+            target,
+            distance,
+            value,
+        )

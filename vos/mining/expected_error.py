@@ -1,0 +1,254 @@
+"""How likely a prediction is to be a mistake: from its margin, its distance and the labelled texts around it.
+
+A small margin is where most mistakes are. Among confident predictions, they are where the classifier saw little: far
+from its training texts, or among training texts of the other side. How much each of these counts is fitted to texts
+that nothing was trained on.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
+from sklearn.model_selection import StratifiedKFold
+
+from vos.density import GaussianDensity
+from vos.errors import DataError, ShapeError
+from vos.metrics.calibration import brier, expected_calibration_error
+from vos.mining.error_inputs import Array, ErrorInputs, LabelledNeighbours, wrong_side
+from vos.types import FeatureBatch
+
+logger = logging.getLogger(__name__)
+
+SMALLEST = 1e-12
+"""An expected error stays so far from 0 and 1: it is a probability, and no text is beyond doubt."""
+
+
+@dataclass(frozen=True)
+class ExpectedError:
+    """The probability that a prediction is a mistake.
+
+    `sigmoid(intercept - |margin| · (far + near · beyond) + disagree · disagreement)`: a margin is worth less where the
+    text is far, and `far`, `near` and `disagree` are never negative, so that the expected error falls with the margin
+    and rises with the distance and the disagreement, within the range of the texts it was fitted to and outside. As it
+    stands it takes the margin at its word: the smaller of the two probabilities of a softmax over two classes.
+
+    Attributes:
+        intercept: log-odds of a mistake at the boundary among texts of its own side.
+        far: what a logit of margin takes from the log-odds of a text that is farther than all others.
+        near: what it takes besides from a text that is nearer than all others.
+        disagree: what is added where all labelled texts around are on the other side.
+        n: texts it was fitted to; 0 where it was not.
+        mistakes: of them.
+        reason: why it was not fitted; "" where it was.
+
+    Example:
+        >>> ExpectedError.of_margins()(np.array([-2.0, 0.0]), np.zeros(2), np.zeros(2)).round(3)
+        array([0.119, 0.5  ])
+    """
+
+    intercept: float = 0.0
+    far: float = 1.0
+    near: float = 0.0
+    disagree: float = 0.0
+    n: int = 0
+    mistakes: int = 0
+    reason: str = "not fitted"
+
+    @classmethod
+    def of_margins(cls, reason: str = "no held-out texts") -> Self:
+        """The margin taken at its word, for want of texts to calibrate on."""
+        return cls(reason=reason)
+
+    @classmethod
+    def fit(
+        cls,
+        margins: Array,
+        beyond: Array,
+        disagreement: Array,
+        wrong: NDArray[np.bool_],
+        penalty: float = 1.0,
+        fewest: int = 50,
+    ) -> Self:
+        """Fit to texts that neither the encoder nor the density nor the head was fitted to.
+
+        Logistic regression with signs that are fixed, which makes the expected error monotone, and an L2 penalty on the
+        coefficients but for the intercept. Where there are too few texts, or none or all of them are mistakes, it is
+        `of_margins`, which the log says.
+
+        Args:
+            margins: (n,) see `ErrorInputs`.
+            beyond: (n,) see `ErrorInputs`.
+            disagreement: (n,) see `ErrorInputs`.
+            wrong: (n,) which predictions are mistakes, see `wrong_side`.
+            penalty: half of it is the weight of the squared coefficients, of inputs that are scaled to a root mean
+                square of one; 1 is the default of scikit-learn.
+            fewest: texts to fit to.
+
+        Raises:
+            ShapeError: not (n,) each.
+            DataError: a value that is NaN or infinite, or a share outside [0, 1].
+        """
+        rows = _checked(margins, beyond, disagreement)
+        n, mistakes = len(wrong), int(np.sum(wrong))
+        if rows.shape[0] != n:
+            raise ShapeError(f"expected as many of wrong as of margins, got {n} and {rows.shape[0]}")
+        if n < max(fewest, 2) or mistakes in (0, n):
+            reason = f"{n} held-out texts, {mistakes} mistakes: it takes {fewest} texts, right ones and wrong ones"
+            logger.warning("expected error: %s; the margin is taken at its word", reason)
+            return cls.of_margins(reason)
+        return cls(*_logistic(rows, np.asarray(wrong, dtype=np.float64), penalty), n, mistakes, "")
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether held-out texts stand behind it."""
+        return self.n > 0
+
+    def __call__(self, margins: Array, beyond: Array, disagreement: Array) -> Array:
+        """Expected errors (n,) float64 in (0, 1) of texts, see `ErrorInputs`; raises as `fit` does."""
+        rows = _checked(margins, beyond, disagreement)
+        found = expit(self.intercept + rows @ np.array([self.far, self.near, self.disagree]))
+        return np.asarray(np.clip(found, SMALLEST, 1.0 - SMALLEST), dtype=np.float64)
+
+    def of(self, inputs: ErrorInputs) -> Array:
+        """Expected errors (n,) of texts."""
+        return self(inputs.margins, inputs.beyond, inputs.disagreement)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The state, as JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Self:
+        """What gave `as_dict`."""
+        return cls(**state)
+
+
+def calibrated_error(
+    held_out: FeatureBatch, density: GaussianDensity, harmful: Sequence[int], neighbours: LabelledNeighbours
+) -> tuple[ExpectedError, dict[str, Any]]:
+    """The expected error fitted to held-out texts, and what a report says of it.
+
+    Args:
+        held_out: texts with their labels, to which neither the encoder nor the head nor the density was fitted; may be
+            empty.
+        density: fitted to the training texts.
+        harmful: indices of the harmful classes; () where no class is.
+        neighbours: of the training texts.
+
+    Returns:
+        the expected error, and its state with its `reliability`, which is None where it could not be fitted.
+
+    Raises:
+        DataError: held-out texts without labels.
+    """
+    if held_out.labels is None:
+        raise DataError("expected held-out texts with labels, got none of them")
+    inputs = ErrorInputs.of(held_out, density, harmful, neighbours)
+    wrong = wrong_side(held_out.logits, held_out.labels, harmful)
+    error = ExpectedError.fit(inputs.margins, inputs.beyond, inputs.disagreement, wrong)
+    return error, error.as_dict() | {"reliability": reliability(inputs, wrong) if error.is_calibrated else None}
+
+
+def reliability(
+    inputs: ErrorInputs,
+    wrong: NDArray[np.bool_],
+    folds: int = 5,
+    resamples: int = 500,
+    seed: int = 0,
+    penalty: float = 1.0,
+) -> dict[str, Any] | None:
+    """How honest an expected error is that is fitted to such texts: each part of them judged by a fit to the others.
+
+    Args:
+        inputs: of n held-out texts, see `ErrorInputs`.
+        wrong: (n,) which predictions are mistakes.
+        folds: parts; fewer where there are fewer mistakes.
+        resamples: of the texts, for the intervals.
+        seed: of the parts and the resamples.
+        penalty: see `ExpectedError.fit`.
+
+    Returns:
+        `n`, `mistakes`, `folds`; under `expected_error`, under `margin` (calibrated in the same way on the margin
+        alone) and under `margin_at_its_word` (`ExpectedError.of_margins`) the Brier score `brier` and the expected
+        calibration error `ece`, both lower is better; and `brier_gain`, by how much the Brier score of the expected
+        error is below that of the margin alone. Each is `[value, low, high]` with a 95 % interval (reflected
+        bootstrap). None where fewer than two texts are mistakes, or fewer than two are not.
+    """
+    n, mistakes = len(wrong), int(np.sum(wrong))
+    folds = min(folds, mistakes, n - mistakes)
+    if folds < 2:
+        return None
+    alone = ErrorInputs(inputs.margins, np.zeros(n), np.zeros(n))
+    predicted = {"margin_at_its_word": ExpectedError.of_margins().of(alone)}
+    splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(np.zeros(n), wrong))
+    for name, given in (("expected_error", inputs), ("margin", alone)):
+        predicted[name] = np.empty(n)
+        for others, part in splits:
+            rest = given.at(others)
+            fitted = ExpectedError.fit(rest.margins, rest.beyond, rest.disagreement, wrong[others], penalty, fewest=2)
+            predicted[name][part] = fitted.of(given.at(part))
+    labels = torch.from_numpy(np.asarray(wrong, dtype=np.int64))
+    tables = {name: torch.from_numpy(np.column_stack([1.0 - e, e])) for name, e in predicted.items()}
+    report: dict[str, Any] = {"n": n, "mistakes": mistakes, "folds": folds}
+    scores = {}
+    for name, table in tables.items():
+        draw = np.random.default_rng(seed)  # the same texts for each, so that their differences are paired
+        drawn = (torch.from_numpy(draw.integers(n, size=n)) for _ in range(resamples))
+        values = np.array([_scores(table[rows], labels[rows]) for rows in itertools.chain([torch.arange(n)], drawn)])
+        scores[name] = values[:, 0]
+        report[name] = {"brier": _interval(values[:, 0]), "ece": _interval(values[:, 1])}
+    return report | {"brier_gain": _interval(scores["margin"] - scores["expected_error"], least=-1.0)}
+
+
+def _scores(probabilities: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+    return float(brier(probabilities, labels)), float(expected_calibration_error(probabilities, labels))
+
+
+def _interval(values: Array, least: float = 0.0) -> list[float]:
+    """The first of the values, and 95 % around it by the others, its resamples."""
+    # Resampling adds to a calibration error what sampling has added already: reflected, that is taken off again. The
+    # value itself stays within.
+    value, (low, high) = float(values[0]), np.quantile(values[1:], (0.025, 0.975))
+    return [value, max(least, 2.0 * value - max(value, float(high))), min(1.0, 2.0 * value - min(value, float(low)))]
+
+
+def _checked(margins: Array, beyond: Array, disagreement: Array) -> Array:
+    """The inputs as the columns (n, 3) of a logistic model whose coefficients are not negative."""
+    columns = [np.asarray(each, dtype=np.float64) for each in (margins, beyond, disagreement)]
+    if columns[0].ndim != 1 or len({each.shape for each in columns}) != 1:
+        raise ShapeError(f"expected margins, beyond and disagreement (n,), got {[each.shape for each in columns]}")
+    size, beyond, disagreement = np.abs(columns[0]), columns[1], columns[2]
+    shares = np.concatenate([beyond, disagreement])
+    if not np.isfinite(size).all() or not ((shares >= 0.0) & (shares <= 1.0)).all():
+        raise DataError("expected finite margins, and shares beyond and disagreements in [0, 1]")
+    return np.stack([-size, -size * beyond, disagreement], 1)
+
+
+def _logistic(rows: Array, wrong: Array, penalty: float) -> tuple[float, float, float, float]:
+    """Intercept and coefficients of rows (n, 3), which are not negative."""
+    # scikit-learn's regression has no bounds, and a coefficient of the wrong sign would make a wide margin a doubt.
+    scale = np.sqrt(np.square(rows).mean(0))
+    scale[scale == 0.0] = 1.0
+    design = np.column_stack([np.ones(len(rows)), rows / scale])
+    weights = penalty * np.array([0.0, 1.0, 1.0, 1.0])
+
+    def loss(at: Array) -> tuple[float, Array]:
+        log_odds = design @ at
+        value = np.logaddexp(0.0, log_odds).sum() - wrong @ log_odds + 0.5 * weights @ np.square(at)
+        return float(value), design.T @ (expit(log_odds) - wrong) + weights * at
+
+    start = np.array([np.log(wrong.sum() / (len(wrong) - wrong.sum())), 0.0, 0.0, 0.0])
+    bounds = [(None, None), (0.0, None), (0.0, None), (0.0, None)]
+    options = {"maxiter": 1000, "ftol": 1e-14, "gtol": 1e-9}
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    far, near, disagree = (found[1:] / scale).tolist()
+    return float(found[0]), far, near, disagree

@@ -1,0 +1,24 @@
+"""Choose a batch in the way that the settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vos.mining.acquisition import TargetAcquisition
+from vos.synthesis.acquired import Acquired
+from vos.synthesis.by_sample import acquire_by_sample
+from vos.synthesis.by_target import acquire_by_target
+from vos.synthesis.job import SynthesisJob
+
+
+def acquire(job: SynthesisJob, journal: Path) -> Acquired:
+    """The batch of a job.
+
+    Args:
+        job: see `SynthesisJob`.
+        journal: file of the texts that are made; nothing is written where none are.
+    """
+    acquisition = job.settings.acquisition
+    if isinstance(acquisition, TargetAcquisition):
+        return acquire_by_target(job, acquisition, journal)
+    return acquire_by_sample(job, acquisition, journal)

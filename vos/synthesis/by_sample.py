@@ -1,0 +1,145 @@
+"""acquisition=coverage, margin and random: one pass keeps samples of the pool, and the batch is chosen from them."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from vos.mining.acquisition import MarginAcquisition, RandomAcquisition
+from vos.mining.batch import Batch
+from vos.mining.candidates import Facts
+from vos.mining.coverage import BoundaryCoverage, CoverageSettings, KnownTexts
+from vos.mining.pool_sample import PoolSample
+from vos.mining.selection import Quotas, lacks_near_boundary
+from vos.mining.targets import Targets, TargetSpace
+from vos.storage.seeds import derive_seed
+from vos.synthesis.acquired import Acquired
+from vos.synthesis.job import SynthesisJob, draw_outliers, repeat_filter
+from vos.synthesis.made_texts import add_made_texts, load_text_generator
+from vos.synthesis.settings import GenerationSettings
+from vos.synthesis.surroundings import Surroundings
+from vos.synthesis.writing_targets import note_shortfall, save_writing_targets, writing_targets
+from vos.types import Example
+
+SampleAcquisition = CoverageSettings | MarginAcquisition | RandomAcquisition
+
+
+def acquire_by_sample(job: SynthesisJob, acquisition: SampleAcquisition, journal: Path) -> Acquired:
+    """Score the pool once, choose a batch from what was kept of it, have texts written for what stays uncovered."""
+    _, space, outliers = draw_outliers(job)
+    surroundings = Surroundings(space, outliers, job.settings.potential.delta)
+    sample = scan(job, acquisition, surroundings)
+    selection = job.settings.selection
+    batch = Batch(Quotas(selection, selection.n, bool(job.data.harmful)), repeat_filter(job))
+    everything = isinstance(acquisition, RandomAcquisition)
+    batch.draw(sample.uniform.facts, selection.n if everything else selection.n_random)
+    batch.quotas.wanted -= len(batch.random)
+    report: dict[str, Any] = {"gaps": surroundings.report(selection.max_distance)}
+    made: dict[str, Any] = {}
+    targets = surroundings.targets
+    if isinstance(acquisition, MarginAcquisition):
+        batch.nearest(sample.nearest.facts, batch.quotas.wanted, "margin")
+    elif isinstance(acquisition, CoverageSettings) and sample.n:
+        cover = _Cover(job, acquisition, sample, batch, space, surroundings, journal)
+        targets, made = cover.fill()
+        report |= cover.report
+    chosen = batch.selection()
+    return Acquired(
+        selection=chosen,
+        targets=targets,
+        space=space,
+        n_scored=sample.n,
+        counts=sample.counts,
+        lacks_near_boundary=not everything and lacks_near_boundary(chosen, selection),
+        report=report,
+        made=made,
+    )
+
+
+def scan(job: SynthesisJob, acquisition: SampleAcquisition, surroundings: Surroundings) -> PoolSample:
+    """Score the pool once and keep samples of it."""
+    settings = acquisition if isinstance(acquisition, CoverageSettings) else CoverageSettings(supply=1)
+    head, seed = job.featurizer.head, derive_seed(job.seed, "pool sample")
+    n_classes, n_features = head.weight.shape
+    sample = PoolSample(settings.sizes(job.settings.selection.n), seed, n_features, n_classes)
+    for examples, batch in job.featurizer.stream(iter(job.data.pool), job.settings.chunk_size):
+        facts = Facts.of(examples, batch, job.density, job.data.harmful, job.expected_errors)
+        sample.offer(facts)
+        surroundings.offer(facts)
+        job.progress.pool(len(examples))
+    return sample
+
+
+class _Cover:
+    """The near-boundary part of a batch that covers the boundary."""
+
+    def __init__(
+        self,
+        job: SynthesisJob,
+        acquisition: CoverageSettings,
+        sample: PoolSample,
+        batch: Batch,
+        space: TargetSpace,
+        surroundings: Surroundings,
+        journal: Path,
+    ) -> None:
+        self.job, self.sample, self.batch, self.space = job, sample, batch, space
+        self.surroundings, self.journal = surroundings, journal
+        data = job.data
+        known = known_texts(job, [*data.train, *job.asked])
+        self.coverage = BoundaryCoverage.of(sample, known, job.featurizer.head, data.harmful, acquisition)
+        self.share = acquisition.nearest_share([example.label for example in data.train], data.harmful)
+        self.report: dict[str, Any] = {
+            "demand": len(self.coverage.demand),
+            "supply": len(self.coverage.supply),
+            "covered_before": self.coverage.location.value,
+            "nearest_share": self.share,
+        }
+
+    def fill(self) -> tuple[Targets, dict[str, Any]]:
+        """Choose; gives the targets that texts were written for, and the report of the writing."""
+        batch, wanted, generation = self.batch, self.batch.quotas.wanted, self.job.settings.generation
+        n_made = 0 if generation is None else round(wanted * (generation.share if generation.pool_first else 1.0))
+        if generation is None or generation.pool_first:
+            batch.nearest(self.sample.nearest.facts, round(self.share * (wanted - n_made)), "nearest")
+            batch.cover(self.coverage, wanted - n_made - len(batch.near))
+        targets, made = self.surroundings.targets, dict[str, Any]()
+        if generation is not None:
+            targets, made = self._write(generation, n_made)
+            if generation.pool_first:
+                batch.cover(self.coverage, wanted - len(batch.near))
+        self.report["covered_after"] = self.coverage.location.value
+        return targets, made
+
+    def _write(self, generation: GenerationSettings, n_made: int) -> tuple[Targets, dict[str, Any]]:
+        """Have texts written for the places that are covered least, and choose among them."""
+        job = self.job
+        goals = writing_targets(job, generation, self.space, self.coverage, self.surroundings, n_made)
+        left = self._left() if generation.pool_first else 0
+        note_shortfall(len(goals), generation.text_generator.stages.per_target, n_made, left)
+        save_writing_targets(goals, self.journal.parent)
+        targets = self.space.targets(goals.outliers)
+        writer = partial(load_text_generator, job, generation, self.space, goals.beginnings)
+        nothing: tuple[tuple[()], ...] = ((),) * len(goals)
+        by_target, made = add_made_texts(
+            job, generation, writer, targets, nothing, frozenset(range(len(goals))), self.journal
+        )
+        candidates = [candidate for each in by_target for candidate in each]
+        if candidates:
+            texts = [candidate.example for candidate in candidates]
+            batch = job.featurizer.featurize([example.text for example in texts])
+            facts = Facts.of(texts, batch, job.density, job.data.harmful)
+            # Both share what is covered: the pool goes on where the made texts stop.
+            self.batch.cover(self.coverage.beside(facts), n_made, candidates)
+        return targets, {**made, **goals.report}
+
+    def _left(self) -> int:
+        """Texts of the pool that the batch could still take."""
+        return sum(example.id not in self.batch.ids for example in self.coverage.supply.examples)
+
+
+def known_texts(job: SynthesisJob, examples: list[Example]) -> KnownTexts:
+    """Texts that cover what lies around them."""
+    batch = job.featurizer.featurize([example.text for example in examples])
+    return KnownTexts(batch.features, Facts.of(examples, batch, job.density, job.data.harmful).margins)

@@ -1,0 +1,39 @@
+"""Which virtual outliers have a text of the pool in their surroundings, told while the pool streams by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vos.mining.candidates import Facts
+from vos.mining.targets import TargetSpace
+from vos.types import VirtualOutliers
+
+
+class Surroundings:
+    """The distance of each virtual outlier to its nearest text of about its margin.
+
+    Args:
+        space: gives distances.
+        outliers: m virtual outliers.
+        band: largest difference of margins that counts as about the same, in logit units.
+    """
+
+    def __init__(self, space: TargetSpace, outliers: VirtualOutliers, band: float) -> None:
+        self.space, self.outliers, self.band = space, outliers, band
+        self.targets = space.targets(outliers)
+        self.nearest: Tensor = torch.full((len(outliers),), torch.inf, dtype=torch.float64)
+
+    def offer(self, facts: Facts) -> None:
+        """Take texts into account."""
+        distances = self.space.distances(self.space.coordinates(facts.batch.features), self.targets.coordinates)
+        off = (facts.margins.double()[:, None] - self.targets.margins.double()[None]).abs()
+        found = torch.where(off <= self.band, distances, torch.inf).min(0).values
+        self.nearest = torch.minimum(self.nearest, found)
+
+    def report(self, distance: float) -> dict[str, Any]:
+        """How many outliers have no text within this distance: there the boundary runs where no text is."""
+        reached = int((self.nearest <= distance).sum())
+        return {"outliers": len(self.targets), "without_text": len(self.targets) - reached, "distance": distance}
