@@ -25,7 +25,7 @@ CHUNK = 65_536
 """Texts that are offered at a time, as a pool streams by."""
 
 
-def coverage(state: State, band: float | None = None, calibration: str = "all", **changes: float) -> Array:
+def coverage(state: State, band: float | None = None, calibration: str = "margin", **changes: float) -> Array:
     """What `acquisition=coverage` chooses; with `band`, of that share of the nearest texts alone, all counting equally.
 
     Nothing is left out as a repeat, and there is no random share: the others have neither.
@@ -33,8 +33,8 @@ def coverage(state: State, band: float | None = None, calibration: str = "all", 
     Args:
         state: see `State`.
         band: see above.
-        calibration: of the expected errors on the validation texts: "all", as the product does, "margin" of the margin
-            alone, "none".
+        calibration: of the expected errors on the validation texts: "margin", of the margin alone, as the product does;
+            "all", with distance and neighbours; "none".
         **changes: of `CoverageSettings`.
     """
     settings = CoverageSettings(**({"nearest": 0.0} | changes))  # type: ignore[arg-type]
@@ -105,7 +105,7 @@ PEERS: dict[str, Arm] = {
 }
 VARIANTS: dict[str, Arm] = {
     "hard_band": partial(coverage, band=0.4),
-    "calibrated_margin": partial(coverage, calibration="margin"),
+    "full_evidence": partial(coverage, calibration="all"),
     "uncalibrated": partial(coverage, calibration="none"),
     "power_1": partial(coverage, power=1.0),
     "power_2": partial(coverage, power=2.0),
