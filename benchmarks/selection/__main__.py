@@ -4,11 +4,13 @@ Every strategy starts from the same labels, and sees the same frozen features an
 regression. After each round the texts that it asked for get their labels, and error is measured on test texts. Nothing
 is left out as a repeat and no random share is drawn: a round is the strategy's own choice.
 
-Sets: everyday and ladder (in this package), ToxiGen, Davidson and CLINC150 (from the folder in VOS_DATA). Encoders: the
-bundled one, and all-mpnet-base-v2 (from the folder in VOS_MPNET). 20 seeds, 100 labels at the start (CLINC150: 2 of
-each class), 4 rounds of 100. Each unit is one JSON file under the output folder, so that the same command goes on where
-it was stopped. `python -m benchmarks.selection.page` writes the tables. The last line is one JSON object: differences
-of the error in points after the last round, coverage less each other, paired by seed, with 95 % t-intervals.
+Strategies of the library small-text take part where the variable VOS_SMALL_TEXT names the interpreter of an environment
+that has it (see `benchmarks.selection.small_text`). Sets: everyday and ladder (in this package), ToxiGen, Davidson and
+CLINC150 (from the folder in VOS_DATA). Encoders: the bundled one, and all-mpnet-base-v2 (from the folder in VOS_MPNET).
+20 seeds, 100 labels at the start (CLINC150: 2 of each class), 4 rounds of 100. Each unit is one JSON file under the
+output folder, so that the same command goes on where it was stopped. `python -m benchmarks.selection.page` writes the
+tables. The last line is one JSON object: differences of the error in points after the last round, coverage less each
+other, paired by seed, with 95 % t-intervals.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pathlib import Path
 import torch
 
 from benchmarks._common import command_line, finish, output_folder, skip_without_public_data
+from benchmarks.selection import small_text
 from benchmarks.selection.arms import ARMS, ENTROPY_FROM
 from benchmarks.selection.features import ENCODERS, features_of
 from benchmarks.selection.results import collect, differences
@@ -29,17 +32,20 @@ from vos.storage.json_files import write_json
 
 Unit = tuple[str, str, int, str]
 
+ALL = ARMS | small_text.ARMS
+
 
 def main() -> None:
     """Run what is missing, tell how long it will take, print the JSON line."""
     parser = command_line(__doc__, quick="2 seeds, 2 rounds of 20, a tenth of two sets: a minute or two")
     parser.add_argument("--sets", nargs="+", choices=SETS)
     parser.add_argument("--encoders", nargs="+", choices=ENCODERS)
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=tuple(ARMS))
+    parser.add_argument("--arms", nargs="+", choices=ALL, help="all, those of small-text where it is there")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    arms = small_text.those_that_run(options.arms or ALL, chosen=bool(options.arms))
     sets = options.sets or (quick_sets() if options.quick else SETS)
     encoders = options.encoders or (("minilm",) if options.quick else ENCODERS)
     if set(sets) - set(EMBEDDED):
@@ -50,7 +56,7 @@ def main() -> None:
         for encoder in encoders:
             plan = plan_of(data.n_classes, options.quick)
             seeds = range(options.seeds or (2 if options.quick else 20))
-            units = [(name, encoder, seed, arm) for seed in seeds for arm in options.arms
+            units = [(name, encoder, seed, arm) for seed in seeds for arm in arms
                      if arm != "entropy" or data.n_classes >= ENTROPY_FROM]  # fmt: skip
             missing = [unit for unit in units if not path_of(folder, unit).exists()]
             if missing:
@@ -81,7 +87,7 @@ def run_units(problem: Problem, units: list[Unit], folder: Path) -> None:
     seconds: dict[str, float] = {}
     for done, unit in enumerate(units):
         started = time.monotonic()
-        curve, spent = run(problem, unit[2], ARMS[unit[3]])
+        curve, spent = run(problem, unit[2], ALL[unit[3]])
         seconds[unit[3]] = time.monotonic() - started
         content = {"curve": curve, "query_seconds": spent, "strength": problem.strength}
         write_json(path_of(folder, unit), content)

@@ -69,16 +69,17 @@ def badge(state: State) -> Array:
 def cal(state: State, neighbours: int = 10) -> Array:
     """Contrastive active learning (Margatina et al. 2021): texts whose labelled neighbours are predicted otherwise.
 
-    The score is the mean divergence KL(neighbour || text) over the ten nearest labelled texts in feature space.
+    The score is the mean divergence KL(neighbour || text) over the ten nearest labelled texts; nearest by normalised
+    features, as in its authors' code.
     """
     logits, known = state.logits(state.pool), state.logits(state.labelled)
     log_p = logits - logsumexp(logits, axis=1, keepdims=True)
     log_q = known - logsumexp(known, axis=1, keepdims=True)
     q, score = np.exp(log_q), np.empty(len(log_p))
-    k = min(neighbours, len(q))
+    k, unit = min(neighbours, len(q)), _normalised(state.features)
     for start in range(0, len(log_p), CHUNK):
         part = slice(start, start + CHUNK)
-        squares = _squares(state.features[state.pool[part]], state.features[state.labelled])
+        squares = _squares(unit[state.pool[part]], unit[state.labelled])
         near = np.argpartition(squares, k - 1, axis=1)[:, :k]
         own = (q * log_q).sum(1)[near]
         crossed = np.einsum("nkc,nc->nk", q[near], log_p[part])

@@ -75,10 +75,10 @@ def test_badge_is_k_means_plus_plus_over_explicit_gradients():
 def test_cal_is_the_mean_divergence_of_the_nearest_labelled_texts():
     given = state(labelled=25)
     p, q = softmax(given.logits(given.pool)), softmax(given.logits(given.labelled))
+    unit = given.features / np.linalg.norm(given.features, axis=1, keepdims=True)
     scores = []
     for i, row in enumerate(given.pool):
-        distances = ((given.features[given.labelled] - given.features[row]) ** 2).sum(1)
-        near = np.argsort(distances)[:10]
+        near = np.argsort(-unit[given.labelled] @ unit[row])[:10]
         scores.append(np.mean([stats.entropy(q[j], p[i]) for j in near]))
     assert peers.cal(given).tolist() == np.argsort(-np.array(scores))[:7].tolist()
 
