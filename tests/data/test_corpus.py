@@ -19,7 +19,7 @@ NAMES = [name for name in get_args(CorpusName) if (folder(name) / "corpus.jsonl"
 LIMIT = 0.56
 """Of the balanced accuracy of a shortcut."""
 
-LADDER_PAIRS = 371
+LADDER_PAIRS = 400
 """Minimal pairs of the ladder outside its pool."""
 
 WHOLE = 3600
