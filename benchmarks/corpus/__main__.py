@@ -25,7 +25,7 @@ def main() -> None:
         print(group)
         for name, value in values.items():
             print(f"  {name:40} {value}")
-    print(f"```json\n{json.dumps(result, indent=2)}\n```")
+    print(f"```json\n{json.dumps(result, indent=2, allow_nan=False)}\n```")
     finish(result)
 
 
