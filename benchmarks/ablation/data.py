@@ -1,6 +1,6 @@
 """The four tasks of the ablation: texts to train on, to test on, and texts of other kinds (OOD).
 
-`clinc150`, 150 classes; OOD: the out-of-scope queries. `embedded`, the corpus of this package, two classes; OOD: film
+`clinc150`, 150 classes; OOD: the out-of-scope queries. `embedded`, the ladder corpus, two classes; OOD: film
 reviews (cad_sentiment) and queries (CLINC150), both far. `toxigen`, two classes; OOD: statements about two groups that
 no training text is labelled with (near), and queries (far). `sentiment`, two classes, the far check of pair
 consistency: film reviews and their edits by people with the label flipped (cad_sentiment); training sees one of each of
@@ -55,7 +55,7 @@ class Sizes:
 
 FULL = {
     "clinc150": Sizes(15000, 4500, 1000, 3, 32, 6, 6, "bf16-mixed"),
-    "embedded": Sizes(683, 560, 250, 3, 56, 6, 6, "bf16-mixed"),
+    "embedded": Sizes(700, 600, 250, 3, 56, 6, 6, "bf16-mixed"),
     "toxigen": Sizes(3800, 1000, 400, 2, 40, 6, 6, "bf16-mixed"),
     "sentiment": Sizes(1600, 976, 400, 2, 128, 2, 2, "bf16-mixed"),
 }

@@ -1,9 +1,9 @@
-"""Where the boundary is wrong at the start: `python -m benchmarks.corpus.baselines [--quick]`.
+"""Where the boundary is wrong at the start: `python -m benchmarks.corpus.baselines [--quick] [--name NAME]`.
 
-Accuracy on the embedded corpus's test split by label and level, for a bag of words, the bundled encoder frozen under a
-linear head, and the bundled encoder fine-tuned, all trained on the train split (levels 0 and 1 alone). 5 seeds, mean
-and 95 % t-interval over seeds (for the bag of words, over bootstrap resamples of the training texts). Runs `train.py`
-itself and reads its `metrics.json`. Prints a Markdown table; the last line is one JSON object.
+Accuracy on the test split of an embedded corpus by label and level, for a bag of words, the bundled encoder frozen
+under a linear head, and the bundled encoder fine-tuned, all trained on the train split (of the ladder: levels 0 and 1
+alone). 5 seeds, mean and 95 % t-interval over seeds (for the bag of words, over bootstrap resamples of the training
+texts). Runs `train.py` itself and reads its `metrics.json`. Prints a Markdown table; the last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 
 from benchmarks._common import ROOT, command_line, finish
+from benchmarks.corpus.measures import word_weights
 from benchmarks.intervals import interval
-from vos.data import load_embedded
+from vos.data import EmbeddedData, TextData, load_embedded
+from vos.data.embedded import CorpusName
 
 CELLS = [(label, level) for label in (0, 1) for level in range(4)]
 
 
-def by_cell(predicted: np.ndarray) -> dict[str, float]:
+def by_cell(data: TextData, predicted: np.ndarray) -> dict[str, float]:
     """Accuracy by cell and overall on the test split."""
-    test = load_embedded().test
+    test = data.test
     right = np.array([int(p) == e.label for p, e in zip(predicted, test, strict=True)])
     result = {"all": float(right.mean())}
     for label, level in CELLS:
@@ -37,13 +37,11 @@ def by_cell(predicted: np.ndarray) -> dict[str, float]:
     return result
 
 
-def bag_of_words(seed: int) -> dict[str, float]:
-    """Logistic regression on word and word-pair weights, trained on a bootstrap resample."""
-    data = load_embedded()
+def bag_of_words(data: TextData, seed: int) -> dict[str, float]:
+    """See `word_weights`; trained on a bootstrap resample."""
     rows = np.random.default_rng(seed).integers(len(data.train), size=len(data.train))
-    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10.0))
-    model.fit([data.train[i].text for i in rows], [data.train[i].label for i in rows])
-    return by_cell(model.predict([e.text for e in data.test]))
+    model = word_weights().fit([data.train[i].text for i in rows], [data.train[i].label for i in rows])
+    return by_cell(data, model.predict([e.text for e in data.test]))
 
 
 def trained(folder: Path, seed: int, *overrides: str) -> dict[str, float]:
@@ -63,16 +61,18 @@ def trained(folder: Path, seed: int, *overrides: str) -> dict[str, float]:
 def main() -> None:
     """Print the table and the JSON line."""
     parser = command_line(__doc__, quick="1 seed, one epoch")
+    parser.add_argument("--name", choices=get_args(CorpusName), default=EmbeddedData.name)
     parser.add_argument("--output", type=Path, help="keep the runs here")
     options = parser.parse_args()
     seeds = range(1 if options.quick else 5)
-    fewer = ["trainer.max_epochs=1"] if options.quick else []
+    settings = [f"data.name={options.name}", *(["trainer.max_epochs=1"] if options.quick else [])]
+    data = load_embedded(options.name)
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.output or Path(scratch)
         columns = {
-            "bag of words": [bag_of_words(s) for s in seeds],
-            "frozen + linear": [trained(folder / f"frozen-{s}", s, "experiment=frozen", *fewer) for s in seeds],
-            "fine-tuned": [trained(folder / f"tuned-{s}", s, *fewer) for s in seeds],
+            "bag of words": [bag_of_words(data, s) for s in seeds],
+            "frozen + linear": [trained(folder / f"frozen-{s}", s, "experiment=frozen", *settings) for s in seeds],
+            "fine-tuned": [trained(folder / f"tuned-{s}", s, *settings) for s in seeds],
         }
     figures: dict[str, float] = {}
     print("| label | level | " + " | ".join(columns) + " |\n|---|---|" + "---|" * len(columns))

@@ -10,9 +10,12 @@ import torch
 
 from benchmarks.selection import peers
 from benchmarks.selection.state import Array, State
+from vos.density import ClassConditionalGaussian
 from vos.metrics.margins import margin
 from vos.mining.candidates import Facts
 from vos.mining.coverage import BoundaryCoverage, CoverageSettings, KnownTexts
+from vos.mining.error_inputs import ErrorInputs, LabelledNeighbours, wrong_side
+from vos.mining.expected_error import ExpectedError
 from vos.mining.pool_sample import PoolSample
 from vos.types import Example, FeatureBatch, LinearHead
 
@@ -22,10 +25,17 @@ CHUNK = 65_536
 """Texts that are offered at a time, as a pool streams by."""
 
 
-def coverage(state: State, band: float | None = None, **changes: float) -> Array:
+def coverage(state: State, band: float | None = None, calibration: str = "margin", **changes: float) -> Array:
     """What `acquisition=coverage` chooses; with `band`, of that share of the nearest texts alone, all counting equally.
 
     Nothing is left out as a repeat, and there is no random share: the others have neither.
+
+    Args:
+        state: see `State`.
+        band: see above.
+        calibration: of the expected errors on the validation texts: "margin", of the margin alone, as the product does;
+            "all", with distance and neighbours; "none".
+        **changes: of `CoverageSettings`.
     """
     settings = CoverageSettings(**({"nearest": 0.0} | changes))  # type: ignore[arg-type]
     pool = state.pool
@@ -34,8 +44,9 @@ def coverage(state: State, band: float | None = None, **changes: float) -> Array
     head = LinearHead(torch.from_numpy(state.weight), torch.from_numpy(state.bias))
     n_classes, d = head.weight.shape
     sample = PoolSample(settings.sizes(state.n), state.seed, d, n_classes)
+    errors = _errors(state, head, calibration if band is None else "equal")
     for start in range(0, len(pool), CHUNK):
-        sample.offer(_facts(state, head, pool[start : start + CHUNK], equal=band is not None))
+        sample.offer(_facts(state, head, pool[start : start + CHUNK], errors))
     known = torch.from_numpy(state.features[state.labelled])
     texts = KnownTexts(known, margin(head.logits(known), state.harmful))
     covered = BoundaryCoverage.of(sample, texts, head, state.harmful, settings)
@@ -46,16 +57,38 @@ def coverage(state: State, band: float | None = None, **changes: float) -> Array
     return np.array(chosen)
 
 
-def _facts(state: State, head: LinearHead, rows: Array, *, equal: bool) -> Facts:
-    features = torch.from_numpy(state.features[rows])
+Errors = Callable[[FeatureBatch], torch.Tensor]
+
+
+def _errors(state: State, head: LinearHead, calibration: str) -> Errors:
+    """Gives expected errors (n,) of texts."""
+    if calibration == "equal":
+        return lambda batch: torch.ones(len(batch), dtype=torch.float64)
+    features, labels = (torch.from_numpy(each) for each in state.held_out)
+    if calibration == "none" or not len(labels):
+        return lambda batch: torch.sigmoid(-margin(batch.logits, state.harmful).abs().double())
+    known, own = torch.from_numpy(state.features[state.labelled]), torch.from_numpy(state.labels)
+    density = ClassConditionalGaussian(len(state.bias), known.shape[1]).fit(known, own)
+    density.calibrate(features, labels)
+    neighbours = LabelledNeighbours.of(known, own, state.harmful, len(state.bias))
+
+    def inputs(batch: FeatureBatch) -> ErrorInputs:
+        found = ErrorInputs.of(batch, density, state.harmful, neighbours)
+        nothing = np.zeros(len(batch))
+        return found if calibration == "all" else ErrorInputs(found.margins, nothing, nothing)
+
     logits = head.logits(features)
-    margins = margin(logits, state.harmful)
-    errors = torch.sigmoid(-margins.abs().double())
+    of_val, wrong = inputs(FeatureBatch(features, logits)), wrong_side(logits, labels, state.harmful)
+    error = ExpectedError.fit(of_val.margins, of_val.beyond, of_val.disagreement, wrong)
+    return lambda batch: torch.from_numpy(error.of(inputs(batch)))
+
+
+def _facts(state: State, head: LinearHead, rows: Array, errors: Errors) -> Facts:
+    features = torch.from_numpy(state.features[rows])
+    batch = FeatureBatch(features, head.logits(features))
     examples = [Example(state.ids[row], str(row)) for row in rows]  # the row stands in for the text
-    nothing = torch.zeros(len(rows), logits.shape[1], dtype=torch.float64)
-    return Facts(
-        examples, FeatureBatch(features, logits), margins, nothing, torch.ones_like(errors) if equal else errors
-    )
+    nothing = torch.zeros(len(rows), batch.logits.shape[1], dtype=torch.float64)
+    return Facts(examples, batch, margin(batch.logits, state.harmful), nothing, errors(batch))
 
 
 PEERS: dict[str, Arm] = {
@@ -72,6 +105,8 @@ PEERS: dict[str, Arm] = {
 }
 VARIANTS: dict[str, Arm] = {
     "hard_band": partial(coverage, band=0.4),
+    "full_evidence": partial(coverage, calibration="all"),
+    "uncalibrated": partial(coverage, calibration="none"),
     "power_1": partial(coverage, power=1.0),
     "power_2": partial(coverage, power=2.0),
     "power_8": partial(coverage, power=8.0),

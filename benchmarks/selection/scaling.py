@@ -66,7 +66,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.one:
         resource.setrlimit(resource.RLIMIT_DATA, (BYTES, BYTES))
-        print(json.dumps(measure(options.one[0], int(options.one[1]))))
+        print(json.dumps(measure(options.one[0], int(options.one[1])), allow_nan=False))
         return
     print(machine())
     result: dict[str, object] = {}

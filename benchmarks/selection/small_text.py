@@ -52,7 +52,7 @@ def choose(state: State, name: str) -> Array:
         worker = _worker(os.environ[PYTHON])
         assert worker.stdin is not None and worker.stdout is not None  # noqa: PT018 - both are pipes
         with contextlib.suppress(BrokenPipeError):  # it has ended: then nothing can be read either
-            worker.stdin.write(json.dumps([str(path), name]) + "\n")
+            worker.stdin.write(json.dumps([str(path), name], allow_nan=False) + "\n")
             worker.stdin.flush()
         line = worker.stdout.readline()
     if not line:

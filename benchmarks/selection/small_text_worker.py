@@ -91,4 +91,4 @@ def answer(path: str, name: str) -> list[int]:
 
 if __name__ == "__main__":
     for line in sys.stdin:
-        print(json.dumps(answer(*json.loads(line))), flush=True)
+        print(json.dumps(answer(*json.loads(line)), allow_nan=False), flush=True)

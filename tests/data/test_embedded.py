@@ -62,11 +62,11 @@ def test_pool_labels(folder):
 
 def test_the_installed_corpus_is_looked_for_in_the_package(monkeypatch, folder):
     monkeypatch.setattr(embedded.resources, "files", lambda package: folder if package == "vos.data" else None)
-    (folder / "corpus/everyday").mkdir(parents=True)
+    (folder / "corpus/other").mkdir(parents=True)
     for name in ("corpus.jsonl", "pool_labels.jsonl"):
-        (folder / name).rename(folder / "corpus/everyday" / name)
-    assert len(load_embedded("everyday").train) == 8
-    assert len(load_pool_labels("everyday")) == 2
+        (folder / name).rename(folder / "corpus/other" / name)
+    assert len(load_embedded("other").train) == 8
+    assert len(load_pool_labels("other")) == 2
     with pytest.raises(DataError, match=r"corpus/ladder/corpus\.jsonl: expected the corpus file"):
         load_embedded("ladder")
     with pytest.raises(DataError, match=r"corpus/ladder/pool_labels\.jsonl: expected the corpus file"):

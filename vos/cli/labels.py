@@ -147,16 +147,10 @@ def record_round(config: DictConfig, run: Path, new: NextRound, final: Mapping[s
         done = {event.batch: int(event.payload["round"]) for event in ledger.events("trained")}
         number = done.get(str(run), max(done.values(), default=0) + 1)
         ledger.mark_trained(str(run), number, new.labels)
-        found = newest(found_mistakes(ledger, new.data.classes)).metrics()
         of_oracle = len(answered_by_oracle(ledger) & new.labels.keys())
-    row: Row = {
-        "run": str(run),
-        "round": number,
-        "labels": len(new.labels),
-        "labels_of_oracle": of_oracle,
-        **final,
-        **found,
-    }
+        found = newest(found_mistakes(ledger, new.data.classes)).metrics()
+    labels = {"labels": len(new.labels), "labels_of_oracle": of_oracle}
+    row: Row = {"run": str(run), "round": number, **labels, **final, **found}
     rows = add_round(Path(config.ledger).parent, row)
     rule: StopRule = instantiate(config.stop)
     if rule.target_fnr is not None and not new.data.harmful:

@@ -145,7 +145,7 @@ def _final(rows: Rows, settings: SimulationSettings) -> dict[str, float]:
 
 
 def _print(rows: Rows, directory: Path) -> None:
-    table = Table(title="Simulated rounds: mean test errors over seeds")
+    table = Table(title="Simulated rounds, answered by a declared oracle: mean test errors over seeds")
     for name in ("strategy", "labels", *_measured(rows)):
         table.add_column(name, justify="right")
     groups: dict[tuple[str, int], list[Row]] = {}

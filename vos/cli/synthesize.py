@@ -13,10 +13,12 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
+from rich.table import Table
 
 from vos.cli.cache import open_cache
 from vos.cli.classes import load_as_before
 from vos.cli.labels import export_batch, hidden_gold, is_waiting
+from vos.cli.oracle_view import oracle_view
 from vos.cli.preflight import check_gold, check_sending, check_synthesis
 from vos.cli.progress import synthesis_bars
 from vos.cli.tables import facts_table, in_words, print_paths
@@ -84,7 +86,8 @@ def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
         outputs = Classes(classifier.label_names, classifier.harmful)
         gold = hidden_gold(config, data, result.records, featurizer, outputs)
         neighbours = nearest_labelled(featurizer, data.train, [*result.records, *gold.records], data.label_names)
-    _summary(result)
+        view = oracle_view(config, data, result.records, featurizer)
+    _summary(result, view)
     if config.labeling._target_ is not None:
         records, known = _in_data_classes(result.records, classifier), _in_data_classes(gold.records, classifier)
         export_batch(config, records, data.classes, output, neighbours, replace(gold, records=known))
@@ -198,7 +201,7 @@ def _asked_before(config: DictConfig) -> list[Example]:
         return [Example(f"asked:{uid}", item.text) for uid, item in ledger.items(uids).items()]
 
 
-def _summary(result: SynthesisResult) -> None:
+def _summary(result: SynthesisResult, view: Table | None) -> None:
     table = facts_table("Near-boundary texts")
     report = dict(result.report)
     report["expected_error"] = _calibration(report.get("expected_error") or {})
@@ -208,6 +211,8 @@ def _summary(result: SynthesisResult) -> None:
             if name != "nearest_miss" and (shown := in_words(value)):
                 table.add_row(prefix + name.replace("_", " "), shown)
     Console().print(table)
+    if view is not None:
+        Console().print(view)
     print_paths({path.name: path for path in result.paths})
 
 

@@ -26,8 +26,8 @@ POOL_LABELS_FILE = "pool_labels.jsonl"
 LABEL_NAMES = ("harmless", "harmful")
 SPLITS = ("test", "val", "train", "pool")
 
-CorpusName = Literal["everyday", "ladder"]
-"""`everyday`: harm in 30 % of the texts, most of them plain; `ladder`: balanced, from explicit to implied."""
+CorpusName = Literal["ladder"]
+"""`ladder`: as many harmful texts as others, from explicit to implied."""
 
 _CODES = {"0": "harmless", "1": "harmful", "harmless": "harmless", "harmful": "harmful"}
 _ROWS = RowSettings(id="id", group="setting", pair="pair", level="level")
@@ -55,6 +55,13 @@ class EmbeddedData:
         Raises:
             DataError: a text of the pool has no stored label; or see `load_pool_labels`.
         """
+        return {uid: LABEL_NAMES[label[0]] for uid, label in self._stored().items()}
+
+    def stored_levels(self) -> dict[str, int]:
+        """The level of the texts of the pool whose level is stored, by `text_uid`; raises as `stored_answers`."""
+        return {uid: label[1] for uid, label in self._stored().items() if len(label) > 1}
+
+    def _stored(self) -> dict[str, tuple[int, ...]]:
         labels = load_pool_labels(self.name, self.directory)
         pool = list(self.load().pool)
         if unknown := [example.id for example in pool if example.id not in labels]:
@@ -62,7 +69,7 @@ class EmbeddedData:
                 f"{POOL_LABELS_FILE}: expected a label for each of the {len(pool)} texts of the pool, found none for "
                 f"{len(unknown)}, the first is {unknown[0]!r}"
             )
-        return {text_uid(example.text): LABEL_NAMES[labels[example.id][0]] for example in pool}
+        return {text_uid(example.text): labels[example.id] for example in pool}
 
 
 def load_embedded(name: CorpusName = EmbeddedData.name, directory: str | Path | None = None) -> TextData:

@@ -84,15 +84,15 @@ class Facts:
         batch: FeatureBatch,
         density: GaussianDensity,
         harmful: Sequence[int],
-        errors: Callable[[FeatureBatch, Tensor], Tensor] | None = None,
+        errors: Callable[[Tensor], Tensor] | None = None,
     ) -> Facts:
-        """Of texts that were scored.
+        """Of texts that were scored; `errors` gives the chance of a mistake (n,) from margins (n,).
 
-        Without `errors`, which is told the squared distances too, what the margin says stands for the expected error.
+        Without it, what the margin says of itself stands for that chance.
         """
-        margins, mahalanobis = margin(batch.logits, harmful), density.mahalanobis(batch.features)
-        expected = torch.sigmoid(-margins.abs().double()) if errors is None else errors(batch, mahalanobis)
-        return cls(examples, batch, margins, mahalanobis, expected)
+        margins = margin(batch.logits, harmful)
+        expected = torch.sigmoid(-margins.abs().double()) if errors is None else errors(margins)
+        return cls(examples, batch, margins, density.mahalanobis(batch.features), expected)
 
     @classmethod
     def none(cls, n_features: int, n_classes: int) -> Facts:

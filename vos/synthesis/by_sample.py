@@ -64,7 +64,7 @@ def scan(job: SynthesisJob, acquisition: SampleAcquisition, surroundings: Surrou
     n_classes, n_features = head.weight.shape
     sample = PoolSample(settings.sizes(job.settings.selection.n), seed, n_features, n_classes)
     for examples, batch in job.featurizer.stream(iter(job.data.pool), job.settings.chunk_size):
-        facts = Facts.of(examples, batch, job.density, job.data.harmful, job.expected_errors)
+        facts = Facts.of(examples, batch, job.density, job.data.harmful, job.error_model.of_margins)
         sample.offer(facts)
         surroundings.offer(facts)
         job.progress.pool(len(examples))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vos.data import TextData
 from vos.density import GaussianDensity
-from vos.mining.error_inputs import ErrorInputs, LabelledNeighbours
+from vos.metrics.margins import margin
+from vos.mining.error_inputs import ErrorInputs, LabelledNeighbours, wrong_side
 from vos.mining.expected_error import ExpectedError, calibrated_error
 from vos.types import FeatureBatch, Featurizer
 
@@ -24,6 +26,7 @@ class ErrorModel:
         harmful: indices of the harmful classes.
         neighbours: of the training texts.
         error: see `ExpectedError`.
+        by_margin: the same from the margin alone.
         report: see `vos.mining.expected_error.calibrated_error`.
     """
 
@@ -31,6 +34,7 @@ class ErrorModel:
     harmful: tuple[int, ...]
     neighbours: LabelledNeighbours
     error: ExpectedError
+    by_margin: ExpectedError
     report: dict[str, Any]
 
     @classmethod
@@ -39,14 +43,27 @@ class ErrorModel:
         harmful = tuple(data.harmful)
         train, val = (_labelled(featurizer, data, split) for split in ("train", "val"))
         assert train.labels is not None  # noqa: S101 - `_labelled` gives them
+        assert val.labels is not None  # noqa: S101 - as well
         neighbours = LabelledNeighbours.of(train.features, train.labels, harmful, len(data.label_names))
         error, report = calibrated_error(val, density, harmful, neighbours)
-        return cls(density, harmful, neighbours, error, report)
+        margins, wrong = margin(val.logits, harmful).double().numpy(), wrong_side(val.logits, val.labels, harmful)
+        by_margin = ExpectedError.of_margins(error.reason)
+        if error.is_calibrated:
+            by_margin = ExpectedError.fit(margins, np.zeros(len(margins)), np.zeros(len(margins)), wrong)
+        return cls(density, harmful, neighbours, error, by_margin, report)
 
-    def __call__(self, batch: FeatureBatch, mahalanobis: Tensor | None = None) -> Tensor:
-        """The chance (n,) float64 that each prediction is wrong; distances (n, C) that are known are not measured."""
-        inputs = ErrorInputs.of(batch, self.density, self.harmful, self.neighbours, mahalanobis)
-        return torch.from_numpy(self.error.of(inputs))
+    def __call__(self, batch: FeatureBatch) -> Tensor:
+        """The chance (n,) float64 that each prediction is wrong."""
+        return torch.from_numpy(self.error.of(ErrorInputs.of(batch, self.density, self.harmful, self.neighbours)))
+
+    def of_margins(self, margins: Tensor) -> Tensor:
+        """The chance (n,) float64 as the margins (n,) alone tell it, calibrated too.
+
+        The weight of a text in boundary coverage: distance and neighbours find more of the mistakes that stand alone,
+        and teach less (docs/selection.md).
+        """
+        nothing = np.zeros(len(margins))
+        return torch.from_numpy(self.by_margin(margins.double().numpy(), nothing, nothing))
 
 
 def _labelled(featurizer: Featurizer, data: TextData, split: str) -> FeatureBatch:

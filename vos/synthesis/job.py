@@ -126,9 +126,9 @@ class SynthesisJob:
         """What tells the chance that a prediction is wrong, computed once."""
         return ErrorModel.of(self.featurizer, self.density, self.data)
 
-    def expected_errors(self, batch: FeatureBatch, mahalanobis: Tensor | None = None) -> Tensor:
+    def expected_errors(self, batch: FeatureBatch) -> Tensor:
         """The chance (n,) float64 that each prediction is wrong; see `ErrorModel`."""
-        return self.error_model(batch, mahalanobis)
+        return self.error_model(batch)
 
 
 def draw_outliers(job: SynthesisJob) -> tuple[torch.Generator, TargetSpace, VirtualOutliers]:

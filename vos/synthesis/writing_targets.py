@@ -175,7 +175,8 @@ def save_writing_targets(goals: WritingTargets, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     content = {name: getattr(goals.outliers, name).contiguous() for name in ("features", "labels", "mahalanobis")}
     partial = folder / f"{FILE}.partial"
-    save_file(content, partial, metadata={"beginnings": json.dumps([each.id for each in goals.beginnings])})
+    begun = json.dumps([example.id for example in goals.beginnings], allow_nan=False)
+    save_file(content, partial, metadata={"beginnings": begun})
     partial.replace(folder / FILE)
 
 

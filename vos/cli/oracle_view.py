@@ -1,0 +1,45 @@
+"""What the stored answers of a demonstration say of a batch, said to be those of a declared oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.table import Table
+
+from vos.cli.tables import facts_table
+from vos.data import EmbeddedData, TextData
+from vos.labeling import BoundaryRecord
+from vos.loop.mistakes import Rate
+from vos.simulation.batch_by_oracle import BatchByOracle
+from vos.storage.run_directory import RunDirectory
+from vos.types import Featurizer
+
+
+def oracle_view(
+    config: DictConfig, data: TextData, records: Sequence[BoundaryRecord], featurizer: Featurizer
+) -> Table | None:
+    """A table of counts; None where the pool has no stored answers."""
+    source = instantiate(OmegaConf.load(RunDirectory(config.run).config_path).data)
+    if config.pool.path is not None or not isinstance(source, EmbeddedData):
+        return None
+    found = BatchByOracle.of(records, data, featurizer, source.stored_answers(), source.stored_levels())
+    table = facts_table("By the stored answers: a declared oracle, no person")
+    rows = {
+        "wrong near the boundary": found.near,
+        "wrong in the random share": found.random,
+        "wrong in the whole pool": found.pool,
+        "subtle near the boundary": found.subtle_near,
+        "subtle in the whole pool": found.subtle_pool,
+    }
+    for name, rate in rows.items():
+        if rate.n:
+            table.add_row(name, in_share(rate))
+    return table
+
+
+def in_share(rate: Rate) -> str:
+    """So many of so many, with the 95 % interval."""
+    low, high = rate.interval
+    return f"{rate.k} of {rate.n}: {rate.k / rate.n:.0%} ({low:.0%} to {high:.0%})"

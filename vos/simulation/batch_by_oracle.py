@@ -1,0 +1,67 @@
+"""What stored answers say of a batch that nobody has labelled yet: for demonstrations, with a declared oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vos.data import TextData
+from vos.labeling import BoundaryRecord, text_uid
+from vos.loop.mistakes import NOT_NEAR, Rate
+from vos.types import Featurizer
+
+SUBTLE = 2
+"""Texts of this level and above are subtle."""
+
+
+@dataclass(frozen=True)
+class BatchByOracle:
+    """A batch as the stored answers see it.
+
+    Attributes:
+        near: texts chosen near the boundary whose prediction is wrong; made texts have no stored answer.
+        random: the same among the random share.
+        pool: the same in the whole pool.
+        subtle_near: texts of level 2 and above among those chosen near the boundary.
+        subtle_pool: the same in the whole pool; of no text where no level is stored.
+    """
+
+    near: Rate
+    random: Rate
+    pool: Rate
+    subtle_near: Rate
+    subtle_pool: Rate
+
+    @classmethod
+    def of(
+        cls,
+        records: Sequence[BoundaryRecord],
+        data: TextData,
+        featurizer: Featurizer,
+        answers: Mapping[str, str],
+        levels: Mapping[str, int],
+    ) -> BatchByOracle:
+        """Compare predictions with stored answers.
+
+        Args:
+            records: the batch.
+            data: its pool, and the names of the classes.
+            featurizer: the classifier that chose the batch.
+            answers: uid to class name.
+            levels: uid to level; may be empty.
+        """
+        pool = list(data.pool)
+        uids = [text_uid(example.text) for example in pool]
+        predicted = featurizer.featurize([example.text for example in pool]).logits.argmax(-1).tolist()
+        wrong = {
+            uid: data.label_names[c] != answers[uid] for uid, c in zip(uids, predicted, strict=True) if uid in answers
+        }
+        chosen = [record.uid for record in records if record.chosen not in (*NOT_NEAR, "gold") and record.uid in wrong]
+        drawn = [record.uid for record in records if record.chosen == "random" and record.uid in wrong]
+        return cls(
+            Rate.of(wrong[uid] for uid in chosen),
+            Rate.of(wrong[uid] for uid in drawn),
+            Rate.of(wrong.values()),
+            Rate.of(levels[uid] >= SUBTLE for uid in chosen if uid in levels),
+            Rate.of(levels[uid] >= SUBTLE for uid in uids if uid in levels),
+        )
