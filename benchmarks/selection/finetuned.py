@@ -34,6 +34,8 @@ from vos.types import Featurizer
 DEFAULT_SETS = (EMBEDDED[0], "toxigen")
 DEFAULT_ARMS = ("coverage", "random", "margin", "margin_kmeans")
 EPOCHS = 8
+VALIDATION = 200
+"""Texts by which the epoch is chosen."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class FineTuning:
     def _learn(self, labelled: Array, seed: int, last: bool) -> Learned:
         examples = self.data.examples
         names = tuple(f"class {c}" for c in range(self.data.n_classes))
-        data = TextData([], [], [], ListPool([]), names, [], harmful=self.data.harmful)
+        val = [examples[row] for row in self.data.val[:VALIDATION]]
+        data = TextData([], val, [], ListPool([]), names, [], harmful=self.data.harmful)
         with tempfile.TemporaryDirectory() as folder:
             settings = (
                 "experiment=simulated_rounds", "trainer.lightning.precision=bf16-mixed",
