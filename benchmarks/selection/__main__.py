@@ -16,7 +16,6 @@ other, paired by seed, with 95 % t-intervals.
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import torch
@@ -27,10 +26,7 @@ from benchmarks.selection.arms import ARMS, ENTROPY_FROM
 from benchmarks.selection.features import ENCODERS, features_of
 from benchmarks.selection.results import collect, differences
 from benchmarks.selection.sets import EMBEDDED, SETS, load_set
-from benchmarks.selection.unit import Plan, Problem, run
-from vos.storage.json_files import write_json
-
-Unit = tuple[str, str, int, str]
+from benchmarks.selection.unit import Plan, Problem, path_of, run_units
 
 ALL = ARMS | small_text.ARMS
 
@@ -61,7 +57,7 @@ def main() -> None:
             missing = [unit for unit in units if not path_of(folder, unit).exists()]
             if missing:
                 features = features_of(load_set(name), encoder, folder / "features")
-                run_units(Problem.of(data, features, plan), missing, folder)
+                run_units(Problem.of(data, features, plan), missing, ALL, folder)
     finish(differences(collect(folder, sets, encoders)))
 
 
@@ -74,28 +70,6 @@ def plan_of(n_classes: int, quick: bool) -> Plan:
     """See the module."""
     start = 100 if n_classes == 2 else 2
     return Plan(start, 2, 20) if quick else Plan(start, 4, 100)
-
-
-def path_of(folder: Path, unit: Unit) -> Path:
-    """File of a unit."""
-    name, encoder, seed, arm = unit
-    return folder / "units" / name / encoder / str(seed) / f"{arm}.json"
-
-
-def run_units(problem: Problem, units: list[Unit], folder: Path) -> None:
-    """Run units, and say how long the rest will take, arm by arm, from those that are done."""
-    seconds: dict[str, float] = {}
-    for done, unit in enumerate(units):
-        started = time.monotonic()
-        curve, spent = run(problem, unit[2], ALL[unit[3]])
-        seconds[unit[3]] = time.monotonic() - started
-        content = {"curve": curve, "query_seconds": spent, "strength": problem.strength}
-        write_json(path_of(folder, unit), content)
-        left = sum(seconds.get(each[3], 0.0) for each in units[done + 1 :])
-        errors = " ".join(f"{100 * row['error']:.1f}" for row in curve)
-        print(
-            f"{' '.join(map(str, unit))}: {errors}; {seconds[unit[3]]:.1f} s, {left / 60:.0f} min to come", flush=True
-        )
 
 
 if __name__ == "__main__":

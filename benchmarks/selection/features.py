@@ -14,6 +14,9 @@ from benchmarks.selection.sets import LabelledSet
 from vos.models import ClassifierFeaturizer, EncoderClassifier
 
 ENCODERS = ("minilm", "mpnet")
+FINETUNED = "finetuned"
+"""The bundled encoder, trained in every round, see `benchmarks.selection.finetuned`."""
+
 MPNET = "VOS_MPNET"
 """Variable that names the folder of all-mpnet-base-v2."""
 

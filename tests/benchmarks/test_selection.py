@@ -15,7 +15,7 @@ from benchmarks.selection.arms import ARMS, coverage
 from benchmarks.selection.results import difference, holm, value
 from benchmarks.selection.sets import LabelledSet
 from benchmarks.selection.state import State, fit, softmax
-from benchmarks.selection.unit import Plan, Problem, recall_at_fpr, run
+from benchmarks.selection.unit import Plan, Problem, path_of, recall_at_fpr, run, start
 from vos.types import Example
 
 D = 5
@@ -153,7 +153,7 @@ def labelled_set():
 def test_a_unit_is_a_learning_curve_from_a_start_that_all_share():
     data, features = labelled_set()
     problem = Problem.of(data, features, Plan(start=20, rounds=2, per_round=15))
-    assert set(problem.start(3).tolist()) <= set(range(100))
+    assert set(start(data, problem.plan, 3).tolist()) <= set(range(100))
     curve, seconds = run(problem, 3, peers.margin)
     other, _ = run(problem, 3, peers.random_choice)
     assert [row["labels"] for row in curve] == [20, 35, 50]
@@ -200,7 +200,7 @@ def test_the_last_line_is_one_object(tmp_path, capsys, monkeypatch):
     """Of units that are there already; nothing is run."""
     for arm, error in (("coverage", 0.2), ("random", 0.3)):
         for seed in (0, 1):
-            path = program.path_of(tmp_path, ("ladder", "minilm", seed, arm))
+            path = path_of(tmp_path, ("ladder", "minilm", seed, arm))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps({"curve": [{"error": 0.4}, {"error": error + seed / 100}]}))
     monkeypatch.setattr("sys.argv", ["x", "--sets", "ladder", "--encoders", "minilm", "--seeds", "2",

@@ -89,12 +89,12 @@ def _oracle(config: DictConfig, data: TextData) -> Oracle:
 def _fit(config: DictConfig, settings: SimulationSettings, data: TextData, folder: Path) -> Fit:
     """The pipeline's own training; over a frozen encoder logistic regression, whose one optimum takes seconds."""
     if not config.model.freeze:
-        return PipelineFit(data, _job_builder(config, folder), bool(config.warm_start))
+        return PipelineFit(data, job_builder(config, folder), bool(config.warm_start))
     featurizers = build_featurizers(config, data, new_classifier(config, data))
     return FrozenEncoderFit(featurizers.current(), len(data.label_names), settings.l2, settings.balanced)
 
 
-def _job_builder(config: DictConfig, folder: Path) -> JobBuilder:
+def job_builder(config: DictConfig, folder: Path) -> JobBuilder:
     """Builds jobs without refinement, reports or shared state, one after the other in one directory."""
 
     def build(data: TextData, seed: int, warm: bool) -> TrainingJob:
