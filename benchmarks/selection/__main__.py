@@ -5,7 +5,7 @@ regression. After each round the texts that it asked for get their labels, and e
 is left out as a repeat and no random share is drawn: a round is the strategy's own choice.
 
 Strategies of the library small-text take part where the variable VOS_SMALL_TEXT names the interpreter of an environment
-that has it (see `benchmarks.selection.small_text`). Sets: ladder (in this package), ToxiGen, Davidson and
+that has it (see `benchmarks.selection.small_text`). Sets: everyday and ladder (in this package), ToxiGen, Davidson and
 CLINC150 (from the folder in VOS_DATA). Encoders: the bundled one, and all-mpnet-base-v2 (from the folder in VOS_MPNET).
 20 seeds, 100 labels at the start (CLINC150: 2 of each class), 4 rounds of 100. Each unit is one JSON file under the
 output folder, so that the same command goes on where it was stopped. `python -m benchmarks.selection.page` writes the

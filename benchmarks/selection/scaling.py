@@ -36,9 +36,10 @@ def made_up(n: int) -> State:
     draw = np.random.default_rng(0)
     centres = draw.normal(size=(CENTRES, D)).astype(np.float32)
     total = n + LABELLED
-    features = draw.normal(size=(total, D), scale=0.7).astype(np.float32)
+    features = draw.standard_normal(size=(total, D), dtype=np.float32)
     for start in range(0, total, 65_536):  # in place and in parts: the largest pool fills 1.5 GB
         part = features[start : start + 65_536]
+        part *= 0.7
         part += centres[draw.integers(CENTRES, size=len(part))]
     normal = draw.normal(size=D).astype(np.float32) / D**0.5
     labelled = np.arange(n, total)

@@ -15,8 +15,8 @@ from benchmarks._common import public_data
 from vos.data import load_embedded, load_pool_labels
 from vos.types import Example
 
-SETS = ("ladder", "toxigen", "davidson", "clinc150")
-EMBEDDED = ("ladder",)
+SETS = ("everyday", "ladder", "toxigen", "davidson", "clinc150")
+EMBEDDED = ("everyday", "ladder")
 PUBLIC = {
     "toxigen": "toxigen/toxigen.json",
     "davidson": "davidson/labeled_data.csv",

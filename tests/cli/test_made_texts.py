@@ -25,6 +25,7 @@ SMALL = [
     "labeling=none",
     "candidates=lm",
     "candidates.targets_per_class=3",
+    "candidates.generation.targets=6",
     "candidates.generation.text_generator.prefix_value_texts=60",
     "candidates.generation.text_generator.drafts.known=300",
     "candidates.generation.text_generator.max_start=1.3",
@@ -71,8 +72,9 @@ def test_texts_are_made_for_a_run_through_a_kill(tmp_path):
     whole = [line for line in kept if line.endswith(b"\n")]
     assert after[: len(whole)] == whole
     report = json.loads((journal.parent / "synthesis.json").read_text("utf-8"))["made"]
-    assert report["waiting"] == report["targets"] == 6
-    assert len(after) == 1 + 6 + report["counterfactuals"]["tried"]
+    assert report["waiting"] == report["targets"] == report["places"] + report["outliers"]
+    assert 0 < report["targets"] <= 6
+    assert len(after) == 1 + report["targets"] + report["counterfactuals"]["tried"]
     assert report["hit"] >= 1
     assert report["lm_tokens"] > 0
     assert report["counterfactuals"]["tried"] == 4
@@ -93,7 +95,7 @@ def test_texts_of_no_class_are_written_for_a_run_and_serve_the_next(tmp_path):
     assert all(len(row["parents"]) == 4 and row["distance"] > 0.0 for row in kept)
     lines = (run / "steps/round-0/metrics.csv").read_text("utf-8").splitlines()
     column = lines[0].split(",").index("train/regularizer")
-    assert sum(bool(line.split(",")[column]) for line in lines[1:]) == -(-683 // 32)  # in every step of the first round
+    assert sum(bool(line.split(",")[column]) for line in lines[1:]) == -(-699 // 32)  # in every step of the first round
     again = [*preset, "exposure=file", f"exposure.path={run}/outlier_texts.jsonl"]
     finished(command("train.py", *again, f"hydra.run.dir={tmp_path / 'next'}", cwd=tmp_path, cache=cache))
     served = [json.loads(line) for line in (tmp_path / "next/outlier_texts.jsonl").read_text("utf-8").splitlines()]

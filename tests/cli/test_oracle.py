@@ -93,4 +93,4 @@ def test_data_without_stored_answers_are_refused_before_any_work(run, monkeypatc
 
 def test_a_corpus_that_does_not_exist_is_one_line_with_those_that_do(monkeypatch, capsys, tmp_path):
     error = failing(train.main, monkeypatch, capsys, "data.name=laddre", f"hydra.run.dir={tmp_path / 'run'}")
-    assert "data.name: expected one of 'ladder', got 'laddre', did you mean ladder?" in error
+    assert "data.name: expected one of 'everyday', 'ladder', got 'laddre', did you mean ladder?" in error

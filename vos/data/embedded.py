@@ -26,8 +26,8 @@ POOL_LABELS_FILE = "pool_labels.jsonl"
 LABEL_NAMES = ("harmless", "harmful")
 SPLITS = ("test", "val", "train", "pool")
 
-CorpusName = Literal["ladder"]
-"""`ladder`: as many harmful texts as others, from explicit to implied."""
+CorpusName = Literal["everyday", "ladder"]
+"""`everyday`: harm in 30 % of the texts, most of them plain; `ladder`: balanced, from explicit to implied."""
 
 _CODES = {"0": "harmless", "1": "harmful", "harmless": "harmless", "harmful": "harmful"}
 _ROWS = RowSettings(id="id", group="setting", pair="pair", level="level")
