@@ -44,7 +44,8 @@ Rounds of labels with a declared oracle. All strategies start from the same labe
 the same logistic regression; what is measured is the error on test texts after the last round. Differences are to
 random choice, in points, paired by seed, with 95 % t-intervals; bold where the interval is free of 0. *p* is that of
 coverage against the strategy, Holm-corrected over the strategies of the table. *Mistakes*: share of the labels asked
-for that the classifier of the moment would have got wrong.
+for that the classifier of the moment would have got wrong. *finetuned*: the bundled encoder, trained anew on all
+labels in every round. *small_text_...*: of the library small-text 2.0.0.dev4.
 
     VOS_DATA=FOLDER VOS_MPNET=FOLDER VOS_SMALL_TEXT=PYTHON python -m benchmarks.selection --output OUT
     VOS_DATA=FOLDER python -m benchmarks.selection.finetuned --output OUT
@@ -126,7 +127,7 @@ def section(name: str, figures: Figures) -> str:
     others = [arm for arm in figures if arm not in (OURS, *VARIANTS)]
     p = holm(figures, others, "error")
     fewer = "".join(f", {arm} {seeds[arm]}" for arm in figures if seeds[arm] != seeds["random"])
-    left_out = f"; left out for want of seeds: {', '.join(few)}" if few else ""
+    left_out = f"; left out as they have few seeds: {', '.join(few)}" if few else ""
     labels = [int(figures["random"][which][0]) for which in ("start", "labels")]
     at_random = [f"{100 * mean(figures, 'random', m).mean:.1f}" for m in metrics]
     lines = [
