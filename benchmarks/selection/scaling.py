@@ -4,7 +4,8 @@ Pools of 10^4, 10^5 and 10^6.
 
 Scored texts are made up: features of d = 384 around 200 centres, 500 labelled texts, two classes. Each strategy and
 size runs in a process of its own, which is stopped at ten minutes and may take 8 GB; what is stopped is shown as such.
-The last line is one JSON object: `STRATEGY/SIZE: [seconds, peak MiB]`, null where it was stopped.
+What is measured is kept in scaling.json of the output folder and not measured again. The last line is that JSON object:
+`STRATEGY/SIZE: [seconds, peak MiB]`, null where it was stopped.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks._common import ROOT, command_line, finish, machine
+from benchmarks._common import ROOT, command_line, finish, machine, output_folder
 from benchmarks.selection.arms import ARMS, PEERS
 from benchmarks.selection.state import State
+from vos.storage.json_files import read_json, write_json
 
 SIZES = (10_000, 100_000, 1_000_000)
 D, CENTRES, LABELLED = 384, 200, 500
@@ -64,16 +67,21 @@ def main() -> None:
     parser = command_line(__doc__, quick="10^4 texts alone")
     parser.add_argument("--arms", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--one", nargs=2, metavar=("NAME", "N"), help="measure here, for the process of its own")
+    parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     if options.one:
         resource.setrlimit(resource.RLIMIT_DATA, (BYTES, BYTES))
         print(json.dumps(measure(options.one[0], int(options.one[1])), allow_nan=False))
         return
     print(machine())
-    result: dict[str, object] = {}
+    path = output_folder(options, "selection") / "scaling.json"
+    result: dict[str, object] = read_json(path) if path.exists() else {}
     for n in SIZES[:1] if options.quick else SIZES:
         for name in options.arms:
+            if f"{name}/{n}" in result:
+                continue
             result[f"{name}/{n}"] = in_a_process(name, n)
+            write_json(path, result)
             print(f"{name} {n}: {result[f'{name}/{n}'] or 'stopped'}", flush=True)
     finish(result)
 

@@ -8,6 +8,7 @@ from benchmarks._common import ROOT
 from benchmarks.ablation import refinement_page
 from benchmarks.ablation.report import EVERYTHING, pages
 from benchmarks.ablation.results import dumped, read_results
+from benchmarks.selection import page as selection_page
 
 DOCS = ROOT / "docs"
 
@@ -39,3 +40,9 @@ def test_the_page_of_refinement_is_what_its_figures_give():
     figures = json.loads(refinement_page.KEPT.read_text("utf-8"))
     assert refinement_page.KEPT.read_text("utf-8") == refinement_page.dumped(figures)
     assert refinement_page.PAGE.read_text("utf-8") == refinement_page.page(figures)
+
+
+def test_the_page_of_choices_is_what_its_figures_give():
+    figures = json.loads(selection_page.KEPT.read_text("utf-8"))
+    assert selection_page.KEPT.read_text("utf-8") == selection_page.dumped(figures)
+    assert selection_page.PAGE.read_text("utf-8") == selection_page.page(figures)

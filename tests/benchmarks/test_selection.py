@@ -12,7 +12,7 @@ from sklearn.cluster import KMeans
 from benchmarks.selection import __main__ as program
 from benchmarks.selection import peers
 from benchmarks.selection.arms import ARMS, coverage
-from benchmarks.selection.results import difference, holm, value
+from benchmarks.selection.results import columns, difference, holm
 from benchmarks.selection.sets import LabelledSet
 from benchmarks.selection.state import State, fit, softmax
 from benchmarks.selection.unit import Plan, Problem, path_of, recall_at_fpr, run, start
@@ -161,8 +161,11 @@ def test_a_unit_is_a_learning_curve_from_a_start_that_all_share():
     assert curve != other
     assert seconds >= 0
     assert {"error", "auroc", "average_precision", "recall_at_fpr05", "error_levels_2_3", "mistakes"} <= set(curve[1])
-    assert value(curve, "area") == pytest.approx((curve[0]["error"] + 2 * curve[1]["error"] + curve[2]["error"]) / 4)
-    assert value(curve, "mistakes") == pytest.approx((curve[1]["mistakes"] + curve[2]["mistakes"]) / 2)
+    figures = columns({3: curve})
+    assert (figures["seed"], figures["start"], figures["labels"]) == ([3], [20], [50])
+    area = (curve[0]["error"] + 2 * curve[1]["error"] + curve[2]["error"]) / 4
+    assert figures["area"] == [pytest.approx(area, abs=1e-4)]
+    assert figures["mistakes"] == [pytest.approx((curve[1]["mistakes"] + curve[2]["mistakes"]) / 2, abs=1e-4)]
 
 
 def test_recall_at_a_rate_counts_what_lies_above_so_many_others():
@@ -182,12 +185,13 @@ def test_differences_are_paired_and_corrected():
     def curves(shift):
         return {seed: [{"error": 0.5}, {"error": 0.3 + seed / 100 + shift * (1 + seed / 10)}] for seed in range(6)}
 
-    found = {"coverage": curves(-0.05), "random": curves(0.0), "margin": curves(-0.049)}
+    by_arm = {"coverage": curves(-0.05), "random": curves(0.0), "margin": curves(-0.049)}
+    found = {arm: columns(by_seed) for arm, by_seed in by_arm.items()}
     gaps = [-0.05 * (1 + seed / 10) for seed in range(6)]
     assert difference(found, "coverage", "random", "error").mean == pytest.approx(np.mean(gaps))
     raw = {
         other: stats.ttest_rel(
-            [c[-1]["error"] for c in found["coverage"].values()], [c[-1]["error"] for c in found[other].values()]
+            [c[-1]["error"] for c in by_arm["coverage"].values()], [c[-1]["error"] for c in by_arm[other].values()]
         ).pvalue
         for other in ("random", "margin")
     }
