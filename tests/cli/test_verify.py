@@ -6,6 +6,7 @@ import json
 import shutil
 
 import pytest
+from omegaconf import OmegaConf
 
 import synthesize
 import train
@@ -51,6 +52,17 @@ def verify(monkeypatch, capsys, path, *more):
     except SystemExit as stop:
         return stop.code, capsys.readouterr().out
     return 0, capsys.readouterr().out
+
+
+def test_a_batch_from_before_there_were_several_ways_passes(run, tmp_path, monkeypatch, capsys):
+    call(synthesize.main, monkeypatch, *synthesis(run, f"output={tmp_path}", "acquisition=targets"))
+    path = tmp_path / "synthesis.yaml"
+    settings = OmegaConf.load(path)
+    of_targets = settings.pop("acquisition")
+    settings.candidates.update({name: of_targets[name] for name in ("per_target", "index", "approximate")})
+    OmegaConf.save(settings, path)
+    code, output = verify(monkeypatch, capsys, tmp_path / "near_boundary.jsonl")
+    assert (code, "mismatches" in output) == (0, True), output
 
 
 @pytest.mark.parametrize("name", ["near_boundary.jsonl", "made.jsonl"])

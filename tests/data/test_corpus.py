@@ -22,9 +22,6 @@ LIMIT = 0.56
 LADDER_PAIRS = 400
 """Minimal pairs of the ladder outside its pool."""
 
-WHOLE = 3600
-"""Texts of the everyday corpus that is whole; it is written in steps, and some of its rules are about the whole."""
-
 FOUND = {
     "bag of words on levels 2 and 3": "bag_of_words_levels_2_3",
     "length alone": "length",
@@ -52,14 +49,6 @@ def measured(name):
     return measure(name)
 
 
-@pytest.fixture
-def whole(name, rows):
-    """The rows of a corpus that is whole."""
-    if name == "everyday" and len(rows) < WHOLE:
-        pytest.skip(f"the everyday corpus has {len(rows)} texts of about 4,000 so far")
-    return rows
-
-
 def pairs_of(rows):
     pairs = defaultdict(list)
     for row in rows:
@@ -68,21 +57,21 @@ def pairs_of(rows):
     return pairs
 
 
-def test_there_is_enough_of_everything(name, whole):
-    cells = Counter((r.label, r.level) for r in whole)
-    splits = Counter(r.split for r in whole)
-    settings = {split: len({r.setting for r in whole if r.split == split}) for split in SPLITS}
+def test_there_is_enough_of_everything(name, rows):
+    cells = Counter((r.label, r.level) for r in rows)
+    splits = Counter(r.split for r in rows)
+    settings = {split: len({r.setting for r in rows if r.split == split}) for split in SPLITS}
     assert sorted(cells) == [(y, v) for y in (0, 1) for v in LEVELS]
     if name == "ladder":
-        assert len(whole) >= 2400
+        assert len(rows) >= 2400
         assert min(cells.values()) >= 300
         assert sum(settings.values()) >= 60
-        assert sum(twins[0].split != "pool" for twins in pairs_of(whole).values()) >= LADDER_PAIRS
+        assert sum(twins[0].split != "pool" for twins in pairs_of(rows).values()) >= LADDER_PAIRS
         return
     assert settings == {"train": 24, "val": 6, "test": 12, "pool": 38}
     asked = {"train": 1200, "val": 300, "test": 600, "pool": 1900}
     assert {split: n for split, n in asked.items() if not 0.95 * n <= splits[split] <= n} == {}
-    assert len(pairs_of(whole)) >= 100
+    assert len(pairs_of(rows)) >= 100
 
 
 def test_texts_have_the_form_that_was_promised(rows):
@@ -138,7 +127,7 @@ def test_the_pool_keeps_its_labels_to_itself(name):
     assert {(row["label"], row["level"], row["pair"]) for row in shown} == {(None, None, None)}
 
 
-def test_no_shortcut_gives_the_label_away(name, whole, measured):
+def test_no_shortcut_gives_the_label_away(name, measured):
     found = measured["accuracy"]
     if name == "ladder":
         assert found["bag_of_words_levels_2_3"] <= 0.75
@@ -150,7 +139,7 @@ def test_no_shortcut_gives_the_label_away(name, whole, measured):
     assert [key for key in ("openings", "phrases", "near_duplicates") if measured["repeats"][key]] == []
 
 
-def test_words_tell_as_much_as_they_do_in_life(name, whole, measured):
+def test_words_tell_as_much_as_they_do_in_life(name, measured):
     found = measured["natural_test"]
     low, high = {"ladder": (0.5, 0.6), "everyday": (0.78, 0.86)}[name]
     assert low <= found["bag_of_words"] <= high

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 
 from vos.cli.synthesize import SETTINGS_FILE, build_job, open_run
@@ -19,6 +19,9 @@ from vos.synthesis.verify import check_is_there, verify
 
 ALLOWED = ("verify", "verification", "run", "device", "paths", "progress")
 """Settings that may be given beside `verify`; the others are those of the file."""
+
+TARGETS = ("per_target", "index", "approximate")
+"""Settings of acquisition=targets that stood under `candidates` before there were other ways."""
 
 SHOWN = 20
 """Mismatches that are printed."""
@@ -54,13 +57,22 @@ def _settings_of(path: Path, config: DictConfig, overrides: Sequence[str]) -> Di
             f"verify={path}: expected the settings of the batch in {beside}, found none; copy it there from where the "
             "batch was made, or make the batch again, for example with: {command('synthesize')} run=RUN output=FOLDER"
         )
-    saved = OmegaConf.load(beside)
+    saved = _as_now(OmegaConf.load(beside))
     given = {"device": config.device, "paths": config.paths}
     if not OmegaConf.is_missing(config, "run"):
         given["run"] = config.run
     merged = OmegaConf.merge(saved, given)
     assert isinstance(merged, DictConfig)  # noqa: S101 - a mapping was saved
     return merged
+
+
+def _as_now(saved: DictConfig | ListConfig) -> DictConfig:
+    """Settings of a batch as they are written now: before `acquisition` there was one way, and it stood elsewhere."""
+    assert isinstance(saved, DictConfig)  # noqa: S101 - a mapping was saved
+    if "acquisition" not in saved:
+        moved = {name: saved.candidates.pop(name) for name in TARGETS if name in saved.candidates}
+        saved.acquisition = {"_target_": "vos.mining.acquisition.TargetAcquisition", **moved}
+    return saved
 
 
 def _print(path: Path, result: Verification) -> None:

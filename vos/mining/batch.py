@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from vos.mining.candidates import Candidate, Facts
@@ -45,13 +45,13 @@ class Batch:
 
     def nearest(self, facts: Facts, n: int, chosen: str) -> None:
         """Take up to `n` texts in their order, for the reason `chosen`; texts of the batch are passed over."""
-        rows, until = iter(range(len(facts))), len(self.near) + n
-        for row in rows:
-            if len(self.near) >= min(until, self.quotas.wanted):
+        until = min(len(self.near) + n, self.quotas.wanted)
+        for row in range(len(facts)):
+            if len(self.near) >= until:
                 return
             self._offer(facts, row, replace(facts.candidate(row), chosen=chosen))
 
-    def cover(self, coverage: BoundaryCoverage, n: int, made: Iterable[Candidate] | None = None) -> None:
+    def cover(self, coverage: BoundaryCoverage, n: int, made: Sequence[Candidate] | None = None) -> None:
         """Take up to `n` texts, each time the one that adds the most coverage.
 
         Args:
@@ -59,10 +59,10 @@ class Batch:
             n: places.
             made: the texts of the supply as candidates, where a language model made them.
         """
-        until, known = len(self.near) + n, list(made) if made is not None else None
-        while len(self.near) < min(until, self.quotas.wanted) and (best := coverage.location.best()) is not None:
+        until = min(len(self.near) + n, self.quotas.wanted)
+        while len(self.near) < until and (best := coverage.location.best()) is not None:
             row, _ = best
-            candidate = coverage.supply.candidate(row) if known is None else known[row]
+            candidate = coverage.supply.candidate(row) if made is None else made[row]
             if self._offer(coverage.supply, row, replace(candidate, chosen="coverage")):
                 self.near[-1] = replace(self.near[-1], covers=coverage.take(row))
 

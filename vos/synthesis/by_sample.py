@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from vos.metrics.margins import margin
 from vos.mining.acquisition import MarginAcquisition, RandomAcquisition
 from vos.mining.batch import Batch
 from vos.mining.candidates import Facts
@@ -142,4 +143,4 @@ class _Cover:
 def known_texts(job: SynthesisJob, examples: list[Example]) -> KnownTexts:
     """Texts that cover what lies around them."""
     batch = job.featurizer.featurize([example.text for example in examples])
-    return KnownTexts(batch.features, Facts.of(examples, batch, job.density, job.data.harmful).margins)
+    return KnownTexts(batch.features, margin(batch.logits, job.data.harmful))
