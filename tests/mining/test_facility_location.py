@@ -99,14 +99,6 @@ def test_a_row_that_is_not_taken_covers_nothing():
     assert (row, gain) == (1, pytest.approx(1.8))
 
 
-def test_only_allowed_rows_are_offered():
-    similarity, weights, covered = problem(1)
-    location = FacilityLocation(similarity, weights, covered.copy())
-    location.allow([4, 2])
-    assert {location.best()[0], location.best()[0]} == {2, 4}
-    assert location.best() is None
-
-
 def test_two_may_share_what_is_covered():
     similarity = np.eye(3, dtype=np.float32)
     first = FacilityLocation(similarity, np.ones(3))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -29,12 +28,7 @@ class FacilityLocation:
     def __init__(self, similarity: Array, weights: Array, covered: Array | None = None) -> None:
         self.similarity, self.weights = similarity, weights.astype(np.float64)
         self.covered = np.zeros(similarity.shape[1]) if covered is None else covered
-        self._queue: list[tuple[float, int]] = []
-        self.allow(range(len(similarity)))
-
-    def allow(self, rows: Iterable[int]) -> None:
-        """Offer exactly these rows from here on; equal gains go in the order of the rows."""
-        self._queue = [(-self._gain(row), row) for row in rows]
+        self._queue = [(-self._gain(row), row) for row in range(len(similarity))]
         heapq.heapify(self._queue)
 
     def best(self) -> tuple[int, float] | None:
