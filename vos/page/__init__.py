@@ -1,0 +1,1 @@
+"""What offline pages share: joining their parts, safe data, the content security policy, scripts and styles."""
