@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
-from tests.labeling.backends.browser import Desk, find_chromium, must_run
+from tests.browser import axe, browser  # noqa: F401
+from tests.labeling.backends.browser import Desk
 from tests.labeling.backends.label_studio_server import Server
 from tests.labeling.backends.studio import CLASSES, OWNER, PROGRAM, free_port
 from vos.labeling.backends.page import PageBatch, PageSettings, write_pages
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A running Chromium; without one the test is skipped loudly, or fails where it must not be skipped."""
-    executable = find_chromium()
-    sync_api = (
-        pytest.importorskip("playwright.sync_api") if not must_run() else __import__("playwright.sync_api").sync_api
-    )
-    if executable is None:
-        message = "no Chromium found: `apt-get install chromium`, `playwright install chromium`, or set VOS_CHROMIUM"
-        if must_run():
-            pytest.fail(message)
-        pytest.skip("BROWSER TESTS SKIPPED: " + message)
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -56,27 +36,6 @@ def desk(browser, tmp_path, batch):
     yield open_desk
     for each in desks:
         each.context.close()
-
-
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory) -> str:
-    """Source of axe-core, from npm at test time: its licence (MPL-2.0) stays out of this repository."""
-    folder = Path(os.environ.get("VOS_CACHE", Path.home() / ".cache" / "vos-text")) / "axe"
-    script = folder / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
-        npm = shutil.which("npm")
-        done = npm and subprocess.run(
-            [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, "axe-core@4"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if not script.exists():
-            message = f"no axe-core ({done.stderr.strip() if done else 'no npm'}), accessibility was NOT checked"
-            if must_run():
-                pytest.fail(message)
-            pytest.skip("ACCESSIBILITY TEST SKIPPED: " + message)
-    return script.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

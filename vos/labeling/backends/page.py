@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
@@ -17,14 +13,14 @@ from vos.errors import ConfigError
 from vos.labeling.assignment import suffix_for
 from vos.labeling.label import RESERVED, UNSURE, answer_of, exact_hash
 from vos.labeling.records import BoundaryRecord
+from vos.page.join import bundle, csp_hash, fill, kit_style, safe_json
 from vos.storage.atomic import write_atomically
-from vos.storage.json_files import finite
 
 KEYS = "1234567890adefghijklmoqrtuvwxyz"
 """Keys of the answers, in their order; the other letters have a meaning of their own in the page. Later answers have
 none."""
 
-SCRIPTS = ("state.js", "marks.js", "view.js", "main.js")
+ENTRY = "labeling/backends/page_files/main.js"
 
 CONTENT_NOTE = (
     "Some of these texts describe harm to people. You may blur them, pause at any time, and skip what you would rather "
@@ -161,20 +157,17 @@ def page_html(batch: PageBatch, settings: PageSettings, part: int = 0) -> str:
     so nothing can leave the page even if a text tried.
     """
     files = resources.files("vos.labeling.backends").joinpath("page_files")
-    style = files.joinpath("page.css").read_text(encoding="utf-8")
-    scripts = "\n".join(files.joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
-    script = f'"use strict";\n(() => {{\n{scripts}}})();\n'
+    style = kit_style() + files.joinpath("page.css").read_text(encoding="utf-8")
+    script = bundle(resources.files("vos"), ENTRY)
     values = {
-        "STYLE_HASH": _csp_hash(style),
-        "SCRIPT_HASH": _csp_hash(script),
+        "STYLE_HASH": csp_hash(style),
+        "SCRIPT_HASH": csp_hash(script),
         "TITLE": html.escape(settings.title),
         "STYLE": style,
         "SCRIPT": script,
-        "BATCH": _safe_json(_content(batch, settings, part)),
+        "BATCH": safe_json(_content(batch, settings, part)),
     }
-    # All places at once, so that a text which itself contains {{SCRIPT}} is never filled in.
-    template = files.joinpath("page.html").read_text(encoding="utf-8")
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: values[place[1]], template)
+    return fill(files.joinpath("page.html").read_text(encoding="utf-8"), values)
 
 
 def _content(batch: PageBatch, settings: PageSettings, part: int) -> dict[str, Any]:
@@ -200,13 +193,3 @@ def _item(record: BoundaryRecord, neighbours: Sequence[Neighbour], mode: str) ->
     if mode != "blind":
         item["suggestion"] = dict(zip(("label", "probability"), suggestion(record), strict=True))
     return item
-
-
-def _csp_hash(content: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-
-
-def _safe_json(values: dict[str, Any]) -> str:
-    """JSON that cannot end its script element: `<`, `>` and `&` are written as escapes."""
-    content = json.dumps(finite(values), allow_nan=False)
-    return content.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

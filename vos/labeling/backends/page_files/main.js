@@ -1,4 +1,11 @@
 // Keys, buttons, clock: what a person does, and what follows.
+import { $, say } from "../../../page/dom.js";
+import { downloadRows } from "../../../page/download.js";
+import { store, stored } from "../../../page/stored.js";
+import { WordCursor, joined, selectedSpan } from "./marks.js";
+import { CHOICES, Clock, DATA, SKIP, Session, parseRows, storeKey } from "./state.js";
+import { banner, drawAnswers, drawBlur, drawCard, drawEnd, drawHelp, drawMarks, drawProgress, only } from "./view.js";
+
 const settings = { advance: DATA.mode !== "reveal", blur: DATA.blur, keys: true, ...(stored("vos-label:settings") ?? {}) };
 if (DATA.mode === "reveal") settings.advance = false;
 let session = null, clock = null, cursor = null, shown = false, inARow = 0;
@@ -100,12 +107,7 @@ function wordKey(event) {
 function download() {
   lap();
   takeComment();
-  const content = session.rows.map((row) => JSON.stringify(row) + "\n").join("");
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([content], { type: "application/jsonl" }));
-  link.download = `labels-${DATA.batch_id}-${DATA.part ? DATA.part + 1 + "-" : ""}${session.name}`.replace(/[^\p{L}\p{N}_-]+/gu, "_") + ".jsonl";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  downloadRows(`labels-${DATA.batch_id}-${DATA.part ? DATA.part + 1 + "-" : ""}${session.name}`, session.rows);
   session.downloaded = session.changes;
   session.save();
   drawProgress(session);

@@ -2,7 +2,7 @@
 const codePoints = (string) => [...string].length;
 
 /** The part of `root`'s text that is selected, as {start, end, text} in code points, or null. */
-function selectedSpan(root) {
+export function selectedSpan(root) {
   const selection = getSelection();
   if (!selection.rangeCount || selection.isCollapsed) return null;
   const range = selection.getRangeAt(0);
@@ -17,7 +17,7 @@ function selectedSpan(root) {
 }
 
 /** Spans with one more; those that overlap become one. */
-function joined(spans, added, text) {
+export function joined(spans, added, text) {
   const points = [...text];
   const apart = spans.filter((span) => span.end < added.start || span.start > added.end);
   const touching = spans.filter((span) => !apart.includes(span));
@@ -27,7 +27,7 @@ function joined(spans, added, text) {
 }
 
 /** Put `text` into `root` with its marks; `cursor` is a span that is being chosen by keyboard, or null. */
-function drawText(root, text, spans, cursor) {
+export function drawText(root, text, spans, cursor) {
   const points = [...text];
   const cuts = new Set([0, points.length]);
   for (const span of cursor ? [...spans, cursor] : spans) { cuts.add(span.start); cuts.add(span.end); }
@@ -59,7 +59,7 @@ function wordsOf(text) {
 }
 
 /** Choosing words by keyboard: arrows move, with Shift they extend, Enter marks, Escape leaves. */
-class WordCursor {
+export class WordCursor {
   constructor(text) { this.text = text; this.words = wordsOf(text); this.from = 0; this.to = 0; }
   move(step, extend) {
     const to = Math.min(this.words.length - 1, Math.max(0, this.to + step));

@@ -1,25 +1,13 @@
 // What is asked, what was answered, and how it is kept. No element of the page is touched here.
-const DATA = JSON.parse(document.getElementById("batch").textContent);
-const SKIP = "skip", UNSURE = "unsure", WITHDRAWN = "withdrawn", IDLE_MS = 60000, HISTORY = 200;
-const CHOICES = DATA.classes.map((c, i) => ({ value: c.name, title: c.title, key: DATA.keys[i] ?? "" }));
-const SKIP_TITLE = CHOICES.some((c) => c.title.toLowerCase() === "skip") ? "No answer" : "Skip";
+import { generator, seedOf } from "../../../page/random.js";
+import { store, stored } from "../../../page/stored.js";
 
-/** 32-bit FNV-1a of a string: seeds the order of one person. */
-function seedOf(string) {
-  let hash = 0x811c9dc5;
-  for (const unit of new TextEncoder().encode(string)) hash = Math.imul(hash ^ unit, 0x01000193) >>> 0;
-  return hash;
-}
-
-/** mulberry32: uniform numbers in [0, 1). */
-function generator(seed) {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
+export const DATA = JSON.parse(document.getElementById("batch").textContent);
+export const SKIP = "skip";
+export const UNSURE = "unsure";
+const WITHDRAWN = "withdrawn", IDLE_MS = 60000, HISTORY = 200;
+export const CHOICES = DATA.classes.map((c, i) => ({ value: c.name, title: c.title, key: DATA.keys[i] ?? "" }));
+export const SKIP_TITLE = CHOICES.some((c) => c.title.toLowerCase() === "skip") ? "No answer" : "Skip";
 
 /** The order in which one person sees the texts, hidden repeats included, the same on every computer.
  *  A repeat comes as late as the batch allows: in the second half, at least ten texts after the first showing. */
@@ -41,16 +29,8 @@ function planFor(name) {
   return order;
 }
 
-const slotKey = (slot) => DATA.items[slot.index].uid + ":" + slot.repeat;
-const storeKey = (name) => ["vos-label", DATA.batch_id, DATA.part, name].join(":");
-
-function stored(key) {
-  try { return JSON.parse(localStorage.getItem(key) || "null"); } catch { return null; }
-}
-
-function store(key, value) {
-  try { localStorage.setItem(key, JSON.stringify(value)); return true; } catch { return false; }
-}
+export const slotKey = (slot) => DATA.items[slot.index].uid + ":" + slot.repeat;
+export const storeKey = (name) => ["vos-label", DATA.batch_id, DATA.part, name].join(":");
 
 /** Of two versions of an answer the one with more revisions; then the later clock. */
 function newer(a, b) {
@@ -60,7 +40,7 @@ function newer(a, b) {
 }
 
 /** One person's answers to the batch; saved after every change. */
-class Session {
+export class Session {
   constructor(name) {
     this.name = name;
     this.slots = planFor(name);
@@ -182,7 +162,7 @@ class Session {
 }
 
 /** Rows of a downloaded file for this batch; throws a sentence that a person can read. */
-function parseRows(content) {
+export function parseRows(content) {
   const rows = [];
   for (const [i, line] of content.split("\n").entries()) {
     if (!line.trim()) continue;
@@ -197,7 +177,7 @@ function parseRows(content) {
 }
 
 /** Active time: not while hidden, paused, or idle for more than a minute. Raw time: from first sight on. */
-class Clock {
+export class Clock {
   constructor() { this.last = performance.now(); this.activity = this.last; this.paused = false; }
   wake() { this.activity = performance.now(); }
   /** Milliseconds since the last call as [active, raw]. */
@@ -210,7 +190,7 @@ class Clock {
   }
 }
 
-const median = (values) => {
+export const median = (values) => {
   const sorted = [...values].sort((a, b) => a - b), half = sorted.length >> 1;
   return sorted.length ? (sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2) : null;
 };

@@ -1,16 +1,9 @@
 // From the session to the screen. Texts enter by textContent only.
-const $ = (id) => document.getElementById(id);
+import { $, element } from "../../../page/dom.js";
+import { drawText } from "./marks.js";
+import { CHOICES, DATA, SKIP, SKIP_TITLE, UNSURE, median, slotKey } from "./state.js";
 
-function element(tag, text, attributes = {}) {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  return made;
-}
-
-function say(sentence) { $("said").textContent = sentence; }
-
-function banner(sentence) {
+export function banner(sentence) {
   $("banner").textContent = sentence;
   $("banner").hidden = !sentence;
 }
@@ -20,11 +13,11 @@ function minutes(ms) {
   return whole < 1 ? "less than a minute" : whole === 1 ? "about a minute" : `about ${whole} minutes`;
 }
 
-function only(id) {
+export function only(id) {
   for (const each of ["start", "work", "end"]) $(each).hidden = each !== id;
 }
 
-function drawProgress(session) {
+export function drawProgress(session) {
   const done = session.answered, all = session.slots.length;
   $("progress").max = all;
   $("progress").value = done;
@@ -35,7 +28,7 @@ function drawProgress(session) {
   $("unsaved").textContent = session.unsaved > 0 ? ` (${session.unsaved})` : "";
 }
 
-function drawAnswers(choose) {
+export function drawAnswers(choose) {
   const make = (value, title, key) => {
     const button = element("button", title + " ", { type: "button", "data-answer": value, "aria-pressed": "false" });
     if (key) {
@@ -49,7 +42,7 @@ function drawAnswers(choose) {
   $("question").textContent = DATA.question;
 }
 
-function drawHelp() {
+export function drawHelp() {
   const keys = [
     ...CHOICES.filter((c) => c.key).map((c) => [c.key, c.title]), ["Space", SKIP_TITLE], ["Backspace", "Take the last answer back"],
     ["← →", "Back, next"], ["Enter", "Next text, when answers do not go on by themselves"],
@@ -82,20 +75,20 @@ function drawNeighbours(session) {
   ]));
 }
 
-function drawBlur(blurred) {
+export function drawBlur(blurred) {
   $("text").classList.toggle("blurred", blurred);
   $("text").toggleAttribute("inert", blurred);
   $("unblur").hidden = !blurred;
   $("blur-tool").hidden = blurred;
 }
 
-function drawMarks(session, cursor = null) {
+export function drawMarks(session, cursor = null) {
   drawText($("text"), session.item.text, session.entry.spans, cursor);
   $("clear").hidden = session.entry.spans.length === 0;
 }
 
 /** The present text, whole. */
-function drawCard(session, blurred) {
+export function drawCard(session, blurred) {
   const entry = session.entry;
   $("card-title").textContent = `Text ${session.at + 1} of ${session.slots.length}`;
   drawMarks(session);
@@ -111,7 +104,7 @@ function drawCard(session, blurred) {
   drawProgress(session);
 }
 
-function drawEnd(session) {
+export function drawEnd(session) {
   const entries = session.slots.map((slot) => session.entryOf(slot));
   const count = (value) => entries.filter((entry) => entry.answer === value).length;
   const seconds = median(entries.filter((e) => e.answer).map((e) => e.seconds)) ?? 0;

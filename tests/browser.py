@@ -1,0 +1,68 @@
+"""A Chromium for the tests of pages, and the rules of accessibility that they are held to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def find_chromium() -> str | None:
+    """Path of a Chromium: `VOS_CHROMIUM`, the system's, or the one that `playwright install chromium` put in place."""
+    given = os.environ.get("VOS_CHROMIUM")
+    if given:
+        return given
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found:
+        return found
+    cache = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH", Path.home() / ".cache" / "ms-playwright"))
+    return next((str(path) for path in sorted(cache.glob("chromium-*/chrome-linux*/chrome"))), None)
+
+
+def must_run() -> bool:
+    """Whether browser tests may not be skipped: in CI, or where VOS_BROWSER=required says so."""
+    return bool(os.environ.get("CI")) or os.environ.get("VOS_BROWSER") == "required"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A running Chromium; without one the test is skipped loudly, or fails where it must not be skipped."""
+    executable = find_chromium()
+    sync_api = (
+        pytest.importorskip("playwright.sync_api") if not must_run() else __import__("playwright.sync_api").sync_api
+    )
+    if executable is None:
+        message = "no Chromium found: `apt-get install chromium`, `playwright install chromium`, or set VOS_CHROMIUM"
+        if must_run():
+            pytest.fail(message)
+        pytest.skip("BROWSER TESTS SKIPPED: " + message)
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory) -> str:
+    """Source of axe-core, from npm at test time: its licence (MPL-2.0) stays out of this repository."""
+    folder = Path(os.environ.get("VOS_CACHE", Path.home() / ".cache" / "vos-text")) / "axe"
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        npm = shutil.which("npm")
+        done = npm and subprocess.run(
+            [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, "axe-core@4"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if not script.exists():
+            message = f"no axe-core ({done.stderr.strip() if done else 'no npm'}), accessibility was NOT checked"
+            if must_run():
+                pytest.fail(message)
+            pytest.skip("ACCESSIBILITY TEST SKIPPED: " + message)
+    return script.read_text(encoding="utf-8")

@@ -1,0 +1,11 @@
+// What the browser keeps for a page. Some keep nothing for files from disk; a page works without.
+
+/** @param {string} key @returns {any} what was kept, or null */
+export function stored(key) {
+  try { return JSON.parse(localStorage.getItem(key) || "null"); } catch { return null; }
+}
+
+/** @param {string} key @param {any} value @returns {boolean} whether it was kept */
+export function store(key, value) {
+  try { localStorage.setItem(key, JSON.stringify(value)); return true; } catch { return false; }
+}
