@@ -1,0 +1,120 @@
+"""What producers leave on the disk: strict JSON of few digits, heavy arrays beside it, and what both were made from."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vos.errors import DataError, RunError
+from vos.storage.atomic import replacing, write_atomically
+from vos.storage.json_files import read_json
+
+DIGITS = 4
+"""Significant digits of the numbers of an artefact; the arrays beside it have them all."""
+
+ARRAYS = "arrays"
+"""Key of what a producer returns under which its heavy arrays stand; they go to a file of their own."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A test that a view must pass before it is believed.
+
+    Attributes:
+        name: what is measured.
+        value: the number found; None where it could not be measured, which fails.
+        threshold: what it is held against.
+        passed: whether the view may be believed.
+        sentence: what was found and what it means, one line.
+        tests: "method" where a model with random weights passes too, "model" where it must not.
+        control: the same number on the encoder of random weights; None where it was not measured.
+    """
+
+    name: str
+    value: float | None
+    threshold: float
+    passed: bool
+    sentence: str
+    tests: Literal["method", "model"]
+    control: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As an artefact holds it."""
+        return asdict(self)
+
+
+def plain(values: Any, digits: int = DIGITS) -> Any:
+    """Plain JSON values of arrays, dataclasses of gates and numbers, floats rounded to significant digits.
+
+    What is not finite becomes None; the sign of a zero stays, since it is a side of the boundary.
+
+    Example:
+        >>> plain({"a": np.array([1.23456, np.nan]), "b": (np.int64(3), -0.0)})
+        {'a': [1.235, None], 'b': [3, -0.0]}
+    """
+    if isinstance(values, Gate):
+        return plain(values.as_dict(), digits)
+    if isinstance(values, Mapping):
+        return {str(key): plain(value, digits) for key, value in values.items()}
+    if isinstance(values, np.ndarray):
+        return plain(values.tolist(), digits)
+    if isinstance(values, list | tuple):
+        return [plain(value, digits) for value in values]
+    if isinstance(values, np.generic):
+        values = values.item()
+    if isinstance(values, float):
+        return float(f"{values:.{digits}g}") if math.isfinite(values) else None
+    return values
+
+
+def json_text(values: Any) -> str:
+    """Standard JSON in one line, as short as it can be."""
+    return json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def write_artefact(folder: Path, name: str, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write `NAME.npz` and then `NAME.json`, which is what makes an artefact whole; each whole or absent.
+
+    Raises:
+        DataError: the folder cannot be written to, or an array is one of objects.
+    """
+    path = folder / f"{name}.npz"
+    if wrong := [key for key, array in arrays.items() if np.asarray(array).dtype.hasobject]:
+        raise DataError(f"{path}: expected arrays of numbers or texts, found objects in {wrong}")
+    (folder / f"{name}.json").unlink(missing_ok=True)
+    if arrays:
+        try:
+            with replacing(path) as partial, partial.open("wb") as file:
+                np.savez(file, **dict(arrays))  # type: ignore[arg-type, unused-ignore]
+        except OSError as error:
+            raise DataError(f"{path} was not written: {error}") from error
+    else:
+        path.unlink(missing_ok=True)
+    write_atomically(folder / f"{name}.json", json_text(plain(values)))
+
+
+def read_artefact(folder: Path, name: str) -> dict[str, Any] | None:
+    """Content of `NAME.json`; None where there is no whole one."""
+    path = folder / f"{name}.json"
+    if not path.exists():
+        return None
+    try:
+        return read_json(path)
+    except RunError:
+        return None
+
+
+def read_arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
+    """Arrays of `NAME.npz`; none where there is no such file."""
+    path = folder / f"{name}.npz"
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as arrays:
+        return {key: arrays[key] for key in arrays.files}

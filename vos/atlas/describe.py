@@ -1,0 +1,173 @@
+"""What a classifier says of the texts of an atlas, and the artefact that the page reads them from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vos.atlas.clusters import text_clusters
+from vos.atlas.texts import AtlasTexts
+from vos.atlas.world import AtlasWorld, TrainTexts
+from vos.density.base import GaussianDensity
+from vos.metrics.margins import margin
+from vos.models import ClassifierFeaturizer
+from vos.storage.seeds import derive_seed
+from vos.storage.text_ids import text_uid
+from vos.types import Example
+
+NEAREST = 3
+"""Training texts of each side that stand beside a text."""
+
+MOST_TRAINING_TEXTS = 20_000
+"""Training texts that neighbours are looked for among."""
+
+MOST_VALUES = 200
+"""Different values of a column at most: one that names nearly every text tells nothing of groups of texts."""
+
+ROWS = 512
+"""Texts whose neighbours are looked for at a time."""
+
+
+def described(
+    examples: Sequence[Example],
+    splits: Sequence[str],
+    features: Tensor,
+    featurizer: ClassifierFeaturizer,
+    density: GaussianDensity,
+    band: float,
+    *,
+    batch: Collection[str] = (),
+    answers: Mapping[str, str] | None = None,
+    weight: NDArray[np.float64] | None = None,
+    seed: int = 0,
+) -> AtlasTexts:
+    """The texts with all that the classifier says of them.
+
+    Args:
+        examples: n texts.
+        splits: of each.
+        features: (n, d) float32.
+        featurizer: over the classifier.
+        density: fitted and calibrated.
+        band: half-width of the band of texts near the boundary.
+        batch: uids of the texts of the run's batch.
+        answers: uid to the class of the data that people gave.
+        weight: see `AtlasTexts`; 1 each where not given.
+        seed: of the clusters.
+    """
+    texts = [example.text for example in examples]
+    uids = [text_uid(text) for text in texts]
+    given, logits = answers or {}, featurizer.head.logits(features)
+    return AtlasTexts(
+        text=tuple(texts),
+        uid=tuple(uids),
+        split=tuple(splits),
+        label=tuple(
+            example.label if split != "pool" else None for example, split in zip(examples, splits, strict=True)
+        ),
+        **predicted(featurizer, density, features, band),
+        batch=np.array([uid in batch for uid in uids], dtype=np.bool_),
+        answer=tuple(
+            _output(featurizer.classifier, given.get(uid), row) for uid, row in zip(uids, logits, strict=True)
+        ),
+        cluster=text_clusters(texts, derive_seed(seed, "text clusters")),
+        weight=np.ones(len(texts)) if weight is None else weight,
+        columns=_columns(examples),
+    )
+
+
+def predicted(
+    featurizer: ClassifierFeaturizer, density: GaussianDensity, features: Tensor, band: float
+) -> dict[str, Any]:
+    """Prediction, margin, probability, distance and nearness of texts with features (n, d), by their names."""
+    harmful, logits = featurizer.classifier.harmful, featurizer.head.logits(features)
+    margins = margin(logits, harmful).double().numpy()
+    probability = logits.double().softmax(-1)
+    return {
+        "prediction": logits.argmax(-1).numpy(),
+        "margin": margins,
+        "probability": (probability[:, list(harmful)].sum(-1) if harmful else probability.amax(-1)).numpy(),
+        "distance": distances(density, features, logits.argmax(-1)),
+        "near": np.abs(margins) <= band,
+    }
+
+
+def distances(density: GaussianDensity, features: Tensor, classes: Tensor) -> NDArray[np.float64]:
+    """Calibrated distance q of features (n, d) to the classes (n,): (n,), NaN for a class that was not fitted."""
+    found = torch.full((len(features),), torch.nan, dtype=torch.float64)
+    known = density.ready.cpu()[classes]
+    if known.any():
+        squared = density.own_mahalanobis(features[known].to(density.ready.device), classes[known])
+        found[known] = 1.0 - density.share_beyond(squared, classes[known]).cpu()
+    values: NDArray[np.float64] = found.numpy()
+    return values
+
+
+def _output(classifier: Any, name: str | None, logits: Tensor) -> int | None:
+    """Index of the class that an answer names; of several outputs of that class the one the model gives most."""
+    if name is None or name not in classifier.data_classes:
+        return None
+    place = classifier.data_classes.index(name)
+    outputs = [i for i, c in enumerate(classifier.class_of_output) if c == place]
+    return max(outputs, key=lambda i: float(logits[i]), default=None)
+
+
+def _columns(examples: Sequence[Example]) -> dict[str, tuple[str | None, ...]]:
+    """Group and level of the texts, where they say something of more than a text."""
+    found: dict[str, tuple[str | None, ...]] = {}
+    for name in ("level", "group"):
+        values = tuple(None if (v := getattr(e, name)) is None else str(v) for e in examples)
+        different = {value for value in values if value is not None}
+        if 1 < len(different) <= MOST_VALUES and 2 * len(different) <= len(values):
+            found[name] = values
+    return found
+
+
+def train_texts(examples: Sequence[Example], featurizer: ClassifierFeaturizer, rng: np.random.Generator) -> TrainTexts:
+    """The labelled training texts with their features; 20,000 of them at most, drawn at random."""
+    known = [example for example in examples if example.label is not None]
+    if len(known) > MOST_TRAINING_TEXTS:
+        known = [known[i] for i in np.sort(rng.choice(len(known), MOST_TRAINING_TEXTS, replace=False))]
+    features = featurizer.featurize([example.text for example in known]).features.double().numpy()
+    return TrainTexts(tuple(known), features, np.array([example.label for example in known], dtype=np.int64))
+
+
+def texts_artefact(world: AtlasWorld) -> dict[str, Any]:
+    """Content of the artefact `texts`, with the nearest training texts of both sides."""
+    texts = world.texts
+    nearest = _nearest(world)
+    used = sorted({row for lists in nearest.values() for rows in lists for row in rows})
+    place = {row: i for i, row in enumerate(used)}
+    return {
+        "run": {**world.run, "classes": world.classes, "harmful": world.harmful, "band": world.band, "created": None},
+        **{name: getattr(texts, name) for name in texts.__dataclass_fields__},
+        "neighbours": {side: [[place[row] for row in rows] for rows in lists] for side, lists in nearest.items()},
+        "train": {
+            "text": [world.train.examples[row].text for row in used],
+            "label": [int(world.train.labels[row]) for row in used],
+        },
+    }
+
+
+def _nearest(world: AtlasWorld) -> dict[str, list[list[int]]]:
+    """Rows of the nearest training texts on each side, by Euclidean distance of the features; nearest first.
+
+    Where no class is harmful they all stand under "harmless".
+    """
+    features, known = torch.from_numpy(world.features), torch.from_numpy(world.train.features)
+    harmful = np.isin(world.train.labels, world.harmful)
+    found: dict[str, list[list[int]]] = {}
+    for side, mask in (("harmful", harmful), ("harmless", ~harmful)):
+        rows = torch.from_numpy(np.flatnonzero(mask))
+        k = min(NEAREST, len(rows))
+        found[side] = [
+            rows[columns].tolist()
+            for part in torch.split(features, ROWS)
+            for columns in torch.cdist(part, known[rows]).topk(k, largest=False).indices
+        ]
+    return found

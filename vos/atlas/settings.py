@@ -1,0 +1,44 @@
+"""What an atlas is made of: how many texts, and how far each producer goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vos.errors import ConfigError
+
+MOST_TEXTS = 20_000
+"""Texts of an atlas at most: a page holds them all."""
+
+
+@dataclass(frozen=True)
+class AtlasSettings:
+    """Sizes of an atlas.
+
+    Attributes:
+        n_texts: texts of the atlas, 20,000 at most; texts of the batch and those that people answered come first.
+        near_share: share of the validation texts that counts as near the boundary; their margins set the band for all.
+        n_units: units that get a token graph, the most important ones; "all" takes hours, which are said before.
+        n_outliers: virtual outliers of each class.
+        dreams: whether a language model writes texts for units and directions, beyond the run's own made texts.
+
+    Example:
+        >>> AtlasSettings().n_texts
+        3000
+    """
+
+    n_texts: int = 3000
+    near_share: float = 0.2
+    n_units: int | Literal["all"] = 100
+    n_outliers: int = 64
+    dreams: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n_texts <= MOST_TEXTS:
+            raise ConfigError(f"n_texts: expected 1 to {MOST_TEXTS:,} texts, which a page can hold, got {self.n_texts}")
+        if not 0 < self.near_share < 1:
+            raise ConfigError(f"near_share: expected a share between 0 and 1, got {self.near_share}")
+        if self.n_units != "all" and (not isinstance(self.n_units, int) or self.n_units < 0):
+            raise ConfigError(f"n_units: expected a number of units, or all, got {self.n_units!r}")
+        if self.n_outliers < 1:
+            raise ConfigError(f"n_outliers: expected at least 1, got {self.n_outliers}")

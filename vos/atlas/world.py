@@ -1,0 +1,170 @@
+"""The world of an atlas: a classifier, its texts and its density, as every producer sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vos.atlas.artefacts import read_arrays, read_artefact
+from vos.atlas.settings import AtlasSettings
+from vos.density.base import GaussianDensity
+from vos.models import ClassifierFeaturizer, TextClassifier
+from vos.outliers.feasible import draw_where_feasible
+from vos.storage.seeds import derive_seed
+from vos.types import Example, LinearHead, OutlierSampler, VirtualOutliers
+
+if TYPE_CHECKING:
+    from vos.atlas.texts import AtlasTexts
+
+Progress = Callable[[int, int], None]
+"""Called with how much of the work of a producer is done, and how much there is."""
+
+
+def no_progress(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class TrainTexts:
+    """Training texts: neighbours of the texts of an atlas, and never texts of it.
+
+    Attributes:
+        examples: labelled with the classifier's classes.
+        features: (t, d) float64.
+        labels: (t,) int64.
+    """
+
+    examples: tuple[Example, ...]
+    features: NDArray[np.float64]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class AtlasWorld:
+    """What producers read. Rows are texts, in the order of the artefact `texts`, everywhere.
+
+    Attributes:
+        featurizer: over the classifier, in evaluation.
+        texts: see `AtlasTexts`.
+        features: (n, d) float64, penultimate features of the texts.
+        train: see `TrainTexts`.
+        density: fitted on the training texts and calibrated on the validation texts.
+        sampler: draws the virtual outliers.
+        band: half-width of the band of texts near the boundary, in margin.
+        settings: see `AtlasSettings`.
+        seed: of everything; see `rng`.
+        run: facts of the run for the page: name, hashes, seed.
+        folder: of the artefacts, which later producers may read; None where nothing is kept.
+        progress: told how far the producer at work is.
+        is_control: whether this is the encoder of random weights.
+    """
+
+    featurizer: ClassifierFeaturizer
+    texts: AtlasTexts
+    features: NDArray[np.float64]
+    train: TrainTexts
+    density: GaussianDensity
+    sampler: OutlierSampler
+    band: float
+    settings: AtlasSettings = field(default_factory=AtlasSettings)
+    seed: int = 0
+    run: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
+    progress: Progress = no_progress
+    is_control: bool = False
+
+    @property
+    def classifier(self) -> TextClassifier:
+        """The classifier, in evaluation."""
+        return self.featurizer.classifier
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the C classes; labels and predictions are indices into them."""
+        return self.classifier.label_names
+
+    @property
+    def harmful(self) -> tuple[int, ...]:
+        """Indices of the harmful classes; () where no class is, and margins then have no side."""
+        return self.classifier.harmful
+
+    @property
+    def labels(self) -> tuple[int | None, ...]:
+        """Labels of the texts, None where nobody has judged them; see `AtlasTexts.labelled` for a mask."""
+        return self.texts.label
+
+    @cached_property
+    def head(self) -> LinearHead:
+        """The classifier's last layer, float32 on the CPU."""
+        return self.featurizer.head
+
+    @cached_property
+    def margins(self) -> Callable[[Sequence[str]], NDArray[np.float64]]:
+        """Margins of any texts."""
+        from vos.interpret.margins import MarginReader  # type: ignore[import-not-found, unused-ignore]
+
+        return MarginReader(  # type: ignore[no-any-return, unused-ignore]
+            self.classifier, device=self.featurizer.device
+        )
+
+    @cached_property
+    def outliers(self) -> VirtualOutliers | None:
+        """Virtual outliers of the run's sampler at the atlas's settings; None where no class can have them."""
+        draw = draw_where_feasible(
+            self.sampler, self.density, self.head, self.settings.n_outliers, self.generator("outliers")
+        )
+        return draw.outliers
+
+    def rng(self, name: str) -> np.random.Generator:
+        """Randomness for one purpose: the same seed and name give the same draws, whatever else was drawn."""
+        return np.random.default_rng(derive_seed(self.seed, "atlas", name))
+
+    def generator(self, name: str) -> torch.Generator:
+        """The same for torch, on the CPU."""
+        return torch.Generator().manual_seed(derive_seed(self.seed, "atlas", name))
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """What an earlier producer wrote; None where it did not run or failed."""
+        return None if self.folder is None else read_artefact(self.folder, name)
+
+    def read_arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """The heavy arrays of an earlier producer; none where there are none."""
+        return {} if self.folder is None else read_arrays(self.folder, name)
+
+    def control(self) -> AtlasWorld:
+        """The same world of an encoder of random weights, on 600 of the same texts at most; made once.
+
+        Its `texts` have their own order, and its own predictions, margins and band.
+        """
+        return self._control
+
+    @cached_property
+    def _control(self) -> AtlasWorld:
+        from vos.atlas.control import control_world
+
+        return control_world(self)
+
+    def told(self, progress: Progress) -> AtlasWorld:
+        """The same world with somebody else told how far it is; what was computed once is kept."""
+        other = replace(self, progress=progress)
+        for name in ("head", "margins", "outliers", "_control"):
+            if name in self.__dict__:
+                other.__dict__[name] = self.__dict__[name]
+        return other
+
+
+def sides(labels: Sequence[int | None], harmful: Sequence[int]) -> NDArray[np.float64]:
+    """Side of each label: (n,) 1 harmful, 0 harmless, NaN where there is no label.
+
+    Example:
+        >>> sides([1, None, 0], (1,))
+        array([ 1., nan,  0.])
+    """
+    return np.array([np.nan if label is None else float(label in harmful) for label in labels])
