@@ -108,7 +108,7 @@ class AtlasWorld:
     @cached_property
     def margins(self) -> Callable[[Sequence[str]], NDArray[np.float64]]:
         """Margins of any texts."""
-        from vos.interpret.margins import MarginReader  # type: ignore[import-not-found, unused-ignore]
+        from vos.interpret.margins import MarginReader  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
         return MarginReader(  # type: ignore[no-any-return, unused-ignore]
             self.classifier, device=self.featurizer.device
