@@ -1,0 +1,128 @@
+"""Words of a text and edits of them: where a word begins and ends, a text without it, with another, with one more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import regex
+
+_WORD = regex.compile(
+    r"""
+      [\p{Han}\p{Hiragana}]                                                  # written without spaces: sign by sign
+    | [[\p{L}\p{N}\p{M}]--[\p{Han}\p{Hiragana}]]++
+      (?:['\u2019\-\u2010\u2011\p{Cf}]++[[\p{L}\p{N}\p{M}]--[\p{Han}\p{Hiragana}]]++)*+  # they're, well-known
+    | (?![\s\p{C}])(\X)\1*+                                                  # !!, one sign repeated, emoji too
+    """,
+    regex.VERBOSE | regex.V1,
+)
+
+_ATTACHED = frozenset(".,!?;:…")
+"""Signs that are written without a space before them."""
+
+
+class Word(NamedTuple):
+    """A word in a text.
+
+    Attributes:
+        text: folded to lower case, with a straight apostrophe; two words are the same where this is.
+        start: of its first character in the text.
+        end: after its last character.
+    """
+
+    text: str
+    start: int
+    end: int
+
+
+def split_words(text: str) -> list[Word]:
+    """The words of a text in their order.
+
+    A word is a run of letters and digits, apostrophes and hyphens inside it included, or a run of *one* repeated sign,
+    so that "!!" is a word: a classifier reads signs as it reads words. Han and Hiragana, which are written without
+    spaces, are split sign by sign, as the tokenizers of BERT's family do. Spaces, control and direction marks between
+    words belong to none.
+
+    Example:
+        >>> [word.text for word in split_words("They’re well-known, no?!!")]
+        ["they're", 'well-known', ',', 'no', '?', '!!']
+        >>> split_words("  No")
+        [Word(text='no', start=2, end=4)]
+    """
+    return [
+        Word(found.group().casefold().replace("\u2019", "'"), found.start(), found.end())
+        for found in _WORD.finditer(text)
+    ]
+
+
+def is_sign(word: str) -> bool:
+    """Whether a word is punctuation or another sign, not letters or digits.
+
+    Example:
+        >>> is_sign("!!"), is_sign("it's")
+        (True, False)
+    """
+    return not any(character.isalnum() for character in word)
+
+
+def without(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """The text with the spans cut out; where spaces are left on both sides of a cut, or at an end, one side's go.
+
+    Args:
+        text: any text.
+        spans: (start, end) of characters, in any order; they may touch or overlap.
+
+    Example:
+        >>> without("so very, very odd", [(3, 7), (9, 13)])
+        'so, odd'
+        >>> without("so very odd", [(0, 2)])
+        'very odd'
+    """
+    kept, place = "", 0
+    for start, end in sorted(spans):
+        if end <= place:
+            continue
+        start = max(start, place)
+        kept += text[place:start]
+        place, rest = end, text[end:]
+        if not rest or rest[0] in _ATTACHED:
+            kept = kept.rstrip()
+        elif not kept or kept[-1].isspace():
+            place += len(rest) - len(rest.lstrip())
+        elif kept[-1].isalnum() and rest[0].isalnum() and is_sign(text[start:end]):
+            kept += " "  # and/or without its sign is two words
+    return kept + text[place:]
+
+
+def replaced(text: str, start: int, end: int, word: str) -> str:
+    """The text with `word` in place of the characters from `start` to `end`; a capital first letter stays one.
+
+    Example:
+        >>> replaced("Dogs bark", 0, 4, "cats"), replaced("DOGS bark", 0, 4, "cats")
+        ('Cats bark', 'CATS bark')
+    """
+    old = text[start:end]
+    if len(old) > 1 and old.isupper():
+        word = word.upper()
+    elif old[:1].isupper():
+        word = word[:1].upper() + word[1:]
+    return text[:start] + word + text[end:]
+
+
+def inserted(text: str, place: int, word: str) -> str:
+    """The text with one more word: before its word number `place`, from 0, or at the end.
+
+    Spaces are set as in writing: none before a full stop and its like, one around any other word.
+
+    Example:
+        >>> inserted("a dog barks", 1, "big"), inserted("a dog barks", 3, "!!")
+        ('a big dog barks', 'a dog barks!!')
+    """
+    words = split_words(text)
+    at = words[place].start if place < len(words) else len(text)
+    before, after = text[:at], text[at:]
+    if word[:1] in _ATTACHED:
+        before = before.rstrip()
+    elif before and not before[-1].isspace():
+        before += " "
+    return before + word + (" " if after and not after[0].isspace() else "") + after
