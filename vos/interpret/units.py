@@ -56,8 +56,14 @@ class UnitBatch:
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """Texts of like length on the device of the model."""
+class TokenBatch:
+    """Texts of like length, on the device of the model.
+
+    Attributes:
+        index: which of the texts that were given.
+        inputs: `input_ids` and `attention_mask`, (b, t) int64.
+        kind: (b, t) int64, see `UnitBatch`.
+    """
 
     index: list[int]
     inputs: dict[str, Tensor]
@@ -101,9 +107,9 @@ class UnitReader:
 
     def read(self, texts: Sequence[str], gradients: bool = True) -> Iterator[UnitBatch]:
         """Activations, and gradients of the margin, of the texts in batches of like length."""
-        for batch in self._batches(texts):
+        for batch in self.batches(texts):
             with at_rest(self.classifier), torch.set_grad_enabled(gradients):
-                activations, margins = self._forward(batch)
+                activations, margins = self.forward(batch)
                 slopes = list(torch.autograd.grad(margins.sum(), activations)) if gradients else None
             yield UnitBatch(
                 index=np.array(batch.index),
@@ -156,7 +162,7 @@ class UnitReader:
         table = self._table(means)
         by_layer = {layer: torch.tensor(places) for layer, places in self._by_layer(units).items()}
         result = np.empty(len(texts))
-        for batch in self._batches(texts):
+        for batch in self.batches(texts):
 
             def change(layer: int, values: Tensor, kind: Tensor = batch.kind) -> Tensor | None:
                 if layer not in by_layer:
@@ -180,7 +186,7 @@ class UnitReader:
         rows: dict[Unit, list[int]] = {}
         for row, unit in enumerate(units):
             rows.setdefault(unit, []).append(row)
-        for batch in self._batches(texts):
+        for batch in self.batches(texts):
             stream: list[Any] = []
             with at_rest(self.classifier), torch.no_grad(), self.layers.recorded(stream):
                 self._margins(batch)
@@ -202,7 +208,7 @@ class UnitReader:
         return self.layers.embedding.weight.detach().double().cpu().numpy()
 
     def _resumed(
-        self, batch: _Batch, layer: int, places: Sequence[int], means: Tensor, stream: Sequence[Any]
+        self, batch: TokenBatch, layer: int, places: Sequence[int], means: Tensor, stream: Sequence[Any]
     ) -> NDArray[np.float64]:
         """Margins (k, b) of a batch, each of k units of a layer at its mean."""
         k, b = len(places), len(batch.index)
@@ -221,7 +227,7 @@ class UnitReader:
             margins = self._margins(many)
         return margins.view(k, b).cpu().numpy()
 
-    def _forward(self, batch: _Batch) -> tuple[list[Tensor], Tensor]:
+    def forward(self, batch: TokenBatch) -> tuple[list[Tensor], Tensor]:
         """Activations by layer and margins (b,), with a graph where gradients are enabled."""
         seen: list[Tensor] = []
 
@@ -235,11 +241,11 @@ class UnitReader:
             margins = self._margins(batch)
         return seen, margins
 
-    def _margins(self, batch: _Batch) -> Tensor:
+    def _margins(self, batch: TokenBatch) -> Tensor:
         features = self.classifier.encode(batch.inputs)
         return margin(self.classifier.linear_head().logits(features).double(), self.classifier.harmful)
 
-    def _batches(self, texts: Sequence[str]) -> Iterator[_Batch]:
+    def batches(self, texts: Sequence[str]) -> Iterator[TokenBatch]:
         """The texts in ascending length, cut so that rows x longest stays within `max_tokens`."""
         tokenizer, device = self.classifier.tokenizer, self.classifier.head.weight.device
         ids = tokenize(tokenizer, texts, self.classifier.max_length)
@@ -251,7 +257,7 @@ class UnitReader:
             if (len(rows) + 1) * following > self.max_tokens:
                 batch = token_batch([ids[row] for row in rows], tokenizer.pad_token_id, tokenizer.padding_side)
                 inputs = {name: values.to(device) for name, values in batch.items()}
-                yield _Batch(rows, inputs, self._kinds(**inputs))
+                yield TokenBatch(rows, inputs, self._kinds(**inputs))
                 rows = []
 
     def _kinds(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:

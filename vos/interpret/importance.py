@@ -1,0 +1,196 @@
+"""Which feed-forward units move the margin: a screen of all of them in one pass, checked by ablation.
+
+The screen is gradient x activation, centred on the unit's mean by kind of token: to first order what the margin loses
+when the unit is held at its mean. Ablation is the truth that the screen is held against, one unit at a time and in
+sets; a set counts only against random sets of the same size and layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from vos.errors import ConfigError
+from vos.interpret.units import KINDS, WORD, Unit, UnitReader
+
+
+@dataclass(frozen=True)
+class UnitScreen:
+    """All units of an encoder over some texts.
+
+    Attributes:
+        margins: (n,) float64.
+        means: (L, 3, u) float64, mean activation by kind of token, see `UnitReader.means`.
+        attribution: (n, L, u) float32, gradient times centred activation, summed over a text: to first order its margin
+            less the margin with the unit at its mean.
+        token_ids: (v,) int64, tokens of the texts that occur `min_count` times or more, ascending; special tokens are
+            not among them.
+        token_counts: (v,) int64.
+        token_activation: (L, u, v) float32, mean activation of each unit at each of these tokens.
+    """
+
+    margins: NDArray[np.float64]
+    means: NDArray[np.float64]
+    attribution: NDArray[np.float32]
+    token_ids: NDArray[np.int64]
+    token_counts: NDArray[np.int64]
+    token_activation: NDArray[np.float32]
+
+    def score(self, rows: NDArray[np.int64] | Sequence[int] | None = None) -> NDArray[np.float64]:
+        """Mean |attribution| over some of the texts, all by default: (L, u), in logit units of the margin."""
+        chosen = self.attribution if rows is None else self.attribution[np.asarray(rows, dtype=np.int64)]
+        if not len(chosen):
+            raise ConfigError("rows: expected at least one text to score units on, got none")
+        score: NDArray[np.float64] = np.abs(chosen).mean(0, dtype=np.float64)
+        return score
+
+    def top(self, n: int, rows: NDArray[np.int64] | Sequence[int] | None = None) -> list[Unit]:
+        """The n units with the largest score, largest first; equal scores by layer and place."""
+        score = self.score(rows)
+        order = np.argsort(-score, axis=None, kind="stable")[:n]
+        return [(int(layer), int(place)) for layer, place in np.transpose(np.unravel_index(order, score.shape))]
+
+    def tokens_of(self, unit: Unit, n: int) -> NDArray[np.int64]:
+        """Ids of the n tokens at which a unit is most active in the mean, the most first: (n,) int64."""
+        order = np.argsort(-self.token_activation[unit], kind="stable")[:n]
+        return self.token_ids[order]
+
+
+def screen_units(reader: UnitReader, texts: Sequence[str], min_count: int = 5) -> UnitScreen:
+    """Attribution of every unit for every text, in one pass forwards and backwards.
+
+    Args:
+        reader: of the classifier.
+        texts: n of them; memory grows with n * L * u * 16 bytes.
+        min_count: occurrences from which on a token has a mean activation.
+
+    Raises:
+        ConfigError: no text.
+    """
+    if not texts:
+        raise ConfigError("texts: expected at least one to screen units on, got none")
+    n, shape = len(texts), (reader.n_layers, reader.n_units)
+    product = np.zeros((n, *shape), dtype=np.float32)
+    slopes = np.zeros((n, KINDS, *shape), dtype=np.float32)
+    margins = np.empty(n)
+    total, count = np.zeros((KINDS, *shape)), np.zeros(KINDS)
+    tokens = _TokenSums(reader, texts, min_count)
+    for batch in reader.read(texts):
+        margins[batch.index] = batch.margins
+        kinds = np.stack([batch.kind == kind for kind in range(KINDS)])  # (3, b, t)
+        count += kinds.sum((1, 2))
+        weights = kinds.astype(np.float32)
+        assert batch.gradients is not None  # noqa: S101 - they are read by default
+        for layer, (values, slope) in enumerate(zip(batch.activations, batch.gradients, strict=True)):
+            product[batch.index, layer] = np.einsum("btu,btu->bu", values, slope)
+            slopes[batch.index, :, layer] = np.einsum("kbt,btu->bku", weights, slope, optimize=True)
+            total[:, layer] += np.einsum("kbt,btu->ku", weights, values, optimize=True)
+            tokens.add(layer, batch.token_ids[kinds[WORD]], values[kinds[WORD]])
+    known = count[:, None, None] > 0
+    means = np.where(known, total / np.maximum(count, 1)[:, None, None], total.sum(0) / count.sum())
+    attribution = product - np.einsum("nklu,klu->nlu", slopes, means.astype(np.float32), optimize=True)
+    return UnitScreen(margins, means.transpose(1, 0, 2).copy(), attribution, tokens.ids, tokens.counts, tokens.means())
+
+
+class _TokenSums:
+    """Sums of activations by token, for the tokens that occur often enough."""
+
+    def __init__(self, reader: UnitReader, texts: Sequence[str], min_count: int) -> None:
+        seen = [batch.inputs["input_ids"][batch.kind == WORD].cpu().numpy() for batch in reader.batches(texts)]
+        ids, counts = np.unique(np.concatenate(seen), return_counts=True)
+        self.ids, self.counts = ids[counts >= min_count], counts[counts >= min_count]
+        self._sums = np.zeros((reader.n_layers, len(self.ids), reader.n_units), dtype=np.float32)
+
+    def add(self, layer: int, ids: NDArray[np.int64], values: NDArray[np.float32]) -> None:
+        place = np.searchsorted(self.ids, ids)
+        known = np.isin(ids, self.ids)
+        one_hot = np.zeros((len(self.ids), int(known.sum())), dtype=np.float32)
+        one_hot[place[known], np.arange(one_hot.shape[1])] = 1.0
+        self._sums[layer] += one_hot @ values[known]
+
+    def means(self) -> NDArray[np.float32]:
+        return (self._sums / self.counts[None, :, None]).transpose(0, 2, 1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class SetAblation:
+    """What a set of units does to the margins together, against random sets.
+
+    Attributes:
+        top: mean |change of the margin| when the set is held at its means.
+        random: (r,) the same of random sets with as many units in each layer.
+    """
+
+    top: float
+    random: NDArray[np.float64]
+
+    @property
+    def ratio(self) -> float:
+        """The set against the strongest random one; above 1 with probability 1 / (r + 1) for a set that is random."""
+        strongest = float(self.random.max())
+        return self.top / strongest if strongest else np.inf
+
+
+def ablate_set(
+    reader: UnitReader,
+    texts: Sequence[str],
+    units: Sequence[Unit],
+    means: NDArray[np.float64],
+    rng: np.random.Generator,
+    n_random: int = 20,
+) -> SetAblation:
+    """Hold a set of units at its means, and `n_random` random sets of the same size and layers.
+
+    Args:
+        reader: of the classifier.
+        texts: on which the change is averaged; those near the boundary, as a rule.
+        units: the set, every unit once.
+        means: see `UnitReader.means`.
+        rng: draws the random sets, from all units of a layer.
+        n_random: r.
+
+    Raises:
+        ConfigError: no text, no unit, or no random set.
+    """
+    if not texts or not units or n_random < 1:
+        raise ConfigError(
+            f"expected a text, a unit and a random set at least, got {len(texts)} texts, {len(units)} units and "
+            f"n_random={n_random}"
+        )
+    before = reader.margins(texts)
+    per_layer = np.bincount([layer for layer, _ in set(units)], minlength=reader.n_layers)
+
+    def effect(chosen: Sequence[Unit]) -> float:
+        return float(np.abs(before - reader.ablated(texts, chosen, means)).mean())
+
+    drawn = [
+        [(layer, int(u)) for layer, k in enumerate(per_layer) for u in rng.choice(reader.n_units, k, replace=False)]
+        for _ in range(n_random)
+    ]
+    return SetAblation(effect(units), np.array([effect(each) for each in drawn]))
+
+
+def ablate_singly(
+    reader: UnitReader, texts: Sequence[str], units: Sequence[Unit], means: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Margin less the margin with a unit at its mean, for every unit alone: (m, n), what `attribution` estimates."""
+    change: NDArray[np.float64] = reader.margins(texts) - reader.ablated_each(texts, units, means)
+    return change
+
+
+def spread_of_ranks(score: NDArray[np.float64], n: int) -> list[Unit]:
+    """n units of all ranks of a score (L, u), from the largest to the smallest, evenly apart: to check a screen on."""
+    order = np.argsort(-score, axis=None, kind="stable")
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, n).round().astype(int))]
+    return [(int(layer), int(place)) for layer, place in np.transpose(np.unravel_index(chosen, score.shape))]
+
+
+def rank_agreement(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Spearman correlation of two scores of the same units; NaN where one of them is constant."""
+    if min(np.ptp(a), np.ptp(b)) == 0:
+        return float("nan")
+    return float(spearmanr(np.ravel(a), np.ravel(b)).statistic)
