@@ -32,7 +32,9 @@ def means_and_effects(toy):
     rows, reads = closed_form(toy, TEXTS)
     means = np.zeros((3, N_UNITS))
     for kind in range(3):
-        means[kind] = np.mean([row for units, kinds in rows for row, k in zip(units, kinds, strict=True) if k == kind], 0)
+        means[kind] = np.mean(
+            [row for units, kinds in rows for row, k in zip(units, kinds, strict=True) if k == kind], 0
+        )
     effects = [
         np.mean([row - means[k] for row, k in zip(units, kinds, strict=True)], axis=0) * reads for units, kinds in rows
     ]
@@ -113,7 +115,11 @@ def test_the_screen_ranks_the_units_of_a_transformer_as_ablation_does(tiny_encod
 
 def test_spread_of_ranks_goes_from_the_largest_to_the_smallest():
     score = np.array([[5.0, 1.0, 3.0], [0.0, 4.0, 2.0]])
-    assert spread_of_ranks(score, 3) == [(0, 0), (0, 2), (1, 0)] or spread_of_ranks(score, 3) == [(0, 0), (1, 2), (1, 0)]
+    assert spread_of_ranks(score, 3) == [(0, 0), (0, 2), (1, 0)] or spread_of_ranks(score, 3) == [
+        (0, 0),
+        (1, 2),
+        (1, 0),
+    ]
     assert spread_of_ranks(score, 50) == [(0, 0), (1, 1), (0, 2), (1, 2), (0, 1), (1, 0)]
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vos.interpret.layers import at_rest
-from vos.interpret.units import WORD, UnitReader
+from vos.interpret.units import WORD, TokenBatch, UnitReader
 
 
 def conductance(reader: UnitReader, texts: Sequence[str], n_steps: int = 16) -> NDArray[np.float64]:
@@ -37,17 +37,9 @@ def conductance(reader: UnitReader, texts: Sequence[str], n_steps: int = 16) -> 
     embedding = reader.layers.embedding
     baseline = embedding.weight.detach().mean(0)
     for place, text in enumerate(texts):
-        batch = next(reader.batches([text]))
-        path = batch.repeated(n_steps + 1)
-        share = torch.linspace(0, 1, n_steps + 1, device=baseline.device)[:, None, None]
-        moving = (path.kind == WORD)[:, :, None]
-
-        def between(
-            _module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor, moving: Tensor = moving, share: Tensor = share
-        ) -> Tensor:
-            return torch.where(moving, baseline + share * (output - baseline), output)
-
-        handle = embedding.register_forward_hook(between)
+        path = next(reader.batches([text])).repeated(n_steps + 1)
+        moving = _MovingEmbedding(path, baseline)
+        handle = embedding.register_forward_hook(moving)
         try:
             with at_rest(reader.classifier):
                 activations, margins = reader.forward(path)
@@ -58,3 +50,15 @@ def conductance(reader: UnitReader, texts: Sequence[str], n_steps: int = 16) -> 
             steps = values.detach().diff(dim=0) * slope[1:]
             result[place, layer] = steps.sum((0, 1)).double().cpu().numpy()
     return result
+
+
+class _MovingEmbedding:
+    """A hook that gives the embeddings along the path from the baseline, a row a step, in place of a text's own."""
+
+    def __init__(self, path: TokenBatch, baseline: Tensor) -> None:
+        self.moving = (path.kind == WORD)[:, :, None]
+        self.baseline = baseline
+        self.share = torch.linspace(0, 1, len(path.kind), device=baseline.device)[:, None, None]
+
+    def __call__(self, _module: nn.Module, _inputs: tuple[Tensor, ...], own: Tensor) -> Tensor:
+        return torch.where(self.moving, self.baseline + self.share * (own - self.baseline), own)

@@ -113,7 +113,8 @@ class _TokenSums:
         self._sums[layer] += one_hot @ values[known]
 
     def means(self) -> NDArray[np.float32]:
-        return (self._sums / self.counts[None, :, None]).transpose(0, 2, 1).astype(np.float32)
+        means: NDArray[np.float32] = (self._sums / self.counts[None, :, None]).transpose(0, 2, 1).astype(np.float32)
+        return means
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def ablate_singly(
 
 
 def spread_of_ranks(score: NDArray[np.float64], n: int) -> list[Unit]:
-    """n units of all ranks of a score (L, u), from the largest to the smallest, evenly apart: to check a screen on."""
+    """N units of all ranks of a score (L, u), from the largest to the smallest, evenly apart: to check a screen on."""
     order = np.argsort(-score, axis=None, kind="stable")
     chosen = order[np.unique(np.linspace(0, len(order) - 1, n).round().astype(int))]
     return [(int(layer), int(place)) for layer, place in np.transpose(np.unravel_index(chosen, score.shape))]
