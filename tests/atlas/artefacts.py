@@ -1,0 +1,311 @@
+# ruff: noqa: E501  (rows of data)
+"""A small set of artefacts that obeys the contract of the atlas: deterministic, with words that decide the margin."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from vos.storage.json_files import write_json
+
+WORDS = {
+    "threatened": 1.9, "shoved": 1.6, "bruise": 1.2, "screamed": 1.0, "alone": 0.5, "night": 0.3, "knife": 1.1,
+    "laughed": -0.9, "picnic": -1.5, "thanked": -1.2, "ladder": 0.2, "garden": -0.7, "soup": -0.8, "teacher": -0.3,
+    "train": 0.0, "window": 0.1, "neighbour": 0.2, "letter": -0.1, "uncle": 0.15, "dog": -0.2,
+}  # fmt: skip
+OPENERS = (
+    "After the long meeting",
+    "On the way home",
+    "Before anyone could speak",
+    "Near the station",
+    "Later that day",
+)
+PEOPLE = ("the teacher", "her uncle", "a neighbour", "the driver", "my sister", "an old friend")
+CLUSTERS = (["train", "station"], ["garden", "soup"], ["teacher", "letter"], ["night", "window"])
+GROUPS = ("women", "migrants", "old people")
+VIEWS = (
+    "outliers", "saliency", "flips", "shortcuts", "differences", "coverage", "importance", "communities",
+    "token_graphs", "directions", "vocabulary", "dreams", "trust",
+)  # fmt: skip
+
+
+def gate(name, value, threshold, tests="method", control=None, passed=None):
+    passed = value is not None and value >= threshold if passed is None else passed
+    sentence = f"{name}: {'holds' if passed else 'does not hold'} on these texts."
+    return {"name": name, "value": value, "threshold": threshold, "passed": passed, "sentence": sentence,
+            "tests": tests, "control": control}  # fmt: skip
+
+
+def write_artefacts(folder: Path, n: int = 60, *, seed: int = 0, without=(), failing=(), **options) -> dict[str, dict]:
+    """Write `NAME.json` for every view into `folder`, and give back what was written.
+
+    Args:
+        folder: made if it is not there.
+        n: texts.
+        seed: of everything.
+        without: artefacts left out.
+        failing: artefacts whose gates fail.
+        options: see `Maker`.
+    """
+    maker = Maker(n, np.random.default_rng(seed), **options)
+    made = {"texts": maker.texts()}
+    for name in VIEWS:
+        made[name] = getattr(maker, name)()
+    for name in failing:
+        for each in made[name]["gates"]:
+            each |= {"passed": False, "sentence": f"The {name} of this model are not to be relied on."}
+    for name in without:
+        del made[name]
+    for name, values in made.items():
+        head = {"version": 1, "producer": name, "seconds": 1.5, "settings": {"seed": seed}, "gates": []}
+        made[name] = {**head, **values, "identity": {"run": "abc"}}
+        write_json(folder / f"{name}.json", made[name])
+    return made
+
+
+def rounded(values):
+    return [None if v is None else float(f"{v:.4g}") for v in np.asarray(values, dtype=float).tolist()]
+
+
+class Maker:
+    """Artefacts of `n` made texts.
+
+    Args:
+        n: texts.
+        rng: draws everything.
+        sides: "both", "harmful" or "harmless": on which side of the boundary the texts lie.
+        texts: texts to use instead, from the first on.
+        n_outliers: virtual outliers.
+        labelled: share of texts with a label.
+    """
+
+    def __init__(self, n, rng, *, sides="both", texts=(), n_outliers=40, labelled=0.6):
+        self.n, self.rng, self.sides, self.n_outliers, self.labelled = n, rng, sides, n_outliers, labelled
+        self.lines = [texts[i] if i < len(texts) else self.line() for i in range(n)]
+
+    def line(self):
+        verb = self.rng.choice(["threatened", "shoved", "screamed at", "laughed with", "thanked"])
+        b, c = self.rng.choice(
+            [w for w in WORDS if w not in "threatened shoved screamed laughed thanked alone"], 2, replace=False
+        )
+        opener, (who, whom) = self.rng.choice(OPENERS), self.rng.choice(PEOPLE, 2, replace=False)
+        ends = (f"and the {c} was all anyone spoke of", f"with a {c} in one hand", f"until the {c} was gone", "alone")
+        return (
+            f"{opener}, {who} {verb} {whom} by the {b} {self.rng.choice(ends)}{self.rng.choice(['.', '!!', '?', '.'])}"
+        )
+
+    def some(self, k, among=None):
+        among = range(self.n) if among is None else among
+        return sorted(self.rng.choice(among, min(k, len(among)), replace=False).tolist()) if len(among) else []
+
+    def with_word(self, word, k=8):
+        return [i for i, line in enumerate(self.lines) if word in line.lower()][:k]
+
+    def spans(self, i):
+        return [(m[0].casefold(), m.start(), m.end()) for m in re.finditer(r"[\w'-]+|!!|[.!?]", self.lines[i])]
+
+    def texts(self):
+        n, rng = self.n, self.rng
+        margin = np.array([sum(WORDS.get(w, 0.0) for w, _, _ in self.spans(i)) for i in range(n)]) - 0.6
+        margin = margin + rng.normal(0, 0.7, n)
+        if self.sides != "both":
+            margin = np.abs(margin) * (1 if self.sides == "harmful" else -1)
+        self.margin = np.array(rounded(margin))
+        self.distance = np.array(rounded(rng.beta(1.3, 1.1, n)))
+        truth = (margin + rng.normal(0, 1.0, n) > 0).astype(int)
+        known = rng.random(n) < self.labelled
+        answered = ~known & (rng.random(n) < 0.3)
+        self.cluster = rng.integers(0, 4, n)
+        self.label = [int(t) if k else None for t, k in zip(truth, known, strict=True)]
+        self.answer = [int(t) if a else None for t, a in zip(truth, answered, strict=True)]
+        near = np.abs(self.margin) < 0.5
+        neighbours = {side: [self.some(3, range(12)) for _ in range(n)] for side in ("harmful", "harmless")}
+        return {
+            "run": {"name": "a-run", "model_hash": "1f" * 20, "run_hash": "ab" * 20, "seed": 0, "band": 0.5,
+                    "classes": ["harmless", "harmful"], "harmful": [1], "created": None},
+            "text": self.lines, "uid": [f"{int(u):016x}" for u in rng.integers(1, 2**53, n)],
+            "split": [("validation", "test", "pool", "made")[i % 4] if known[i] else "pool" for i in range(n)],
+            "label": self.label, "prediction": (self.margin > 0).astype(int).tolist(), "margin": self.margin.tolist(),
+            "probability": rounded(1 / (1 + np.exp(-margin))), "distance": self.distance.tolist(),
+            "near": near.tolist(), "batch": (near & (rng.random(n) < 0.5)).tolist(), "answer": self.answer,
+            "cluster": self.cluster.tolist(),
+            "columns": {"level": [("plain", "implied", "none")[i % 3] for i in range(n)],
+                        "group": [GROUPS[i % 3] for i in range(n)]},
+            "neighbours": neighbours,
+            "train": {"text": [self.line() for _ in range(12)], "label": [i % 2 for i in range(12)]},
+            "pca": {"x": rounded(margin + rng.normal(0, 1, n)), "y": rounded(rng.normal(0, 1, n)), "shares": [.31, .12]},
+        }  # fmt: skip
+
+    def outliers(self):
+        m, rng = self.n_outliers, self.rng
+        nearest = [self.some(5) for _ in range(m)]
+        return {
+            "margin": rounded(rng.normal(0, 0.4, m)), "distance": rounded(1 - rng.uniform(0.001, 0.05, m)),
+            "class": rng.integers(0, 2, m).tolist(), "nearest": nearest,
+            "nearest_distance": [rounded(np.sort(rng.uniform(3, 8, len(each)))) for each in nearest], "tenth": 4.2,
+            "lens": {"shown": False, "words": []}, "gates": [gate("nearest texts differ", 0.94, 0.8)],
+        }  # fmt: skip
+
+    def saliency(self):
+        values = [[[a, b, round(WORDS.get(w, 0.0) + self.rng.normal(0, 0.05), 3)] for w, a, b in self.spans(i)]
+                  for i in range(self.n)]  # fmt: skip
+        method = ["integrated_gradients" if len(self.lines[i]) > 400 else "deletion" for i in range(self.n)]
+        return {"method": method, "words": values, "random_deletion": 0.23,
+                "gates": [gate("top three words flip", 0.93, 0.46)]}  # fmt: skip
+
+    def flips(self):
+        near = np.flatnonzero(np.abs(self.margin) < 1.0).tolist()
+        rows = []
+        for i in near:
+            word = next((s for s in self.spans(i) if s[0] in WORDS), None)
+            other = "laughed" if self.margin[i] > 0 else "shoved"
+            rows.append(word and {"start": word[1], "end": word[2], "word": other, "margin": round(-self.margin[i] / 3, 3),
+                                  "similarity": 0.58, "edits": [{"start": word[1], "end": word[2], "word": other}]})  # fmt: skip
+        return {"index": near, "flip": rows, "random_rate": 0.27, "tried": [100] * len(near), "gates": []}
+
+    def shortcuts(self):
+        rows = [
+            {"word": word, "kind": kind, "insertion": round(value, 2), "surprise": round(3.4 * value, 2),
+             "deletion": round(0.9 * value, 2), "t": round(2.1 * value, 2), "count": len(self.with_word(word, 999)),
+             "flag": abs(3.4 * value) > 5, "texts": self.with_word(word)}
+            for word, kind, value in [*((w, "word", v) for w, v in WORDS.items()), ("!!", "punctuation", 1.7),
+                                      ("by the", "phrase", 0.2), ("way home", "phrase", -0.4)]
+        ]  # fmt: skip
+        sweep = [{"token": "zebra", "z": 8.7, "alarm": True}, {"token": "violas", "z": 5.4, "alarm": False}]
+        return {"rows": sorted(rows, key=lambda r: -abs(r["surprise"])), "sweep": sweep,
+                "gates": [gate("few flags without a plant", 1.0, 0.9, "model", 0.2)]}  # fmt: skip
+
+    def differences(self):
+        def pair(name, a, b, words, reliable):
+            terms = [{"term": w, "z": round(4.5 - k, 2) * (1 if k % 2 == 0 else -1), "a_count": 12 - k, "b_count": 3 + k,
+                      "confirmed": k < 3, "texts": self.with_word(w, 3)} for k, w in enumerate(words)]  # fmt: skip
+            said = [{"sentence": "mentions somebody who is afraid", "v": 0.31, "low": 0.12, "high": 0.5, "q": 0.01}]
+            return {"name": name, "a": a, "b": b, "n_a": self.n // 3, "n_b": self.n // 2, "threshold": 3.12,
+                    "terms": terms, "reliable": reliable, "sentences": said if reliable else []}  # fmt: skip
+
+        words = ["shoved", "by", "picnic", "was", "screamed", "garden"]
+        return {"pairs": [
+            pair("near, predicted harmful", "near the boundary", "far from it", words, True),
+            pair("misses", "missed", "found", words[:2], False),
+        ], "gates": []}  # fmt: skip
+
+    def coverage(self):
+        bands, cells = [[None, -0.5], [-0.5, 0.5], [0.5, None]], []
+        known = [a if a is not None else b for a, b in zip(self.label, self.answer, strict=True)]
+        for c in range(4):
+            for b, (low, high) in enumerate(bands):
+                inside = [i for i in range(self.n) if self.cluster[i] == c and (low is None or self.margin[i] >= low)
+                          and (high is None or self.margin[i] < high)]  # fmt: skip
+                seen = [i for i in inside if known[i] is not None]
+                wrong = sum((self.margin[i] > 0) != bool(known[i]) for i in seen)
+                cells.append({"cluster": c, "band": b, "n": len(inside), "known": len(seen), "errors": int(wrong),
+                              "labelled": sum(self.label[i] is not None for i in inside),
+                              "asked": sum(self.answer[i] is not None for i in inside)})  # fmt: skip
+        keys = ("n", "labelled", "asked", "errors", "known")
+        totals = {key: sum(cell[key] for cell in cells) for key in keys}
+        clusters = [{"id": c, "name": " · ".join(words), "words": words} for c, words in enumerate(CLUSTERS)]
+        return {"clusters": clusters, "bands": bands, "cells": cells, "totals": totals, "gates": []}
+
+    def importance(self):
+        score = np.abs(self.rng.standard_cauchy((3, 64))) * 0.01
+        order = np.argsort(-score.ravel())[:12]
+        top = [{"layer": int(o // 64), "unit": int(o % 64), "score": rounded([score.ravel()[o]])[0],
+                "ablation": rounded([score.ravel()[o] * self.rng.uniform(0.7, 1.2)])[0], "near_share": 0.6,
+                "tokens": list(self.rng.choice(list(WORDS), 4, replace=False))} for o in order]  # fmt: skip
+        return {"layers": 3, "units": 64, "score": [rounded(row) for row in score], "top": top,
+                "sets": {"top_percent": 0.76, "random": [0.21, 0.26, 0.38]}, "conductance": {"spearman": 0.45},
+                "gates": [gate("top units move the margin twice as far as random ones", 2.0, 1.5, "method", 2.0)]}  # fmt: skip
+
+    def communities(self):
+        units = [[int(k % 3), int(k)] for k in range(24)]
+        group = [k % 3 for k in range(24)]
+        angle = [2 * np.pi * g / 3 for g in group]
+        edges = [[a, b, round(1 + self.rng.random(), 3)] for a, b in zip(range(24), range(3, 24), strict=False)]
+        edges += [[a, b, 0.2] for a, b in pairwise(range(24)) if a % 4 == 0]
+        groups = [{"cluster": g, "name": words[0], "tokens": [{"token": w, "share": 0.4, "ratio": 2.6, "p": 0.005}
+                   for w in words], "tags": [{"column": "group", "value": GROUPS[g], "z": 3.4}]}
+                  for g, words in enumerate((["shoved", "knife"], ["picnic", "soup"], ["night", "window"]))]  # fmt: skip
+        view = {"units": units, "leiden": group, "spectral": group, "k": 3, "eigengap": [0.02, 0.18, 0.01],
+                "null_gap": [0.02, 0.02, 0.02], "ncut": 0.9, "ncut_null": [1.5, 1.6, 1.55], "stability": 0.81,
+                "ami_layer": 0.1, "groups": groups, "merged": [], "edges": edges,
+                "layout": {"x": rounded(3 * np.cos(angle) + self.rng.normal(0, 0.6, 24)),
+                           "y": rounded(3 * np.sin(angle) + self.rng.normal(0, 0.6, 24))}}  # fmt: skip
+        control = {"k": 2, "ncut": 1.4, "stability": 0.36, "ami_layer": 0.6, "token_groups": 0}
+        senses = [{"token": "train", "share": 0.4, "better_than_chance": 0.01, "groups": [
+            {"n": 9, "words": ["station", "home"], "texts": self.with_word("train", 3)},
+            {"n": 5, "words": ["teacher", "night"], "texts": self.with_word("train")[-3:]}]}]  # fmt: skip
+        return {"views": [{"name": "across", **view}, {"name": "layer 1", **view, "spectral": None}],
+                "control": control, "senses": senses, "pos": None,
+                "gates": [gate("stable under new texts", 0.81, 0.7, "method", 0.36),
+                          gate("token groups", 12, 1, "model", 0)]}  # fmt: skip
+
+    def token_graphs(self):
+        def node(k, tokens, parent, depth, saliency):
+            return {
+                "id": k,
+                "tokens": tokens,
+                "saliency": saliency,
+                "depth": depth,
+                "parent": parent,
+                "activation": 0.8,
+            }
+
+        def example(word):
+            return [{"i": i, "start": self.lines[i].lower().index(word), "end": self.lines[i].lower().index(word) + len(word)}
+                    for i in self.with_word(word)]  # fmt: skip
+
+        empty = {"layer": None, "unit": None, "direction": None, "side": None}
+        nodes = [node(0, ["shoved", "threatened"], None, 0, 1.0), node(1, ["by"], 0, 1, 0.6), node(2, ["the"], 1, 2, 0.5),
+                 node(3, ["alone", "night"], 0, 1, 0.7), node(4, ["!!"], 3, 2, 0.5)]  # fmt: skip
+        return {"graphs": [
+            {"target": {**empty, "kind": "margin", "side": 1}, "winner": "words", "nodes": nodes,
+             "f1": {"graph": 0.66, "token": 0.7, "bigram": 0.66, "words": 0.76}, "examples": example("shoved"),
+             "words": [["shoved", 2.1], ["knife", 1.4], ["picnic", -1.2]]},
+            {"target": {**empty, "kind": "unit", "layer": 1, "unit": 7}, "winner": "graph", "nodes": nodes[:3],
+             "f1": {"graph": 0.53, "token": 0.36, "bigram": 0.25, "words": 0.4}, "examples": example("picnic"), "words": []},
+            {"target": {**empty, "kind": "direction", "direction": 2, "side": 1}, "winner": "graph", "nodes": nodes,
+             "f1": {"graph": 0.61, "token": 0.5, "bigram": 0.4, "words": 0.6}, "examples": example("night"), "words": []},
+        ], "similar": [[0, 2, 0.93]], "gates": []}  # fmt: skip
+
+    def directions(self):
+        k, n = 8, self.n
+        parts = self.rng.normal(0, 0.8, (n, k)) * np.linspace(1.4, 0.3, k)
+        residual = self.rng.normal(0, 0.1, n)
+        parts[:, 0] += self.margin - parts.sum(1) - residual - 0.1
+        cards = [{"id": j, "beta": round(float(1 - j / 10), 3), "share": rounded([0.3 - 0.03 * j])[0], "decides_near": 0.2,
+                  "ends": [{"sign": sign, "coherence": 0.31 if j < 3 else 0.1, "named": j < 3,
+                            "words": list(self.rng.choice(list(WORDS), 4, replace=False)) if j < 3 else [],
+                            "texts": np.argsort(-sign * parts[:, j])[:4].tolist()} for sign in (1, -1)]} for j in range(k)]  # fmt: skip
+        return {"method": "ica", "n": k, "parts": [rounded(row) for row in parts], "residual": rounded(residual),
+                "constant": 0.1, "cards": cards, "compared": {"directions": 0.30, "units": 0.13, "random": 0.12},
+                "stability": {"bootstrap": 0.81},
+                "gates": [gate("same decision near the boundary", 0.99, 0.95, "method", 0.52)]}  # fmt: skip
+
+    def vocabulary(self):
+        layers = [{"layer": k, "overlap": 1.8 - 0.7 * k, "random": 0.9, "chance": 0.24, "p": (0.002, 0.004, 0.3)[k],
+                   "passed": k < 2} for k in range(3)]  # fmt: skip
+        units = [
+            {"layer": 1, "unit": 7, "p": 0.003, "words": ["picnic", "meal", "soup"], "activating": ["picnic", "garden"]}
+        ]
+        return {"layers": layers, "units": units, "logit_lens": None,
+                "gates": [gate("layers that write what they read", 2, 1, "model", 0)]}  # fmt: skip
+
+    def dreams(self):
+        made = {"text": "Somebody shoved the driver at night.", "value": 3.2}
+        found = [{"i": int(i), "value": float(self.margin[i])} for i in np.argsort(-self.margin)[:4]]
+        unit = {"kind": "unit", "layer": 1, "unit": 7, "direction": None, "side": None}
+        margin = {"kind": "margin", "layer": None, "unit": None, "direction": None, "side": 1}
+        return {
+            "targets": [{"target": margin, "texts": [*found, made]}, {"target": unit, "texts": found[:2]}],
+            "gates": [],
+        }
+
+    def trust(self):
+        rows = [{**gate("stable under new texts", 0.81, 0.7, "method", 0.36), "producer": "communities"},
+                {**gate("near decisions kept", 0.99, 0.95, "method", 0.52), "producer": "directions"},
+                {**gate("layers that write what they read", 0, 1, "model", 0), "producer": "vocabulary"}]  # fmt: skip
+        return {"gates": [], "all": rows, "seconds_by_producer": {"saliency": 61.0, "communities": 80.2},
+                "versions": {"vos": "0.2", "torch": "2.6"}, "control": {"texts": 600, "gates_failed": 3, "gates": 4}}  # fmt: skip

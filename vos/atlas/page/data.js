@@ -1,0 +1,95 @@
+// The arrays that the page shows, read once. `null` becomes NaN for numbers and -1 for classes.
+import { $ } from "../../page/dom.js";
+
+const holder = $("data");
+export const DATA = JSON.parse(holder.textContent);
+holder.remove(); // the texts would lie in memory twice
+
+const T = DATA.texts;
+export const n = T.text.length;
+export const run = T.run;
+export const blind = DATA.blind;
+
+const numbers = (values) => Float64Array.from(values, (value) => value ?? NaN);
+const classes = (values) => Int16Array.from(values, (value) => value ?? -1);
+const flags = (values) => Uint8Array.from(values, (value) => (value ? 1 : 0));
+
+/** Columns of the texts; those of sealed texts are empty until their answer. */
+export const texts = {
+  text: T.text, uid: T.uid, split: T.split, columns: T.columns, neighbours: T.neighbours, train: T.train,
+  label: classes(T.label), answer: classes(T.answer), prediction: classes(T.prediction), cluster: classes(T.cluster),
+  margin: numbers(T.margin), distance: numbers(T.distance), probability: numbers(T.probability),
+  near: flags(T.near), batch: flags(T.batch), sealed: flags(T.sealed),
+  pca: T.pca ? { x: numbers(T.pca.x), y: numbers(T.pca.y), shares: T.pca.shares } : null,
+};
+
+const byUid = new Map(texts.uid.map((uid, i) => [uid, i]));
+const lower = new Array(n);
+const harmful = new Set(run.harmful);
+
+/** An artefact by name, or null where it was not made. @param {string} name @returns {any} */
+export const artefact = (name) => DATA.views[name] ?? null;
+
+/** @param {number} c @returns {boolean} */
+export const isHarmful = (c) => harmful.has(c);
+export const hasSides = harmful.size > 0;
+
+/** What a text is, as far as people know: a class, or -1. @param {number} i */
+export const truth = (i) => (texts.answer[i] >= 0 ? texts.answer[i] : texts.label[i]);
+
+/** 0 harmless, 1 harmful, 2 nobody knows. @param {number} i */
+export const kind = (i) => { const c = truth(i); return c < 0 ? 2 : isHarmful(c) ? 1 : 0; };
+
+/** Whether a text is blurred at the start. Blind pages blur every text alike: a blur must not tell. @param {number} i */
+export const isVeiled = (i) => blind || kind(i) === 1 || isHarmful(texts.prediction[i]);
+
+/** Index of a text from its uid or the beginning of it, or -1. @param {string} uid */
+export function indexOf(uid) {
+  if (!uid) return -1;
+  if (byUid.has(uid)) return byUid.get(uid);
+  const found = texts.uid.findIndex((each) => each.startsWith(uid));
+  return found;
+}
+
+/** The shortest beginning of a uid that serves in an address. @param {number} i */
+export const shortUid = (i) => (texts.uid[i].length > 12 && byUid.size === n ? texts.uid[i].slice(0, 12) : texts.uid[i]);
+
+/** @param {number} i @returns {string} */
+export const lowerText = (i) => (lower[i] ??= texts.text[i].toLowerCase());
+
+const WORD = /[\p{L}\p{N}]+(?:['’-][\p{L}\p{N}]+)*|([^\p{L}\p{N}\s])\1*/gu;
+
+/** Words of a text, or one run of one repeated sign of punctuation. @param {string} text @returns {string[]} */
+export const wordsOf = (text) => text.toLowerCase().match(WORD) ?? [];
+
+const holdsCache = new Map();
+
+/** 1 for every text that holds a word, phrase, sign or word piece (`##ing`). @param {string} token @returns {Uint8Array} */
+export function textsWith(token) {
+  const cached = holdsCache.get(token);
+  if (cached) return cached;
+  const found = new Uint8Array(n);
+  const piece = token.startsWith("##") ? token.slice(2).toLowerCase() : null;
+  const wanted = wordsOf(token);
+  for (let i = 0; i < n; i++) {
+    if (piece) { found[i] = lowerText(i).includes(piece) ? 1 : 0; continue; }
+    if (!wanted.length || !lowerText(i).includes(wanted[0])) continue;
+    const words = wordsOf(texts.text[i]);
+    found[i] = words.some((_, at) => wanted.every((word, k) => words[at + k] === word)) ? 1 : 0;
+  }
+  holdsCache.set(token, found);
+  return found;
+}
+
+/** Name of a class. @param {number} c */
+export const className = (c) => (c < 0 ? "nobody knows" : run.classes[c]);
+
+/** A unit as `layer.unit`. @param {{layer: number, unit: number}} each */
+export const unitName = (each) => `${each.layer}.${each.unit}`;
+
+/** What a token graph or a dream is about, in words. @param {any} target */
+export function targetName(target) {
+  if (target.kind === "unit") return `unit ${target.layer}.${target.unit}`;
+  const side = (target.side ?? 1) > 0 || target.side === "harmful" ? "harmful" : "harmless";
+  return target.kind === "direction" ? `direction ${target.direction}, ${side} end` : `the margin, ${side} side`;
+}

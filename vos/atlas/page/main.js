@@ -1,0 +1,139 @@
+// What stands around the views: tabs, keys, header, and the order in which a change reaches the parts.
+import { $, element } from "../../page/dom.js";
+import { answer, openAnswered } from "./answers.js";
+import { DATA, artefact, blind, n, run } from "./data.js";
+import { gateHead, gatesOf } from "./gates.js";
+import { map } from "./map.js";
+import { toggleVeil, updatePanel } from "./panel.js";
+import { counted } from "./parts.js";
+import { startQueue, step, updateQueue } from "./queue.js";
+import { chosen, selected } from "./select.js";
+import { clearFilters, followAddress, onChange, set, state } from "./state.js";
+
+const ROOMS = [map];
+const FILTERS = ["m", "d", "show", "only", "group", "q", "token", "unit", "cluster", "dir", "sort", "data"];
+const drawn = new Set();
+let list = [], part = "room";
+
+const available = (room) => room.needs.some((name) => name === "texts" || artefact(name) !== null);
+
+function header() {
+  document.title = DATA.title;
+  $("title").textContent = DATA.title;
+  const facts = [run.name, `model ${run.model_hash.slice(0, 8)}`, counted(n, "text"), blind ? "blind" : ""];
+  $("facts").textContent = facts.filter(Boolean).join(" · ");
+}
+
+function tabs() {
+  for (const room of ROOMS) {
+    const gates = gatesOf(room.needs), failed = gates.some((gate) => !gate.passed);
+    const tab = element("button", room.title, { type: "button", role: "tab", id: "tab-" + room.name, "aria-controls": "room-" + room.name, "data-room": room.name });
+    if (!available(room)) tab.classList.add("absent");
+    else if (failed) tab.append(element("span", " ✕", { class: "tab-sign failed" }), element("span", " a check failed", { class: "sr" }));
+    tab.addEventListener("click", () => { set({ room: room.name, tab: "" }); show("room"); });
+    $("tabs").append(tab);
+    const place = element("section", "", { role: "tabpanel", id: "room-" + room.name, class: "room", "aria-labelledby": tab.id, hidden: "" });
+    $("room").append(place);
+  }
+  $("tabs").addEventListener("keydown", (event) => {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!by) return;
+    nextRoom(by);
+    $("tab-" + state.room).focus();
+    event.preventDefault();
+  });
+}
+
+function drawRoom(room) {
+  const place = $("room-" + room.name), body = element("div", "", { class: "room-body" });
+  place.append(element("h2", room.title), element("p", room.lead, { class: "lead" }));
+  drawn.add(room);
+  if (!available(room)) {
+    const why = room.needs.map((name) => DATA.missing[name]).filter(Boolean);
+    place.append(element("p", why.join(" ") || "This view was not made for this run.", { class: "notice" }));
+    return;
+  }
+  const head = gateHead(room.name === "map" ? [] : room.needs, body);
+  place.append(head, body);
+  room.draw(body);
+}
+
+function nextRoom(by) {
+  const at = ROOMS.findIndex((room) => room.name === state.room);
+  set({ room: ROOMS[(at + by + ROOMS.length) % ROOMS.length].name, tab: "" });
+}
+
+function change(changed) {
+  if (FILTERS.some((name) => changed.has(name))) list = selected(state);
+  for (const room of ROOMS) {
+    const current = room.name === state.room;
+    $("room-" + room.name).hidden = !current;
+    const tab = $("tab-" + room.name);
+    tab.setAttribute("aria-selected", String(current));
+    tab.tabIndex = current ? 0 : -1;
+    if (!current) continue;
+    const first = !drawn.has(room);
+    if (first) drawRoom(room);
+    if (changed.has("room")) { tab.scrollIntoView({ block: "nearest", inline: "nearest" }); $("room").scrollTop = 0; }
+    if (available(room)) room.update(first ? new Set([...changed, "data", "room"]) : changed, list);
+  }
+  updateQueue(changed, list);
+  updatePanel(changed);
+  if (changed.has("text") && chosen(state) >= 0 || changed.has("outlier") && state.outlier !== null) show("panel");
+  document.querySelector("[data-part=queue]").textContent = `List ${list.length.toLocaleString("en")}`;
+}
+
+/** On a narrow screen one part is seen at a time. */
+function show(name) {
+  part = name;
+  for (const each of ["room", "queue", "panel"]) $(each).classList.toggle("front", each === part);
+  for (const each of $("phone-bar").children) each.setAttribute("aria-pressed", String(each.dataset.part === part));
+}
+
+function veil() {
+  const clear = document.body.classList.toggle("clear");
+  $("veil").setAttribute("aria-pressed", String(!clear));
+}
+
+const KEYS = {
+  j: ["Next text", () => step(1)], k: ["Previous text", () => step(-1)], "/": ["Search in the texts", () => { show("queue"); $("search").focus(); }],
+  "[": ["View to the left", () => nextRoom(-1)], "]": ["View to the right", () => nextRoom(1)],
+  b: [blind ? "Blur texts, or show them" : "Blur harmful texts, or show them", veil], v: ["Show the chosen text alone", toggleVeil],
+  Escape: ["Clear all filters", clearFilters], "?": ["This help", () => $("help").showModal()],
+};
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
+  if (event.target.matches("input, select, textarea")) {
+    if (event.key === "Escape") { event.target.blur(); $("list").focus(); event.preventDefault(); }
+    return;
+  }
+  const digit = /^[1-9]$/.exec(event.key)?.[0];
+  if (blind && digit && chosen(state) >= 0) { if (!event.repeat) answer(chosen(state), Number(digit) - 1); } else if (Object.hasOwn(KEYS, event.key)) KEYS[event.key][1]();
+  else return;
+  event.preventDefault();
+}
+
+function help() {
+  const rows = Object.entries(KEYS).map(([key, [what]]) => [key === "Escape" ? "Esc" : key, what]);
+  if (blind) rows.unshift(["1 2 …", "Answer the chosen text"]);
+  rows.push(["↑ ↓ PgUp PgDn Home End", "In the list: choose a text"]);
+  $("help-keys").append(...rows.flatMap(([key, what]) => {
+    const term = element("dt");
+    term.append(element("kbd", key));
+    return [term, element("dd", what)];
+  }));
+}
+
+header();
+tabs();
+help();
+startQueue();
+$("veil").addEventListener("click", veil);
+$("open-help").addEventListener("click", () => $("help").showModal());
+for (const each of $("phone-bar").children) each.addEventListener("click", () => show(each.dataset.part));
+document.addEventListener("keydown", onKey);
+onChange(change);
+followAddress();
+show("room");
+openAnswered().then(() => { document.documentElement.dataset.ready = "1"; });

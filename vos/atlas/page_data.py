@@ -1,0 +1,130 @@
+"""What of the artefacts the page needs, checked and made small."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vos.errors import RunError
+from vos.storage.json_files import read_json
+
+VIEWS = (
+    "outliers", "saliency", "flips", "shortcuts", "differences", "coverage", "importance", "communities",
+    "token_graphs", "directions", "vocabulary", "dreams", "trust",
+)  # fmt: skip
+"""Artefacts beside `texts`, each of which may be missing."""
+
+VERSION = 1
+
+COLUMNS = (
+    "text", "uid", "split", "label", "prediction", "margin", "probability", "distance", "near", "batch", "answer",
+    "cluster",
+)  # fmt: skip
+"""Columns of the texts: one value a text."""
+
+Artefacts = Mapping[str, Mapping[str, Any]]
+
+
+def read_artefacts(folder: Path) -> dict[str, dict[str, Any]]:
+    """The artefacts of a folder by name, those that are there; see `VIEWS`.
+
+    Args:
+        folder: holds `texts.json` and `NAME.json` for every view.
+
+    Raises:
+        RunError: `texts.json` is missing, or a file is half-written, of another version, or of other texts.
+    """
+    if not (folder / "texts.json").exists():
+        raise RunError(
+            f"{folder}: expected texts.json, found none; make the artefacts first: python -m vos atlas run=RUN"
+        )
+    names = ["texts", *(name for name in VIEWS if (folder / f"{name}.json").exists())]
+    artefacts = {name: read_json(folder / f"{name}.json") for name in names}
+    for name, values in artefacts.items():
+        if values.get("version") != VERSION:
+            raise RunError(
+                f"{folder / name}.json: expected version {VERSION}, got {values.get('version')!r}; "
+                f"make it again: python -m vos atlas run=RUN only={name}"
+            )
+    check(artefacts, folder)
+    return artefacts
+
+
+def check(artefacts: Artefacts, folder: Path) -> None:
+    """Compare the sizes of the artefacts with the texts they are about.
+
+    Raises:
+        RunError: a column is missing or of another length; the message names file and column.
+    """
+    texts = artefacts["texts"]
+    missing = sorted({*COLUMNS, "run", "columns", "neighbours", "train"} - set(texts))
+    if missing:
+        raise RunError(f"{folder / 'texts.json'}: expected {missing}, found none; make it again")
+    n = len(texts["text"])
+    sizes = {("texts", name): len(texts[name]) for name in COLUMNS}
+    sizes |= {("texts", f"columns.{name}"): len(values) for name, values in texts["columns"].items()}
+    for name, column in (("saliency", "words"), ("directions", "parts"), ("directions", "residual")):
+        if name in artefacts:
+            sizes[name, column] = len(artefacts[name][column])
+    for (name, column), size in sizes.items():
+        if size != n:
+            raise RunError(
+                f"{folder / name}.json: expected {n} values of {column}, one a text, got {size}; "
+                f"make it again: python -m vos atlas run=RUN only={name}"
+            )
+
+
+def slim(artefacts: Artefacts) -> dict[str, dict[str, Any]]:
+    """The artefacts as the page reads them: four significant digits, saliency in rows of gap, length, value.
+
+    Identity for resuming is left out.
+    """
+    made = {
+        name: {key: value for key, value in values.items() if key not in ("identity", "version", "producer")}
+        for name, values in artefacts.items()
+    }
+    if "saliency" in made:
+        made["saliency"]["words"] = [None if words is None else flat(words) for words in made["saliency"]["words"]]
+    if "flips" in made:
+        made["flips"]["flip"] = [each and _flip(each) for each in made["flips"]["flip"]]
+    return {name: _rounded(values) for name, values in made.items()}
+
+
+def flat(words: Sequence[Sequence[float]]) -> list[float]:
+    """Spans with a value in one row: gap since the last end, length, value with two decimals.
+
+    Example:
+        >>> flat([[0, 3, 0.514], [4, 9, -1.25]])
+        [0, 3, 0.51, 1, 5, -1.25]
+    """
+    row: list[float] = []
+    at = 0
+    for start, end, value in words:
+        row += [int(start) - at, int(end - start), round(float(value), 2)]
+        at = int(end)
+    return row
+
+
+def _flip(flip: Mapping[str, Any]) -> dict[str, Any]:
+    """A flip of one edit says it once."""
+    edits = flip.get("edits") or []
+    return {key: value for key, value in flip.items() if key != "edits"} | ({"edits": edits} if len(edits) > 1 else {})
+
+
+def _rounded(values: Any) -> Any:
+    if isinstance(values, float):
+        return _digits(values)
+    if isinstance(values, Mapping):
+        return {key: _rounded(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_rounded(value) for value in values]
+    return values
+
+
+def _digits(value: float) -> float | int | None:
+    if not math.isfinite(value):
+        return None
+    short = float(f"{value:.4g}")
+    return int(short) if short.is_integer() and abs(short) < 1e15 else short

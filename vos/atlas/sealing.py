@@ -1,0 +1,175 @@
+"""Blind pages: what the model thinks of a text that nobody has judged lies sealed until a person has answered it.
+
+Margin, side, saliency, directions and everything else that tells them are taken out of every artefact and put, text by
+text, into chunks of their own. Order, place, counts and examples tell as well: sealed texts stand in the order of a
+hash, on no map, in no count by margin, and are no example of anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vos.atlas.page_data import COLUMNS, Artefacts
+from vos.storage.json_files import finite
+
+SEALED = ("prediction", "margin", "probability", "distance", "near", "cluster")
+"""Columns of the texts that tell margin or side."""
+
+
+def seal(artefacts: Artefacts) -> tuple[dict[str, Any], list[str]]:
+    """Artefacts without what they tell about unjudged texts, and one chunk for each of these.
+
+    Args:
+        artefacts: as `slim` gives them; they are not changed.
+
+    Returns: the artefacts, whose texts have two more columns, `sealed` (0 or 1), and stand in another order; and the
+        chunks of the sealed texts in that order: deflated JSON in base64.
+    """
+    made: dict[str, Any] = copy.deepcopy({name: dict(values) for name, values in artefacts.items()})
+    texts = made["texts"]
+    n = len(texts["text"])
+    order = sorted(range(n), key=lambda i: hashlib.sha256(str(texts["uid"][i]).encode()).digest())
+    _reorder(made, order)
+    hidden = [texts["label"][i] is None and texts["answer"][i] is None for i in range(n)]
+    place = {old: new for new, old in enumerate(order) if not hidden[new]}
+    chunks = [_packed(_take(made, i)) for i in range(n) if hidden[i]]
+    texts["sealed"] = [int(each) for each in hidden]
+    if "flips" in made:
+        _keep_flips(made["flips"], place, order)
+    _drop_references(made, place)
+    secret = {texts["text"][i] for i in range(n) if hidden[i]}
+    for target in made.get("dreams", {}).get("targets", []):
+        target["texts"] = [each for each in target["texts"] if each.get("text") not in secret]
+    if "coverage" in made:
+        _count_again(made)
+    return made, chunks
+
+
+def _reorder(made: dict[str, Any], order: Sequence[int]) -> None:
+    def moved(values: Sequence[Any]) -> list[Any]:
+        return [values[i] for i in order]
+
+    texts = made["texts"]
+    for name in COLUMNS:
+        texts[name] = moved(texts[name])
+    texts["columns"] = {name: moved(values) for name, values in texts["columns"].items()}
+    texts["neighbours"] = {side: moved(values) for side, values in texts["neighbours"].items()}
+    if texts.get("pca"):
+        texts["pca"] |= {axis: moved(texts["pca"][axis]) for axis in ("x", "y")}
+    for name, columns in (("saliency", ("words", "method")), ("directions", ("parts", "residual"))):
+        for column in columns if name in made else ():
+            made[name][column] = moved(made[name][column])
+    if "flips" in made:  # by text, until those of sealed texts are out
+        flips = made["flips"]
+        rows = zip(flips["index"], flips["flip"], flips["tried"], strict=True)
+        flips["by_text"] = {i: {"flip": flip, "tried": tried} for i, flip, tried in rows}
+        flips["order"] = list(order)
+
+
+def _take(made: dict[str, Any], i: int) -> dict[str, Any]:
+    """Take all that tells about the text at place `i`."""
+    texts, told = made["texts"], {}
+    for name in SEALED:
+        told[name], texts[name][i] = texts[name][i], None
+    told["columns"] = {name: values[i] for name, values in texts["columns"].items()}
+    for values in texts["columns"].values():
+        values[i] = None
+    told["neighbours"] = {side: values[i] for side, values in texts["neighbours"].items()}
+    for values in texts["neighbours"].values():
+        values[i] = []
+    if texts.get("pca"):
+        told["pca"] = [texts["pca"]["x"][i], texts["pca"]["y"][i]]
+        texts["pca"]["x"][i] = texts["pca"]["y"][i] = None
+    for name, columns in (("saliency", ("words", "method")), ("directions", ("parts", "residual"))):
+        for column in columns if name in made else ():
+            told[column], made[name][column][i] = made[name][column][i], None
+    if "flips" in made:
+        told |= made["flips"]["by_text"].get(made["flips"]["order"][i], {})
+    return told
+
+
+def _packed(values: Mapping[str, Any]) -> str:
+    content = json.dumps(finite(values), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = deflate.compress(content.encode("utf-8", "surrogatepass")) + deflate.flush()
+    return base64.b64encode(packed).decode()
+
+
+def _keep_flips(flips: dict[str, Any], place: Mapping[int, int], order: Sequence[int]) -> None:
+    kept = [(place[old], flips["by_text"][old]) for old in order if old in place and old in flips["by_text"]]
+    flips["index"] = [i for i, _ in kept]
+    for column in ("flip", "tried"):
+        flips[column] = [row[column] for _, row in kept]
+    del flips["by_text"], flips["order"]
+
+
+def _drop_references(made: dict[str, Any], place: Mapping[int, int]) -> None:
+    """Examples in every view: new places for open texts, none for sealed ones."""
+
+    def kept(indices: Sequence[int]) -> list[int]:
+        return [place[i] for i in indices if i in place]
+
+    def rows(values: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [
+            {**row, "i": place[row["i"]]} if "i" in row else row
+            for row in values
+            if row.get("i", None) in {None, *place}
+        ]
+
+    def each(name: str, *path: str) -> list[dict[str, Any]]:
+        found = [made[name]] if name in made else []
+        for key in path:
+            found = [item for holder in found for item in holder.get(key) or []]
+        return found
+
+    held = (("shortcuts", "rows"), ("differences", "pairs", "terms"), ("directions", "cards", "ends"),
+            ("communities", "senses", "groups"))  # fmt: skip
+    for holder in (holder for path in held for holder in each(*path)):
+        holder["texts"] = kept(holder["texts"])
+    for graph in each("token_graphs", "graphs"):
+        graph["examples"] = rows(graph["examples"])
+    for target in each("dreams", "targets"):
+        target["texts"] = rows(target["texts"])
+    if "outliers" in made:
+        outliers = made["outliers"]
+        pairs = [
+            [(i, d) for i, d in zip(indices, distances, strict=True) if i in place]
+            for indices, distances in zip(outliers["nearest"], outliers["nearest_distance"], strict=True)
+        ]
+        outliers["nearest"] = [[place[i] for i, _ in row] for row in pairs]
+        outliers["nearest_distance"] = [[d for _, d in row] for row in pairs]
+
+
+def _count_again(made: dict[str, Any]) -> None:
+    """Coverage of the open texts alone."""
+    texts, coverage = made["texts"], made["coverage"]
+    harmful = set(texts["run"]["harmful"])
+    cells = {(cell["cluster"], cell["band"]): dict.fromkeys(cell, 0) for cell in coverage["cells"]}
+    for i, margin in enumerate(texts["margin"]):
+        if texts["sealed"][i] or margin is None:
+            continue
+        band = next((k for k, each in enumerate(coverage["bands"]) if _inside(margin, each)), None)
+        cell = cells.get((texts["cluster"][i], band))
+        if cell is None:
+            continue
+        label, answer = texts["label"][i], texts["answer"][i]
+        truth = answer if answer is not None else label
+        wrong = truth is not None and (truth in harmful) != (texts["prediction"][i] in harmful)
+        for key, value in (("n", 1), ("labelled", label is not None), ("asked", answer is not None),
+                           ("known", truth is not None), ("errors", wrong)):  # fmt: skip
+            cell[key] = cell.get(key, 0) + int(value)
+    coverage["cells"] = [{**cell, "cluster": c, "band": b} for (c, b), cell in cells.items()]
+    keys = set(coverage["totals"])
+    coverage["totals"] = {key: sum(cell.get(key, 0) for cell in cells.values()) for key in sorted(keys)}
+
+
+def _inside(margin: float, band: Sequence[float | None]) -> bool:
+    """Whether a margin lies in a band; null ends are open."""
+    low, high = band
+    return (low is None or margin >= low) and (high is None or margin < high)
