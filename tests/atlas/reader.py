@@ -23,15 +23,15 @@ class Reader:
         self.requests: list[str] = []
         self.context.route(lambda url: not url.startswith(("file:", "blob:")), lambda route: route.abort())
         self.page = self.context.new_page()
-        self.page.set_default_timeout(6000)
+        self.page.set_default_timeout(20000)
         self.page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri() + hash_)
+        self.page.goto(path.as_uri() + hash_, timeout=40000)
         self.wait()
 
     def wait(self) -> None:
-        self.page.wait_for_selector("html[data-ready]", timeout=15000)
+        self.page.wait_for_selector("html[data-ready]", timeout=40000)
 
     @property
     def address(self) -> str:

@@ -57,22 +57,35 @@ def test_a_brush_lists_what_numpy_counts_and_the_address_brings_it_back(reader):
     assert at.count == 300
 
 
-def test_a_click_opens_the_nearest_text(reader):
+def scale(at, axis):
+    """Slope and offset of an axis in pixels of the screen, read off its ticks; the vertical one of a distance's height."""
+    ticks = at.page.evaluate(
+        """(axis) => [...document.querySelectorAll(`.${axis}-axis .tick`)].map((tick) => {
+             const box = tick.querySelector('line').getBoundingClientRect();
+             return [tick.textContent, axis === 'x' ? box.left + box.width / 2 : box.top + box.height / 2];
+           })""",
+        axis,
+    )
+    values = np.array([float(text.replace("−", "-")) for text, _ in ticks])
+    heights = values if axis == "x" else np.sqrt(-np.log(1 - values))
+    return np.polyfit(heights, [place for _, place in ticks], 1)
+
+
+def test_a_click_opens_the_nearest_text_as_numpy_finds_it(reader):
     at = reader(80)
-    margin, distance = (np.array(at.made["texts"][name]) for name in ("margin", "distance"))
-    alone = int(np.argmin(margin))
-    at.page.fill("#m-from", str(margin[alone] - 0.01))
-    at.page.fill("#m-to", str(margin[alone] + 0.01))
-    at.page.press("#m-to", "Enter")
-    at.page.click("text=To selection")
-    box = at.page.locator(".brush .selection").bounding_box()
-    at.page.keyboard.press("Escape")
-    low, high = 0, np.sqrt(-np.log(1 - distance[alone]))
-    assert high > low
-    ring = at.page.evaluate("document.querySelector('.y-axis').getBoundingClientRect().top")
-    assert ring is not None
-    at.page.mouse.click(box["x"] + box["width"] / 2, at.page.locator(".plot").bounding_box()["y"] + 5)
-    at.page.click(".plot", position={"x": 5, "y": 5})
+    texts, outliers = at.made["texts"], at.made["outliers"]
+    across, up = np.poly1d(scale(at, "x")), np.poly1d(scale(at, "y"))
+    margin = np.array(texts["margin"] + outliers["margin"])
+    height = np.sqrt(-np.log(1 - np.array(texts["distance"] + outliers["distance"])))
+    x, y = across(margin), up(height)
+    apart = np.hypot(x[:80, None] - x, y[:80, None] - y) + 1e6 * np.eye(80, len(x))
+    lonely = np.argsort(-apart.min(1))[:3].tolist()
+    for i in lonely:
+        assert apart[i].min() > 8
+        at.page.mouse.click(x[i] + 2, y[i] - 2)
+        at.page.wait_for_function(
+            "(text) => document.getElementById('the-text')?.textContent === text", arg=texts["text"][i]
+        )
     assert at.count == 80
 
 
