@@ -58,7 +58,7 @@ def test_a_brush_lists_what_numpy_counts_and_the_address_brings_it_back(reader):
 
 
 def scale(at, axis):
-    """Slope and offset of an axis in pixels of the screen, read off its ticks; the vertical one of a distance's height."""
+    """Slope and offset of an axis in pixels, read off its ticks; the vertical one is of a distance's height."""
     ticks = at.page.evaluate(
         """(axis) => [...document.querySelectorAll(`.${axis}-axis .tick`)].map((tick) => {
              const box = tick.querySelector('line').getBoundingClientRect();
