@@ -1,0 +1,192 @@
+"""Sparse dictionaries, and the plain directions that independent components are compared with."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.decomposition import MiniBatchDictionaryLearning
+from sklearn.exceptions import ConvergenceWarning
+
+from vos.errors import ConfigError, ShapeError
+from vos.interpret.directions import LinearCode, Stretch
+from vos.interpret.linear_margin import Array
+
+BLOCK = 512
+"""Rows that are coded at once; bounds the memory."""
+
+
+def matching_pursuit(rows: Array, atoms: Array, n_nonzero: int) -> Array:
+    """Codes (n, k) with at most `n_nonzero` atoms a row, by orthogonal matching pursuit.
+
+    In each step a row takes the atom that its residual agrees with the most, and all its coefficients are fitted anew
+    (Pati, Rezaiifar and Krishnaprasad 1993). It stops early where nothing is left. Many rows are solved at once from
+    one Gram matrix; scikit-learn's `orthogonal_mp_gram` copies that matrix for every row.
+
+    Args:
+        rows: (n, d).
+        atoms: (k, d), each of norm 1.
+        n_nonzero: at least 1.
+
+    Raises:
+        ShapeError: rows and atoms of different widths.
+        ConfigError: `n_nonzero` below 1.
+
+    Example:
+        >>> matching_pursuit(np.array([[3.0, 1.0, -2.0]]), np.eye(3), 2)
+        array([[ 3.,  0., -2.]])
+    """
+    if rows.ndim != 2 or atoms.ndim != 2 or rows.shape[1] != atoms.shape[1]:
+        raise ShapeError(f"expected rows (n, d) and atoms (k, d), got {rows.shape} and {atoms.shape}")
+    if n_nonzero < 1:
+        raise ConfigError(f"n_nonzero: expected 1 or more, got {n_nonzero}")
+    gram, codes = atoms @ atoms.T, np.zeros((len(rows), len(atoms)))
+    for start in range(0, len(rows), BLOCK):
+        part = slice(start, start + BLOCK)
+        codes[part] = _pursued(rows[part] @ atoms.T, gram, min(n_nonzero, *atoms.shape))
+    return codes
+
+
+def _pursued(products: Array, gram: Array, steps: int) -> Array:
+    """Codes (b, k) of rows from their products with the atoms (b, k)."""
+    codes, left = np.zeros(products.shape), products
+    rows, chosen = np.arange(len(products)), np.zeros((len(products), 0), dtype=np.int64)
+    floor = 1e-10 * np.abs(products).max(1, initial=0.0)
+    for _ in range(steps):
+        size = np.abs(left)
+        np.put_along_axis(size, chosen, -1.0, 1)
+        best = size.argmax(1)
+        going = size[np.arange(len(size)), best] > floor
+        rows, products, floor = rows[going], products[going], floor[going]
+        if not len(rows):
+            break
+        chosen = np.column_stack([chosen[going], best[going]])
+        grams = gram[chosen[:, :, None], chosen[:, None, :]]
+        solved = np.linalg.solve(grams, np.take_along_axis(products, chosen, 1)[:, :, None])[:, :, 0]
+        codes[rows[:, None], chosen] = solved
+        left = products - codes[rows] @ gram
+    return codes
+
+
+@dataclass(frozen=True)
+class SparseCode:
+    """A dictionary: few atoms a text, found in the stretched space.
+
+    Attributes:
+        centre: (d,).
+        atoms: (k, d) as they were before stretching.
+        stretch: see `Stretch`.
+        n_nonzero: atoms a text at most.
+    """
+
+    centre: Array
+    atoms: Array
+    stretch: Stretch
+    n_nonzero: int
+
+    def encode(self, features: Array) -> Array:
+        """Codes (n, k) of features (n, d), see `matching_pursuit`."""
+        stretched = self.stretch.apply(self.atoms)
+        norms = np.linalg.norm(stretched, axis=1)
+        codes = matching_pursuit(self.stretch.apply(features - self.centre), stretched / norms[:, None], self.n_nonzero)
+        scaled: Array = codes / norms
+        return scaled
+
+
+@dataclass(frozen=True)
+class DictionarySettings:
+    """A sparse dictionary.
+
+    Attributes:
+        width: atoms, as a multiple of the features d.
+        n_nonzero: atoms a text.
+        stretch: see `Stretch`; 2, and 4 at most.
+        alpha: penalty of the codes while it is learned, rows of norm 1 on average.
+        epochs: passes over the texts at most.
+    """
+
+    width: float = 1.0
+    n_nonzero: int = 8
+    stretch: float = 2.0
+    alpha: float = 0.15
+    epochs: int = 20
+
+    def __post_init__(self) -> None:
+        if self.width <= 0 or self.n_nonzero < 1 or self.stretch < 1 or self.alpha <= 0 or self.epochs < 1:
+            raise ConfigError(
+                f"dictionary: expected width and alpha above 0, n_nonzero, stretch and epochs >= 1, got {self}"
+            )
+
+
+def sparse_dictionary(
+    features: Array, normals: Array, seed: int, settings: DictionarySettings | None = None
+) -> SparseCode:
+    """A dictionary of `width * d` atoms by online dictionary learning (Mairal et al. 2009).
+
+    It keeps the decision of texts near the boundary, as any atoms do that the stretch is applied to; but other texts,
+    or another seed, give other atoms. So it is a choice, not what is shown unasked.
+
+    Args:
+        features: (n, d), n >= 1.
+        normals: (p, d) of the boundary.
+        seed: of the start and the batches.
+        settings: see `DictionarySettings`.
+    """
+    settings = settings or DictionarySettings()
+    centre, stretch = features.mean(0), Stretch.along(normals, settings.stretch)
+    rows = stretch.apply(features - centre)
+    scale = float(np.sqrt(np.square(rows).sum(1).mean()))
+    if not scale > 0:
+        return SparseCode(centre, np.zeros((0, features.shape[1])), stretch, settings.n_nonzero)
+    learner = MiniBatchDictionaryLearning(
+        n_components=max(1, round(settings.width * features.shape[1])),
+        alpha=settings.alpha,
+        max_iter=settings.epochs,
+        batch_size=256,
+        fit_algorithm="cd",
+        random_state=seed % 2**32,
+    )
+    with warnings.catch_warnings():
+        # The codes of a batch are solved roughly, which steps over all batches make up for.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        atoms = learner.fit(rows / scale).components_
+    atoms = atoms[np.linalg.norm(atoms, axis=1) > 1e-8]
+    return _oriented(SparseCode(centre, stretch.undo(atoms), stretch, settings.n_nonzero), normals)
+
+
+def principal_components(features: Array, n: int) -> LinearCode:
+    """The n leading principal components of features (m, d), fewer where there are fewer."""
+    centre = features.mean(0)
+    _, values, basis = np.linalg.svd(features - centre, full_matrices=False)
+    basis = basis[:n][values[:n] > 1e-9 * max(values.max(initial=0.0), 1e-300)]
+    return LinearCode(centre, basis, basis)
+
+
+def single_units(features: Array, normal: Array, n: int) -> LinearCode:
+    """The n features that move the margin the most: mean of |a_i w_i|, a centred, of features (m, d), normal (d,)."""
+    centre = features.mean(0)
+    order = np.argsort(-np.abs((features - centre) * normal).mean(0), kind="stable")[:n]
+    atoms = np.eye(features.shape[1])[order]
+    return LinearCode(centre, atoms, atoms)
+
+
+def random_directions(features: Array, n: int, generator: np.random.Generator) -> LinearCode:
+    """N random directions at right angles, of features (m, d)."""
+    basis = np.linalg.qr(generator.standard_normal((features.shape[1], min(n, features.shape[1])))).Q.T
+    return LinearCode(features.mean(0), basis, basis)
+
+
+def random_texts(
+    features: Array, normals: Array, n: int, generator: np.random.Generator, n_nonzero: int = 8, stretch: float = 2.0
+) -> SparseCode:
+    """N texts drawn from features (m, d) as the atoms of a dictionary: what a learned one must do better than."""
+    centre = features.mean(0)
+    rows = features[generator.permutation(len(features))[:n]] - centre
+    return SparseCode(centre, rows[np.linalg.norm(rows, axis=1) > 0], Stretch.along(normals, stretch), n_nonzero)
+
+
+def _oriented(code: SparseCode, normals: Array) -> SparseCode:
+    """Every atom turned so that it pushes towards harm where its code is positive."""
+    sign = np.where(code.atoms @ normals[0] < 0, -1.0, 1.0)[:, None]
+    return SparseCode(code.centre, code.atoms * sign, code.stretch, code.n_nonzero)

@@ -1,0 +1,124 @@
+"""Pairs of sets of texts that are worth comparing: near the boundary and far, mistakes and what is right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vos.errors import ShapeError
+from vos.types import harmful_mask
+
+Mask = NDArray[np.bool_]
+Indices = NDArray[np.int64]
+
+UNKNOWN = -1
+"""A label that nobody has given."""
+
+
+@dataclass(frozen=True)
+class TextPair:
+    """Two sets of texts.
+
+    Attributes:
+        name: short, unique among the pairs of a run.
+        a: the first set in plain words.
+        b: the second.
+        in_a: (n,) texts of the first.
+        in_b: (n,) texts of the second; no text is in both.
+    """
+
+    name: str
+    a: str
+    b: str
+    in_a: Mask
+    in_b: Mask
+
+
+def near_against_core(near: Mask, core: Mask, prediction: Indices, class_names: Sequence[str]) -> list[TextPair]:
+    """Texts near the boundary against those far from it, within each predicted class.
+
+    Over all classes at once they would tell the classes apart.
+
+    Args:
+        near: (n,).
+        core: (n,), without a text of `near`.
+        prediction: (n,) int64 class indices.
+        class_names: C.
+    """
+    return [
+        TextPair(
+            f"near against core, predicted {name}",
+            f"near the boundary, predicted {name}",
+            f"far from the boundary, predicted {name}",
+            near & (prediction == c),
+            core & (prediction == c),
+        )
+        for c, name in enumerate(class_names)
+        if (prediction == c).any()
+    ]
+
+
+def mistakes_against_right(
+    label: Indices, prediction: Indices, n_classes: int, harmful: Sequence[int]
+) -> list[TextPair]:
+    """Misses against hits among the harmful texts, false alarms against texts rightly passed among the others.
+
+    Where no class is harmful, mistakes against right predictions.
+
+    Args:
+        label: (n,) int64, `UNKNOWN` where nobody has judged the text; those are left out.
+        prediction: (n,) int64.
+        n_classes: C.
+        harmful: indices of the harmful classes.
+    """
+    known = label != UNKNOWN
+    if not harmful:
+        wrong = known & (label != prediction)
+        return [TextPair("mistakes against right", "mistaken", "predicted right", wrong, known & ~wrong)]
+    is_harmful = harmful_mask(n_classes, harmful).numpy()
+    harm, flagged = known & is_harmful[label], is_harmful[prediction]
+    safe = known & ~is_harmful[label]
+    return [
+        TextPair("misses against hits", "harmful, missed", "harmful, found", harm & ~flagged, harm & flagged),
+        TextPair(
+            "false alarms against passed", "harmless, flagged", "harmless, passed", safe & flagged, safe & ~flagged
+        ),
+    ]
+
+
+def neighbours_against_rest(neighbours: Indices, among: Mask) -> TextPair:
+    """Texts that are nearest to a virtual outlier against all others.
+
+    Args:
+        neighbours: rows, in any shape and order; -1 stands for none.
+        among: (n,) texts that take part.
+    """
+    chosen = np.zeros(len(among), dtype=bool)
+    chosen[neighbours[neighbours >= 0]] = True
+    return TextPair(
+        "outlier neighbours against the rest",
+        "nearest to a virtual outlier",
+        "all other texts",
+        chosen & among,
+        ~chosen & among,
+    )
+
+
+def selections(name: str, a: Mask, b: Mask, describes: tuple[str, str]) -> TextPair:
+    """Any two selections; a text that is in both is left out of both.
+
+    Args:
+        name: of the pair.
+        a: (n,) first selection.
+        b: (n,) second.
+        describes: the two in plain words.
+
+    Raises:
+        ShapeError: selections of different lengths.
+    """
+    if a.shape != b.shape or a.ndim != 1:
+        raise ShapeError(f"{name}: expected two masks (n,) of one length, got {a.shape} and {b.shape}")
+    return TextPair(name, *describes, a & ~b, b & ~a)
