@@ -100,9 +100,9 @@ def head_along(normal):
 
 
 def test_planted_atoms_are_learned_and_the_margin_is_split_exactly():
-    atoms, features = sparse_features()
+    atoms, features = sparse_features(700)
     margins = LinearMargin.of(features, head_along(atoms[0] + atoms[1]), (1,))
-    settings = DictionarySettings(n_nonzero=3, stretch=1.0, epochs=30)
+    settings = DictionarySettings(n_nonzero=3, stretch=1.0, epochs=12)
     code = sparse_dictionary(features, margins.normals, 0, settings)
     unit = code.atoms / np.linalg.norm(code.atoms, axis=1, keepdims=True)
     assert (np.abs(unit @ atoms.T).max(0) > 0.9).mean() >= 0.75

@@ -65,8 +65,13 @@ def cluster_texts(features: Array, texts: Sequence[str], seed: int, n_clusters: 
     sizes = np.bincount(found, minlength=k)
     rank = np.empty(k, dtype=np.int64)
     rank[np.argsort(-sizes, kind="stable")] = np.arange(k)
-    of = rank[found]
-    matrix = term_matrix(texts, min_df=min(5, max(2, n // 50)), longest=1)
+    return named_clusters(rank[found], texts)
+
+
+def named_clusters(of: Indices, texts: Sequence[str]) -> Clusters:
+    """Clusters (n,) of n texts from 0 on, with the words that name each."""
+    matrix = term_matrix(texts, min_df=min(5, max(2, len(texts) // 50)), longest=1)
+    k = int(of.max(initial=-1)) + 1
     return Clusters(of, tuple(tuple(distinctive_terms(matrix, of == c)) for c in range(k)))
 
 

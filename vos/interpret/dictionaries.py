@@ -103,7 +103,7 @@ class DictionarySettings:
         n_nonzero: atoms a text.
         stretch: see `Stretch`; 2, and 4 at most.
         alpha: penalty of the codes while it is learned, rows of norm 1 on average.
-        epochs: passes over the texts at most.
+        epochs: passes over the texts.
     """
 
     width: float = 1.0
@@ -143,8 +143,10 @@ def sparse_dictionary(
         n_components=max(1, round(settings.width * features.shape[1])),
         alpha=settings.alpha,
         max_iter=settings.epochs,
-        batch_size=256,
+        batch_size=128,
         fit_algorithm="cd",
+        max_no_improvement=None,
+        tol=0.0,  # with its own rules it stops within two passes, before the atoms have settled
         random_state=seed % 2**32,
     )
     with warnings.catch_warnings():
