@@ -12,6 +12,7 @@ import time
 import pytest
 
 from tests.conftest import ROOT
+from vos.data import load_embedded
 from vos.generation import bundled
 
 pytestmark = [
@@ -87,7 +88,7 @@ def test_texts_of_no_class_are_written_for_a_run_and_serve_the_next(tmp_path):
     options = ["model.freeze=true", "model.max_length=32", "trainer.max_epochs=1", "logger=csv", "callbacks=quiet"]
     few = ["n=24", "shots=4", "per_prompt=24", "min_words=2", "sampling.max_tokens=30"]
     writing = ["exposure.quantile=0.2", *(f"exposure.writing.{each}" for each in few)]
-    preset = ["experiment=outlier_exposure", *options]
+    preset = ["experiment=outlier_exposure", "exposure=written", *options]
     said = finished(command("train.py", *preset, *writing, f"hydra.run.dir={run}", cwd=tmp_path, cache=cache))
     assert "are unlike every training text, and are used" in said
     kept = [json.loads(line) for line in (run / "outlier_texts.jsonl").read_text("utf-8").splitlines()]
@@ -95,7 +96,7 @@ def test_texts_of_no_class_are_written_for_a_run_and_serve_the_next(tmp_path):
     assert all(len(row["parents"]) == 4 and row["distance"] > 0.0 for row in kept)
     lines = (run / "steps/round-0/metrics.csv").read_text("utf-8").splitlines()
     column = lines[0].split(",").index("train/regularizer")
-    assert sum(bool(line.split(",")[column]) for line in lines[1:]) == -(-699 // 32)  # in every step of the first round
+    assert sum(bool(line.split(",")[column]) for line in lines[1:]) == -(-len(load_embedded().train) // 32)  # in every step of the first round
     again = [*preset, "exposure=file", f"exposure.path={run}/outlier_texts.jsonl"]
     finished(command("train.py", *again, f"hydra.run.dir={tmp_path / 'next'}", cwd=tmp_path, cache=cache))
     served = [json.loads(line) for line in (tmp_path / "next/outlier_texts.jsonl").read_text("utf-8").splitlines()]

@@ -1,7 +1,7 @@
 import pytest
 
 from vos.data import EmbeddedData, embedded, load_embedded, load_pool_labels
-from vos.errors import DataError
+from vos.errors import ConfigError, DataError
 from vos.storage.text_ids import text_uid
 
 
@@ -125,3 +125,12 @@ def test_bad_pool_labels(write, row, message):
     with pytest.raises(DataError) as caught:
         load_pool_labels(directory=path.parent)
     assert f"{path}{message}" in str(caught.value)
+
+
+def test_texts_of_another_kind_come_with_the_corpus_when_asked_for(folder):
+    data = EmbeddedData(directory=folder, ood="packaged").load()
+    assert {(example.group, example.label) for example in data.ood} == {("film reviews", None), ("queries", None)}
+    assert len({example.text for example in data.ood}) == 200
+    assert EmbeddedData(directory=folder).load().ood == []
+    with pytest.raises(ConfigError, match="have 'packaged' or null, got 'reviews.csv'"):
+        EmbeddedData(ood="reviews.csv")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from vos.data import ListPool, TextData
+from vos.data import ListPool, TextData, load_embedded
 from vos.errors import DataError
 from vos.exposure.gather import OutlierTextFile, gather_outlier_texts
 from vos.exposure.write import OutlierText
@@ -84,3 +84,11 @@ def test_a_file_of_training_texts_alone_is_refused(tmp_path):
             OutlierTextFile(path=str(path), text="body", batch_size=32), DATA, never, tmp_path / "kept.jsonl", 0
         )
     assert not (tmp_path / "kept.jsonl").exists()
+
+
+def test_the_packaged_texts_are_many_different_and_none_of_the_everyday_corpus(tmp_path):
+    data = load_embedded("everyday")
+    texts = gather_outlier_texts(OutlierTextFile(path="packaged"), data, never, tmp_path / "kept.jsonl", 0)
+    assert len(texts) >= 1_200
+    pool = {example.text for example in data.pool}
+    assert len({each.text for each in texts} - pool) == len(texts)

@@ -81,3 +81,16 @@ def test_the_sum_is_left_out_where_the_scale_would_be_that_of_what_is_reported_o
     names = measure(job, 0, None).metrics
     assert "ood/initial_knn/auroc" in names
     assert not any("energy_and_initial_knn" in name for name in names)
+
+
+def test_the_share_that_is_called_harmful_is_told_by_kind(job):
+    kinds = [replace(each, group=("reviews", "city news")[i % 3 == 0]) for i, each in enumerate(toy_examples(9, "o", 60))]
+    found = measure(replace(job, data=replace(job.data, ood=kinds)), 0, None).metrics
+    logits = job.featurizers.current().featurize([each.text for each in kinds]).logits
+    called = (logits[:, 1] > logits[:, 0]).tolist()
+    assert found["ood/called_harmful"] == pytest.approx(sum(called) / 9)
+    assert found["ood/called_harmful/city_news"] == pytest.approx(sum(called[::3]) / 3)
+    assert found["ood/called_harmful/reviews"] == pytest.approx((sum(called) - sum(called[::3])) / 6)
+    many = [replace(each, group=f"author {i}") for i, each in enumerate(kinds)]
+    names = measure(replace(job, data=replace(job.data, ood=many)), 0, None).metrics
+    assert [name for name in names if name.startswith("ood/called_harmful")] == ["ood/called_harmful"]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from vos.data import TextData
+from vos.data import EmbeddedData, TextData
 from vos.errors import ConfigError
 from vos.exposure.batches import OutlierBatches
-from vos.exposure.gather import gather_outlier_texts
+from vos.exposure.gather import PACKAGED, gather_outlier_texts
 from vos.models import ClassifierFeaturizer
 from vos.models.truncation import warn_of_truncation
 from vos.storage.run_directory import RunDirectory
+
+logger = logging.getLogger(__name__)
 
 
 def outlier_batches(
@@ -41,6 +44,7 @@ def outlier_batches(
     if not OmegaConf.select(config, "exposure"):
         return None
     _check_that_they_act(config, trains_plainly)
+    _advise(config)
     source = instantiate(config.exposure)
     wanted = OmegaConf.select(config, "exposure.writing.n")
     with Progress(
@@ -71,4 +75,13 @@ def _check_that_they_act(config: DictConfig, trains_plainly: bool) -> None:
         raise ConfigError(
             f"exposure: the loss would act from epoch {first} on, and training ends at {last}; set refine.rounds "
             "of at least 1" + (", or loss.settings.start_epoch=0" if trains_plainly else "")
+        )
+
+
+def _advise(config: DictConfig) -> None:
+    """Texts that are written after the run's own are better than those in the package."""
+    if config.exposure.get("path") == PACKAGED and not str(config.data._target_).endswith(EmbeddedData.__name__):
+        logger.warning(
+            "exposure=packaged: these texts were written after the everyday corpus; exposure=written has them written "
+            "after your own (make generate)"
         )

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from vos.data.agreement import TRAIN, agree, check_classes
 from vos.data.files import read_rows
@@ -18,16 +18,21 @@ from vos.data.problems import Problem, ProblemLog
 from vos.data.records import ListPool, TextData
 from vos.data.settings import RowSettings
 from vos.data.validation import ParsedRow, parse_rows
-from vos.errors import DataError
+from vos.errors import ConfigError, DataError
 from vos.storage.text_ids import text_uid
+from vos.types import Example
 
 CORPUS_FILE = "corpus.jsonl"
 POOL_LABELS_FILE = "pool_labels.jsonl"
+OOD_FILE = "ood.jsonl"
 LABEL_NAMES = ("harmless", "harmful")
 SPLITS = ("test", "val", "train", "pool")
 
 CorpusName = Literal["everyday", "ladder"]
 """`everyday`: harm in 30 % of the texts, most of them plain; `ladder`: balanced, from explicit to implied."""
+
+OodName = Literal["packaged"]
+"""`packaged`: 100 film reviews and 100 queries to an assistant, see `corpus/ood/DATASHEET.md`."""
 
 _CODES = {"0": "harmless", "1": "harmful", "harmless": "harmless", "harmful": "harmful"}
 _ROWS = RowSettings(id="id", group="setting", pair="pair", level="level")
@@ -40,14 +45,21 @@ class EmbeddedData:
     Attributes:
         name: which one, see `CorpusName`.
         directory: folder with another corpus of the same layout; None takes the one in the package.
+        ood: texts of another kind, for AUROC and FPR95; None: none.
     """
 
-    name: CorpusName = "ladder"
+    name: CorpusName = "everyday"
     directory: str | Path | None = None
+    ood: OodName | None = None
+
+    def __post_init__(self) -> None:
+        if self.ood not in (None, *get_args(OodName)):
+            raise ConfigError(f"data.ood: the embedded corpora have 'packaged' or null, got {self.ood!r}")
 
     def load(self) -> TextData:
         """See `load_embedded`."""
-        return load_embedded(self.name, self.directory)
+        data = load_embedded(self.name, self.directory)
+        return data if self.ood is None else replace(data, ood=load_packaged_ood())
 
     def stored_answers(self) -> dict[str, str]:
         """The class of every text of the pool, by its `text_uid`: what a declared oracle answers.
@@ -110,6 +122,20 @@ def load_embedded(name: CorpusName = EmbeddedData.name, directory: str | Path | 
     )
 
 
+def load_packaged_ood() -> list[Example]:
+    """The texts of `OodName`; the group of each is its kind.
+
+    Example:
+        >>> from collections import Counter
+        >>> Counter(example.group for example in load_packaged_ood())
+        Counter({'film reviews': 100, 'queries': 100})
+    """
+    log = ProblemLog()
+    with _existing("ood", None, OOD_FILE) as path:
+        rows = list(parse_rows(f"{path}", read_rows(path), RowSettings(id="id", group="kind", label=None), log))
+    return [row.example for row in rows]
+
+
 def load_pool_labels(
     name: CorpusName = EmbeddedData.name, directory: str | Path | None = None
 ) -> dict[str, tuple[int, ...]]:
@@ -159,7 +185,7 @@ def _check_pool(pool: Sequence[ParsedRow], labelled: Iterable[ParsedRow], log: P
 
 
 @contextmanager
-def _existing(corpus: CorpusName, directory: str | Path | None, file: str) -> Iterator[Path]:
+def _existing(corpus: str, directory: str | Path | None, file: str) -> Iterator[Path]:
     """The file of that name in the folder, or of the corpus in the package, which need not lie unpacked."""
     packed = resources.files("vos.data") / "corpus" / corpus / file
     with resources.as_file(packed) if directory is None else nullcontext(Path(directory) / file) as path:

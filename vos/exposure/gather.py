@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +23,9 @@ from vos.storage.text_ids import leak_key
 from vos.types import Example, Featurizer
 
 logger = logging.getLogger(__name__)
+
+PACKAGED = "packaged"
+"""Path of the auxiliary outlier texts in this package."""
 
 
 class OutlierTextSource(Protocol):
@@ -43,12 +48,21 @@ class OutlierTextSource(Protocol):
         """The texts; none of them is a training text or one of `known`."""
 
 
+@contextmanager
+def _existing(path: str) -> Iterator[str]:
+    """The file, or the one of this package, which need not lie unpacked."""
+    packed = resources.files("vos.data") / "corpus" / "ood" / "outlier_texts.jsonl"
+    with resources.as_file(packed) if path == PACKAGED else nullcontext(path) as found:
+        yield str(found)
+
+
 @dataclass(frozen=True, kw_only=True)
 class OutlierTextFile(FileRules):
     """Texts of a file; labels in it are not read.
 
     Attributes:
-        path: csv, tsv, jsonl, json or parquet.
+        path: csv, tsv, jsonl, json or parquet; "packaged": the texts in this package, which a language model wrote
+            after training texts of the everyday corpus, mostly about other subjects.
         text: its column.
         batch_size: texts in a training step.
         quantile: see `far_from_training`; None keeps every text.
@@ -76,8 +90,9 @@ class OutlierTextFile(FileRules):
             DataError: the file cannot be read, or holds no other text.
         """
         own = {leak_key(text) for text in (*(example.text for example in train), *known)}
-        pool = PoolFile(**shared(PoolFile, self)).open()
-        found = {leak_key(each.text): each.text for each in pool}
+        with _existing(self.path) as path:
+            pool = PoolFile(**shared(PoolFile, self) | {"path": path}).open()
+            found = {leak_key(each.text): each.text for each in pool}
         texts = [OutlierText(text) for uid, text in found.items() if uid not in own]
         if not texts:
             raise DataError(f"exposure.path={self.path}: all of its {len(found)} texts are the run's own")

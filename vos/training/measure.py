@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vos.data import TextData
 from vos.metrics.boundary import band_width, boundary_report, outlier_energy_auroc, standardized_distance
-from vos.metrics.margins import margin
+from vos.metrics.margins import harmful_sides, margin
 from vos.metrics.ood import aupr, auroc, fpr_at_tpr, fpr_at_tpr_ood
 from vos.models.featurizer import ClassifierFeaturizer
 from vos.outliers import draw_where_feasible
@@ -31,6 +31,9 @@ OOD = {
     "fpr95_id_rejected_at_95_ood": fpr_at_tpr_ood,
 }
 """Metrics by name, of scores of texts inside and outside."""
+
+MOST_GROUPS = 5
+"""Where texts of another kind have more groups, such as an author each, there is no metric for each group."""
 
 
 @dataclass(frozen=True)
@@ -157,9 +160,22 @@ def _ood_metrics(
         "knn": (knn(inside.features, train_features), knn(outside.features, train_features)),
     }
     scores |= _initial_scores(job.featurizers.initial(), job.data, scores["energy"], energy(val.logits))
-    return {
+    return _harmful_shares(outside.logits, job.data) | {
         f"ood/{name}/{metric}": float(value(*pair)) for name, pair in scores.items() for metric, value in OOD.items()
     }
+
+
+def _harmful_shares(logits: Tensor, data: TextData) -> dict[str, float]:
+    """Share of the texts of another kind that the classifier calls harmful: of all, and of each of a few groups."""
+    if not data.harmful:
+        return {}
+    called = harmful_sides(margin(logits, data.harmful)).tolist()
+    groups = sorted({example.group for example in data.ood if example.group is not None})
+    shares = {"ood/called_harmful": sum(called) / len(called)}
+    for group in groups if len(groups) <= MOST_GROUPS else ():
+        own = [each for each, example in zip(called, data.ood, strict=True) if example.group == group]
+        shares[f"ood/called_harmful/{group.replace(' ', '_')}"] = sum(own) / len(own)
+    return shares
 
 
 def _initial_scores(

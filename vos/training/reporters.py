@@ -89,7 +89,13 @@ CONSOLE_ROWS = (
     "boundary/outlier_energy_auroc",
     "boundary/standardized_distance/min",
     "boundary/shift",
+    "ood/energy/auroc",
+    "ood/mahalanobis/auroc",
+    "ood/initial_knn/auroc",
 )
+
+BY_KIND = "ood/called_harmful"
+"""Beginning of the rows for each kind of outside text."""
 
 LINE = (
     "boundary/val/accuracy",
@@ -129,7 +135,8 @@ class ConsoleReporter(Reporter):
         table.add_column("metric")
         for each in self._records:
             table.add_column(f"round {each.round}{' (kept)' * (each.round == self._kept)}", justify="right")
-        for name in CONSOLE_ROWS:
+        kinds = sorted({name for each in self._records for name in each.metrics if name.startswith(BY_KIND)})
+        for name in (*CONSOLE_ROWS, *kinds):
             if any(name in each.metrics for each in self._records):
                 numbers = [f"{each.metrics[name]:.4g}" if name in each.metrics else "" for each in self._records]
                 table.add_row(name.removeprefix("boundary/"), *numbers)
