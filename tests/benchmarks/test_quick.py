@@ -13,7 +13,10 @@ EXPECTED = {
     "corpus.baselines": {"fine-tuned all", "frozen + linear 0/3", "bag of words 1/0 half_width"},
     "generation.reach": {"corpus", "texts", "rows"},
     "selection": {"ladder/minilm/coverage_minus_random", "ladder/minilm/coverage_minus_badge"},
-    "selection.finetuned": {"everyday/finetuned/coverage_minus_random", "everyday/finetuned/coverage_minus_margin_kmeans"},
+    "selection.finetuned": {
+        "everyday/finetuned/coverage_minus_random",
+        "everyday/finetuned/coverage_minus_margin_kmeans",
+    },
     "selection.rounds": {"labels", "seeds", "boundary_error"},
     "selection.scaling": {"coverage/10000", "badge/10000"},
     "speed.pool": {"pool_share_of_bare", "memory_growth", "cached_texts_per_s"},

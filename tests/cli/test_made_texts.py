@@ -96,7 +96,8 @@ def test_texts_of_no_class_are_written_for_a_run_and_serve_the_next(tmp_path):
     assert all(len(row["parents"]) == 4 and row["distance"] > 0.0 for row in kept)
     lines = (run / "steps/round-0/metrics.csv").read_text("utf-8").splitlines()
     column = lines[0].split(",").index("train/regularizer")
-    assert sum(bool(line.split(",")[column]) for line in lines[1:]) == -(-len(load_embedded().train) // 32)  # in every step of the first round
+    steps = -(-len(load_embedded().train) // 32)
+    assert sum(bool(line.split(",")[column]) for line in lines[1:]) == steps  # all of the first round
     again = [*preset, "exposure=file", f"exposure.path={run}/outlier_texts.jsonl"]
     finished(command("train.py", *again, f"hydra.run.dir={tmp_path / 'next'}", cwd=tmp_path, cache=cache))
     served = [json.loads(line) for line in (tmp_path / "next/outlier_texts.jsonl").read_text("utf-8").splitlines()]

@@ -102,7 +102,7 @@ def test_every_trainer_names_its_device(option, accelerator):
     lightning = compose("train", [f"trainer={option}"]).trainer.lightning
     assert lightning.accelerator == accelerator
     if option == "cpu":
-        assert instantiate(lightning)(max_epochs=1, logger=False).max_epochs == 1
+        assert instantiate(lightning, precision="32-true")(max_epochs=1, logger=False).max_epochs == 1
 
 
 def test_settings_objects_are_built():

@@ -132,5 +132,5 @@ def test_texts_of_another_kind_come_with_the_corpus_when_asked_for(folder):
     assert {(example.group, example.label) for example in data.ood} == {("film reviews", None), ("queries", None)}
     assert len({example.text for example in data.ood}) == 200
     assert EmbeddedData(directory=folder).load().ood == []
-    with pytest.raises(ConfigError, match="have 'packaged' or null, got 'reviews.csv'"):
+    with pytest.raises(ConfigError, match=r"have 'packaged' or null, got 'reviews\.csv'"):
         EmbeddedData(ood="reviews.csv")

@@ -84,7 +84,9 @@ def test_the_sum_is_left_out_where_the_scale_would_be_that_of_what_is_reported_o
 
 
 def test_the_share_that_is_called_harmful_is_told_by_kind(job):
-    kinds = [replace(each, group=("reviews", "city news")[i % 3 == 0]) for i, each in enumerate(toy_examples(9, "o", 60))]
+    kinds = [
+        replace(each, group=("reviews", "city news")[i % 3 == 0]) for i, each in enumerate(toy_examples(9, "o", 60))
+    ]
     found = measure(replace(job, data=replace(job.data, ood=kinds)), 0, None).metrics
     logits = job.featurizers.current().featurize([each.text for each in kinds]).logits
     called = (logits[:, 1] > logits[:, 0]).tolist()

@@ -42,6 +42,7 @@ OWN = {
     "pool.text": "str",
     "pool.id": "str | None",
     "loader.batch_size": "int",
+    "precision": "Literal['auto', '32-true', 'bf16-mixed', 'bf16-true', '16-mixed', '64-true']",
     "loader.num_workers": "int",
     "trainer.max_epochs": "int",
     "density.memory": "Literal['all', 'queue']",

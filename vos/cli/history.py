@@ -31,9 +31,17 @@ def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, 
         raise RunError(f"{earlier}: no overrides.yaml here; expected a directory that {command('train')} wrote")
     saved = [str(each) for each in OmegaConf.load(path)]
     refuse_old_names(saved, where=f"{path}: ")
+    saved = [*_precision_before(path.with_name("config.yaml")), *saved]
     if config.run:
         saved = [each for each in saved if not each.startswith("run=")]
     both = saved + [each for each in overrides if not each.startswith("resume=")]
     both = [each for each in both if not each.startswith(("hydra.", "sweep=", "+sweep="))]
     composed = compose("train", overrides=[*both, *([f"resume={config.resume}"] if config.resume else [])])
     return composed, both
+
+
+def _precision_before(path: Path) -> list[str]:
+    """The precision of a run that was made before it was one setting: it keeps its own."""
+    config = OmegaConf.load(path) if path.exists() else OmegaConf.create()
+    before = OmegaConf.select(config, "trainer.lightning.precision")
+    return [] if before is None or "precision" in config else [f"precision={before}"]

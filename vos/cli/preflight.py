@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -20,6 +21,7 @@ from vos.labeling.backends import Exporter
 from vos.labeling.delivery import check_is_there
 from vos.labeling.ledger import Ledger
 from vos.loop.gold import read_gold
+from vos.models.precision import AUTO, FULL
 
 SIZES = {"n_classes": 2, "n_features": 8}
 """Of the objects that are built for a check alone."""
@@ -47,7 +49,14 @@ def _sampler(node: DictConfig) -> object:
 
 
 def _trainer(node: DictConfig) -> object:
-    options = {"max_epochs": 1, "logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    options: dict[str, Any] = {
+        "max_epochs": 1,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+    }
+    if node.precision == AUTO:
+        options["precision"] = FULL  # decided later, for this machine
 
     def build() -> pl.Trainer:
         made: pl.Trainer = instantiate(node)(**options)

@@ -14,6 +14,7 @@ from rich.table import Table
 from torch import Tensor
 
 from vos.cli.classes import load_data
+from vos.cli.precision import with_precision
 from vos.cli.tables import print_paths
 from vos.cli.train import begin, quiet_libraries
 from vos.cli.train_builders import build_featurizers, build_job, new_classifier
@@ -39,6 +40,7 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
 
     A finished simulation is not run again; an interrupted one goes on with the strategy and seed it had begun.
     """
+    config, overrides = with_precision(config, list(overrides))
     started = time.monotonic()
     quiet_libraries()
     if OmegaConf.select(config, "exposure"):

@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 from vos.cli.cache import open_cache
 from vos.cli.classes import load_data
 from vos.cli.labels import import_labels, merge_labels, record_round
+from vos.cli.precision import with_precision
 from vos.cli.tables import facts_table, print_paths, print_whole, short
 from vos.cli.train_builders import build_job, device_of
 from vos.data import TextData
@@ -41,6 +42,7 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
 
     A finished run of the same settings is not run again; an interrupted one goes on where it stood.
     """
+    config, overrides = with_precision(config, list(overrides))
     started = time.monotonic()
     quiet_libraries()
     open_cache(config)
@@ -72,6 +74,7 @@ def begin(run: RunDirectory, config: DictConfig, overrides: Sequence[str], data:
     """Start a run, or take it up, and keep its overrides unless it is finished."""
     facts = {
         "seed": config.seed,
+        "precision": str(config.trainer.lightning.precision),
         "data_fingerprint": data.fingerprint(),
         "harmful_classes": list(data.classes.harmful_names),
         "started_from": config.run,

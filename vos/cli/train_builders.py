@@ -170,9 +170,9 @@ def build_cache(config: DictConfig, data: TextData) -> RoundCache | None:
     epochs = config.trainer.max_epochs
     if _starts_warm(config) or epochs == 0 or (config.loss.module and config.loss.settings.start_epoch < epochs):
         return None
-    parts = OmegaConf.masked_copy(config, ROUND_0_DEPENDS_ON)
+    resolved: Any = OmegaConf.to_container(config, resolve=True)
     key = {
-        "settings": OmegaConf.to_container(parts, resolve=True),
+        "settings": {name: value for name, value in resolved.items() if name in ROUND_0_DEPENDS_ON},
         "data": data.fingerprint(),
         "monitor": config.refine.monitor,
         "patience": config.callbacks.patience,

@@ -1,0 +1,125 @@
+"""What `make demo` and `make demo-more` show, over seeds: `python -m benchmarks.selection.demo_story [--quick]`.
+
+For every seed the demo's own commands: train on the everyday corpus, choose 100 texts, bring the stored answers back
+and train on them (`labels=oracle`), once plainly and once with the packaged outlier texts. Counted by the stored
+answers, a declared oracle: mistakes near the boundary against the whole pool (the random share of one batch is twelve
+texts, too few for a ratio; it is drawn from the pool, and is reported beside it), subtle texts against the pool. A
+seed that is done is one JSON file, so that a run that was stopped goes on. The last line is one JSON object: means with
+their 95 % intervals over seeds.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks._common import ROOT, add_seeds, command_line, finish, n_seeds, output_folder
+from benchmarks.intervals import interval
+from vos.data import EmbeddedData
+from vos.labeling import read_jsonl
+from vos.loop.mistakes import Rate
+from vos.models import ClassifierFeaturizer, load_classifier
+from vos.simulation.batch_by_oracle import BatchByOracle
+from vos.storage.json_files import read_json, write_json
+
+MORE = ("experiment=outlier_exposure", "data.ood=packaged")
+"""What `make demo-more` adds to the answers."""
+
+QUICK = ("experiment=smoke", "model.max_length=24")
+OUTCOMES = (
+    "boundary/test/accuracy",
+    "boundary/test/brier",
+    "boundary/test/average_precision",
+    "boundary/test/recall_at_fpr05",
+    "ood/energy/auroc",
+    "ood/called_harmful/film_reviews",
+    "ood/called_harmful/queries",
+)
+
+
+def main() -> None:
+    """Run the missing seeds, end with the JSON line."""
+    parser = command_line(__doc__)
+    add_seeds(parser)
+    parser.add_argument("overrides", nargs="*", help="of conf/train.yaml, for every training")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    folder = output_folder(options, "demo_story")
+    overrides = [*(QUICK if options.quick else ()), *options.overrides]
+    n = 20 if options.quick else 100
+    seeds = []
+    for seed in range(n_seeds(options)):
+        kept = folder / f"{seed}.json"
+        if not kept.exists():
+            write_json(kept, story(seed, n, folder / f"seed-{seed}", overrides))
+        seeds.append(read_json(kept))
+    finish(summary(seeds))
+
+
+def story(seed: int, n: int, folder: Path, overrides: Sequence[str]) -> dict[str, float]:
+    """The demo's commands for one seed, and what came of them."""
+    run, ledger = folder / "run", f"ledger={folder / 'ledger.sqlite'}"
+    _program("train.py", f"hydra.run.dir={run}", f"seed={seed}", "logger=csv", *overrides)
+    if not (run / "near_boundary.jsonl").exists():
+        _program("synthesize.py", f"run={run}", f"n={n}", ledger, f"seed={seed}")
+    answers = ("labels=oracle", ledger, f"run={run}")
+    found = _counted(run) | _outcomes(run, "first", last=True)
+    for name, more in (("answers", ()), ("answers_and_outlier_texts", MORE)):
+        _program("train.py", f"hydra.run.dir={folder / name}", *answers, *more)
+        found |= _outcomes(folder / name, name, last=True)
+    return found | _outcomes(folder / "answers_and_outlier_texts", "first_on_other_texts", last=False)
+
+
+def _program(name: str, *arguments: str) -> None:
+    subprocess.run([sys.executable, str(ROOT / name), *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+def _outcomes(run: Path, name: str, *, last: bool) -> dict[str, float]:
+    """Metrics of the round that a run kept, or of its first round, under a name."""
+    metrics = read_json(run / "metrics.json")
+    values = metrics["final"] if last else metrics["rounds"][0]
+    wanted = OUTCOMES if last else [each for each in OUTCOMES if each.startswith("ood/")]
+    return {f"{name}/{each}": float(values[each]) for each in wanted if each in values}
+
+
+def _counted(run: Path) -> dict[str, float]:
+    """The batch by the stored answers."""
+    source = EmbeddedData()
+    featurizer = ClassifierFeaturizer(load_classifier(run / "model"))
+    batch = BatchByOracle.of(
+        read_jsonl(run / "near_boundary.jsonl"), source.load(), featurizer, source.stored_answers(),
+        source.stored_levels(),
+    )  # fmt: skip
+    shares: Mapping[str, Rate] = {
+        "wrong_near": batch.near, "wrong_random": batch.random, "wrong_pool": batch.pool,
+        "subtle_near": batch.subtle_near, "subtle_pool": batch.subtle_pool,
+    }  # fmt: skip
+    found = {name: rate.k / rate.n for name, rate in shares.items()}
+    return found | {
+        "mistakes_ratio": found["wrong_near"] / found["wrong_pool"],
+        "subtle_ratio": found["subtle_near"] / found["subtle_pool"],
+    }
+
+
+def summary(seeds: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """[mean, low, high] of every figure, and of what the answers changed."""
+    gained = [
+        {
+            f"{name}/gain_of_accuracy": each[f"{name}/boundary/test/accuracy"] - each["first/boundary/test/accuracy"]
+            for name in ("answers", "answers_and_outlier_texts")
+        }
+        for each in seeds
+    ]
+    rows = [dict(each) | gain for each, gain in zip(seeds, gained, strict=True)]
+    table: dict[str, Any] = {"seeds": len(rows)}
+    for name in rows[0]:
+        found = interval([row[name] for row in rows])
+        table[name] = [found.mean, found.mean - found.half, found.mean + found.half]
+    return table
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""precision=auto through the command: decided once, kept with the run, and with those that go on from it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from omegaconf import OmegaConf
+
+import train
+from tests.cli.commands import call
+from vos.models.precision import KEPT, processor
+
+
+def manifest(folder):
+    return json.loads((folder / "manifest.json").read_text("utf-8"))
+
+
+@pytest.fixture
+def gains(tmp_path, workplace):
+    """Overrides of a cache that says this processor gains from bfloat16."""
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / KEPT).write_text(json.dumps({processor(): 2.0}))
+    others = [each for each in workplace[1] if not each.startswith("paths.cache")]
+    return [*others, f"paths.cache={tmp_path / 'cache'}"]
+
+
+def test_the_choice_stays_with_a_run_and_with_what_goes_on_from_it(gains, monkeypatch, tmp_path):
+    call(train.main, monkeypatch, *gains, "logger=none", f"hydra.run.dir={tmp_path / 'run'}")
+    assert manifest(tmp_path / "run")["precision"] == "bf16-mixed"
+    (tmp_path / "cache" / KEPT).write_text(json.dumps({processor(): 0.5}))  # as if it went on elsewhere
+    call(train.main, monkeypatch, f"run={tmp_path / 'run'}", f"hydra.run.dir={tmp_path / 'next'}")
+    assert manifest(tmp_path / "next")["precision"] == "bf16-mixed"
+    call(train.main, monkeypatch, *gains, "logger=none", f"hydra.run.dir={tmp_path / 'other'}")
+    assert manifest(tmp_path / "other")["precision"] == "32-true"
+
+
+def test_a_run_from_before_there_was_a_choice_keeps_its_own(gains, monkeypatch, tmp_path):
+    run = tmp_path / "run"
+    call(train.main, monkeypatch, *gains, "logger=none", "precision=32-true", f"hydra.run.dir={run}")
+    overrides = [each for each in OmegaConf.load(run / "overrides.yaml") if not each.startswith("precision")]
+    OmegaConf.save(OmegaConf.create(overrides), run / "overrides.yaml")
+    config = OmegaConf.load(run / "config.yaml")
+    del config["precision"]
+    OmegaConf.save(config, run / "config.yaml")
+    call(train.main, monkeypatch, f"run={run}", f"hydra.run.dir={tmp_path / 'next'}")
+    assert manifest(tmp_path / "next")["precision"] == "32-true"

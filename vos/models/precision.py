@@ -1,0 +1,74 @@
+"""Whether bfloat16 autocast pays on this processor: one timed product, kept in the cache."""
+
+from __future__ import annotations
+
+import platform
+import time
+from pathlib import Path
+
+import torch
+
+from vos.storage.json_files import read_json, write_json
+
+AUTO, FULL, MIXED = "auto", "32-true", "bf16-mixed"
+"""`AUTO`: `MIXED` where it pays, else `FULL`. The names are Lightning's."""
+
+LEAST_GAIN = 1.3
+"""Below this ratio of times the rounding is not worth it; bfloat16 instructions give 2 and more, none less than 1."""
+
+KEPT = "bfloat16.json"
+_SIZE = (256, 384, 1536)  # the feed-forward product of a small encoder over some 256 tokens
+_REPEATS = 7
+
+
+def settled(precision: str, accelerator: str, cache: Path) -> str:
+    """The precision that is used: `AUTO` decided, any other as it is.
+
+    Args:
+        precision: as a setting names it.
+        accelerator: Lightning's name: "cpu", "gpu", "cuda" or "auto".
+        cache: folder where the gain on this processor is kept, so that every process here decides alike.
+    """
+    if precision != AUTO:
+        return precision
+    if accelerator != "cpu" and torch.cuda.is_available():
+        return MIXED if torch.cuda.is_bf16_supported(including_emulation=False) else FULL
+    return MIXED if bfloat16_gain(cache) >= LEAST_GAIN else FULL
+
+
+def bfloat16_gain(cache: Path | None = None) -> float:
+    """How many times faster a product is in bfloat16 than in float32 on this processor.
+
+    Args:
+        cache: folder of the file that keeps it by processor; None measures anew.
+    """
+    kept = read_json(cache / KEPT) if cache is not None and (cache / KEPT).exists() else {}
+    name = processor()
+    if name not in kept:
+        kept[name] = round(_measured(), 2)
+        if cache is not None:
+            write_json(cache / KEPT, kept)
+    return float(kept[name])
+
+
+def processor() -> str:
+    """The processor's name, as Linux tells it where it does."""
+    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
+    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+@torch.no_grad()
+def _measured() -> float:
+    """Smallest times, taken in turns: what else the machine does meets both alike."""
+    rows, inner, columns = _SIZE
+    generator = torch.Generator().manual_seed(0)
+    left, right = torch.randn(rows, inner, generator=generator), torch.randn(inner, columns, generator=generator)
+    pairs = {dtype: (left.to(dtype), right.to(dtype)) for dtype in (torch.float32, torch.bfloat16)}
+    best = dict.fromkeys(pairs, float("inf"))
+    for _ in range(_REPEATS):
+        for dtype, (a, b) in pairs.items():
+            started = time.perf_counter()
+            a @ b
+            best[dtype] = min(best[dtype], time.perf_counter() - started)
+    return best[torch.float32] / best[torch.bfloat16]
