@@ -1,4 +1,4 @@
-# make demo: the main job on the embedded corpus. make test: everything that is checked. Both build .venv first.
+# make demo: the main job on the embedded corpus. make demo-more: what the answers to its batch change. make test: everything that is checked. Both build .venv first.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --e
 PARALLEL := --numprocesses 2 --dist loadfile
 LABEL_STUDIO := .cache/label-studio/venv/bin/label-studio
 
-.PHONY: demo generate test fast lint browser wheel label-studio label-studio-install clean
+.PHONY: demo demo-more generate test fast lint browser wheel label-studio label-studio-install clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vos needs Python 3.11 or newer, found " + sys.version)'
@@ -31,6 +31,13 @@ demo: $(VENV)/.demo
 	$(eval RUN := outputs/demo/$(shell date +%Y-%m-%dT%H-%M-%S))
 	$(BIN)/python train.py hydra.run.dir=$(RUN)
 	$(BIN)/python synthesize.py run=$(RUN) n=100 ledger=$(RUN)/ledger.sqlite
+
+# The stored answers to the last demo's batch, a declared oracle's, and outlier texts: one more round.
+demo-more: $(VENV)/.demo
+	$(eval RUN := $(shell ls -d outputs/demo/*T* 2>/dev/null | grep -v -- -more | tail -1))
+	@test -n "$(RUN)" || { echo 'demo-more: goes on from make demo; run that first'; exit 2; }
+	$(BIN)/python train.py run=$(RUN) labels=oracle ledger=$(RUN)/ledger.sqlite hydra.run.dir=$(RUN)-more \
+	  experiment=outlier_exposure data.ood=packaged
 
 # The bundled language model, for candidates=pool_then_lm and candidates=lm.
 generate: $(VENV)/.generate

@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import json
 import random
-from dataclasses import asdict
+import re
 from pathlib import Path
 
 from benchmarks._common import MODEL_CACHE, ROOT, command_line, finish, public_data
@@ -27,6 +27,9 @@ from vos.storage.seeds import derive_seed
 FOLDER = ROOT / "vos/data/corpus/ood"
 EACH = 100
 SEED = 0
+UNWANTED = re.compile(r"\b(fuck|shit|nigg|cunt|faggot|rape|porn|sex|suicid)\w*|@|https?:", re.IGNORECASE)
+"""What a text of this package does not hold: slurs, obscenities, sexual violence, methods, addresses."""
+
 REVIEW_WORDS = 120
 """The longest review that is drawn: the encoder reads 128 tokens."""
 
@@ -35,7 +38,7 @@ def main() -> None:
     """See the module."""
     parser = command_line(__doc__)
     parser.add_argument("what", choices=("public", "written"))
-    parser.add_argument("--n", type=int, default=2000, help="texts to write, before those like training texts go")
+    parser.add_argument("--n", type=int, default=2700, help="texts to write, before those like training texts go")
     options = parser.parse_args()
     finish(_public() if options.what == "public" else _written(48 if options.quick else options.n, FOLDER))
 
@@ -67,9 +70,10 @@ def _written(n: int, folder: Path) -> dict[str, object]:
     untrained = EncoderClassifier("bundled", data.label_names)
     source = WrittenOutlierTexts(lambda: LanguageModel.load(cache=MODEL_CACHE, dtype="bfloat16"), WritingSettings(n=n))
     texts = gather_outlier_texts(source, data, lambda: ClassifierFeaturizer(untrained), folder / "new.jsonl", SEED)
-    write_json_lines(folder / "outlier_texts.jsonl", ({"text": asdict(each)["text"]} for each in texts))
+    kept = [each.text for each in texts if not UNWANTED.search(each.text)]
+    write_json_lines(folder / "outlier_texts.jsonl", ({"text": text} for text in kept))
     (folder / "new.jsonl").unlink()
-    return {"written": n, "kept": len(texts)}
+    return {"written": n, "unlike_training_texts": len(texts), "kept": len(kept)}
 
 
 if __name__ == "__main__":
