@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vos.metrics.margins import margin
 from vos.models.base import TextClassifier
@@ -47,20 +48,54 @@ class MarginReader:
         self.n_read = 0
         self._featurizer = ClassifierFeaturizer(classifier, max_tokens=max_tokens, device=device)
 
-    def __call__(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Margins (n,) of the texts in their order, in logit units, see `vos.metrics.margins.margin`."""
-        return self._read(texts, self.bfloat16)
+    def __call__(self, texts: Sequence[str], own: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+        """Margins (n,) of the texts in their order, in logit units, see `own_margin`."""
+        return self._read(texts, own, self.bfloat16)
 
-    def exact(self, texts: Sequence[str]) -> NDArray[np.float64]:
+    def exact(self, texts: Sequence[str], own: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
         """Margins (n,) as `ClassifierFeaturizer` has them: in float32, whatever the others are read in."""
-        return self._read(texts, bfloat16=False)
+        return self._read(texts, own, bfloat16=False)
 
-    def _read(self, texts: Sequence[str], bfloat16: bool) -> NDArray[np.float64]:
+    def own(self, texts: Sequence[str]) -> NDArray[np.int64] | None:
+        """The class (n,) that each text is held against when it is edited; None where harmful classes say the side."""
+        if self.classifier.harmful:
+            return None
+        predicted: NDArray[np.int64] = self._logits(texts, self.bfloat16).argmax(-1).numpy()
+        return predicted
+
+    def _read(self, texts: Sequence[str], own: NDArray[np.int64] | None, bfloat16: bool) -> NDArray[np.float64]:
+        classes = None if own is None else torch.from_numpy(np.asarray(own, dtype=np.int64))
+        values = own_margin(self._logits(texts, bfloat16), self.classifier.harmful, classes)
+        found: NDArray[np.float64] = values.double().numpy()
+        return found
+
+    def _logits(self, texts: Sequence[str], bfloat16: bool) -> Tensor:
         self.n_read += len(texts)
         with torch.autocast(self._featurizer.device.type, torch.bfloat16, enabled=bfloat16):
-            logits = self._featurizer.featurize(texts).logits
-        values: NDArray[np.float64] = margin(logits, self.classifier.harmful).double().numpy()
-        return values
+            return self._featurizer.featurize(texts).logits
+
+
+def own_margin(logits: Tensor, harmful: Sequence[int], own: Tensor | None = None) -> Tensor:
+    """Margins (n,) that change their sign where an edit moves a text to another side.
+
+    Where classes are harmful this is `vos.metrics.margins.margin`. Where none is, that margin is never negative; then
+    it is the logit of a text's own class, the one predicted before the edit, less the largest of the others.
+
+    Args:
+        logits: (n, C).
+        harmful: indices of the harmful classes.
+        own: (n,) int64, classes before the edit; without them, and where classes are harmful, `margin`.
+
+    Example:
+        >>> logits = torch.tensor([[1.0, 3.0, 0.5]])
+        >>> own_margin(logits, (), torch.tensor([0])), own_margin(logits, (0,), torch.tensor([1]))
+        (tensor([-2.]), tensor([-2.]))
+    """
+    if harmful or own is None:
+        return margin(logits, harmful)
+    rows = own.to(logits.device)[:, None]
+    others = logits.masked_fill(torch.zeros_like(logits, dtype=torch.bool).scatter(1, rows, True), -torch.inf)
+    return logits.gather(1, rows)[:, 0] - others.amax(-1)
 
 
 def pays(device: str | torch.device = "cpu") -> bool:

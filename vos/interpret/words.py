@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import regex
+from numpy.typing import NDArray
 
 _WORD = regex.compile(
     r"""
@@ -126,3 +128,35 @@ def inserted(text: str, place: int, word: str) -> str:
     elif before and not before[-1].isspace():
         before += " "
     return before + word + (" " if after and not after[0].isspace() else "") + after
+
+
+def by_word(words: Sequence[Word], spans: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values of tokens summed to words; a token that covers several words is shared by the characters it has of each.
+
+    Args:
+        words: k of a text.
+        spans: (t, 2) characters of each token.
+        values: (t,).
+
+    Returns:
+        (k,), NaN for a word that no token covers: one behind the cut of a long text.
+
+    Example:
+        >>> words = [Word("no", 0, 2), Word("!", 2, 3)]
+        >>> by_word(words, np.array([[0, 1], [1, 3]]), np.array([1.0, 4.0]))
+        array([3., 2.])
+    """
+    shares = overlaps(words, spans)
+    covered = shares.sum(0)
+    with np.errstate(invalid="ignore"):
+        weights = np.where(covered > 0, shares / covered, 0.0)
+    found: NDArray[np.float64] = np.where(shares.any(1), weights @ values, np.nan)
+    return found
+
+
+def overlaps(words: Sequence[Word], spans: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Characters that each of k words shares with each of t tokens: (k, t)."""
+    edges = np.array([(word.start, word.end) for word in words], dtype=np.int64).reshape(-1, 2)
+    starts = np.maximum(edges[:, :1], spans[None, :, 0])
+    shared = np.minimum(edges[:, 1:], spans[None, :, 1]) - starts
+    return np.asarray(np.maximum(shared, 0), dtype=np.float64)
