@@ -1,0 +1,181 @@
+"""Spectral clusters of a graph of units, against graphs in which the units' weights are shuffled.
+
+A cut always finds clusters. Whether there is structure is a question for a null: each unit keeps its weights and loses
+which tokens they belong to. The number of clusters comes from the gap in the spectrum; never from the smallest n-cut,
+as merging two clusters never raises it, so that its minimum is the fewest clusters that were tried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+
+from vos.errors import ConfigError
+from vos.interpret.communities import NONE, Partition, by_size
+from vos.interpret.projection import NEIGHBOURS, project
+
+MOST_CLUSTERS = 20
+STARTS = 25
+"""Starts of k-means."""
+
+SHUFFLES = 100
+"""Graphs of the null; p-values are at least 1 / (SHUFFLES + 1)."""
+
+
+@dataclass(frozen=True)
+class SpectralClusters:
+    """Clusters of units and how they stand against the null.
+
+    Attributes:
+        labels: (u,) int64 clusters from 0, the largest first; -1 for a unit without edges.
+        k: number of clusters asked for.
+        gaps: (K,) eigengaps `λ_{k+1} - λ_k` for k = 2, 3, ... of the normalised Laplacian.
+        null_gaps: (K,) their means over the null.
+        gap_p: of the largest excess `gaps - null_gaps` over all k.
+        cut: normalised cut of the clusters.
+        null_cut: its mean over the null's own clusters of the same k.
+        cut_p: share of the null with a cut as small, `(r + 1) / (n + 1)`.
+    """
+
+    labels: Partition
+    k: int
+    gaps: NDArray[np.float64]
+    null_gaps: NDArray[np.float64]
+    gap_p: float
+    cut: float
+    null_cut: float
+    cut_p: float
+
+
+def spectral_clusters(
+    weights: NDArray[np.floating],
+    generator: np.random.Generator,
+    k: int | None = None,
+    neighbours: int = NEIGHBOURS,
+    shuffles: int = SHUFFLES,
+    most: int = MOST_CLUSTERS,
+) -> SpectralClusters:
+    """Cluster the units of a unit-token graph (Ng, Jordan and Weiss 2002), with `k` from its eigengap above the null.
+
+    Args:
+        weights: (u, T) >= 0.
+        generator: of the shuffles and of k-means.
+        k: number of clusters; None: the k from 2 to `most` whose eigengap is farthest above the null's mean gap.
+        neighbours: see `strongest_neighbours`.
+        shuffles: graphs of the null.
+        most: largest k that is tried.
+
+    Returns:
+        See `SpectralClusters`; with fewer than three linked units one cluster, cuts of 0 and p-values of 1.
+
+    Raises:
+        ConfigError: k or `most` below 2, or `shuffles` below 1.
+        ShapeError: see `weighted_projection`.
+    """
+    if min(most, k or 2) < 2 or shuffles < 1:
+        raise ConfigError(f"spectral clusters: expected k and most >= 2 and shuffles >= 1, got {k}, {most}, {shuffles}")
+    graph = project(weights, neighbours)
+    most = min(most, int((graph.sum(1) > 0).sum()) - 1)
+    if most < 2:
+        return _one_cluster(graph)
+    null = [project(shuffled_rows(weights, generator), neighbours) for _ in range(shuffles)]
+    spectra = [spectrum(each, most + 1) for each in (graph, *null)]
+    gaps = np.stack([np.diff(each.values)[1:] for each in spectra])
+    excess = gaps - gaps.mean(0)  # the graph's own gaps are in the mean: under the null all rows are alike
+    k = min(k or int(excess[0].argmax()) + 2, most)
+    seeds = generator.integers(2**31, size=shuffles + 1).tolist()
+    labels = spectra[0].labels(k, seeds[0])
+    cuts = [n_cut(g, s.labels(k, seed, starts=3)) for g, s, seed in zip(null, spectra[1:], seeds[1:], strict=True)]
+    cut = n_cut(graph, labels)
+    return SpectralClusters(
+        labels,
+        k,
+        gaps[0],
+        gaps[1:].mean(0),
+        p_value(-excess[0].max(), -excess[1:].max(1)),
+        cut,
+        float(np.mean(cuts)),
+        p_value(cut, np.array(cuts)),
+    )
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """The smallest eigenvalues of the normalised Laplacian `1 - D^-1/2 P D^-1/2` of a graph's linked units.
+
+    Attributes:
+        values: (m,) ascending from 0; 0 eigenvalues are as many as there are parts without an edge between them.
+        vectors: (l, m) one row for each linked unit.
+        linked: (l,) which units they are.
+        n: number of all units.
+    """
+
+    values: NDArray[np.float64]
+    vectors: NDArray[np.float64]
+    linked: NDArray[np.intp]
+    n: int
+
+    def labels(self, k: int, seed: int, starts: int = STARTS) -> Partition:
+        """Clusters (u,) by k-means on the first k eigenvectors, rows scaled to length 1."""
+        labels = np.full(self.n, NONE, dtype=np.int64)
+        rows = self.vectors[:, :k]
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+        labels[self.linked] = KMeans(k, n_init=starts, random_state=seed).fit_predict(rows)
+        return by_size(labels)
+
+
+def spectrum(graph: scipy.sparse.csr_matrix, m: int) -> Spectrum:
+    """The `m` smallest eigenvalues and their vectors; m is at most the number of units with an edge."""
+    degrees = np.asarray(graph.sum(1)).ravel()
+    linked = np.flatnonzero(degrees > 0)
+    scale = 1.0 / np.sqrt(degrees[linked])
+    affinity = graph[linked][:, linked].toarray() * scale[:, None] * scale[None, :]
+    n = len(linked)
+    values, vectors = scipy.linalg.eigh(affinity, subset_by_index=(n - m, n - 1))
+    return Spectrum(1.0 - values[::-1], vectors[:, ::-1], linked, graph.shape[0])
+
+
+def shuffled_rows(weights: NDArray[np.floating], generator: np.random.Generator) -> NDArray[np.float64]:
+    """Each unit keeps its weights (u, T), in an order of its own."""
+    return generator.permuted(np.asarray(weights, dtype=np.float64), axis=1)
+
+
+def n_cut(graph: scipy.sparse.csr_matrix, labels: Partition) -> float:
+    """`Σ_c cut(c) / vol(c)`: weight that leaves a cluster as a share of all its weight (Shi and Malik 2000).
+
+    Units labelled -1 belong to no cluster; what goes to them leaves. A cluster without weight cuts nothing.
+
+    Example:
+        >>> path = scipy.sparse.csr_matrix(np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]]))
+        >>> round(n_cut(path, np.array([0, 0, 1])), 4)
+        1.3333
+    """
+    degrees = np.asarray(graph.sum(1)).ravel()
+    total = 0.0
+    for c in range(int(labels.max(initial=NONE)) + 1):
+        inside = labels == c
+        volume = float(degrees[inside].sum())
+        if volume > 0:
+            total += (volume - float(graph[inside][:, inside].sum())) / volume
+    return total
+
+
+def p_value(value: float, null: NDArray[np.float64]) -> float:
+    """Share of a null that is as small, `(r + 1) / (n + 1)`: never 0 (Phipson and Smyth 2010).
+
+    Example:
+        >>> p_value(0.0, np.array([1.0, 2.0, 3.0]))
+        0.25
+    """
+    return (int((null <= value).sum()) + 1) / (len(null) + 1)
+
+
+def _one_cluster(graph: scipy.sparse.csr_matrix) -> SpectralClusters:
+    labels = np.where(np.asarray(graph.sum(1)).ravel() > 0, 0, NONE).astype(np.int64)
+    empty = np.empty(0)
+    return SpectralClusters(labels, min(1, int(labels.max(initial=NONE)) + 1), empty, empty, 1.0, 0.0, 0.0, 1.0)
