@@ -1,0 +1,279 @@
+"""Token graphs: in which words, in which order, a unit, a direction or the margin is active (Neuron2Graph).
+
+After Foote et al. 2023 (arXiv 2304.12918, 2305.19911), with these differences. An encoder reads to both sides, so texts
+are pruned on both and the trie has two. What makes a target active is the whole text and not its key token. A gap is of
+any length up to a limit. Patterns are weighed on training texts that they do not come from. And the test is on all
+held-out texts, beside three simpler predictors, where the published one is on the most active texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vos.errors import ShapeError
+from vos.interpret.activations import Activations, Row
+from vos.interpret.pruning import Pruned, prune, run_together
+from vos.interpret.substitutes import Proposer, substitutes
+from vos.interpret.token_graph_score import Baselines, Score, score
+from vos.interpret.trie import Match, TokenIndex, Trie, pattern_of
+from vos.interpret.words import split_words
+
+Values = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a graph is of.
+
+    Attributes:
+        kind: "margin", "unit" or "direction".
+        layer: of a unit.
+        unit: its place in the layer.
+        direction: index of a direction.
+        side: of the margin "harmful" or "harmless"; of a direction "+" or "-".
+    """
+
+    kind: Literal["margin", "unit", "direction"]
+    layer: int | None = None
+    unit: int | None = None
+    direction: int | None = None
+    side: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As an artefact holds it."""
+        return asdict(self)
+
+
+MARGIN_SIDES = (Target("margin", side="harmful"), Target("margin", side="harmless"))
+"""The targets of `vos.interpret.activations.both_sides`."""
+
+
+def direction_ends(k: int) -> tuple[Target, ...]:
+    """The targets of `vos.interpret.activations.both_ends` with k directions."""
+    return tuple(Target("direction", direction=i, side=side) for side in "+-" for i in range(k))
+
+
+@dataclass(frozen=True)
+class TokenGraphSettings:
+    """How far a graph goes.
+
+    Attributes:
+        n_sources: training texts that a graph is made from, all of them active.
+        n_top: of these, the most active ones.
+        n_near: of these, texts near the boundary; the rest is drawn from all active texts.
+        max_gap: tokens that may lie in a gap of a pattern.
+        exact: tokens from which on pruning compares all choices, see `vos.interpret.pruning.prune`.
+        n_peaks: training texts whose mean value is what "active" is half of.
+    """
+
+    n_sources: int = 40
+    n_top: int = 10
+    n_near: int = 10
+    max_gap: int = 12
+    exact: int = 8
+    n_peaks: int = 10
+
+
+@dataclass(frozen=True)
+class GraphTexts:
+    """Texts as graphs see them.
+
+    Attributes:
+        rows: token ids of n texts, without special tokens.
+        words: words of the texts, for the bag of words.
+        held_out: (n,) bool, texts that graphs are tested on; the others they are made from.
+        near: (n,) bool, texts near the boundary.
+        spans: of each token the characters of its text, see `read_texts`; empty where there are no texts.
+
+    Raises:
+        ShapeError: unlike numbers of them.
+    """
+
+    rows: tuple[Row, ...]
+    words: tuple[tuple[str, ...], ...]
+    held_out: Bools
+    near: Bools
+    spans: tuple[tuple[tuple[int, int], ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        counts = len(self.rows), len(self.words), *self.held_out.shape, *self.near.shape
+        if set(counts) != {len(self.rows)}:
+            raise ShapeError(f"expected as many words, held_out (n,) and near (n,) as rows, got {counts}")
+
+    @cached_property
+    def train(self) -> NDArray[np.int64]:
+        """Indices of the texts that graphs are made from."""
+        return np.flatnonzero(~self.held_out)
+
+    @cached_property
+    def test(self) -> NDArray[np.int64]:
+        """Indices of the held-out texts."""
+        return np.flatnonzero(self.held_out)
+
+    @cached_property
+    def index(self) -> TokenIndex:
+        """Where each token stands."""
+        return TokenIndex(self.rows)
+
+    @cached_property
+    def baselines(self) -> Baselines:
+        """The other predictors on these texts."""
+        rows, words = ([each[i] for i in self.train] for each in (self.rows, self.words))
+        tested, its_words = ([each[i] for i in self.test] for each in (self.rows, self.words))
+        return Baselines(rows, tested, words, its_words)
+
+
+def read_texts(tokenizer: Any, texts: Sequence[str], max_length: int, held_out: Bools, near: Bools) -> GraphTexts:
+    """Texts as graphs see them; each is cut where the classifier cuts it.
+
+    Args:
+        tokenizer: of the classifier.
+        texts: n of them.
+        max_length: tokens of a text that the classifier reads, special ones among them.
+        held_out: (n,), see `GraphTexts`.
+        near: (n,), see `GraphTexts`.
+    """
+    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    rows, spans = [], []
+    for text in texts:
+        found = tokenizer(text, truncation=True, max_length=max_length, return_offsets_mapping=True)
+        kept = [i for i, token in enumerate(found["input_ids"]) if token not in special]
+        rows.append(tuple(int(found["input_ids"][i]) for i in kept))
+        spans.append(tuple((int(a), int(b)) for a, b in (found["offset_mapping"][i] for i in kept)))
+    words = tuple(tuple(word.text for word in split_words(text)) for text in texts)
+    return GraphTexts(tuple(rows), words, held_out, near, tuple(spans))
+
+
+@dataclass(frozen=True)
+class TokenGraph:
+    """The patterns of a target and how well they predict it.
+
+    Attributes:
+        target: what it is of.
+        trie: the patterns.
+        threshold: value from which on a text is active.
+        score: on the held-out texts.
+        sources: indices of the texts that it is made from.
+    """
+
+    target: Target
+    trie: Trie
+    threshold: float
+    score: Score
+    sources: tuple[int, ...]
+
+    def matches(self, texts: GraphTexts, most: int) -> list[tuple[int, Match]]:
+        """Texts and the places in them that it fits, one of each text, the most reliable first."""
+        best: dict[int, Match] = {}
+        for row, match in self.trie.matches(texts.index):
+            if row not in best or self._rank(match) > self._rank(best[row]):
+                best[row] = match
+        return sorted(best.items(), key=lambda item: self._rank(item[1]), reverse=True)[:most]
+
+    def _rank(self, match: Match) -> tuple[float, float]:
+        return self.trie.nodes[match.node].reliability or 0.0, match.activation
+
+
+def token_graphs(
+    activations: Activations,
+    targets: Sequence[Target],
+    texts: GraphTexts,
+    propose: Proposer | None,
+    rng: np.random.Generator,
+    settings: TokenGraphSettings | None = None,
+    values: Values | None = None,
+) -> list[TokenGraph]:
+    """Graphs of the targets of one reader; what they need of the model is read together.
+
+    Args:
+        activations: k targets, see `vos.interpret.activations`.
+        targets: the k of them.
+        texts: see `GraphTexts`.
+        propose: substitutes, see `vos.interpret.substitutes`; None: none.
+        rng: draws the source texts that are neither the most active nor near the boundary.
+        settings: see `TokenGraphSettings`.
+        values: (n, k) of the texts, where they are known; None: they are read.
+
+    Example:
+        reader = unit_activations(classifier, layer=1, units=[1184, 7])
+        targets = [Target("unit", layer=1, unit=unit) for unit in (1184, 7)]
+        graphs = token_graphs(reader, targets, texts, propose, np.random.default_rng(0))
+    """
+    settings = settings or TokenGraphSettings()
+    values = activations(texts.rows) if values is None else values
+    thresholds = [_threshold(values[texts.train, k], target, settings) for k, target in enumerate(targets)]
+    active = values >= np.array(thresholds, dtype=values.dtype)
+    sources = [(k, i) for k in range(len(targets)) for i in _sources(values[:, k], active[:, k], texts, rng, settings)]
+    sides = [target.kind == "margin" for target in targets]
+    found = run_together([(k, prune(texts.rows[i], sides[k], settings.exact)) for k, i in sources], activations)
+    alternatives = _alternatives(sources, found, propose, activations)
+    patterns: list[list[Any]] = [[] for _ in targets]
+    for (k, _), pruned in zip(sources, found, strict=True):
+        if pruned is not None:
+            patterns[k].append(pattern_of(pruned, alternatives.get((k, _shape(pruned))), settings.max_gap))
+    graphs = []
+    for k, target in enumerate(targets):
+        trie, own = Trie.of(each for each in patterns[k] if each is not None), [i for j, i in sources if j == k]
+        graphs.append(TokenGraph(target, trie, thresholds[k], _scored(trie, own, active[:, k], texts), tuple(own)))
+    return graphs
+
+
+def _threshold(train: Values, target: Target, settings: TokenGraphSettings) -> float:
+    """A text of the other side of the margin is not active; else half of what the highest texts have is needed."""
+    smallest = float(np.nextafter(np.float32(0), np.float32(1)))
+    if target.kind == "margin" or not len(train):
+        return smallest
+    return max(float(np.sort(train)[-settings.n_peaks :].mean()) / 2, smallest)
+
+
+def _sources(
+    values: Values, active: Bools, texts: GraphTexts, rng: np.random.Generator, settings: TokenGraphSettings
+) -> list[int]:
+    """Active training texts: the most active, some near the boundary, and some of the rest."""
+    candidates = texts.train[active[texts.train]]
+    ranked = candidates[np.argsort(-values[candidates], kind="stable")]
+    chosen = ranked[: settings.n_top].tolist()
+    rest = rng.permutation(ranked[settings.n_top :])
+    chosen += rest[texts.near[rest]][: settings.n_near].tolist()
+    others = rest[~np.isin(rest, chosen)]
+    return [int(i) for i in (*chosen, *others[: max(0, settings.n_sources - len(chosen))])]
+
+
+def _shape(pruned: Pruned) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+    """Tokens that are kept, and between which of them others stood: texts alike in this have the same substitutes."""
+    kept = pruned.kept
+    return tuple(pruned.row[i] for i in kept), tuple(b - a > 1 for a, b in pairwise(kept))
+
+
+def _alternatives(
+    sources: Sequence[tuple[int, int]],
+    found: Sequence[Pruned | None],
+    propose: Proposer | None,
+    activations: Activations,
+) -> dict[Any, list[list[tuple[int, float]]]]:
+    """Substitutes by target and shape."""
+    if propose is None:
+        return {}
+    first: dict[Any, Pruned] = {}
+    for (k, _), pruned in zip(sources, found, strict=True):
+        if pruned is not None and pruned.kept:
+            first.setdefault((k, _shape(pruned)), pruned)
+    work = [(key[0], substitutes(pruned, propose)) for key, pruned in first.items()]
+    return dict(zip(first, run_together(work, activations), strict=True))
+
+
+def _scored(trie: Trie, sources: Sequence[int], active: Bools, texts: GraphTexts) -> Score:
+    unseen = ~texts.held_out
+    unseen[list(sources)] = False
+    trie.settle(TokenIndex([texts.rows[i] for i in np.flatnonzero(unseen)]), active[unseen])
+    sure = trie.reliability(texts.index)
+    train, test = texts.train, texts.test
+    return score(texts.baselines, (sure[train], sure[test]), unseen[train], active[train], active[test])
