@@ -7,8 +7,9 @@ import json
 import pytest
 from omegaconf import OmegaConf
 
+import synthesize
 import train
-from tests.cli.commands import call
+from tests.cli.commands import call, synthesis
 from vos.models.precision import KEPT, processor
 
 
@@ -45,3 +46,16 @@ def test_a_run_from_before_there_was_a_choice_keeps_its_own(gains, monkeypatch, 
     OmegaConf.save(config, run / "config.yaml")
     call(train.main, monkeypatch, f"run={run}", f"hydra.run.dir={tmp_path / 'next'}")
     assert manifest(tmp_path / "next")["precision"] == "32-true"
+
+
+def test_a_pool_scored_in_bfloat16_gives_the_batch_of_float32(run, gains, monkeypatch, tmp_path):
+    cache = f"paths.cache={tmp_path / 'cache'}"
+    made = {}
+    for precision in ("32-true", "auto"):
+        own = [each for each in synthesis(run, f"output={tmp_path / precision}") if not each.startswith("paths.cache")]
+        monkeypatch.setattr("vos.cli.precision.FAST_FROM", 0)
+        call(synthesize.main, monkeypatch, *own, cache, f"precision={precision}", "acquisition.supply=12")
+        made[precision] = (tmp_path / precision / "near_boundary.jsonl").read_text("utf-8")
+    assert made["auto"] == made["32-true"]
+    kept = sorted(path.name.endswith("-bfloat16.sqlite") for path in (tmp_path / "cache/features").glob("*.sqlite"))
+    assert kept == [False, True]

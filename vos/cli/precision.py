@@ -1,13 +1,21 @@
-"""`precision=auto` of a training, decided before any work and kept with the run."""
+"""`precision` of a training, decided before any work and kept with the run, and of scoring a pool."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from vos.models.precision import AUTO, settled
+from vos.cli.wiring import synthesis_settings
+from vos.mining.acquisition import TargetAcquisition
+from vos.models import ClassifierFeaturizer, FeatureCache, TextClassifier
+from vos.models.precision import AUTO, MIXED, settled
+
+FAST_FROM = 3
+"""Fast scores pay where a pool is so many times what is kept of it, and scored again."""
 
 logger = logging.getLogger(__name__)
 
@@ -26,3 +34,25 @@ def with_precision(config: DictConfig, overrides: list[str]) -> tuple[DictConfig
     config = config.copy()
     OmegaConf.update(config, "precision", chosen)
     return config, [*(each for each in overrides if each != f"precision={AUTO}"), f"precision={chosen}"]
+
+
+@contextmanager
+def fast_featurizer(
+    config: DictConfig, classifier: TextClassifier, n_pool: int
+) -> Iterator[ClassifierFeaturizer | None]:
+    """What scores a large pool in bfloat16, with a cache of its own; None where that gains nothing.
+
+    `acquisition=targets` keeps too little of the pool to mend what rounding moves; it scores in float32.
+    """
+    acquisition = synthesis_settings(config).acquisition
+    kept = int(getattr(acquisition, "supply", 0))
+    device = str(config.device)
+    accelerator = "cpu" if device.startswith("cpu") else "gpu"
+    small = n_pool < FAST_FROM * kept or isinstance(acquisition, TargetAcquisition)
+    if small or settled(str(config.precision), accelerator, Path(config.paths.cache)) != MIXED:
+        yield None
+        return
+    logger.info("precision=%s: the pool is scored in bfloat16, and what decides again in float32", MIXED)
+    fingerprint = f"{classifier.encoder_fingerprint()}-bfloat16"
+    with FeatureCache(Path(config.paths.cache) / "features", fingerprint, classifier.n_features) as cache:
+        yield ClassifierFeaturizer(classifier, cache, device=device, bfloat16=True)

@@ -19,6 +19,7 @@ from vos.cli.cache import open_cache
 from vos.cli.classes import load_as_before
 from vos.cli.labels import export_batch, hidden_gold, is_waiting
 from vos.cli.oracle_view import oracle_view
+from vos.cli.precision import fast_featurizer
 from vos.cli.preflight import check_gold, check_sending, check_synthesis
 from vos.cli.progress import synthesis_bars
 from vos.cli.tables import facts_table, in_words, print_paths
@@ -50,7 +51,7 @@ SETTINGS_FILE = "synthesis.yaml"
 UNFINISHED = "unfinished"
 """Folder of a batch that is to take the place of another, while it is made."""
 
-NOT_OF_THE_BATCH = ("verify", "verification", "overwrite", "progress", "labeling", "ledger")
+NOT_OF_THE_BATCH = ("verify", "verification", "overwrite", "progress", "labeling", "ledger", "precision")
 """Settings that change nothing that is computed."""
 
 
@@ -76,11 +77,12 @@ def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
     cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
     featurizer = ClassifierFeaturizer(classifier, cache, device=config.device)
     bars, progress = synthesis_bars(n_pool, config.progress)
-    with cache, bars:
+    with cache, fast_featurizer(config, classifier, n_pool) as fast, bars:
         if written is not None:
             result = _as_written(written, run, output)
         else:
-            job = replace(build_job(config, run, data, featurizer), asked=_asked_before(config), progress=progress)
+            job = build_job(config, run, data, featurizer)
+            job = replace(job, asked=_asked_before(config), progress=progress, fast=fast)
             warn_of_truncation(classifier, "pool", (example.text for example in data.pool))
             result = _make(config, job, output)
         outputs = Classes(classifier.label_names, classifier.harmful)

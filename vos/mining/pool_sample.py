@@ -158,13 +158,24 @@ class PoolSample:
 
     def offer(self, facts: Facts) -> None:
         """Take texts into account."""
-        ids = [example.id for example in facts.examples]
         harmful = int(harmful_sides(facts.margins).sum())
-        self.counts = (self.counts[0] + len(ids) - harmful, self.counts[1] + harmful)
-        weights = weights_of(facts.errors, self.sizes.power)
-        self._weighted.offer(facts, -np.log(uniforms(ids, self.seed, "weighted")) / weights)
-        self._nearest.offer(facts, facts.margins.abs().double().numpy())
-        self._uniform.offer(facts, uniforms(ids, self.seed, "uniform"))
+        self.keep(facts, facts, facts, (len(facts) - harmful, harmful))
+
+    def keep(
+        self, weighted: Facts, nearest: Facts, uniform: Facts, counts: tuple[int, int]
+    ) -> tuple[Array, Array, Array]:
+        """Offer texts to each of the samples alone, and count (others, harmful) more; returns their keys."""
+        ids = [[example.id for example in facts.examples] for facts in (weighted, nearest, uniform)]
+        weights = weights_of(weighted.errors, self.sizes.power)
+        keys = (
+            -np.log(uniforms(ids[0], self.seed, "weighted")) / weights,
+            nearest.margins.abs().double().numpy(),
+            uniforms(ids[2], self.seed, "uniform"),
+        )
+        for sample, facts, each in zip(self._all(), (weighted, nearest, uniform), keys, strict=True):
+            sample.offer(facts, each)
+        self.counts = (self.counts[0] + counts[0], self.counts[1] + counts[1])
+        return keys
 
     def merge(self, other: PoolSample) -> None:
         """Take everything into account that another sample of the same settings was offered."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ class ClassifierFeaturizer:
         cache: where features of texts seen before are kept, or None.
         max_tokens: padded tokens in one batch; bounds memory whatever the lengths.
         device: where the encoder runs, and stays unless the call fails; results always come back on the CPU in float32.
+        bfloat16: the encoder runs under bfloat16 autocast; the head, on its features, in float32 all the same. Its
+            cache must then be one of its own.
     """
 
     def __init__(
@@ -30,11 +32,13 @@ class ClassifierFeaturizer:
         cache: FeatureCache | None = None,
         max_tokens: int = 4096,
         device: str | torch.device = "cpu",
+        bfloat16: bool = False,
     ) -> None:
         self.classifier = classifier
         self.cache = cache
         self.max_tokens = max_tokens
         self.device = torch.device(device)
+        self.bfloat16 = bfloat16
 
     @property
     def head(self) -> LinearHead:
@@ -72,12 +76,15 @@ class ClassifierFeaturizer:
         features = torch.empty(len(texts), self.classifier.n_features)
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         padding, side = self.classifier.tokenizer.pad_token_id, self.classifier.tokenizer.padding_side
-        with _evaluating(self.classifier, self.device):
+        with _evaluating(self.classifier, self.device), self._precision():
             for rows in self._batches(order, ids):
                 batch = token_batch([ids[i] for i in rows], padding, side)
                 on_device = {name: values.to(self.device) for name, values in batch.items()}
                 features[torch.tensor(rows)] = self.classifier.encode(on_device).float().cpu()
         return features
+
+    def _precision(self) -> AbstractContextManager[object]:
+        return torch.autocast(self.device.type, torch.bfloat16) if self.bfloat16 else nullcontext()
 
     def _batches(self, order: Sequence[int], ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
         """Rows in ascending length, cut so that rows x longest stays within `max_tokens`."""

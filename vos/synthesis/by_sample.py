@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ from vos.mining.acquisition import MarginAcquisition, RandomAcquisition
 from vos.mining.batch import Batch
 from vos.mining.candidates import Facts
 from vos.mining.coverage import BoundaryCoverage, CoverageSettings, KnownTexts
-from vos.mining.pool_sample import PoolSample
+from vos.mining.pool_sample import PoolSample, SampleSizes
+from vos.mining.rescore import rescore, widened
 from vos.mining.selection import Quotas, lacks_near_boundary
 from vos.mining.targets import Targets, TargetSpace
 from vos.storage.seeds import derive_seed
@@ -21,7 +24,9 @@ from vos.synthesis.made_texts import add_made_texts, load_text_generator
 from vos.synthesis.settings import GenerationSettings
 from vos.synthesis.surroundings import Surroundings
 from vos.synthesis.writing_targets import note_shortfall, save_writing_targets, writing_targets
-from vos.types import Example
+from vos.types import Example, Featurizer
+
+logger = logging.getLogger(__name__)
 
 SampleAcquisition = CoverageSettings | MarginAcquisition | RandomAcquisition
 
@@ -59,17 +64,39 @@ def acquire_by_sample(job: SynthesisJob, acquisition: SampleAcquisition, journal
 
 
 def scan(job: SynthesisJob, acquisition: SampleAcquisition, surroundings: Surroundings) -> PoolSample:
-    """Score the pool once and keep samples of it."""
+    """Score the pool once and keep samples of it.
+
+    With a faster featurizer the samples are those of exact scores all the same, see `vos.mining.rescore`; the counts by
+    side, and which virtual outliers have a text near, are as the fast scores tell them.
+    """
     settings = acquisition if isinstance(acquisition, CoverageSettings) else CoverageSettings(supply=1)
-    head, seed = job.featurizer.head, derive_seed(job.seed, "pool sample")
-    n_classes, n_features = head.weight.shape
-    sample = PoolSample(settings.sizes(job.settings.selection.n), seed, n_features, n_classes)
-    for examples, batch in job.featurizer.stream(iter(job.data.pool), job.settings.chunk_size):
+    sizes = settings.sizes(job.settings.selection.n)
+    if job.fast is None:
+        return _pass(job, job.featurizer, sizes, surroundings)
+    for times in itertools.count(1):
+        fast = _pass(job, job.fast, widened(sizes, times**2), surroundings)
+        found = rescore(fast, sizes, partial(_exact, job))
+        logger.info("%d of %d texts were scored again in float32", found.read, fast.n)
+        if found.is_safe:
+            return found.sample
+        logger.info("too close to tell which texts belong to the samples: more of them are kept")
+    raise AssertionError  # the whole pool is kept in the end, and then the samples are safe
+
+
+def _pass(job: SynthesisJob, featurizer: Featurizer, sizes: SampleSizes, surroundings: Surroundings) -> PoolSample:
+    n_classes, n_features = featurizer.head.weight.shape
+    sample = PoolSample(sizes, derive_seed(job.seed, "pool sample"), n_features, n_classes)
+    for examples, batch in featurizer.stream(iter(job.data.pool), job.settings.chunk_size):
         facts = Facts.of(examples, batch, job.density, job.data.harmful, job.error_model.of_margins)
         sample.offer(facts)
         surroundings.offer(facts)
         job.progress.pool(len(examples))
     return sample
+
+
+def _exact(job: SynthesisJob, examples: list[Example]) -> Facts:
+    batch = job.featurizer.featurize([example.text for example in examples])
+    return Facts.of(examples, batch, job.density, job.data.harmful, job.error_model.of_margins)
 
 
 class _Cover:

@@ -103,6 +103,7 @@ class SynthesisJob:
         asked: texts that people were asked about already.
         pools: features of pools on the disk; needed by an index.
         progress: see `Progress`.
+        fast: the same classifier, faster and a little off, for the pass over the pool; None: the featurizer.
     """
 
     featurizer: Featurizer
@@ -115,6 +116,7 @@ class SynthesisJob:
     asked: Sequence[Example] = ()
     pools: PoolFolder | None = None
     progress: Progress = field(default_factory=Progress)
+    fast: Featurizer | None = None
 
     @cached_property
     def model_hash(self) -> str:

@@ -1,0 +1,96 @@
+"""Fast scores, and exact ones of what decides, keep the same samples as exact scores of everything."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from vos.mining.candidates import Facts
+from vos.mining.pool_sample import PoolSample, SampleSizes
+from vos.mining.rescore import rescore, widened
+from vos.types import Example, FeatureBatch
+
+SIZES = SampleSizes(weighted=40, nearest=20, uniform=15, power=4.0)
+NOISE = 0.04
+
+
+def facts_of(ids, margins):
+    margins = torch.as_tensor(margins, dtype=torch.float32)
+    logits = torch.stack([-margins / 2, margins / 2], 1)
+    expected = torch.sigmoid(-margins.abs().double())
+    nothing = torch.zeros(len(ids), 2, dtype=torch.float64)
+    examples = [Example(id_, f"text {id_}") for id_ in ids]
+    return Facts(examples, FeatureBatch(margins[:, None], logits), margins, nothing, expected)
+
+
+def scanned(facts, sizes):
+    sample = PoolSample(sizes, 0, 1, 2)
+    sample.offer(facts)
+    return sample
+
+
+def rows(sample):
+    return [
+        ([e.id for e in kept.facts.examples], kept.keys.tolist(), kept.facts.margins.tolist(), kept.threshold)
+        for kept in (sample.weighted, sample.nearest, sample.uniform)
+    ]
+
+
+def mended(facts, fast, sizes=SIZES):
+    """The samples as `scan` finds them, and how often the pool had to be read."""
+    by_id = {example.id: row for row, example in enumerate(facts.examples)}
+    for times in range(1, 20):
+        found = rescore(
+            scanned(fast, widened(sizes, times**2)), sizes, lambda some: facts.at([by_id[e.id] for e in some])
+        )
+        if found.is_safe:
+            return found, times
+    raise AssertionError("never safe")
+
+
+# Margins in a grid of 0.01, so that many texts tie in float32 and all the more are near-ties against noise of 0.04.
+@pytest.mark.parametrize("seed", range(20))
+def test_ties_and_near_ties_come_out_as_in_float32(seed):
+    draw = np.random.default_rng(seed)
+    n = 3000
+    margins = np.round(draw.normal(size=n), 2)
+    facts = facts_of([f"id{i}" for i in range(n)], margins)
+    fast = facts_of([f"id{i}" for i in range(n)], margins + draw.uniform(-NOISE, NOISE, n))
+    found, _ = mended(facts, fast)
+    assert rows(found.sample) == rows(scanned(facts, SIZES))
+    assert found.sample.counts == scanned(fast, SIZES).counts
+    assert found.read < n / 2
+
+
+def test_the_noise_is_large_enough_to_matter():
+    """Without scoring again the samples of the test above differ."""
+    draw = np.random.default_rng(0)
+    margins = np.round(draw.normal(size=3000), 2)
+    ids = [f"id{i}" for i in range(3000)]
+    exact, fast = (scanned(facts_of(ids, m), SIZES) for m in (margins, margins + draw.uniform(-NOISE, NOISE, 3000)))
+    assert {e.id for e in exact.nearest.facts.examples} != {e.id for e in fast.nearest.facts.examples}
+
+
+def test_where_the_last_text_is_within_the_error_more_are_kept():
+    """Every margin the same: which texts are nearest is decided by their ids, and only among all of them."""
+    ids = [f"id{i}" for i in range(400)]
+    facts = facts_of(ids, np.full(400, 0.5))
+    fast = facts_of(ids, 0.5 + np.random.default_rng(0).uniform(-NOISE, NOISE, 400))
+    found, times = mended(facts, fast)
+    assert times > 1
+    assert rows(found.sample) == rows(scanned(facts, SIZES))
+
+
+def test_a_pool_that_is_kept_whole_is_safe():
+    facts = facts_of(["a", "b", "c"], [0.1, -2.0, 0.3])
+    found, times = mended(facts, replace(facts))
+    assert (found.read, times, found.sample.n) == (3, 1, 3)
+
+
+def test_an_empty_pool():
+    nothing = facts_of([], [])
+    found, _ = mended(nothing, nothing)
+    assert (found.read, found.sample.n, len(found.sample.weighted.facts)) == (0, 0, 0)
