@@ -8,6 +8,7 @@ import pytest
 from vos.errors import ShapeError
 from vos.interpret.text_sets import (
     UNKNOWN,
+    balanced,
     mistakes_against_right,
     near_against_core,
     neighbours_against_rest,
@@ -54,3 +55,25 @@ def test_what_is_in_both_selections_is_in_neither_set():
     assert (pair.in_a.tolist(), pair.in_b.tolist()) == ([True, False, False], [False, False, True])
     with pytest.raises(ShapeError, match="one length"):
         selections("mine", np.zeros(2, dtype=bool), np.zeros(3, dtype=bool), ("left", "right"))
+
+
+def test_sources_stand_in_the_same_proportions_on_both_sides():
+    stratum = np.array([0] * 100 + [1] * 100)
+    rows = np.arange(200) % 100
+    pair = selections("p", rows < np.where(stratum == 0, 10, 40), rows >= 50, ("a", "b"))
+    found = balanced(pair, stratum, np.random.default_rng(0))
+    counts = [[int((own & (stratum == s)).sum()) for s in (0, 1)] for own in (found.in_a, found.in_b)]
+    assert counts == [[10, 40], [12, 50]]
+    assert not (found.in_b & ~pair.in_b).any()
+
+
+def test_a_source_that_one_side_lacks_is_left_out_of_both():
+    stratum = np.array([0, 0, 1, 1, 1, 2])
+    pair = selections(
+        "p", np.array([1, 0, 1, 1, 0, 0], dtype=bool), np.array([0, 1, 0, 0, 0, 1], dtype=bool), ("a", "b")
+    )
+    found = balanced(pair, stratum, np.random.default_rng(0))
+    assert found.in_a.tolist() == [True, False, False, False, False, False]
+    assert found.in_b.tolist() == [False, True, False, False, False, False]
+    none = selections("p", np.zeros(6, dtype=bool), np.ones(6, dtype=bool), ("a", "b"))
+    assert balanced(none, stratum, np.random.default_rng(0)).in_b.all()

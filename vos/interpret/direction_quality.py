@@ -132,17 +132,34 @@ class End:
     named: bool
 
 
-def direction_ends(codes: Array, untuned: Array, top: int = TOP) -> list[tuple[End, End]]:
+def end_rows(codes: Array, top: int = TOP) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Texts at the positive and at the negative end of k directions: up to `top` rows each, the farthest first.
+
+    Args:
+        codes: (n, k).
+        top: see `TOP`.
+    """
+    return [(_farthest(codes[:, j], 1, top), _farthest(codes[:, j], -1, top)) for j in range(codes.shape[1])]
+
+
+def direction_ends(codes: Array, untuned: Array, centre: Array | None = None, top: int = TOP) -> list[tuple[End, End]]:
     """Both ends of k directions, the positive one first.
 
     Args:
         codes: (n, k) of texts that neither the encoder nor the directions were fitted to.
         untuned: (n, e) features of the same texts in the encoder before tuning: in the tuned one all texts of a class
-            hang together.
+            hang together. Only the rows of `end_rows` are read.
+        centre: (e,) mean of the features of many texts; None takes that of `untuned`.
         top: see `TOP`.
     """
-    centred = untuned - untuned.mean(0) if len(untuned) else untuned
-    return [(_end(codes[:, j], 1, centred, top), _end(codes[:, j], -1, centred, top)) for j in range(codes.shape[1])]
+    if centre is None:
+        centre = untuned.mean(0) if len(untuned) else np.zeros(untuned.shape[1])
+    signs = (1, -1)
+    found = []
+    for rows in end_rows(codes, top):
+        plus, minus = (_end(own, sign, untuned - centre, top) for own, sign in zip(rows, signs, strict=True))
+        found.append((plus, minus))
+    return found
 
 
 def best_coherence(ends: Sequence[tuple[End, End]]) -> tuple[float | None, float]:
@@ -153,9 +170,12 @@ def best_coherence(ends: Sequence[tuple[End, End]]) -> tuple[float | None, float
     return (float(np.mean(known)) if known else None), named / max(1, len(ends))
 
 
-def _end(codes: Array, sign: int, untuned: Array, top: int) -> End:
+def _farthest(codes: Array, sign: int, top: int) -> NDArray[np.int64]:
     order = np.argsort(-sign * codes, kind="stable")[:top]
-    rows = order[sign * codes[order] > 0]
+    return order[sign * codes[order] > 0]
+
+
+def _end(rows: NDArray[np.int64], sign: int, untuned: Array, top: int) -> End:
     found = coherence(untuned[rows])
     # A pair of texts hangs together by chance: an end with fewer texts than asked for has no name.
     named = found is not None and len(rows) == top and found >= NAMED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +105,31 @@ def neighbours_against_rest(neighbours: Indices, among: Mask) -> TextPair:
         chosen & among,
         ~chosen & among,
     )
+
+
+def balanced(pair: TextPair, stratum: Indices, generator: np.random.Generator) -> TextPair:
+    """The pair with the sources of its texts in the same proportions on both sides.
+
+    Where near texts come from the pool more often than others do, near and core would tell the pool from test texts.
+    Texts are left out at random: of the second set, and of the first those of a source that the second has nothing of.
+
+    Args:
+        pair: of n texts.
+        stratum: (n,) int64, where each text comes from.
+        generator: of what is left out.
+    """
+    kinds = np.unique(stratum[pair.in_a | pair.in_b])
+    counts = np.array([[(own & (stratum == kind)).sum() for own in (pair.in_a, pair.in_b)] for kind in kinds])
+    both = kinds[(counts > 0).all(1)] if len(kinds) else kinds
+    if not len(both):
+        return pair
+    ratio = min(counts[i, 1] / counts[i, 0] for i, kind in enumerate(kinds) if kind in both)
+    kept = np.zeros(len(stratum), dtype=bool)
+    for i, kind in enumerate(kinds):
+        if kind in both:
+            rows = np.flatnonzero(pair.in_b & (stratum == kind))
+            kept[generator.permutation(rows)[: max(1, int(ratio * counts[i, 0] + 1e-9))]] = True
+    return replace(pair, in_a=pair.in_a & np.isin(stratum, both), in_b=kept)
 
 
 def selections(name: str, a: Mask, b: Mask, describes: tuple[str, str]) -> TextPair:

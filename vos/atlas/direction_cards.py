@@ -1,0 +1,160 @@
+"""What the page shows of each direction, and how other directions do on the same test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vos.atlas.untuned import untuned_features
+from vos.atlas.world import AtlasWorld
+from vos.interpret.dictionaries import principal_components, random_directions, random_texts, single_units
+from vos.interpret.direction_quality import (
+    TOP,
+    End,
+    Fidelity,
+    best_coherence,
+    direction_ends,
+    end_rows,
+    fidelity,
+    variance_along,
+)
+from vos.interpret.directions import (
+    Code,
+    ComponentSettings,
+    Decomposition,
+    LinearCode,
+    deciding_share,
+    decompose,
+    independent_components,
+    margin_shares,
+)
+from vos.interpret.linear_margin import LinearMargin
+from vos.interpret.terms import TermMatrix, distinctive_terms, term_matrix
+
+FITTED = 0.7
+"""Share of the texts that directions are fitted to; what is measured of them is measured on the others."""
+
+WORDS_OF = 3 * TOP
+"""Texts at an end that its words are of."""
+
+OWN = "independent components"
+
+
+@dataclass(frozen=True)
+class FittedDirections:
+    """Directions of a world, and the rows that they were not fitted to.
+
+    Attributes:
+        margin: at all n texts.
+        code: the directions.
+        fitted: rows that they were fitted to.
+        held: all others.
+        near: (held,) which of those lie near the boundary.
+    """
+
+    margin: LinearMargin
+    code: LinearCode
+    fitted: NDArray[np.int64]
+    held: NDArray[np.int64]
+    near: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, world: AtlasWorld, rule: ComponentSettings) -> FittedDirections:
+        """Independent components of 7 of 10 texts of a world."""
+        n = len(world.texts)
+        order = world.rng("directions").permutation(n)
+        fitted, held = np.sort(order[: int(FITTED * n)]), np.sort(order[int(FITTED * n) :])
+        margins = LinearMargin.of(world.features, world.head, world.harmful)
+        seed = int(world.rng("directions seed").integers(2**31))
+        code = independent_components(margins.features[fitted], margins.normals, seed, rule)
+        return cls(margins, code, fitted, held, world.texts.near[held])
+
+    def fidelity(self, code: Code | None = None) -> Fidelity:
+        """Of the own directions or others, on the held-out texts."""
+        code, held = code or self.code, self.margin.at(self.held)
+        return fidelity(decompose(held, code), held, code, self.near)
+
+    @property
+    def along(self) -> float | None:
+        """Share of the variance along the normal of the pair of classes that decides the most texts."""
+        return variance_along(self.margin.features, self.margin.normals[0])
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Directions of several kinds on the same held-out texts.
+
+    Attributes:
+        table: by kind: `near`, `r2` and `unexplained`, see `Fidelity`; for kinds with as many directions as the own
+            also `coherence` of the better ends and `named`, the share of directions with an end that may be named.
+        ends: of the own directions; rows count among the held-out texts.
+    """
+
+    table: Mapping[str, Mapping[str, float | None]]
+    ends: list[tuple[End, End]]
+
+
+def compare(world: AtlasWorld, own: FittedDirections) -> Comparison:
+    """The own directions, principal components, single units and random ones on the same held-out texts."""
+    rows, normals, k = own.margin.features[own.fitted], own.margin.normals, len(own.code.atoms)
+    codes: dict[str, Code] = {
+        OWN: own.code,
+        "principal components": principal_components(rows, k),
+        "single units": single_units(rows, normals[0], k),
+        "random directions": random_directions(rows, k, world.rng("directions random")),
+        "random texts as atoms": random_texts(rows, normals, rows.shape[1], world.rng("directions texts")),
+    }
+    table: dict[str, dict[str, float | None]] = {}
+    for name, code in codes.items():
+        kept = own.fidelity(code)
+        table[name] = {"near": kept.same_decision, "r2": kept.r_squared, "unexplained": kept.unexplained}
+    # Which of many atoms to read is a choice of its own: only kinds with as many directions are read at their ends.
+    held = own.margin.features[own.held]
+    encoded = {name: code.encode(held) for name, code in codes.items() if len(code.atoms) == k}
+    wanted = [end for found in encoded.values() for both in end_rows(found) for end in both]
+    texts = [world.texts.text[i] for i in own.held]
+    known = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *wanted]))
+    untuned = untuned_features(texts, known, world.rng("directions untuned"))
+    vectors, centre = untuned if untuned is not None else (np.full((len(texts), 1), np.nan), np.zeros(1))
+    ends = {name: direction_ends(found, vectors, centre) for name, found in encoded.items()}
+    if untuned is not None:
+        for name, its in ends.items():
+            table[name]["coherence"], table[name]["named"] = best_coherence(its)
+    return Comparison(table, ends[OWN])
+
+
+def cards(world: AtlasWorld, own: FittedDirections, split: Decomposition, ends: list[tuple[End, End]]) -> list[Any]:
+    """What the page shows of each direction; texts are rows of the atlas, words stand at ends that may be named."""
+    shares, decides = margin_shares(split), deciding_share(split, world.texts.near)
+    betas = own.code.atoms @ own.margin.normals[0]
+    matrix = term_matrix(world.texts.text)
+    return [
+        {
+            "id": j,
+            "beta": float(betas[j]),
+            "share": float(shares[j]),
+            "decides_near": float(decides[j]),
+            "ends": [
+                {
+                    "sign": end.sign,
+                    "coherence": end.coherence,
+                    "named": end.named,
+                    "words": _words(matrix, split.codes[:, j] * end.sign) if end.named else [],
+                    "texts": own.held[list(end.rows)],
+                }
+                for end in both
+            ],
+        }
+        for j, both in enumerate(ends)
+    ]
+
+
+def _words(matrix: TermMatrix, towards: NDArray[np.float64]) -> list[str]:
+    """Words of the texts that are farthest towards an end, of all texts of the atlas."""
+    rows = np.zeros(len(towards), dtype=bool)
+    rows[np.argsort(-towards, kind="stable")[:WORDS_OF]] = True
+    return distinctive_terms(matrix, rows, n=6)

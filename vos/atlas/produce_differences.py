@@ -1,0 +1,57 @@
+"""How sets of the atlas's texts differ in words: near against core, mistakes, neighbours of virtual outliers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from vos.atlas.known import known_labels
+from vos.atlas.settings import AtlasSettings
+from vos.atlas.world import AtlasWorld
+from vos.interpret.differences import DifferenceSettings, difference
+from vos.interpret.terms import term_matrix
+from vos.interpret.text_sets import (
+    TextPair,
+    balanced,
+    mistakes_against_right,
+    near_against_core,
+    neighbours_against_rest,
+)
+
+
+def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
+    """Terms of each pair of sets; about the texts, not about the model, so that no gate asks for the model.
+
+    Texts that a language model wrote are left out: they lie near the boundary because they were written to.
+    """
+    texts, rule = world.texts, DifferenceSettings()
+    matrix = term_matrix(texts.text)
+    natural = np.array([split != "made" for split in texts.split], dtype=bool)
+    source = texts.held_out.astype(np.int64)
+    pairs = []
+    candidates = text_pairs(world, natural)
+    for done, candidate in enumerate(candidates):
+        draw = world.rng(f"differences {candidate.name}")
+        pair = balanced(candidate, source, draw)
+        found = asdict(difference(matrix, pair.in_a, pair.in_b, draw, rule))
+        pairs.append({"name": pair.name, "a": pair.a, "b": pair.b, **found, "sentences": []})
+        world.progress(done + 1, len(candidates))
+    return {"settings": asdict(rule), "pairs": pairs, "about": "the texts, not the model"}
+
+
+def text_pairs(world: AtlasWorld, among: np.ndarray[Any, np.dtype[np.bool_]]) -> list[TextPair]:
+    """The pairs of sets that are compared, of the texts of a mask (n,)."""
+    texts = world.texts
+    size = np.abs(texts.margin)
+    typical = size[texts.held_out & among] if (texts.held_out & among).any() else size[among]
+    core = (size > np.median(typical)) & ~texts.near & among if len(typical) else np.zeros(len(texts), dtype=bool)
+    pairs = near_against_core(texts.near & among, core, texts.prediction, world.classes)
+    known = np.where(among, known_labels(texts), -1)
+    pairs += mistakes_against_right(known, texts.prediction, len(world.classes), world.harmful)
+    outliers = world.read("outliers") or {}
+    nearest = np.array([row for row in outliers.get("nearest", []) if row], dtype=np.int64)
+    if nearest.size:
+        pairs.append(neighbours_against_rest(nearest, among))
+    return pairs

@@ -1,0 +1,106 @@
+"""Directions of the atlas: the margin split exactly into the parts of a few of them, and how far to trust them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Literal
+
+from vos.atlas.artefacts import Gate
+from vos.atlas.direction_cards import FittedDirections, cards, compare
+from vos.atlas.settings import AtlasSettings
+from vos.atlas.world import AtlasWorld
+from vos.errors import DataError
+from vos.interpret.direction_quality import stability
+from vos.interpret.directions import ComponentSettings, decompose, independent_components
+
+FEWEST = 30
+"""Texts below which there are no directions to speak of."""
+
+RESAMPLES = 3
+"""Of the texts, for the stability; each is five fits."""
+
+
+def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
+    """The parts of each text's margin, a card for each direction, the same test of other directions, and the gates.
+
+    Raises:
+        DataError: fewer than 30 texts.
+    """
+    if len(world.texts) < FEWEST:
+        raise DataError(f"directions: expected {FEWEST} texts or more, found {len(world.texts)}")
+    rule = ComponentSettings()
+    own = FittedDirections.of(world, rule)
+    split = decompose(own.margin, own.code)
+    world.progress(1, 4)
+    stable = stability(
+        lambda rows, seed: independent_components(rows, own.margin.normals, seed, rule),
+        own.margin.features,
+        world.rng("directions stability"),
+        RESAMPLES,
+    )
+    world.progress(2, 4)
+    compared = compare(world, own)
+    world.progress(3, 4)
+    constant = float(split.constant[own.margin.pair == 0][0])
+    found = {
+        "settings": asdict(rule) | {"fitted": len(own.fitted), "held_out": len(own.held)},
+        "method": "independent components",
+        "n": len(own.code.atoms),
+        "parts": split.parts,
+        # The page has one constant; what another pair of classes adds to it is no direction's part.
+        "residual": split.residual + (split.constant - constant),
+        "constant": constant,
+        "cards": cards(world, own, split, compared.ends),
+        "compared": compared.table,
+        "stability": stable,
+        "gates": _gates(own, stable["bootstrap"], None if world.is_control else _control(world, rule)),
+        "arrays": {name: getattr(split, name) for name in ("parts", "residual", "constant", "margins", "codes")}
+        | {name: getattr(own.code, name) for name in ("atoms", "readers", "centre")},
+    }
+    world.progress(4, 4)
+    return found
+
+
+def _control(world: AtlasWorld, rule: ComponentSettings) -> FittedDirections | None:
+    control = world.control()
+    return FittedDirections.of(control, rule) if len(control.texts) >= FEWEST else None
+
+
+def _gates(own: FittedDirections, bootstrap: float, control: FittedDirections | None) -> list[Gate]:
+    here, there = own.fidelity(), None if control is None else control.fidelity()
+    along = None if control is None else control.along
+    return [
+        _gate(
+            "same decision near the boundary",
+            (here.same_decision, None if there is None else there.same_decision, 0.95),
+            "of held-out texts near the boundary the directions alone decide as the model does",
+        ),
+        _gate(
+            "margin explained near the boundary (R²)",
+            (here.r_squared, None if there is None else there.r_squared, 0.9),
+            "of the variance of the margin near the boundary is the directions' own",
+        ),
+        _gate(
+            "variance along the boundary's normal",
+            (own.along, along, 0.05),
+            "of the variance of the features lies along the normal: the classes are a main direction",
+        ),
+        _gate(
+            "directions that come back on other texts",
+            (bootstrap, None, 0.7),
+            "of the directions are found again in texts drawn anew; random weights pass too",
+            "method",
+        ),
+    ]
+
+
+def _gate(
+    name: str,
+    numbers: tuple[float | None, float | None, float],
+    meaning: str,
+    tests: Literal["method", "model"] = "model",
+) -> Gate:
+    value, control, threshold = numbers
+    share = "" if value is None else f"{value:.0%}" if value >= 0 else "nothing"  # R² has no lower end
+    said = "too few texts to measure it" if value is None else f"{share} {meaning}"
+    return Gate(name, value, threshold, value is not None and value >= threshold, said, tests, control)

@@ -1,0 +1,40 @@
+"""An encoder that was not tuned on the task, by which texts hang together or do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vos.errors import ModelError
+from vos.models import ClassifierFeaturizer, EncoderClassifier
+from vos.models.encoder import BUNDLED
+
+MEAN_OF = 300
+"""Texts that the mean of the features is of."""
+
+
+def untuned_features(
+    texts: Sequence[str], rows: NDArray[np.int64], generator: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Features of some of the texts in the bundled encoder, as it was before any tuning.
+
+    Args:
+        texts: n.
+        rows: which are needed.
+        generator: of the texts that the mean is of.
+
+    Returns:
+        (n, e) features, NaN in the rows that are not needed, and their mean (e,) over a sample of the texts. None
+        where the encoder is not installed.
+    """
+    try:
+        encoder = EncoderClassifier(BUNDLED, ("one", "other"))
+    except ModelError:
+        return None
+    sample = generator.permutation(len(texts))[:MEAN_OF]
+    wanted = np.union1d(rows, sample).astype(np.int64)
+    features = np.full((len(texts), encoder.n_features), np.nan)
+    features[wanted] = ClassifierFeaturizer(encoder).featurize([texts[i] for i in wanted]).features.double().numpy()
+    return features, features[sample].mean(0)
