@@ -1,0 +1,163 @@
+"""Words and two-word phrases of a corpus, the texts that hold them, and how margins go with them there."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from vos.errors import ShapeError
+from vos.interpret.words import Word, is_sign, split_words
+
+Kind = Literal["word", "phrase", "punctuation"]
+
+
+@dataclass(frozen=True)
+class CorpusWords:
+    """Words, phrases and signs of n texts.
+
+    Attributes:
+        words: m of them, the words of a phrase with one space between.
+        kinds: of each.
+        holds: (n, m) sparse bool, which texts hold which.
+    """
+
+    words: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    holds: sparse.csc_array
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Texts that hold each: (m,) int64."""
+        return np.diff(self.holds.indptr).astype(np.int64)
+
+    def texts_with(self, place: int) -> NDArray[np.int64]:
+        """Rows of the texts that hold a word."""
+        rows: NDArray[np.int64] = self.holds.indices[self.holds.indptr[place] : self.holds.indptr[place + 1]]
+        return rows.astype(np.int64)
+
+    def at(self, places: Sequence[int] | NDArray[np.int64]) -> CorpusWords:
+        """Some of the words, in their order."""
+        chosen = np.asarray(places, dtype=np.int64)
+        return CorpusWords(
+            tuple(self.words[i] for i in chosen), tuple(self.kinds[i] for i in chosen), self.holds[:, chosen]
+        )
+
+
+def corpus_words(texts: Sequence[str], min_word: int = 6, min_phrase: int = 9) -> CorpusWords:
+    """Words that enough texts hold, in alphabetical order; a text counts once however often it has a word.
+
+    A phrase is two words with nothing but space between; signs are words, and no part of a phrase.
+
+    Args:
+        texts: n of them.
+        min_word: texts that must hold a word or a sign.
+        min_phrase: texts that must hold a phrase.
+
+    Example:
+        >>> found = corpus_words(["not now!!", "Not now, no"], min_word=2, min_phrase=2)
+        >>> found.words, found.kinds
+        (('not', 'not now', 'now'), ('word', 'phrase', 'word'))
+    """
+    rows: dict[str, list[int]] = {}
+    for row, text in enumerate(texts):
+        for word in _words_and_phrases(text):
+            rows.setdefault(word, []).append(row)
+    kept = sorted(word for word, held in rows.items() if len(held) >= (min_phrase if " " in word else min_word))
+    lengths = [len(rows[word]) for word in kept]
+    indices = np.array([row for word in kept for row in rows[word]], dtype=np.int64)
+    starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    holds = sparse.csc_array((np.ones(len(indices), dtype=np.bool_), indices, starts), shape=(len(texts), len(kept)))
+    return CorpusWords(tuple(kept), tuple(kind_of(word) for word in kept), holds)
+
+
+def kind_of(word: str) -> Kind:
+    """What a word of `corpus_words` is."""
+    if " " in word:
+        return "phrase"
+    return "punctuation" if is_sign(word) else "word"
+
+
+def _words_and_phrases(text: str) -> set[str]:
+    words = split_words(text)
+    found = {word.text for word in words}
+    pairs = itertools.pairwise(words)
+    return found | {f"{a.text} {b.text}" for a, b in pairs if _phrase(text, a, b)}
+
+
+def _phrase(text: str, a: Word, b: Word) -> bool:
+    return not text[a.end : b.start].strip() and a.end < b.start and not is_sign(a.text) and not is_sign(b.text)
+
+
+def spans_of(text: str, word: str) -> list[tuple[int, int]]:
+    """Where a word or phrase stands in a text: (start, end) of every copy.
+
+    Example:
+        >>> spans_of("Now or not now", "now"), spans_of("for now, and for  now", "for now")
+        ([(0, 3), (11, 14)], [(0, 7), (13, 21)])
+    """
+    wanted, words = word.split(" "), split_words(text)
+    if len(wanted) == 1:
+        return [(each.start, each.end) for each in words if each.text == word]
+    pairs = itertools.pairwise(words)
+    return [(a.start, b.end) for a, b in pairs if [a.text, b.text] == wanted and _phrase(text, a, b)]
+
+
+def within_label_t(words: CorpusWords, margins: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Welch's t of the margins of texts with a word against those without, each less its group's mean: (m,).
+
+    Among the texts of one label a word that only goes with the label says nothing; a word that the model reads does.
+
+    Args:
+        words: m words of n texts.
+        margins: (n,).
+        groups: (n,) the label of each text; -1 where there is none, and the text is left out.
+
+    Returns:
+        NaN where fewer than two of the texts have the word, or lack it.
+
+    Raises:
+        ShapeError: the numbers of texts differ.
+    """
+    n = words.holds.shape[0]
+    if margins.shape != (n,) or groups.shape != (n,):
+        raise ShapeError(f"expected margins and groups ({n},), got {margins.shape} and {groups.shape}")
+    known = np.flatnonzero(groups >= 0)
+    rest = margins[known].astype(np.float64)
+    for group in np.unique(groups[known]):
+        inside = groups[known] == group
+        rest[inside] -= rest[inside].mean()
+    holds = words.holds.tocsr()[known].astype(np.float64)
+    with_word, n_with = _sums(rest @ holds), np.asarray(holds.sum(0)).ravel()
+    squares = _sums((rest**2) @ holds)
+    n_without = len(known) - n_with
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean, other = with_word / n_with, (rest.sum() - with_word) / n_without
+        spread = (squares - n_with * mean**2) / (n_with - 1) / n_with
+        spread += ((rest**2).sum() - squares - n_without * other**2) / (n_without - 1) / n_without
+        t = (mean - other) / np.sqrt(np.maximum(spread, 0))
+    return np.where((n_with >= 2) & (n_without >= 2) & np.isfinite(t), t, np.nan)
+
+
+def _sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(values).ravel()
+
+
+def predictive_words(words: CorpusWords, margins: NDArray[np.float64], penalty: float = 10.0) -> NDArray[np.float64]:
+    """Coefficients of a ridge regression of the margins (n,) on which words a text holds: (m,), in logit units.
+
+    Both sides are centred; words are not standardised, so that a rare word must earn its coefficient.
+    """
+    x = words.holds.toarray().astype(np.float64)
+    x -= x.mean(0)
+    gram = x.T @ x + penalty * np.eye(len(words))
+    solution: NDArray[np.float64] = np.linalg.solve(gram, x.T @ (margins - margins.mean()))
+    return solution
