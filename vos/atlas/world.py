@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from vos.atlas.artefacts import read_arrays, read_artefact
 from vos.atlas.settings import AtlasSettings
 from vos.density.base import GaussianDensity
+from vos.interpret.margins import MarginReader
 from vos.models import ClassifierFeaturizer, TextClassifier
 from vos.outliers.feasible import draw_where_feasible
 from vos.storage.seeds import derive_seed
@@ -22,6 +22,8 @@ from vos.types import Example, LinearHead, OutlierSampler, VirtualOutliers
 
 if TYPE_CHECKING:
     from vos.atlas.texts import AtlasTexts
+
+T = TypeVar("T")
 
 Progress = Callable[[int, int], None]
 """Called with how much of the work of a producer is done, and how much there is."""
@@ -79,6 +81,7 @@ class AtlasWorld:
     folder: Path | None = None
     progress: Progress = no_progress
     is_control: bool = False
+    _computed: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def classifier(self) -> TextClassifier:
@@ -100,27 +103,24 @@ class AtlasWorld:
         """Labels of the texts, None where nobody has judged them; see `AtlasTexts.labelled` for a mask."""
         return self.texts.label
 
-    @cached_property
+    @property
     def head(self) -> LinearHead:
         """The classifier's last layer, float32 on the CPU."""
-        return self.featurizer.head
+        return self._once("head", lambda: self.featurizer.head)
 
-    @cached_property
-    def margins(self) -> Callable[[Sequence[str]], NDArray[np.float64]]:
+    @property
+    def margins(self) -> MarginReader:
         """Margins of any texts."""
-        from vos.interpret.margins import MarginReader  # type: ignore[import-not-found, import-untyped, unused-ignore]
+        return self._once("margins", lambda: MarginReader(self.classifier, device=self.featurizer.device))
 
-        return MarginReader(  # type: ignore[no-any-return, unused-ignore]
-            self.classifier, device=self.featurizer.device
-        )
-
-    @cached_property
+    @property
     def outliers(self) -> VirtualOutliers | None:
         """Virtual outliers of the run's sampler at the atlas's settings; None where no class can have them."""
-        draw = draw_where_feasible(
-            self.sampler, self.density, self.head, self.settings.n_outliers, self.generator("outliers")
-        )
-        return draw.outliers
+        return self._once("outliers", self._draw)
+
+    def _draw(self) -> VirtualOutliers | None:
+        generator, n = self.generator("outliers"), self.settings.n_outliers
+        return draw_where_feasible(self.sampler, self.density, self.head, n, generator).outliers
 
     def rng(self, name: str) -> np.random.Generator:
         """Randomness for one purpose: the same seed and name give the same draws, whatever else was drawn."""
@@ -143,21 +143,19 @@ class AtlasWorld:
 
         Its `texts` have their own order, and its own predictions, margins and band.
         """
-        return self._control
-
-    @cached_property
-    def _control(self) -> AtlasWorld:
         from vos.atlas.control import control_world
 
-        return control_world(self)
+        return self._once("control", lambda: control_world(self))
 
     def told(self, progress: Progress) -> AtlasWorld:
-        """The same world with somebody else told how far it is; what was computed once is kept."""
-        other = replace(self, progress=progress)
-        for name in ("head", "margins", "outliers", "_control"):
-            if name in self.__dict__:
-                other.__dict__[name] = self.__dict__[name]
-        return other
+        """The same world with somebody else told how far it is; the two share what is computed once."""
+        return replace(self, progress=progress)
+
+    def _once(self, name: str, compute: Callable[[], T]) -> T:
+        if name not in self._computed:
+            self._computed[name] = compute()
+        found: T = self._computed[name]
+        return found
 
 
 def sides(labels: Sequence[int | None], harmful: Sequence[int]) -> NDArray[np.float64]:

@@ -1,0 +1,156 @@
+"""Make the artefacts of an atlas, one producer after the other; each is kept while it is of the same texts and model."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vos.atlas.artefacts import ARRAYS, json_text, plain, read_artefact, write_artefact
+from vos.atlas.describe import texts_artefact
+from vos.atlas.producers import CONTROL, PRODUCERS, Producer, identity
+from vos.atlas.trust import write_trust
+from vos.atlas.world import AtlasWorld, Progress, no_progress
+from vos.errors import VosError
+from vos.storage.environment import peak_memory_mib
+from vos.storage.hashes import text_hash
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "atlas"
+"""Within a run: its artefacts."""
+
+VERSION = 1
+"""Of artefacts."""
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told how far an atlas is.
+
+    Attributes:
+        begin: called with the name of a producer; gives who is told how far it is.
+        end: called with its name and what became of it: "kept", "dropped", or how long it took.
+    """
+
+    begin: Callable[[str], Progress] = lambda _: no_progress
+    end: Callable[[str, str], None] = lambda _name, _state: None
+
+
+@dataclass
+class AtlasResult:
+    """What became of an atlas.
+
+    Attributes:
+        seconds: of each artefact that was made now.
+        kept: artefacts that stood there already.
+        dropped: artefacts that could not be made, with the reason; their views are missing.
+        bugs: those of them that failed by a fault of this package; the log has the traceback.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    kept: list[str] = field(default_factory=list)
+    dropped: dict[str, str] = field(default_factory=dict)
+    bugs: list[str] = field(default_factory=list)
+
+
+def run_atlas(
+    world: AtlasWorld,
+    folder: Path,
+    producers: Sequence[Producer] = PRODUCERS,
+    *,
+    overwrite: bool = False,
+    seconds: float = 0.0,
+    watcher: Watcher | None = None,
+) -> AtlasResult:
+    """Write the artefacts of some producers, and what all that are there say of how far to trust them.
+
+    A producer that cannot work on this model, or lacks a package, only drops its view. Artefacts of other texts or
+    another model are removed first, so that nothing on the page is of another world.
+
+    Args:
+        world: see `AtlasWorld`.
+        folder: of the artefacts.
+        producers: which are wanted.
+        overwrite: whether artefacts that are of the same are made anew.
+        seconds: that the choice of the texts took.
+        watcher: see `Watcher`.
+    """
+    watcher, result = watcher or Watcher(), AtlasResult()
+    texts = _write_texts(world, folder, seconds)
+    made = _remove_others(world, folder, texts)
+    for producer in [*([CONTROL] if producers else []), *producers]:
+        who = identity(producer, world, world.settings, texts, made)
+        if not overwrite and made.get(producer.name) == plain(who):
+            result.kept.append(producer.name)
+            watcher.end(producer.name, "kept")
+            continue
+        told = watcher.begin(producer.name)
+        reason = _make(producer, world.told(told), folder, who, result)
+        if reason is None:
+            made[producer.name] = plain(who)
+            watcher.end(producer.name, f"{result.seconds[producer.name]:.0f} s")
+        else:
+            made.pop(producer.name, None)
+            result.dropped[producer.name] = reason
+            watcher.end(producer.name, "dropped")
+    write_trust(folder, world.settings, world.seed, result.dropped)
+    return result
+
+
+def _make(
+    producer: Producer, world: AtlasWorld, folder: Path, who: Mapping[str, Any], result: AtlasResult
+) -> str | None:
+    """Make one artefact; why it could not be made, None where it was."""
+    if reason := producer.lacking():
+        return reason
+    began = time.monotonic()
+    try:
+        values = dict(producer.load()(world, world.settings))
+    except VosError as error:
+        return str(error)
+    except Exception as error:
+        logger.exception("%s failed; its view is left out", producer.name)
+        result.bugs.append(producer.name)
+        return f"{producer.name} failed by a fault of this package ({type(error).__name__})"
+    arrays = values.pop(ARRAYS, {})
+    result.seconds[producer.name] = time.monotonic() - began
+    head = {"version": VERSION, "producer": producer.name, "seconds": round(result.seconds[producer.name], 2)}
+    tail = {"peak_memory_mib": peak_memory_mib(), "identity": who}
+    write_artefact(folder, producer.name, {"settings": {}, "gates": [], **values, **head, **tail}, arrays)
+    return None
+
+
+def _write_texts(world: AtlasWorld, folder: Path, seconds: float) -> str:
+    """Write the artefact `texts` unless the same stands there; its hash."""
+    values = plain(texts_artefact(world))
+    digest = text_hash(json_text(values))
+    there = read_artefact(folder, "texts")
+    if there is None or there.get("identity") != {"texts": digest}:
+        head = {"version": VERSION, "producer": "texts", "seconds": round(seconds, 2), "settings": {}, "gates": []}
+        tail = {"peak_memory_mib": peak_memory_mib(), "identity": {"texts": digest}}
+        write_artefact(folder, "texts", {**head, **values, **tail}, {"features": world.features})
+    return digest
+
+
+def _remove_others(world: AtlasWorld, folder: Path, texts: str) -> dict[str, Any]:
+    """Identity of the artefacts that are there, by name; those of other texts or another model are removed."""
+    made: dict[str, Any] = {}
+    removed = []
+    for producer in (CONTROL, *PRODUCERS):
+        found = read_artefact(folder, producer.name)
+        if found is None:
+            continue
+        who = found.get("identity") or {}
+        if (who.get("texts"), who.get("model_hash")) == (texts, world.run.get("model_hash")):
+            made[producer.name] = who
+        else:
+            removed.append(producer.name)
+            for suffix in (".json", ".npz"):
+                (folder / f"{producer.name}{suffix}").unlink(missing_ok=True)
+    if removed:
+        logger.info("removed, since they are of other texts or another model: %s", ", ".join(removed))
+    return made

@@ -1,0 +1,146 @@
+"""Who makes which artefact of an atlas, in what order; each can be made alone, and is kept while what it is of is."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import vos
+from vos.atlas.artefacts import json_text
+from vos.atlas.settings import AtlasSettings
+from vos.atlas.world import AtlasWorld
+from vos.errors import ConfigError
+from vos.storage.extras import install_command
+from vos.storage.hashes import text_hash
+
+Produce = Callable[[AtlasWorld, AtlasSettings], dict[str, Any]]
+"""Makes the content of an artefact: plain values and numpy arrays; what stands under "arrays" goes to the npz file."""
+
+
+@dataclass(frozen=True)
+class Producer:
+    """One artefact and how it comes to be.
+
+    Attributes:
+        name: of the artefact; `produce` of `vos.atlas.produce_NAME` makes it.
+        view: of the page that shows it.
+        needs: artefacts that it reads where they are there; when one of them changes it is made anew.
+        settings: names of the settings of the atlas that change it.
+        packages: modules that an extra brings, without which it cannot be made.
+        extra: which brings them.
+    """
+
+    name: str
+    view: str
+    needs: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    extra: str = "atlas"
+
+    @property
+    def module(self) -> str:
+        """Dotted name of the module that makes it."""
+        return f"vos.atlas.produce_{self.name}"
+
+    def load(self) -> Produce:
+        """The function that makes it.
+
+        Raises:
+            ConfigError: the module is not there.
+        """
+        if importlib.util.find_spec(self.module) is None:
+            raise ConfigError(f"{self.name}: nothing makes it in this version")
+        produce: Produce = importlib.import_module(self.module).produce
+        return produce
+
+    def lacking(self) -> str | None:
+        """Why it cannot be made here, in one line; None where it can."""
+        for package in self.packages:
+            if importlib.util.find_spec(package) is None:
+                return f"{self.name} needs the package {package}; {install_command(self.extra)}"
+        if importlib.util.find_spec(self.module) is None:
+            return f"{self.name}: nothing makes it in this version"
+        return None
+
+
+PRODUCERS = (
+    Producer("outliers", "map", settings=("n_outliers",)),
+    Producer("coverage", "coverage"),
+    Producer("differences", "differences", needs=("outliers",)),
+    Producer("directions", "directions"),
+    Producer("saliency", "queue"),
+    Producer("flips", "queue"),
+    Producer("shortcuts", "shortcuts"),
+    Producer("importance", "importance"),
+    Producer("communities", "communities", needs=("importance",)),
+    Producer("vocabulary", "vocabulary", needs=("importance",)),
+    Producer("token_graphs", "token_graphs", needs=("importance", "directions"), settings=("n_units",)),
+    Producer("dreams", "dreams", needs=("importance", "directions"), settings=("dreams",)),
+)
+"""In the order in which they run: what others need comes first, then what is quick."""
+
+CONTROL = Producer("control", "trust")
+"""The encoder of random weights in numbers: made first, so that its time is nobody else's."""
+
+VIEWS = (*dict.fromkeys(producer.view for producer in PRODUCERS), "trust")
+"""Views of the page that a person may choose among; the text panel, and how far to trust the page, are always there."""
+
+
+def chosen_producers(
+    views: Collection[str] | None = None, only: str | None = None, known: Sequence[Producer] = PRODUCERS
+) -> list[Producer]:
+    """The producers of some views, or one alone; all of them where neither is given.
+
+    Raises:
+        ConfigError: an unknown view or producer.
+
+    Example:
+        >>> [producer.name for producer in chosen_producers(views=["queue"])]
+        ['saliency', 'flips']
+    """
+    names = [producer.name for producer in known]
+    if only is not None and only not in names:
+        raise ConfigError(f"only={only}: no such producer; expected one of {', '.join(names)}")
+    if views is not None and (wrong := [view for view in views if view not in VIEWS]):
+        raise ConfigError(f"views: no view is called {', '.join(map(str, wrong))}; expected some of {', '.join(VIEWS)}")
+    if only is not None:
+        return [producer for producer in known if producer.name == only]
+    return [producer for producer in known if views is None or producer.view in views]
+
+
+def check_extras(producers: Iterable[Producer]) -> None:
+    """Refuse producers that somebody asked for by name and that lack a package.
+
+    Raises:
+        ConfigError: names the extra.
+    """
+    for producer in producers:
+        if why := producer.lacking():
+            raise ConfigError(why)
+
+
+def identity(
+    producer: Producer, world: AtlasWorld, settings: AtlasSettings, texts: str, made: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What an artefact is of: where this stays the same the artefact is kept.
+
+    Args:
+        producer: of the artefact.
+        world: see `AtlasWorld`.
+        settings: of the atlas.
+        texts: hash of the texts of the atlas.
+        made: identity of each artefact that is there, by name.
+    """
+    plain = asdict(settings)
+    return {
+        "run_hash": world.run.get("run_hash"),
+        "model_hash": world.run.get("model_hash"),
+        "texts": texts,
+        "seed": world.seed,
+        "settings": {name: plain[name] for name in producer.settings},
+        "needs": {name: text_hash(json_text(made[name])) for name in producer.needs if name in made},
+        "vos": vos.__version__,
+    }

@@ -1,0 +1,71 @@
+"""How far to trust an atlas: every gate of every view, the control, times and versions, in one artefact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import vos
+from vos.atlas.artefacts import plain, read_artefact, write_artefact
+from vos.atlas.producers import CONTROL, PRODUCERS
+from vos.atlas.settings import AtlasSettings
+from vos.storage.environment import PACKAGES
+
+NAME = "trust"
+
+EXPLAINS = (
+    "This page explains the model, not the truth: it says what moves this classifier, and neither why people judge as "
+    "they do nor what is harmful."
+)
+
+TESTS = {
+    "method": "the method works on this model; a model that has learnt nothing passes too",
+    "model": "the model has learnt what is shown; a model of random weights must fail",
+}
+"""What a gate that tests the method, or the model, says when it passes."""
+
+
+def write_trust(folder: Path, settings: AtlasSettings, seed: int, dropped: Mapping[str, str]) -> None:
+    """Write the artefact `trust` from the others; the same artefacts give the same bytes.
+
+    Args:
+        folder: of the artefacts.
+        settings: of the atlas.
+        seed: of the atlas.
+        dropped: views' artefacts that could not be made, with the reason.
+    """
+    made = {each.name: found for each in PRODUCERS if (found := read_artefact(folder, each.name)) is not None}
+    control, texts = read_artefact(folder, CONTROL.name), read_artefact(folder, "texts") or {}
+    views = {producer.name: producer.view for producer in PRODUCERS}
+    everything = {**made, **({} if control is None else {CONTROL.name: control}), "texts": texts}
+    write_artefact(
+        folder,
+        NAME,
+        {
+            "version": 1,
+            "producer": NAME,
+            "seconds": 0.0,
+            "explains": EXPLAINS,
+            "tests": TESTS,
+            "gates": [
+                {"producer": name, "view": views[name], **gate}
+                for name, found in made.items()
+                for gate in found.get("gates") or []
+            ],
+            "control": None if control is None else _facts(control),
+            "times": {name: found.get("seconds") for name, found in everything.items()},
+            "peak_memory_mib": max((found.get("peak_memory_mib") or 0 for found in everything.values()), default=0),
+            "dropped": dict(dropped),
+            "settings": {**plain(asdict(settings)), "seed": seed},
+            "versions": {"vos": vos.__version__, **{name: metadata.version(name) for name in PACKAGES}},
+        },
+        {},
+    )
+
+
+def _facts(control: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("n_texts", "n_labelled", "n_train", "accuracy", "model_accuracy", "band")
+    return {name: control.get(name) for name in names}
