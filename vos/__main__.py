@@ -1,4 +1,4 @@
-"""`python -m vos train|synthesize`."""
+"""`python -m vos train|synthesize|atlas`."""
 
 from vos.cli.main import main
 

@@ -1,4 +1,4 @@
-"""Make the artefacts of an atlas, one producer after the other; each is kept while it is of the same texts and model."""
+"""Make the artefacts of an atlas, one after the other; each is kept while it is of the same texts and model."""
 
 from __future__ import annotations
 

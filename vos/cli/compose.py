@@ -20,7 +20,7 @@ def composed(program: str, overrides: Sequence[str] = ()) -> DictConfig:
     """The configuration of a program, outside of its command line.
 
     Args:
-        program: "train" or "synthesize".
+        program: "train", "synthesize" or "atlas".
         overrides: as on its command line.
 
     Raises:

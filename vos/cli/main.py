@@ -1,4 +1,4 @@
-"""The two programs, `train` and `synthesize`: Hydra around them, and every failure as one line and an exit code."""
+"""The programs, `train`, `synthesize` and `atlas`: Hydra around them, and every failure as one line and an exit code."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from vos.errors import ConfigError
 from vos.storage.commands import command
 from vos.storage.lock import owned
 
-__all__ = ["SweepComparison", "main", "synthesize", "train"]
+__all__ = ["SweepComparison", "atlas", "main", "synthesize", "train"]
 
 PROGRAM = "VOS_PROGRAM"
 """Environment variable that names the program to the processes it starts: they are given its settings alone."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """`python -m vos train|synthesize`: the first argument names the program, the others are its own."""
-    programs = {"train": train, "synthesize": synthesize}
+    """`python -m vos train|synthesize|atlas`: the first argument names the program, the others are its own."""
+    programs = {"train": train, "synthesize": synthesize, "atlas": atlas}
     given = sys.argv[1:] if arguments is None else list(arguments)
     if not is_first() and os.environ.get(PROGRAM) in programs:
         given = [os.environ[PROGRAM], *given]
@@ -57,6 +57,11 @@ def train() -> None:
 def synthesize() -> None:
     """Make the batch of a finished run, or check the file that `verify` names."""
     _run("synthesize", _synthesize)
+
+
+def atlas() -> None:
+    """Explain the boundary of a finished run: arrays, and one offline page of them."""
+    _run("atlas", _atlas)
 
 
 def _run(name: str, job: Callable[[DictConfig], object]) -> None:
@@ -140,7 +145,7 @@ def _trained(config: DictConfig, overrides: list[str], directory: Path) -> float
 
 
 def _synthesize(config: DictConfig) -> None:
-    try:
+    def job() -> None:
         if config.verify is not None:
             from vos.cli.verify import run_verification
 
@@ -150,8 +155,26 @@ def _synthesize(config: DictConfig) -> None:
         from vos.cli.synthesize import run_synthesis
 
         run_synthesis(config)
+
+    _to_the_end(job, "features and made texts are kept")
+
+
+def _atlas(config: DictConfig) -> None:
+    def job() -> None:
+        from vos.cli.atlas import run_atlas_program
+
+        if run_atlas_program(config).bugs:
+            raise SystemExit(BUG)
+
+    _to_the_end(job, "arrays that are finished are kept")
+
+
+def _to_the_end(job: Callable[[], None], kept: str) -> None:
+    """Run a job that can be repeated after an interruption; what it is told by a failure is one line."""
+    try:
+        job()
     except KeyboardInterrupt as error:
-        sys.stderr.write("\ninterrupted; the same command goes on; features and made texts are kept\n")
+        sys.stderr.write(f"\ninterrupted; the same command goes on; {kept}\n")
         raise SystemExit(INTERRUPTED) from error
     except Exception as error:
         message = explanation(error)

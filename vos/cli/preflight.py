@@ -82,6 +82,9 @@ SYNTHESIZE: dict[str, Build] = {
 }
 
 
+ATLAS: dict[str, Build] = {"outliers": _sampler, "pool": built}
+
+
 def check_training(config: DictConfig) -> None:
     """Refuse a training that cannot work, before it reads a text or makes a folder.
 
@@ -108,6 +111,23 @@ def check_synthesis(config: DictConfig) -> None:
     synthesis_settings(config)
     check_device(str(config.device))
     check_folder("paths.cache", Path(config.paths.cache))
+
+
+def check_atlas(config: DictConfig) -> None:
+    """Refuse an atlas that cannot be made, before it reads a text.
+
+    Raises:
+        VosError: what was expected and found.
+    """
+    quiet_libraries()
+    check_settings(config, ATLAS)
+    check_device(str(config.device))
+    check_folder("paths.cache", Path(config.paths.cache))
+    check_folder("output", Path(config.output or config.run))
+    if config.batch is not None and not Path(config.batch).is_file():
+        raise ConfigError(f"batch={config.batch}: expected a near_boundary.jsonl, found no file there")
+    if Path(config.ledger).exists():
+        Ledger(config.ledger).close()
 
 
 def check_sending(config: DictConfig, output: Path) -> None:

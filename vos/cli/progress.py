@@ -1,6 +1,8 @@
-"""How far a synthesis is, as bars."""
+"""How far a synthesis or an atlas is, as bars."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from rich.progress import (
     BarColumn,
@@ -14,6 +16,8 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from vos.atlas.job import Watcher
+from vos.atlas.world import Progress as Told
 from vos.synthesis.job import Progress
 
 
@@ -34,7 +38,43 @@ def synthesis_bars(n_pool: int | None, enabled: bool) -> tuple[Bars, Progress]:
     Returns:
         The bars, to be entered, and what moves them.
     """
-    bars = Bars(
+    bars = _bars(enabled)
+    pool, made = bars.add_task("pool", total=n_pool), bars.add_task("made for targets", total=None, visible=False)
+    return bars, Progress(
+        pool=lambda n: bars.advance(pool, n),
+        made=lambda done, total: bars.update(made, completed=done, total=total, visible=True),
+    )
+
+
+def atlas_bars(enabled: bool) -> tuple[Bars, Callable[[int], None], Watcher]:
+    """A bar for the texts of the pool, and one for each producer when it begins.
+
+    Args:
+        enabled: whether anything is drawn.
+
+    Returns:
+        The bars, to be entered, what moves that of the pool, and what begins and ends the others.
+    """
+    bars = _bars(enabled)
+    tasks = {"pool": bars.add_task("pool", total=None)}
+
+    def begin(name: str) -> Told:
+        tasks[name] = bars.add_task(name, total=None)
+        return lambda done, total: bars.update(tasks[name], completed=done, total=total)
+
+    def end(name: str, state: str) -> None:
+        if name not in tasks:
+            tasks[name] = bars.add_task(name, total=None)
+        of_task = next(task for task in bars.tasks if task.id == tasks[name])
+        total = of_task.total or 1
+        bars.update(tasks[name], description=f"{name}: {state}", total=total, completed=total)
+        bars.stop_task(tasks[name])
+
+    return bars, lambda n: bars.advance(tasks["pool"], n), Watcher(begin, end)
+
+
+def _bars(enabled: bool) -> Bars:
+    return Bars(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -42,9 +82,4 @@ def synthesis_bars(n_pool: int | None, enabled: bool) -> tuple[Bars, Progress]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         disable=not enabled,
-    )
-    pool, made = bars.add_task("pool", total=n_pool), bars.add_task("made for targets", total=None, visible=False)
-    return bars, Progress(
-        pool=lambda n: bars.advance(pool, n),
-        made=lambda done, total: bars.update(made, completed=done, total=total, visible=True),
     )

@@ -10,11 +10,12 @@ def command(name: str) -> str:
     """A program as it is typed here: from a checkout, as a module, or as an installed command.
 
     Args:
-        name: "train" or "synthesize".
+        name: "train", "synthesize" or "atlas".
 
     Returns: in a program of another kind, such as a notebook, the module, which runs everywhere.
     """
     called = Path(sys.argv[0]).name
     if called.startswith("vos-"):
         return f"vos-{name}"
-    return f"python {name}.py" if called in ("train.py", "synthesize.py") else f"python -m vos {name}"
+    scripts = ("train.py", "synthesize.py")  # a checkout has these, and no other
+    return f"python {name}.py" if called in scripts and f"{name}.py" in scripts else f"python -m vos {name}"

@@ -1,0 +1,192 @@
+"""Build the world of an atlas from a configuration and a finished run, make its arrays, and the page of them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+
+from vos.atlas.artefacts import read_artefact
+from vos.atlas.build import AtlasPageSettings, build_atlas
+from vos.atlas.describe import described, train_texts
+from vos.atlas.job import FOLDER, AtlasResult, run_atlas
+from vos.atlas.producers import Producer, check_extras, chosen_producers
+from vos.atlas.settings import AtlasSettings
+from vos.atlas.texts import choose_texts
+from vos.atlas.trust import NAME as TRUST
+from vos.atlas.world import AtlasWorld
+from vos.cli.cache import open_cache
+from vos.cli.preflight import check_atlas
+from vos.cli.progress import atlas_bars
+from vos.cli.synthesize import open_run
+from vos.cli.tables import facts_table, print_paths
+from vos.cli.wiring import build_sampler
+from vos.data import TextData
+from vos.density import load_density
+from vos.labeling import Ledger
+from vos.labeling.batch_files import read_jsonl
+from vos.labeling.consensus import consensus
+from vos.models import ClassifierFeaturizer, FeatureCache
+from vos.models.truncation import warn_of_truncation
+from vos.storage.environment import peak_memory_mib
+from vos.storage.lock import owned
+from vos.storage.run_directory import RunDirectory, run_hash
+from vos.storage.seeds import derive_seed
+from vos.synthesis.synthesize import BATCH
+from vos.training.measure import training_features
+from vos.training.output_labels import label_by_output
+from vos.types import Example
+
+logger = logging.getLogger(__name__)
+
+PAGE = "atlas.html"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Texts that people were asked about, or are to be.
+
+    Attributes:
+        batch: uid of the texts of the batch, and whether a language model wrote them.
+        answers: uid to the class of the data that people gave.
+        examples: all of these texts, those of the batch first.
+    """
+
+    batch: Mapping[str, bool]
+    answers: Mapping[str, str]
+    examples: Sequence[Example]
+
+
+def run_atlas_program(config: DictConfig) -> AtlasResult:
+    """Check the settings and the run, make what is missing of the arrays, build the page, print a summary."""
+    check_atlas(config)
+    settings = atlas_settings(config)
+    producers = chosen_producers(config.views, config.only)
+    if config.views is not None or config.only is not None:
+        check_extras(producers)
+    RunDirectory(config.run).open_finished()
+    output = Path(config.output or config.run)
+    with owned(output):
+        return _make(config, settings, producers, output)
+
+
+def atlas_settings(config: DictConfig) -> AtlasSettings:
+    """The sizes of an atlas.
+
+    Raises:
+        ConfigError: sizes that cannot work.
+    """
+    return AtlasSettings(**{name: config[name] for name in AtlasSettings.__dataclass_fields__})
+
+
+def _make(config: DictConfig, settings: AtlasSettings, producers: Sequence[Producer], output: Path) -> AtlasResult:
+    open_cache(config)
+    run, data, classifier = open_run(config)
+    if config.pool.path is not None:
+        data = replace(data, pool=instantiate(config.pool).open())
+    asked = texts_asked(config, run, data)
+    cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
+    featurizer = ClassifierFeaturizer(classifier, cache, device=config.device)
+    bars, told, watcher = atlas_bars(config.progress)
+    began = time.monotonic()
+    with cache, bars:
+        world = build_world(config, run, data, featurizer, settings, asked, told)
+        warn_of_truncation(classifier, "atlas", world.texts.text)
+        world = replace(world, folder=output / FOLDER)
+        watcher.end("pool", f"{len(world.texts)} texts")
+        seconds = time.monotonic() - began
+        result = run_atlas(
+            world, output / FOLDER, producers, overwrite=config.overwrite, seconds=seconds, watcher=watcher
+        )
+    page = build_atlas(output / FOLDER, output / PAGE, AtlasPageSettings(blind=config.blind))
+    _summary(world, result, output, page)
+    return result
+
+
+def texts_asked(config: DictConfig, run: RunDirectory, data: TextData) -> Asked:
+    """The batch of a run, or the one that is named, and what the ledger knows of this data's classes."""
+    path = Path(config.batch) if config.batch is not None else run.path / BATCH
+    records = read_jsonl(path) if path.is_file() else []
+    examples = {record.uid: Example(record.id, record.text, group=record.group) for record in records}
+    answers: dict[str, str] = {}
+    if Path(config.ledger).exists():
+        with Ledger(config.ledger) as ledger:
+            answers = {uid: name for uid, name in consensus(ledger).labels.items() if name in data.label_names}
+            for uid, item in ledger.items(sorted(answers)).items():
+                group = item.payload.get("group")
+                known = Example(f"asked:{uid}", item.text, group=None if group is None else str(group))
+                examples.setdefault(uid, known)
+    logger.info("batch: %d texts; answered: %d texts", len(records), len(answers))
+    batch = {record.uid: record.provenance.is_made for record in records}
+    return Asked(batch, answers, list(examples.values())[: config.n_texts])
+
+
+def build_world(
+    config: DictConfig,
+    run: RunDirectory,
+    data: TextData,
+    featurizer: ClassifierFeaturizer,
+    settings: AtlasSettings,
+    asked: Asked,
+    told: Callable[[int], None] = lambda _: None,
+) -> AtlasWorld:
+    """The world of a run, its texts chosen."""
+    data = label_by_output(data, featurizer, run)
+    made = {uid for uid, is_made in asked.batch.items() if is_made}
+    chosen = choose_texts(data, featurizer, settings, config.seed, asked.examples, made, told)
+    if not chosen.counts["pool"]:
+        logger.info("no pool: the atlas shows held-out texts alone; pool.path=FILE names one")
+    density = load_density(run.density)
+    texts = described(
+        chosen.examples, chosen.splits, chosen.features, featurizer, density, chosen.band,
+        batch=asked.batch, answers=asked.answers, weight=chosen.weight, seed=config.seed,
+    )  # fmt: skip
+    manifest = run.manifest
+    return AtlasWorld(
+        featurizer,
+        texts,
+        chosen.features.double().numpy(),
+        train_texts(data.train, featurizer, np.random.default_rng(derive_seed(config.seed, "atlas", "train"))),
+        density,
+        build_sampler(config.outliers, data.harmful, partial(training_features, featurizer, data.train)),
+        chosen.band,
+        settings=settings,
+        seed=config.seed,
+        run={
+            "name": run.path.resolve().name,
+            "model_hash": manifest["model_hash"],
+            "run_hash": run_hash(run),
+            "seed": config.seed,
+            "counts": dict(chosen.counts),
+        },
+    )
+
+
+def _summary(world: AtlasWorld, result: AtlasResult, output: Path, page: Path) -> None:
+    """What was made, what is missing and why, and which gates passed."""
+    folder, texts = output / FOLDER, world.texts
+    table = facts_table("Boundary atlas")
+    splits = ", ".join(f"{split} {texts.split.count(split)}" for split in dict.fromkeys(texts.split))
+    table.add_row("texts", f"{len(texts)}: {splits}; near the boundary {int(texts.near.sum())}")
+    if result.seconds:
+        table.add_row("made", ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.seconds.items()))
+    if result.kept:
+        table.add_row("kept", ", ".join(result.kept))
+    for name, reason in result.dropped.items():
+        table.add_row(f"no {name}", reason)
+    gates = (read_artefact(folder, TRUST) or {}).get("gates", [])
+    if gates:
+        failed = dict.fromkeys(f"{gate['producer']}: {gate['name']}" for gate in gates if not gate["passed"])
+        more = f"; not passed: {', '.join(failed)}" if failed else ""
+        table.add_row("gates", f"{sum(gate['passed'] for gate in gates)} of {len(gates)} passed{more}")
+    table.add_row("peak memory", f"{peak_memory_mib()} MiB")
+    Console().print(table)
+    print_paths({"arrays": folder, PAGE: page})
