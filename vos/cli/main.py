@@ -1,4 +1,4 @@
-"""The programs, `train`, `synthesize` and `atlas`: Hydra around them, and every failure as one line and an exit code."""
+"""The programs `train`, `synthesize` and `atlas`: Hydra around them, every failure as one line and an exit code."""
 
 from __future__ import annotations
 

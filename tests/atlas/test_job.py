@@ -1,0 +1,204 @@
+"""The job: producers in order, each kept while it is of the same, a missing one drops its view alone."""
+
+import json
+import sys
+import types
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.atlas.worlds import tiny_world, toy_data
+from vos.atlas.artefacts import Gate, read_arrays, read_artefact
+from vos.atlas.job import Watcher, run_atlas
+from vos.atlas.producers import PRODUCERS, VIEWS, Producer, check_extras, chosen_producers
+from vos.atlas.settings import AtlasSettings
+from vos.errors import ConfigError, ModelError
+
+FIRST, SECOND = (Producer("importance", "importance"), Producer("communities", "communities", needs=("importance",)))
+GATE = Gate("a gate", 2.0, 1.0, True, "it passes", "model", control=0.5)
+
+
+@pytest.fixture(scope="module")
+def world(tiny_encoder):
+    return tiny_world(tiny_encoder, settings=AtlasSettings(n_texts=40, n_outliers=4))
+
+
+@pytest.fixture
+def produced(monkeypatch):
+    """Stand-ins of two producers; a list of the calls, and a mapping of what they give or raise."""
+    calls, gives = [], {"importance": {"gates": [GATE]}, "communities": {"gates": []}}
+
+    def module(name):
+        def produce(world, settings):
+            calls.append(name)
+            world.progress(1, 2)
+            given = gives[name]
+            if isinstance(given, BaseException):
+                raise given
+            return {**given, "value": 1.23456, "arrays": {"big": np.arange(3)}}
+
+        return types.SimpleNamespace(produce=produce, __spec__=object())
+
+    for name in ("importance", "communities"):
+        monkeypatch.setitem(sys.modules, f"vos.atlas.produce_{name}", module(name))
+    return calls, gives
+
+
+def artefacts(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def run(world, folder, **options):
+    return run_atlas(replace(world, folder=folder), folder, [FIRST, SECOND], **options)
+
+
+def test_artefacts_are_written_and_a_second_run_changes_no_byte(world, produced, tmp_path):
+    calls, _ = produced
+    result = run(world, tmp_path)
+    assert calls == ["importance", "communities"]
+    assert not result.dropped
+    assert {"texts.json", "control.json", "importance.json", "importance.npz", "trust.json"} <= set(artefacts(tmp_path))
+    found = read_artefact(tmp_path, "importance")
+    assert (found["version"], found["producer"], found["value"]) == (1, "importance", 1.235)
+    assert found["gates"] == [json.loads(json.dumps(GATE.as_dict()))]
+    assert read_arrays(tmp_path, "importance")["big"].tolist() == [0, 1, 2]
+    before = artefacts(tmp_path)
+    again = run(world, tmp_path)
+    assert calls == ["importance", "communities"]
+    assert again.kept == ["control", "importance", "communities"]
+    assert artefacts(tmp_path) == before
+
+
+def test_two_runs_in_two_folders_differ_in_times_alone(world, produced, tmp_path):
+    for name in ("one", "two"):
+        run(world, tmp_path / name)
+    one, two = (
+        {
+            path.name: {**json.loads(path.read_text()), **dict.fromkeys(("seconds", "peak_memory_mib", "times"))}
+            for path in (tmp_path / name).glob("*.json")
+        }
+        for name in ("one", "two")
+    )
+    assert one == two
+    arrays = [(tmp_path / name / "importance.npz").read_bytes() for name in ("one", "two")]
+    assert arrays[0] == arrays[1]
+
+
+def test_a_run_that_was_stopped_goes_on_with_the_next_producer(world, produced, tmp_path):
+    calls, gives = produced
+    gives["communities"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        run(world, tmp_path)
+    assert read_artefact(tmp_path, "communities") is None
+    gives["communities"] = {}
+    result = run(world, tmp_path)
+    assert calls == ["importance", "communities", "communities"]
+    assert result.kept == ["control", "importance"]
+
+
+def test_a_producer_is_made_anew_with_what_it_reads(world, produced, tmp_path):
+    calls, _ = produced
+    run(world, tmp_path)
+    (tmp_path / "importance.json").unlink()
+    run(world, tmp_path)
+    assert calls == ["importance", "communities", "importance"]  # the same came of it
+    other = replace(world, run={**world.run, "run_hash": "other"})
+    run(other, tmp_path)
+    assert calls[3:] == ["importance", "communities"]
+
+
+def test_overwrite_makes_everything_anew(world, produced, tmp_path):
+    calls, _ = produced
+    run(world, tmp_path)
+    run(world, tmp_path, overwrite=True)
+    assert calls == ["importance", "communities"] * 2
+
+
+def test_a_setting_makes_anew_what_it_changes_and_nothing_else(world, produced, tmp_path):
+    calls, _ = produced
+    first = replace(FIRST, settings=("n_units",))
+    for n_units in (3, 4):
+        other = replace(world, folder=tmp_path, settings=replace(world.settings, n_units=n_units))
+        run_atlas(other, tmp_path, [first, replace(SECOND, needs=())])
+    assert calls == ["importance", "communities", "importance"]
+
+
+def test_a_producer_that_cannot_work_drops_its_view_with_a_line(world, produced, tmp_path):
+    _, gives = produced
+    gives["importance"] = ModelError("a decoder has no such units")
+    result = run(world, tmp_path)
+    assert result.dropped == {"importance": "a decoder has no such units"}
+    assert not result.bugs
+    assert read_artefact(tmp_path, "importance") is None
+    assert read_artefact(tmp_path, "communities") is not None
+    assert read_artefact(tmp_path, "trust")["dropped"] == result.dropped
+
+
+def test_a_fault_of_this_package_drops_its_view_too_and_is_kept_apart(world, produced, tmp_path, caplog):
+    _, gives = produced
+    gives["importance"] = ZeroDivisionError("oh")
+    result = run(world, tmp_path)
+    assert result.bugs == ["importance"]
+    assert "fault of this package (ZeroDivisionError)" in result.dropped["importance"]
+    assert "oh" in caplog.text
+
+
+def test_artefacts_of_other_texts_are_removed(world, produced, tiny_encoder, tmp_path):
+    run(world, tmp_path)
+    other = tiny_world(tiny_encoder, data=toy_data(n_pool=20), settings=AtlasSettings(n_texts=30, n_outliers=4))
+    run_atlas(replace(other, folder=tmp_path), tmp_path, [SECOND])
+    assert read_artefact(tmp_path, "importance") is None
+    assert len(read_artefact(tmp_path, "texts")["text"]) == 30
+
+
+def test_trust_has_every_gate_the_control_and_the_times(world, produced, tmp_path):
+    run(world, tmp_path)
+    found = read_artefact(tmp_path, "trust")
+    assert found["gates"] == [{"producer": "importance", "view": "importance", **GATE.as_dict()}]
+    assert found["control"]["n_texts"] == len(world.control().texts)
+    assert 0 <= found["control"]["accuracy"] <= 1
+    assert set(found["times"]) == {"texts", "control", "importance", "communities"}
+    assert found["versions"]["vos"]
+    assert found["settings"]["n_texts"] == 40
+    assert "not the truth" in found["explains"]
+
+
+def test_progress_is_told_of_each_producer(world, produced, tmp_path):
+    told = []
+    watcher = Watcher(
+        begin=lambda name: lambda done, total: told.append((name, done, total)),
+        end=lambda name, state: told.append((name, state)),
+    )
+    run(world, tmp_path, watcher=watcher)
+    assert ("importance", 1, 2) in told
+    assert ("importance", "0 s") in told
+    assert told[-1] == ("communities", "0 s")
+
+
+def test_producers_are_chosen_by_view_or_name():
+    assert [producer.name for producer in chosen_producers(views=["map", "shortcuts"])] == ["outliers", "shortcuts"]
+    assert [producer.name for producer in chosen_producers(only="flips")] == ["flips"]
+    assert chosen_producers() == list(PRODUCERS)
+    assert chosen_producers(views=["trust"]) == []
+    with pytest.raises(ConfigError, match="views: no view is called mop; expected some of map"):
+        chosen_producers(views=["mop"])
+    with pytest.raises(ConfigError, match="only=flip: no such producer; expected one of outliers"):
+        chosen_producers(only="flip")
+
+
+def test_every_need_runs_before_who_needs_it():
+    seen = set()
+    for producer in PRODUCERS:
+        assert set(producer.needs) <= seen
+        assert producer.view in VIEWS
+        assert set(producer.settings) <= set(AtlasSettings.__dataclass_fields__)
+        seen.add(producer.name)
+
+
+def test_a_package_that_is_not_there_drops_a_view_and_is_refused_where_it_was_asked_for(world, tmp_path):
+    lacking = Producer("importance", "importance", packages=("nothing_such",))
+    result = run_atlas(replace(world, folder=tmp_path), tmp_path, [lacking])
+    assert "importance needs the package nothing_such; pip install" in result.dropped["importance"]
+    with pytest.raises(ConfigError, match="needs the package nothing_such"):
+        check_extras([lacking])

@@ -1,0 +1,151 @@
+"""`vos-atlas`: what is refused before any work, and what stands there after."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.cli.commands import call, failing
+from vos.cli.main import atlas
+from vos.labeling import BoundaryRecord, Item, Label, Ledger, text_uid, write_jsonl
+from vos.storage.json_files import read_json, write_json
+
+
+def wanted(run, output, *more):
+    """Overrides of an atlas of seconds."""
+    return [f"run={run}", f"output={output}", "progress=false", "n_texts=60", "n_outliers=4", "outliers.distance=null",
+            f"ledger={output / 'none.sqlite'}", f"paths.cache={run.parent / 'cache'}", *more]  # fmt: skip
+
+
+def texts_of(output):
+    return read_json(output / "atlas/texts.json")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["n_texts=20001"], "n_texts: expected 1 to 20,000 texts, which a page can hold, got 20001"),
+        (["near_share=1"], "near_share: expected a share between 0 and 1, got 1"),
+        (["n_units=-1"], "n_units: expected a number of units, or all, got -1"),
+        (["n_units=most"], "n_units: expected a whole number or one of 'all', got 'most'"),
+        (["n_outliers=0"], "n_outliers: expected at least 1, got 0"),
+        (["views=[map,mop]"], "views: no view is called mop; expected some of map, "),
+        (["only=flip"], "only=flip: no such producer; expected one of outliers, "),
+        (["batch=nothing.jsonl"], "batch=nothing.jsonl: expected a near_boundary.jsonl, found no file there"),
+        (["vews=[map]"], "vews: no such setting, did you mean views?"),
+        (["device=abacus"], "device: expected cpu, or cuda where there is a GPU, got 'abacus'"),
+        (["pool.path=nothing.csv"], "nothing.csv: expected a file, found nothing there"),
+    ],
+)
+def test_what_cannot_work_is_one_line(run, monkeypatch, capsys, tmp_path, overrides, message):
+    monkeypatch.chdir(tmp_path)
+    error = failing(atlas, monkeypatch, capsys, *wanted(run, tmp_path / "out", *overrides))
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_a_run_that_is_not_whole_or_of_version_0_1_is_refused(run, monkeypatch, capsys, tmp_path):
+    error = failing(atlas, monkeypatch, capsys, *wanted(tmp_path / "none", tmp_path / "out"))
+    assert "none: no such directory; expected a directory that a training wrote" in error
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    manifest = read_json(copy / "manifest.json")
+    for changed, message in (
+        ({"status": "running"}, "the run is 'running', not finished; finish it with:"),
+        ({"format_version": 1, "vos_version": "0.1.0"}, "expected run format 2, found 1 written by vos '0.1.0'"),
+    ):
+        write_json(copy / "manifest.json", {**manifest, **changed})
+        error = failing(atlas, monkeypatch, capsys, *wanted(copy, tmp_path / "out"))
+        assert message in error
+        assert len(error.strip().splitlines()) == 1
+
+
+def test_a_missing_package_is_refused_where_its_view_was_asked_for(run, monkeypatch, capsys, tmp_path):
+    from vos.atlas import producers
+
+    lacking = producers.Producer("outliers", "map", packages=("nothing_such",))
+    monkeypatch.setattr("vos.cli.atlas.chosen_producers", lambda views, only: [lacking])
+    error = failing(atlas, monkeypatch, capsys, *wanted(run, tmp_path / "out", "views=[map]"))
+    assert "outliers needs the package nothing_such; pip install" in error
+    call(atlas, monkeypatch, *wanted(run, tmp_path / "out"))
+    assert "no outliers" in capsys.readouterr().out
+    assert (tmp_path / "out/atlas.html").exists()
+
+
+def test_the_texts_the_page_and_a_summary_are_there(run, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    call(atlas, monkeypatch, *wanted(run, tmp_path / "out", "views=[trust]"))
+    told = capsys.readouterr().out
+    found = texts_of(tmp_path / "out")
+    assert (found["split"].count("validation"), found["split"].count("test")) == (16, 16)
+    assert len(found["text"]) == 60
+    assert found["run"]["harmful"] == [found["run"]["classes"].index("yes")]
+    assert "Boundary atlas" in told
+    assert told.rstrip().splitlines()[-1] == "atlas.html: out/atlas.html"
+    trust = read_json(tmp_path / "out/atlas/trust.json")
+    assert trust["versions"]["vos"]
+    assert trust["settings"]["n_texts"] == 60
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    call(atlas, monkeypatch, *wanted(run, tmp_path / "out", "views=[trust]"))
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+
+
+def test_a_seed_and_a_pool_of_its_own_choose_other_texts(run, monkeypatch, capsys, tmp_path):
+    pool = tmp_path / "pool.csv"
+    pool.write_text("comment\n" + "".join(f"a text of its own with number {i}\n" for i in range(30)))
+    more = {"own": [f"pool.path={pool}", "pool.text=comment"], "seed": ["seed=1"], "run": []}
+    found = {}
+    for name, overrides in more.items():
+        call(atlas, monkeypatch, *wanted(run, tmp_path / name, "views=[trust]", *overrides))
+        texts = texts_of(tmp_path / name)
+        found[name] = {t for t, split in zip(texts["text"], texts["split"], strict=True) if split == "pool"}
+    assert all(text.startswith("a text of its own") for text in found["own"])
+    assert found["seed"] != found["run"]
+
+
+def test_a_run_without_a_pool_says_so(run, monkeypatch, caplog, tmp_path):
+    trained = run.parent / "train.csv"  # a training text is never shown
+    overrides = ["views=[trust]", f"pool.path={trained}", "pool.text=comment"]
+    call(atlas, monkeypatch, *wanted(run, tmp_path / "out", *overrides))
+    assert "no pool: the atlas shows held-out texts alone; pool.path=FILE names one" in caplog.text
+    assert "pool" not in texts_of(tmp_path / "out")["split"]
+
+
+def test_the_batch_and_the_answers_of_people_are_shown(run, monkeypatch, tmp_path):
+    texts = [f"a text of the batch, number {i}" for i in range(3)]
+    batch = tmp_path / "near_boundary.jsonl"
+    write_jsonl(batch, [BoundaryRecord(text_uid(text), f"b{i}", text) for i, text in enumerate(texts)])
+    ledger = tmp_path / "ledger.sqlite"
+    with Ledger(ledger) as book:
+        items = [Item(texts[0], {}), Item("a text that only the ledger knows", {}), Item("of another project", {})]
+        book.propose(items)
+        for item, answer in zip(items, ("yes", "no", "purple"), strict=True):
+            book.record_label(Label(item.uid, "ann", answer))
+    overrides = [f"batch={batch}", f"ledger={ledger}", "views=[trust]"]
+    call(atlas, monkeypatch, *wanted(run, tmp_path / "out", *overrides))
+    found = texts_of(tmp_path / "out")
+    shown = {text: i for i, text in enumerate(found["text"])}
+    names = found["run"]["classes"]
+    assert [found["batch"][shown[text]] for text in texts] == [True] * 3
+    assert sum(found["batch"]) == 3
+    assert found["answer"][shown[texts[0]]] == names.index("yes")
+    assert found["answer"][shown["a text that only the ledger knows"]] == names.index("no")
+    assert "of another project" not in shown
+    assert sum(answer is not None for answer in found["answer"]) == 2
+
+
+def test_a_fault_of_a_producer_ends_with_code_1_and_a_page(run, monkeypatch, capsys, tmp_path):
+    import sys
+    import types
+
+    def produce(world, settings):
+        raise ZeroDivisionError("oh")
+
+    module = types.SimpleNamespace(produce=produce, __spec__=object())
+    monkeypatch.setitem(sys.modules, "vos.atlas.produce_outliers", module)
+    with pytest.raises(SystemExit) as caught:
+        call(atlas, monkeypatch, *wanted(run, tmp_path / "out", "only=outliers"))
+    assert caught.value.code == 1
+    assert (tmp_path / "out/atlas.html").exists()
+    assert json.loads((tmp_path / "out/atlas/trust.json").read_text())["dropped"].keys() == {"outliers"}
