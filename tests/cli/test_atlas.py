@@ -104,11 +104,11 @@ def test_a_seed_and_a_pool_of_its_own_choose_other_texts(run, monkeypatch, capsy
     assert found["seed"] != found["run"]
 
 
-def test_a_run_without_a_pool_says_so(run, monkeypatch, caplog, tmp_path):
+def test_a_run_without_a_pool_says_so(run, monkeypatch, capsys, tmp_path):
     trained = run.parent / "train.csv"  # a training text is never shown
     overrides = ["views=[trust]", f"pool.path={trained}", "pool.text=comment"]
     call(atlas, monkeypatch, *wanted(run, tmp_path / "out", *overrides))
-    assert "no pool: the atlas shows held-out texts alone; pool.path=FILE names one" in caplog.text
+    assert "no pool: the atlas shows held-out texts alone; pool.path=FILE names one" in capsys.readouterr().out
     assert "pool" not in texts_of(tmp_path / "out")["split"]
 
 
