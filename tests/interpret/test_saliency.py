@@ -159,7 +159,7 @@ def test_agreement_is_a_rank_correlation_over_the_words(linear):
 def test_a_model_that_looks_tokens_up_twice_has_no_gradients(linear, monkeypatch):
     once = linear.encode
     monkeypatch.setattr(linear, "encode", lambda batch: once(batch) + once(batch))
-    with pytest.raises(ModelError, match=r"LinearTokens|Module did it 2 times; use deletion"):
+    with pytest.raises(ModelError, match="once, batch first; Module does otherwise; use deletion"):
         GradientReader(linear)
     assert len(deletion(MarginReader(linear), ["the zebra"])) == 1
 

@@ -218,8 +218,8 @@ class GradientReader:
             self.classifier.encode(batch.inputs)
         if [shape[:-1] for shape in seen] != [batch.inputs["input_ids"].shape]:
             raise ModelError(
-                f"gradients by word need a model that looks its tokens up once, {_kind(self.classifier)} did it "
-                f"{len(seen)} times; use deletion instead"
+                f"gradients by word need a model that looks the tokens of a text up once, batch first; "
+                f"{_kind(self.classifier)} does otherwise; use deletion instead"
             )
 
 
