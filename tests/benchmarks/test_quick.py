@@ -22,6 +22,7 @@ EXPECTED = {
     "speed.pool": {"pool_share_of_bare", "memory_growth", "cached_texts_per_s"},
     "speed.retrieval": {"recall_at_10", "exact_seconds", "approximate_seconds", "exact_peak_mib", "build_seconds"},
     "speed.samplers": {"d768_c2_ratio", "d384_n2000_p_closed_form", "gap8_energy_auroc"},
+    "speed.sweep": {"frozen_one_s", "frozen_factor"},
     "speed.training": {"ratio", "steps_each"},
     "speed.two_processes": {"runs", "seconds"},
 }

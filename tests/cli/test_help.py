@@ -10,7 +10,7 @@ import synthesize
 import train
 from vos.cli.compose import composed
 from vos.cli.main import atlas, main
-from vos.cli.overrides import refuse_old_names
+from vos.cli.overrides import advice, refuse_old_names
 from vos.errors import ConfigError
 from vos.storage.commands import command
 
@@ -135,3 +135,9 @@ def test_the_next_step_is_told_as_it_is_typed_here(monkeypatch, called, expected
 def test_the_atlas_is_told_as_it_is_typed_here(monkeypatch, called, expected):
     monkeypatch.setattr(sys, "argv", [called])
     assert command("atlas") == expected
+
+
+def test_a_launcher_that_is_not_installed_names_the_package():
+    options = "Available options in 'hydra/launcher':\n\tbasic\nConfig search path:"
+    found = Exception(f"Could not find 'hydra/launcher/joblib'\n\n{options}")
+    assert advice(found, "train", []) == "hydra/launcher=joblib: needs another package; pip install 'vos-text[sweep]'"

@@ -2,9 +2,11 @@ import csv
 import io
 import json
 
+import pytest
+
 from vos.storage.run_directory import RunDirectory
 from vos.training import comparison
-from vos.training.comparison import compare_runs
+from vos.training.comparison import compare_runs, over_seeds
 
 
 def make_run(path, accuracy, finished=True):
@@ -80,3 +82,28 @@ def test_words_are_tabled_but_not_plotted(tmp_path):
 def test_nothing_finished_gives_no_table(tmp_path):
     assert compare_runs(tmp_path, {make_run(tmp_path / "0", 0.5, finished=False): {}}) == []
     assert not (tmp_path / "comparison.csv").exists()
+
+
+def test_seeds_are_drawn_together_with_intervals(tmp_path):
+    settings, accuracies = {}, {"0.9": (0.5, 0.6, 0.7), "0.99": (0.8, 0.8, 0.8), "0.5": (0.4,)}
+    for distance, values in accuracies.items():
+        for seed, accuracy in enumerate(values):
+            path = make_run(tmp_path / f"{distance}-{seed}", accuracy)
+            settings[path] = {"outliers.distance": distance, "seed": str(seed)}
+    first, second, third = over_seeds(compare_runs(tmp_path, settings))
+    # t of 2 degrees of freedom at .975 is 4.3027; the deviation is .1.
+    assert first["boundary/test/accuracy"] == pytest.approx(0.6)
+    assert first["boundary/test/accuracy_half"] == pytest.approx(4.3027 * 0.1 / 3**0.5, rel=1e-4)
+    assert (second["seeds"], second["boundary/test/accuracy_half"]) == (3.0, pytest.approx(0.0, abs=1e-9))
+    assert "boundary/test/accuracy_half" not in third
+    assert [row["seeds"] for row in read(tmp_path / "comparison_over_seeds.csv")] == ["3.0", "3.0", "1.0"]
+
+
+def test_without_several_seeds_there_is_nothing_to_draw_together(tmp_path):
+    one = {
+        make_run(tmp_path / "a", 0.5): {"seed": "0", "x": "1"},
+        make_run(tmp_path / "b", 0.6): {"seed": "1", "x": "2"},
+    }
+    assert over_seeds(compare_runs(tmp_path, one)) == []
+    assert over_seeds([]) == []
+    assert not (tmp_path / "comparison_over_seeds.csv").exists()

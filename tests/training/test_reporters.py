@@ -17,6 +17,7 @@ from vos.training.reporters import (
     NearBoundaryText,
     RoundRecord,
     WandbReporter,
+    log_comparison,
 )
 
 
@@ -83,3 +84,13 @@ def test_wandb_offline_run_holds_scalars_histogram_picture_and_table(record, tmp
 def test_unknown_wandb_mode_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"logger\.mode: expected 'offline', 'online' or 'disabled', got 'on'"):
         WandbReporter(tmp_path, project="p", config={}, mode="on")
+
+
+def test_the_tables_of_a_sweep_are_a_wandb_run_of_their_own(tmp_path):
+    rows = [{"run": "0", "seed": "0", "a": 0.5}, {"run": "1", "seed": "1"}]
+    log_comparison(tmp_path, {"comparison": rows}, "vos-test", "offline")
+    merged = {key: value for row in history(the_file(tmp_path)) for key, value in row.items()}
+    table = merged["comparison"]
+    assert (table["_type"], table["ncols"], table["nrows"]) == ("table-file", 3, 2)
+    (path,) = tmp_path.glob(f"wandb/*run-*/files/{table['path']}")
+    assert json.loads(path.read_text("utf-8"))["data"] == [["0", "0", 0.5], ["1", "1", None]]

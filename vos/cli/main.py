@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from vos.cli.compose import prepare
@@ -190,5 +190,5 @@ class SweepComparison(Callback):
         """Compare the runs that succeeded and name those that failed; with these the program ends without success."""
         from vos.cli.comparison import compare_sweep
 
-        if code := compare_sweep(Path(config.hydra.sweep.dir)):
+        if code := compare_sweep(Path(config.hydra.sweep.dir), OmegaConf.select(config, "logger.wandb")):
             raise SystemExit(code)

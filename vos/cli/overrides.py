@@ -14,6 +14,9 @@ from vos.cli.configuration import folder
 from vos.cli.kinds import nearest
 from vos.errors import ConfigError
 
+SWEEP_PLUGINS = ("joblib", "submitit", "optuna")
+"""Beginnings of the options that the extra `sweep` brings."""
+
 RENAMED = {
     "callbacks.monitor": "refine.monitor",
     "candidates=retrieval": "candidates=pool",
@@ -77,6 +80,8 @@ def advice(error: Exception, program: str, overrides: Sequence[str]) -> str:
     )
     if option:
         group, name, known = option[1], option[2], re.findall(r"[\w-]+", option[3])
+        if group.startswith("hydra/") and name.startswith(SWEEP_PLUGINS):
+            return f"{group}={name}: needs another package; pip install 'vos-text[sweep]'"
         return f"{group}={name}: no such option{nearest(name, known)}; expected one of {', '.join(known)}"
     return message
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from scipy import stats
 
 from vos.storage.json_files import numbers, read_json
 from vos.storage.run_directory import RunDirectory
@@ -16,6 +20,12 @@ logger = logging.getLogger(__name__)
 
 COMPARISON = "comparison"
 """Name of the table and the picture."""
+
+OVER_SEEDS = "comparison_over_seeds"
+"""Name of the table with means and intervals, where seeds vary."""
+
+KEPT_ROUND = "kept_round"
+"""Column that says which round a run ended with."""
 
 PLOTTED = (
     "boundary/val/brier",
@@ -35,7 +45,7 @@ RADII = "radii"
 
 
 def compare_runs(directory: Path, settings: Mapping[Path, Mapping[str, str]]) -> list[dict[str, str | float]]:
-    """Write `comparison.csv`, and `comparison.png` where one numeric setting varies beside the seed.
+    """Write `comparison.csv`; where seeds vary, `comparison_over_seeds.csv`; where a number does, `comparison.png`.
 
     Args:
         directory: of the sweep; receives the files.
@@ -55,14 +65,55 @@ def compare_runs(directory: Path, settings: Mapping[Path, Mapping[str, str]]) ->
         content = read_json(RunDirectory(path).metrics_path)
         final, varied = numbers(content["final"]), {key: values.get(key, "") for key in varying}
         # Runs may end with different rounds, which differ more than many a setting makes them.
-        kept = {"kept_round": content["kept_round"]} if "kept_round" in content else {}
+        kept = {KEPT_ROUND: content["kept_round"]} if "kept_round" in content else {}
         rows.append({"run": path.name, **varied, **kept, **_radii(final), **final})
     picture = directory / f"{COMPARISON}.png"
     picture.unlink(missing_ok=True)
+    together = over_seeds(rows)
+    (directory / f"{OVER_SEEDS}.csv").unlink(missing_ok=True)
+    if together:
+        write_table(directory / f"{OVER_SEEDS}.csv", together)
     if rows:
         write_table(directory / f"{COMPARISON}.csv", rows)
         _plot(picture, rows, [key for key in varying if key != "seed"])
     return rows
+
+
+def over_seeds(rows: Sequence[Mapping[str, str | float]]) -> list[dict[str, str | float]]:
+    """Mean and half-width of the 95 % t-interval over seeds of every metric in `PLOTTED`, a row for each setting.
+
+    Args:
+        rows: of `compare_runs`.
+
+    Returns:
+        The settings that vary beside the seed, `seeds`, and METRIC and METRIC_half of every metric that all runs of a
+        setting have; [] where no setting has two seeds.
+
+    Example:
+        >>> rows = [{"run": str(s), "seed": str(s), "boundary/test/accuracy": a} for s, a in enumerate((0.5, 0.7))]
+        >>> [(row["seeds"], round(row["boundary/test/accuracy_half"], 3)) for row in over_seeds(rows)]
+        [(2.0, 1.271)]
+    """
+    groups: dict[tuple[tuple[str, str | float], ...], list[Mapping[str, str | float]]] = {}
+    for row in rows:
+        known = itertools.takewhile(lambda name: name not in (KEPT_ROUND, RADII) and "/" not in name, row)
+        settings = tuple((name, row[name]) for name in known if name not in ("run", "seed"))
+        groups.setdefault(settings, []).append(row)
+    if "seed" not in next(iter(rows), {}) or all(len(group) < 2 for group in groups.values()):
+        return []
+    return [{**dict(settings), "seeds": float(len(group)), **_intervals(group)} for settings, group in groups.items()]
+
+
+def _intervals(rows: Sequence[Mapping[str, str | float]]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name in PLOTTED:
+        values = [float(row[name]) for row in rows if name in row]
+        if len(values) != len(rows):
+            continue
+        found[name] = statistics.fmean(values)
+        if len(values) > 1:
+            found[f"{name}_half"] = float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
+    return found
 
 
 def _radii(final: Mapping[str, float]) -> dict[str, str]:

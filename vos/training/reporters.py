@@ -9,7 +9,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import wandb
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
@@ -230,6 +230,32 @@ class WandbReporter(Reporter):
     def close(self) -> None:
         """Finish the wandb run."""
         self.run.finish()
+
+
+def log_comparison(
+    directory: Path,
+    tables: Mapping[str, Sequence[Mapping[str, Any]]],
+    project: str,
+    mode: Literal["offline", "online", "disabled"],
+    tags: Sequence[str] = (),
+) -> None:
+    """Log the tables of a sweep as a wandb run of their own, which writes into `<directory>/wandb`.
+
+    Args:
+        directory: of the sweep.
+        tables: rows by the name of the table.
+        project: wandb project, that of the runs.
+        mode: as of `WandbReporter`.
+        tags: for the wandb page.
+    """
+    quiet = wandb.Settings(silent=True, console="off")
+    with wandb.init(
+        project=project, mode=mode, dir=str(directory), name=directory.name, tags=[*tags, "sweep"], settings=quiet
+    ) as run:
+        for name, rows in tables.items():
+            columns = list(dict.fromkeys(column for row in rows for column in row))
+            data = [[row.get(column) for column in columns] for row in rows]
+            run.log({name: wandb.Table(columns=[*columns], data=data)})
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:

@@ -1,0 +1,61 @@
+"""What a sweep of distances costs beside one run: `python -m benchmarks.speed.sweep [--quick] [--distances N]`.
+
+Trains on the everyday corpus, once alone and once as a sweep over N distances in one process, each with an empty cache:
+with a frozen encoder (`experiment=frozen` with the default's loss: features are encoded once) and with one that is
+trained (round 0 is trained once; every distance refines it anew). The last line is one JSON object: seconds, and how
+many times one run the sweep took.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks._common import ROOT, command_line, finish, machine, print_figures
+
+KINDS = {
+    "frozen": ("experiment=frozen", "loss=flattening", "refine.rounds=1"),
+    "trained": ("refine.rounds=1",),
+}
+QUICK = ("experiment=smoke",)
+
+
+def main() -> None:
+    """Print the table and the JSON line."""
+    parser = command_line(__doc__, quick="the smoke preset and 3 distances, a minute")
+    parser.add_argument("--distances", type=int, default=20)
+    options = parser.parse_args()
+    n = 3 if options.quick else options.distances
+    distances = ",".join(f"{0.5 + 0.49 * i / (n - 1):.3f}" for i in range(n))
+    kinds = {"frozen": (*QUICK, "model.freeze=true")} if options.quick else KINDS
+    figures: dict[str, float] = {"distances": n}
+    for name, overrides in kinds.items():
+        figures[f"{name}_one_s"] = seconds(*overrides, "outliers.distance=0.9")
+        figures[f"{name}_sweep_s"] = seconds("-m", *overrides, f"outliers.distance={distances}")
+        figures[f"{name}_factor"] = figures[f"{name}_sweep_s"] / figures[f"{name}_one_s"]
+    print_figures(figures)
+    finish(figures | {"machine": machine()})
+
+
+def seconds(*arguments: str) -> float:
+    """Wall time of the command with a cache of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        places = (f"paths.cache={folder}/cache", f"hydra.run.dir={folder}/run", f"hydra.sweep.dir={folder}/runs")
+        command = [
+            sys.executable,
+            str(ROOT / "train.py"),
+            *arguments,
+            *places,
+            "logger=none",
+            "callbacks.progress=false",
+        ]
+        started = time.perf_counter()
+        subprocess.run(command, cwd=Path(folder), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
