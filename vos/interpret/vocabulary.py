@@ -1,0 +1,142 @@
+"""What feed-forward units write towards, in the words of the input embeddings, and whether they read the same words.
+
+A unit's output vector is compared with the input embedding of every token of the corpus. Nothing says that the two
+spaces agree, so a unit counts only where the tokens that it writes towards are those that it fires at, more often than
+the tokens of other units would be.
+
+Source: Geva et al., "Transformer Feed-Forward Layers Build Predictions by Promoting Concepts in the Vocabulary Space",
+EMNLP 2022; the gate is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vos.errors import ModelError
+from vos.interpret.importance import UnitScreen
+from vos.interpret.units import UnitReader
+
+TOKENS = 10
+"""Tokens that a unit writes towards, and tokens that it fires at."""
+
+LEVEL = 0.01
+"""Below it, a layer and a unit of it pass."""
+
+
+@dataclass(frozen=True)
+class LayerVocabulary:
+    """The units of one layer.
+
+    Attributes:
+        units: (k,) places of the units that were asked for.
+        writes: (u, 10) int64, ids of the tokens that each unit of the layer writes towards, the nearest first.
+        fires: (u, 10) int64, ids of those at which it is most active.
+        overlap: (u,) int64, tokens that are in both.
+        unit_p: (u,) how often the tokens that other units fire at overlap as much.
+        p: of the mean overlap of the units that were asked for, by permutation among them.
+        chance: overlap of two random sets of tokens.
+    """
+
+    units: NDArray[np.int64]
+    writes: NDArray[np.int64]
+    fires: NDArray[np.int64]
+    overlap: NDArray[np.int64]
+    unit_p: NDArray[np.float64]
+    p: float
+    chance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the layer may be shown."""
+        return self.p < LEVEL
+
+    @property
+    def shown(self) -> list[int]:
+        """Units that were asked for and pass, in a layer that does; the surest first."""
+        order = self.units[np.argsort(self.unit_p[self.units], kind="stable")]
+        return [int(unit) for unit in order if self.passed and self.unit_p[unit] < LEVEL]
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """Mean overlap of the units that were asked for, and of the others; NaN where there are none."""
+        others = np.setdiff1d(np.arange(len(self.overlap)), self.units)
+        asked, rest = self.overlap[self.units], self.overlap[others]
+        return float(asked.mean()) if len(asked) else np.nan, float(rest.mean()) if len(rest) else np.nan
+
+
+def layer_vocabulary(
+    reader: UnitReader,
+    screen: UnitScreen,
+    layer: int,
+    units: Sequence[int] | NDArray[np.int64],
+    rng: np.random.Generator,
+    n_permutations: int = 999,
+) -> LayerVocabulary:
+    """Words that the units of a layer write towards, and the two gates.
+
+    Args:
+        reader: of the classifier.
+        screen: says which tokens there are, and what each unit's activation at them is.
+        layer: its index.
+        units: places of those that are asked for, those that matter to the margin as a rule.
+        rng: draws the permutations.
+        n_permutations: of the layer's gate; the smallest p is 1 / (n + 1).
+
+    Raises:
+        ModelError: embeddings of another size than the features of a block, or fewer than 20 tokens.
+    """
+    ids = screen.token_ids
+    embeddings, vectors = reader.input_embeddings(), reader.output_vectors(layer)
+    if embeddings.shape[1] != vectors.shape[1]:
+        raise ModelError(
+            f"vocabulary: expected input embeddings of the size of a block's features, {vectors.shape[1]}, found "
+            f"{embeddings.shape[1]}: what units write cannot be compared with them"
+        )
+    if len(ids) < 2 * TOKENS:
+        raise ModelError(f"vocabulary: expected {2 * TOKENS} frequent tokens or more, found {len(ids)}; add texts")
+    near = cosines(vectors, embeddings[ids] - embeddings[ids].mean(0))
+    writes, fires = largest(near, TOKENS), largest(screen.token_activation[layer], TOKENS)
+    shared = _memberships(writes, len(ids)) @ _memberships(fires, len(ids)).T  # (u, u): unit i writes, unit j fires
+    overlap = np.diagonal(shared).astype(np.int64)
+    at_least = (shared >= overlap[:, None]).sum(1)  # the unit itself among them
+    chosen = np.asarray(units, dtype=np.int64)
+    p = pairing_p(shared[np.ix_(chosen, chosen)], rng, n_permutations)
+    return LayerVocabulary(
+        chosen, ids[writes], ids[fires], overlap, at_least / len(overlap), p, TOKENS * TOKENS / len(ids)
+    )
+
+
+def pairing_p(shared: NDArray[np.float32], rng: np.random.Generator, n_permutations: int) -> float:
+    """How often a random pairing of the rows and columns of a matrix (k, k) has a mean as large as its diagonal.
+
+    (r + 1) / (n + 1) of n permutations, so that it is never 0; 1 where k is 0.
+    """
+    k = len(shared)
+    if not k:
+        return 1.0
+    own = float(np.diagonal(shared).mean())
+    rows = np.arange(k)
+    found = sum(float(shared[rows, rng.permutation(k)].mean()) >= own for _ in range(n_permutations))
+    return (found + 1) / (n_permutations + 1)
+
+
+def cosines(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cosine of every row of a (n, d) with every row of b (m, d): (n, m); 0 with a row of zeros."""
+    sizes = [np.maximum(np.linalg.norm(each, axis=1, keepdims=True), 1e-12) for each in (a, b)]
+    found: NDArray[np.float64] = (a / sizes[0]) @ (b / sizes[1]).T
+    return found
+
+
+def largest(values: NDArray[np.floating], k: int) -> NDArray[np.int64]:
+    """Places of the k largest values of each row, the largest first; equal ones by place: (n, k)."""
+    return np.argsort(-values, axis=1, kind="stable")[:, :k].astype(np.int64)
+
+
+def _memberships(places: NDArray[np.int64], n: int) -> NDArray[np.float32]:
+    found = np.zeros((len(places), n), dtype=np.float32)
+    np.put_along_axis(found, places, 1.0, axis=1)
+    return found
