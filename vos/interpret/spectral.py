@@ -38,7 +38,7 @@ class SpectralClusters:
         null_gaps: (K,) their means over the null.
         gap_p: of the largest excess `gaps - null_gaps` over all k.
         cut: normalised cut of the clusters.
-        null_cut: its mean over the null's own clusters of the same k.
+        null_cuts: (shuffles,) of the null's own clusters of the same k.
         cut_p: share of the null with a cut as small, `(r + 1) / (n + 1)`.
     """
 
@@ -48,7 +48,7 @@ class SpectralClusters:
     null_gaps: NDArray[np.float64]
     gap_p: float
     cut: float
-    null_cut: float
+    null_cuts: NDArray[np.float64]
     cut_p: float
 
 
@@ -90,7 +90,9 @@ def spectral_clusters(
     k = min(k or int(excess[0].argmax()) + 2, most)
     seeds = generator.integers(2**31, size=shuffles + 1).tolist()
     labels = spectra[0].labels(k, seeds[0])
-    cuts = [n_cut(g, s.labels(k, seed, starts=3)) for g, s, seed in zip(null, spectra[1:], seeds[1:], strict=True)]
+    cuts = np.array(
+        [n_cut(g, s.labels(k, seed, starts=3)) for g, s, seed in zip(null, spectra[1:], seeds[1:], strict=True)]
+    )
     cut = n_cut(graph, labels)
     return SpectralClusters(
         labels,
@@ -99,8 +101,8 @@ def spectral_clusters(
         gaps[1:].mean(0),
         p_value(-excess[0].max(), -excess[1:].max(1)),
         cut,
-        float(np.mean(cuts)),
-        p_value(cut, np.array(cuts)),
+        cuts,
+        p_value(cut, cuts),
     )
 
 
@@ -178,4 +180,4 @@ def p_value(value: float, null: NDArray[np.float64]) -> float:
 def _one_cluster(graph: scipy.sparse.csr_matrix) -> SpectralClusters:
     labels = np.where(np.asarray(graph.sum(1)).ravel() > 0, 0, NONE).astype(np.int64)
     empty = np.empty(0)
-    return SpectralClusters(labels, min(1, int(labels.max(initial=NONE)) + 1), empty, empty, 1.0, 0.0, 0.0, 1.0)
+    return SpectralClusters(labels, min(1, int(labels.max(initial=NONE)) + 1), empty, empty, 1.0, 0.0, empty, 1.0)

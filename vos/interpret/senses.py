@@ -1,0 +1,239 @@
+"""Senses of a word: its occurrences parted by the vectors that the encoder gives them in context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, ward
+from scipy.spatial.distance import pdist, squareform
+
+from vos.errors import ModelError
+from vos.interpret.communities import by_size
+from vos.interpret.layers import FeedForwardLayers, at_rest, find_layers
+from vos.interpret.spectral import p_value
+from vos.interpret.words import split_words
+from vos.models.base import TextClassifier
+from vos.types import token_batch
+
+LEAST = 12
+"""Occurrences of a word below which it is not parted."""
+
+MOST_SENSES = 4
+
+DIRECTIONS = 8
+"""Leading directions of the vectors in which senses are looked for; there are few occurrences for more."""
+
+DRAWS = 99
+"""Words with one sense that a word is held against."""
+
+
+@dataclass(frozen=True)
+class Senses:
+    """The occurrences of a word in groups.
+
+    Attributes:
+        labels: (n,) int64 groups from 0, the largest first; all 0 where there are too few occurrences.
+        separation: mean silhouette of the groups; 0 where there is one.
+        share: of the variance of the vectors that lies between the groups.
+        p: share of draws of a word with one sense, a Gaussian of the same covariance, that part as well.
+    """
+
+    labels: NDArray[np.int64]
+    separation: float
+    share: float
+    p: float
+
+
+@dataclass(frozen=True)
+class WordVectors:
+    """The occurrences of a word in some texts.
+
+    Attributes:
+        texts: (n,) int64, which text.
+        starts: (n,) int64, first character of the word there.
+        vectors: (n, d) float64, mean over the word's tokens.
+        contexts: (n, e) float64, mean input embedding of the text's other tokens.
+    """
+
+    texts: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    vectors: NDArray[np.float64]
+    contexts: NDArray[np.float64]
+
+
+def word_vectors(
+    classifier: TextClassifier, texts: Sequence[str], words: Sequence[str], layer: int = -1, batch: int = 32
+) -> dict[str, WordVectors]:
+    """Vectors of words in context: what the block `layer` gives at each of their occurrences.
+
+    Args:
+        classifier: an encoder of the BERT family, or a decoder; its modes stay as they are.
+        texts: where to look.
+        words: folded as `split_words` does.
+        layer: of the blocks; -1 is the last.
+        batch: texts of one forward pass.
+
+    Returns:
+        By word; one that does not occur has no rows. What lies beyond the cut of a long text is not there.
+
+    Raises:
+        ModelError: the encoder is not a stack of blocks, or its tokenizer does not say where its tokens stand.
+    """
+    tokenizer = classifier.tokenizer
+    if not getattr(tokenizer, "is_fast", False):
+        raise ModelError("senses need a tokenizer with offsets (a fast one); leave them out")
+    wanted, layers = set(words), find_layers(classifier)
+    places = [[word for word in split_words(text) if word.text in wanted] for text in texts]
+    found: dict[str, list[_Occurrence]] = {word: [] for word in words}
+    rows = sorted((i for i in range(len(texts)) if places[i]), key=lambda i: len(texts[i]))
+    for start in range(0, len(rows), batch):
+        part = rows[start : start + batch]
+        for i, (spans, states, static) in zip(
+            part, _states(classifier, layers, [texts[i] for i in part], layer), strict=True
+        ):
+            for word in places[i]:
+                inside = (spans[:, 0] >= word.start) & (spans[:, 1] <= word.end) & (spans[:, 1] > spans[:, 0])
+                others = ~inside & (spans[:, 1] > spans[:, 0])
+                if inside.any() and others.any():
+                    context = static[others].mean(0)
+                    found[word.text].append(_Occurrence(i, word.start, states[inside].mean(0), context))
+    return {word: _together(each, classifier, layers) for word, each in found.items()}
+
+
+class _Occurrence(NamedTuple):
+    text: int
+    start: int
+    vector: NDArray[np.float64]
+    context: NDArray[np.float64]
+
+
+def _states(
+    classifier: TextClassifier, layers: FeedForwardLayers, texts: Sequence[str], layer: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]:
+    """Of each text: characters (t, 2) of its tokens, what a block gives there (t, d), their input embeddings (t, e)."""
+    tokenizer, device = classifier.tokenizer, classifier.head.weight.device
+    given = tokenizer(list(texts), truncation=True, max_length=classifier.max_length, return_offsets_mapping=True)
+    batch = token_batch(given["input_ids"], tokenizer.pad_token_id, tokenizer.padding_side)
+    inputs = {name: values.to(device) for name, values in batch.items()}
+    blocks: list[Any] = []
+    with at_rest(classifier), torch.no_grad(), layers.recorded(blocks):
+        classifier.encode(inputs)
+        static = layers.embedding(inputs["input_ids"]).double().cpu().numpy()
+    hidden = (blocks[layer][0] if isinstance(blocks[layer], tuple) else blocks[layer]).double().cpu().numpy()
+    for row, mask in enumerate(batch["attention_mask"].bool().numpy()):
+        yield np.array(given["offset_mapping"][row]).reshape(-1, 2), hidden[row][mask], static[row][mask]
+
+
+def _together(found: Sequence[_Occurrence], classifier: TextClassifier, layers: FeedForwardLayers) -> WordVectors:
+    ordered = sorted(found, key=lambda each: each[:2])
+    width = layers.embedding.embedding_dim
+    return WordVectors(
+        np.array([each.text for each in ordered], dtype=np.int64),
+        np.array([each.start for each in ordered], dtype=np.int64),
+        np.array([each.vector for each in ordered]).reshape(len(ordered), -1 if ordered else classifier.n_features),
+        np.array([each.context for each in ordered]).reshape(len(ordered), width),
+    )
+
+
+def split_senses(
+    vectors: NDArray[np.floating], generator: np.random.Generator, draws: int = DRAWS, most: int = MOST_SENSES
+) -> Senses:
+    """Part the occurrences of a word; the number of groups is the one that parts best, from 2 to `most`.
+
+    Ward's clusters in the leading directions of the vectors. The same choice is made for draws of a Gaussian of the
+    same covariance, a cloud that has nothing to part (Liu and others 2008, with the silhouette as statistic).
+
+    Args:
+        vectors: (n, d) of its occurrences.
+        generator: of the draws.
+        draws: of the null.
+        most: largest number of groups.
+
+    Example:
+        >>> draw = np.random.default_rng(0)
+        >>> two = draw.normal(size=(40, 16)) + 8 * np.repeat([0, 1], 20)[:, None]
+        >>> found = split_senses(two, draw, draws=19)
+        >>> found.labels.tolist() == [0] * 20 + [1] * 20, found.p
+        (True, 0.05)
+    """
+    matrix = np.asarray(vectors, dtype=np.float64)
+    n = len(matrix)
+    centred = matrix - matrix.mean(0) if n else matrix
+    _, scales, directions = np.linalg.svd(centred, full_matrices=False)
+    kept = int((scales[:DIRECTIONS] > 1e-9 * max(1.0, float(np.abs(matrix).max(initial=0.0)))).sum())
+    if n < LEAST or not kept:
+        return Senses(np.zeros(n, dtype=np.int64), 0.0, 0.0, 1.0)
+    points = centred @ directions[:kept].T
+    labels, separation = _best_parts(points, most)
+    deviations = points.std(0)
+    null = [_best_parts(generator.normal(size=points.shape) * deviations, most)[1] for _ in range(draws)]
+    return Senses(labels, separation, _between(centred, labels), p_value(-separation, -np.array(null)))
+
+
+def context_p(
+    contexts: NDArray[np.floating], labels: NDArray[np.int64], generator: np.random.Generator, permutations: int = 199
+) -> float:
+    """Whether the words around the occurrences differ between groups: p by permuted labels.
+
+    Groups can be something else than senses: an encoder that has learnt nothing parts a word by its position.
+
+    Args:
+        contexts: (n, e), see `WordVectors`.
+        labels: (n,) groups.
+        generator: of the permutations.
+        permutations: how many.
+    """
+    if len(set(labels.tolist())) < 2:
+        return 1.0
+    centred = np.asarray(contexts, dtype=np.float64) - np.mean(contexts, axis=0)
+    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True).clip(1e-12)
+    value = _between(unit, labels)
+    null = np.array([_between(unit, generator.permutation(labels)) for _ in range(permutations)])
+    return p_value(-value, -null * (1 - 1e-12))
+
+
+def _between(points: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Share of the variance of points (n, d) that lies between their groups."""
+    centred = points - points.mean(0)
+    member = (labels[None, :] == np.arange(int(labels.max()) + 1)[:, None]).astype(np.float64)
+    means = member @ centred / member.sum(1, keepdims=True)
+    total = float((centred**2).sum())
+    return float((member.sum(1) * (means**2).sum(1)).sum()) / total if total > 0 else 0.0
+
+
+def _best_parts(points: NDArray[np.float64], most: int) -> tuple[NDArray[np.int64], float]:
+    """Groups (n,) of the largest mean silhouette, and that silhouette; one group, 0, where none is above 0."""
+    best, value = np.zeros(len(points), dtype=np.int64), 0.0
+    distances = squareform(pdist(points))
+    tree = ward(points)
+    for k in range(2, most + 1):
+        labels = fcluster(tree, k, criterion="maxclust").astype(np.int64)
+        found = silhouette(distances, labels)
+        if found > value:
+            best, value = by_size(labels), found
+    return best, value
+
+
+def silhouette(distances: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Mean silhouette (Rousseeuw 1987) of groups, from distances (n, n); a group of one counts 0, as does one group.
+
+    Example:
+        >>> round(silhouette(np.array([[0, 1, 4], [1, 0, 4], [4, 4, 0]]), np.array([1, 1, 2])), 3)
+        0.5
+    """
+    groups = np.unique(labels)
+    if len(groups) < 2:
+        return 0.0
+    member = (labels[:, None] == groups[None, :]).astype(np.float64)
+    sizes = member.sum(0)
+    sums = distances @ member
+    own = member.astype(bool)
+    inside = sums[own] / np.maximum(sizes[own.argmax(1)] - 1, 1)
+    outside = np.where(own, np.inf, sums / sizes).min(1)
+    values = (outside - inside) / np.maximum(np.maximum(inside, outside), 1e-300)
+    return float(np.where(sizes[own.argmax(1)] > 1, values, 0.0).mean())
