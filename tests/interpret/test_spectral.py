@@ -64,6 +64,15 @@ def test_the_spectrum_is_that_of_the_laplacian():
     assert spectrum(graph, 5).values == pytest.approx(values[:5], abs=1e-12)
 
 
+def test_equal_eigenvalues_are_all_there():
+    """A range of places makes LAPACK leave some out of this spectrum."""
+    dense = np.kron(np.eye(2), np.full((10, 10), 0.95)) + 0.05
+    np.fill_diagonal(dense, 0.0)
+    found = spectrum(scipy.sparse.csr_matrix(dense), 5)
+    assert found.vectors.shape == (20, 5)
+    assert found.values == pytest.approx([0.0, 1 - 8.5 / 9.5, *[1 + 1 / 9.5] * 3])
+
+
 @pytest.mark.parametrize("seed", range(1))
 def test_planted_groups_are_found_and_counted(seed):
     draw = np.random.default_rng(seed)

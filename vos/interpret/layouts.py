@@ -27,7 +27,7 @@ def spectral_layout(graph: scipy.sparse.csr_matrix) -> NDArray[np.float64]:
         graph: (u, u) symmetric weights >= 0 without a diagonal.
     """
     linked = np.flatnonzero(np.asarray(graph.sum(1)).ravel() > 0)
-    places = np.zeros((len(linked), 2))
+    places: NDArray[np.float64] = np.zeros((len(linked), 2))
     if len(linked) > 2:
         found = spectrum(graph, 3)
         degrees = np.asarray(graph.sum(1)).ravel()[linked]

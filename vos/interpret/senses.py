@@ -208,7 +208,8 @@ def _between(points: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
 
 def _best_parts(points: NDArray[np.float64], most: int) -> tuple[NDArray[np.int64], float]:
     """Groups (n,) of the largest mean silhouette, and that silhouette; one group, 0, where none is above 0."""
-    best, value = np.zeros(len(points), dtype=np.int64), 0.0
+    best: NDArray[np.int64] = np.zeros(len(points), dtype=np.int64)
+    value = 0.0
     distances = squareform(pdist(points))
     tree = ward(points)
     for k in range(2, most + 1):

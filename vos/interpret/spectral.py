@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
@@ -137,9 +136,9 @@ def spectrum(graph: scipy.sparse.csr_matrix, m: int) -> Spectrum:
     linked = np.flatnonzero(degrees > 0)
     scale = 1.0 / np.sqrt(degrees[linked])
     affinity = graph[linked][:, linked].toarray() * scale[:, None] * scale[None, :]
-    n = len(linked)
-    values, vectors = scipy.linalg.eigh(affinity, subset_by_index=(n - m, n - 1))
-    return Spectrum(1.0 - values[::-1], vectors[:, ::-1], linked, graph.shape[0])
+    # All of them: LAPACK gives fewer than it was asked for where a range of places cuts equal eigenvalues apart.
+    values, vectors = np.linalg.eigh(affinity)
+    return Spectrum(1.0 - values[::-1][:m], vectors[:, ::-1][:, :m], linked, graph.shape[0])
 
 
 def shuffled_rows(weights: NDArray[np.floating], generator: np.random.Generator) -> NDArray[np.float64]:

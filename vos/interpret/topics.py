@@ -54,7 +54,10 @@ def text_activity(occurrences: Occurrences, labels: Partition) -> NDArray[np.flo
     count = np.bincount(occurrences.texts, minlength=occurrences.n_texts)
     sums = np.zeros((occurrences.n_texts, k))
     np.add.at(sums, occurrences.texts, by_cluster)
-    return np.divide(sums, count[:, None], out=np.full_like(sums, np.nan), where=count[:, None] > 0)
+    means: NDArray[np.float64] = np.divide(
+        sums, count[:, None], out=np.full_like(sums, np.nan), where=count[:, None] > 0
+    )
+    return means
 
 
 def topic_tags(
@@ -123,4 +126,5 @@ def _welch(member: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np
     var_out = np.maximum(((rows**2).sum(0) - squares) / outside - mean_out**2, 0.0)
     error = np.sqrt(var_in / (inside - 1) + var_out / (outside - 1))
     difference = mean_in - mean_out
-    return np.divide(difference, error, out=np.zeros_like(difference), where=error > 1e-12)
+    z: NDArray[np.float64] = np.divide(difference, error, out=np.zeros_like(difference), where=error > 1e-12)
+    return z

@@ -5,6 +5,7 @@ What goes into the matrix decides more than the algorithm that cuts it; `Weighti
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -13,6 +14,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from vos.errors import ConfigError, ShapeError
+from vos.interpret.units import WORD, Unit, UnitReader
 
 Weighting = Literal["activation", "log_activation", "magnitude"]
 """From the mean value of a unit at a token:
@@ -77,6 +79,33 @@ class Occurrences:
     def of_units(self, columns: NDArray[np.intp]) -> Occurrences:
         """The same places with some of the units."""
         return replace(self, values=self.values[:, columns])
+
+
+def read_occurrences(reader: UnitReader, texts: Sequence[str], units: Sequence[Unit]) -> Occurrences:
+    """Activations of some units at every token of the texts; special tokens are left out.
+
+    Args:
+        reader: of the classifier.
+        texts: n of them; memory grows with their tokens * units * 4 bytes.
+        units: layer and place of each, in the order of the columns.
+    """
+    by_layer: dict[int, tuple[list[int], list[int]]] = {}
+    for column, (layer, place) in enumerate(units):
+        columns, places = by_layer.setdefault(layer, ([], []))
+        columns.append(column)
+        places.append(place)
+    tokens: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
+    rows: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
+    values: list[NDArray[np.float32]] = [np.empty((0, len(units)), dtype=np.float32)]
+    for batch in reader.read(texts, gradients=False):
+        word = batch.kind == WORD
+        part = np.empty((int(word.sum()), len(units)), dtype=np.float32)
+        for layer, (columns, places) in by_layer.items():
+            part[:, columns] = batch.activations[layer][word][:, places]
+        tokens.append(batch.token_ids[word])
+        rows.append(np.repeat(batch.index, word.sum(1)))
+        values.append(part)
+    return Occurrences(np.concatenate(tokens), np.concatenate(rows), np.concatenate(values), len(texts))
 
 
 @dataclass(frozen=True)
