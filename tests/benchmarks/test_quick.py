@@ -9,6 +9,7 @@ from tests.benchmarks.programs import run
 from vos.generation import bundled
 
 EXPECTED = {
+    "atlas": {"demo/gates_passed", "demo/directions: same decision near the boundary", "demo/seconds"},
     "ablation.refinement": {"embedded/head/default/better_than_round_0", "embedded/head/control/val/brier"},
     "corpus.baselines": {"fine-tuned all", "frozen + linear 0/3", "bag of words 1/0 half_width"},
     "generation.reach": {"corpus", "texts", "rows"},
@@ -27,6 +28,7 @@ EXPECTED = {
     "speed.two_processes": {"runs", "seconds"},
 }
 FOLDERS = (
+    "atlas",
     "selection",
     "selection.finetuned",
     "selection.rounds",

@@ -1,0 +1,118 @@
+"""Tables of the atlas's gates: `python -m benchmarks.atlas.page [--figures FOLDER ...]`.
+
+With `--figures`, output folders of `python -m benchmarks.atlas`, their figures go into docs/results_atlas.json first; a
+later folder replaces classifiers of an earlier one. The page, docs/results_atlas.md, is written from that file alone.
+The last line is one JSON object, as there.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks._common import ROOT, finish
+from benchmarks.atlas.__main__ import FIGURES
+from benchmarks.atlas.results import Task, flat
+from vos.storage.json_files import read_json, write_json
+
+KEPT = ROOT / "docs/results_atlas.json"
+PAGE = ROOT / "docs/results_atlas.md"
+
+HEAD = """# The gates of the atlas, model by model
+
+Written by `python -m benchmarks.atlas.page` from [kept figures](results_atlas.json).
+
+A view of the atlas is believed where its gate passes. A cell has the number found, that of an encoder of random weights
+behind the slash where it was measured, and **bold** where the gate passed. A gate that tests the *method* may pass on
+random weights too; one that tests the *model* must not. Gates were chosen on the demo's classifier and on one of
+ToxiGen; `demo_seed_1` and `davidson` were not looked at for it.
+
+    VOS_DATA=FOLDER python -m benchmarks.atlas --output OUT
+    python -m benchmarks.atlas.page --figures OUT
+"""
+
+
+def main() -> None:
+    """Keep the figures where a folder is named; write the page; print the JSON line."""
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("--figures", nargs="+", type=Path, default=[], help="output folders of the benchmark")
+    parser.add_argument("--kept", type=Path, default=KEPT, help="the figures")
+    parser.add_argument("--page", type=Path, default=PAGE)
+    options = parser.parse_args()
+    if options.figures:
+        write_json(options.kept, together(options.figures))
+    figures = read_json(options.kept)
+    options.page.write_text(page(figures), "utf-8")
+    finish(flat(figures["tasks"]))
+
+
+def together(folders: Iterable[Path]) -> dict[str, Any]:
+    """Figures of all folders; a later one replaces classifiers of an earlier one."""
+    found: dict[str, Any] = {"machine": "", "tasks": {}}
+    for folder in folders:
+        own = read_json(folder / FIGURES)
+        found["machine"] = own["machine"]
+        found["tasks"] |= own["tasks"]
+    return found
+
+
+def page(figures: Mapping[str, Any]) -> str:
+    """The whole page."""
+    tasks: Mapping[str, Task] = figures["tasks"]
+    return "\n".join([HEAD, *_gates(tasks), "", *_controls(tasks), "", *_times(tasks, figures["machine"])]) + "\n"
+
+
+def _gates(tasks: Mapping[str, Task]) -> list[str]:
+    """A row for every gate, a column for every classifier."""
+    gates = dict.fromkeys(gate for task in tasks.values() for gate in task["gates"])
+    rows = []
+    for gate in gates:
+        known = [task["gates"][gate] for task in tasks.values() if gate in task["gates"]]
+        cells = [_cell(task["gates"].get(gate)) for task in tasks.values()]
+        rows.append([gate.replace("|", "\\|"), known[0]["tests"], _number(known[0]["threshold"]), *cells])
+    return ["## Gates\n", *_table(["gate", "tests", "threshold", *tasks], rows)]
+
+
+def _controls(tasks: Mapping[str, Task]) -> list[str]:
+    """What each classifier and its control get right, and views that could not be made."""
+    rows = []
+    for name, task in tasks.items():
+        control = task["control"] or {}
+        dropped = "; ".join(f"{view}: {reason}" for view, reason in task["dropped"].items()) or "none"
+        counts = [str(task["n_texts"]), str(task["n_near"]), str(control.get("n_texts", ""))]
+        right = [_number(control.get(key)) for key in ("model_accuracy", "accuracy")]
+        rows.append([name, *counts, *right, dropped.replace("|", "\\|")])
+    names = ["classifier", "texts", "near", "texts of the control", "accuracy", "of the control", "views left out"]
+    return ["## Classifiers\n", *_table(names, rows)]
+
+
+def _times(tasks: Mapping[str, Task], machine: str) -> list[str]:
+    """Seconds of every producer."""
+    producers = dict.fromkeys(name for task in tasks.values() for name in task["times"])
+    rows = [[name, *(_number(task["times"].get(name)) for task in tasks.values())] for name in producers]
+    rows.append(["all", *(_number(sum(s or 0 for s in task["times"].values())) for task in tasks.values())])
+    rows.append(["peak memory, MiB", *(str(task["peak_memory_mib"] or "") for task in tasks.values())])
+    return [f"## Seconds\n\nOn {machine}.\n", *_table(["producer", *tasks], rows)]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return [f"| {' | '.join(head)} |", "|---|" + "---|" * (len(head) - 1), *lines]
+
+
+def _cell(gate: Mapping[str, Any] | None) -> str:
+    if gate is None:
+        return ""
+    control = "" if gate["control"] is None else f" / {_number(gate['control'])}"
+    value = _number(gate["value"]) or "not measured"
+    return f"**{value}**{control}" if gate["passed"] else f"{value}{control}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
+
+
+if __name__ == "__main__":
+    main()
