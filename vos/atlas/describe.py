@@ -29,6 +29,9 @@ MOST_TRAINING_TEXTS = 20_000
 MOST_VALUES = 200
 """Different values of a column at most: one that names nearly every text tells nothing of groups of texts."""
 
+ENCODER = "encoder"
+"""Fact of a run that stays out of the artefact: it may be a path of this machine."""
+
 ROWS = 512
 """Texts whose neighbours are looked for at a time."""
 
@@ -140,11 +143,12 @@ def train_texts(examples: Sequence[Example], featurizer: ClassifierFeaturizer, r
 def texts_artefact(world: AtlasWorld) -> dict[str, Any]:
     """Content of the artefact `texts`, with the nearest training texts of both sides."""
     texts = world.texts
+    facts = {name: value for name, value in world.run.items() if name != ENCODER}
     nearest = _nearest(world)
     used = sorted({row for lists in nearest.values() for rows in lists for row in rows})
     place = {row: i for i, row in enumerate(used)}
     return {
-        "run": {**world.run, "classes": world.classes, "harmful": world.harmful, "band": world.band, "created": None},
+        "run": {**facts, "classes": world.classes, "harmful": world.harmful, "band": world.band, "created": None},
         **{name: getattr(texts, name) for name in texts.__dataclass_fields__},
         "neighbours": {side: [[place[row] for row in rows] for rows in lists] for side, lists in nearest.items()},
         "train": {

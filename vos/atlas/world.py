@@ -62,7 +62,7 @@ class AtlasWorld:
         band: half-width of the band of texts near the boundary, in margin.
         settings: see `AtlasSettings`.
         seed: of everything; see `rng`.
-        run: facts of the run for the page: name, hashes, seed.
+        run: facts of the run for the page: name, hashes, seed; and `encoder`, the name of the one that it began from.
         folder: of the artefacts, which later producers may read; None where nothing is kept.
         progress: told how far the producer at work is.
         is_control: whether this is the encoder of random weights.

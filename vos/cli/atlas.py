@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from vos.atlas.artefacts import read_artefact
@@ -165,6 +165,7 @@ def build_world(
             "model_hash": manifest["model_hash"],
             "run_hash": run_hash(run),
             "seed": config.seed,
+            "encoder": OmegaConf.select(OmegaConf.load(run.config_path), "model.name"),
             "counts": dict(chosen.counts),
         },
     )
