@@ -66,7 +66,7 @@ def story(seed: int, n: int, folder: Path, overrides: Sequence[str]) -> dict[str
     if not (run / "near_boundary.jsonl").exists():
         _program("synthesize.py", f"run={run}", f"n={n}", ledger, f"seed={seed}")
     answers = ("labels=oracle", ledger, f"run={run}")
-    found = _counted(run) | _outcomes(run, "first", last=True)
+    found = _counted(run) | _outcomes(run, "first", last=True) | _refined(run)
     for name, more in (("answers", ()), ("answers_and_outlier_texts", MORE)):
         _program("train.py", f"hydra.run.dir={folder / name}", *answers, *more)
         found |= _outcomes(folder / name, name, last=True)
@@ -83,6 +83,18 @@ def _outcomes(run: Path, name: str, *, last: bool) -> dict[str, float]:
     values = metrics["final"] if last else metrics["rounds"][0]
     wanted = OUTCOMES if last else [each for each in OUTCOMES if each.startswith("ood/")]
     return {f"{name}/{each}": float(values[each]) for each in wanted if each in values}
+
+
+def _refined(run: Path) -> dict[str, float]:
+    """What the rounds of refinement did to the first classifier: Brier scores of the validation and test texts."""
+    metrics = read_json(run / "metrics.json")
+    rounds, kept = metrics["rounds"], metrics["kept_round"]
+    val = [each["boundary/val/brier"] for each in rounds]
+    changed = metrics["final"]["boundary/test/brier"] - rounds[0]["boundary/test/brier"]
+    return {
+        "refined/better_than_round_0": float(kept > 0), "refined/test_brier_change": changed,
+        "refined/val_brier_round_0": val[0], "refined/val_brier_round_1": val[1], "refined/val_brier_last": val[-1],
+    }  # fmt: skip
 
 
 def _counted(run: Path) -> dict[str, float]:
