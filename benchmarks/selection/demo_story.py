@@ -66,22 +66,23 @@ def story(seed: int, n: int, folder: Path, overrides: Sequence[str]) -> dict[str
     if not (run / "near_boundary.jsonl").exists():
         _program("synthesize.py", f"run={run}", f"n={n}", ledger, f"seed={seed}")
     answers = ("labels=oracle", ledger, f"run={run}")
-    found = _counted(run) | _outcomes(run, "first", last=True) | _refined(run)
+    found = _counted(run) | _outcomes(run, "first") | _refined(run)
     for name, more in (("answers", ()), ("answers_and_outlier_texts", MORE)):
         _program("train.py", f"hydra.run.dir={folder / name}", *answers, *more)
-        found |= _outcomes(folder / name, name, last=True)
-    return found | _outcomes(folder / "answers_and_outlier_texts", "first_on_other_texts", last=False)
+    found |= _outcomes(folder / "answers", "answers")
+    found |= _outcomes(folder / "answers_and_outlier_texts", "answers_and_outlier_texts", number=-1)
+    return found | _outcomes(folder / "answers_and_outlier_texts", "first", number=0, only="ood/")
 
 
 def _program(name: str, *arguments: str) -> None:
     subprocess.run([sys.executable, str(ROOT / name), *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
-def _outcomes(run: Path, name: str, *, last: bool) -> dict[str, float]:
-    """Metrics of the round that a run kept, or of its first round, under a name."""
+def _outcomes(run: Path, name: str, number: int | None = None, only: str = "") -> dict[str, float]:
+    """Metrics of a round, or of the one that the run kept, under a name."""
     metrics = read_json(run / "metrics.json")
-    values = metrics["final"] if last else metrics["rounds"][0]
-    wanted = OUTCOMES if last else [each for each in OUTCOMES if each.startswith("ood/")]
+    values = metrics["final"] if number is None else metrics["rounds"][number]
+    wanted = [each for each in OUTCOMES if each.startswith(only)]
     return {f"{name}/{each}": float(values[each]) for each in wanted if each in values}
 
 

@@ -36,23 +36,28 @@ def with_precision(config: DictConfig, overrides: list[str]) -> tuple[DictConfig
     return config, [*(each for each in overrides if each != f"precision={AUTO}"), f"precision={chosen}"]
 
 
-@contextmanager
-def fast_featurizer(
-    config: DictConfig, classifier: TextClassifier, n_pool: int
-) -> Iterator[ClassifierFeaturizer | None]:
-    """What scores a large pool in bfloat16, with a cache of its own; None where that gains nothing.
+def scores_fast(config: DictConfig, n_pool: int) -> bool:
+    """Whether a pool of this size is scored in bfloat16.
 
     `acquisition=targets` keeps too little of the pool to mend what rounding moves; it scores in float32.
     """
     acquisition = synthesis_settings(config).acquisition
-    kept = int(getattr(acquisition, "supply", 0))
-    device = str(config.device)
-    accelerator = "cpu" if device.startswith("cpu") else "gpu"
-    small = n_pool < FAST_FROM * kept or isinstance(acquisition, TargetAcquisition)
-    if small or settled(str(config.precision), accelerator, Path(config.paths.cache)) != MIXED:
+    small = n_pool < FAST_FROM * int(getattr(acquisition, "supply", 0))
+    if small or isinstance(acquisition, TargetAcquisition):
+        return False
+    accelerator = "cpu" if str(config.device).startswith("cpu") else "gpu"
+    return settled(str(config.precision), accelerator, Path(config.paths.cache)) == MIXED
+
+
+@contextmanager
+def fast_featurizer(
+    config: DictConfig, classifier: TextClassifier, n_pool: int
+) -> Iterator[ClassifierFeaturizer | None]:
+    """What scores a large pool in bfloat16, with a cache of its own; None where that gains nothing."""
+    if not scores_fast(config, n_pool):
         yield None
         return
     logger.info("precision=%s: the pool is scored in bfloat16, and what decides again in float32", MIXED)
     fingerprint = f"{classifier.encoder_fingerprint()}-bfloat16"
     with FeatureCache(Path(config.paths.cache) / "features", fingerprint, classifier.n_features) as cache:
-        yield ClassifierFeaturizer(classifier, cache, device=device, bfloat16=True)
+        yield ClassifierFeaturizer(classifier, cache, device=str(config.device), bfloat16=True)

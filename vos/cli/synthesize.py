@@ -19,6 +19,7 @@ from vos.cli.cache import open_cache
 from vos.cli.classes import load_as_before
 from vos.cli.labels import export_batch, hidden_gold, is_waiting
 from vos.cli.oracle_view import oracle_view
+from vos.cli.pool_engines import sharded_pass
 from vos.cli.precision import fast_featurizer
 from vos.cli.preflight import check_gold, check_sending, check_synthesis
 from vos.cli.progress import synthesis_bars
@@ -55,6 +56,10 @@ NOT_OF_THE_BATCH = ("verify", "verification", "overwrite", "progress", "labeling
 """Settings that change nothing that is computed."""
 
 
+WHERE_SCORED = ("engine", "workers")
+"""Settings of the pool that change nothing that is computed either."""
+
+
 def run_synthesis(config: DictConfig) -> SynthesisResult:
     """Check the run, build the job, write the batch, print a summary."""
     check_synthesis(config)
@@ -82,7 +87,8 @@ def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
             result = _as_written(written, run, output)
         else:
             job = build_job(config, run, data, featurizer)
-            job = replace(job, asked=_asked_before(config), progress=progress, fast=fast)
+            shards = sharded_pass(config, data.pool)
+            job = replace(job, asked=_asked_before(config), progress=progress, fast=fast, shards=shards)
             warn_of_truncation(classifier, "pool", (example.text for example in data.pool))
             result = _make(config, job, output)
         outputs = Classes(classifier.label_names, classifier.harmful)
@@ -162,6 +168,8 @@ def _make(config: DictConfig, job: SynthesisJob, output: Path) -> SynthesisResul
 def _of_the_batch(config: DictConfig) -> str:
     """The settings that decide what is chosen, as YAML."""
     kept = OmegaConf.masked_copy(config, [str(key) for key in config if key not in NOT_OF_THE_BATCH])
+    for name in WHERE_SCORED:
+        kept.pool.pop(name, None)
     return OmegaConf.to_yaml(kept, resolve=True)
 
 

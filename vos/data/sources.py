@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vos.data.assembly import Source, assemble, open_pool
 from vos.data.files import tolerant_rows
 from vos.data.hub import open_tables
 from vos.data.records import PoolSource, TextData
 from vos.data.settings import FileFormat, FileRules, RowSettings, TableSettings, TextColumns, shared
+from vos.data.shards import ShardedPool, find_shards, is_sharded
 from vos.errors import ConfigError
+
+PoolEngine = Literal["local", "ray"]
+"""Where the shards of a pool are scored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,10 +115,13 @@ def load_hub(name_or_folder: str | Path, **settings: Any) -> TextData:
 
 @dataclass(frozen=True, kw_only=True)
 class PoolFile(TextColumns, FileRules):
-    """Unlabelled texts of one file, read anew on every pass.
+    """Unlabelled texts of a file or of many, read anew on every pass.
 
     Attributes:
-        path: csv, tsv, jsonl, json (array of objects) or parquet; None: no file.
+        path: csv, tsv, jsonl, json (array of objects) or parquet; a folder of such files, a pattern, or an address such
+            as s3://bucket/pool/*.parquet, see `vos.data.shards`; None: no file.
+        engine: where the files of a pool are scored: "local", on this machine, or "ray", on the cluster of RAY_ADDRESS.
+        workers: processes that score at a time; with "ray" 1 takes all CPUs of the cluster but one.
 
     Example:
         >>> PoolFile(path="pool.csv", text="comment").open()
@@ -123,6 +130,8 @@ class PoolFile(TextColumns, FileRules):
     """
 
     path: str | Path | None = None
+    engine: PoolEngine = "local"
+    workers: int = 1
 
     def open(self) -> PoolSource:
         """Look at the first rows.
@@ -134,6 +143,8 @@ class PoolFile(TextColumns, FileRules):
         """
         if self.path is None:
             raise ConfigError("pool: expected the path of a file, found none")
+        if is_sharded(str(self.path)):
+            return ShardedPool(find_shards(str(self.path)), lambda path: replace(self, path=path).open())
         settings = RowSettings(**shared(RowSettings, self), label=None)
         return open_pool(_file(self.path, self, settings.named()), settings)
 

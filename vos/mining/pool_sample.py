@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,9 @@ from vos.metrics.margins import harmful_sides
 from vos.mining.candidates import Facts
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+
+SAMPLES = ("weighted", "nearest", "uniform")
+"""Names of the samples of a pool."""
 
 SMALLEST_ERROR = 1e-12
 """A smaller expected error counts as this one: its fourth power still has a reciprocal."""
@@ -94,6 +97,11 @@ class BottomK:
         """Take everything into account that another sample of this size was offered."""
         for facts, keys in zip(other._parts, other._keys, strict=True):
             self.offer(facts, keys)
+
+    def contents(self) -> tuple[Facts, Array]:
+        """The k texts of the smallest keys with their keys, and one more, whose key is the threshold."""
+        self._settle()
+        return self._parts[0], self._keys[0]
 
     def kept(self) -> Kept:
         """The sample."""
@@ -182,6 +190,16 @@ class PoolSample:
         for mine, theirs in zip(self._all(), other._all(), strict=True):
             mine.merge(theirs)
         self.counts = (self.counts[0] + other.counts[0], self.counts[1] + other.counts[1])
+
+    def parts(self) -> dict[str, tuple[Facts, Array]]:
+        """The contents of the samples by name, for `restore`."""
+        return {name: sample.contents() for name, sample in zip(SAMPLES, self._all(), strict=True)}
+
+    def restore(self, parts: Mapping[str, tuple[Facts, Array]], counts: tuple[int, int]) -> None:
+        """Take into account what `parts` and `counts` of another sample of the same settings say."""
+        for name, sample in zip(SAMPLES, self._all(), strict=True):
+            sample.offer(*parts[name])
+        self.counts = (self.counts[0] + counts[0], self.counts[1] + counts[1])
 
     @property
     def weighted(self) -> Kept:

@@ -17,14 +17,14 @@ from vos.mining.pool_sample import PoolSample, SampleSizes
 from vos.mining.rescore import rescore, widened
 from vos.mining.selection import Quotas, lacks_near_boundary
 from vos.mining.targets import Targets, TargetSpace
-from vos.storage.seeds import derive_seed
 from vos.synthesis.acquired import Acquired
 from vos.synthesis.job import SynthesisJob, draw_outliers, repeat_filter
 from vos.synthesis.made_texts import add_made_texts, load_text_generator
+from vos.synthesis.pool_pass import read_texts
 from vos.synthesis.settings import GenerationSettings
 from vos.synthesis.surroundings import Surroundings
 from vos.synthesis.writing_targets import note_shortfall, save_writing_targets, writing_targets
-from vos.types import Example, Featurizer
+from vos.types import Example
 
 logger = logging.getLogger(__name__)
 
@@ -72,9 +72,9 @@ def scan(job: SynthesisJob, acquisition: SampleAcquisition, surroundings: Surrou
     settings = acquisition if isinstance(acquisition, CoverageSettings) else CoverageSettings(supply=1)
     sizes = settings.sizes(job.settings.selection.n)
     if job.fast is None:
-        return _pass(job, job.featurizer, sizes, surroundings)
+        return _pass(job, sizes, surroundings)
     for times in itertools.count(1):
-        fast = _pass(job, job.fast, widened(sizes, times**2), surroundings)
+        fast = _pass(job, widened(sizes, times**2), surroundings, fast=True)
         found = rescore(fast, sizes, partial(_exact, job))
         logger.info("%d of %d texts were scored again in float32", found.read, fast.n)
         if found.is_safe:
@@ -83,15 +83,11 @@ def scan(job: SynthesisJob, acquisition: SampleAcquisition, surroundings: Surrou
     raise AssertionError  # the whole pool is kept in the end, and then the samples are safe
 
 
-def _pass(job: SynthesisJob, featurizer: Featurizer, sizes: SampleSizes, surroundings: Surroundings) -> PoolSample:
-    n_classes, n_features = featurizer.head.weight.shape
-    sample = PoolSample(sizes, derive_seed(job.seed, "pool sample"), n_features, n_classes)
-    for examples, batch in featurizer.stream(iter(job.data.pool), job.settings.chunk_size):
-        facts = Facts.of(examples, batch, job.density, job.data.harmful, job.error_model.of_margins)
-        sample.offer(facts)
-        surroundings.offer(facts)
-        job.progress.pool(len(examples))
-    return sample
+def _pass(job: SynthesisJob, sizes: SampleSizes, surroundings: Surroundings, *, fast: bool = False) -> PoolSample:
+    featurizer = job.fast if fast and job.fast is not None else job.featurizer
+    if job.shards is None:
+        return read_texts(job, featurizer, job.data.pool, sizes, surroundings)
+    return job.shards.run(job, featurizer, sizes, surroundings, fast)
 
 
 def _exact(job: SynthesisJob, examples: list[Example]) -> Facts:

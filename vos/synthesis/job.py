@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -19,11 +19,13 @@ from vos.mining.acquisition import Acquisition, MarginAcquisition, RandomAcquisi
 from vos.mining.candidates import Candidate
 from vos.mining.coverage import CoverageSettings
 from vos.mining.near_duplicates import RepeatFilter
+from vos.mining.pool_sample import PoolSample, SampleSizes
 from vos.mining.selection import SelectionSettings
 from vos.mining.targets import Potential, Targets, TargetSpace
 from vos.storage.seeds import derive_seed
 from vos.synthesis.error_model import ErrorModel
 from vos.synthesis.settings import GenerationSettings
+from vos.synthesis.surroundings import Surroundings
 from vos.types import Example, FeatureBatch, Featurizer, OutlierSampler, VirtualOutliers
 
 
@@ -87,6 +89,15 @@ class PoolFolder(NamedTuple):
     encoder: str
 
 
+class ShardScan(Protocol):
+    """Scores a pool shard by shard, see `vos.synthesis.pool_pass`."""
+
+    def run(
+        self, job: SynthesisJob, featurizer: Featurizer, sizes: SampleSizes, surroundings: Surroundings, fast: bool
+    ) -> PoolSample:
+        """Samples of the whole pool; `surroundings` takes its texts into account."""
+
+
 @dataclass(frozen=True)
 class SynthesisJob:
     """Everything that a synthesis needs, built.
@@ -104,6 +115,7 @@ class SynthesisJob:
         pools: features of pools on the disk; needed by an index.
         progress: see `Progress`.
         fast: the same classifier, faster and a little off, for the pass over the pool; None: the featurizer.
+        shards: how a pool of many files is scored; None: `data.pool` is read from its start to its end.
     """
 
     featurizer: Featurizer
@@ -117,6 +129,7 @@ class SynthesisJob:
     pools: PoolFolder | None = None
     progress: Progress = field(default_factory=Progress)
     fast: Featurizer | None = None
+    shards: ShardScan | None = None
 
     @cached_property
     def model_hash(self) -> str:

@@ -33,6 +33,14 @@ class Surroundings:
         found = torch.where(off <= self.band, distances, torch.inf).min(0).values
         self.nearest = torch.minimum(self.nearest, found)
 
+    def empty(self) -> Surroundings:
+        """The same outliers before any text."""
+        return Surroundings(self.space, self.outliers, self.band)
+
+    def merge(self, nearest: Tensor) -> None:
+        """Take the distances (m,) that other texts gave into account."""
+        self.nearest = torch.minimum(self.nearest, nearest)
+
     def report(self, distance: float) -> dict[str, Any]:
         """How many outliers have no text within this distance: there the boundary runs where no text is."""
         reached = int((self.nearest <= distance).sum())

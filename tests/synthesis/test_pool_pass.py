@@ -1,0 +1,76 @@
+"""A pool shard by shard: the batch of the whole pool, shards that are missing scored anew, damaged ones named."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.conftest import toy_examples
+from tests.synthesis.synthesis_jobs import job
+from vos.data.sources import PoolFile
+from vos.errors import DataError
+from vos.mining.coverage import CoverageSettings
+from vos.synthesis.by_sample import acquire_by_sample
+from vos.synthesis.pool_pass import ShardedPass
+
+POOL = toy_examples(60, "p", 200)
+COVERAGE = CoverageSettings(n_directions=4, supply=20, demand=10)
+
+
+@pytest.fixture
+def pool(tmp_path):
+    folder = tmp_path / "pool"
+    folder.mkdir()
+    for k in range(3):
+        rows = (json.dumps({"text": example.text}) for example in POOL[k::3])
+        (folder / f"{k}.jsonl").write_text("\n".join(rows) + "\n")
+    return PoolFile(path=folder).open()
+
+
+@pytest.fixture
+def whole(tiny_encoder):
+    return job(tiny_encoder, [replace(example, id=str(i), label=None) for i, example in enumerate(POOL)], n=12)
+
+
+def chosen(work, tmp_path):
+    acquired = acquire_by_sample(work, COVERAGE, tmp_path / "made.jsonl")
+    return sorted(candidate.example.text for candidate in acquired.selection.chosen), acquired.report["gaps"]
+
+
+def test_shards_give_the_batch_of_the_whole_pool(whole, pool, tmp_path):
+    whole = replace(whole, data=replace(whole.data, pool=PoolFile(path=tmp_path / "pool").open()))
+    sharded = replace(whole, shards=ShardedPass(pool, tmp_path / "scores"))
+    assert chosen(sharded, tmp_path) == chosen(whole, tmp_path)
+    assert len(list((tmp_path / "scores").iterdir())) == 3
+
+
+def test_a_pass_goes_on_with_the_shards_that_are_missing(whole, pool, tmp_path):
+    sharded = replace(whole, shards=ShardedPass(pool, tmp_path / "scores"))
+    first = chosen(sharded, tmp_path)
+    gone, *others = sorted((tmp_path / "scores").iterdir())
+    before = {path: path.stat().st_mtime_ns for path in others}
+    gone.unlink()
+    assert chosen(sharded, tmp_path) == first
+    assert gone.exists()
+    assert {path: path.stat().st_mtime_ns for path in others} == before
+
+
+def test_another_seed_or_another_text_is_scored_anew(whole, pool, tmp_path):
+    chosen(replace(whole, shards=ShardedPass(pool, tmp_path / "scores")), tmp_path)
+    chosen(replace(whole, seed=1, shards=ShardedPass(pool, tmp_path / "scores")), tmp_path)
+    assert len(list((tmp_path / "scores").iterdir())) == 6
+    (tmp_path / "pool/0.jsonl").write_text('{"text": "another one"}\n')
+    again = PoolFile(path=tmp_path / "pool").open()
+    chosen(replace(whole, shards=ShardedPass(again, tmp_path / "scores")), tmp_path)
+    assert len(list((tmp_path / "scores").iterdir())) == 7
+
+
+def test_a_damaged_shard_file_is_named(whole, pool, tmp_path):
+    sharded = replace(whole, shards=ShardedPass(pool, tmp_path / "scores"))
+    chosen(sharded, tmp_path)
+    path = next((tmp_path / "scores").iterdir())
+    path.write_bytes(b"damaged")
+    with pytest.raises(DataError, match=path.name):
+        chosen(sharded, tmp_path)

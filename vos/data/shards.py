@@ -1,0 +1,157 @@
+"""A pool in several files: a folder, a pattern, or an address that fsspec opens, such as s3://bucket/pool/*.parquet."""
+
+from __future__ import annotations
+
+import glob
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vos.data.files import ENDINGS
+from vos.data.records import PoolSource
+from vos.errors import DataError
+from vos.storage.extras import optional
+from vos.types import Example
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file of a pool.
+
+    Attributes:
+        address: path, or address with a protocol.
+        name: what tells it from the other shards: its address without the part that all of them share.
+        version: changes when the file does: size and time of change, or what the store says of it.
+    """
+
+    address: str
+    name: str
+    version: str
+
+
+class ShardedPool:
+    """The texts of several files, one after the other in the order of their names.
+
+    A text without an id of its own has that of its content, so its id does not depend on the file it stands in.
+
+    Args:
+        shards: at least one; their names differ.
+        open_file: opens one local file as a pool.
+    """
+
+    size = None
+
+    def __init__(self, shards: Sequence[Shard], open_file: Callable[[str], PoolSource]) -> None:
+        self.shards = tuple(shards)
+        self._open = open_file
+
+    def __iter__(self) -> Iterator[Example]:
+        for shard in self.shards:
+            yield from self.read(shard)
+
+    def read(self, shard: Shard) -> Iterator[Example]:
+        """The texts of one shard.
+
+        Raises:
+            DataError: the file is gone, empty or damaged; names it.
+        """
+        with _local(shard) as path:
+            yield from self._open(path)
+
+
+def find_shards(path: str) -> tuple[Shard, ...]:
+    """The files that a path names, by name.
+
+    Args:
+        path: a file; a folder, whose files with an ending of a table are taken; a pattern with `*`, `?` or `[`; with a
+            protocol in front of it (`s3://`, `gs://`, `file://`) whatever fsspec opens.
+
+    Raises:
+        DataError: nothing is there, or an empty file.
+        DependencyError: the protocol needs a package that is not installed.
+    """
+    found = _remote(path) if "://" in path else _on_disk(path)
+    if not found:
+        raise DataError(f"pool.path={path}: expected files that end in {', '.join(ENDINGS)}, found none")
+    if empty := [address for address, version, size in found if size == 0]:
+        raise DataError(f"{empty[0]}: expected at least one row of data, found none: the file is empty")
+    shared = _shared([address for address, _, _ in found])
+    shards = [Shard(address, address[len(shared) :], version) for address, version, _ in found]
+    return tuple(sorted(shards, key=lambda shard: shard.name))
+
+
+def is_sharded(path: str) -> bool:
+    """Whether a path names something else than one local file.
+
+    Example:
+        >>> is_sharded("pool.csv"), is_sharded("pool/*.csv"), is_sharded("s3://bucket/pool.csv")
+        (False, True, True)
+    """
+    return "://" in path or Path(path).is_dir() or (glob.has_magic(path) and not Path(path).exists())
+
+
+def _on_disk(path: str) -> list[tuple[str, str, int]]:
+    folder = Path(path)
+    named = folder.rglob("*") if folder.is_dir() else map(Path, glob.glob(path, recursive=True))
+    files = [each for each in named if each.is_file() and each.suffix.lower() in ENDINGS]
+    facts = [(each, each.stat()) for each in files]
+    return [(str(each), f"{stat.st_size}:{stat.st_mtime_ns}", stat.st_size) for each, stat in facts]
+
+
+def _remote(path: str) -> list[tuple[str, str, int]]:
+    store, inside = _store(path)
+    try:
+        names = store.glob(inside) if glob.has_magic(inside) else store.find(inside)
+        listed = [(name, store.info(name)) for name in names if Path(name).suffix.lower() in ENDINGS]
+        return [
+            (store.unstrip_protocol(name), str(store.ukey(name)), int(info.get("size") or 0))
+            for name, info in listed
+            if info["type"] == "file"
+        ]
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"pool.path={path}: cannot be listed: {reason}") from error
+
+
+def _store(address: str) -> tuple[Any, str]:
+    """The store of an address, and the path in it."""
+    fsspec = optional("fsspec", "remote", f"pool.path={address}")
+    try:
+        store, inside = fsspec.core.url_to_fs(address)
+    except ImportError as error:
+        protocol = address.split("://")[0]
+        raise DataError(f"pool.path={address}: {protocol}:// needs another package: {error}") from error
+    except ValueError as error:
+        raise DataError(f"pool.path={address}: {error}") from error
+    return store, str(inside)
+
+
+@contextmanager
+def _local(shard: Shard) -> Iterator[str]:
+    """The shard as a local file; a remote one is fetched, and removed afterwards."""
+    if "://" not in shard.address:
+        yield shard.address
+        return
+    store, inside = _store(shard.address)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / Path(inside).name
+        try:
+            with store.open(inside, "rb") as source, path.open("wb") as target:
+                shutil.copyfileobj(source, target)
+        except OSError as error:
+            raise DataError(f"{shard.address}: cannot be read: {' '.join(str(error).split())}") from error
+        try:
+            yield str(path)
+        except DataError as error:
+            raise DataError(str(error).replace(str(path), shard.address)) from error
+
+
+def _shared(addresses: Sequence[str]) -> str:
+    """The folder that all addresses share, with its last slash."""
+    first, last = min(addresses), max(addresses)
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return first[: first.rfind("/", 0, same if len(addresses) > 1 else len(first)) + 1]
