@@ -1,16 +1,26 @@
 // What stands around the views: tabs, keys, header, and the order in which a change reaches the parts.
 import { $, element } from "../../page/dom.js";
 import { answer, openAnswered } from "./answers.js";
+import { communities } from "./communities.js";
+import { coverage } from "./coverage.js";
 import { DATA, artefact, blind, n, run } from "./data.js";
+import { differences } from "./differences.js";
+import { directions } from "./directions.js";
+import { dreams } from "./dreams.js";
 import { gateHead, gatesOf } from "./gates.js";
+import { graphs } from "./graphs.js";
 import { map } from "./map.js";
 import { toggleVeil, updatePanel } from "./panel.js";
 import { counted } from "./parts.js";
 import { startQueue, step, updateQueue } from "./queue.js";
 import { chosen, selected } from "./select.js";
+import { shortcuts } from "./shortcuts.js";
 import { clearFilters, followAddress, onChange, set, state } from "./state.js";
+import { trust } from "./trust.js";
+import { units } from "./units.js";
+import { vocabulary } from "./vocabulary.js";
 
-const ROOMS = [map];
+const ROOMS = [map, shortcuts, differences, coverage, units, communities, graphs, directions, vocabulary, dreams, trust];
 const FILTERS = ["m", "d", "show", "only", "group", "q", "token", "unit", "cluster", "dir", "sort", "data"];
 const drawn = new Set();
 let list = [], part = "room";

@@ -1,0 +1,49 @@
+// Directions: the margin as a sum of a few parts, exactly, and what each part's texts have in common.
+import { element } from "../../page/dom.js";
+import { artefact, hasSides } from "./data.js";
+import { button, heading, level, num, percent, signed, table, textLines, wordRow } from "./parts.js";
+import { state, toggle } from "./state.js";
+
+const METHODS = { ica: "independent components", dictionary: "sparse dictionary" };
+let place;
+
+export const directions = {
+  name: "directions", title: "Directions", needs: ["directions"],
+  lead: "The margin of every text is the sum of these directions, a rest, and a constant. An end has a name only where its texts hang together; the bars of one text stand in its panel.",
+  draw(body) { place = body; }, update(changed) { if (["data", "dir", "token", "room"].some((name) => changed.has(name))) render(); },
+};
+
+function render() {
+  const found = artefact("directions"), cards = [...found.cards].sort((a, b) => (b.share ?? 0) - (a.share ?? 0)), most = Math.max(1e-9, ...cards.map((card) => card.share ?? 0));
+  const list = element("div", "", { class: "stack" });
+  list.append(...cards.map((card) => one(card, most)));
+  place.replaceChildren(element("p", `${found.n ?? cards.length} directions (${METHODS[found.method] ?? found.method}); constant ${signed(found.constant)}.`, { class: "small muted" }), list, ...compared(found));
+}
+
+function one(card, most) {
+  const made = element("article", "", { class: "card" }), head = element("div", "", { class: "direction-head" });
+  head.append(element("h3", `direction ${card.id}`), level(card.share ?? 0, most), element("span", `${percent(card.share)} of the pull`, { class: "small muted" }));
+  const ends = element("div", "", { class: "two" });
+  for (const sign of [-1, 1]) ends.append(end(card, card.ends.find((each) => each.sign === sign) ?? null, sign));
+  made.append(head, element("p", `Decides the side of ${percent(card.decides_near)} of near texts; weight along the boundary ${signed(card.beta)}.`, { class: "small muted" }), ends);
+  return made;
+}
+
+function end(card, each, sign) {
+  const made = element("section", "", { class: sign > 0 ? "side harm-side" : "side safe-side" }), dir = `${card.id}${sign > 0 ? "+" : "-"}`;
+  const title = hasSides ? (sign > 0 ? "towards harmful" : "towards harmless") : sign > 0 ? "towards the first" : "towards the second";
+  made.append(button(title, () => toggle("dir", dir), { class: "link", "aria-pressed": String(state.dir === dir) }));
+  if (!each) return made;
+  if (each.named) made.append(wordRow(each.words));
+  else made.append(element("p", "no name: its texts do not hang together", { class: "small muted" }));
+  made.append(element("p", `coherence ${num(each.coherence)}`, { class: "small muted" }), textLines(each.texts.slice(0, 3)));
+  return made;
+}
+
+function compared(found) {
+  const made = [], rows = (values) => Object.entries(values ?? {}).filter(([, value]) => typeof value === "number").map(([name, value]) => [name.replaceAll("_", " "), level(Math.max(0, value), 1), num(value)]);
+  const beside = rows(found.compared), stable = rows(found.stability);
+  if (beside.length) made.push(heading("Against single units and random directions", "Coherence of the texts at the better end: mean cosine of the fifteen strongest in an encoder that was not trained here."), table("Coherence", ["", "", "coherence"], beside));
+  if (stable.length) made.push(heading("Stable?", "Share of directions that come back."), table("Stability", ["", "", "share"], stable));
+  return made;
+}

@@ -1,0 +1,58 @@
+// How far to trust this page: every check of every view, the run on random weights, times and versions.
+import { element } from "../../page/dom.js";
+import { DATA, artefact, run, texts } from "./data.js";
+import { gateNumbers } from "./gates.js";
+import { counted, heading, num, table } from "./parts.js";
+
+let place;
+
+export const trust = {
+  name: "trust", title: "Trust", needs: ["texts"],
+  lead: "This page explains the model, not the truth. Checks of a method say that it measures what it claims; checks of the model say that there is something to find, and should fail on random weights.",
+  draw(body) { place = body; }, update(changed) { if (changed.has("data") || changed.has("room")) render(); },
+};
+
+function render() {
+  const rows = [];
+  for (const [name, view] of Object.entries(DATA.views)) {
+    if (name === "trust") continue;
+    for (const gate of view.gates ?? []) rows.push([name.replace("_", " "), gate.name, gate.passed ? "✓ passed" : "✕ failed", gateNumbers(gate), gate.tests === "model" ? "the model" : "the method"]);
+  }
+  const missing = Object.values(DATA.missing), found = artefact("trust") ?? {};
+  place.replaceChildren(
+    heading("Checks"), rows.length ? table("Checks of all views", ["view", "check", "", "number", "tests"], rows) : element("p", "No view of this page has a check.", { class: "small" }),
+    ...(missing.length ? [heading("Not made"), list(missing)] : []), heading("This page"), about(), ...times(), ...extra(found),
+  );
+}
+
+function list(sentences) {
+  const made = element("ul", "", { class: "small" });
+  made.append(...sentences.map((each) => element("li", each)));
+  return made;
+}
+
+function about() {
+  const splits = {};
+  for (const each of texts.split) splits[each] = (splits[each] ?? 0) + 1;
+  const rows = [
+    ["run", run.name], ["run hash", run.run_hash], ["model hash", run.model_hash], ["seed", String(run.seed)], ["classes", run.classes.join(", ")],
+    ["harmful", run.harmful.map((c) => run.classes[c]).join(", ") || "none"], ["near the boundary", `margin within ±${num(run.band, 3)}`],
+    ["texts", Object.entries(splits).map(([name, count]) => `${count.toLocaleString("en")} ${name}`).join(", ") || "none"],
+  ];
+  return table("This page", ["", ""], rows);
+}
+
+function times() {
+  const rows = Object.entries(DATA.views).filter(([, view]) => typeof view.seconds === "number").map(([name, view]) => [name.replace("_", " "), `${num(view.seconds, 1)} s`]);
+  return rows.length ? [heading("Times"), table("Times", ["view", "made in"], rows)] : [];
+}
+
+/** What else the run tells: plain values, one table a group. */
+function extra(found) {
+  const made = [], word = (value) => (typeof value === "number" ? num(value, 3) : Array.isArray(value) ? value.map(word).join(", ") : value === null ? "–" : typeof value === "object" ? Object.entries(value).map(([key, each]) => `${key} ${word(each)}`).join(", ") : String(value));
+  for (const [name, values] of Object.entries(found)) {
+    if (["gates", "seconds", "settings", "all"].includes(name) || values === null || typeof values !== "object" || Array.isArray(values)) continue;
+    made.push(heading(name.replaceAll("_", " ")), table(name.replaceAll("_", " "), ["", ""], Object.entries(values).map(([key, value]) => [key.replaceAll("_", " "), word(value)])));
+  }
+  return made.length ? made : [element("p", counted(Object.keys(DATA.views).length, "view"), { class: "small muted" })];
+}
