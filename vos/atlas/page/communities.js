@@ -37,16 +37,23 @@ function tools(view) {
   return made;
 }
 
+/** Units outside the chosen community step back. */
+function faint(group) {
+  const [view, cluster] = state.cluster.split(".").map(Number);
+  return state.cluster !== "" && method === "leiden" && view === at() && cluster !== group;
+}
+
 function picture(view) {
   const groups_ = view[method] ?? view.leiden, most = Math.max(1e-12, ...view.edges.map(([, , weight]) => weight));
   const layout = view.layout ?? { x: view.units.map((_, k) => Math.cos(k)), y: view.units.map((_, k) => Math.sin(k)) };
   const nodes = view.units.map(([layer, unit], k) => ({
     x: layout.x[k], y: layout.y[k], r: view.units.length > 200 ? 3.5 : 5.5, colour: groupColour(groups_[k]),
-    label: state.unit === `${layer}.${unit}` || view.units.length <= 40 ? `${layer}.${unit}` : "",
+    label: state.unit === `${layer}.${unit}` ? `${layer}.${unit}` : "", chosen: state.unit === `${layer}.${unit}`, faint: faint(groups_[k]),
   }));
+  const names = method === "leiden" ? view.groups.map((group) => ({ name: group.name || String(group.cluster), members: view.units.map((_, k) => k).filter((k) => groups_[k] === group.cluster) })) : [];
   const edges = view.edges.map(([a, b, weight]) => ({ a, b, width: 0.4 + (2.2 * weight) / most }));
   const name = `Graph of ${counted(view.units.length, "unit")} in ${counted(new Set(groups_).size, "community", "communities")}; the list below names them`;
-  return graphView(name, nodes, edges, (k) => toggle("unit", `${view.units[k][0]}.${view.units[k][1]}`));
+  return graphView(name, nodes, edges, (k) => toggle("unit", `${view.units[k][0]}.${view.units[k][1]}`), { names: names.filter((each) => each.members.length) });
 }
 
 function groups(view) {

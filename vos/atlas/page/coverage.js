@@ -6,6 +6,7 @@ import { snapped } from "./scales.js";
 import { set, state } from "./state.js";
 import { same } from "./address.js";
 
+/** @type {Record<string, [string, (cell: any) => number, (value: number) => string]>} */
 const MEASURES = {
   open: ["Texts nobody has judged", (cell) => cell.n - cell.known, (value) => value.toLocaleString("en")],
   n: ["Texts", (cell) => cell.n, (value) => value.toLocaleString("en")],

@@ -23,6 +23,9 @@ export const texts = {
   pca: T.pca ? { x: numbers(T.pca.x), y: numbers(T.pca.y), shares: T.pca.shares } : null,
 };
 
+/** Texts that a blind page asks about. */
+export const asked = new Set(DATA.sealed);
+
 const byUid = new Map(texts.uid.map((uid, i) => [uid, i]));
 const lower = new Array(n);
 const harmful = new Set(run.harmful);

@@ -43,7 +43,7 @@ function sets(a, nA, b, nB, threshold) {
 
 function cards(terms, a, b) {
   const made = element("div", "", { class: "two" });
-  for (const [sign, title] of [[1, `More often: ${a}`], [-1, `More often: ${b}`]]) {
+  for (const [sign, title] of /** @type {[number, string][]} */ ([[1, `More often: ${a}`], [-1, `More often: ${b}`]])) {
     const side = element("section", "", { class: sign > 0 ? "side harm-side" : "side safe-side" });
     side.append(element("h3", title));
     const own_ = terms.filter((term) => term.z * sign > 0).sort((x, y) => Math.abs(y.z) - Math.abs(x.z));

@@ -3,10 +3,13 @@ import { element } from "../../page/dom.js";
 import { artefact } from "./data.js";
 import { num } from "./parts.js";
 
+/** Whether a larger number is the better one. @param {any} gate */
+export const wantsMore = (gate) => gate.passed === (gate.value >= gate.threshold);
+
 /** @param {any} gate @returns {string} the number and what it is held against */
 export function gateNumbers(gate) {
-  const above = gate.passed === (gate.value >= gate.threshold);
-  const held = gate.value == null ? "no number" : `${num(gate.value)}, ${above ? "at least" : "at most"} ${num(gate.threshold)}`;
+  const above = wantsMore(gate);
+  const held = gate.value == null ? "no number" : `${num(gate.value)}, needed ${above ? "at least" : "at most"} ${num(gate.threshold)}`;
   return held + (gate.control == null ? "" : `; random weights ${num(gate.control)}`);
 }
 

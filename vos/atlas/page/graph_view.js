@@ -2,24 +2,27 @@
 import { element } from "../../page/dom.js";
 import { button, svg } from "./parts.js";
 
-/** @typedef {{x: number, y: number, r: number, colour?: string, label?: string, sub?: string, box?: boolean}} Node
+/** @typedef {{x: number, y: number, r: number, colour?: string, label?: string, sub?: string, box?: boolean, chosen?: boolean, faint?: boolean, px?: number, py?: number}} Node
  * @typedef {{a: number, b: number, width: number}} Edge */
 
 /** Draw a graph. Places are in any unit; the drawing is fitted to its box.
  * @param {string} name what the picture is, for those who do not see it
  * @param {Node[]} nodes @param {Edge[]} edges @param {(k: number) => void} pick called with the place of a clicked node
- * @param {{height?: number, keep?: boolean}} [how] keep: same scale on both axes */
+ * @param {{height?: number, keep?: boolean, names?: {name: string, members: number[]}[]}} [how] keep: same scale on both axes;
+ *   names: written amid their members */
 export function graphView(name, nodes, edges, pick, how = {}) {
   const height = how.height ?? 380, width = 640, room = 56, holder = element("div", "", { class: "graph" });
   const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": name }), whole = svg("g");
   const spot = d3.select(picture);
   fit(nodes, width, height, room, how.keep ?? true);
   const lines = d3.select(whole).append("g").selectAll("line").data(edges).join("line").attr("class", "edge").attr("stroke-width", (edge) => edge.width);
-  const marks = d3.select(whole).append("g").selectAll("g").data(nodes).join("g").attr("class", "node");
+  const marks = d3.select(whole).append("g").selectAll("g").data(nodes).join("g").attr("class", (node) => `node${node.chosen ? " chosen" : ""}${node.faint ? " faint" : ""}`);
+  const titles = d3.select(whole).append("g").selectAll("text").data(how.names ?? []).join("text").attr("class", "group-name").text((each) => each.name);
   marks.each(function (node) { shape(this, node); });
   const settle = () => {
     lines.attr("x1", (e) => nodes[e.a].px).attr("y1", (e) => nodes[e.a].py).attr("x2", (e) => nodes[e.b].px).attr("y2", (e) => nodes[e.b].py);
     marks.attr("transform", (node) => `translate(${node.px},${node.py})`);
+    titles.attr("x", (each) => d3.mean(each.members, (k) => nodes[k].px)).attr("y", (each) => d3.mean(each.members, (k) => nodes[k].py));
   };
   marks.call(d3.drag().container(whole).on("drag", (event, node) => { node.px = event.x; node.py = event.y; settle(); }));
   marks.on("click", (event) => { if (!event.defaultPrevented) pick(marks.nodes().indexOf(event.currentTarget)); });

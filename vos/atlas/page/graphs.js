@@ -1,5 +1,5 @@
 // Token graphs: the contexts in which the margin, a unit or a direction becomes active, and how well they predict it.
-import { element } from "../../page/dom.js";
+import { $, element } from "../../page/dom.js";
 import { artefact, isVeiled, targetName, texts } from "./data.js";
 import { graphView } from "./graph_view.js";
 import { bar, button, counted, heading, level, num, signed, table, textLine, wordButton } from "./parts.js";
@@ -21,7 +21,7 @@ function render() {
   const graph = all()[at()], focused = document.activeElement?.id === "graph-search";
   if (!graph) { place.replaceChildren(element("p", "No token graph was made.")); return; }
   place.replaceChildren(search(), targets(), ...one(graph));
-  if (focused) { const field = document.getElementById("graph-search"); field.focus(); field.setSelectionRange(wanted.length, wanted.length); }
+  if (focused) { const field = $("graph-search"); field.focus(); field.setSelectionRange(wanted.length, wanted.length); }
 }
 
 function search() {

@@ -31,6 +31,7 @@ function header() {
   document.title = DATA.title;
   $("title").textContent = DATA.title;
   const facts = [run.name, `model ${run.model_hash.slice(0, 8)}`, counted(n, "text"), blind ? "blind" : ""];
+  if (blind) $("veil").textContent = "Blur texts";
   $("facts").textContent = facts.filter(Boolean).join(" · ");
 }
 
@@ -105,6 +106,7 @@ function veil() {
   $("veil").setAttribute("aria-pressed", String(!clear));
 }
 
+/** @type {Record<string, [string, () => void]>} */
 const KEYS = {
   j: ["Next text", () => step(1)], k: ["Previous text", () => step(-1)], "/": ["Search in the texts", () => { show("queue"); $("search").focus(); }],
   "[": ["View to the left", () => nextRoom(-1)], "]": ["View to the right", () => nextRoom(1)],

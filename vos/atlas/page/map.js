@@ -17,7 +17,9 @@ const failed = found?.gates?.some((gate) => !gate.passed);
 const outliers = found && !failed ? { x: Float64Array.from(found.margin, Number), y: Float64Array.from(found.distance, Number) } : { x: new Float64Array(0), y: new Float64Array(0) };
 
 let box, base, top, frame, brushed, readout, fields, layerButtons, tabButtons, modeButtons;
-let mode = "select", view = d3.zoomIdentity, size = [0, 0], list = every, tint = {}, silent = false;
+let mode = "select", view = d3.zoomIdentity, size = [0, 0], list = every, silent = false;
+/** @type {Record<string, string>} */
+let tint = {};
 let px = new Float64Array(n), py = new Float64Array(n), ox = new Float64Array(outliers.x.length), oy = new Float64Array(outliers.x.length);
 let x = d3.scaleLinear(), y = d3.scaleLinear(), brush, zoom;
 
@@ -26,7 +28,7 @@ const filtered = () => list.length !== n;
 
 export const map = {
   name: "map", title: "Map", needs: ["texts"],
-  lead: "Each mark is one text: how far it lies from the boundary, and how unusual it is for its class. Drag to select, click to open.",
+  lead: "Each mark is a text: its margin, and how unusual it is for its class. Drag to select, click to open.",
   draw, update,
 };
 
@@ -49,7 +51,7 @@ function toolbar() {
   tabButtons = [["", "Margin and distance"], ["pca", "PCA"]].map(([tab, title]) => button(title, () => set({ tab }), { "data-tab": tab }));
   tabButtons[1].hidden = texts.pca === null;
   modeButtons = [["select", "Select"], ["move", "Move"]].map(([name, title]) => button(title, () => { mode = name; pressed(); }, { "data-mode": name }));
-  const steps = [["+", "Zoom in", () => by(1.5)], ["−", "Zoom out", () => by(1 / 1.5)]].map(([sign, title, action]) => button(sign, action, { "aria-label": `${sign} ${title}` }));
+  const steps = /** @type {[string, string, () => void][]} */ ([["+", "Zoom in", () => by(1.5)], ["−", "Zoom out", () => by(1 / 1.5)]]).map(([sign, title, action]) => button(sign, action, { "aria-label": `${sign} ${title}` }));
   bar.append(
     group("Axes", tabButtons), element("span", "", { class: "grow" }), group("Dragging", modeButtons), group("Zoom", steps),
     group("Part of the map", [button("To selection", toSelection), button("All", () => d3.select(frame).call(zoom.transform, d3.zoomIdentity))]),
@@ -74,14 +76,14 @@ function layers() {
     return made;
   });
   made.append(...layerButtons);
-  made.append(element("span", "◎ in the batch", { class: "key batch-key" }), element("span", "outlined: answered by people", { class: "key" }));
+  made.append(element("span", "◎ in the batch · outlined: answered by people", { class: "key" }));
   return made;
 }
 
 function exact() {
   const made = element("form", "", { class: "exact" });
   fields = {};
-  for (const [name, title, step] of [["m", "Margin", 0.1], ["d", "Distance", 0.01]]) {
+  for (const [name, title, step] of [["m", "Margin", "0.1"], ["d", "Distance", "0.01"]]) {
     const set_ = element("fieldset");
     set_.append(element("legend", title));
     fields[name] = ["from", "to"].map((which) => {
@@ -148,7 +150,7 @@ function place() {
 function paint() {
   if (!size[0]) return;
   drawFrame();
-  const r = radius(n), context = fitted(base, ...size);
+  const r = radius(n), context = fitted(base, size[0], size[1]);
   clip(context);
   if (state.show.includes("v") && !pca()) drawOutliers(context, ox, oy, tint, r);
   drawTexts(context, every, px, py, state.show, tint, r);
@@ -159,7 +161,7 @@ function paint() {
 function paintTop() {
   if (!size[0]) return;
   base.classList.toggle("dimmed", filtered());
-  const context = fitted(top, ...size), at = chosen(state);
+  const context = fitted(top, size[0], size[1]), at = chosen(state);
   clip(context);
   if (filtered()) drawTexts(context, list, px, py, state.show, tint, radius(n));
   if (state.outlier !== null && state.outlier < ox.length && !pca()) drawRing(context, ox[state.outlier], oy[state.outlier], tint);

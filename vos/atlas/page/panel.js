@@ -1,7 +1,7 @@
 // One text and everything that is known of it; or one virtual outlier and the real texts around it.
 import { $, element } from "../../page/dom.js";
 import { answerBox } from "./answers.js";
-import { artefact, className, hasSides, isHarmful, isVeiled, run, targetName, texts, textsWith, truth } from "./data.js";
+import { artefact, className, hasSides, isHarmful, isVeiled, targetName, texts, textsWith, truth } from "./data.js";
 import { gateLine } from "./gates.js";
 import { bar, button, counted, mark, num, percent, signed, textLine, textNode } from "./parts.js";
 import { chosen } from "./select.js";

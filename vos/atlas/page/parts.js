@@ -16,7 +16,9 @@ export function svg(tag, attributes = {}, text = "") {
 /** A number as people read it. @param {number | null | undefined} value @param {number} [digits] */
 export function num(value, digits = 2) {
   if (value == null || Number.isNaN(value)) return "–";
-  return Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en") : Number(value.toFixed(digits)).toString().replace("-", "−");
+  if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en").replace("-", "−");
+  const small = value !== 0 && Math.abs(value) < 0.5 * 10 ** -digits;
+  return Number(small ? value.toPrecision(1) : value.toFixed(digits)).toString().replace("-", "−");
 }
 
 /** With its sign. @param {number | null | undefined} value @param {number} [digits] */
@@ -97,7 +99,7 @@ export function level(value, most) {
 /** A table. @param {string} caption @param {string[]} heads @param {(string | Node)[][]} rows the first cell heads its row */
 export function table(caption, heads, rows) {
   const made = element("table"), head = element("tr"), body = element("tbody");
-  head.append(...heads.map((each) => element("th", each, { scope: "col" })));
+  head.append(...heads.map((each) => (each ? element("th", each, { scope: "col" }) : element("td"))));
   for (const cells of rows) {
     const row = element("tr");
     row.append(...cells.map((cell, k) => {
@@ -123,7 +125,7 @@ export function heading(title, lead = "") {
   return made;
 }
 
-/** The choices of a `select`. @param {any} place @param {[string, string][]} choices @param {string} value */
+/** The choices of a `select`. @param {any} place @param {string[][]} choices @param {string} value */
 export function options(place, choices, value) {
   place.replaceChildren(...choices.map(([name, title]) => element("option", title, { value: name })));
   place.value = value;

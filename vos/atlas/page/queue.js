@@ -14,7 +14,9 @@ const place = (i) => list.indexOf(i);
 
 /** Filters in force: what they say, and what takes them back. @returns {[string, Record<string, any>][]} */
 export function filtersOf() {
-  const chips = [], back = (...names) => Object.fromEntries(names.map((name) => [name, START[name]]));
+  /** @type {[string, Record<string, any>][]} */
+  const chips = [];
+  const back = (...names) => Object.fromEntries(names.map((name) => [name, START[name]]));
   if (state.m) chips.push([`margin ${state.m.map((v) => num(v)).join(" to ")}`, back("m")]);
   if (state.d) chips.push([`distance ${state.d.map((v) => num(v, 3)).join(" to ")}`, back("d")]);
   if (state.only) chips.push([ONLY_TITLES[state.only], back("only")]);

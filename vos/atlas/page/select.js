@@ -1,5 +1,5 @@
 // From the state to the list of texts: every filter is a question that a text answers with yes or no.
-import { artefact, indexOf, isHarmful, kind, lowerText, n, texts, textsWith, truth } from "./data.js";
+import { artefact, asked, indexOf, isHarmful, kind, lowerText, n, texts, textsWith, truth } from "./data.js";
 
 export const ONLY_TITLES = {
   "": "All texts", near: "Near the boundary", batch: "In the batch to label", open: "Nobody has judged", answered: "Answered by people",
@@ -65,6 +65,7 @@ function groupTest(group) {
   return (i) => String(values[i] ?? "") === value && values[i] != null;
 }
 
+/** @param {Float64Array} values @param {number[]} range @returns {(i: number) => boolean} */
 const within = (values, [low, high]) => (i) => values[i] >= low && values[i] <= high; // NaN never passes
 
 /** The tests of a state. @param {import("./address.js").State} state @returns {((i: number) => boolean)[]} */
@@ -89,12 +90,13 @@ const KEYS = {
   far: (i) => last(-texts.distance[i]), file: (i) => i,
 };
 
-/** Indices of the texts that pass all filters, in the order asked for; sealed ones stand first, in the file's order.
+/** Indices of the texts that pass all filters, in the order asked for; those that a blind page
+ * asks about stand first, in the file's order, so that the next one is one step away.
  * @param {import("./address.js").State} state @returns {number[]} */
 export function selected(state) {
   const tests = testsOf(state), found = [];
   for (let i = 0; i < n; i++) if (tests.every((test) => test(i))) found.push(i);
-  const key = KEYS[state.sort], keys = new Map(found.map((i) => [i, texts.sealed[i] ? -Infinity : key(i)]));
+  const key = KEYS[state.sort], keys = new Map(found.map((i) => [i, asked.has(i) ? -Infinity : key(i)]));
   return found.sort((a, b) => (keys.get(a) < keys.get(b) ? -1 : keys.get(a) > keys.get(b) ? 1 : a - b));
 }
 

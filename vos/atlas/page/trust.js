@@ -1,7 +1,7 @@
 // How far to trust this page: every check of every view, the run on random weights, times and versions.
 import { element } from "../../page/dom.js";
 import { DATA, artefact, run, texts } from "./data.js";
-import { gateNumbers } from "./gates.js";
+import { wantsMore } from "./gates.js";
 import { counted, heading, num, table } from "./parts.js";
 
 let place;
@@ -16,11 +16,11 @@ function render() {
   const rows = [];
   for (const [name, view] of Object.entries(DATA.views)) {
     if (name === "trust") continue;
-    for (const gate of view.gates ?? []) rows.push([name.replace("_", " "), gate.name, gate.passed ? "✓ passed" : "✕ failed", gateNumbers(gate), gate.tests === "model" ? "the model" : "the method"]);
+    for (const gate of view.gates ?? []) rows.push([name.replace("_", " "), gate.name, element("span", gate.passed ? "✓ passed" : "✕ failed", { class: gate.passed ? "fixed" : "fixed gate-why" }), num(gate.value), element("span", `${wantsMore(gate) ? "≥" : "≤"} ${num(gate.threshold)}`, { class: "fixed" }), num(gate.control), gate.tests === "model" ? "model" : "method"]);
   }
   const missing = Object.values(DATA.missing), found = artefact("trust") ?? {};
   place.replaceChildren(
-    heading("Checks"), rows.length ? table("Checks of all views", ["view", "check", "", "number", "tests"], rows) : element("p", "No view of this page has a check.", { class: "small" }),
+    heading("Checks"), rows.length ? table("Checks of all views", ["view", "check", "", "number", "needed", "random weights", "tests the"], rows) : element("p", "No view of this page has a check.", { class: "small" }),
     ...(missing.length ? [heading("Not made"), list(missing)] : []), heading("This page"), about(), ...times(), ...extra(found),
   );
 }

@@ -4,6 +4,7 @@ import { element } from "../../page/dom.js";
 /** Saliency of one text as [start, end, value]: the page holds gap, length, value, ... in one row.
  * @param {number[] | null} row @returns {[number, number, number][]} */
 export function spansOf(row) {
+  /** @type {[number, number, number][]} */
   const spans = [];
   let at = 0;
   for (let k = 0; row && k + 2 < row.length; k += 3) {
