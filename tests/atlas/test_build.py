@@ -3,11 +3,13 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
 from tests.atlas.artefacts import VIEWS, write_artefacts
 from vos.atlas import build
 from vos.atlas.build import AtlasPageSettings, build_atlas, page_bytes
+from vos.atlas.describe import principal_components
 from vos.atlas.page_data import flat, read_artefacts, slim
 from vos.errors import DataError, RunError
 
@@ -102,3 +104,13 @@ def test_sizes_are_held(tmp_path, monkeypatch):
 
 def test_the_limits_are_those_of_the_contract():
     assert (build.MAX_TEXTS, build.MAX_BYTES) == (20_000, 8_000_000)
+
+
+def test_the_components_are_those_of_a_singular_value_decomposition():
+    features = np.random.default_rng(0).normal(size=(40, 6)) * [5, 3, 1, 1, 1, 1]
+    found = principal_components(features)
+    left, singular, _ = np.linalg.svd(features - features.mean(0), full_matrices=False)
+    for k, axis in enumerate("xy"):
+        np.testing.assert_allclose(np.abs(found[axis]), np.abs(left[:, k] * singular[k]), atol=1e-9)
+    np.testing.assert_allclose(found["shares"], singular[:2] ** 2 / (singular**2).sum())
+    assert np.isfinite(principal_components(np.ones((3, 4)))["x"]).all()

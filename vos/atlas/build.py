@@ -88,8 +88,11 @@ def page_bytes(artefacts: Artefacts, settings: AtlasPageSettings, folder: Path =
 
 def _data(shown: dict[str, Any], settings: AtlasPageSettings) -> dict[str, Any]:
     texts = shown["texts"]
+    dropped = shown.get("trust", {}).get("dropped") or {}
     missing = {
-        name: f"The artefact {name} is not there: python -m vos atlas run=RUN only={name} makes it."
+        name: f"Not made: {dropped[name]}"
+        if name in dropped
+        else f"The artefact {name} is not there: python -m vos atlas run=RUN only={name} makes it."
         for name in VIEWS
         if name not in shown
     }

@@ -155,7 +155,26 @@ def texts_artefact(world: AtlasWorld) -> dict[str, Any]:
             "text": [world.train.examples[row].text for row in used],
             "label": [int(world.train.labels[row]) for row in used],
         },
+        "pca": principal_components(world.features),
     }
+
+
+def principal_components(features: NDArray[np.float64]) -> dict[str, Any]:
+    """The two principal components of features (n, d), and their shares of the variance.
+
+    The sign of each is such that its largest loading is positive.
+
+    Example:
+        >>> found = principal_components(np.array([[0.0, 1.0], [4.0, 1.0], [2.0, 1.0]]))
+        >>> found["x"].tolist(), found["shares"].tolist()
+        ([-2.0, 2.0, 0.0], [1.0, 0.0])
+    """
+    centred = features - features.mean(0, keepdims=True) if len(features) else features
+    values, axes = np.linalg.eigh(centred.T @ centred)
+    axes = axes[:, ::-1][:, :2]
+    axes = axes * np.where(np.take_along_axis(axes, np.abs(axes).argmax(0)[None], 0) < 0, -1.0, 1.0)
+    places, total = centred @ axes, max(float(values.clip(min=0).sum()), np.finfo(np.float64).tiny)
+    return {"x": places[:, 0], "y": places[:, 1], "shares": values.clip(min=0)[::-1][:2] / total}
 
 
 def _nearest(world: AtlasWorld) -> dict[str, list[list[int]]]:

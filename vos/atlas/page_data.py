@@ -24,6 +24,24 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of the texts: one value a text."""
 
+READ = {
+    "texts": (*COLUMNS, "run", "columns", "neighbours", "train", "pca"),
+    "outliers": ("margin", "distance", "class", "nearest", "nearest_distance", "tenth", "lens"),
+    "saliency": ("method", "words", "random_deletion"),
+    "flips": ("index", "flip", "random_rate", "tried"),
+    "shortcuts": ("rows", "sweep"),
+    "differences": ("pairs",),
+    "coverage": ("clusters", "bands", "cells", "totals"),
+    "importance": ("layers", "units", "score", "top", "sets", "conductance"),
+    "communities": ("views", "control", "senses", "pos"),
+    "token_graphs": ("graphs", "similar"),
+    "directions": ("method", "n", "parts", "residual", "constant", "cards", "compared", "stability"),
+    "vocabulary": ("layers", "units", "logit_lens"),
+    "dreams": ("targets",),
+    "trust": ("control", "times", "peak_memory_mib", "dropped", "settings", "versions"),
+}
+"""What the page reads of each artefact; nothing else enters it, so that a blind page knows all that it has to seal."""
+
 Artefacts = Mapping[str, Mapping[str, Any]]
 
 
@@ -79,12 +97,14 @@ def check(artefacts: Artefacts, folder: Path) -> None:
 def slim(artefacts: Artefacts) -> dict[str, dict[str, Any]]:
     """The artefacts as the page reads them: four significant digits, saliency in rows of gap, length, value.
 
-    Identity for resuming is left out.
+    What the page does not read is left out; see `READ`.
     """
     made = {
-        name: {key: value for key, value in values.items() if key not in ("identity", "version", "producer")}
+        name: {key: values[key] for key in (*READ[name], "gates", "seconds") if key in values}
         for name, values in artefacts.items()
+        if name in READ
     }
+    made.get("trust", {}).pop("gates", None)  # they are those of the others
     if "saliency" in made:
         made["saliency"]["words"] = [None if words is None else flat(words) for words in made["saliency"]["words"]]
     if "flips" in made:

@@ -21,6 +21,9 @@ from vos.storage.json_files import finite
 SEALED = ("prediction", "margin", "probability", "distance", "near", "cluster")
 """Columns of the texts that tell margin or side."""
 
+COUNTS = ("n", "labelled", "asked", "known", "errors")
+"""Of a cell of the coverage table."""
+
 
 def seal(artefacts: Artefacts) -> tuple[dict[str, Any], list[str]]:
     """Artefacts without what they tell about unjudged texts, and one chunk for each of these.
@@ -150,7 +153,7 @@ def _count_again(made: dict[str, Any]) -> None:
     """Coverage of the open texts alone."""
     texts, coverage = made["texts"], made["coverage"]
     harmful = set(texts["run"]["harmful"])
-    cells = {(cell["cluster"], cell["band"]): dict.fromkeys(cell, 0) for cell in coverage["cells"]}
+    cells = {(cell["cluster"], cell["band"]): dict.fromkeys(COUNTS, 0) for cell in coverage["cells"]}
     for i, margin in enumerate(texts["margin"]):
         if texts["sealed"][i] or margin is None:
             continue
@@ -163,10 +166,9 @@ def _count_again(made: dict[str, Any]) -> None:
         wrong = truth is not None and (truth in harmful) != (texts["prediction"][i] in harmful)
         for key, value in (("n", 1), ("labelled", label is not None), ("asked", answer is not None),
                            ("known", truth is not None), ("errors", wrong)):  # fmt: skip
-            cell[key] = cell.get(key, 0) + int(value)
+            cell[key] += int(value)
     coverage["cells"] = [{**cell, "cluster": c, "band": b} for (c, b), cell in cells.items()]
-    keys = set(coverage["totals"])
-    coverage["totals"] = {key: sum(cell.get(key, 0) for cell in cells.values()) for key in sorted(keys)}
+    coverage["totals"] = {key: sum(cell[key] for cell in cells.values()) for key in COUNTS}
 
 
 def _inside(margin: float, band: Sequence[float | None]) -> bool:

@@ -19,6 +19,7 @@ let measure = "open", place;
 /** Expected mistakes: the rate of the cell, drawn towards that of its band where few are judged. */
 function expected(cell) {
   if (cell.total) return cell.cells.reduce((sum, each) => sum + expected(each), 0);
+  if (cell.expected_errors != null) return cell.expected_errors;
   const beside = sumOf(artefact("coverage").cells.filter((each) => each.band === cell.band));
   const rate = (cell.errors + FEWEST * (beside.known ? beside.errors / beside.known : 0.5)) / (cell.known + FEWEST);
   return (cell.n - cell.known) * rate;

@@ -28,7 +28,7 @@ function render() {
 
 function pair(each) {
   const terms = each.terms.filter((term) => term.confirmed), made = [sets(each.a, each.n_a, each.b, each.n_b, each.threshold)];
-  if (!each.reliable) made.push(element("p", "No reliable difference: fewer than three terms stand on both halves.", { class: "big" }));
+  if (!each.reliable) made.push(element("p", "No reliable difference: fewer than three terms stand on both halves.", { class: "big" }), element("p", each.sentence ?? "", { class: "small muted" }));
   if (each.reliable) made.push(cards(terms, each.a, each.b), ...sentences(each.sentences ?? []));
   const rest = each.terms.filter((term) => !term.confirmed);
   if (rest.length) made.push(folded(`${counted(rest.length, "term")} not confirmed`, rows(rest, each.threshold)));

@@ -41,7 +41,9 @@ function end(card, each, sign) {
 }
 
 function compared(found) {
-  const made = [], rows = (values) => Object.entries(values ?? {}).filter(([, value]) => typeof value === "number").map(([name, value]) => [name.replaceAll("_", " "), level(Math.max(0, value), 1), num(value)]);
+  const made = [], methods = Object.entries(found.compared ?? {}).filter(([, value]) => value && typeof value === "object"), keys = [...new Set(methods.flatMap(([, value]) => Object.keys(value)))];
+  if (methods.length) made.push(heading("Against other ways to split the margin", "near: share of near texts whose side the parts alone keep; r2: of the margin there; unexplained: share of the spread left out; coherence: of the texts at the better end; named: share with a name."), table("Other ways to split the margin", ["", ...keys.map((key) => key.replaceAll("_", " "))], methods.map(([name, value]) => [name.replaceAll("_", " "), ...keys.map((key) => num(value[key]))])));
+  const rows = (values) => Object.entries(values ?? {}).filter(([, value]) => typeof value === "number").map(([name, value]) => [name.replaceAll("_", " "), level(Math.max(0, value), 1), num(value)]);
   const beside = rows(found.compared), stable = rows(found.stability);
   if (beside.length) made.push(heading("Against single units and random directions", "Coherence of the texts at the better end: mean cosine of the fifteen strongest in an encoder that was not trained here."), table("Coherence", ["", "", "coherence"], beside));
   if (stable.length) made.push(heading("Stable?", "Share of directions that come back."), table("Stability", ["", "", "share"], stable));

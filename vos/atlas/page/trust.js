@@ -2,7 +2,7 @@
 import { element } from "../../page/dom.js";
 import { DATA, artefact, run, texts } from "./data.js";
 import { wantsMore } from "./gates.js";
-import { counted, heading, num, table } from "./parts.js";
+import { heading, num, table } from "./parts.js";
 
 let place;
 
@@ -21,7 +21,7 @@ function render() {
   const missing = Object.values(DATA.missing), found = artefact("trust") ?? {};
   place.replaceChildren(
     heading("Checks"), rows.length ? table("Checks of all views", ["view", "check", "", "number", "needed", "random weights", "tests the"], rows) : element("p", "No view of this page has a check.", { class: "small" }),
-    ...(missing.length ? [heading("Not made"), list(missing)] : []), heading("This page"), about(), ...times(), ...extra(found),
+    ...(missing.length ? [heading("Not made"), list(missing)] : []), heading("This page"), about(), ...times(found), ...extra(found),
   );
 }
 
@@ -42,17 +42,19 @@ function about() {
   return table("This page", ["", ""], rows);
 }
 
-function times() {
-  const rows = Object.entries(DATA.views).filter(([, view]) => typeof view.seconds === "number").map(([name, view]) => [name.replace("_", " "), `${num(view.seconds, 1)} s`]);
-  return rows.length ? [heading("Times"), table("Times", ["view", "made in"], rows)] : [];
+function times(found) {
+  const seconds = found.times ?? Object.fromEntries(Object.entries(DATA.views).map(([name, view]) => [name, view.seconds]));
+  const rows = Object.entries(seconds).filter(([, value]) => typeof value === "number" && value > 0).map(([name, value]) => [name.replace("_", " "), `${num(value, 1)} s`]);
+  if (rows.length && found.peak_memory_mib) rows.push(["memory at most", `${num(found.peak_memory_mib / 1024, 1)} GiB`]);
+  return rows.length ? [heading("Times"), table("Times", ["artefact", "made in"], rows)] : [];
 }
+
+const EXTRA = { control: "The encoder of random weights", versions: "Versions", settings: "Settings" };
 
 /** What else the run tells: plain values, one table a group. */
 function extra(found) {
-  const made = [], word = (value) => (typeof value === "number" ? num(value, 3) : Array.isArray(value) ? value.map(word).join(", ") : value === null ? "–" : typeof value === "object" ? Object.entries(value).map(([key, each]) => `${key} ${word(each)}`).join(", ") : String(value));
-  for (const [name, values] of Object.entries(found)) {
-    if (["gates", "seconds", "settings", "all"].includes(name) || values === null || typeof values !== "object" || Array.isArray(values)) continue;
-    made.push(heading(name.replaceAll("_", " ")), table(name.replaceAll("_", " "), ["", ""], Object.entries(values).map(([key, value]) => [key.replaceAll("_", " "), word(value)])));
-  }
-  return made.length ? made : [element("p", counted(Object.keys(DATA.views).length, "view"), { class: "small muted" })];
+  const word = (value) => (typeof value === "number" ? num(value, 3) : Array.isArray(value) ? value.map(word).join(", ") : value == null ? "–" : typeof value === "object" ? Object.entries(value).map(([key, each]) => `${key} ${word(each)}`).join(", ") : String(value));
+  return Object.entries(EXTRA).filter(([name]) => found[name]).flatMap(([name, title]) => [
+    heading(title), table(title, ["", ""], Object.entries(found[name]).map(([key, value]) => [key.replaceAll("_", " "), word(value)])),
+  ]);
 }
