@@ -144,21 +144,26 @@ def search(graphs: Sequence[Sequence[DrawnNode]], word: str) -> list[tuple[int, 
 
 
 def similar(tries: Sequence[Trie], least: float = 0.3, most: int = 200) -> list[tuple[int, int, float]]:
-    """Pairs of graphs (a, b, score), a < b, by the Jaccard index of their patterns, the most similar first.
+    """Pairs of graphs (a, b, score), a < b, by the Jaccard index of their patterns; see `similar_paths`."""
+    return similar_paths([trie.paths() for trie in tries], least, most)
+
+
+def similar_paths(paths: Sequence[Iterable[Any]], least: float = 0.3, most: int = 200) -> list[tuple[int, int, float]]:
+    """Pairs of sets of patterns (a, b, score), a < b, by their Jaccard index, the most similar first.
 
     Args:
-        tries: of the graphs; one without patterns is like none.
+        paths: of each graph, see `Trie.paths`; a graph without patterns is like none.
         least: score of a pair that is listed.
         most: pairs that are listed.
     """
     columns: dict[Any, int] = {}
-    entries = [sorted(columns.setdefault(path, len(columns)) for path in sorted(trie.paths())) for trie in tries]
+    entries = [sorted(columns.setdefault(path, len(columns)) for path in sorted(own)) for own in paths]
     sizes = np.array([len(each) for each in entries], dtype=np.int64)
     if not columns:
         return []
     indptr = np.concatenate([[0], np.cumsum(sizes)])
     flat = np.array([column for each in entries for column in each], dtype=np.int64)
-    matrix = csr_matrix((np.ones(len(flat)), flat, indptr), shape=(len(tries), len(columns)))
+    matrix = csr_matrix((np.ones(len(flat)), flat, indptr), shape=(len(paths), len(columns)))
     common = (matrix @ matrix.T).tocoo()
     upper = common.row < common.col
     a, b, shared = common.row[upper], common.col[upper], common.data[upper]

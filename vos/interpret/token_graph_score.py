@@ -6,6 +6,7 @@ learned from; none sees a held-out text before. Whichever is best is named the w
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
@@ -148,7 +150,10 @@ class Baselines:
 
     @staticmethod
     def _fitted(features: Any, active: Bools, strength: float) -> Any:
-        return LogisticRegression(C=strength, l1_ratio=1.0, solver="liblinear", random_state=0).fit(features, active)
+        model = LogisticRegression(C=strength, l1_ratio=1.0, solver="liblinear", random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits of weights decide no text
+            return model.fit(features, active)
 
 
 def score(

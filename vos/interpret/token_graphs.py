@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from vos.errors import ShapeError
 from vos.interpret.activations import Activations, Row
 from vos.interpret.pruning import Pruned, prune, run_together
-from vos.interpret.substitutes import Proposer, substitutes
 from vos.interpret.token_graph_score import Baselines, Score, score
+from vos.interpret.token_substitutes import Proposer, substitutes
 from vos.interpret.trie import Match, TokenIndex, Trie, pattern_of
 from vos.interpret.words import split_words
 
@@ -197,7 +197,7 @@ def token_graphs(
         activations: k targets, see `vos.interpret.activations`.
         targets: the k of them.
         texts: see `GraphTexts`.
-        propose: substitutes, see `vos.interpret.substitutes`; None: none.
+        propose: substitutes, see `vos.interpret.token_substitutes`; None: none.
         rng: draws the source texts that are neither the most active nor near the boundary.
         settings: see `TokenGraphSettings`.
         values: (n, k) of the texts, where they are known; None: they are read.
