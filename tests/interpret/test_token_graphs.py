@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vos.interpret.graph_views import drawn, search, similar
+from vos.interpret.substitutes import NearestTokens
 from vos.interpret.token_graphs import (
     MARGIN_SIDES,
     GraphTexts,
@@ -12,7 +13,6 @@ from vos.interpret.token_graphs import (
     direction_ends,
     token_graphs,
 )
-from vos.interpret.token_substitutes import NearestTokens
 from vos.interpret.trie import TokenIndex
 
 A, B, C = 3, 4, 5

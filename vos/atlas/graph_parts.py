@@ -177,7 +177,7 @@ def _identity(work: GraphWork) -> dict[str, Any]:
             {
                 "run_hash": world.run.get("run_hash"),
                 "model_hash": world.run.get("model_hash"),
-                "texts": text_hash(json_text([list(world.texts.uid), world.texts.near])) if world.texts.uid else "",
+                "texts": text_hash(json_text(plain([world.texts.uid, world.texts.near]))),
                 "seed": world.seed,
                 "settings": asdict(work.settings),
             }

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vos.atlas.world import AtlasWorld
 from vos.errors import ModelError
@@ -15,6 +16,7 @@ from vos.interpret.activations import both_ends, both_sides, feature_activations
 from vos.interpret.graph_views import drawn
 from vos.interpret.importance import screen_units
 from vos.interpret.layers import find_layers
+from vos.interpret.substitutes import NearestTokens, whole_words
 from vos.interpret.token_graphs import (
     MARGIN_SIDES,
     GraphTexts,
@@ -25,7 +27,6 @@ from vos.interpret.token_graphs import (
     read_texts,
     token_graphs,
 )
-from vos.interpret.token_substitutes import NearestTokens, whole_words
 from vos.interpret.units import Unit, UnitReader
 from vos.models import EncoderClassifier, TextClassifier
 from vos.models.encoder import BUNDLED
@@ -79,13 +80,19 @@ class GraphWork:
 
     def directions(self) -> list[TokenGraph]:
         """Of both ends of each direction that the directions producer found; none where it did not run."""
+        found = self.direction_rows()
+        if found is None:
+            return []
+        reader, targets = feature_activations(self.world.classifier, both_ends(*found)), direction_ends(len(found[0]))
+        return token_graphs(reader, targets, self.texts, self.propose, self._rng("directions"), self.settings)
+
+    def direction_rows(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Directions (k, d) that codes are read by, and the centre (d,); None where their producer did not run."""
         arrays, d = self.world.read_arrays("directions"), self.world.features.shape[1]
         rows, centre = arrays.get("readers"), arrays.get("centre", self.world.features.mean(0))
         if rows is None or rows.ndim != 2 or rows.shape[1] != d or not len(rows):
-            return []
-        reader = feature_activations(self.world.classifier, both_ends(rows.astype(np.float64), centre))
-        targets = direction_ends(len(rows))
-        return token_graphs(reader, targets, self.texts, self.propose, self._rng("directions"), self.settings)
+            return None
+        return rows.astype(np.float64), centre.astype(np.float64)
 
     def units(self, layer: int, places: Sequence[int]) -> list[TokenGraph]:
         """Of some units of one layer."""

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from vos.errors import ShapeError
 from vos.interpret.activations import Activations, Row
 from vos.interpret.pruning import Pruned, prune, run_together
+from vos.interpret.substitutes import Proposer, substitutes
 from vos.interpret.token_graph_score import Baselines, Score, score
-from vos.interpret.token_substitutes import Proposer, substitutes
 from vos.interpret.trie import Match, TokenIndex, Trie, pattern_of
 from vos.interpret.words import split_words
 
@@ -141,15 +141,24 @@ def read_texts(tokenizer: Any, texts: Sequence[str], max_length: int, held_out: 
         held_out: (n,), see `GraphTexts`.
         near: (n,), see `GraphTexts`.
     """
-    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
-    rows, spans = [], []
-    for text in texts:
-        found = tokenizer(text, truncation=True, max_length=max_length, return_offsets_mapping=True)
-        kept = [i for i, token in enumerate(found["input_ids"]) if token not in special]
-        rows.append(tuple(int(found["input_ids"][i]) for i in kept))
-        spans.append(tuple((int(a), int(b)) for a, b in (found["offset_mapping"][i] for i in kept)))
+    found = [_tokens(tokenizer, text, max_length) for text in texts]
+    rows = tuple(tuple(token for token, _ in each) for each in found)
+    spans = tuple(tuple(span for _, span in each) for each in found)
     words = tuple(tuple(word.text for word in split_words(text)) for text in texts)
-    return GraphTexts(tuple(rows), words, held_out, near, tuple(spans))
+    return GraphTexts(rows, words, held_out, near, spans)
+
+
+def token_rows(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[Row]:
+    """Token ids of texts without special tokens, as `read_texts` has them."""
+    return [tuple(token for token, _ in _tokens(tokenizer, text, max_length)) for text in texts]
+
+
+def _tokens(tokenizer: Any, text: str, max_length: int) -> list[tuple[int, tuple[int, int]]]:
+    """Tokens and the characters that they stand for; an unknown word is a word."""
+    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    found = tokenizer(text, truncation=True, max_length=max_length, return_offsets_mapping=True)
+    pairs = zip(found["input_ids"], found["offset_mapping"], strict=True)
+    return [(int(token), (int(a), int(b))) for token, (a, b) in pairs if token not in special]
 
 
 @dataclass(frozen=True)
@@ -197,7 +206,7 @@ def token_graphs(
         activations: k targets, see `vos.interpret.activations`.
         targets: the k of them.
         texts: see `GraphTexts`.
-        propose: substitutes, see `vos.interpret.token_substitutes`; None: none.
+        propose: substitutes, see `vos.interpret.substitutes`; None: none.
         rng: draws the source texts that are neither the most active nor near the boundary.
         settings: see `TokenGraphSettings`.
         values: (n, k) of the texts, where they are known; None: they are read.

@@ -47,7 +47,7 @@ def pattern_of(
 
     Args:
         pruned: see `Pruned`.
-        alternatives: of each kept place, see `vos.interpret.token_substitutes.substitutes`; None: no others.
+        alternatives: of each kept place, see `vos.interpret.substitutes.substitutes`; None: no others.
         max_gap: tokens that may lie in a gap, or as many as lay in this one. Tokens that stood side by side must.
     """
     kept, saliency = pruned.kept, pruned.saliency

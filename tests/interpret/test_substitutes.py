@@ -5,7 +5,7 @@ import torch
 
 from vos.interpret.activations import TAKEN_OUT
 from vos.interpret.pruning import Pruned, run_together
-from vos.interpret.token_substitutes import MaskedLanguageModel, NearestTokens, substitutes, whole_words
+from vos.interpret.substitutes import MaskedLanguageModel, NearestTokens, substitutes, whole_words
 
 VECTORS = np.array([[0.0, 1.0], [1.0, 0.02], [1.0, 0.0], [0.9, 0.2], [-1.0, 0.0], [0.0, -1.0]])
 
