@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.atlas.worlds import tiny_world
-from vos.atlas import graph_work
+from vos.atlas import graph_parts, graph_work, produce_token_graphs
 from vos.atlas.artefacts import json_text, plain
 from vos.atlas.graph_parts import every_unit, parts_of
 from vos.atlas.graph_work import GraphWork
@@ -63,11 +63,11 @@ def test_directions_have_two_ends(world):
 
 
 def test_every_unit_in_parts_that_are_kept(world, caplog):
-    work, parts = small(world), parts_of(2, 32, 16)
+    work, parts = small(world), parts_of(2, 6, 3)
     assert len(parts) == 4
     with caplog.at_level(logging.INFO, logger="vos"):
         first = next(iter(every_unit(work, parts, processes=1)))
-    assert "token graphs of 64 units in 4 parts: about 0.0 hours with 1 processes" in caplog.text
+    assert "token graphs of 12 units in 4 parts: about 0.0 hours with 1 processes" in caplog.text
     kept = sorted(world.folder.glob("token_graphs/*.json"))
     assert len(kept) == 1
     before = kept[0].stat().st_mtime_ns
@@ -76,23 +76,29 @@ def test_every_unit_in_parts_that_are_kept(world, caplog):
     assert everything[first["part"]] == first
     targets = [graph["target"] for part in sorted(everything) for graph in everything[part]["graphs"]]
     units = [(target["layer"], target["unit"]) for target in targets]
-    assert units == [(layer, unit) for layer in range(2) for unit in range(32)]
+    assert units == [(layer, unit) for layer in range(2) for unit in range(6)]
     other = GraphWork(world, TokenGraphSettings(n_sources=2))
     next(iter(every_unit(other, parts, processes=1)))
     assert kept[0].stat().st_mtime_ns != before  # of other settings: made anew
 
 
-def test_all_units_are_summed_up_and_the_first_are_shown(world):
+def test_all_units_are_summed_up_and_the_first_are_shown(world, monkeypatch):
+    monkeypatch.setattr(produce_token_graphs, "parts_of", lambda layers, units: parts_of(layers, units // 8))
+    monkeypatch.setattr(produce_token_graphs, "TokenGraphSettings", lambda **_: TokenGraphSettings(n_sources=2))
+    monkeypatch.setattr(produce_token_graphs, "SHOWN", 40)
+    monkeypatch.setattr(graph_parts, "_processes", lambda _world: 1)
     found = plain(produce(world, AtlasSettings(n_texts=80, n_units="all")))
-    assert found["all"]["units"] == 64
+    assert found["all"]["units"] == 8
     assert [layer["layer"] for layer in found["all"]["layers"]] == [0, 1]
-    assert sum(sum(layer["winners"].values()) for layer in found["all"]["layers"]) == 64
-    assert len(found["graphs"]) == 2 + 64
+    assert sum(sum(layer["winners"].values()) for layer in found["all"]["layers"]) == 8
+    units = [graph["target"] for graph in found["graphs"][2:]]
+    assert {(unit["layer"], unit["unit"]) for unit in units} <= {(i, j) for i in range(2) for j in range(4)}
+    assert len(list(world.folder.glob("token_graphs/*.json"))) == 2
 
 
 @pytest.mark.slow
 def test_processes_make_the_same(world):
-    parts = parts_of(1, 8, 4)
+    parts = parts_of(1, 4, 2)
     alone = {part["part"]: part for part in every_unit(small(world), parts, processes=1)}
     for path in world.folder.glob("token_graphs/*"):
         path.unlink()

@@ -46,6 +46,7 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:
     if settings.n_units == "all":
         shown = ranked[:SHOWN]
         whole, units = _every(work, shown)
+        shown = [unit for unit in shown if unit in units]
     else:
         shown = ranked[: settings.n_units]
         units = _chosen(work, shown)
