@@ -1,8 +1,8 @@
 """Score a pool: throughput against the bare encoder, and peak memory against pool size.
 
-`python -m benchmarks.speed.pool [--quick]`. Throughput compares, in one process and at equal token count, `featurize`
-through the streaming retrieval with the encoder called on the same batches, already tokenised and padded. Memory is the
-peak resident set of one fresh process for each pool size. The last line is one JSON object.
+`python -m benchmarks.speed.pool [--quick] [--texts N]`. Throughput compares, in one process, choosing a batch from a
+pool with the bare encoder called in float32 on the same texts, already tokenised and padded. Memory is the peak
+resident set of one fresh process for each pool size. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ import torch
 from transformers import BertConfig, BertModel
 
 from benchmarks._common import command_line, finish, fresh_process, machine, print_figures
-from vos.data import load_embedded
-from vos.data.batching import token_batch
+from vos.cli.precision import FAST_FROM
+from vos.data import ListPool, TextData, load_embedded
 from vos.density import ClassConditionalGaussian
+from vos.mining.coverage import CoverageSettings
 from vos.mining.retrieve import Search, retrieve
 from vos.mining.targets import Potential, TargetSpace
 from vos.models import ClassifierFeaturizer, EncoderClassifier, FeatureCache
 from vos.outliers import BoundarySampler
 from vos.storage.environment import peak_memory_mib
-from vos.types import Example
+from vos.synthesis.acquire import acquire
+from vos.synthesis.job import SynthesisJob, SynthesisSettings
+from vos.types import Example, token_batch, tokenize
 
 NAMES = ("harmless", "harmful")
 
@@ -65,33 +68,75 @@ def score(n: int, parts: tuple) -> float:
 
 
 def throughput(n: int) -> dict[str, float]:
-    """Texts a second: the bare encoder on ready batches, and the whole retrieval with its cache."""
-    classifier = EncoderClassifier("bundled", NAMES, max_length=64).eval()
-    with tempfile.TemporaryDirectory() as folder, FeatureCache(folder, "benchmark", classifier.n_features) as cache:
-        parts = scoring(classifier, cache)
-        bare, padding = ClassifierFeaturizer(classifier), classifier.tokenizer.pad_token_id
-        examples = list(stream(n))
-        batches = []
-        for start in range(0, n, 1024):
-            part = [e.text for e in examples[start : start + 1024]]
-            ids = classifier.tokenizer(part, truncation=True, max_length=64)["input_ids"]
-            order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-            batches += [token_batch([ids[i] for i in rows], padding) for rows in bare._batches(order, ids)]
-        with torch.no_grad():
-            classifier.encode(batches[0])
-            started = time.perf_counter()
-            for batch in batches:
-                classifier.encode(batch)
-            bare_seconds = time.perf_counter() - started
-        ours = score(n, parts)
-        again = score(n, parts)
+    """Texts a second: the bare float32 encoder on ready batches, and a whole synthesis's pass over the pool.
+
+    The pass is that of `acquisition=coverage` with `precision=auto` on a processor that gains from bfloat16: bfloat16
+    for all, float32 for what decides, with the cache of features; then the same in float32 throughout, and whether
+    both choose the same batch.
+    """
+    classifier = EncoderClassifier("bundled", NAMES, max_length=64, harmful=(1,)).eval()
+    examples = list(stream(n))
+    gains = n >= FAST_FROM * CoverageSettings().supply  # smaller pools are scored in float32
+    bare_seconds = _bare(classifier, examples)
+    seconds: dict[str, float] = {}
+    batches: dict[str, list[str]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, fast in (("mixed", True), ("float32", False)):
+            caches = (FeatureCache(Path(folder) / name, each, classifier.n_features) for each in ("exact", "rough"))
+            with next(caches) as exact, next(caches) as rough:
+                work = _job(classifier, exact, rough if fast and gains else None, examples)
+                started = time.perf_counter()
+                batches[name] = _chosen(work, Path(folder))
+                seconds[name] = time.perf_counter() - started
+                started = time.perf_counter()
+                _chosen(work, Path(folder))
+                seconds[f"{name}_again"] = time.perf_counter() - started
     return {
         "texts": n,
         "bare_texts_per_s": n / bare_seconds,
-        "pool_texts_per_s": n / ours,
-        "pool_share_of_bare": bare_seconds / ours,
-        "cached_texts_per_s": n / again,
+        "pool_texts_per_s": n / seconds["mixed"],
+        "speedup": bare_seconds / seconds["mixed"],
+        "speedup_float32": bare_seconds / seconds["float32"],
+        "same_batch": batches["mixed"] == batches["float32"],
+        "cached_texts_per_s": n / seconds["mixed_again"],
     }
+
+
+def _bare(classifier: EncoderClassifier, examples: list[Example]) -> float:
+    """Seconds of the encoder alone, in float32, on batches that are tokenised and padded already."""
+    padding, featurizer, batches = classifier.tokenizer.pad_token_id, ClassifierFeaturizer(classifier), []
+    for start in range(0, len(examples), 1024):
+        ids = tokenize(classifier.tokenizer, [e.text for e in examples[start : start + 1024]], 64)
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        batches += [token_batch([ids[i] for i in rows], padding) for rows in featurizer._batches(order, ids)]
+    with torch.no_grad():
+        classifier.encode(batches[0])
+        started = time.perf_counter()
+        for batch in batches:
+            classifier.encode(batch)
+        return time.perf_counter() - started
+
+
+def _job(
+    classifier: EncoderClassifier, exact: FeatureCache, rough: FeatureCache | None, examples: list[Example]
+) -> SynthesisJob:
+    """A synthesis over the texts; it knows 400 texts with made-up labels, which are scored before the clock starts."""
+    featurizer = ClassifierFeaturizer(classifier, exact)
+    known = [Example(f"known{i}", text, i % 2) for i, text in enumerate(texts()[:400])]
+    batch = featurizer.featurize([example.text for example in known])
+    labels = torch.tensor([example.label for example in known])
+    density = ClassConditionalGaussian(2, classifier.n_features).fit(batch.features, labels)
+    density.calibrate(batch.features, labels)
+    data = TextData(known, known[:100], [], ListPool(examples), NAMES, [], harmful=(1,))
+    fast = None if rough is None else ClassifierFeaturizer(classifier, rough, bfloat16=True)
+    sampler = BoundarySampler(margin=0.0, band=1.0, distance=None)
+    work = SynthesisJob(featurizer, density, sampler, data, SynthesisSettings(), fast=fast)
+    work.error_model.report  # noqa: B018 - fitted before the clock starts
+    return work
+
+
+def _chosen(work: SynthesisJob, folder: Path) -> list[str]:
+    return [each.example.id for each in acquire(work, folder / "made.jsonl").selection.chosen]
 
 
 def peak_memory(n: int) -> float:
@@ -126,13 +171,14 @@ def tiny_classifier(folder: Path) -> EncoderClassifier:
 
 def main() -> None:
     """Print the table and the JSON line."""
-    parser = command_line(__doc__, quick="small sizes, under a minute")
+    parser = command_line(__doc__, quick="20,000 texts in place of 100,000, and small sizes for memory")
+    parser.add_argument("--texts", type=int, help="texts of the pool for throughput")
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         child(arguments.child)
         return
-    figures = throughput(1_000 if arguments.quick else 6_000)
+    figures = throughput(arguments.texts or (20_000 if arguments.quick else 100_000))
     small, large = (1_000, 4_000) if arguments.quick else (10_000, 100_000)
     figures |= {"peak_mib_small": peak_memory(small), "peak_mib_large": peak_memory(large)}
     figures |= {"pool_small": small, "pool_large": large}

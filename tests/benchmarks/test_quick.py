@@ -20,7 +20,7 @@ EXPECTED = {
     },
     "selection.rounds": {"labels", "seeds", "boundary_error"},
     "selection.scaling": {"coverage/10000", "badge/10000"},
-    "speed.pool": {"pool_share_of_bare", "memory_growth", "cached_texts_per_s"},
+    "speed.pool": {"speedup", "same_batch", "memory_growth", "cached_texts_per_s"},
     "speed.retrieval": {"recall_at_10", "exact_seconds", "approximate_seconds", "exact_peak_mib", "build_seconds"},
     "speed.samplers": {"d768_c2_ratio", "d384_n2000_p_closed_form", "gap8_energy_auroc"},
     "speed.sweep": {"frozen_one_s", "frozen_factor"},
@@ -53,6 +53,8 @@ def figures_of(name, *options, **environment):
 def test_quick_size(name, tmp_path):
     options = ["--output", tmp_path / "out"] if name in FOLDERS else []
     fewer = ["simulation.rounds=1", "simulation.seeds=[0]"] if name == "selection.rounds" else []
+    if name == "speed.pool":
+        fewer = ["--texts", "2000"]
     if name == "selection":
         fewer = ["--sets", "ladder", "--seeds", "1"]
     if name == "ablation.refinement":
