@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Literal
 
 from vos.atlas.artefacts import Gate
@@ -11,13 +12,20 @@ from vos.atlas.settings import AtlasSettings
 from vos.atlas.world import AtlasWorld
 from vos.errors import DataError
 from vos.interpret.direction_quality import stability
-from vos.interpret.directions import ComponentSettings, decompose, independent_components
+from vos.interpret.directions import ComponentSettings, LinearCode, decompose, independent_components
+from vos.interpret.linear_margin import Array, LinearMargin
 
 FEWEST = 30
 """Texts below which there are no directions to speak of."""
 
+NUMBERS = (8, 6, 4)
+"""Components that are tried, until as many as `STABLE` come back on other texts."""
+
+STABLE = 0.7
+"""Share of the components that must come back."""
+
 RESAMPLES = 3
-"""Of the texts, for the stability; each is five fits."""
+"""Of the texts, for the stability; each is four fits."""
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
@@ -28,16 +36,9 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
     """
     if len(world.texts) < FEWEST:
         raise DataError(f"directions: expected {FEWEST} texts or more, found {len(world.texts)}")
-    rule = ComponentSettings()
+    rule, stable, tried = _stable_rule(world)
     own = FittedDirections.of(world, rule)
     split = decompose(own.margin, own.code)
-    world.progress(1, 4)
-    stable = stability(
-        lambda rows, seed: independent_components(rows, own.margin.normals, seed, rule),
-        own.margin.features,
-        world.rng("directions stability"),
-        RESAMPLES,
-    )
     world.progress(2, 4)
     compared = compare(world, own)
     world.progress(3, 4)
@@ -52,13 +53,35 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
         "constant": constant,
         "cards": cards(world, own, split, compared.ends),
         "compared": compared.table,
-        "stability": stable,
+        "stability": stable | {"tried": tried},
         "gates": _gates(own, stable["bootstrap"], None if world.is_control else _control(world, rule)),
         "arrays": {name: getattr(split, name) for name in ("parts", "residual", "constant", "margins", "codes")}
         | {name: getattr(own.code, name) for name in ("atoms", "readers", "centre")},
     }
     world.progress(4, 4)
     return found
+
+
+def _stable_rule(world: AtlasWorld) -> tuple[ComponentSettings, dict[str, float], dict[str, float]]:
+    """As many components as come back on other texts: 8, or fewer; with their stability, and that of each number tried.
+
+    Where no number passes, the one that comes nearest.
+    """
+    margin = LinearMargin.of(world.features, world.head, world.harmful)
+    found: dict[int, tuple[ComponentSettings, dict[str, float]]] = {}
+    for n in NUMBERS:
+        rule = ComponentSettings(n)
+        fit = partial(_fit, margin.normals, rule)
+        found[n] = rule, stability(fit, margin.features, world.rng(f"directions stability {n}"), RESAMPLES)
+        if found[n][1]["bootstrap"] >= STABLE:
+            break
+    tried = {n: stable["bootstrap"] for n, (_, stable) in found.items()}
+    best = max(found, key=lambda n: (tried[n] >= STABLE, tried[n], n))
+    return *found[best], {str(n): value for n, value in tried.items()}
+
+
+def _fit(normals: Array, rule: ComponentSettings, rows: Array, seed: int) -> LinearCode:
+    return independent_components(rows, normals, seed, rule)
 
 
 def _control(world: AtlasWorld, rule: ComponentSettings) -> FittedDirections | None:
@@ -87,7 +110,7 @@ def _gates(own: FittedDirections, bootstrap: float, control: FittedDirections | 
         ),
         _gate(
             "directions that come back on other texts",
-            (bootstrap, None, 0.7),
+            (bootstrap, None, STABLE),
             "of the directions are found again in texts drawn anew; random weights pass too",
             "method",
         ),

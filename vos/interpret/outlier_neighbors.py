@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vos.density import GaussianDensity
 from vos.errors import ShapeError
 from vos.interpret.terms import Array, TermMatrix, term_matrix
+from vos.interpret.words import is_sign
 from vos.mining.targets import TargetSpace
 from vos.types import LinearHead
 
@@ -97,7 +98,9 @@ class WordLens:
     weights: Array
 
     @classmethod
-    def fit(cls, features: Array, texts: Sequence[str], alpha: float = 200.0, min_df: int = 10) -> WordLens:
+    def fit(
+        cls, features: Array, texts: Sequence[str], alpha: float = 200.0, min_df: int = 10, most: float = 0.1
+    ) -> WordLens:
         """From features (n, d) of real texts and the words that at least `min_df` of them hold.
 
         Args:
@@ -105,14 +108,19 @@ class WordLens:
             texts: n.
             alpha: ridge penalty on standardised features.
             min_df: texts that must hold a word.
+            most: share of the texts that may: more frequent ones stand in the nearest texts of any point.
         """
         matrix = term_matrix(texts, min_df=min_df, longest=1)
-        presence = np.asarray(matrix.presence.todense())
+        rare = np.asarray(matrix.presence.mean(0)).ravel() <= most
+        kept = [j for j, word in enumerate(matrix.terms) if rare[j] and not is_sign(word)]
+        presence = np.asarray(matrix.presence[:, kept].todense())
         mean, deviation = features.mean(0), features.std(0)
         scale = np.where(deviation > 1e-12 * max(1.0, float(np.abs(features).max(initial=0.0))), deviation, 1.0)
         z, base = (features - mean) / scale, presence.mean(0)
         gram = z.T @ z + alpha * np.eye(z.shape[1])
-        return cls(matrix.terms, mean, scale, base, np.linalg.solve(gram, z.T @ (presence - base)))
+        return cls(
+            tuple(matrix.terms[j] for j in kept), mean, scale, base, np.linalg.solve(gram, z.T @ (presence - base))
+        )
 
     def presence(self, points: Array) -> Array:
         """Predicted presence (m, V) of each word at points (m, d); 0 and 1 mean none and certain."""
