@@ -20,6 +20,9 @@ def untuned_features(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Features of some of the texts in the bundled encoder, as it was before any tuning.
 
+    Not in the encoder that the run began from: a model from elsewhere was tuned before the run, and the threshold from
+    which an end has a name was measured in this one.
+
     Args:
         texts: n.
         rows: which are needed.
