@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vos.errors import ModelError
-from vos.models import ClassifierFeaturizer, EncoderClassifier
+from vos.interpret.gradients import input_embedding
+from vos.models import ClassifierFeaturizer, EncoderClassifier, TextClassifier
 from vos.models.encoder import BUNDLED
 
 MEAN_OF = 300
@@ -41,3 +44,18 @@ def untuned_features(
     features = np.full((len(texts), encoder.n_features), np.nan)
     features[wanted] = ClassifierFeaturizer(encoder).featurize([texts[i] for i in wanted]).features.double().numpy()
     return features, features[sample].mean(0)
+
+
+def untuned_embeddings(classifier: TextClassifier) -> tuple[Any, Tensor]:
+    """Tokenizer and table (V, e) of input embeddings, by which single words are alike or not.
+
+    Those of the bundled encoder, whatever the classifier is; its own where that is not installed.
+
+    Raises:
+        ModelError: neither is there.
+    """
+    try:
+        encoder: TextClassifier = EncoderClassifier(BUNDLED, ("one", "other"))
+    except ModelError:
+        encoder = classifier
+    return encoder.tokenizer, input_embedding(encoder).weight.detach().float().cpu()

@@ -1,0 +1,105 @@
+"""The gentlest flip of the texts near the boundary, edits of a few texts far from it, and how often chance flips."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vos.atlas.artefacts import Gate
+from vos.atlas.reading_order import affordable, margin_reader, reading_order
+from vos.atlas.settings import AtlasSettings
+from vos.atlas.untuned import untuned_embeddings
+from vos.atlas.world import AtlasWorld
+from vos.interpret.edits import Flip, random_flips
+from vos.interpret.flips import FlipFinder
+from vos.interpret.gradients import GradientReader
+from vos.interpret.word_neighbors import Corpus, Substitutes
+from vos.interpret.words import split_words
+
+MOST_WORDS = 450_000
+"""Words that the classifier reads for it at most, 50 seconds of two cores; texts beyond them have no flip."""
+
+READINGS = 40
+"""Readings that the flip of a text near the boundary costs in the mean."""
+
+CORE = 40
+"""Texts far from the boundary that are changed in several words."""
+
+DRAWS = 4
+"""Random edits of a text."""
+
+
+def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
+    """Flips of the texts near the boundary and of some that are not, and the share of random edits that flip.
+
+    Raises:
+        ModelError: the model has no gradients by word.
+    """
+    read, gradients = margin_reader(world), GradientReader(world.classifier)
+    corpus = Corpus.of([*world.texts.text, *(example.text for example in world.train.examples)])
+    finder = FlipFinder(read, gradients, Substitutes(*untuned_embeddings(world.classifier), corpus))
+    near, core = _rows(world)
+    total, done = 2 * len(near) + len(core) + 1, 0
+
+    def told(more: int) -> None:
+        nonlocal done
+        done += more
+        world.progress(done, total)
+
+    flips, tried = finder.gentlest(_texts(world, near), told)
+    random = random_flips(read, _texts(world, near), corpus.words, world.rng("random edits"), DRAWS)
+    told(len(near))
+    core_flips, core_tried = finder.greedy(_texts(world, core), told)
+    world.progress(total, total)
+    inside = world.texts.near[near]
+    known = random[inside][np.isfinite(random[inside])]
+    rate = float(known.mean()) if len(known) else None
+    share = float(np.mean([flip is not None for flip in flips], where=inside)) if inside.any() else None
+    return {
+        "settings": {**asdict(finder.settings), "draws": DRAWS, "most_words": MOST_WORDS},
+        "index": [*near.tolist(), *core.tolist()],
+        "flip": [None if flip is None else _plain(flip) for flip in (*flips, *core_flips)],
+        "tried": [*tried.tolist(), *core_tried.tolist()],
+        "random": [*random.tolist(), *[None] * len(core)],
+        "random_rate": rate,
+        "near_flipped": share,
+        "n_read": read.n_read,
+        "gates": [_gate(share, rate, int(inside.sum()))],
+    }
+
+
+def _texts(world: AtlasWorld, rows: NDArray[np.int64]) -> list[str]:
+    return [world.texts.text[i] for i in rows]
+
+
+def _rows(world: AtlasWorld) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Texts near the boundary, of the batch or answered, as there is time; and texts from the farther half of all."""
+    texts = world.texts
+    wanted = texts.near | texts.batch | np.array([answer is not None for answer in texts.answer], dtype=np.bool_)
+    rows = np.array([i for i in reading_order(texts) if wanted[i]], dtype=np.int64)
+    lengths = [min(len(split_words(texts.text[i])), world.classifier.max_length) for i in rows]
+    near = affordable(rows, READINGS * np.array(lengths, dtype=np.float64), MOST_WORDS)
+    far = np.flatnonzero(np.abs(texts.margin) > np.median(np.abs(texts.margin))) if len(texts) else np.zeros(0, int)
+    far = np.setdiff1d(far, rows)
+    return near, np.sort(world.rng("core texts").permutation(far)[:CORE]).astype(np.int64)
+
+
+def _plain(flip: Flip) -> dict[str, Any]:
+    """As the artefact has it: the first edit, and all of them; the similarity is that of the least similar one."""
+    edits = [edit._asdict() for edit in flip.edits]
+    similarity = min(edit.similarity for edit in flip.edits)
+    return {**edits[0], "similarity": similarity, "margin": flip.margin, "edits": edits}
+
+
+def _gate(share: float | None, rate: float | None, n: int) -> Gate:
+    name = "one similar word flips texts near the boundary"
+    if share is None or rate is None:
+        return Gate(name, None, 0.0, False, "no text near the boundary to try it on", "method")
+    said = (
+        f"one similar word flips {share:.0%} of {n} texts near the boundary, one random edit {rate:.0%}: flips are "
+        "true of this model, and as easily found of any other; read the margin after them"
+    )
+    return Gate(name, share, rate, share > rate, said, "method")

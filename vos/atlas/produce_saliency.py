@@ -1,0 +1,150 @@
+"""Signed saliency of the words of an atlas's texts, and whether what it says of them is so."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vos.atlas.artefacts import Gate
+from vos.atlas.reading_order import affordable, gradient_reader, margin_reader, reading_order
+from vos.atlas.settings import AtlasSettings
+from vos.atlas.world import AtlasWorld
+from vos.interpret.gradients import STEPS, GradientReader
+from vos.interpret.margins import MarginReader
+from vos.interpret.saliency import LONG, Saliency, agreement, deletion, deletion_flips, integrated, saliency
+from vos.interpret.words import split_words
+
+MOST_WORDS = 700_000
+"""Words that the classifier reads for it at most, 75 seconds of two cores; texts beyond them have no saliency."""
+
+PASSES = 4.0
+"""What a step of a gradient costs, in readings of the text."""
+
+CHECKED = 100
+"""Texts near the boundary whose words are deleted by threes."""
+
+COMPARED = 20
+"""Texts on which the two methods are compared, near the boundary and elsewhere as many each."""
+
+DELETED = 3
+
+FLIPS, AGREEMENT = 2.0, 0.6
+"""Thresholds of the gates."""
+
+
+class _Checks(NamedTuple):
+    """How far a saliency is right; NaN where there are too few texts to say."""
+
+    n: int
+    top: float
+    random: float
+    correlation: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times as often the words that support a side most flip it as random ones do."""
+        return self.top / max(self.random, 1 / (4 * self.n)) if self.n else float("nan")
+
+
+def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
+    """The effect of each word of as many texts as there is time for, those near the boundary first, and the gates."""
+    read, gradients = margin_reader(world), gradient_reader(world)
+    rows = _rows(world, gradients)
+    done = 0
+
+    def told(more: int) -> None:
+        nonlocal done
+        done += more
+        world.progress(done, len(rows) + 1)
+
+    found: list[Saliency | None] = [None] * len(world.texts)
+    for row, each in zip(rows, saliency(read, [world.texts.text[i] for i in rows], gradients, told=told), strict=True):
+        found[row] = each
+    checks = _checks(world, read, gradients, found)
+    control = None if world.is_control else _control(world)
+    world.progress(len(rows) + 1, len(rows) + 1)
+    return {
+        "settings": {"long": LONG, "steps": STEPS, "deleted": DELETED, "most_words": MOST_WORDS},
+        "method": [None if each is None else each.method for each in found],
+        "words": [None if each is None else _plain(each) for each in found],
+        "gap": [each.gap if each is not None and each.method != "deletion" else None for each in found],
+        "random_deletion": checks.random,
+        "top_deletion": checks.top,
+        "n_read": read.n_read,
+        "gates": _gates(checks, control, gradients is not None),
+    }
+
+
+def _plain(each: Saliency) -> list[list[float]]:
+    return [[word.start, word.end, round(float(value), 3)] for word, value in zip(each.words, each.values, strict=True)]
+
+
+def _rows(world: AtlasWorld, gradients: GradientReader | None) -> NDArray[np.int64]:
+    """Texts that there is time for."""
+    order = reading_order(world.texts)
+    room, costs = world.classifier.max_length, []
+    for i in order:
+        words = [word.text for word in split_words(world.texts.text[i])]
+        times = len(set(words)) + 1 if len(words) <= LONG else STEPS * PASSES if gradients is not None else 0.0
+        costs.append(times * min(len(words), room))
+    return affordable(order, np.array(costs), MOST_WORDS)
+
+
+def _checks(
+    world: AtlasWorld, read: MarginReader, gradients: GradientReader | None, found: list[Saliency | None]
+) -> _Checks:
+    """The tests of the method on the texts whose words were deleted one after the other."""
+    known = [i for i, each in enumerate(found) if each is not None and each.method == "deletion"]
+    near, rng = [i for i in known if world.texts.near[i]], world.rng("saliency")
+    near = [near[i] for i in np.sort(rng.permutation(len(near))[:CHECKED])]
+    flips = deletion_flips(
+        read, [world.texts.text[i] for i in near], [each for i in near if (each := found[i])], rng, DELETED
+    )
+    other = [i for i in known if not world.texts.near[i]]
+    rows = near[:COMPARED] + [other[i] for i in np.sort(rng.permutation(len(other))[:COMPARED])]
+    correlation = float("nan")
+    if gradients is not None and rows:
+        second = dict(integrated(gradients, [world.texts.text[i] for i in rows]))
+        correlation = agreement([each for i in rows if (each := found[i])], [second[i] for i in range(len(rows))])
+    return _Checks(flips.n, flips.top, flips.random, correlation)
+
+
+def _control(world: AtlasWorld) -> _Checks:
+    """The same on the encoder of random weights, on no more texts than the tests need."""
+    control = world.control()
+    near, other = np.flatnonzero(control.texts.near), np.flatnonzero(~control.texts.near)
+    rows = np.concatenate([near[:CHECKED], other[:COMPARED]])
+    read, found = margin_reader(control), [None] * len(control.texts)
+    each: list[Saliency | None] = list(found)
+    short = [int(i) for i in rows if len(split_words(control.texts.text[i])) <= LONG]
+    for row, value in zip(short, deletion(read, [control.texts.text[i] for i in short]), strict=True):
+        each[row] = value
+    return _checks(control, read, gradient_reader(control), each)
+
+
+def _gates(checks: _Checks, control: _Checks | None, has_gradients: bool) -> list[Gate]:
+    said = "too few texts near the boundary to measure it"
+    if checks.n:
+        said = (
+            f"without the {DELETED} words that support its side most {checks.top:.0%} of {checks.n} texts near the "
+            f"boundary change sides, without {DELETED} random words {checks.random:.0%}; random weights pass too"
+        )
+    gates = [_gate("supporting words decide", checks.ratio, FLIPS, said, None if control is None else control.ratio)]
+    if has_gradients:
+        value = checks.correlation
+        said = "too few texts to measure it"
+        if np.isfinite(value):
+            said = (
+                f"integrated gradients, used for texts of more than {LONG} words, rank the words of shorter ones as "
+                f"deletion does (mean correlation {value:.2f}); random weights pass too"
+            )
+        other = None if control is None else control.correlation
+        gates.append(_gate("integrated gradients agree with deletion", value, AGREEMENT, said, other))
+    return gates
+
+
+def _gate(name: str, value: float, threshold: float, said: str, control: float | None) -> Gate:
+    known = bool(np.isfinite(value))
+    return Gate(name, value if known else None, threshold, known and value >= threshold, said, "method", control)
