@@ -12,6 +12,7 @@ from vos.interpret.importance import (
     rank_agreement,
     screen_units,
     spread_of_ranks,
+    token_activations,
 )
 from vos.interpret.units import UnitReader
 from vos.models import EncoderClassifier
@@ -97,11 +98,13 @@ def test_tokens_that_a_unit_fires_at(toy):
         for i, row in zip(toy.tokenizer(text)["input_ids"][1:-1], units[1:-1], strict=True):
             by_token.setdefault(i, []).append(row)
     kept = sorted(i for i, seen in by_token.items() if len(seen) >= 2)
-    assert screen.token_ids.tolist() == kept
-    assert screen.token_counts.tolist() == [len(by_token[i]) for i in kept]
+    assert screen.tokens.ids.tolist() == kept
+    assert screen.tokens.counts.tolist() == [len(by_token[i]) for i in kept]
     expected = np.array([np.mean(by_token[i], axis=0) for i in kept])
-    np.testing.assert_allclose(screen.token_activation[0].T, expected, atol=1e-4)
-    assert screen.tokens_of((0, 5), 2).tolist() == [kept[i] for i in np.argsort(-expected[:, 5], kind="stable")[:2]]
+    np.testing.assert_allclose(screen.tokens.means[0].T, expected, atol=1e-4)
+    again = token_activations(UnitReader(toy), TEXTS, min_count=2)
+    np.testing.assert_allclose(again.means, screen.tokens.means, atol=1e-5)
+    assert screen.tokens.of((0, 5), 2).tolist() == [kept[i] for i in np.argsort(-expected[:, 5], kind="stable")[:2]]
 
 
 def test_the_screen_ranks_the_units_of_a_transformer_as_ablation_does(tiny_encoder):
@@ -134,7 +137,7 @@ def test_bad_input(toy):
     with pytest.raises(ConfigError, match="at least one to screen"):
         screen_units(reader, [])
     screen = screen_units(reader, ["steam"])
-    assert len(screen.token_ids) == 0
+    assert len(screen.tokens.ids) == 0
     with pytest.raises(ConfigError, match="rows"):
         screen.score([])
     for texts, units, n in (([], [(0, 1)], 2), (TEXTS, [], 2), (TEXTS, [(0, 1)], 0)):

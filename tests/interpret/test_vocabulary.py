@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import toy_examples
 from vos.errors import ModelError
-from vos.interpret.importance import UnitScreen, screen_units
+from vos.interpret.importance import TokenActivations, screen_units
 from vos.interpret.units import UnitReader
 from vos.interpret.vocabulary import cosines, largest, layer_vocabulary, pairing_p
 from vos.models import EncoderClassifier
@@ -29,10 +29,7 @@ class Planted:
             liked = largest(centred[[unit]] @ centred.T, 8)[0]
             activation[unit, liked] += 10
             self.vectors[unit] = centred[unit] * 0.3
-        self.screen = UnitScreen(
-            np.zeros(1), np.zeros((1, 3, N_UNITS)), np.zeros((1, 1, N_UNITS)), self.ids,
-            np.full(N_TOKENS, 9), activation[None].astype(np.float32),
-        )  # fmt: skip
+        self.tokens = TokenActivations(self.ids, np.full(N_TOKENS, 9), activation[None].astype(np.float32))
 
     def input_embeddings(self):
         return self.table
@@ -43,7 +40,7 @@ class Planted:
 
 def test_planted_units_pass_and_the_others_do_not():
     model = Planted(40)
-    found = layer_vocabulary(model, model.screen, 0, range(60), np.random.default_rng(0))
+    found = layer_vocabulary(model, model.tokens, 0, range(60), np.random.default_rng(0))
     assert found.p == pytest.approx(1 / 1000)
     shown = set(found.shown)
     assert len(shown & set(range(40))) >= 38
@@ -55,7 +52,7 @@ def test_planted_units_pass_and_the_others_do_not():
 
 def test_the_numbers_are_those_of_a_literal_count():
     model = Planted(5)
-    found = layer_vocabulary(model, model.screen, 0, range(20), np.random.default_rng(0))
+    found = layer_vocabulary(model, model.tokens, 0, range(20), np.random.default_rng(0))
     centred = model.table[model.ids] - model.table[model.ids].mean(0)
     own, others = [], []
     for unit in (0, 7, 30):
@@ -63,8 +60,7 @@ def test_the_numbers_are_those_of_a_literal_count():
         written = {int(model.ids[i]) for i in np.argsort(cosine)[-10:]}
         assert set(found.writes[unit].tolist()) == written
         fired = [
-            {int(model.ids[i]) for i in np.argsort(model.screen.token_activation[0, other])[-10:]}
-            for other in range(N_UNITS)
+            {int(model.ids[i]) for i in np.argsort(model.tokens.means[0, other])[-10:]} for other in range(N_UNITS)
         ]
         assert set(found.fires[unit].tolist()) == fired[unit]
         own = len(written & fired[unit])
@@ -77,7 +73,7 @@ def test_units_that_write_at_random_pass_at_the_rate_of_chance():
     passed = 0
     for seed in range(40):
         model = Planted(0, seed)
-        found = layer_vocabulary(model, model.screen, 0, range(N_UNITS), np.random.default_rng(seed), 99)
+        found = layer_vocabulary(model, model.tokens, 0, range(N_UNITS), np.random.default_rng(seed), 99)
         passed += found.passed
         assert found.shown == [] or found.passed
     assert passed <= 3  # 40 layers at p < .01, and at most .02 by 99 permutations: more than three once in 1,000
@@ -87,10 +83,10 @@ def test_an_encoder_of_random_weights_fails(tiny_encoder):
     classifier = EncoderClassifier(tiny_encoder, ("harmless", "harmful"), harmful=(1,))
     reader = UnitReader(classifier)
     screen = screen_units(reader, [example.text for example in toy_examples(60)])
-    assert len(screen.token_ids) >= 20
+    assert len(screen.tokens.ids) >= 20
     for layer in range(2):
         units = np.argsort(-screen.score()[layer])[:16]
-        found = layer_vocabulary(reader, screen, layer, units, np.random.default_rng(0))
+        found = layer_vocabulary(reader, screen.tokens, layer, units, np.random.default_rng(0))
         assert not found.passed
         assert found.shown == []
 
@@ -112,8 +108,8 @@ def test_what_cannot_be_compared_says_so():
     model = Planted(0)
     model.vectors = np.zeros((N_UNITS, D + 1))
     with pytest.raises(ModelError, match="expected input embeddings of the size"):
-        layer_vocabulary(model, model.screen, 0, [0], np.random.default_rng(0))
+        layer_vocabulary(model, model.tokens, 0, [0], np.random.default_rng(0))
     model = Planted(0)
-    few = replace(model.screen, token_ids=model.ids[:5])
+    few = replace(model.tokens, ids=model.ids[:5])
     with pytest.raises(ModelError, match="20 frequent tokens or more, found 5"):
         layer_vocabulary(model, few, 0, [0], np.random.default_rng(0))

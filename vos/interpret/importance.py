@@ -19,6 +19,25 @@ from vos.interpret.units import KINDS, WORD, Unit, UnitReader
 
 
 @dataclass(frozen=True)
+class TokenActivations:
+    """At which tokens each unit is how active.
+
+    Attributes:
+        ids: (v,) int64, tokens of the texts that occur often enough, ascending; special tokens are not among them.
+        counts: (v,) int64.
+        means: (L, u, v) float32, mean activation of each unit at each of these tokens.
+    """
+
+    ids: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    means: NDArray[np.float32]
+
+    def of(self, unit: Unit, n: int) -> NDArray[np.int64]:
+        """Ids of the n tokens at which a unit is most active in the mean, the most first: (n,) int64."""
+        return self.ids[np.argsort(-self.means[unit], kind="stable")[:n]]
+
+
+@dataclass(frozen=True)
 class UnitScreen:
     """All units of an encoder over some texts.
 
@@ -27,18 +46,13 @@ class UnitScreen:
         means: (L, 3, u) float64, mean activation by kind of token, see `UnitReader.means`.
         attribution: (n, L, u) float32, gradient times centred activation, summed over a text: to first order its margin
             less the margin with the unit at its mean.
-        token_ids: (v,) int64, tokens of the texts that occur `min_count` times or more, ascending; special tokens are
-            not among them.
-        token_counts: (v,) int64.
-        token_activation: (L, u, v) float32, mean activation of each unit at each of these tokens.
+        tokens: see `TokenActivations`.
     """
 
     margins: NDArray[np.float64]
     means: NDArray[np.float64]
     attribution: NDArray[np.float32]
-    token_ids: NDArray[np.int64]
-    token_counts: NDArray[np.int64]
-    token_activation: NDArray[np.float32]
+    tokens: TokenActivations
 
     def score(self, rows: NDArray[np.int64] | Sequence[int] | None = None) -> NDArray[np.float64]:
         """Mean |attribution| over some of the texts, all by default: (L, u), in logit units of the margin."""
@@ -53,11 +67,6 @@ class UnitScreen:
         score = self.score(rows)
         order = np.argsort(-score, axis=None, kind="stable")[:n]
         return [(int(layer), int(place)) for layer, place in np.transpose(np.unravel_index(order, score.shape))]
-
-    def tokens_of(self, unit: Unit, n: int) -> NDArray[np.int64]:
-        """Ids of the n tokens at which a unit is most active in the mean, the most first: (n,) int64."""
-        order = np.argsort(-self.token_activation[unit], kind="stable")[:n]
-        return self.token_ids[order]
 
 
 def screen_units(reader: UnitReader, texts: Sequence[str], min_count: int = 5) -> UnitScreen:
@@ -93,7 +102,7 @@ def screen_units(reader: UnitReader, texts: Sequence[str], min_count: int = 5) -
     known = count[:, None, None] > 0
     means = np.where(known, total / np.maximum(count, 1)[:, None, None], total.sum(0) / count.sum())
     attribution = product - np.einsum("nklu,klu->nlu", slopes, means.astype(np.float32), optimize=True)
-    return UnitScreen(margins, means.transpose(1, 0, 2).copy(), attribution, tokens.ids, tokens.counts, tokens.means())
+    return UnitScreen(margins, means.transpose(1, 0, 2).copy(), attribution, tokens.result())
 
 
 class _TokenSums:
@@ -112,9 +121,24 @@ class _TokenSums:
         one_hot[place[known], np.arange(one_hot.shape[1])] = 1.0
         self._sums[layer] += one_hot @ values[known]
 
-    def means(self) -> NDArray[np.float32]:
-        means: NDArray[np.float32] = (self._sums / self.counts[None, :, None]).transpose(0, 2, 1).astype(np.float32)
-        return means
+    def result(self) -> TokenActivations:
+        means = (self._sums / self.counts[None, :, None].astype(np.float32)).transpose(0, 2, 1)
+        return TokenActivations(self.ids, self.counts, np.ascontiguousarray(means))
+
+
+def token_activations(reader: UnitReader, texts: Sequence[str], min_count: int = 5) -> TokenActivations:
+    """What `screen_units` gives of tokens, without a pass backwards.
+
+    Raises:
+        ConfigError: no text.
+    """
+    if not texts:
+        raise ConfigError("texts: expected at least one to read units on, got none")
+    tokens = _TokenSums(reader, texts, min_count)
+    for batch in reader.read(texts, gradients=False):
+        for layer, values in enumerate(batch.activations):
+            tokens.add(layer, batch.token_ids[batch.kind == WORD], values[batch.kind == WORD])
+    return tokens.result()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vos.errors import ModelError
-from vos.interpret.importance import UnitScreen
+from vos.interpret.importance import TokenActivations
 from vos.interpret.units import UnitReader
 
 TOKENS = 10
@@ -70,7 +70,7 @@ class LayerVocabulary:
 
 def layer_vocabulary(
     reader: UnitReader,
-    screen: UnitScreen,
+    tokens: TokenActivations,
     layer: int,
     units: Sequence[int] | NDArray[np.int64],
     rng: np.random.Generator,
@@ -80,7 +80,7 @@ def layer_vocabulary(
 
     Args:
         reader: of the classifier.
-        screen: says which tokens there are, and what each unit's activation at them is.
+        tokens: those of the corpus, and how active each unit is at them.
         layer: its index.
         units: places of those that are asked for, those that matter to the margin as a rule.
         rng: draws the permutations.
@@ -89,7 +89,7 @@ def layer_vocabulary(
     Raises:
         ModelError: embeddings of another size than the features of a block, or fewer than 20 tokens.
     """
-    ids = screen.token_ids
+    ids = tokens.ids
     embeddings, vectors = reader.input_embeddings(), reader.output_vectors(layer)
     if embeddings.shape[1] != vectors.shape[1]:
         raise ModelError(
@@ -99,7 +99,7 @@ def layer_vocabulary(
     if len(ids) < 2 * TOKENS:
         raise ModelError(f"vocabulary: expected {2 * TOKENS} frequent tokens or more, found {len(ids)}; add texts")
     near = cosines(vectors, embeddings[ids] - embeddings[ids].mean(0))
-    writes, fires = largest(near, TOKENS), largest(screen.token_activation[layer], TOKENS)
+    writes, fires = largest(near, TOKENS), largest(tokens.means[layer], TOKENS)
     shared = _memberships(writes, len(ids)) @ _memberships(fires, len(ids)).T  # (u, u): unit i writes, unit j fires
     overlap = np.diagonal(shared).astype(np.int64)
     at_least = (shared >= overlap[:, None]).sum(1)  # the unit itself among them
