@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vos.errors import ShapeError
-from vos.interpret.corpus_words import corpus_words, predictive_words, spans_of, within_label_t
+from vos.interpret.corpus_words import choose_words, corpus_words, predictive_words, spans_of, within_label_t
 
 TEXTS = ["Not now!!", "for now, not later", "For now it rains", "it rains... for  now", "no!! no!!"]
 
@@ -83,3 +83,12 @@ def test_ridge_coefficients_are_the_words_weights():
     words = corpus_words(texts, 6, 10_000)
     found = predictive_words(words, has @ weight + 1.0)
     np.testing.assert_allclose(found[[words.words.index(n) for n in names]], weight, atol=0.05)
+
+
+def test_half_of_the_words_are_chosen_by_strength_and_the_rest_by_count():
+    texts = ["a b c d e f"] * 3 + ["a b c d"] * 3 + ["a b"] * 3
+    words = corpus_words(texts, 1, 1)
+    strength = np.array([float(word in ("f", "e", "e f", "c d")) for word in words.words])
+    found = [words.words[i] for i in choose_words(words, strength, 4, 3)]
+    assert found == ["a", "a b", "b", "c d", "e", "e f", "f"] or found == ["a", "a b", "b", "b c", "c d", "e", "f"]
+    assert len(choose_words(words, strength, 100, 100)) == len(words)

@@ -111,6 +111,24 @@ def spans_of(text: str, word: str) -> list[tuple[int, int]]:
     return [(a.start, b.end) for a, b in pairs if [a.text, b.text] == wanted and _phrase(text, a, b)]
 
 
+def choose_words(words: CorpusWords, strength: NDArray[np.float64], n_words: int, n_phrases: int) -> NDArray[np.int64]:
+    """Places of the words to try, ascending: half those of the greatest strength, and then the most frequent.
+
+    Args:
+        words: m of them.
+        strength: (m,) how much margins go with each.
+        n_words: words and signs.
+        n_phrases: phrases.
+    """
+    phrase = np.array([kind == "phrase" for kind in words.kinds], dtype=np.bool_)
+    chosen: list[int] = []
+    for members, n in ((~phrase, n_words), (phrase, n_phrases)):
+        strong = [int(i) for i in np.argsort(-strength, kind="stable") if members[i]][: n // 2]
+        frequent = [int(i) for i in np.argsort(-words.counts, kind="stable") if members[i]]
+        chosen += list(dict.fromkeys(strong + frequent))[:n]
+    return np.array(sorted(chosen), dtype=np.int64)
+
+
 def within_label_t(words: CorpusWords, margins: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
     """Welch's t of the margins of texts with a word against those without, each less its group's mean: (m,).
 
