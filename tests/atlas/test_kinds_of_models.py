@@ -64,7 +64,8 @@ def world(request, tiny_encoder, tiny_classifier, tokenizer, tmp_path):
     return toy_world(classifier, data=data, settings=SETTINGS)
 
 
-def test_every_producer_works_or_says_why_not(world, tmp_path):
+def test_every_producer_works_or_says_why_not(world, tmp_path, monkeypatch):
+    monkeypatch.setattr("vos.atlas.produce_shortcuts.SWEPT", 200)
     folder = tmp_path / "atlas"
     result = run_atlas(replace(world, folder=folder), folder, PRODUCERS)
     assert result.bugs == [], result.dropped

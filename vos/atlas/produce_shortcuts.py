@@ -25,8 +25,8 @@ from vos.interpret.shortcuts import (
     insertion_surprise,
     rank_words,
 )
-from vos.interpret.substitutes import word_vectors
 from vos.interpret.vocabulary_sweep import ALARM, LISTED, TEMPLATES, sweep, vocabulary_words
+from vos.interpret.word_neighbors import word_vectors
 
 HOSTS = 8
 """Texts near the boundary that words are put into."""
