@@ -1,0 +1,62 @@
+"""An atlas of a run of the real encoder, through a kill, from the command line to the page."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.conftest import ROOT
+from vos.atlas.producers import PRODUCERS
+
+pytestmark = pytest.mark.slow
+
+SMALL = ["n_texts=120", "n_units=2", "n_outliers=8", "progress=false", "ledger=none.sqlite"]
+
+
+def command(*options, cwd):
+    environment = os.environ | {
+        "VOS_CACHE": str(cwd / "cache"), "WANDB_MODE": "offline", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-m", "vos", *options], cwd=cwd, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def finished(process):
+    output, _ = process.communicate(timeout=1800)
+    assert process.returncode == 0, output
+    return output
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in [*folder.glob("atlas/*.*"), *folder.glob("*.html")]}
+
+
+def test_an_atlas_goes_on_after_a_kill_and_changes_nothing_when_it_is_whole(tmp_path):
+    run = tmp_path / "run"
+    finished(command("train", "experiment=smoke", "logger=none", f"hydra.run.dir={run}", cwd=tmp_path))
+    options = ["atlas", f"run={run}", *SMALL]
+    first = command(*options, cwd=tmp_path)
+    while first.poll() is None and not (run / "atlas/directions.json").exists():
+        time.sleep(0.05)
+    first.kill()
+    first.communicate()
+    kept = {name: content for name, content in files(run).items() if name.endswith(".json")}
+    assert {"texts.json", "control.json", "outliers.json", "directions.json"} <= set(kept)
+    assert not (run / "atlas.html").exists()
+    told = finished(command(*options, cwd=tmp_path))
+    whole = files(run)
+    assert all(whole[name] == content for name, content in kept.items())
+    assert "kept" in told
+    trust = json.loads(whole["trust.json"])
+    made = {producer.name for producer in PRODUCERS} - set(trust["dropped"])
+    assert {"outliers", "coverage", "differences", "directions"} <= made
+    assert all(f"{name}.json" in whole for name in made)
+    assert trust["peak_memory_mib"] < 4096
+    assert 100_000 < len(whole["atlas.html"]) < 4_000_000
+    finished(command(*options, cwd=tmp_path))
+    assert files(run) == whole
