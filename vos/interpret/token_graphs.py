@@ -78,7 +78,7 @@ class TokenGraphSettings:
     n_top: int = 10
     n_near: int = 10
     max_gap: int = 12
-    exact: int = 8
+    exact: int = 5
     n_peaks: int = 10
 
 
