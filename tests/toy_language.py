@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from vos.errors import ModelError
+from vos.generation.particles import Cost, Extender
 
 STOP = 0
 VOCABULARY = 40
@@ -56,7 +57,8 @@ class WordParticles(ListParticles):
 class WordLanguage:
     """What `TextGenerator` needs of a language model; counts the prompts that were computed."""
 
-    fingerprint = "words-lm"
+    name = fingerprint = "words-lm"
+    gives_logits, instructed = True, None
 
     def __init__(self):
         self.prompts = []
@@ -73,6 +75,9 @@ class WordLanguage:
     def with_beginnings(self, empty, beginnings):
         assert len(empty) == 1
         return WordParticles([self._tokens(text) for text in beginnings])
+
+    def extender(self, sampling, generator, cost=None):
+        return Extender(sampling, generator, Cost() if cost is None else cost)
 
     @staticmethod
     def _tokens(text):

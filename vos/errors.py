@@ -52,3 +52,7 @@ class LedgerError(VosError, RuntimeError):
 
 class ToolError(VosError, RuntimeError):
     """A labelling tool refused, failed or went away; what it acknowledged before is kept."""
+
+
+class ServerError(VosError, RuntimeError):
+    """A server of a language model refused, failed or went away; what it answered before is kept."""

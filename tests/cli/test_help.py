@@ -77,7 +77,6 @@ def test_options_of_version_0_1_are_named_as_they_are_called_now(monkeypatch, ca
     ("old", "new"),
     [
         ("making.ladder", "generation.pool_first"),
-        ("making.language_model.dtype", "generation.language_model.dtype"),
         ("making.edits.texts", "generation.counterfactuals.texts"),
         ("making.settings.rules.repeated", "generation.text_generator.rules.repeated"),
         ("making.settings.outlook_texts", "generation.text_generator.prefix_value_texts"),
@@ -96,6 +95,17 @@ def test_settings_of_version_0_1_are_named_as_they_are_called_now(old, new):
     expected = re.escape(f"candidates.{old}: this is called candidates.{new} now")
     with pytest.raises(ConfigError, match=f"^{expected}$"):
         refuse_old_names([f"candidates.{old}=1"])
+
+
+@pytest.mark.parametrize(
+    "old",
+    ["candidates.making", "candidates.generation", "exposure", "outlier_texts"],
+)
+def test_the_language_model_has_one_place(old):
+    with pytest.raises(
+        ConfigError, match=re.escape(f"{old}.language_model.name: this is called language_model.name now")
+    ):
+        refuse_old_names([f"{old}.language_model.name=x"])
 
 
 def test_the_package_runs_as_a_module(monkeypatch, capsys):

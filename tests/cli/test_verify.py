@@ -15,8 +15,8 @@ from tests.toy_language import WordLanguage
 
 WORDS = [
     "candidates=lm",
-    "candidates.generation.language_model._target_=tests.toy_language.WordLanguage",
-    *(f"~candidates.generation.language_model.{name}" for name in ("name", "cache", "dtype", "device")),
+    "language_model._target_=tests.toy_language.WordLanguage",
+    *(f"~language_model.{name}" for name in ("name", "cache", "dtype", "device")),
     "candidates.potential.delta=99",
     "candidates.generation.text_generator.max_start=null",
     "candidates.generation.text_generator.stages.max_distance=99",

@@ -26,6 +26,7 @@ REQUIRED = {
     ("model", "pretrained"): ["model.name=x"],
     ("labels", "files"): ["labels.path=x"],
     ("exposure", "file"): ["exposure.path=x"],
+    ("language_model", "server"): ["language_model.url=http://x/v1", "language_model.model=y"],
 }
 
 

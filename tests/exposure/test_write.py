@@ -5,7 +5,7 @@ import pytest
 
 from vos.errors import ConfigError, DataError
 from vos.exposure.write import Habits, WritingSettings, write_outlier_texts
-from vos.generation.particles import Sampling
+from vos.generation.particles import Extender, Sampling
 from vos.types import Example
 
 SETTINGS = WritingSettings(12, 3, 32, 1, 20, Sampling(max_tokens=40))
@@ -52,6 +52,9 @@ class Scripted:
     def start(self, prompt, n, max_tokens):
         self.prompts.append(prompt)
         return self
+
+    def extender(self, sampling, generator, cost=None):
+        return Extender(sampling, generator, cost)
 
     def texts(self):
         return [text for text, _ in self.written]

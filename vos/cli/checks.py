@@ -91,6 +91,7 @@ OWN = {
     "verification": "Settings",
     "labeling": "Settings",
     "exposure": "Settings | None",
+    "language_model": "Settings",
     "labels": "Settings | None",
     "simulation": "Settings | None",
 }
@@ -179,7 +180,7 @@ def _leaves(node: Mapping[str, Any], raw: Any, path: str) -> Iterator[tuple[str,
         elif path == "" and name not in OWN:
             near = nearest(name, [each for each in node if each in OWN])
             raise ConfigError(f"{name}: no such setting{near}; --help lists every setting")
-        if isinstance(value, dict):
+        if isinstance(value, dict) and not isinstance(written, str):  # what refers to another place is looked at there
             yield from _leaves(value, written, f"{name}.")
 
 

@@ -23,7 +23,11 @@ RENAMED = {
     "candidates=ladder": "candidates=pool_then_lm",
     "candidates=generate": "candidates=lm",
     "experiment=outlier_texts": "experiment=outlier_exposure",
+    "outlier_texts.language_model": "language_model",
     "outlier_texts": "exposure",
+    "exposure.language_model": "language_model",
+    "candidates.making.language_model": "language_model",
+    "candidates.generation.language_model": "language_model",
     "optimizer.warmup_share": "schedule.warmup_share",
     "candidates.making.settings.steering": "candidates.generation.text_generator.smc",
     "candidates.making.settings.stages.chains": "candidates.generation.text_generator.stages.mcmc_chains",
@@ -41,7 +45,7 @@ RENAMED = {
     "candidates.selection.max_source_share.steered": "candidates.selection.max_source_share.smc",
     "candidates.selection.max_source_share.edited": "candidates.selection.max_source_share.counterfactual",
 }
-"""Options and settings of version 0.1 and their names now.
+"""Options and settings of earlier versions and their names now.
 
 A setting stands for everything below it too, the first match counts.
 """

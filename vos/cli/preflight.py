@@ -17,6 +17,7 @@ from vos.cli.checks import Build, built, check_settings, unwrapped
 from vos.cli.train import quiet_libraries
 from vos.cli.wiring import build_sampler, completed, synthesis_settings
 from vos.errors import ConfigError, RunError
+from vos.generation.server.settings import LanguageModelServer
 from vos.labeling.backends import Exporter
 from vos.labeling.delivery import check_is_there
 from vos.labeling.ledger import Ledger
@@ -71,6 +72,7 @@ TRAIN: dict[str, Build] = {
     "outliers": _sampler,
     "loss.module": _completed,
     "exposure": built,
+    "language_model": built,
     "labels": built,
     "simulation": built,
     "trainer.lightning": _trainer,
@@ -78,7 +80,7 @@ TRAIN: dict[str, Build] = {
 
 SYNTHESIZE: dict[str, Build] = {
     "outliers": _sampler,
-    **dict.fromkeys(("acquisition", "candidates", "labeling", "pool", "verification"), built),
+    **dict.fromkeys(("language_model", "acquisition", "candidates", "labeling", "pool", "verification"), built),
 }
 
 
@@ -94,6 +96,8 @@ def check_training(config: DictConfig) -> None:
     quiet_libraries()
     check_settings(config, TRAIN)
     check_folder("paths.cache", Path(config.paths.cache))
+    if not config.resume:  # a run that goes on may have its texts already
+        check_language_model(config, "exposure.language_model")
     if OmegaConf.select(config, "labels"):
         check_is_there(config.ledger)
     elif config.dry_run:
@@ -111,6 +115,24 @@ def check_synthesis(config: DictConfig) -> None:
     synthesis_settings(config)
     check_device(str(config.device))
     check_folder("paths.cache", Path(config.paths.cache))
+    check_language_model(config, "candidates.generation.language_model")
+
+
+def check_language_model(config: DictConfig, place: str) -> None:
+    """Refuse a server of a language model that cannot be used; other models, and one that nobody asks, are let be.
+
+    Args:
+        config: of a program.
+        place: the setting that refers to the language model where something is to be written.
+
+    Raises:
+        VosError: what was expected and found.
+    """
+    if OmegaConf.select(config, place) is None:
+        return
+    model = unwrapped(lambda: instantiate(config.language_model))
+    if isinstance(model, LanguageModelServer):
+        model.check()
 
 
 def check_atlas(config: DictConfig) -> None:

@@ -16,7 +16,7 @@ from vos.data.settings import FileRules, shared
 from vos.errors import ConfigError, DataError
 from vos.exposure.filter import far_from_training
 from vos.exposure.write import OutlierText, WritingSettings, write_outlier_texts
-from vos.generation.language_model import LanguageModel
+from vos.generation.writer import LanguageModelWriter
 from vos.storage.atomic import numbered_lines
 from vos.storage.json_files import write_json_lines
 from vos.storage.text_ids import leak_key
@@ -118,7 +118,7 @@ class WrittenOutlierTexts:
         quantile: see `far_from_training`; None keeps every text.
     """
 
-    language_model: Callable[[], LanguageModel]
+    language_model: Callable[[], LanguageModelWriter]
     writing: WritingSettings = field(default_factory=WritingSettings)
     batch_size: int = 32
     quantile: float | None = 0.8

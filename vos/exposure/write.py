@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 import torch
 
 from vos.errors import ConfigError, DataError
-from vos.generation.language_model import LanguageModel
-from vos.generation.particles import Cost, Extender, Sampling
+from vos.generation.particles import Cost, Sampling
+from vos.generation.writer import LanguageModelWriter
 from vos.storage.seeds import derive_seed
 from vos.storage.text_ids import leak_key
 from vos.types import Example
@@ -111,7 +111,7 @@ class Habits:
 
 
 def write_outlier_texts(
-    model: LanguageModel,
+    model: LanguageModelWriter,
     examples: Sequence[Example],
     settings: WritingSettings,
     seed: int,
@@ -141,7 +141,7 @@ def write_outlier_texts(
         shots = _shots(by_class, settings.shots, prompt_seed)
         prompt = "\n".join(" ".join(shot.text.split()) for shot in shots) + "\n"
         particles = model.start(prompt, settings.per_prompt, settings.sampling.max_tokens)
-        Extender(settings.sampling, torch.Generator().manual_seed(prompt_seed), cost).extend(particles)
+        model.extender(settings.sampling, torch.Generator().manual_seed(prompt_seed), cost).extend(particles)
         parents = tuple(shot.id for shot in shots)
         for text, finished in zip(particles.texts(), particles.finished, strict=True):
             written.add(text, finished, parents)

@@ -12,8 +12,7 @@ from rapidfuzz.distance import Levenshtein
 
 from vos.errors import ConfigError
 from vos.generation.acceptance import made_candidate
-from vos.generation.particles import Cost, Extender
-from vos.generation.prompt_cache import PromptParticles
+from vos.generation.particles import Cost
 from vos.generation.prompts import Prompt, RealTexts, compose
 from vos.generation.reach import candidate_from_dict
 from vos.generation.rules import words
@@ -176,7 +175,7 @@ class _Search:
     settings: CounterfactualSettings
 
     @functools.cached_property
-    def empty(self) -> PromptParticles:
+    def empty(self) -> Any:
         """One empty particle after the prompt, which is computed when the first text needs it."""
         max_tokens = self.text_generator.settings.sampling.max_tokens
         return self.text_generator.language_model.start(self.prompt.text, 1, max_tokens)
@@ -186,7 +185,7 @@ class _Search:
         text_generator, sampling = self.text_generator, self.text_generator.settings.sampling
         parent, n = text_generator.real.texts[row], self.settings.proposals
         seed, generator = text_generator.stream("counterfactual", row)
-        extender = Extender(sampling, generator)
+        extender = text_generator.language_model.extender(sampling, generator)
         start = text_generator.language_model.with_texts(self.empty, [parent], sampling.max_tokens)
         length = len(start.tokens[0])
         for share in self.settings.shares:

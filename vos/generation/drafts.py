@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from vos.errors import ConfigError
-from vos.generation.particles import Extender, P
+from vos.generation.particles import T, TextExtender
 from vos.generation.prefix_value import WORDS, PrefixValue, first_words
 from vos.generation.smc import TextPotential
 from vos.mining.targets import Potential, Targets
@@ -123,7 +123,7 @@ class Beginnings:
 
 
 @dataclass(frozen=True)
-class Drafted(Generic[P]):
+class Drafted(Generic[T]):
     """What came of a round.
 
     Attributes:
@@ -132,12 +132,12 @@ class Drafted(Generic[P]):
         log_potential: (n,) float64.
     """
 
-    particles: P
+    particles: T
     begun: tuple[int, ...]
     log_potential: Tensor
 
 
-def draft(begun: P, potential: TextPotential, extender: Extender, settings: DraftSettings) -> Drafted[P]:
+def draft(begun: T, potential: TextPotential, extender: TextExtender[T], settings: DraftSettings) -> Drafted[T]:
     """Draft, choose, finish and judge.
 
     Args:

@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from vos.errors import ConfigError, ModelError
 from vos.generation.bundled import BUNDLED, bundled_folder
+from vos.generation.particles import Cost, Extender, Sampling
 from vos.generation.prompt_cache import PromptParticles
 
 SENTENCE_ENDS = (".", "!", "?", '."', '!"', '?"', ".'", "!'", "?'", ".”", "!”", "?”")
@@ -34,9 +35,15 @@ class LanguageModel:
         tokenizer: its tokenizer.
         name: for messages and reports.
 
+    Attributes:
+        gives_logits: its next-token law can be had.
+        instructed: it is given beginnings alone, and no instructions.
+
     Raises:
         ModelError: the tokenizer cannot be used, or the attention does not honour the mask.
     """
+
+    gives_logits, instructed = True, None
 
     def __init__(self, model: Any, tokenizer: Any, name: str = "model") -> None:
         self.model = model.eval()
@@ -130,6 +137,10 @@ class LanguageModel:
         return self._holding(
             empty, [self.tokenizer.encode(f" {text}", add_special_tokens=False) for text in beginnings]
         )
+
+    def extender(self, sampling: Sampling, generator: torch.Generator, cost: Cost | None = None) -> Extender:
+        """What lengthens particles by draws from this model."""
+        return Extender(sampling, generator, Cost() if cost is None else cost)
 
     def _holding(self, empty: PromptParticles, rows: Sequence[Sequence[int]]) -> PromptParticles:
         particles = empty.select([0] * len(rows), [0] * len(rows))

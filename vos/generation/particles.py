@@ -1,14 +1,15 @@
 """Partial texts that a language model lengthens together, and the distribution that it lengthens them by.
 
-Every sampler is written against the `Particles` protocol, so that it runs alike on a transformer with a shared
-prompt cache and on a five-token Markov chain whose every text can be enumerated.
+Drafts need no more than `PartialTexts` and `TextExtender`, which a server of a language model can give too. Every
+sampler is written against the `Particles` protocol, so that it runs alike on a transformer with a shared prompt cache
+and on a five-token Markov chain whose every text can be enumerated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,15 +17,15 @@ from torch import Tensor
 from vos.errors import ConfigError
 
 
-class Particles(Protocol):
-    """`n` token sequences after one prompt. A sequence is finished once its last token ends a text."""
+class PartialTexts(Protocol):
+    """`n` sequences of tokens after one prompt. A sequence is finished once it has ended by itself."""
 
     def __len__(self) -> int:
         """Number of particles."""
 
     @property
-    def tokens(self) -> Sequence[Sequence[int]]:
-        """The sequences, prompt left out."""
+    def tokens(self) -> Sequence[Sequence[Any]]:
+        """The sequences, prompt left out: tokens, or pieces of text where the tokens are not known."""
 
     @property
     def finished(self) -> Sequence[bool]:
@@ -32,6 +33,13 @@ class Particles(Protocol):
 
     def texts(self) -> list[str]:
         """The sequences as texts, marks of the end left out."""
+
+    def select(self, rows: Sequence[int], lengths: Sequence[int] | None = None) -> Self:
+        """New particles, copies of these rows (repeats allowed), cut to `lengths` tokens when given."""
+
+
+class Particles(PartialTexts, Protocol):
+    """Sequences whose next token can be chosen here. One is finished once its last token ends a text."""
 
     def pauses(self, token: int) -> bool:
         """Whether a sentence ends with this token."""
@@ -42,14 +50,15 @@ class Particles(Protocol):
     def append(self, rows: Sequence[int], tokens: Sequence[int]) -> None:
         """Lengthen these sequences by one token each."""
 
-    def select(self, rows: Sequence[int], lengths: Sequence[int] | None = None) -> Self:
-        """New particles, copies of these rows (repeats allowed), cut to `lengths` tokens when given."""
-
     def joined(self, other: Self) -> Self:
         """New particles: these, then the others. Both follow the same prompt."""
 
 
 P = TypeVar("P", bound=Particles)
+
+T = TypeVar("T", bound=PartialTexts)
+
+Lengthened = TypeVar("Lengthened", bound=PartialTexts, contravariant=True)
 
 
 @dataclass
@@ -63,6 +72,20 @@ class Cost:
 
     lm_tokens: int = 0
     classifier_texts: int = 0
+
+
+class TextExtender(Protocol[Lengthened]):
+    """Lengthens partial texts and counts what that costs."""
+
+    @property
+    def cost(self) -> Cost:
+        """Where tokens are counted."""
+
+    def done(self, particles: Lengthened) -> list[bool]:
+        """Whether each particle has ended by itself or has as many tokens as it may have."""
+
+    def extend(self, particles: Lengthened, chunk: int | None = None) -> None:
+        """Lengthen every particle that is not done, in place, by at most `chunk` tokens, or to the end."""
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from vos.generation.acceptance import AcceptedCandidates
 from vos.generation.drafts import draft
 from vos.generation.mcmc import regenerate
-from vos.generation.particles import Cost, Extender
+from vos.generation.particles import Cost
 from vos.generation.potential import TargetPotential, tuned
 from vos.generation.prompt_cache import PromptParticles
 from vos.generation.prompts import Prompt
@@ -30,7 +31,7 @@ class PromptSession:
     Attributes:
         text_generator: models and settings.
         prompt: see `Prompt`.
-        empty: one empty particle after the prompt.
+        empty: one empty particle after the prompt, of the language model's own kind.
         pilot: plain samples.
         pilot_cost: of the pilot.
         pilot_seed: of the pilot.
@@ -38,7 +39,7 @@ class PromptSession:
 
     text_generator: TextGenerator
     prompt: Prompt
-    empty: PromptParticles
+    empty: Any
     pilot: Reading
     pilot_cost: Cost
     pilot_seed: int
@@ -48,7 +49,7 @@ class PromptSession:
         """Compute the prompt and draw its pilot."""
         settings = text_generator.settings
         seed, generator = text_generator.stream("pilot", number)
-        extender = Extender(settings.sampling, generator)
+        extender = text_generator.language_model.extender(settings.sampling, generator)
         empty = text_generator.language_model.start(prompt.text, 1, settings.sampling.max_tokens)
         particles = empty.select([0] * settings.stages.pilot)
         extender.extend(particles)
@@ -65,7 +66,8 @@ class PromptSession:
         share = len(self.prompt.targets)
         cost = Cost(math.ceil(self.pilot_cost.lm_tokens / share), math.ceil(self.pilot_cost.classifier_texts / share))
         accepted = AcceptedCandidates(target, phi, cost, seen)
-        work = _Work(self, phi, Extender(settings.sampling, generator, cost), accepted, seed)
+        extender = self.text_generator.language_model.extender(settings.sampling, generator, cost)
+        work = _Work(self, phi, extender, accepted, seed)
         accepted.judge(self.pilot, self.origin("lm", self.pilot_seed), [self.prompt.parents] * stages.pilot)
         work.finish_drafts()
         work.mcmc_from_real(reach)
@@ -106,7 +108,7 @@ class _Work:
 
     session: PromptSession
     phi: TargetPotential
-    extender: Extender
+    extender: Any
     accepted: AcceptedCandidates
     seed: int
 

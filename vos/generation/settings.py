@@ -50,6 +50,14 @@ class Stages:
         if self.max_distance <= 0 or (self.pilot_ess is not None and not 1 <= self.pilot_ess <= self.pilot):
             raise ConfigError(f"stages: expected max_distance > 0 and pilot_ess in [1, pilot] or null, got {self}")
 
+    def check(self, *, gives_logits: bool) -> None:
+        """Raise ConfigError where a stage needs the law of the next token and the language model does not give it."""
+        if not gives_logits and (self.smc or self.mcmc_chains):
+            raise ConfigError(
+                "stages: expected smc=false and mcmc_chains=0 with language_model=server, which gives text alone, got "
+                f"smc={str(self.smc).lower()} and mcmc_chains={self.mcmc_chains}; or take language_model=bundled"
+            )
+
 
 @dataclass(frozen=True)
 class TextGeneratorSettings:

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from vos.density import GaussianDensity
 from vos.generation.drafts import Beginnings
-from vos.generation.language_model import LanguageModel
 from vos.generation.prefix_value import PrefixValue
 from vos.generation.prompts import Prompt, RealTexts
 from vos.generation.rules import Novelty
 from vos.generation.settings import TextGeneratorSettings
+from vos.generation.writer import LanguageModelWriter
 from vos.mining.targets import Potential, TargetSpace
 from vos.storage.provenance import Provenance
 from vos.storage.seeds import derive_seed
@@ -48,7 +48,7 @@ class TextGenerator:
     """Everything that texts are generated with.
 
     Attributes:
-        language_model: see `LanguageModel`.
+        language_model: see `LanguageModelWriter`.
         featurizer: the frozen classifier.
         density: fitted on the training features.
         space: see `TargetSpace`.
@@ -59,7 +59,7 @@ class TextGenerator:
             can be made again alone.
     """
 
-    language_model: LanguageModel
+    language_model: LanguageModelWriter
     featurizer: Featurizer
     density: GaussianDensity
     space: TargetSpace
@@ -67,6 +67,9 @@ class TextGenerator:
     potential: Potential
     settings: TextGeneratorSettings
     seed: int
+
+    def __post_init__(self) -> None:
+        self.settings.stages.check(gives_logits=self.language_model.gives_logits)
 
     def stream(self, *parts: int | str) -> tuple[int, torch.Generator]:
         """A seed of its own for one part of the work, and a generator that starts there."""

@@ -30,7 +30,8 @@ class SelectionSettings:
         max_side_share: largest share of the near-boundary texts predicted as harmful, and of those predicted as
             harmless, in [0, 1]; off where no class is harmful.
         max_source_share: largest share of the near-boundary texts from one source, by its name ("pool", "lm",
-            "prefix_conditioned", "smc", "counterfactual"), in [0, 1]; a source that is not named has no limit.
+            "prefix_conditioned", "instructed", "smc", "counterfactual"), in [0, 1]; a source that is not named has no
+            limit.
     """
 
     n: int = 100

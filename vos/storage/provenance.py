@@ -16,8 +16,8 @@ class Provenance:
 
     Attributes:
         source: "pool" (unlabelled texts) or "labelled" (a known answer); of made texts "lm" (plain sample), "smc"
-            (sequential Monte Carlo and moves from its particles), "prefix_conditioned" (from a real text) or
-            "counterfactual" (the end of a training text written again).
+            (sequential Monte Carlo and moves from its particles), "prefix_conditioned" (from a real text),
+            "instructed" (asked for in a chat) or "counterfactual" (a training text changed until it crosses).
         parents: ids of the real texts that a made text descends from: the examples of its prompt, then the start of
             its chain.
         prompt_hash: of the prompt of a made text.
@@ -29,6 +29,7 @@ class Provenance:
         similarity: edit similarity of a made text to the nearest known text.
         words_changed: words inserted, deleted or replaced in the parent; counterfactuals only.
         parent_margin: of the parent, logit units; counterfactuals only.
+        subtlety: how the text was asked to show what it tells of, see `SUBTLETIES`; texts asked for in a chat only.
     """
 
     source: str = "pool"
@@ -41,6 +42,7 @@ class Provenance:
     similarity: float | None = None
     words_changed: int | None = None
     parent_margin: float | None = None
+    subtlety: str | None = None
 
     @property
     def is_made(self) -> bool:

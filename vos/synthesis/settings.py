@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from vos.errors import ConfigError
 from vos.generation.counterfactuals import CounterfactualSettings
-from vos.generation.language_model import LanguageModel
 from vos.generation.settings import TextGeneratorSettings
+from vos.generation.writer import LanguageModelWriter
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class GenerationSettings:
         counterfactuals: also rewrite training texts until they cross the boundary; None leaves that out.
     """
 
-    language_model: Callable[[], LanguageModel]
+    language_model: Callable[[], LanguageModelWriter]
     text_generator: TextGeneratorSettings = field(default_factory=TextGeneratorSettings)
     pool_first: bool = True
     share: float = 0.25
@@ -43,3 +43,5 @@ class GenerationSettings:
             raise ConfigError(
                 f"generation: expected share in [0, 1] and targets >= 1, got share={self.share}, targets={self.targets}"
             )
+        # What loads a model behind a server knows before it loads that no probabilities will come.
+        self.text_generator.stages.check(gives_logits=getattr(self.language_model, "gives_logits", True))

@@ -1,0 +1,29 @@
+"""Runs in the environment of `make llama-server-install`: llama.cpp's server over one GGUF file, until it is ended."""
+
+import signal
+import sys
+
+import xllamacpp
+
+
+def main(model: str, alias: str, key: str) -> None:
+    """Serve on a free port of this machine and print the address."""
+    params = xllamacpp.CommonParams()
+    params.model.path = model
+    params.model_alias = {alias}
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.n_parallel = 8
+    params.n_ctx = 8192
+    params.kv_unified = True
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    params.api_keys = [key]
+    params.offline = True
+    server = xllamacpp.Server(params)
+    sys.stdout.write(f"listening {server.listening_address}\n")
+    sys.stdout.flush()
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,203 @@
+"""Completions from a server, whatever it can and cannot do: many at once, none twice, all of them counted."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vos.errors import ServerError
+from vos.generation.server.replies import Completion, CompletionRequest, Reply
+from vos.generation.server.request_cache import RequestCache
+from vos.generation.server.transport import Transport
+
+logger = logging.getLogger(__name__)
+
+ROUNDS = 4
+"""How often continuations that are missing are asked for, with other seeds."""
+
+NEXT_SEED = 1_000_003
+"""Between the seeds of two such rounds: far more than continuations of a request."""
+
+SEEDS = 2**31
+"""Seeds are taken modulo this: some servers keep them in 32 bits with a sign."""
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a server can do, as `vos.generation.server.probe` found.
+
+    Attributes:
+        completions: it continues texts.
+        chat: it follows instructions.
+        n: it gives several continuations to a request, each of its own.
+        seed: it takes a seed.
+        repeats: the same seed gives the same text.
+        logprobs: it gives log-probabilities.
+    """
+
+    completions: bool = True
+    chat: bool = False
+    n: bool = True
+    seed: bool = True
+    repeats: bool = True
+    logprobs: bool = False
+
+
+@dataclass
+class Usage:
+    """What was asked of a server, and paid.
+
+    Attributes:
+        requests: that went over the line.
+        cached: answered from the disk.
+        prompt_tokens: read by the model, as the server counts.
+        completion_tokens: written.
+    """
+
+    requests: int = 0
+    cached: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass
+class ServerClient:
+    """A model behind a server.
+
+    Attributes:
+        transport: carries requests.
+        model: its name there.
+        abilities: see `Abilities`.
+        cache: keeps replies to requests with a seed; None keeps none.
+        concurrency: requests under way at once, at most.
+        extra: further fields of every request, as the server wants them.
+        usage: see `Usage`.
+    """
+
+    transport: Transport
+    model: str
+    abilities: Abilities = field(default_factory=Abilities)
+    cache: RequestCache | None = None
+    concurrency: int = 8
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def complete(
+        self,
+        prompt: str,
+        n: int,
+        max_tokens: int,
+        temperature: float,
+        stop: Sequence[str] = (),
+        seed: int | None = None,
+        *,
+        chat: bool = False,
+    ) -> list[Completion]:
+        """Continuations of a prompt, or answers to it.
+
+        Args:
+            prompt: see `CompletionRequest`.
+            n: wanted, exactly so many come back.
+            max_tokens: of each, at most.
+            temperature: of sampling.
+            stop: texts at which a continuation ends; they are not part of it.
+            seed: of sampling; None leaves it to the server.
+            chat: whether the prompt is an instruction.
+
+        Raises:
+            ServerError: the server cannot be reached, refuses, or gives no usable reply after all attempts.
+        """
+        request = CompletionRequest(prompt, n, max_tokens, temperature, tuple(stop), seed, chat=chat)
+        return list(self.complete_all([request])[0].completions)
+
+    def complete_all(self, requests: Sequence[CompletionRequest]) -> list[Reply]:
+        """A reply with exactly `n` continuations to each request, in their order.
+
+        What the server gave before a failure is in the cache: the same call goes on where it stood.
+
+        Raises:
+            ServerError: see `complete`.
+        """
+        replies = [Reply((), 0, 0)] * len(requests)
+        for round_number in range(ROUNDS):
+            waiting = [
+                (row, part)
+                for row, request in enumerate(requests)
+                for part in self._parts(request, len(replies[row].completions), round_number)
+            ]
+            for (row, _), reply in zip(waiting, self._at_once([part for _, part in waiting]), strict=True):
+                replies[row] = _joined(replies[row], reply, requests[row].n)
+            if all(len(reply.completions) == each.n for reply, each in zip(replies, requests, strict=True)):
+                return replies
+        short = next((r, q) for r, q in zip(replies, requests, strict=True) if len(r.completions) < q.n)
+        raise ServerError(
+            f"{self.transport.url}: {len(short[0].completions)} continuations where {short[1].n} were asked for, "
+            f"after {ROUNDS} rounds"
+        )
+
+    def _parts(self, request: CompletionRequest, have: int, round_number: int) -> list[CompletionRequest]:
+        """Requests for the continuations that are missing: one, or one for each where the server knows no `n`."""
+        missing, seed = request.n - have, request.seed
+        if missing <= 0:
+            return []
+        if seed is not None:
+            seed = (seed + NEXT_SEED * round_number) % SEEDS
+        # A server that gave too few is asked for one at a time.
+        if missing == 1 or (self.abilities.n and round_number == 0):
+            return [replace(request, n=missing, seed=seed)]
+        seeds = [None if seed is None else (seed + i) % SEEDS for i in range(missing)]
+        return [replace(request, n=1, seed=each) for each in seeds]
+
+    def _at_once(self, requests: Sequence[CompletionRequest]) -> list[Reply]:
+        if len(requests) <= 1:
+            return [self._ask(each) for each in requests]
+        with ThreadPoolExecutor(min(self.concurrency, len(requests))) as pool:
+            futures = [pool.submit(self._ask, each) for each in requests]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _ask(self, request: CompletionRequest) -> Reply:
+        body = request.body(self.model) | self._options(request)
+        # The seed is part of the key even where the server takes none: two draws of one prompt are two requests.
+        key = body | {"n": request.n, "seed": request.seed}
+        if self.cache is not None and request.seed is not None and (kept := self.cache.get(request.path, key)):
+            with self._lock:
+                self.usage.cached += 1
+            return kept
+        reply: Reply = self.transport.post(request.path, body, Reply.from_json)
+        with self._lock:
+            self.usage.requests += 1
+            self.usage.prompt_tokens += reply.prompt_tokens
+            self.usage.completion_tokens += reply.completion_tokens
+        if self.cache is not None and request.seed is not None:
+            self.cache.put(request.path, key, reply)
+        return reply
+
+    def _options(self, request: CompletionRequest) -> dict[str, Any]:
+        options: dict[str, Any] = dict(self.extra)
+        if request.n > 1:
+            options["n"] = request.n
+        if self.abilities.seed and request.seed is not None:
+            options["seed"] = request.seed
+        if self.abilities.logprobs:
+            options["logprobs"] = True if request.chat else 1
+        return options
+
+
+def _joined(before: Reply, more: Reply, n: int) -> Reply:
+    """Both, cut to the first n continuations; all tokens were paid for."""
+    return Reply(
+        (*before.completions, *more.completions)[:n],
+        before.prompt_tokens + more.prompt_tokens,
+        before.completion_tokens + more.completion_tokens,
+    )

@@ -1,0 +1,149 @@
+"""What a server can do, asked of it before any work: its interfaces, `n`, seeds and log-probabilities."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vos.errors import ServerError
+from vos.generation.server.client import Abilities
+from vos.generation.server.replies import CompletionRequest, Reply
+from vos.generation.server.transport import RefusedError, Transport, UnreachableError
+
+logger = logging.getLogger(__name__)
+
+BEGINNING, INSTRUCTION = "Once upon a time there was a", "Write eight unrelated words, at random."
+"""Of the probe's requests; what follows is open, so that two samples are hardly ever the same."""
+
+TOKENS, SEEDS = 20, (11, 12, 13)
+
+OPTIONAL = ("logprobs", "n", "seed")
+"""Fields that a server may refuse, in the order in which they are left out."""
+
+NO_SUCH_PLACE = (404, 405, 501)
+
+NAMES_SHOWN = 8
+
+ONE_MODEL = "llamacpp"
+"""Owner of the models that llama.cpp lists: it has one, and answers with it whatever the name."""
+
+
+def probe(transport: Transport, model: str, api: str = "auto", extra: Mapping[str, Any] | None = None) -> Abilities:
+    """Ask a server what it can do; some six short requests.
+
+    Args:
+        transport: to the server.
+        model: its name there.
+        api: "completions", "chat", or "auto" for whatever is there.
+        extra: further fields of every request.
+
+    Raises:
+        ServerError: it cannot be reached, refuses the key, does not have the model, speaks another language, or gives
+            the same text whatever the seed.
+    """
+    names, one_for_all = _names(transport)
+    if one_for_all and not _is_among(model, names):
+        raise _unknown(transport, model, names)
+    found: dict[bool, Abilities] = {}
+    for chat in {"completions": [False], "chat": [True]}.get(api, [False, True]):
+        try:
+            found[chat] = _Probe(transport, model, chat, extra or {}).run()
+        except RefusedError as error:
+            if error.status in (401, 403):
+                raise
+            if api != "auto" or (chat and not found):
+                raise _refusal(transport, model, names, error) from error
+    first = found.get(False) or found[True]
+    told = Abilities(False in found, True in found, first.n, first.seed, first.repeats, first.logprobs)
+    if names and not _is_among(model, names):
+        logger.warning("%s: lists %s, and answers as %r all the same", transport.url, _in_words(names), model)
+    return told
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """The probe of one interface."""
+
+    transport: Transport
+    model: str
+    chat: bool
+    extra: Mapping[str, Any]
+
+    def run(self) -> Abilities:
+        first, taken = self._first()
+        more = [self._ask({**taken, "seed": seed} if "seed" in taken else taken, 1) for seed in SEEDS[1:]]
+        texts = [reply.completions[0].text for reply in (first, *more)]
+        choices = [each.text for each in first.completions]
+        if len({*texts, *choices}) == 1:
+            raise ServerError(
+                f"{self.transport.url}: {self.model} gives the same text whatever the seed: it does not sample; let it "
+                '(transformers serve: "do_sample": true in the model\'s generation_config.json)'
+            )
+        several = "n" in taken and len(choices) == taken["n"] and len(set(choices)) == len(choices)
+        repeats = "seed" in taken and self._ask(taken, taken.get("n", 1)).completions[0].text == texts[0]
+        has_logprobs = "logprobs" in taken and first.completions[0].logprobs is not None
+        return Abilities(not self.chat, self.chat, several, "seed" in taken, repeats, has_logprobs)
+
+    def _first(self) -> tuple[Reply, dict[str, Any]]:
+        """A reply with as many of the optional fields as the server takes, and these."""
+        fields: dict[str, Any] = {"logprobs": True if self.chat else 1, "n": 2, "seed": SEEDS[0]}
+        left_out: Sequence[str] = ()
+        while True:
+            taken = {name: value for name, value in fields.items() if name not in left_out}
+            try:
+                return self._ask(taken, taken.get("n", 1)), taken
+            except RefusedError as error:
+                if error.status in (401, 403, *NO_SUCH_PLACE) or len(left_out) == len(OPTIONAL):
+                    raise
+                left_out = OPTIONAL[: len(left_out) + 1]
+
+    def _ask(self, fields: Mapping[str, Any], n: int) -> Reply:
+        request = CompletionRequest(INSTRUCTION if self.chat else BEGINNING, n, TOKENS, 1.0, chat=self.chat)
+        fields = {name: value for name, value in fields.items() if name != "n" or n > 1}
+        reply: Reply = self.transport.post(
+            request.path, request.body(self.model) | dict(self.extra) | dict(fields), Reply.from_json
+        )
+        return reply
+
+
+def _names(transport: Transport) -> tuple[list[str], bool]:
+    """Models that the server lists, none where it keeps no list; and whether it answers to any name with one."""
+    try:
+        value = transport.get("/models")
+    except UnreachableError:
+        raise
+    except RefusedError as error:
+        if error.status in (401, 403):
+            raise
+        return [], False
+    except ServerError:
+        return [], False
+    rows = value.get("data") if isinstance(value, dict) else None
+    listed = [row for row in rows if isinstance(row, dict) and "id" in row] if isinstance(rows, list) else []
+    return [str(row["id"]) for row in listed], bool(listed) and all(row.get("owned_by") == ONE_MODEL for row in listed)
+
+
+def _refusal(transport: Transport, model: str, names: Sequence[str], error: RefusedError) -> ServerError:
+    if names and not _is_among(model, names):
+        return _unknown(transport, model, names)
+    if error.status in NO_SUCH_PLACE and not names:
+        return ServerError(f"{error}; expected an address that ends in /v1, and a model that is there (now {model!r})")
+    return error
+
+
+def _unknown(transport: Transport, model: str, names: Sequence[str]) -> ServerError:
+    return ServerError(
+        f"{transport.url}: does not have the model {model!r}, it has {_in_words(names)}; correct language_model.model"
+    )
+
+
+def _is_among(model: str, names: Sequence[str]) -> bool:
+    """Whether the name is listed; a tag that says nothing may be left out."""
+    return bool({model, f"{model}:latest"} & set(names))
+
+
+def _in_words(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(each[:80]) for each in names[:NAMES_SHOWN])
+    return f"{shown} and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else shown

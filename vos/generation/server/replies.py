@@ -1,0 +1,138 @@
+"""Requests of a completion and what a server answers, for its two interfaces: completions and chat."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from vos.generation.server.transport import unusable
+
+THOUGHTS = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
+"""What some models write before they answer."""
+
+
+class Completion(NamedTuple):
+    """One continuation of a prompt.
+
+    Attributes:
+        text: without the prompt.
+        finish_reason: "stop" where it ended by itself or at a stop text, "length" where it was cut; as the server says.
+        logprobs: of its tokens, nats; None where the server gives none.
+    """
+
+    text: str
+    finish_reason: str
+    logprobs: tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class CompletionRequest:
+    """What is asked of a server.
+
+    Attributes:
+        prompt: continued as it is, or, in a chat, the message of a user.
+        n: continuations wanted.
+        max_tokens: of each, at most.
+        temperature: of sampling.
+        stop: texts at which a continuation ends.
+        seed: of sampling; None leaves it to the server, and nothing is cached.
+        top_p: of sampling.
+        chat: whether the prompt is an instruction and not a beginning.
+    """
+
+    prompt: str
+    n: int
+    max_tokens: int
+    temperature: float
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    top_p: float = 1.0
+    chat: bool = False
+
+    @property
+    def path(self) -> str:
+        """Below the address of the server."""
+        return "/chat/completions" if self.chat else "/completions"
+
+    def body(self, model: str) -> dict[str, Any]:
+        """As JSON, with what every server understands; `n`, the seed and log-probabilities are added by the client."""
+        messages = [{"role": "user", "content": self.prompt}]
+        body: dict[str, Any] = {"model": model, **({"messages": messages} if self.chat else {"prompt": self.prompt})}
+        body |= {"max_tokens": self.max_tokens, "temperature": self.temperature}
+        if self.top_p < 1:
+            body["top_p"] = self.top_p
+        return body | ({"stop": list(self.stop)} if self.stop else {})
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The continuations of one request, and what they cost.
+
+    Attributes:
+        completions: as many as the server gave.
+        prompt_tokens: read, as the server counts; 0 where it does not.
+        completion_tokens: written; where the server does not count them, as log-probabilities, else one for four
+            characters.
+    """
+
+    completions: tuple[Completion, ...]
+    prompt_tokens: int
+    completion_tokens: int
+
+    @classmethod
+    def from_json(cls, value: Any) -> Reply:
+        """The reply in a JSON value, of either interface.
+
+        Raises:
+            ServerError: the value is none.
+        """
+        choices = value.get("choices") if isinstance(value, dict) else None
+        if not isinstance(choices, list) or not choices or not all(isinstance(each, dict) for each in choices):
+            raise unusable("the server's reply holds no choices; is this an OpenAI-compatible API?")
+        completions = tuple(map(_completion, choices))
+        usage = value.get("usage")
+        usage = usage if isinstance(usage, dict) else {}
+        written = _count(usage.get("completion_tokens"))
+        if written is None:
+            written = sum(_tokens(each) for each in completions)
+        return cls(completions, _count(usage.get("prompt_tokens")) or 0, written)
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Reply:
+        """The reply whose `asdict` went through JSON."""
+        completions = (
+            Completion(text, reason, None if found is None else tuple(found))
+            for text, reason, found in row["completions"]
+        )
+        return cls(tuple(completions), row["prompt_tokens"], row["completion_tokens"])
+
+
+def _completion(choice: Mapping[str, Any]) -> Completion:
+    message = choice.get("message")
+    text = message.get("content") if isinstance(message, dict) else choice.get("text")
+    if isinstance(message, dict):
+        text = THOUGHTS.sub("", text or "") if isinstance(text, str | None) else text
+    if not isinstance(text, str):
+        raise unusable("the server's reply holds a choice without a text; is this an OpenAI-compatible API?")
+    return Completion(text, str(choice.get("finish_reason") or "unknown"), _logprobs(choice.get("logprobs")))
+
+
+def _logprobs(found: Any) -> tuple[float, ...] | None:
+    """Of either form: a list of numbers, or a list of tokens with theirs."""
+    if not isinstance(found, dict):
+        return None
+    content, plain = found.get("content"), found.get("token_logprobs")
+    values = [each.get("logprob") for each in content if isinstance(each, dict)] if isinstance(content, list) else plain
+    if not isinstance(values, list) or not all(isinstance(each, int | float) for each in values):
+        return None
+    return tuple(map(float, values))
+
+
+def _tokens(completion: Completion) -> int:
+    return len(completion.logprobs) if completion.logprobs is not None else -(-len(completion.text) // 4)
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

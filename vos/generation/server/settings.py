@@ -1,0 +1,127 @@
+"""Where a server of a language model is, and how it is spoken to."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from vos.errors import ConfigError
+from vos.generation.server.client import ServerClient
+from vos.generation.server.model import ServedLanguageModel
+from vos.generation.server.probe import probe
+from vos.generation.server.request_cache import RequestCache
+from vos.generation.server.transport import Transport
+
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+OURS = ("model", "prompt", "messages", "n", "seed", "stop", "stream", "logprobs")
+"""Fields of a request that are not the user's to set."""
+
+
+@dataclass(frozen=True)
+class LanguageModelServer:
+    """A model behind an OpenAI-compatible server; called, it connects.
+
+    Attributes:
+        url: of the API, for example http://127.0.0.1:8000/v1.
+        model: its name there.
+        key_variable: name of the environment variable that holds the key; null: no key is sent.
+        api: "completions" continues texts, "chat" follows instructions; "auto" takes what is there.
+        concurrency: requests under way at once.
+        timeout: seconds to wait for a reply.
+        retries: attempts after the first, each after a longer wait.
+        wait: seconds before the second attempt.
+        extra: further fields of every request.
+        cache: folder where replies are kept; null keeps none.
+    """
+
+    url: str
+    model: str
+    key_variable: str | None = None
+    api: Literal["auto", "completions", "chat"] = "auto"
+    concurrency: int = 8
+    timeout: float = 120.0
+    retries: int = 5
+    wait: float = 1.0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    cache: str | Path | None = None
+
+    gives_logits = False  # a server gives text alone
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.url)
+            fits = parts.scheme in ("http", "https") and bool(parts.hostname)
+            secret = parts.username is not None or parts.password is not None
+            _ = parts.port
+        except ValueError:
+            fits, secret = False, False
+        if secret:
+            raise ConfigError(
+                "language_model.url: expected no user and no password in the address (not shown here), it would be "
+                "stored with the run; put the key into an environment variable and name it with key_variable"
+            )
+        if not fits:
+            raise ConfigError(f"language_model.url: expected http://HOST:PORT/v1 or https://..., got {self.url!r}")
+        if self.key_variable is not None and not VARIABLE.fullmatch(self.key_variable):
+            raise ConfigError(
+                "language_model.key_variable: expected the name of an environment variable (letters, digits, _), got "
+                "something else, which is not shown here as it may be the key itself"
+            )
+        if not self.model.strip():
+            raise ConfigError("language_model.model: expected the name of a model, got an empty one")
+        if self.api not in ("auto", "completions", "chat"):
+            raise ConfigError(f"language_model.api: expected auto, completions or chat, got {self.api!r}")
+        if self.concurrency < 1 or self.retries < 0 or self.timeout <= 0 or self.wait < 0:
+            raise ConfigError(
+                "language_model: expected concurrency >= 1, timeout > 0, retries and wait >= 0, got "
+                f"{self.concurrency}, {self.timeout}, {self.retries}, {self.wait}"
+            )
+        if mine := sorted(set(self.extra) & set(OURS)):
+            raise ConfigError(f"language_model.extra: {', '.join(mine)} cannot be set there")
+
+    def __call__(self) -> ServedLanguageModel:
+        """Connect and look what the server can do.
+
+        Raises:
+            ConfigError: the variable of the key is not set.
+            ServerError: see `probe`.
+        """
+        return ServedLanguageModel(self.client())
+
+    def client(self) -> ServerClient:
+        """A client that knows what its server can do; see `__call__`."""
+        transport = self._transport()
+        try:
+            abilities = probe(transport, self.model, self.api, self.extra)
+        except BaseException:
+            transport.close()
+            raise
+        cache = None if self.cache is None else RequestCache(self.cache, transport.url)
+        return ServerClient(transport, self.model, abilities, cache, self.concurrency, dict(self.extra))
+
+    def check(self) -> None:
+        """Look whether the server can be used, and keep nothing; see `__call__`."""
+        transport = self._transport()
+        try:
+            probe(transport, self.model, self.api, self.extra)
+        finally:
+            transport.close()
+
+    def _transport(self) -> Transport:
+        key = None
+        if self.key_variable is not None:
+            key = os.environ.get(self.key_variable, "").strip()
+            if not key or not key.isascii() or not key.isprintable():
+                raise ConfigError(
+                    f"language_model.key_variable={self.key_variable}: this environment variable is not set, or holds "
+                    f"no key; set it with: export {self.key_variable}=..."
+                )
+        return Transport(
+            self.url, key, f"the key in {self.key_variable}", timeout=self.timeout, retries=self.retries, wait=self.wait
+        )

@@ -1,0 +1,65 @@
+"""What texts are written with, wherever the model runs: in this process, or behind a server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from vos.generation.particles import Cost, Sampling, TextExtender
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model wrote when it was asked to.
+
+    Attributes:
+        text: one line.
+        ended: whether it ended by itself.
+    """
+
+    text: str
+    ended: bool
+
+
+class Instructed(Protocol):
+    """A language model that writes what it is asked for."""
+
+    def answers(
+        self, instructions: Sequence[str], sampling: Sampling, generator: torch.Generator, cost: Cost
+    ) -> list[Answer]:
+        """One answer to each instruction, in their order; tokens are added to `cost`."""
+
+
+class LanguageModelWriter(Protocol):
+    """A language model as drafts see it: partial texts after a prompt, of a kind of its own, and their extender."""
+
+    @property
+    def name(self) -> str:
+        """For messages and reports."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells one model from another, 16 hexadecimal characters."""
+
+    @property
+    def gives_logits(self) -> bool:
+        """Whether the law of the next token can be had: sequential Monte Carlo and moves need it."""
+
+    @property
+    def instructed(self) -> Instructed | None:
+        """The same model as one that can be asked for a text; None where it cannot."""
+
+    def start(self, prompt: str, n: int, max_tokens: int) -> Any:
+        """`n` empty particles after a prompt."""
+
+    def with_texts(self, empty: Any, texts: Sequence[str], max_tokens: int) -> Any:
+        """Particles that hold given texts after the prompt of `empty`."""
+
+    def with_beginnings(self, empty: Any, beginnings: Sequence[str]) -> Any:
+        """Particles that hold the beginnings of texts after the prompt of `empty`."""
+
+    def extender(self, sampling: Sampling, generator: torch.Generator, cost: Cost | None = None) -> TextExtender[Any]:
+        """What lengthens these particles."""
