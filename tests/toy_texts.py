@@ -169,4 +169,4 @@ def tiny_lm_folder(tmp_path_factory, byte_tokenizer):
 
 @pytest.fixture(scope="session")
 def tiny_lm(tiny_lm_folder):
-    return LanguageModel.load(tiny_lm_folder)
+    return LanguageModel.load(tiny_lm_folder, dtype="float32")

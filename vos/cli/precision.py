@@ -10,6 +10,8 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from vos.cli.wiring import synthesis_settings
+from vos.generation.language_model import AUTO as AUTO_DTYPE
+from vos.generation.language_model import settled_dtype
 from vos.mining.acquisition import TargetAcquisition
 from vos.models import ClassifierFeaturizer, FeatureCache, TextClassifier
 from vos.models.precision import AUTO, MIXED, settled
@@ -34,6 +36,19 @@ def with_precision(config: DictConfig, overrides: list[str]) -> tuple[DictConfig
     config = config.copy()
     OmegaConf.update(config, "precision", chosen)
     return config, [*(each for each in overrides if each != f"precision={AUTO}"), f"precision={chosen}"]
+
+
+def with_dtype(config: DictConfig) -> DictConfig:
+    """The configuration with a dtype of the local language model that is the same on every machine.
+
+    It stands beside the batch, so that texts can be made again where another would be chosen.
+    """
+    writes = OmegaConf.select(config, "candidates.generation") is not None
+    if not writes or OmegaConf.select(config, "language_model.dtype") != AUTO_DTYPE:
+        return config
+    config, model = config.copy(), config.language_model
+    OmegaConf.update(config, "language_model.dtype", settled_dtype(AUTO_DTYPE, str(model.device), Path(model.cache)))
+    return config
 
 
 def scores_fast(config: DictConfig, n_pool: int) -> bool:

@@ -20,7 +20,7 @@ from vos.cli.classes import load_as_before
 from vos.cli.labels import export_batch, hidden_gold, is_waiting
 from vos.cli.oracle_view import oracle_view
 from vos.cli.pool_engines import sharded_pass
-from vos.cli.precision import fast_featurizer
+from vos.cli.precision import fast_featurizer, with_dtype
 from vos.cli.preflight import check_gold, check_sending, check_synthesis
 from vos.cli.progress import synthesis_bars
 from vos.cli.tables import facts_table, in_words, print_paths
@@ -63,6 +63,7 @@ WHERE_SCORED = ("engine", "workers")
 def run_synthesis(config: DictConfig) -> SynthesisResult:
     """Check the run, build the job, write the batch, print a summary."""
     check_synthesis(config)
+    config = with_dtype(config)
     output = Path(config.output or config.run)
     RunDirectory(config.run).open_finished()
     check_sending(config, output)

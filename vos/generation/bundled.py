@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -36,26 +37,37 @@ def bundled_folder(cache: Path) -> Path:
     source = _gguf_file()
     key = hashlib.sha256(source.read_bytes()).hexdigest()
     folder = cache / f"{source.stem}-{key[:12]}"
-    if not folder.exists():
-        logger.info("converting %s into %s; this happens once", source.name, folder)
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=cache) as scratch:
-            partial = Path(scratch) / folder.name
-            partial.mkdir()
-            convert_gguf(source, partial)
-            write_json(partial / "source.json", {"file": source.name, "sha256": key})
-            _publish(partial, folder)
+    return folder if folder.exists() else publish_converted(lambda _: source, key, folder, torch.float32)
+
+
+def publish_converted(gguf: Callable[[Path], Path], sha256: str, folder: Path, dtype: torch.dtype) -> Path:
+    """Convert a GGUF file into a folder that is whole or absent; gives the folder.
+
+    Args:
+        gguf: gives the file; it may write it into the folder that it is given, which is removed afterwards.
+        sha256: of the file, noted down beside what comes of it.
+        folder: of the converted model.
+        dtype: of its weights.
+    """
+    logger.info("converting a language model into %s; this happens once", folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder.parent) as scratch:
+        source, partial = gguf(Path(scratch)), Path(scratch) / folder.name
+        partial.mkdir()
+        convert_gguf(source, partial, dtype)
+        write_json(partial / "source.json", {"file": source.name, "sha256": sha256})
+        _publish(partial, folder)
     return folder
 
 
-def convert_gguf(source: Path, target: Path) -> None:
-    """Write the model and tokenizer of a GGUF file as float32 safetensors and JSON into the folder `target`.
+def convert_gguf(source: Path, target: Path, dtype: torch.dtype = torch.float32) -> None:
+    """Write the model and tokenizer of a GGUF file as safetensors and JSON into the folder `target`.
 
     Raises:
         ModelError: transformers cannot read the file; the packages `gguf` and `accelerate` are needed for it.
     """
     try:
-        model = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=dtype)
         tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
     except (ImportError, OSError, ValueError) as error:
         raise ModelError(
@@ -67,7 +79,7 @@ def convert_gguf(source: Path, target: Path) -> None:
     config = model.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config
-    plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    plain = AutoModelForCausalLM.from_config(config, dtype=dtype)
     plain.load_state_dict(model.state_dict())
     plain.save_pretrained(target)
     tokenizer.save_pretrained(target)

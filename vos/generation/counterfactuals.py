@@ -1,4 +1,7 @@
-"""Counterfactuals of training texts: the end is written again so that the text crosses the boundary by few words."""
+"""Counterfactuals of training texts: the end is written again so that the text crosses the boundary by few words.
+
+A model that follows instructions is first asked for the same scene with one fact changed.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from rapidfuzz.distance import Levenshtein
 
 from vos.errors import ConfigError
 from vos.generation.acceptance import made_candidate
-from vos.generation.particles import Cost
+from vos.generation.instructed import changed, prompt_hash
+from vos.generation.particles import Cost, TextExtender
 from vos.generation.prompts import Prompt, RealTexts, compose
 from vos.generation.reach import candidate_from_dict
 from vos.generation.rules import words
@@ -188,17 +192,46 @@ class _Search:
         extender = text_generator.language_model.extender(sampling, generator)
         start = text_generator.language_model.with_texts(self.empty, [parent], sampling.max_tokens)
         length = len(start.tokens[0])
+        if (asked := self._asked(row, seed, extender)) is not None:
+            return asked
         for share in self.settings.shares:
             cut = min(length - 1, round(length * (1 - share)))
             ends = start.select([0] * n, [cut] * n)
             extender.extend(ends)
             extender.cost.classifier_texts += n
             reading = text_generator.read(ends.texts(), ends.finished)
-            crossing = [i for i in range(n) if self._crosses(reading, i, row)]
-            if crossing:
-                best = min(crossing, key=lambda i: (words_changed(parent, reading.texts[i]), i))
+            best = self._best(reading, row)
+            if best is not None:
                 return Counterfactual(row, self._candidate(reading, best, row, seed, extender.cost), extender.cost)
         return Counterfactual(row, None, extender.cost)
+
+    def _asked(self, row: int, seed: int, extender: TextExtender[Any]) -> Counterfactual | None:
+        """The same scene with one fact changed, from a model that follows instructions; None where none crosses."""
+        text_generator, n = self.text_generator, self.settings.proposals
+        model, settings = text_generator.language_model.instructed, text_generator.settings.instructions
+        if model is None or not settings.per_target:
+            return None
+        real = text_generator.real
+        to_harmful = not bool(real.labels[row])
+        if on_harmful_side(float(real.margins[row])) == to_harmful:
+            return None  # the classifier is wrong about it: the label that should flip is not what it sees
+        instruction = changed(real.texts[row], settings, harmful=to_harmful)
+        sampling = replace(text_generator.settings.sampling, temperature=settings.temperature)
+        answers = model.answers([instruction] * n, sampling, text_generator.stream("asked", row)[1], extender.cost)
+        extender.cost.classifier_texts += n
+        reading = text_generator.read([each.text for each in answers], [each.ended for each in answers])
+        best = self._best(reading, row)
+        if best is None:
+            return None
+        found = self._candidate(reading, best, row, seed, extender.cost)
+        provenance = replace(found.provenance, parents=(real.ids[row],), prompt_hash=prompt_hash(instruction))
+        return Counterfactual(row, replace(found, provenance=provenance), extender.cost)
+
+    def _best(self, reading: Reading, row: int) -> int | None:
+        """Of the texts that cross, the one with the fewest changed words."""
+        parent = self.text_generator.real.texts[row]
+        crossing = [i for i in range(len(reading.texts)) if self._crosses(reading, i, row)]
+        return min(crossing, key=lambda i: (words_changed(parent, reading.texts[i]), i)) if crossing else None
 
     def _candidate(self, reading: Reading, best: int, row: int, seed: int, cost: Cost) -> Candidate:
         real = self.text_generator.real

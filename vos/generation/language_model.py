@@ -19,12 +19,38 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from vos.errors import ConfigError, ModelError
 from vos.generation.bundled import BUNDLED, bundled_folder
+from vos.generation.large import LARGE, large_folder
 from vos.generation.particles import Cost, Extender, Sampling
 from vos.generation.prompt_cache import PromptParticles
+from vos.models import precision
 
 SENTENCE_ENDS = (".", "!", "?", '."', '!"', '?"', ".'", "!'", "?'", ".”", "!”", "?”")
 
+AUTO = "auto"
+"""In place of a dtype: bfloat16 where the processor gains from it, else float32."""
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def settled_dtype(dtype: str, device: str, cache: Path) -> str:
+    """The name in `DTYPES` that is used: "auto" decided, any other as it is.
+
+    Args:
+        dtype: as a setting names it.
+        device: "cpu" or "cuda".
+        cache: folder of the models; what was timed on this processor is kept beside it.
+
+    Raises:
+        ConfigError: unknown dtype.
+    """
+    if dtype == AUTO:
+        accelerator = "cpu" if device == "cpu" else "gpu"
+        return (
+            "bfloat16" if precision.settled(precision.AUTO, accelerator, cache.parent) == precision.MIXED else "float32"
+        )
+    if dtype not in DTYPES:
+        raise ConfigError(f"language_model.dtype: expected {AUTO} or one of {', '.join(DTYPES)}, got {dtype!r}")
+    return dtype
 
 
 class LanguageModel:
@@ -54,30 +80,30 @@ class LanguageModel:
 
     @classmethod
     def load(
-        cls, name: str = BUNDLED, cache: str | Path = ".cache/models", dtype: str = "float32", device: str = "cpu"
+        cls, name: str = BUNDLED, cache: str | Path = ".cache/models", dtype: str = AUTO, device: str = "cpu"
     ) -> LanguageModel:
         """A model by name.
 
         Args:
-            name: "bundled", a hub name, or a local folder in Hugging Face layout.
-            cache: directory where the bundled model is kept once converted.
-            dtype: one of `DTYPES`.
+            name: "bundled", "large", a hub name, or a local folder in Hugging Face layout.
+            cache: directory where the bundled model, or the large one, is kept once converted.
+            dtype: one of `DTYPES`, or "auto": bfloat16 where the processor gains from it, else float32.
             device: "cpu" or "cuda".
 
         Raises:
             ConfigError: unknown dtype.
             ModelError: the model or its tokenizer cannot be had or cannot be used.
         """
-        if dtype not in DTYPES:
-            raise ConfigError(f"language_model.dtype: expected one of {', '.join(DTYPES)}, got {dtype!r}")
-        location = str(bundled_folder(Path(cache))) if name == BUNDLED else name
+        dtype = settled_dtype(dtype, device, Path(cache))
+        known = {BUNDLED: bundled_folder, LARGE: large_folder}
+        location = str(known[name](Path(cache))) if name in known else name
         try:
             model = AutoModelForCausalLM.from_pretrained(location, dtype=DTYPES[dtype])
             tokenizer = AutoTokenizer.from_pretrained(location)
         except (ImportError, OSError, ValueError) as error:
             raise ModelError(
                 f"cannot load the language model {name!r}: {str(error).strip().splitlines()[0]} Expected a causal "
-                "model with its tokenizer: a hub name (needs a network), a local folder, or 'bundled'."
+                "model with its tokenizer: a hub name (needs a network), a local folder, 'bundled' or 'large'."
             ) from error
         return cls(model.to(device), tokenizer, name)
 

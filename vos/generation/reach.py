@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -81,6 +81,7 @@ class Outcome:
         refused: texts left out, by reason.
         nearest_miss: the best text that keeps every rule but is not near enough, when none is accepted.
         log_z: log of the estimate of `Σ p φ` when sequential Monte Carlo ran.
+        asked: texts that a model was asked for, by subtlety.
     """
 
     target: int
@@ -91,6 +92,7 @@ class Outcome:
     refused: Mapping[str, int]
     nearest_miss: Candidate | None = None
     log_z: float | None = None
+    asked: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def status(self) -> str:

@@ -35,6 +35,7 @@ def generation_report(
         "accepted_distinct": distinct,
         "accepted_by_source": dict(Counter(each.provenance.source for each in accepted)),
         **({"accepted_by_side": by_side(each.margin for each in accepted)} if space.harmful else {}),
+        **_by_subtlety(outcomes, accepted),
         "lm_tokens": tokens,
         "classifier_texts": sum(outcome.cost.classifier_texts for outcome in outcomes),
         "refused": dict(sorted(sum((Counter(outcome.refused) for outcome in outcomes), Counter()).items())),
@@ -53,6 +54,15 @@ def generation_report(
     if accepted:
         report |= _control(accepted, outcomes, targets, space, featurizer)
     return report
+
+
+def _by_subtlety(outcomes: Sequence[Outcome], accepted: Sequence[Candidate]) -> dict[str, dict[str, int]]:
+    """Texts asked for and accepted, by what they were asked to show; nothing where no text was asked for."""
+    asked: Counter[str] = sum((Counter(outcome.asked) for outcome in outcomes), Counter())
+    if not asked:
+        return {}
+    kept = Counter(each.provenance.subtlety for each in accepted)
+    return {"asked_by_subtlety": dict(asked), "accepted_by_subtlety": {name: kept[name] for name in asked}}
 
 
 def by_side(margins: Iterable[float]) -> dict[str, int]:

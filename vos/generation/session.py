@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
 
 from vos.generation.acceptance import AcceptedCandidates
 from vos.generation.drafts import draft
+from vos.generation.instructed import Examples, prompt_hash, request
 from vos.generation.mcmc import regenerate
 from vos.generation.particles import Cost
 from vos.generation.potential import TargetPotential, tuned
@@ -69,12 +71,13 @@ class PromptSession:
         extender = self.text_generator.language_model.extender(settings.sampling, generator, cost)
         work = _Work(self, phi, extender, accepted, seed)
         accepted.judge(self.pilot, self.origin("lm", self.pilot_seed), [self.prompt.parents] * stages.pilot)
+        asked = work.ask(reach)
         work.finish_drafts()
         work.mcmc_from_real(reach)
         log_z = work.smc() if stages.smc and work.goes_on() else None
         found = accepted.sorted()
         miss = None if found else accepted.nearest_miss
-        return Outcome(target, reach.distance, True, found, cost, dict(accepted.refused), miss, log_z)
+        return Outcome(target, reach.distance, True, found, cost, dict(accepted.refused), miss, log_z, asked)
 
     def _potential(self, goal: Targets) -> TargetPotential:
         text_generator, wished = self.text_generator, self.text_generator.settings.stages.pilot_ess
@@ -92,6 +95,14 @@ class PromptSession:
     def parents(self, row: int) -> tuple[str, ...]:
         """Ids of the examples of the prompt, and of the real text that a made one began as."""
         return (*self.prompt.parents, self.text_generator.real.ids[row])
+
+    def examples(self) -> Examples:
+        """The examples of the prompt by the side of their labels."""
+        real, rows = self.text_generator.real, sorted(self.shots())
+        sides = [
+            [" ".join(real.texts[row].split()) for row in rows if bool(real.labels[row]) == s] for s in (True, False)
+        ]
+        return Examples(tuple(sides[0]), tuple(sides[1]))
 
     def shots(self) -> frozenset[int]:
         """Rows of the real texts that are examples of the prompt.
@@ -116,6 +127,26 @@ class _Work:
         # A method, as its value changes between two calls.
         spent = self.extender.cost.lm_tokens
         return not self.accepted.enough and spent < self.session.text_generator.settings.stages.tokens
+
+    def ask(self, reach: Reach) -> dict[str, int]:
+        """Texts that the model is asked for, where it follows instructions; how many, by subtlety."""
+        text_generator, session = self.session.text_generator, self.session
+        model, settings = text_generator.language_model.instructed, text_generator.settings.instructions
+        wishes = settings.wishes()
+        if model is None or not wishes or not text_generator.space.harmful or not self.goes_on():
+            return {}
+        margin, examples = float(self.phi.goal.margins[0]), session.examples()
+        instructions = [request(examples, margin, reach.distance, wish, settings) for wish in wishes]
+        sampling = replace(text_generator.settings.sampling, temperature=settings.temperature)
+        answers = model.answers(instructions, sampling, self.extender.generator, self.extender.cost)
+        self.extender.cost.classifier_texts += len(answers)
+        for wish in dict.fromkeys(wishes):
+            rows = [row for row, each in enumerate(wishes) if each == wish]
+            reading = text_generator.read([answers[row].text for row in rows], [answers[row].ended for row in rows])
+            origin = session.origin("instructed", self.seed)
+            origin = replace(origin, prompt_hash=prompt_hash(instructions[rows[0]]), subtlety=wish)
+            self.accepted.judge(reading, origin, [session.prompt.parents] * len(rows))
+        return dict(Counter(wishes))
 
     def finish_drafts(self) -> None:
         """Rounds of drafts that begin like the real texts of the best prefix value, others in every round."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from vos.errors import ConfigError
 from vos.generation.drafts import DraftSettings
+from vos.generation.instructed import InstructionSettings
 from vos.generation.particles import Sampling
 from vos.generation.prefix_value import FEWEST
 from vos.generation.prompts import PromptSettings
@@ -73,6 +74,7 @@ class TextGeneratorSettings:
         prefix_value_texts: training texts that the prefix value is learned from, for each number of words; the
             regressions have ten unknowns a column, and a few hundred texts are enough.
         drafts: see `DraftSettings`.
+        instructions: see `InstructionSettings`.
         smc: see `SMCSettings`.
         stages: see `Stages`.
     """
@@ -84,6 +86,7 @@ class TextGeneratorSettings:
     prompts: PromptSettings = field(default_factory=PromptSettings)
     prefix_value_texts: int = 800
     drafts: DraftSettings = field(default_factory=DraftSettings)
+    instructions: InstructionSettings = field(default_factory=InstructionSettings)
     smc: SMCSettings = field(default_factory=SMCSettings)
     stages: Stages = field(default_factory=Stages)
 
