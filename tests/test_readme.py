@@ -25,10 +25,10 @@ def test_the_snippet_loads_a_saved_model_without_this_package(tiny_encoder, tmp_
 
 def test_every_group_and_option_that_is_named_exists():
     named = re.findall(
-        r"`(data|model|density|outliers|exposure|loss|optimizer|schedule|trainer|logger|candidates|labeling|labels)`\s\(([^)]*)\)",
+        r"`(data|model|density|outliers|exposure|language_model|loss|optimizer|schedule|trainer|logger|candidates|labeling|labels)`\s\(([^)]*)\)",
         TEXT,
     )
-    assert len(named) == 13
+    assert len(named) == 14
     for group, options in named:
         expected = {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")}
         assert set(re.split(r",\s+", options)) == expected, group

@@ -161,14 +161,14 @@ def asked_and_reached(asked: Sequence[str], reached: Sequence[str | None]) -> di
     """
     pairs = [(a, r) for a, r in zip(asked, reached, strict=True) if r is not None]
     table: dict[str, dict[str, int]] = {}
-    for (wish, found), n in sorted(Counter(pairs).items()):
-        table.setdefault(wish, {})[found] = n
+    for (wish, read), n in sorted(Counter(pairs).items()):
+        table.setdefault(wish, {})[read] = n
     if not pairs:
         return {"read": 0, "table": table}
     wishes, found = Counter(a for a, _ in pairs), Counter(r for _, r in pairs)
-    n = len(pairs)
-    chance = sum(wishes[name] * found[name] for name in wishes) / n**2
-    return {"read": n, "table": table, "agree": sum(a == r for a, r in pairs) / n, "agree_by_chance": chance}
+    chance = sum(wishes[name] * found[name] for name in wishes) / len(pairs) ** 2
+    agree = sum(a == r for a, r in pairs) / len(pairs)
+    return {"read": len(pairs), "table": table, "agree": agree, "agree_by_chance": chance}
 
 
 def _listed(examples: Examples, settings: InstructionSettings) -> str:

