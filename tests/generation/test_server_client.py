@@ -319,9 +319,10 @@ def test_impossible_settings_are_refused(options, message):
 
 
 def test_extra_fields_go_along(stub):
-    served = server(stub, extra={"top_k": 40})()
+    served = server(stub, extra={"top_k": 40, "max_tokens": None, "max_completion_tokens": 9})()
     served.client.complete("He", 1, 9, 1.0)
-    assert all(body["top_k"] == 40 for _, body in stub.asked)
+    assert all((body["top_k"], body["max_completion_tokens"]) == (40, 9) for _, body in stub.asked)
+    assert not any("max_tokens" in body for _, body in stub.asked)
     assert served.fingerprint != server(stub)().fingerprint
 
 

@@ -7,11 +7,14 @@ from functools import partial
 import pytest
 import torch
 
+from tests.generation.stub_server import Stub
 from tests.toy_language import WordLanguage
 from vos.data import ListPool, TextData
-from vos.errors import DataError
+from vos.errors import DataError, ServerError
 from vos.generation.counterfactuals import CounterfactualSettings
+from vos.generation.drafts import DraftSettings
 from vos.generation.generate import make_texts
+from vos.generation.server.settings import LanguageModelServer
 from vos.mining.retrieve import Search, retrieve
 from vos.mining.targets import Potential
 from vos.outliers import BoundarySampler
@@ -188,3 +191,27 @@ def test_texts_are_made_with_the_training_texts_of_the_job(job, generation, spac
     one_class = replace(job.data, train=[replace(example, label=0) for example in train])
     with pytest.raises(DataError, match="at least two classes"):
         load_text_generator(replace(job, data=one_class), generation, space)
+
+
+def test_a_server_that_fails_leaves_what_is_finished_and_is_paid_once(add, job, generation, tmp_path):
+    settings = generation.text_generator
+    stages = replace(settings.stages, pilot=2, rounds=1, mcmc_chains=0, smc=False, per_target=9)
+    settings = replace(settings, stages=stages, drafts=DraftSettings(beginnings=2, copies=2, levels=1, kept=2))
+    with Stub(write=lambda body, seed: " " + " ".join(f"w{(seed + i * i) % 40}" for i in range(1, 7)) + ".") as stub:
+        server = LanguageModelServer(stub.url, stub.model, retries=0, api="completions", cache=tmp_path / "cache")
+        served = GenerationSettings(server, settings, pool_first=False)
+        stub.troubles = [None] * 14 + [400] * 99  # after the probe, a prompt and some drafts
+        with pytest.raises(ServerError, match="status 400"):
+            add(job, served)
+        kept, asked = add.journal.read_bytes(), len(stub.asked)
+        assert len(kept.splitlines()) > 1
+        stub.troubles = []
+        candidates, report = add(job, served)
+        assert add.journal.read_bytes().startswith(kept)
+        # What was answered before the failure came from the disk.
+        assert report["server"]["cached"] > 0
+        assert report["server"]["requests"] == len(stub.asked) - asked - 4  # the probe pays for itself
+        fresh = tmp_path / "fresh.jsonl"
+        add.journal, before = fresh, len(stub.asked)
+        assert add(job, served)[0] == candidates
+        assert len(stub.asked) == before + 4

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,13 @@ def add_made_texts(
         result, report["counterfactuals"] = add_counterfactuals(
             text_generator, targets, result, counterfactuals, kept.counterfactuals, finished
         )
-    return result, report
+    return result, report | _paid(text_generator)
+
+
+def _paid(text_generator: TextGenerator) -> dict[str, Any]:
+    """What went to a server this time; nothing where the language model runs here."""
+    usage = getattr(text_generator.language_model, "usage", None)
+    return {} if usage is None else {"server": asdict(usage)}
 
 
 def identity(

@@ -74,7 +74,7 @@ class ServerClient:
         abilities: see `Abilities`.
         cache: keeps replies to requests with a seed; None keeps none.
         concurrency: requests under way at once, at most.
-        extra: further fields of every request, as the server wants them.
+        extra: further fields of every request, as the server wants them, see `CompletionRequest.body`.
         usage: see `Usage`.
     """
 
@@ -167,7 +167,7 @@ class ServerClient:
                 raise
 
     def _ask(self, request: CompletionRequest) -> Reply:
-        body = request.body(self.model) | self._options(request)
+        body = request.body(self.model, self.extra) | self._options(request)
         # The seed is part of the key even where the server takes none: two draws of one prompt are two requests.
         key = body | {"n": request.n, "seed": request.seed}
         if self.cache is not None and request.seed is not None and (kept := self.cache.get(request.path, key)):
@@ -184,7 +184,7 @@ class ServerClient:
         return reply
 
     def _options(self, request: CompletionRequest) -> dict[str, Any]:
-        options: dict[str, Any] = dict(self.extra)
+        options: dict[str, Any] = {}
         if request.n > 1:
             options["n"] = request.n
         if self.abilities.seed and request.seed is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 
 from vos.generation.particles import Cost, Sampling
-from vos.generation.server.client import SEEDS, ServerClient
+from vos.generation.server.client import SEEDS, ServerClient, Usage
 from vos.generation.server.instructions import continuation, without_echo
 from vos.generation.server.replies import Completion, CompletionRequest
 from vos.generation.writer import Answer
@@ -161,6 +161,11 @@ class ServedLanguageModel:
         able = self.client.abilities
         facts = [self.client.transport.url, self.client.model, able.completions, able.chat, dict(self.client.extra)]
         return hashlib.sha256(json.dumps(facts, sort_keys=True, allow_nan=False).encode()).hexdigest()[:16]
+
+    @property
+    def usage(self) -> Usage:
+        """What was asked of the server so far, and paid."""
+        return self.client.usage
 
     @property
     def instructed(self) -> ServedLanguageModel | None:

@@ -103,7 +103,7 @@ class _Probe:
         request = CompletionRequest(INSTRUCTION if self.chat else BEGINNING, n, TOKENS, 1.0, chat=self.chat)
         fields = {name: value for name, value in fields.items() if name != "n" or n > 1}
         reply: Reply = self.transport.post(
-            request.path, request.body(self.model) | dict(self.extra) | dict(fields), Reply.from_json
+            request.path, request.body(self.model, self.extra) | dict(fields), Reply.from_json
         )
         return reply
 

@@ -56,14 +56,20 @@ class CompletionRequest:
         """Below the address of the server."""
         return "/chat/completions" if self.chat else "/completions"
 
-    def body(self, model: str) -> dict[str, Any]:
-        """As JSON, with what every server understands; `n`, the seed and log-probabilities are added by the client."""
+    def body(self, model: str, extra: Mapping[str, Any]) -> dict[str, Any]:
+        """As JSON, with what most servers understand; `n`, the seed and log-probabilities are added by the client.
+
+        Args:
+            model: its name.
+            extra: further fields; one that is None leaves out what would be sent.
+        """
         messages = [{"role": "user", "content": self.prompt}]
         body: dict[str, Any] = {"model": model, **({"messages": messages} if self.chat else {"prompt": self.prompt})}
         body |= {"max_tokens": self.max_tokens, "temperature": self.temperature}
         if self.top_p < 1:
             body["top_p"] = self.top_p
-        return body | ({"stop": list(self.stop)} if self.stop else {})
+        body |= {"stop": list(self.stop)} if self.stop else {}
+        return {name: value for name, value in (body | dict(extra)).items() if value is not None}
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class LanguageModelServer:
         timeout: seconds to wait for a reply.
         retries: attempts after the first, each after a longer wait.
         wait: seconds before the second attempt.
-        extra: further fields of every request.
+        extra: further fields of every request; one that is null leaves out what would be sent.
         cache: folder where replies are kept; null keeps none.
     """
 
