@@ -97,6 +97,12 @@ def test_targets_are_known_by_number():
     assert replace(MADE, target=RecordTarget("elsewhere")).target_index is None
 
 
+def test_a_line_from_before_texts_were_asked_for_is_read():
+    values = MADE.as_dict()
+    assert values["provenance"].pop("subtlety") is None
+    assert BoundaryRecord.from_dict(values) == MADE
+
+
 def without(line, name):
     values = json.loads(line)
     del values[name]

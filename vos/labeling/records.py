@@ -146,7 +146,7 @@ class BoundaryRecord:
         if version < SCHEMA_VERSION:
             values = {**dict.fromkeys(YOUNG), **values}
         _check_names(values, _names(cls), version)
-        target, provenance = values["target"], values["provenance"]
+        target, provenance = values["target"], {"subtlety": None, **values["provenance"]}  # as `group`
         _check_names(provenance, _names(Provenance), version)
         if target is not None:
             _check_names(target, _names(RecordTarget) - ({"pair"} if version == 3 else set()), version)
@@ -180,7 +180,7 @@ FLAT_TARGET = {
     "target_distance": "distance",
     "max_distance": "max_distance",
 }
-FLAT_PROVENANCE = {name: name for name in _names(Provenance) - {"language_model"}} | {
+FLAT_PROVENANCE = {name: name for name in _names(Provenance) - {"language_model", "subtlety"}} | {
     "language_model_hash": "language_model"
 }
 """Fields of versions 1 and 2 by their name today."""
