@@ -53,14 +53,17 @@ class Communities:
 def communities(
     graph: scipy.sparse.csr_matrix,
     seeds: Sequence[int],
-    algorithm: Algorithm = "leiden",
+    algorithm: Algorithm = "louvain",
     resolution: float = 1.0,
 ) -> Communities:
     """Groups of units with more weight inside than chance would give; of the seeds' partitions the medoid.
 
-    Leiden (Traag, Waltman and van Eck 2019) or Louvain (Blondel and others 2008) of scikit-network. The order in which
+    Louvain (Blondel and others 2008) or Leiden (Traag, Waltman and van Eck 2019) of scikit-network. The order in which
     units are visited decides between partitions that are nearly as good, so it is drawn anew for each seed, and the
     partition kept is the one that agrees best with the others.
+
+    With Leiden the same seeds may give another partition: scikit-network 0.33 draws its refinement from C's `rand()`,
+    which no seed reaches. On units of trained encoders both gave the same partition, so Louvain is the default.
 
     Args:
         graph: (u, u) symmetric weights >= 0 without a diagonal.

@@ -57,7 +57,7 @@ class CommunitySettings:
     """
 
     graph: UnitTokenSettings = field(default_factory=UnitTokenSettings)
-    algorithm: Algorithm = "leiden"
+    algorithm: Algorithm = "louvain"
     resolution: float = 1.0
     neighbours: int = NEIGHBOURS
     seeds: int = SEEDS
