@@ -116,6 +116,15 @@ def test_the_lens_reads_the_words_of_real_texts_and_passes_there():
     assert not lens_gates(lens, points, neighbours, matrix, at_least=1.1 * gates.ratio).shown.any()
 
 
+def test_a_coordinate_that_no_text_differs_in_says_nothing_at_a_point_that_does():
+    features, texts, _ = worded()
+    features[:, -1] += 1e-9 * np.random.default_rng(3).standard_normal(len(features))
+    lens = WordLens.fit(features, texts, alpha=1.0, most=0.5)
+    moved = features[:5].copy()
+    moved[:, -1] += 1.0
+    np.testing.assert_array_equal(lens.presence(moved), lens.presence(features[:5]))
+
+
 def test_a_far_point_is_plain_extrapolation_and_hidden():
     features, texts, _ = worded()
     lens = WordLens.fit(features, texts, alpha=1.0, most=0.5)

@@ -20,6 +20,9 @@ from vos.interpret.words import is_sign
 from vos.mining.targets import TargetSpace
 from vos.types import LinearHead
 
+DEAD = 1e-3
+"""Share of the median deviation below which a coordinate of the features counts as one that does not vary."""
+
 DIRECTIONS = 32
 """Leading whitened directions, fewer where the features have fewer."""
 
@@ -86,7 +89,7 @@ class WordLens:
     Attributes:
         words: V.
         mean: (d,) of the real texts.
-        scale: (d,) standard deviations of the same.
+        scale: (d,) standard deviations of the same, infinite where a coordinate does not vary.
         base: (V,) share of the real texts that hold each word.
         weights: (d, V).
     """
@@ -115,7 +118,9 @@ class WordLens:
         kept = [j for j, word in enumerate(matrix.terms) if rare[j] and not is_sign(word)]
         presence = np.asarray(matrix.presence[:, kept].todense())
         mean, deviation = features.mean(0), features.std(0)
-        scale = np.where(deviation > 1e-12 * max(1.0, float(np.abs(features).max(initial=0.0))), deviation, 1.0)
+        # A coordinate that no text differs in is left out: a virtual outlier does differ there, by many deviations.
+        alive = deviation > DEAD * np.median(deviation[deviation > 0]) if deviation.any() else deviation > 0
+        scale = np.where(alive, deviation, np.inf)
         z, base = (features - mean) / scale, presence.mean(0)
         gram = z.T @ z + alpha * np.eye(z.shape[1])
         return cls(
