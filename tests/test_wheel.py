@@ -29,7 +29,11 @@ def test_the_wheel_holds_the_configuration_and_the_data_and_nothing_else(wheel):
     corpora = {path.relative_to(ROOT).as_posix() for path in (ROOT / "vos/data/corpus").rglob("*") if path.is_file()}
     assert {"vos/data/corpus/ladder/corpus.jsonl", "vos/data/corpus/ladder/DATASHEET.md"} <= corpora <= names
     assert "vos/py.typed" in names
-    assert any(name.endswith("page_files/page.html") for name in names)
+    pages = ("labeling/backends/page_files", "atlas/page", "page")
+    parts = {path.relative_to(ROOT).as_posix() for page in pages for path in (ROOT / "vos" / page).rglob("*.*")}
+    assert {"vos/page/d3/d3.min.js", "vos/atlas/page/page.html", "vos/page/kit.css"} <= parts
+    assert {part for part in parts if not part.endswith(".pyc")} <= names
+    assert {"vos/page/d3/LICENSE", "vos/page/d3/SHA256SUMS"} <= names
     assert {name.split("/")[0] for name in names} == {"vos", f"vos_text-{__version__}.dist-info"}
 
 

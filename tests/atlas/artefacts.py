@@ -43,7 +43,7 @@ def write_artefacts(folder: Path, n: int = 60, *, seed: int = 0, without=(), fai
     """Write `NAME.json` for every view into `folder`, and give back what was written.
 
     Args:
-        folder: made if it is not there.
+        folder: made if it is not there; artefacts of an earlier call are removed.
         n: texts.
         seed: of everything.
         without: artefacts left out.
@@ -59,6 +59,8 @@ def write_artefacts(folder: Path, n: int = 60, *, seed: int = 0, without=(), fai
             each |= {"passed": False, "sentence": f"The {name} of this model are not to be relied on."}
     for name in without:
         del made[name]
+    for old in folder.glob("*.json"):
+        old.unlink()
     for name, values in made.items():
         head = {"version": 1, "producer": name, "seconds": 1.5, "settings": {"seed": seed}, "gates": []}
         made[name] = {**head, **values, "identity": {"run": "abc"}}

@@ -18,7 +18,7 @@ function render() {
     if (name === "trust") continue;
     for (const gate of view.gates ?? []) rows.push([name.replace("_", " "), gate.name, element("span", gate.passed ? "✓ passed" : "✕ failed", { class: gate.passed ? "fixed" : "fixed gate-why" }), num(gate.value), element("span", `${wantsMore(gate) ? "≥" : "≤"} ${num(gate.threshold)}`, { class: "fixed" }), num(gate.control), gate.tests === "model" ? "model" : "method"]);
   }
-  const missing = Object.values(DATA.missing), found = artefact("trust") ?? {};
+  const missing = Object.entries(DATA.missing).map(([name, why]) => `${name.replace("_", " ")}: ${why.replace(/^Not made: (\w+: )?/, "")}`), found = artefact("trust") ?? {};
   place.replaceChildren(
     heading("Checks"), rows.length ? table("Checks of all views", ["view", "check", "", "number", "needed", "random weights", "tests the"], rows) : element("p", "No view of this page has a check.", { class: "small" }),
     ...(missing.length ? [heading("Not made"), list(missing)] : []), heading("This page"), about(), ...times(found), ...extra(found),
