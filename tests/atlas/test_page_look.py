@@ -22,8 +22,8 @@ def test_axe_finds_nothing(reader, axe, kind):
     at.page.evaluate(axe)
     found = {}
 
-    def look(place):
-        result = at.page.evaluate("axe.run()")
+    def look(place, part="document"):
+        result = at.page.evaluate(f"axe.run({part}, {{ resultTypes: ['violations'] }})")
         assert result["passes"]
         found[place] = [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in result["violations"]]
 
@@ -33,9 +33,9 @@ def test_axe_finds_nothing(reader, axe, kind):
         at.page.tap("[data-part=queue]")
         look("list")
         at.page.tap("[data-part=room]")
-    for room in ROOMS:
+    for room in ROOMS if kind in ("light", "dark") else ("map", "coverage"):
         at.show(room)
-        look(room)
+        look(room, "'#room'")
     at.page.keyboard.press("?")
     look("help")
     assert {place: problems for place, problems in found.items() if problems} == {}
