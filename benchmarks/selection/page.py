@@ -1,8 +1,9 @@
 """Tables of the comparison of choices: `python -m benchmarks.selection.page [--units FOLDER ...]`.
 
 With `--units`, output folders of `python -m benchmarks.selection` and of its `finetuned` and `scaling`, the figures of
-finished units go into docs/results_selection.json first; a later folder replaces strategies of an earlier one. The
-page, docs/results_selection.md, is written from that file alone. The last line is one JSON object, as there.
+finished units go into docs/results_selection.json first; a later folder replaces strategies of an earlier one, and any
+folder those that were kept. The page, docs/results_selection.md, is written from that file alone. The last line is one
+JSON object, as there.
 """
 
 from __future__ import annotations
@@ -62,15 +63,16 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=PAGE)
     options = parser.parse_args()
     if options.units:
-        options.kept.write_text(dumped(kept(options.units)), "utf-8")
+        before = read_json(options.kept) if options.kept.exists() else {}
+        options.kept.write_text(dumped(kept(options.units, before)), "utf-8")
     figures = read_json(options.kept)
     options.page.write_text(page(figures), "utf-8")
     finish(differences({task: some for task, some in figures.items() if task != SCALING}))
 
 
-def kept(folders: Sequence[Path]) -> Kept:
-    """Figures of the finished units of all folders."""
-    found: Kept = {}
+def kept(folders: Sequence[Path], before: Kept) -> Kept:
+    """Figures of the finished units of all folders, and of the strategies kept before that no folder has."""
+    found = {task: dict(by_arm) for task, by_arm in before.items()}
     for folder in folders:
         for task, by_arm in collect(folder, SETS, (*ENCODERS, FINETUNED)).items():
             found.setdefault(task, {}).update(by_arm)
