@@ -150,6 +150,10 @@ def test_artefacts_of_other_texts_are_removed(world, produced, tiny_encoder, tmp
     run_atlas(replace(other, folder=tmp_path), tmp_path, [SECOND])
     assert read_artefact(tmp_path, "importance") is None
     assert len(read_artefact(tmp_path, "texts")["text"]) == 30
+    produced[1]["communities"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        run_atlas(replace(world, folder=tmp_path), tmp_path, [SECOND])
+    assert read_artefact(tmp_path, "trust") is None  # what it says is of other texts
 
 
 def test_trust_has_every_gate_the_control_and_the_times(world, produced, tmp_path):

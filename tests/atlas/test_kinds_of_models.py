@@ -17,7 +17,7 @@ from vos.models import EncoderClassifier, PretrainedClassifier
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = AtlasSettings(n_texts=80, n_outliers=4, n_units=2)
+SETTINGS = AtlasSettings(n_texts=48, n_outliers=4, n_units=2)
 THREE = ("fine", "rude", "vile")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from vos.atlas.artefacts import ARRAYS, json_text, plain, read_artefact, write_artefact
 from vos.atlas.describe import texts_artefact
 from vos.atlas.producers import CONTROL, PRODUCERS, Producer, identity
+from vos.atlas.trust import NAME as TRUST
 from vos.atlas.trust import write_trust
 from vos.atlas.world import AtlasWorld, Progress, no_progress
 from vos.errors import VosError
@@ -97,7 +98,7 @@ def run_atlas(
             made.pop(producer.name, None)
             result.dropped[producer.name] = reason
             watcher.end(producer.name, "dropped")
-    write_trust(folder, world.settings, world.seed, result.dropped)
+    write_trust(folder, world.settings, world.seed, result.dropped, {"texts": texts})
     return result
 
 
@@ -140,6 +141,8 @@ def _remove_others(world: AtlasWorld, folder: Path, texts: str) -> dict[str, Any
     """Identity of the artefacts that are there, by name; those of other texts or another model are removed."""
     made: dict[str, Any] = {}
     removed = []
+    if (read_artefact(folder, TRUST) or {}).get("identity") != {"texts": texts}:
+        (folder / f"{TRUST}.json").unlink(missing_ok=True)
     for producer in (CONTROL, *PRODUCERS):
         found = read_artefact(folder, producer.name)
         if found is None:

@@ -28,7 +28,9 @@ TESTS = {
 """What a gate that tests the method, or the model, says when it passes."""
 
 
-def write_trust(folder: Path, settings: AtlasSettings, seed: int, dropped: Mapping[str, str]) -> None:
+def write_trust(
+    folder: Path, settings: AtlasSettings, seed: int, dropped: Mapping[str, str], identity: Mapping[str, str]
+) -> None:
     """Write the artefact `trust` from the others; the same artefacts give the same bytes.
 
     Args:
@@ -36,6 +38,7 @@ def write_trust(folder: Path, settings: AtlasSettings, seed: int, dropped: Mappi
         settings: of the atlas.
         seed: of the atlas.
         dropped: views' artefacts that could not be made, with the reason.
+        identity: what the artefacts are of.
     """
     made = {each.name: found for each in PRODUCERS if (found := read_artefact(folder, each.name)) is not None}
     control, texts = read_artefact(folder, CONTROL.name), read_artefact(folder, "texts") or {}
@@ -60,6 +63,7 @@ def write_trust(folder: Path, settings: AtlasSettings, seed: int, dropped: Mappi
             "peak_memory_mib": max((found.get("peak_memory_mib") or 0 for found in everything.values()), default=0),
             "dropped": dict(dropped),
             "settings": {**plain(asdict(settings)), "seed": seed},
+            "identity": dict(identity),
             "versions": {"vos": vos.__version__, **{name: metadata.version(name) for name in PACKAGES}},
         },
         {},
