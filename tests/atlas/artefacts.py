@@ -253,6 +253,7 @@ class Maker:
                 "depth": depth,
                 "parent": parent,
                 "activation": 0.8,
+                "side": "key" if parent is None else ("right", "left")[k % 2],
             }
 
         def example(word):
@@ -263,12 +264,12 @@ class Maker:
         nodes = [node(0, ["shoved", "threatened"], None, 0, 1.0), node(1, ["by"], 0, 1, 0.6), node(2, ["the"], 1, 2, 0.5),
                  node(3, ["alone", "night"], 0, 1, 0.7), node(4, ["!!"], 3, 2, 0.5)]  # fmt: skip
         return {"graphs": [
-            {"target": {**empty, "kind": "margin", "side": 1}, "winner": "words", "nodes": nodes,
+            {"target": {**empty, "kind": "margin", "side": "harmful"}, "winner": "words", "nodes": nodes,
              "f1": {"graph": 0.66, "token": 0.7, "bigram": 0.66, "words": 0.76}, "examples": example("shoved"),
              "words": [["shoved", 2.1], ["knife", 1.4], ["picnic", -1.2]]},
             {"target": {**empty, "kind": "unit", "layer": 1, "unit": 7}, "winner": "graph", "nodes": nodes[:3],
              "f1": {"graph": 0.53, "token": 0.36, "bigram": 0.25, "words": 0.4}, "examples": example("picnic"), "words": []},
-            {"target": {**empty, "kind": "direction", "direction": 2, "side": 1}, "winner": "graph", "nodes": nodes,
+            {"target": {**empty, "kind": "direction", "direction": 2, "side": "+"}, "winner": "graph", "nodes": nodes,
              "f1": {"graph": 0.61, "token": 0.5, "bigram": 0.4, "words": 0.6}, "examples": example("night"), "words": []},
         ], "similar": [[0, 2, 0.93]], "gates": []}  # fmt: skip
 
@@ -292,8 +293,15 @@ class Maker:
         units = [
             {"layer": 1, "unit": 7, "p": 0.003, "words": ["picnic", "meal", "soup"], "activating": ["picnic", "garden"]}
         ]
-        return {"layers": layers, "units": units, "logit_lens": None,
+        return {"layers": layers, "units": units, "logit_lens": self.lens(),
                 "gates": [gate("layers that write what they read", 2, 1, "model", 0)]}  # fmt: skip
+
+    def lens(self):
+        layers = [{"layer": k, "own token, mean log-probability": k - 3.0} for k in range(3)]
+        shown = [
+            {"i": i, "tokens": ["near", "the"], "top": [[["a", "b"], ["of", "the"]]] * 3} for i in range(min(6, self.n))
+        ]
+        return {"layers": layers, "texts": shown}
 
     def dreams(self):
         made = {"text": "Somebody shoved the driver at night.", "value": 3.2}

@@ -72,6 +72,7 @@ def test_no_view_names_an_unjudged_text_and_counts_leave_them_out(blind):
         *(i for sense in views["communities"]["senses"] for group in sense["groups"] for i in group["texts"]),
         *(each["i"] for graph in views["token_graphs"]["graphs"] for each in graph["examples"]),
         *(each["i"] for target in views["dreams"]["targets"] for each in target["texts"] if "i" in each),
+        *(each["i"] for each in views["vocabulary"]["logit_lens"]["texts"]),
         *(i for row in views["outliers"]["nearest"] for i in row),
         *views["flips"]["index"],
     ]

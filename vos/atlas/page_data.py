@@ -34,7 +34,7 @@ READ = {
     "coverage": ("clusters", "bands", "cells", "totals"),
     "importance": ("layers", "units", "score", "top", "sets", "conductance"),
     "communities": ("views", "control", "senses", "pos"),
-    "token_graphs": ("graphs", "similar"),
+    "token_graphs": ("graphs", "similar", "all"),
     "directions": ("method", "n", "parts", "residual", "constant", "cards", "compared", "stability"),
     "vocabulary": ("layers", "units", "logit_lens"),
     "dreams": ("targets",),

@@ -139,6 +139,8 @@ def _drop_references(made: dict[str, Any], place: Mapping[int, int]) -> None:
         graph["examples"] = rows(graph["examples"])
     for target in each("dreams", "targets"):
         target["texts"] = rows(target["texts"])
+    if lens := made.get("vocabulary", {}).get("logit_lens"):
+        lens["texts"] = rows(lens["texts"])
     if "outliers" in made:
         outliers = made["outliers"]
         pairs = [

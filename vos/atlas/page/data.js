@@ -93,6 +93,6 @@ export const unitName = (each) => `${each.layer}.${each.unit}`;
 /** What a token graph or a dream is about, in words. @param {any} target */
 export function targetName(target) {
   if (target.kind === "unit") return `unit ${target.layer}.${target.unit}`;
-  const side = (target.side ?? 1) > 0 || target.side === "harmful" ? "harmful" : "harmless";
+  const side = ["harmless", "-", -1].includes(target.side) ? "harmless" : "harmful";
   return target.kind === "direction" ? `direction ${target.direction}, ${side} end` : `the margin, ${side} side`;
 }

@@ -5,7 +5,7 @@ import { graphView } from "./graph_view.js";
 import { bar, button, counted, heading, level, num, signed, table, textLine, wordButton } from "./parts.js";
 import { set, state } from "./state.js";
 
-const NAMES = { graph: "token graph", token: "single tokens", bigram: "token pairs", words: "bag of words" }, LISTED = 60, EXAMPLES = 12;
+const NAMES = { graph: "token graph", token: "single tokens", bigram: "token pairs", words: "bag of words" }, LISTED = 60, EXAMPLES = 12, SIDES = { left: "← ", right: "→ ", key: "", undefined: "" };
 let place, wanted = "";
 
 export const graphs = {
@@ -51,8 +51,8 @@ function one(graph) {
   const rows = Object.entries(NAMES).map(([name, title]) => [name === graph.winner ? `${title} (best)` : title, level(graph.f1[name] ?? 0, most), num(graph.f1[name])]);
   const made = [heading(targetName(graph.target)), table("F1 on held-out texts", ["rule", "", "F1 on held-out texts"], rows)];
   made.push(element("p", wins ? "The graph predicts best: read it." : `The ${NAMES[graph.winner] ?? "other rule"} predicts at least as well: read its words first.`, { class: "big" }));
-  const own = [drawing(graph)], words = graph.words.length ? [weights(graph.words)] : [];
-  made.push(...(wins ? [...own, ...words] : [...words, ...own]), ...examples(graph), ...similar());
+  const own = [drawing(graph), element("p", "First the word that decides; ← stands before it, → after it. Small words below a node could stand in for it.", { class: "small muted" })], words = graph.words.length ? [weights(graph.words)] : [];
+  made.push(...(wins ? [...own, ...words] : [...words, ...own]), ...examples(graph), ...similar(), ...summary());
   return made;
 }
 
@@ -63,7 +63,7 @@ function drawing(graph) {
   const tree = d3.stratify().id((row) => row.id).parentId((row) => row.parent)(rows);
   d3.tree().nodeSize([1, 1])(tree);
   const places = tree.descendants().filter((each) => each.data.node), index = new Map(places.map((each, k) => [each.id, k]));
-  const nodes = places.map((each) => ({ x: each.depth, y: each.x, r: 5, box: true, label: each.data.node.tokens[0] ?? "…", sub: each.data.node.tokens.slice(1, 4).join(", "), colour: each.depth === 1 ? "var(--accent)" : undefined }));
+  const nodes = places.map((each) => ({ x: each.depth, y: each.x, r: 5, box: true, label: SIDES[each.data.node.side] + (each.data.node.tokens[0] ?? "…"), sub: each.data.node.tokens.slice(1, 4).join(", "), colour: each.depth === 1 ? "var(--accent)" : undefined }));
   const edges = places.filter((each) => index.has(each.parent?.id)).map((each) => ({ a: index.get(each.parent.id), b: index.get(each.id), width: 1 + 2.5 * (each.data.node.saliency ?? 0.4) }));
   const tall = Math.min(900, Math.max(180, 46 * tree.leaves().length));
   return graphView(`Token graph with ${counted(nodes.length, "node")}: ${nodes.slice(0, 8).map((node) => node.label).join(", ")}`, nodes, edges, (k) => set({ token: places[k].data.node.tokens[0] ?? "" }), { height: tall, keep: false });
@@ -94,4 +94,12 @@ function similar() {
   const made = element("div", "", { class: "choices" });
   made.append(...pairs.slice(0, 10).map(([a, b, score]) => { const other = a === at() ? b : a; return button(`${targetName(all()[other].target)} ${num(score)}`, () => set({ tab: String(other) })); }));
   return [heading("Graphs that are alike"), made];
+}
+
+/** Where every unit has a graph: how the four rules do, layer by layer. */
+function summary() {
+  const whole = artefact("token_graphs").all;
+  if (!whole) return [];
+  const rows = whole.layers.map((each) => [`layer ${each.layer}`, ...Object.keys(NAMES).map((name) => `${num(each.f1[name])} (${each.winners[name] ?? 0})`)]);
+  return [heading(`All ${whole.units.toLocaleString("en")} units`, "Mean F1 on held-out texts, and how many units each rule predicts best."), table("All units by layer", ["", ...Object.values(NAMES)], rows)];
 }

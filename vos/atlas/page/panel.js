@@ -99,7 +99,7 @@ function flip(i) {
   if (!found) return [section("flips", "Gentlest flip", element("p", "No similar word takes this text across the boundary.", { class: "small" }), element("p", beside, { class: "small muted" }))];
   const points = [...texts.text[i]], line = element("p", "", { class: `flip-text a-text${isVeiled(i) ? " veiled" : ""}`, dir: "auto" });
   let at_ = 0;
-  for (const edit of found.edits?.length ? found.edits : [found]) {
+  for (const edit of found.edits?.length ? [...found.edits].sort((a, b) => a.start - b.start) : [found]) {
     line.append(points.slice(at_, edit.start).join(""), element("del", points.slice(edit.start, edit.end).join("")), " ", element("ins", edit.word));
     at_ = edit.end;
   }

@@ -1,9 +1,10 @@
 // Vocabulary: the words that a unit writes towards, for the units and layers that pass their own test.
 import { element } from "../../page/dom.js";
 import { artefact, unitName } from "./data.js";
-import { button, counted, heading, num, table, wordRow } from "./parts.js";
+import { button, counted, heading, num, table, textLines, wordRow } from "./parts.js";
 import { state, toggle } from "./state.js";
 
+const TEXTS = 3;
 let place;
 
 export const vocabulary = {
@@ -27,15 +28,15 @@ function render() {
   );
 }
 
-/** The logit lens, whatever its producer tells: lists of rows become tables, lists of words become words. */
-function lens(values) {
-  if (!values) return [];
-  const made = [heading("Logit lens", "What the model's own language head would say after each layer.")];
-  for (const [name, value] of Object.entries(values)) {
-    if (Array.isArray(value) && value.length && typeof value[0] === "object" && !Array.isArray(value[0])) {
-      const keys = Object.keys(value[0]);
-      made.push(table(name.replaceAll("_", " "), keys, value.map((row) => keys.map((key) => (Array.isArray(row[key]) ? wordRow(row[key].map(String)) : typeof row[key] === "number" ? num(row[key], 3) : String(row[key] ?? "–"))))));
-    } else if (typeof value !== "object") made.push(element("p", `${name.replaceAll("_", " ")}: ${typeof value === "number" ? num(value, 3) : value}`, { class: "small" }));
+/** What the head says after each layer at every place of a few texts. */
+function lens(found) {
+  if (!found) return [];
+  const made = [heading("Logit lens", "What the model's own language head would say at each place after each layer; and how likely it holds the token that stands there.")];
+  const keys = Object.keys(found.layers?.[0] ?? {}).filter((key) => key !== "layer");
+  if (keys.length) made.push(table("Logit lens by layer", ["", ...keys], found.layers.map((row) => [`layer ${row.layer}`, ...keys.map((key) => num(row[key]))])));
+  for (const each of (found.texts ?? []).slice(0, TEXTS)) {
+    const rows = each.top.map((places, layer) => [`layer ${layer}`, ...places.map((words) => words[0] ?? "")]);
+    made.push(textLines([each.i]), table("Logit lens of a text", ["", ...each.tokens], rows.reverse()));
   }
   return made;
 }
