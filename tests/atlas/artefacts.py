@@ -39,7 +39,9 @@ def gate(name, value, threshold, tests="method", control=None, passed=None):
             "tests": tests, "control": control}  # fmt: skip
 
 
-def write_artefacts(folder: Path, n: int = 60, *, seed: int = 0, without=(), failing=(), **options) -> dict[str, dict]:
+def write_artefacts(
+    folder: Path, n: int = 60, *, seed: int = 0, without=(), failing=(), gate_name=None, **options
+) -> dict[str, dict]:
     """Write `NAME.json` for every view into `folder`, and give back what was written.
 
     Args:
@@ -48,6 +50,7 @@ def write_artefacts(folder: Path, n: int = 60, *, seed: int = 0, without=(), fai
         seed: of everything.
         without: artefacts left out.
         failing: artefacts whose gates fail.
+        gate_name: of these gates.
         options: see `Maker`.
     """
     maker = Maker(n, np.random.default_rng(seed), **options)
@@ -56,7 +59,11 @@ def write_artefacts(folder: Path, n: int = 60, *, seed: int = 0, without=(), fai
         made[name] = getattr(maker, name)()
     for name in failing:
         for each in made[name]["gates"]:
-            each |= {"passed": False, "sentence": f"The {name} of this model are not to be relied on."}
+            each |= {
+                "name": gate_name or each["name"],
+                "passed": False,
+                "sentence": f"The {name} of this model are not to be relied on.",
+            }
     for name in without:
         del made[name]
     for old in folder.glob("*.json"):

@@ -66,6 +66,18 @@ def test_a_failed_gate_greys_its_view_and_says_why(reader):
     assert not at.page.locator("#room-shortcuts .room-body").evaluate("(each) => each.inert")
 
 
+def test_a_check_of_integrated_gradients_is_about_the_texts_read_so(reader):
+    at = reader(
+        20, failing=("saliency",), gate_name="integrated gradients agree", texts=["short and shoved", "shoved " * 80]
+    )
+    at.page.select_option("#sort", "file")
+    at.page.keyboard.press("j")
+    assert at.page.locator("#the-text .pull").count() > 0
+    at.page.keyboard.press("j")
+    assert at.page.locator("#the-text .pull").count() == 0
+    assert "The saliency of this model" in at.page.inner_text("#panel")
+
+
 @pytest.mark.parametrize("word", ["shoved", "!!", "way home"])
 def test_a_word_of_the_shortcuts_lists_the_texts_that_hold_it(reader, word):
     at = reader(120)

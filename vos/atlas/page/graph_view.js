@@ -22,7 +22,8 @@ export function graphView(name, nodes, edges, pick, how = {}) {
   const settle = () => {
     lines.attr("x1", (e) => nodes[e.a].px).attr("y1", (e) => nodes[e.a].py).attr("x2", (e) => nodes[e.b].px).attr("y2", (e) => nodes[e.b].py);
     marks.attr("transform", (node) => `translate(${node.px},${node.py})`);
-    titles.attr("x", (each) => d3.mean(each.members, (k) => nodes[k].px)).attr("y", (each) => d3.mean(each.members, (k) => nodes[k].py));
+    const places = apart((how.names ?? []).map((each) => ({ x: d3.mean(each.members, (k) => nodes[k].px), y: d3.mean(each.members, (k) => nodes[k].py), wide: 7.4 * each.name.length })));
+    titles.attr("x", (_, k) => places[k].x).attr("y", (_, k) => places[k].y);
   };
   marks.call(d3.drag().container(whole).on("drag", (event, node) => { node.px = event.x; node.py = event.y; settle(); }));
   marks.on("click", (event) => { if (!event.defaultPrevented) pick(marks.nodes().indexOf(event.currentTarget)); });
@@ -37,6 +38,16 @@ export function graphView(name, nodes, edges, pick, how = {}) {
   );
   holder.append(picture, tools, element("p", "Drag a node to move it, the ground to move the picture.", { class: "small muted" }));
   return holder;
+}
+
+/** Names moved down until none lies on another. @param {{x: number, y: number, wide: number}[]} places */
+function apart(places) {
+  const done = [];
+  for (const each of [...places].sort((a, b) => a.y - b.y)) {
+    for (const other of done) if (Math.abs(each.x - other.x) < (each.wide + other.wide) / 2 && each.y - other.y < 17) each.y = other.y + 17;
+    done.push(each);
+  }
+  return places;
 }
 
 function fit(nodes, width, height, room, keep) {
