@@ -9,7 +9,7 @@ import torch
 from tests.atlas.worlds import NAMES, tiny_world, toy_data, toy_world
 from tests.conftest import toy_examples
 from vos.atlas.artefacts import plain, read_arrays, read_artefact, write_artefact
-from vos.atlas.control import random_weights
+from vos.atlas.control import random_weights, with_logistic_head
 from vos.atlas.describe import texts_artefact
 from vos.atlas.settings import AtlasSettings
 from vos.atlas.texts import choose_texts
@@ -192,3 +192,14 @@ def test_artefacts_are_whole_rounded_and_without_objects(tmp_path):
 
 def test_sides_of_labels():
     assert np.array_equal(sides([0, 2, None], (2,)), [0, 1, np.nan], equal_nan=True)
+
+
+def test_a_dead_coordinate_does_not_blow_up_the_head_of_the_control(tiny_encoder):
+    classifier = EncoderClassifier(tiny_encoder, NAMES, max_length=32, harmful=(1,))
+    features = torch.randn(60, classifier.n_features, generator=torch.Generator().manual_seed(0))
+    labels = (features[:, 0] > 0).long().numpy()
+    features[:, 3] = 0.5 + 1e-9 * torch.randn(60, generator=torch.Generator().manual_seed(1))
+    head = with_logistic_head(classifier, features, labels).head
+    assert head.weight.abs().max() < 10.0
+    predicted = head(features).argmax(-1).numpy()
+    assert (predicted == labels).mean() > 0.9

@@ -28,6 +28,10 @@ MOST_TEXTS = 600
 MOST_TRAINING_TEXTS = 600
 """Training texts that its head and its density are fitted to."""
 
+DEAD = 1e-3
+"""A coordinate that varies less than this share of the median one is dead: the bundled encoder has three of them, and a
+head that divided by their deviation would have weights of millions."""
+
 UNKNOWN_BIAS = -20.0
 """Bias of a class that no training text has, in logit units."""
 
@@ -55,7 +59,8 @@ def random_weights(classifier: TextClassifier, seed: int) -> TextClassifier:
 def with_logistic_head(classifier: TextClassifier, features: Tensor, labels: NDArray[np.int64]) -> TextClassifier:
     """The classifier with a head fitted to features (t, d) and labels (t,) of all its classes; changed in place."""
     x = features.double().numpy()
-    mean, scale = x.mean(0), x.std(0) + 1e-12
+    mean, scale = x.mean(0), x.std(0)
+    scale = np.maximum(scale, DEAD * np.median(scale) + np.finfo(np.float64).tiny)
     present = np.unique(labels)
     weight = np.zeros((classifier.n_classes, x.shape[1]))
     bias = np.full(classifier.n_classes, UNKNOWN_BIAS)

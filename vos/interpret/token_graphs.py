@@ -74,7 +74,7 @@ class TokenGraphSettings:
         n_peaks: training texts whose mean value is what "active" is half of.
     """
 
-    n_sources: int = 40
+    n_sources: int = 24
     n_top: int = 10
     n_near: int = 10
     max_gap: int = 12
