@@ -1,13 +1,13 @@
 """Runs in the environment of `make llama-server-install`: llama.cpp's server over one GGUF file, until it is ended."""
 
+import importlib
 import signal
 import sys
-
-import xllamacpp
 
 
 def main(model: str, alias: str, key: str) -> None:
     """Serve on a free port of this machine and print the address."""
+    xllamacpp = importlib.import_module("xllamacpp")  # is in that environment alone
     params = xllamacpp.CommonParams()
     params.model.path = model
     params.model_alias = {alias}
