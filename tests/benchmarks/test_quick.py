@@ -53,6 +53,8 @@ def figures_of(name, *options, **environment):
 def test_quick_size(name, tmp_path):
     options = ["--output", tmp_path / "out"] if name in FOLDERS else []
     fewer = ["simulation.rounds=1", "simulation.seeds=[0]"] if name == "selection.rounds" else []
+    if name == "atlas":
+        fewer = ["--atlas", "views=[map,differences,coverage,directions]"]
     if name == "speed.pool":
         fewer = ["--texts", "2000"]
     if name == "selection":

@@ -13,7 +13,15 @@ from vos.atlas.producers import PRODUCERS
 
 pytestmark = pytest.mark.slow
 
-SMALL = ["n_texts=120", "n_units=2", "n_outliers=8", "progress=false", "ledger=none.sqlite"]
+# Views whose cost does not depend on the number of texts are made on tiny encoders, in tests/atlas.
+SMALL = [
+    "views=[map,differences,coverage,directions,importance]",
+    "n_texts=120",
+    "n_units=2",
+    "n_outliers=8",
+    "progress=false",
+    "ledger=none.sqlite",
+]
 
 
 def command(*options, cwd):
