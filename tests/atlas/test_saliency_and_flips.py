@@ -128,17 +128,20 @@ def test_flips_are_of_near_texts_first_and_a_few_far_ones(world, flips):
     assert (gate["value"], gate["threshold"]) == (flips["near_flipped"], flips["random_rate"])
 
 
-def test_two_productions_are_the_same(world, saliency, flips):
+def test_two_productions_are_the_same_and_nothing_is_drawn_from_the_global_state(world, saliency, flips):
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     assert made(produce_saliency, world) == saliency
     assert made(produce_flips, world) == flips
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (np.random.get_state()[1] == numpy_before).all()  # noqa: NPY002
 
 
 @pytest.mark.parametrize(("n_classes", "harmful"), [(3, (1, 2)), (3, ())])
 def test_other_classes_are_fine(tiny_encoder, n_classes, harmful):
     names = tuple(f"class {i}" for i in range(n_classes))
     classifier = EncoderClassifier(tiny_encoder, names, max_length=32, harmful=harmful)
-    data = dataclasses.replace(toy_data(n_val=8, n_test=8, n_pool=8), harmful=harmful)
-    other = toy_world(classifier, data=data, settings=SETTINGS)
+    data = dataclasses.replace(toy_data(n_train=24, n_val=6, n_test=6, n_pool=4), harmful=harmful)
+    other = dataclasses.replace(toy_world(classifier, data=data, settings=SETTINGS), is_control=True)
     assert all(each is not None for each in made(produce_saliency, other)["words"])
     found = made(produce_flips, other)
     assert len(found["index"]) == len(found["flip"])
@@ -164,11 +167,3 @@ def test_a_model_without_gradients_has_deletion_and_no_flips(world, monkeypatch)
     assert len(found["gates"]) == 1
     with pytest.raises(ModelError, match="no gradients"):
         produce_flips.produce(world, SETTINGS)
-
-
-def test_nothing_is_drawn_from_the_global_state(world):
-    before = torch.get_rng_state()
-    numpy_before = np.random.get_state()[1].copy()  # noqa: NPY002 - that it is left alone is the test
-    produce_flips.produce(world, SETTINGS)
-    assert torch.equal(torch.get_rng_state(), before)
-    assert (np.random.get_state()[1] == numpy_before).all()  # noqa: NPY002
