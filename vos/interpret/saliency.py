@@ -166,14 +166,28 @@ def deletion_flips(
 
 
 def agreement(first: Sequence[Saliency], second: Sequence[Saliency]) -> float:
-    """Mean rank correlation of two saliencies of the same texts over their words; NaN where no text has three words."""
+    """Mean rank correlation of two saliencies of the same texts over their different words.
+
+    What integrated gradients give the copies of a word is added up, as deletion takes them together.
+
+    Returns:
+        NaN where no text has three words whose values differ.
+    """
     found = []
     for one, other in zip(first, second, strict=True):
-        values = dict(zip(other.words, other.values, strict=True))
-        pairs = [(value, values[word]) for word, value in zip(one.words, one.values, strict=True) if word in values]
-        if len(pairs) > 2 and all(np.ptp(column) > 0 for column in np.transpose(pairs)):
-            found.append(float(spearmanr(*np.transpose(pairs)).statistic))
+        values, others = _by_kind(one), _by_kind(other)
+        pairs = np.array([(values[word], others[word]) for word in values if word in others]).reshape(-1, 2)
+        if len(pairs) > 2 and (np.ptp(pairs, axis=0) > 0).all():
+            found.append(float(spearmanr(pairs[:, 0], pairs[:, 1]).statistic))
     return float(np.mean(found)) if found else float("nan")
+
+
+def _by_kind(each: Saliency) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for word, value in zip(each.words, each.values, strict=True):
+        before = found.get(word.text, 0.0) if each.method == "integrated_gradients" else 0.0
+        found[word.text] = before + float(value)
+    return found
 
 
 def _chunks(rows: Sequence[int], sizes: Sequence[int]) -> Iterator[list[int]]:
