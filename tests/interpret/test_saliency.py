@@ -45,11 +45,22 @@ def test_integrated_gradients_of_a_sum_are_weights_less_the_baselines(linear):
     text = "The zebra and the kind zebra!!"
     ((row, found),) = integrated(gradients, [text])
     assert row == 0
-    mean = float((gradients.table[:, 1] - gradients.table[:, 0]).mean())
+    mean = (0.25 * 2 + 3 * 2 - 2 + 1 * 2) / 8  # of the eight tokens
     pieces = np.array([1, 1, 1, 1, 1, 1, 2])
     np.testing.assert_allclose(found.values, [0.25, 3, 0, 0.25, -2, 3, 2] - mean * pieces, atol=1e-5)
     assert found.margin == pytest.approx(float(read([text])[0]), abs=1e-5)
     assert found.gap == pytest.approx(0.0, abs=1e-5)
+
+
+def test_the_baseline_is_the_mean_of_the_tokens_of_the_texts(linear):
+    _, gradients = readers(linear)
+    texts = ["the zebra", "", "kind"]
+    torch.testing.assert_close(gradients.mean_embedding(texts), torch.tensor([0.0, (0.25 + 3 - 2) / 3]))
+    torch.testing.assert_close(gradients.mean_embedding([""]), gradients.table.mean(0))
+    zero = torch.zeros(2)
+    np.testing.assert_allclose(dict(integrated(gradients, texts, zero))[0].values, [0.25, 3.0], atol=1e-6)
+    long = saliency(readers(linear)[0], texts, gradients, long=1, baseline=zero)
+    np.testing.assert_allclose(long[0].values, [0.25, 3.0], atol=1e-6)
 
 
 def test_gradients_of_a_sum_are_the_direction_of_harm_at_every_token(linear):
@@ -130,7 +141,7 @@ def test_where_no_class_is_harmful_a_word_is_held_against_the_class_predicted(to
     first, second = deletion(read, texts)
     np.testing.assert_allclose(first.values, [-1.0, 3.0], atol=1e-6)  # without the zebra it is 1 short of the other
     np.testing.assert_allclose(second.values, [1.0, 0.0], atol=1e-6)
-    assert dict(integrated(gradients, texts))[0].values[1] > 2.9
+    assert dict(integrated(gradients, texts, gradients.table.mean(0)))[0].values[1] > 2.9
 
 
 def test_deleting_what_supports_a_side_flips_more_than_deleting_at_random(tokenizer):

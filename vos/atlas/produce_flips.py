@@ -22,7 +22,7 @@ from vos.interpret.words import split_words
 MOST_WORDS = 450_000
 """Words that the classifier reads for it at most, 50 seconds of two cores; texts beyond them have no flip."""
 
-READINGS = 40
+READINGS = 30
 """Readings that the flip of a text near the boundary costs in the mean."""
 
 CORE = 40

@@ -60,7 +60,9 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
         world.progress(done, len(rows) + 1)
 
     found: list[Saliency | None] = [None] * len(world.texts)
-    for row, each in zip(rows, saliency(read, [world.texts.text[i] for i in rows], gradients, told=told), strict=True):
+    baseline = None if gradients is None else gradients.mean_embedding(world.texts.text)
+    values = saliency(read, [world.texts.text[i] for i in rows], gradients, baseline=baseline, told=told)
+    for row, each in zip(rows, values, strict=True):
         found[row] = each
     checks = _checks(world, read, gradients, found)
     control = None if world.is_control else _control(world)
@@ -106,7 +108,8 @@ def _checks(
     rows = near[:COMPARED] + [other[i] for i in np.sort(rng.permutation(len(other))[:COMPARED])]
     correlation = float("nan")
     if gradients is not None and rows:
-        second = dict(integrated(gradients, [world.texts.text[i] for i in rows]))
+        baseline = gradients.mean_embedding(world.texts.text)
+        second = dict(integrated(gradients, [world.texts.text[i] for i in rows], baseline))
         correlation = agreement([each for i in rows if (each := found[i])], [second[i] for i in range(len(rows))])
     return _Checks(flips.n, flips.top, flips.random, correlation)
 

@@ -38,7 +38,7 @@ class FlipSettings:
 
     nearest: int = NEAREST
     checked: int = 100
-    at_a_time: int = 12
+    at_a_time: int = 6
     pair_bonus: float = 0.15
     edits: int = 3
     greedy_checked: int = 30

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
+from torch import Tensor
 
 from vos.interpret.gradients import GradientReader
 from vos.interpret.margins import MarginReader
@@ -49,6 +50,7 @@ def saliency(
     texts: Sequence[str],
     gradients: GradientReader | None = None,
     long: int = LONG,
+    baseline: Tensor | None = None,
     told: Callable[[int], None] = lambda _: None,
 ) -> list[Saliency | None]:
     """Signed saliency of the words of each text.
@@ -60,6 +62,8 @@ def saliency(
         texts: n of them.
         gradients: of the same classifier, for texts of more than `long` words; None leaves these out.
         long: see above.
+        baseline: where the path of integrated gradients begins, see `GradientReader.mean_embedding`; None: that of all
+            the texts.
         told: called with how many more texts are done.
 
     Returns:
@@ -74,7 +78,8 @@ def saliency(
         told(len(rows))
     longer = [i for i, each in enumerate(words) if len(each) > long] if gradients is not None else []
     if gradients is not None and longer:
-        for row, each in integrated(gradients, [texts[i] for i in longer]):
+        start = gradients.mean_embedding(texts) if baseline is None else baseline
+        for row, each in integrated(gradients, [texts[i] for i in longer], start):
             found[longer[row]] = each
             told(1)
     return found
@@ -103,9 +108,11 @@ def deletion(read: MarginReader, texts: Sequence[str]) -> list[Saliency]:
     ]
 
 
-def integrated(gradients: GradientReader, texts: Sequence[str]) -> Iterator[tuple[int, Saliency]]:
+def integrated(
+    gradients: GradientReader, texts: Sequence[str], baseline: Tensor | None = None
+) -> Iterator[tuple[int, Saliency]]:
     """Integrated gradients summed to words, with the row of each text; words behind the cut of a text are left out."""
-    for found in gradients.integrated(texts):
+    for found in gradients.integrated(texts, baseline=baseline):
         words = split_words(texts[found.row])
         values = by_word(words, found.spans, found.values)
         read = np.flatnonzero(~np.isnan(values))
