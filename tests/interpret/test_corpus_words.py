@@ -82,7 +82,7 @@ def test_ridge_coefficients_are_the_words_weights():
     texts = [" ".join(n for n, h in zip(names, row, strict=True) if h) for row in has]
     words = corpus_words(texts, 6, 10_000)
     found = predictive_words(words, has @ weight + 1.0)
-    np.testing.assert_allclose(found[[words.words.index(n) for n in names]], weight, atol=0.05)
+    np.testing.assert_allclose(found[[words.words.index(n) for n in names]], weight, atol=0.2)
 
 
 def test_half_of_the_words_are_chosen_by_strength_and_the_rest_by_count():

@@ -139,8 +139,9 @@ def test_deletion_is_of_every_copy_in_texts_that_have_the_word(texts):
 
 def test_a_phrase_that_its_word_explains_is_left_out_and_a_stronger_one_is_not():
     words = ["a zebra", "zebra", "for now", "now", "the end", "end"]
-    effect = np.array([4.4, 4.0, 3.0, 2.0, 1.0, -1.0])
-    assert rank_words(np.abs(effect), effect, words) == [1, 2, 3, 4, 5]
+    effect = np.array([4.2, 4.0, -3.0, -2.5, 1.0, -1.0])
+    assert rank_words(np.abs(effect), effect, words, beyond=0.4) == [1, 2, 3, 4, 5]
+    assert rank_words(np.abs(effect), effect, words, beyond=0.6) == [1, 3, 4, 5]
 
 
 def test_robust_deviation_and_nothing():

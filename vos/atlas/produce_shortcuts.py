@@ -136,7 +136,7 @@ def _rows(
     place = {int(row): rank for rank, row in enumerate(nearest)}
     surprise = found.surprise
     rows = []
-    for i in rank_words(np.abs(surprise), found.effect, words.words)[:ROWS]:
+    for i in rank_words(np.abs(surprise), found.effect, words.words, found.deviation)[:ROWS]:
         held = sorted((int(row) for row in natural[words.texts_with(i)]), key=place.__getitem__)
         rows.append(
             {

@@ -169,7 +169,7 @@ def _sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(values).ravel()
 
 
-def predictive_words(words: CorpusWords, margins: NDArray[np.float64], penalty: float = 10.0) -> NDArray[np.float64]:
+def predictive_words(words: CorpusWords, margins: NDArray[np.float64], penalty: float = 30.0) -> NDArray[np.float64]:
     """Coefficients of a ridge regression of the margins (n,) on which words a text holds: (m,), in logit units.
 
     Both sides are centred; words are not standardised, so that a rare word must earn its coefficient.

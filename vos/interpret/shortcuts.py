@@ -23,9 +23,6 @@ FLAG = 5.0
 NEIGHBOURS = 10
 """Words most like a word whose median move is what is expected of it."""
 
-EXPLAINS = 0.8
-"""Share of a phrase's effect that one of its words must have alone to explain the phrase."""
-
 Margins = Callable[[Sequence[str]], NDArray[np.float64]]
 """Margins (n,) of n texts, such as a `MarginReader`."""
 
@@ -184,26 +181,28 @@ def deletion_effects(
     return means, errors
 
 
-def rank_words(strength: NDArray[np.float64], effect: NDArray[np.float64], words: Sequence[str]) -> list[int]:
+def rank_words(
+    strength: NDArray[np.float64], effect: NDArray[np.float64], words: Sequence[str], beyond: float
+) -> list[int]:
     """Places of the words from the strongest; phrases that one of their words explains are left out.
 
-    A planted word drags every phrase that holds it up with it. A phrase stays where it moves the margin a quarter more
-    than any of its words does alone.
+    A planted word drags every phrase that holds it up with it. A phrase stays where it moves the margin farther than
+    each of its words does alone; those that are not among the words do not count.
 
     Args:
         strength: (m,) what is ranked by, as |surprise|.
         effect: (m,) what decides between a phrase and its words.
         words: words and phrases.
+        beyond: how much farther a phrase must move it, as one robust deviation of all.
 
     Example:
-        >>> rank_words(np.array([3.0, 9.0, 8.0]), np.array([0.1, 2.1, 2.0]), ["a", "a zebra", "zebra"])
+        >>> rank_words(np.array([3.0, 9.0, 8.0]), np.array([0.1, 2.1, 2.0]), ["a", "a zebra", "zebra"], 0.3)
         [2, 0]
     """
     alone = {word: effect[i] for i, word in enumerate(words) if " " not in word}
 
     def explained(place: int) -> bool:
-        own = effect[place]
         parts = [alone[part] for part in words[place].split(" ") if part in alone] if " " in words[place] else []
-        return any(part * own > 0 and abs(part) >= EXPLAINS * abs(own) for part in parts)
+        return any(part * effect[place] > 0 and abs(effect[place]) - abs(part) < beyond for part in parts)
 
     return [int(i) for i in np.argsort(-strength, kind="stable") if not explained(int(i))]
