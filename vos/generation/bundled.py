@@ -79,8 +79,10 @@ def convert_gguf(source: Path, target: Path, dtype: torch.dtype = torch.float32)
     config = model.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config
-    plain = AutoModelForCausalLM.from_config(config, dtype=dtype)
-    plain.load_state_dict(model.state_dict())
+    # Without memory of its own and without an initialisation, which take minutes where there are billions of weights.
+    with torch.device("meta"):
+        plain = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    plain.load_state_dict(model.state_dict(), assign=True)
     plain.save_pretrained(target)
     tokenizer.save_pretrained(target)
 
