@@ -14,7 +14,6 @@ from vos.interpret.shortcuts import (
     insertion_effects,
     insertion_surprise,
     rank_words,
-    robust_deviation,
 )
 from vos.interpret.word_neighbors import word_vectors
 from vos.interpret.words import by_word, split_words
@@ -94,6 +93,10 @@ def batches(places, ids, size=32):
         yield from (part[i : i + size] for i in range(0, len(part), size))
 
 
+def by_size(values):
+    return np.argsort(-np.abs(values), kind="stable").tolist()
+
+
 class Audit:
     """A classifier on some texts: which words does each view show first?
 
@@ -121,13 +124,11 @@ class Audit:
         self.ridge = predictive_words(self.words, margins)
         self.order = {
             "insertion": rank_words(np.abs(self.surprise), effect, self.words.words, inserted.deviation),
-            "deletion": self.ranked(self.deletion),
-            "saliency": self.ranked(self.saliency),
-            "ridge": np.argsort(-np.abs(self.ridge), kind="stable").tolist(),
+            "insertion, all": by_size(self.surprise),
+            "deletion": by_size(self.deletion),
+            "saliency": by_size(self.saliency),
+            "ridge": by_size(self.ridge),
         }
-
-    def ranked(self, effect):
-        return rank_words(np.abs(effect), effect, self.words.words, robust_deviation(effect[effect != 0]))
 
     def averaged(self, gradients, texts):
         """Mean integrated gradients of every copy of a word; 0 for one that stands fewer than four times."""
@@ -143,7 +144,7 @@ class Audit:
         return np.array([np.mean(each) if len(each) >= 4 else 0.0 for each in values])
 
     def rank(self, view, word):
-        """From 1, and after all words where a phrase is explained; a regression splits a phrase with its words."""
+        """From 1. A phrase that its word explains is not shown; a regression splits a phrase with its words."""
         order = [self.words.words[i] for i in self.order[view]]
         shown = [word, *word.split(" ")] if view == "ridge" else [word]
-        return min(order.index(each) + 1 if each in order else len(self.words) + 1 for each in shown)
+        return min(order.index(each) + 1 if each in order else np.inf for each in shown)
