@@ -112,7 +112,7 @@ def test_sources_are_the_most_active_then_near_ones_then_others():
     ranked = texts.train[np.argsort(-values[texts.train, 0])]
     assert list(graph.sources[:10]) == ranked[:10].tolist()
     assert texts.near[list(graph.sources[10:20])].all()
-    assert len(set(graph.sources)) == 40
+    assert len(set(graph.sources)) == TokenGraphSettings().n_sources
 
 
 def test_two_copies_of_a_unit_are_found_as_a_pair():
