@@ -30,7 +30,7 @@ def test_black_of_people_and_of_things_part(encoder):
     senses = split_senses(found.vectors, np.random.default_rng(0))
     assert adjusted_rand_score(TRUTH, senses.labels) > 0.7
     assert senses.p <= 0.05
-    assert context_p(found.contexts, senses.labels, np.random.default_rng(0)) <= 0.05
+    assert context_p(found.contexts, senses.labels, found.positions, np.random.default_rng(0)) <= 0.05
 
 
 def test_random_weights_part_the_word_by_something_else(encoder):
@@ -42,7 +42,7 @@ def test_random_weights_part_the_word_by_something_else(encoder):
     found = vectors_of(classifier.eval())
     senses = split_senses(found.vectors, np.random.default_rng(0))
     assert adjusted_rand_score(TRUTH, senses.labels) < 0.3
-    assert context_p(found.contexts, senses.labels, np.random.default_rng(0)) > 0.05
+    assert context_p(found.contexts, senses.labels, found.positions, np.random.default_rng(0)) > 0.05
 
 
 def test_vectors_are_those_of_one_text_at_a_time(encoder):
@@ -110,4 +110,24 @@ def test_too_little_to_part_is_one_sense(vectors):
     found = split_senses(vectors, np.random.default_rng(0), draws=3)
     assert found.labels.tolist() == [0] * len(vectors)
     assert (found.separation, found.share, found.p) == (0.0, 0.0, 1.0)
-    assert context_p(vectors, found.labels, np.random.default_rng(0)) == 1.0
+    assert context_p(vectors, found.labels, np.arange(len(vectors)), np.random.default_rng(0)) == 1.0
+
+
+def test_what_goes_with_the_position_alone_is_no_sense():
+    """Words around that change along the text, and groups that are its beginning and its end."""
+    draw = np.random.default_rng(0)
+    positions = np.arange(40)
+    contexts = draw.normal(size=(40, 6))
+    contexts[:, 0] += positions / 4
+    halves = (positions >= 20).astype(np.int64)
+    assert context_p(contexts, halves, positions, draw) > 0.5
+    mixed = draw.permutation(halves)
+    contexts[:, 1] += 6 * mixed
+    assert context_p(contexts, mixed, positions, draw) == 0.005
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_groups_at_random_are_no_senses(seed):
+    """p is uniform under the null; below .02 three times in a row has probability 8e-6."""
+    draw = np.random.default_rng(seed)
+    assert context_p(draw.normal(size=(30, 8)), draw.integers(2, size=30), draw.integers(20, size=30), draw) > 0.02

@@ -18,9 +18,10 @@ from vos.interpret.terms import distinctive_terms, term_matrix
 from vos.interpret.words import split_words
 
 CANDIDATES = 40
-"""Words that are tried: the most frequent ones of which no text in seven has one."""
+"""Words that are tried, the most frequent ones first."""
 
-MOST_COMMON = 0.15
+MOST_COMMON = 0.06
+"""Share of the texts that may have a word that is tried; words of more are mostly prepositions and pronouns."""
 
 SHORTEST = 3
 """Letters of a word that is tried."""
@@ -66,7 +67,7 @@ def words_with_senses(world: AtlasWorld, rows: NDArray[np.int64]) -> list[WordSe
         if len(found.texts) >= LEAST:
             rng = world.rng(f"senses {word}")
             senses = split_senses(found.vectors, rng)
-            p = max(senses.p, context_p(found.contexts, senses.labels, rng))
+            p = max(senses.p, context_p(found.contexts, senses.labels, found.positions, rng))
             if p <= LEVEL:
                 parted.append(WordSenses(word, found, senses, p))
     return sorted(parted, key=lambda each: (-each.senses.share, each.word))[:SHOWN]

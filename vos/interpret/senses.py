@@ -28,6 +28,9 @@ MOST_SENSES = 4
 DIRECTIONS = 8
 """Leading directions of the vectors in which senses are looked for; there are few occurrences for more."""
 
+STRATUM = 5
+"""Occurrences at like positions among which labels are permuted."""
+
 DRAWS = 99
 """Words with one sense that a word is held against."""
 
@@ -58,12 +61,14 @@ class WordVectors:
         starts: (n,) int64, first character of the word there.
         vectors: (n, d) float64, mean over the word's tokens.
         contexts: (n, e) float64, mean input embedding of the text's other tokens.
+        positions: (n,) int64, which token of its text the word begins with.
     """
 
     texts: NDArray[np.int64]
     starts: NDArray[np.int64]
     vectors: NDArray[np.float64]
     contexts: NDArray[np.float64]
+    positions: NDArray[np.int64]
 
 
 def word_vectors(
@@ -100,8 +105,8 @@ def word_vectors(
                 inside = (spans[:, 0] >= word.start) & (spans[:, 1] <= word.end) & (spans[:, 1] > spans[:, 0])
                 others = ~inside & (spans[:, 1] > spans[:, 0])
                 if inside.any() and others.any():
-                    context = static[others].mean(0)
-                    found[word.text].append(_Occurrence(i, word.start, states[inside].mean(0), context))
+                    vector, context = states[inside].mean(0), static[others].mean(0)
+                    found[word.text].append(_Occurrence(i, word.start, vector, context, int(inside.argmax())))
     return {word: _together(each, classifier, layers) for word, each in found.items()}
 
 
@@ -110,6 +115,7 @@ class _Occurrence(NamedTuple):
     start: int
     vector: NDArray[np.float64]
     context: NDArray[np.float64]
+    position: int
 
 
 def _states(
@@ -137,6 +143,7 @@ def _together(found: Sequence[_Occurrence], classifier: TextClassifier, layers: 
         np.array([each.start for each in ordered], dtype=np.int64),
         np.array([each.vector for each in ordered]).reshape(len(ordered), -1 if ordered else classifier.n_features),
         np.array([each.context for each in ordered]).reshape(len(ordered), width),
+        np.array([each.position for each in ordered], dtype=np.int64),
     )
 
 
@@ -176,15 +183,21 @@ def split_senses(
 
 
 def context_p(
-    contexts: NDArray[np.floating], labels: NDArray[np.int64], generator: np.random.Generator, permutations: int = 199
+    contexts: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    positions: NDArray[np.int64],
+    generator: np.random.Generator,
+    permutations: int = 199,
 ) -> float:
     """Whether the words around the occurrences differ between groups: p by permuted labels.
 
-    Groups can be something else than senses: an encoder that has learnt nothing parts a word by its position.
+    Labels are permuted among occurrences at like positions alone. An encoder that has learnt nothing parts a word by
+    its position, and what stands around a word goes with it: texts that begin with it, or long ones.
 
     Args:
         contexts: (n, e), see `WordVectors`.
         labels: (n,) groups.
+        positions: (n,) see `WordVectors`.
         generator: of the permutations.
         permutations: how many.
     """
@@ -193,8 +206,15 @@ def context_p(
     centred = np.asarray(contexts, dtype=np.float64) - np.mean(contexts, axis=0)
     unit = centred / np.linalg.norm(centred, axis=1, keepdims=True).clip(1e-12)
     value = _between(unit, labels)
-    null = np.array([_between(unit, generator.permutation(labels)) for _ in range(permutations)])
-    return p_value(-value, -null * (1 - 1e-12))
+    order = np.argsort(positions, kind="stable")
+    strata = np.array_split(order, max(1, len(order) // STRATUM))
+    null = np.empty(permutations)
+    for draw in range(permutations):
+        permuted = labels.copy()
+        for rows in strata:
+            permuted[rows] = generator.permutation(labels[rows])
+        null[draw] = _between(unit, permuted)
+    return p_value(-value, -null * (1 + 1e-12))
 
 
 def _between(points: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
