@@ -104,7 +104,7 @@ def test_a_sample_keeps_texts_near_the_boundary(world, monkeypatch):
 
 
 def test_words_that_are_tried_are_neither_rare_nor_everywhere():
-    texts = [f"the cat{'s'} ran" if i < 12 else "the dog, the 3 men" for i in range(100)]
+    texts = [f"the cat{'s'} ran" if i < 12 else "the dog, the 3 men" for i in range(300)]
     assert candidate_words(texts) == ["cats", "ran"]
     assert candidate_words([]) == []
 

@@ -89,6 +89,13 @@ def test_one_cloud_does_not_pass_and_two_do():
     assert found.share == pytest.approx((means**2).sum() / (centred**2).sum())
 
 
+def test_two_of_a_kind_are_no_sense():
+    draw = np.random.default_rng(0)
+    points = draw.normal(size=(20, 5))
+    points[:2] += 50.0
+    assert np.bincount(split_senses(points, draw, draws=9).labels).min() >= 3
+
+
 def test_three_groups_are_three():
     draw = np.random.default_rng(0)
     truth = np.repeat([0, 1, 2], [15, 12, 9])

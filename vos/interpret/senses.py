@@ -23,6 +23,9 @@ from vos.types import token_batch
 LEAST = 12
 """Occurrences of a word below which it is not parted."""
 
+LEAST_EACH = 3
+"""Occurrences that a sense must have: two of a kind are found in any cloud."""
+
 MOST_SENSES = 4
 
 DIRECTIONS = 8
@@ -227,7 +230,7 @@ def _between(points: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
 
 
 def _best_parts(points: NDArray[np.float64], most: int) -> tuple[NDArray[np.int64], float]:
-    """Groups (n,) of the largest mean silhouette, and that silhouette; one group, 0, where none is above 0."""
+    """Groups (n,) of the largest mean silhouette, and that silhouette; one group, 0, where none counts."""
     best: NDArray[np.int64] = np.zeros(len(points), dtype=np.int64)
     value = 0.0
     distances = squareform(pdist(points))
@@ -235,7 +238,7 @@ def _best_parts(points: NDArray[np.float64], most: int) -> tuple[NDArray[np.int6
     for k in range(2, most + 1):
         labels = fcluster(tree, k, criterion="maxclust").astype(np.int64)
         found = silhouette(distances, labels)
-        if found > value:
+        if found > value and np.bincount(labels)[1:].min() >= LEAST_EACH:
             best, value = by_size(labels), found
     return best, value
 
