@@ -12,7 +12,7 @@ from vos.atlas import produce_communities
 from vos.atlas.artefacts import json_text, plain, write_artefact
 from vos.atlas.produce_communities import sample_rows, view_units
 from vos.atlas.settings import AtlasSettings
-from vos.atlas.word_senses import candidate_words
+from vos.atlas.word_senses import candidate_words, distinct
 from vos.interpret.community_views import CommunitySettings
 
 SETTINGS = AtlasSettings(n_texts=120, n_outliers=4)
@@ -107,6 +107,12 @@ def test_words_that_are_tried_are_neither_rare_nor_everywhere():
     texts = [f"the cat{'s'} ran" if i < 12 else "the dog, the 3 men" for i in range(300)]
     assert candidate_words(texts) == ["cats", "ran"]
     assert candidate_words([]) == []
+
+
+def test_a_text_that_nearly_repeats_another_counts_once():
+    texts = ["one two three four", "one two three five", "six seven eight nine", "one two three four"]
+    assert distinct(texts, np.array([0, 1, 2, 2, 3])).tolist() == [0, 2]
+    assert distinct(texts, np.array([], dtype=np.int64)).tolist() == []
 
 
 def test_one_text_is_enough_to_make_the_artefact(tiny_encoder):

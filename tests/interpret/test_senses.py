@@ -65,6 +65,9 @@ def test_a_word_of_several_tokens_has_their_mean_and_the_other_tokens_are_its_co
     table = encoder.encoder.embeddings.word_embeddings.weight.detach().double().numpy()
     assert len(ids) > 5
     assert found.contexts[0] == pytest.approx(table[ids[-3:-1]].mean(0))
+    [far] = vectors_of(encoder, ["Black " + "cats sleep " * 6]).contexts
+    ids = encoder.tokenizer("cats sleep cats sleep cats")["input_ids"][1:-1]
+    assert far == pytest.approx(table[ids].mean(0))
 
 
 def test_words_that_are_not_there_or_cut_off_have_no_rows(encoder):

@@ -32,6 +32,10 @@ LEVEL = 0.02
 SHOWN = 12
 EXAMPLES = 5
 
+ALIKE = 0.25
+"""Words that two texts share, of all words of the two, from which on only the first counts: the two texts of a pair
+put a word beside the same words at the same place, and an encoder of random weights has senses for that."""
+
 LEAST_PARTS = 3
 """Occurrences that a part of speech must have to count as one of a word's."""
 
@@ -63,7 +67,8 @@ def words_with_senses(world: AtlasWorld, rows: NDArray[np.int64]) -> list[WordSe
     texts = [world.texts.text[row] for row in rows]
     words = candidate_words(texts)
     parted = []
-    for word, found in word_vectors(world.classifier, texts, words).items():
+    for word, every in word_vectors(world.classifier, texts, words).items():
+        found = every.at(distinct(texts, every.texts))
         if len(found.texts) >= LEAST:
             rng = world.rng(f"senses {word}")
             senses = split_senses(found.vectors, rng)
@@ -82,6 +87,18 @@ def candidate_words(texts: Sequence[str]) -> list[str]:
         if LEAST <= n <= MOST_COMMON * len(texts) and len(word) >= SHORTEST and word.isalpha()
     ]
     return [word for _, word in sorted(fitting)[:CANDIDATES]]
+
+
+def distinct(texts: Sequence[str], of_text: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Places in `of_text` whose texts are not nearly those of an earlier place, see `ALIKE`."""
+    kept: list[int] = []
+    words: list[set[str]] = []
+    for place, i in enumerate(of_text):
+        own = {each.text for each in split_words(texts[i])}
+        if all(len(own & other) < ALIKE * len(own | other) for other in words):
+            kept.append(place)
+            words.append(own)
+    return np.array(kept, dtype=np.intp)
 
 
 def senses_dict(each: WordSenses, world: AtlasWorld, rows: NDArray[np.int64]) -> dict[str, Any]:

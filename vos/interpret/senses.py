@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, ward
+from scipy.ndimage import binary_dilation
 from scipy.spatial.distance import pdist, squareform
 
 from vos.errors import ModelError
@@ -30,6 +31,9 @@ MOST_SENSES = 4
 
 DIRECTIONS = 8
 """Leading directions of the vectors in which senses are looked for; there are few occurrences for more."""
+
+WINDOW = 5
+"""Tokens on either side that are a word's context. The mean over a whole text tells how long it is."""
 
 STRATUM = 5
 """Occurrences at like positions among which labels are permuted."""
@@ -63,7 +67,7 @@ class WordVectors:
         texts: (n,) int64, which text.
         starts: (n,) int64, first character of the word there.
         vectors: (n, d) float64, mean over the word's tokens.
-        contexts: (n, e) float64, mean input embedding of the text's other tokens.
+        contexts: (n, e) float64, mean input embedding of the tokens around it.
         positions: (n,) int64, which token of its text the word begins with.
     """
 
@@ -72,6 +76,11 @@ class WordVectors:
     vectors: NDArray[np.float64]
     contexts: NDArray[np.float64]
     positions: NDArray[np.int64]
+
+    def at(self, places: NDArray[np.intp]) -> WordVectors:
+        """Some of the occurrences."""
+        names = ("texts", "starts", "vectors", "contexts", "positions")
+        return WordVectors(*(getattr(self, name)[places] for name in names))
 
 
 def word_vectors(
@@ -106,7 +115,8 @@ def word_vectors(
         ):
             for word in places[i]:
                 inside = (spans[:, 0] >= word.start) & (spans[:, 1] <= word.end) & (spans[:, 1] > spans[:, 0])
-                others = ~inside & (spans[:, 1] > spans[:, 0])
+                near = binary_dilation(inside, iterations=WINDOW)
+                others = near & ~inside & (spans[:, 1] > spans[:, 0])
                 if inside.any() and others.any():
                     vector, context = states[inside].mean(0), static[others].mean(0)
                     found[word.text].append(_Occurrence(i, word.start, vector, context, int(inside.argmax())))
