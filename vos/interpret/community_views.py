@@ -43,8 +43,9 @@ class CommunitySettings:
     Measured, adjusted Rand index of a partition with those of other draws of 600 to 1,600 texts, for eight pairs of a
     trained encoder and texts (the ladder corpus, ToxiGen, Davidson): `activation` at resolution .7 .59 to .90, at
     least .7 in eight of ten; at 1 .46 to .87, in five; `log_activation` at 1 .61 to .85, in eight; `magnitude` below
-    both. With random weights .06 to .12 at resolution 1, and one community, so 0, at .7. Token groups are always taken
-    from `magnitude`: in standardised activations random weights have 7 to 21 a community too, in magnitudes none.
+    both. With random weights .06 to .12 at resolution 1; at .7 one community, so 0, or two and .31. Token groups are
+    always taken from `magnitude`: in standardised activations random weights have 7 to 21 a community too, in
+    magnitudes next to none.
 
     Attributes:
         graph: what joins units to tokens.
