@@ -47,22 +47,30 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory) -> str:
-    """Source of axe-core, from npm at test time: its licence (MPL-2.0) stays out of this repository."""
-    folder = Path(os.environ.get("VOS_CACHE", Path.home() / ".cache" / "vos-text")) / "axe"
-    script = folder / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
+def npm_file(package: str, file: str, lacking: str) -> Path:
+    """A file of a package from npm, fetched once into the cache; without it the test is skipped loudly, or fails.
+
+    Args:
+        package: name and version, `axe-core@4`.
+        file: path within the package.
+        lacking: what is then not checked, for the message.
+    """
+    name = package.rpartition("@")[0]
+    folder = Path(os.environ.get("VOS_CACHE", Path.home() / ".cache" / "vos-text")) / name
+    path = folder / "node_modules" / name / file
+    if not path.exists():
         npm = shutil.which("npm")
-        done = npm and subprocess.run(
-            [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, "axe-core@4"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if not script.exists():
-            message = f"no axe-core ({done.stderr.strip() if done else 'no npm'}), accessibility was NOT checked"
+        command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, package]
+        done = npm and subprocess.run(command, capture_output=True, text=True, check=False)
+        if not path.exists():
+            message = f"no {name} ({done.stderr.strip() if done else 'no npm'}): {lacking}"
             if must_run():
                 pytest.fail(message)
-            pytest.skip("ACCESSIBILITY TEST SKIPPED: " + message)
-    return script.read_text(encoding="utf-8")
+            pytest.skip(message)
+    return path
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """Source of axe-core, from npm at test time: its licence (MPL-2.0) stays out of this repository."""
+    return npm_file("axe-core@4", "axe.min.js", "ACCESSIBILITY WAS NOT CHECKED").read_text(encoding="utf-8")

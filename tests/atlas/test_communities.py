@@ -62,7 +62,8 @@ def test_random_weights_fail_the_gates(made):
     told, steady = found["gates"]
     assert not told["passed"]
     assert told["value"] < told["threshold"]
-    assert steady["value"] is not None
+    assert -1.0 <= steady["value"] <= 1.0
+    assert steady["passed"] == (steady["value"] >= steady["threshold"])
     assert not found["views"][0]["passed"]
     assert all(gate["tests"] == "model" and gate["control"] is not None for gate in found["gates"])
     assert found["views"][0]["control"] == found["control"]

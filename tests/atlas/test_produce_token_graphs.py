@@ -40,7 +40,8 @@ def test_what_is_written_is_what_the_page_reads(world):
             assert 0 <= example["start"] < example["end"] <= len(world.texts.text[example["i"]])
     (gate,) = found["gates"]
     assert gate["tests"] == "method"
-    assert gate["control"] is not None
+    assert 0.0 <= gate["control"] <= 1.0
+    assert gate["passed"] == (gate["value"] >= gate["threshold"])
 
 
 def test_units_are_those_that_matter_most_where_a_producer_has_ranked_them(world):

@@ -78,7 +78,7 @@ def test_the_gates_of_saliency_have_numbers_and_their_control(saliency):
     for gate in (first, second):
         assert gate["passed"] == (gate["value"] >= gate["threshold"])
         assert gate["tests"] == "method"
-        assert gate["control"] is not None
+        assert np.isfinite(gate["control"])
     assert 0 <= saliency["random_deletion"] <= 1
 
 
@@ -98,7 +98,7 @@ def test_long_texts_have_integrated_gradients_and_their_gap(world):
     texts = dataclasses.replace(world.texts, text=("so it goes " * 40, *world.texts.text[1:]))
     found = made(produce_saliency, dataclasses.replace(world, texts=texts))
     assert found["method"][0] == "integrated_gradients"
-    assert found["gap"][0] is not None
+    assert found["gap"][0] >= 0.0
     assert found["gap"][1] is None
     assert len(found["words"][0]) == world.classifier.max_length - 2
 

@@ -3,9 +3,10 @@
 import json
 
 import pytest
+import torch
 
 from vos.models import precision
-from vos.models.precision import FULL, KEPT, MIXED, bfloat16_gain, processor, settled
+from vos.models.precision import FULL, KEPT, MIXED, bfloat16_gain, multiplies_bfloat16, processor, settled
 
 
 @pytest.mark.parametrize("named", ["32-true", "bf16-mixed", "64-true"])
@@ -29,3 +30,10 @@ def test_the_gain_is_measured_once_for_a_processor(tmp_path, monkeypatch):
 
 def test_the_product_is_timed():
     assert 0.01 < bfloat16_gain() < 100.0
+
+
+@pytest.mark.parametrize(("avx", "amx"), [(True, True), (True, False), (False, True), (False, False)])
+def test_either_instruction_set_multiplies_in_bfloat16(monkeypatch, avx, amx):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert multiplies_bfloat16() is (avx or amx)

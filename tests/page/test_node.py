@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.browser import must_run
+from tests.browser import npm_file
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow  # starts processes
@@ -41,22 +40,7 @@ def test_modules_that_touch_no_element(node, tmp_path):
 @pytest.fixture(scope="module")
 def tsc() -> Path:
     """The compiler of TypeScript, from npm at test time: a tool for developers alone."""
-    folder = Path(os.environ.get("VOS_CACHE", Path.home() / ".cache" / "vos-text")) / "typescript"
-    script = folder / "node_modules" / "typescript" / "bin" / "tsc"
-    if not script.exists():
-        npm = shutil.which("npm")
-        done = npm and subprocess.run(
-            [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, "typescript@5"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if not script.exists():
-            message = f"no TypeScript ({done.stderr.strip() if done else 'no npm'}), types were NOT checked"
-            if must_run():
-                pytest.fail(message)
-            pytest.skip("TYPES OF THE PAGES SKIPPED: " + message)
-    return script
+    return npm_file("typescript@5", "bin/tsc", "TYPES OF THE PAGES WERE NOT CHECKED")
 
 
 def test_types(node, tsc):

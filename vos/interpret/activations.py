@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from vos.errors import ConfigError
 from vos.interpret.layers import PROBE, at_rest, find_layers
-from vos.interpret.margins import pays
 from vos.metrics.margins import margin
 from vos.models.base import TextClassifier
+from vos.models.precision import multiplies_bfloat16
 from vos.types import token_batch
 
 TAKEN_OUT = -1
@@ -53,7 +53,7 @@ class EncoderActivations:
 
     def __init__(self, classifier: TextClassifier, bfloat16: bool | None = None, max_tokens: int = 4096) -> None:
         self.classifier, self.max_tokens = classifier, max_tokens
-        self.bfloat16 = pays(classifier.head.weight.device) if bfloat16 is None else bfloat16
+        self.bfloat16 = multiplies_bfloat16(classifier.head.weight.device) if bfloat16 is None else bfloat16
         self.n_read = 0
         self._first, self._last = special_tokens(classifier.tokenizer)
         self._places = _position_tables(classifier)

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from vos.errors import ModelError
 from vos.interpret.layers import at_rest
-from vos.interpret.margins import own_margin, pays
+from vos.interpret.margins import own_margin
 from vos.models.base import TextClassifier
+from vos.models.precision import multiplies_bfloat16
 from vos.types import token_batch
 
 STEPS = 16
@@ -87,7 +88,7 @@ class GradientReader:
         self.classifier = classifier
         self.max_tokens = max_tokens
         device = classifier.head.weight.device
-        self.bfloat16 = pays(device) if bfloat16 is None else bfloat16
+        self.bfloat16 = multiplies_bfloat16(device) if bfloat16 is None else bfloat16
         if not getattr(classifier.tokenizer, "is_fast", False):
             raise ModelError("gradients by word need a tokenizer with offsets (a fast one); use deletion instead")
         self._embedding = input_embedding(classifier)

@@ -12,6 +12,7 @@ from torch import Tensor
 from vos.metrics.margins import margin
 from vos.models.base import TextClassifier
 from vos.models.featurizer import ClassifierFeaturizer
+from vos.models.precision import multiplies_bfloat16
 
 
 class MarginReader:
@@ -23,7 +24,7 @@ class MarginReader:
     Args:
         classifier: its modes and weights stay as they are.
         max_tokens: padded tokens in one batch; bounds memory whatever the lengths.
-        bfloat16: whether the encoder runs in bfloat16. None: where the processor multiplies in it, see `pays`.
+        bfloat16: whether the encoder runs in bfloat16. None: see `multiplies_bfloat16`.
         device: where the encoder runs, and stays.
 
     Attributes:
@@ -44,9 +45,12 @@ class MarginReader:
         device: str | torch.device = "cpu",
     ) -> None:
         self.classifier = classifier
-        self.bfloat16 = pays(device) if bfloat16 is None else bfloat16
+        self.bfloat16 = multiplies_bfloat16(device) if bfloat16 is None else bfloat16
         self.n_read = 0
-        self._featurizer = ClassifierFeaturizer(classifier, max_tokens=max_tokens, device=device)
+        self._featurizers = {
+            on: ClassifierFeaturizer(classifier, max_tokens=max_tokens, device=device, bfloat16=on)
+            for on in (False, True)
+        }
 
     def __call__(self, texts: Sequence[str], own: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
         """Margins (n,) of the texts in their order, in logit units, see `own_margin`."""
@@ -71,8 +75,7 @@ class MarginReader:
 
     def _logits(self, texts: Sequence[str], bfloat16: bool) -> Tensor:
         self.n_read += len(texts)
-        with torch.autocast(self._featurizer.device.type, torch.bfloat16, enabled=bfloat16):
-            return self._featurizer.featurize(texts).logits
+        return self._featurizers[bfloat16].featurize(texts).logits
 
 
 def own_margin(logits: Tensor, harmful: Sequence[int], own: Tensor | None = None) -> Tensor:
@@ -96,13 +99,3 @@ def own_margin(logits: Tensor, harmful: Sequence[int], own: Tensor | None = None
     rows = own.to(logits.device)[:, None]
     others = logits.masked_fill(torch.zeros_like(logits, dtype=torch.bool).scatter(1, rows, True), -torch.inf)
     return logits.gather(1, rows)[:, 0] - others.amax(-1)
-
-
-def pays(device: str | torch.device = "cpu") -> bool:
-    """Whether bfloat16 is faster than float32 on the device: whether it multiplies in it, not merely emulates it.
-
-    Told from what the processor says of itself, not from a timed product, so that a busy machine decides the same.
-    """
-    if torch.device(device).type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
