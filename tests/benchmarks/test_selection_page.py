@@ -29,7 +29,7 @@ def cells(text, name):
 
 
 def test_differences_to_random_choice_in_points(folder):
-    text = page.page(page.kept([folder]))
+    text = page.page(page.kept([folder], {}))
     comparison, costs = text.split("## What a choice")
     assert "100 labels at the start, 200 at the end, 4 seeds; left out as they have few seeds: cal." in comparison
     assert "| strategy | error | error, mean of the rounds | mistakes in a batch | *p* |" in comparison
@@ -47,7 +47,7 @@ def test_a_later_folder_replaces_strategies(folder, tmp_path_factory):
     path = path_of(later, ("toxigen", "minilm", 0, "cal"))
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"curve": [{"labels": 100, "error": 0.5}, {"labels": 200, "error": 0.1}]}))
-    kept = page.kept([folder, later])["toxigen/minilm"]
+    kept = page.kept([folder, later], {})["toxigen/minilm"]
     assert kept["cal"]["error"] == [0.1]
     assert kept["random"]["seed"] == [0, 1, 2, 3]
 
@@ -58,7 +58,7 @@ def test_the_kept_file_reads_back_and_gives_the_same_page(folder, tmp_path, monk
     monkeypatch.setattr("sys.argv", ["x", "--units", str(folder), *arguments])
     page.main()
     first = [path.read_text("utf-8") for path in paths]
-    assert json.loads(first[0]) == json.loads(json.dumps(page.kept([folder])))
+    assert json.loads(first[0]) == json.loads(json.dumps(page.kept([folder], {})))
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert last["toxigen/minilm/coverage_minus_random"] == [-2.0, -2.0, -2.0]
     monkeypatch.setattr("sys.argv", ["x", *arguments])

@@ -66,6 +66,18 @@ def test_shards_are_read_here_one_after_the_other(here, run, tmp_path, monkeypat
     assert batch(tmp_path) == here
 
 
+def test_another_column_is_another_pool(run, tmp_path, monkeypatch):
+    folder = tmp_path / "pool"
+    folder.mkdir()
+    for k in range(2):
+        rows = (json.dumps({"comment": text, "title": f"title {text}"}) for text in TEXTS[k::2])
+        (folder / f"{k}.jsonl").write_text("\n".join(rows) + "\n")
+    own = settings(run, folder, tmp_path)
+    call(synthesize.main, monkeypatch, *own)
+    call(synthesize.main, monkeypatch, *own, "pool.text=title", "overwrite=true")
+    assert all(text.startswith("title ") for text, _, _ in batch(tmp_path))
+
+
 def test_one_file_cannot_be_dealt_out(run, pool, monkeypatch, capsys, tmp_path):
     given = settings(run, pool / "part-0.jsonl", tmp_path, "pool.workers=2")
     assert "expected a pool in several files" in failing(synthesize.main, monkeypatch, capsys, *given)

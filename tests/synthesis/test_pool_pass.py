@@ -67,6 +67,19 @@ def test_another_seed_or_another_text_is_scored_anew(whole, pool, tmp_path):
     assert len(list((tmp_path / "scores").iterdir())) == 7
 
 
+def test_another_reading_or_another_way_to_measure_gaps_is_scored_anew(whole, pool, tmp_path):
+    scores = tmp_path / "scores"
+    chosen(replace(whole, shards=ShardedPass(pool, scores)), tmp_path)
+    chosen(replace(whole, shards=ShardedPass(pool, scores, reading="text: title")), tmp_path)
+    assert len(list(scores.iterdir())) == 6
+    wider = replace(whole.settings, potential=replace(whole.settings.potential, delta=0.75))
+    chosen(replace(whole, settings=wider, shards=ShardedPass(pool, scores)), tmp_path)
+    assert len(list(scores.iterdir())) == 9
+    flatter = replace(whole.settings, n_directions=3)
+    chosen(replace(whole, settings=flatter, shards=ShardedPass(pool, scores)), tmp_path)
+    assert len(list(scores.iterdir())) == 12
+
+
 def test_a_damaged_shard_file_is_named(whole, pool, tmp_path):
     sharded = replace(whole, shards=ShardedPass(pool, tmp_path / "scores"))
     chosen(sharded, tmp_path)

@@ -25,10 +25,13 @@ from vos.models import ClassifierFeaturizer
 from vos.storage.atomic import replacing
 from vos.storage.extras import optional
 from vos.synthesis.job import SynthesisJob, draw_outliers
-from vos.synthesis.pool_pass import ShardedPass, score_shard
+from vos.synthesis.pool_pass import Engine, ShardedPass, score_shard
 from vos.synthesis.surroundings import Surroundings
 
 logger = logging.getLogger(__name__)
+
+WHERE_SCORED = ("engine", "workers")
+"""Settings of the pool that change nothing that is computed."""
 
 AT_A_TIME = 2
 """Shards that wait at each worker, so that none is idle between two."""
@@ -51,9 +54,11 @@ def sharded_pass(config: DictConfig, pool: object) -> ShardedPass | None:
     folder = Path(config.paths.cache) / "shards"
     logger.info("pool: %d shards; those that are scored are kept in %s", len(pool.shards), folder)
     plain = OmegaConf.to_yaml(config, resolve=True)
+    chosen: Engine | None = ProcessEngine(plain, workers) if workers > 1 else None
     if engine == "ray":
-        return ShardedPass(pool, folder, RayEngine(plain, workers))
-    return ShardedPass(pool, folder, ProcessEngine(plain, workers) if workers > 1 else None)
+        chosen = RayEngine(plain, workers)
+    reading = OmegaConf.masked_copy(config.pool, [str(key) for key in config.pool if key not in WHERE_SCORED])
+    return ShardedPass(pool, folder, chosen, OmegaConf.to_yaml(reading, resolve=True))
 
 
 class Scorer:

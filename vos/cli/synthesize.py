@@ -19,7 +19,7 @@ from vos.cli.cache import open_cache
 from vos.cli.classes import load_as_before
 from vos.cli.labels import export_batch, hidden_gold, is_waiting
 from vos.cli.oracle_view import oracle_view
-from vos.cli.pool_engines import sharded_pass
+from vos.cli.pool_engines import WHERE_SCORED, sharded_pass
 from vos.cli.precision import fast_featurizer, with_dtype
 from vos.cli.preflight import check_gold, check_sending, check_synthesis
 from vos.cli.progress import synthesis_bars
@@ -54,10 +54,6 @@ UNFINISHED = "unfinished"
 
 NOT_OF_THE_BATCH = ("verify", "verification", "overwrite", "progress", "labeling", "ledger", "precision")
 """Settings that change nothing that is computed."""
-
-
-WHERE_SCORED = ("engine", "workers")
-"""Settings of the pool that change nothing that is computed either."""
 
 
 def run_synthesis(config: DictConfig) -> SynthesisResult:

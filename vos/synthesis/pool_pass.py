@@ -56,17 +56,19 @@ class ShardedPass:
         pool: the shards.
         folder: where the file of each is kept: a pass that was interrupted goes on with those that are missing.
         engine: scores them elsewhere; None: here, one after the other.
+        reading: how the files are read, such as which column; another reading is another pool.
     """
 
     pool: ShardedPool
     folder: Path
     engine: Engine | None = None
+    reading: str = ""
 
     def run(
         self, job: SynthesisJob, featurizer: Featurizer, sizes: SampleSizes, surroundings: Surroundings, fast: bool
     ) -> PoolSample:
         """Score the shards whose file is missing, and merge all of them; memory does not grow with their number."""
-        names = (identity(job, shard, sizes, surroundings, fast) for shard in self.pool.shards)
+        names = (self._identity(job, shard, sizes, surroundings, fast) for shard in self.pool.shards)
         files = [self.folder / f"{name}.safetensors" for name in names]
         waiting = [(shard, path) for shard, path in zip(self.pool.shards, files, strict=True) if not path.exists()]
         if self.engine is None:
@@ -77,13 +79,15 @@ class ShardedPass:
                 job.progress.pool(n)
         return merged(files, job, sizes, surroundings)
 
-
-def identity(job: SynthesisJob, shard: Shard, sizes: SampleSizes, surroundings: Surroundings, fast: bool) -> str:
-    """What the samples of a shard depend on, as a hash."""
-    facts = [VERSION, shard.address, shard.version, job.model_hash, job.run_hash, job.seed, asdict(sizes), fast]
-    digest = hashlib.sha256(json.dumps(facts, allow_nan=False, sort_keys=True).encode())
-    digest.update(surroundings.outliers.features.contiguous().numpy().tobytes())
-    return digest.hexdigest()[:32]
+    def _identity(
+        self, job: SynthesisJob, shard: Shard, sizes: SampleSizes, surroundings: Surroundings, fast: bool
+    ) -> str:
+        """All that the file of a shard depends on, as a hash."""
+        of_texts = [VERSION, shard.address, shard.version, self.reading, fast]
+        of_job = [job.model_hash, job.run_hash, job.seed, asdict(sizes), surroundings.band, job.settings.n_directions]
+        digest = hashlib.sha256(json.dumps([of_texts, of_job], allow_nan=False, sort_keys=True).encode())
+        digest.update(surroundings.outliers.features.contiguous().numpy().tobytes())
+        return digest.hexdigest()[:32]
 
 
 def score_shard(
