@@ -1,14 +1,11 @@
 """An atlas of a run of the real encoder, through a kill, from the command line to the page."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.cli.programs import finished, started
 from vos.atlas.producers import PRODUCERS
 
 pytestmark = pytest.mark.slow
@@ -26,19 +23,7 @@ SMALL = [
 
 
 def command(*options, cwd):
-    environment = os.environ | {
-        "VOS_CACHE": str(cwd / "cache"), "WANDB_MODE": "offline", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
-    }  # fmt: skip
-    return subprocess.Popen(
-        [sys.executable, "-m", "vos", *options], cwd=cwd, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-
-
-def finished(process):
-    output, _ = process.communicate(timeout=1800)
-    assert process.returncode == 0, output
-    return output
+    return started("-m", "vos", *options, cwd=cwd, VOS_CACHE=str(cwd / "cache"), OMP_NUM_THREADS="1")
 
 
 def files(folder):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 import time
 
 import pytest
 
+from tests.cli.programs import finished, started
 from tests.conftest import ROOT
 from vos.data import load_embedded
 from vos.generation import bundled
@@ -43,17 +41,7 @@ SMALL = [
 
 
 def command(program, *options, cwd, cache):
-    environment = os.environ | {"VOS_CACHE": str(cache), "WANDB_MODE": "offline", "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / program), *options], cwd=cwd, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-
-
-def finished(process):
-    output, _ = process.communicate(timeout=1800)
-    assert process.returncode == 0, output
-    return output
+    return started(ROOT / program, *options, cwd=cwd, VOS_CACHE=str(cache))
 
 
 def test_texts_are_made_for_a_run_through_a_kill(tmp_path):

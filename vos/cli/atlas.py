@@ -127,6 +127,11 @@ def texts_asked(config: DictConfig, run: RunDirectory, data: TextData) -> Asked:
                 examples.setdefault(uid, known)
     logger.info("batch: %d texts; answered: %d texts", len(records), len(answers))
     batch = {record.uid: record.provenance.is_made for record in records}
+    if len(examples) > config.n_texts:
+        logger.warning(
+            "n_texts=%d: %d of the %d texts of batch and ledger are left out", config.n_texts,
+            len(examples) - config.n_texts, len(examples),
+        )  # fmt: skip
     return Asked(batch, answers, list(examples.values())[: config.n_texts])
 
 
