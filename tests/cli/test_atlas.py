@@ -135,12 +135,12 @@ def test_the_batch_and_the_answers_of_people_are_shown(run, monkeypatch, tmp_pat
     assert sum(answer is not None for answer in found["answer"]) == 2
 
 
-def test_texts_of_a_batch_beyond_the_limit_are_counted(run, monkeypatch, tmp_path, caplog):
+def test_texts_of_a_batch_beyond_the_limit_are_counted(run, monkeypatch, capfd, tmp_path):
     batch = tmp_path / "near_boundary.jsonl"
     texts = [f"a text of the batch, number {i}" for i in range(70)]
     write_jsonl(batch, [BoundaryRecord(text_uid(text), f"b{i}", text) for i, text in enumerate(texts)])
     call(atlas, monkeypatch, *wanted(run, tmp_path / "out", f"batch={batch}", "views=[trust]"))
-    assert "n_texts=60: 10 of the 70 texts of batch and ledger are left out" in caplog.text
+    assert "n_texts=60: 10 of the 70 texts of batch and ledger are left out" in "".join(capfd.readouterr())
     assert sum(texts_of(tmp_path / "out")["batch"]) == 60
 
 
