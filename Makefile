@@ -60,7 +60,7 @@ lint: $(VENV)/.dev
 
 # The whole suite with its coverage gates.
 test: lint browser
-	$(BIN)/python -m pytest --cov --cov-report= $(PARALLEL)
+	$(BIN)/python -m pytest --cov --cov-report= --durations=40 --durations-min=5 $(PARALLEL)
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 \
 	  --include='vos/density/*,vos/outliers/*,vos/scores/*,vos/losses/*,vos/metrics/*'

@@ -3,7 +3,8 @@
 Pools of 10^4, 10^5 and 10^6.
 
 Scored texts are made up: features of d = 384 around 200 centres, 500 labelled texts, two classes. Each strategy and
-size runs in a process of its own, which is stopped at ten minutes and may take 8 GB; what is stopped is shown as such.
+size runs in a process of its own, which is stopped at ten minutes and may take 8 GB; what is stopped is shown as such,
+and larger pools are not tried then.
 What is measured is kept in scaling.json of the output folder and not measured again. The last line is that JSON object:
 `STRATEGY/SIZE: [seconds, peak MiB]`, null where it was stopped.
 """
@@ -76,11 +77,12 @@ def main() -> None:
     print(machine())
     path = output_folder(options, "selection") / "scaling.json"
     result: dict[str, object] = read_json(path) if path.exists() else {}
-    for n in SIZES[:1] if options.quick else SIZES:
+    for smaller, n in [(None, SIZES[0])] if options.quick else zip((None, *SIZES), SIZES, strict=False):
         for name in options.arms:
             if f"{name}/{n}" in result:
                 continue
-            result[f"{name}/{n}"] = in_a_process(name, n)
+            stopped = smaller is not None and result[f"{name}/{smaller}"] is None
+            result[f"{name}/{n}"] = None if stopped else in_a_process(name, n)
             write_json(path, result)
             print(f"{name} {n}: {result[f'{name}/{n}'] or 'stopped'}", flush=True)
     finish(result)
