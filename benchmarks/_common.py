@@ -32,6 +32,24 @@ def command_line(
     return parser
 
 
+def page_command_line(
+    description: str | None, kept: Path, page: Path, folders: str = "--units"
+) -> argparse.ArgumentParser:
+    """A parser for what writes a page from a file of kept figures.
+
+    Args:
+        description: see `command_line`.
+        kept: where the figures are kept.
+        page: where the page is written.
+        folders: the option that names output folders of the benchmark, whose figures are kept first.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(folders, nargs="+", type=Path, default=[], help="output folders of the benchmark")
+    parser.add_argument("--kept", type=Path, default=kept, help="the figures")
+    parser.add_argument("--page", type=Path, default=page)
+    return parser
+
+
 def add_seeds(parser: argparse.ArgumentParser) -> None:
     """The option `--seeds`, which `n_seeds` reads."""
     parser.add_argument("--seeds", type=int, help="default 5, with --quick 1")

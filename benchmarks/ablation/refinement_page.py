@@ -7,12 +7,11 @@ last line is one JSON object.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks._common import ROOT, finish
+from benchmarks._common import ROOT, finish, page_command_line
 from benchmarks.intervals import Interval, interval
 
 KEPT = ROOT / "docs/results_refinement.json"
@@ -94,18 +93,16 @@ def dumped(figures: Figures) -> str:
 
 def main() -> None:
     """Keep the figures where a folder is named; write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--units", nargs="+", type=Path, default=[], help="output folders of the benchmark")
-    options = parser.parse_args()
+    options = page_command_line(__doc__, KEPT, PAGE).parse_args()
     if options.units:
         figures: Figures = {}
         for folder in options.units:
             for task, by_depth in collect(folder).items():
                 for depth, arms in by_depth.items():
                     figures.setdefault(task, {}).setdefault(depth, {}).update(arms)
-        KEPT.write_text(dumped(figures), "utf-8")
-    figures = json.loads(KEPT.read_text("utf-8"))
-    PAGE.write_text(page(figures), "utf-8")
+        options.kept.write_text(dumped(figures), "utf-8")
+    figures = json.loads(options.kept.read_text("utf-8"))
+    options.page.write_text(page(figures), "utf-8")
     units = sum(
         len(by_seed) for by_depth in figures.values() for arms in by_depth.values() for by_seed in arms.values()
     )

@@ -7,12 +7,11 @@ The last line is one JSON object, as there.
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks._common import ROOT, finish
+from benchmarks._common import ROOT, finish, page_command_line
 from benchmarks.atlas.__main__ import FIGURES
 from benchmarks.atlas.results import Task, flat
 from vos.storage.json_files import read_json, write_json
@@ -36,11 +35,7 @@ ToxiGen; `demo_seed_1` and `davidson` were not looked at for it.
 
 def main() -> None:
     """Keep the figures where a folder is named; write the page; print the JSON line."""
-    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument("--figures", nargs="+", type=Path, default=[], help="output folders of the benchmark")
-    parser.add_argument("--kept", type=Path, default=KEPT, help="the figures")
-    parser.add_argument("--page", type=Path, default=PAGE)
-    options = parser.parse_args()
+    options = page_command_line(__doc__, KEPT, PAGE, "--figures").parse_args()
     if options.figures:
         write_json(options.kept, together(options.figures))
     figures = read_json(options.kept)

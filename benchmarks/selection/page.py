@@ -9,11 +9,10 @@ JSON object, as there.
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks._common import ROOT, finish
+from benchmarks._common import ROOT, finish, page_command_line
 from benchmarks.intervals import Interval
 from benchmarks.selection.arms import VARIANTS
 from benchmarks.selection.features import ENCODERS, FINETUNED
@@ -57,11 +56,7 @@ labels in every round. *small_text_...*: of the library small-text 2.0.0.dev4.
 
 def main() -> None:
     """Keep the figures where a folder is named; write the page; print the JSON line."""
-    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument("--units", nargs="+", type=Path, default=[], help="output folders of the benchmark")
-    parser.add_argument("--kept", type=Path, default=KEPT, help="the figures")
-    parser.add_argument("--page", type=Path, default=PAGE)
-    options = parser.parse_args()
+    options = page_command_line(__doc__, KEPT, PAGE).parse_args()
     if options.units:
         before = read_json(options.kept) if options.kept.exists() else {}
         options.kept.write_text(dumped(kept(options.units, before)), "utf-8")
