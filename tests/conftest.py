@@ -15,6 +15,7 @@ from vos.models.encoder import model_location
 from vos.types import Example
 
 os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start: two tests run at a time
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("repeatable")  # the same examples on every run: a change fails by its own fault
 torch.set_num_threads(1)  # the models are tiny: threads would wait for each other, the more so on a busy machine

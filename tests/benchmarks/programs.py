@@ -12,5 +12,4 @@ from tests.conftest import ROOT
 def run(name, *options, **environment):
     """The finished process; the environment variables come on top of those of the tests."""
     command = [sys.executable, "-m", f"benchmarks.{name}", *(str(option) for option in options)]
-    given = os.environ | {"OMP_NUM_THREADS": "1"} | environment
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=given)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | environment)

@@ -23,7 +23,7 @@ SMALL = [
 
 
 def command(*options, cwd):
-    return started("-m", "vos", *options, cwd=cwd, VOS_CACHE=str(cwd / "cache"), OMP_NUM_THREADS="1")
+    return started("-m", "vos", *options, cwd=cwd, VOS_CACHE=str(cwd / "cache"))
 
 
 def files(folder):

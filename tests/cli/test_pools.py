@@ -110,6 +110,6 @@ def test_processes_give_the_same_batch(here, run, pool, tmp_path):
     importlib.util.find_spec("ray") is None and not os.environ.get("VOS_RAY"), reason="needs the extra ray"
 )
 def test_ray_gives_the_same_batch(here, run, pool, tmp_path):
-    done = process(run, pool, tmp_path, "pool.engine=ray", "pool.workers=2", OMP_NUM_THREADS="1")
+    done = process(run, pool, tmp_path, "pool.engine=ray", "pool.workers=2")
     assert done.returncode == 0, done.stderr
     assert batch(tmp_path) == here
