@@ -30,6 +30,9 @@ SEED = 0
 UNWANTED = re.compile(r"\b(fuck|shit|nigg|cunt|faggot|rape|porn|sex|suicid)\w*|@|https?:", re.IGNORECASE)
 """What a text of this package does not hold: slurs, obscenities, sexual violence, methods, addresses."""
 
+OUTLIER_TEXTS = 1500
+"""The first so many of those that are kept stand in the package."""
+
 REVIEW_WORDS = 120
 """The longest review that is drawn: the encoder reads 128 tokens."""
 
@@ -38,7 +41,7 @@ def main() -> None:
     """See the module."""
     parser = command_line(__doc__)
     parser.add_argument("what", choices=("public", "written"))
-    parser.add_argument("--n", type=int, default=2700, help="texts to write, before those like training texts go")
+    parser.add_argument("--n", type=int, default=3600, help="texts to write; some four in ten are too near to training texts")
     options = parser.parse_args()
     finish(_public() if options.what == "public" else _written(48 if options.quick else options.n, FOLDER))
 
@@ -71,9 +74,9 @@ def _written(n: int, folder: Path) -> dict[str, object]:
     source = WrittenOutlierTexts(lambda: LanguageModel.load(cache=MODEL_CACHE, dtype="bfloat16"), WritingSettings(n=n))
     texts = gather_outlier_texts(source, data, lambda: ClassifierFeaturizer(untrained), folder / "new.jsonl", SEED)
     kept = [each.text for each in texts if not UNWANTED.search(each.text)]
-    write_json_lines(folder / "outlier_texts.jsonl", ({"text": text} for text in kept))
+    write_json_lines(folder / "outlier_texts.jsonl", ({"text": text} for text in kept[:OUTLIER_TEXTS]))
     (folder / "new.jsonl").unlink()
-    return {"written": n, "unlike_training_texts": len(texts), "kept": len(kept)}
+    return {"written": n, "unlike_training_texts": len(texts), "kept": min(len(kept), OUTLIER_TEXTS)}
 
 
 if __name__ == "__main__":
