@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import glob
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from vos.data.files import ENDINGS
 from vos.data.records import PoolSource
-from vos.errors import DataError
-from vos.storage.extras import optional
+from vos.errors import ConfigError, DataError
+from vos.storage.extras import install_command, optional
 from vos.types import Example
+
+MARKS_OF_VERSION = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "created")
+"""What stores say of a file that changes with its content; the first that is known counts."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def find_shards(path: str) -> tuple[Shard, ...]:
 
     Raises:
         DataError: nothing is there, or an empty file.
-        DependencyError: the protocol needs a package that is not installed.
+        ConfigError: the protocol needs a package that is not installed.
     """
     found = _remote(path) if "://" in path else _on_disk(path)
     if not found:
@@ -105,26 +108,36 @@ def _on_disk(path: str) -> list[tuple[str, str, int]]:
 def _remote(path: str) -> list[tuple[str, str, int]]:
     store, inside = _store(path)
     try:
+        store.invalidate_cache()  # a store remembers what it listed before in this process
         names = store.glob(inside) if glob.has_magic(inside) else store.find(inside)
         listed = [(name, store.info(name)) for name in names if Path(name).suffix.lower() in ENDINGS]
-        return [
-            (store.unstrip_protocol(name), str(store.ukey(name)), int(info.get("size") or 0))
-            for name, info in listed
-            if info["type"] == "file"
-        ]
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"pool.path={path}: cannot be listed: {reason}") from error
+    except Exception as error:  # a store's own errors have no root in common
+        raise DataError(f"pool.path={path}: cannot be listed: {_reason(error)}") from error
+    files = [(name, info) for name, info in listed if info["type"] == "file"]
+    return [(store.unstrip_protocol(name), _version(info), int(info.get("size") or 0)) for name, info in files]
+
+
+def _version(info: Mapping[str, Any]) -> str:
+    """Size and mark of a file in a store, the same whichever request told them."""
+    mark = next((info[name] for name in MARKS_OF_VERSION if info.get(name)), "")
+    if isinstance(mark, datetime):
+        mark = mark.astimezone(UTC).isoformat()
+    return f"{info.get('size')}:{mark}"
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _store(address: str) -> tuple[Any, str]:
     """The store of an address, and the path in it."""
-    fsspec = optional("fsspec", "remote", f"pool.path={address}")
+    fsspec = optional("fsspec", "s3", f"pool.path={address}")
+    protocol = address.split("://")[0]
     try:
         store, inside = fsspec.core.url_to_fs(address)
     except ImportError as error:
-        protocol = address.split("://")[0]
-        raise DataError(f"pool.path={address}: {protocol}:// needs another package: {error}") from error
+        install = f"; {install_command('s3')}" if protocol == "s3" else ""
+        raise ConfigError(f"pool.path={address}: {protocol}:// needs another package: {error}{install}") from error
     except ValueError as error:
         raise DataError(f"pool.path={address}: {error}") from error
     return store, str(inside)
@@ -140,10 +153,9 @@ def _local(shard: Shard) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / Path(inside).name
         try:
-            with store.open(inside, "rb") as source, path.open("wb") as target:
-                shutil.copyfileobj(source, target)
-        except OSError as error:
-            raise DataError(f"{shard.address}: cannot be read: {' '.join(str(error).split())}") from error
+            store.get_file(inside, str(path))
+        except Exception as error:  # as in `_remote`
+            raise DataError(f"{shard.address}: cannot be read: {_reason(error)}") from error
         try:
             yield str(path)
         except DataError as error:
