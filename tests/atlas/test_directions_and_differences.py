@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from vos.atlas.artefacts import json_text, plain, write_artefact
 from vos.atlas.known import known_labels
 from vos.atlas.settings import AtlasSettings
 from vos.errors import DataError, InfeasibleError
+from vos.interpret.text_sets import TextPair
 from vos.metrics.margins import margin
 
 SETTINGS = AtlasSettings(n_texts=120, n_outliers=4)
@@ -161,6 +163,42 @@ def test_differences_compare_the_sets_of_the_atlas(world, tmp_path):
         for term in pair["terms"]:
             assert len(term["texts"]) <= 3
             assert all(term["term"].split()[0] in world.texts.text[i].lower() for i in term["texts"])
+
+
+class Writer:
+    """Says two things of every pair, of which one is true."""
+
+    def __init__(self):
+        self.read = 0
+
+    def describe(self, texts_a, texts_b):
+        return ["The text is of the first set.", "The text has letters."]
+
+    def holds(self, sentence, texts):
+        self.read += len(texts)
+        return [float("letters" in sentence or text.startswith("first")) for text in texts]
+
+
+def test_a_describer_says_differences_and_is_held_to_other_texts(world, monkeypatch):
+    n = len(world.texts)
+    in_a = np.arange(n) % 2 == 0
+    words = tuple(f"{'first' if a else 'second'} {text}" for a, text in zip(in_a, world.texts.text, strict=True))
+    writer = Writer()
+    told = dataclasses.replace(world, texts=dataclasses.replace(world.texts, text=words), describer=writer)
+    pair = TextPair("halves", "a", "b", in_a, ~in_a)
+    found = json.loads(json_text(plain(produce_differences.sentences(told, pair))))
+    assert [(each["sentence"], each["v"]) for each in found] == [
+        ("The text is of the first set.", 1.0), ("The text has letters.", 0.0)
+    ]  # fmt: skip
+    assert found[0]["q"] < 0.01 < found[1]["q"]
+    assert writer.read == 2 * 2 * min(produce_differences.JUDGED, n // 4)
+    assert produce_differences.sentences(world, pair) == []
+    found = produce_differences.difference
+    for reliable in (True, False):
+        sure = partial(lambda reliable, *given: dataclasses.replace(found(*given), reliable=reliable), reliable)
+        monkeypatch.setattr(produce_differences, "difference", sure)
+        pairs = produce_differences.produce(told, SETTINGS)["pairs"]
+        assert all(bool(each["sentences"]) == reliable for each in pairs if min(each["n_a"], each["n_b"]) >= 4)
 
 
 def test_texts_that_a_model_wrote_are_in_no_set(world):

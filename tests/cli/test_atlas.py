@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from tests.cli.commands import call, failing
+from tests.generation.stub_server import Stub
 from vos.cli.main import atlas
 from vos.labeling import BoundaryRecord, Item, Label, Ledger, text_uid, write_jsonl
 from vos.storage.json_files import read_json, write_json
@@ -35,6 +36,16 @@ def texts_of(output):
         (["vews=[map]"], "vews: no such setting, did you mean views?"),
         (["device=abacus"], "device: expected cpu, or cuda where there is a GPU, got 'abacus'"),
         (["pool.path=nothing.csv"], "nothing.csv: expected a file, found nothing there"),
+        (["language_model=bundled"], "expected language_model=server language_model.url=... language_model.model=..."),
+        (
+            [
+                "language_model=server",
+                "language_model.url=http://127.0.0.1:9/v1",
+                "language_model.model=m",
+                "language_model.retries=0",
+            ],
+            "http://127.0.0.1:9/v1: cannot be reached",
+        ),
     ],
 )
 def test_what_cannot_work_is_one_line(run, monkeypatch, capsys, tmp_path, overrides, message):
@@ -142,6 +153,19 @@ def test_texts_of_a_batch_beyond_the_limit_are_counted(run, monkeypatch, capfd, 
     call(atlas, monkeypatch, *wanted(run, tmp_path / "out", f"batch={batch}", "views=[trust]"))
     assert "n_texts=60: 10 of the 70 texts of batch and ledger are left out" in "".join(capfd.readouterr())
     assert sum(texts_of(tmp_path / "out")["batch"]) == 60
+
+
+def test_a_model_behind_a_server_says_differences(run, monkeypatch, tmp_path):
+    with Stub() as stub:
+        more = ["views=[differences]", "language_model=server", f"language_model.url={stub.url}",
+                f"language_model.model={stub.model}", "language_model.wait=0"]  # fmt: skip
+        call(atlas, monkeypatch, *wanted(run, tmp_path / "out", *more))
+    told = read_json(tmp_path / "out/atlas/trust.json")["settings"]["describer"]
+    assert len(told) == 16
+    made = (tmp_path / "out/atlas/differences.json").stat().st_mtime_ns
+    call(atlas, monkeypatch, *wanted(run, tmp_path / "out", "views=[differences]"))
+    assert read_json(tmp_path / "out/atlas/trust.json")["settings"]["describer"] == ""
+    assert (tmp_path / "out/atlas/differences.json").stat().st_mtime_ns > made
 
 
 def test_a_fault_of_a_producer_ends_with_code_1_and_a_page(run, monkeypatch, capsys, tmp_path):

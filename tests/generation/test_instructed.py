@@ -22,7 +22,7 @@ from vos.generation.prompts import Prompt
 from vos.generation.reach import Outcome
 from vos.generation.report import generation_report
 from vos.generation.server.client import Abilities, ServerClient
-from vos.generation.server.differences import describe_over_server
+from vos.generation.server.differences import ServedDescriber, describe_over_server
 from vos.generation.server.model import ServedLanguageModel
 from vos.generation.server.transport import Transport
 
@@ -189,6 +189,19 @@ def test_sentences_from_a_server_that_only_continues(stub):
     assert describe_over_server(client(stub, chat=False), ["a"], ["c"]) == ["The text names a tool."]
     with pytest.raises(ConfigError, match="expected texts in both groups, got 1 and 0"):
         describe_over_server(client(stub), ["a"], [])
+
+
+@pytest.mark.parametrize("chat", [True, False])
+def test_verdicts_of_a_server(stub, chat):
+    said = iter(["Yes.", " no, it does not", "It depends", "**True**"])
+    stub.write = lambda body, seed: next(said)
+    asker = client(stub, chat=chat)
+    asker.concurrency = 1
+    assert ServedDescriber(asker).holds("The text names a tool.", ["a", "b", "c", "d  e"]) == [1.0, 0.0, 0.5, 1.0]
+    (_, body) = stub.asked[-1]
+    prompt = body["messages"][0]["content"] if chat else body["prompt"]
+    assert "Text:\nd e\n\nStatement: The text names a tool.\n" in prompt
+    assert prompt.endswith("yes or no." if chat else "Answer:")
 
 
 def test_the_seed_of_a_draw_is_the_models_alone(stub):

@@ -18,6 +18,7 @@ from tests.generation.language_servers import (
 from vos.errors import ServerError
 from vos.generation import bundled
 from vos.generation.particles import Sampling
+from vos.generation.server.differences import ServedDescriber
 from vos.generation.server.settings import LanguageModelServer
 
 KEY = "0123456789abcdef"
@@ -62,6 +63,8 @@ def test_a_server_of_llama_cpp(tmp_path, monkeypatch):
         (answer,) = served.client.complete("Say hello.", 1, 8, 0.7, seed=1, chat=True)
         assert answer.text.strip()
         assert answer.logprobs is not None
+        verdicts = ServedDescriber(served.client).holds("The text is short.", ["He fell.", "She stood on the roof."])
+        assert set(verdicts) <= {0.0, 0.5, 1.0}
         with pytest.raises(ServerError, match="does not have the model 'other', it has 'bundled'"):
             LanguageModelServer(process.url, "other", key_variable="LLAMA_KEY").check()
         monkeypatch.setenv("LLAMA_KEY", "another")

@@ -10,6 +10,7 @@ import numpy as np
 from vos.atlas.known import known_labels
 from vos.atlas.settings import AtlasSettings
 from vos.atlas.world import AtlasWorld
+from vos.interpret.describe import DescribeSettings, describe_difference
 from vos.interpret.differences import DifferenceSettings, difference
 from vos.interpret.terms import term_matrix
 from vos.interpret.text_sets import (
@@ -19,6 +20,9 @@ from vos.interpret.text_sets import (
     near_against_core,
     neighbours_against_rest,
 )
+
+JUDGED = 40
+"""Held-out texts of each set that are read for a sentence: some 400 questions for a pair of sets."""
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
@@ -36,9 +40,21 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
         draw = world.rng(f"differences {candidate.name}")
         pair = balanced(candidate, source, draw)
         found = asdict(difference(matrix, pair.in_a, pair.in_b, draw, rule))
-        pairs.append({"name": pair.name, "a": pair.a, "b": pair.b, **found, "sentences": []})
+        said = sentences(world, pair) if found["reliable"] else []
+        pairs.append({"name": pair.name, "a": pair.a, "b": pair.b, **found, "sentences": said})
         world.progress(done + 1, len(candidates))
     return {"settings": asdict(rule), "pairs": pairs, "about": "the texts, not the model"}
+
+
+def sentences(world: AtlasWorld, pair: TextPair) -> list[dict[str, Any]]:
+    """What the describer says of a pair, with what holds on texts that it had not seen; nothing without one."""
+    if world.describer is None:
+        return []
+    found = describe_difference(
+        world.describer, world.describer, world.texts.text, (pair.in_a, pair.in_b),
+        world.rng(f"sentences {pair.name}"), DescribeSettings(judged=JUDGED),
+    )  # fmt: skip
+    return [asdict(each) for each in found]
 
 
 def text_pairs(world: AtlasWorld, among: np.ndarray[Any, np.dtype[np.bool_]]) -> list[TextPair]:

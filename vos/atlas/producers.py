@@ -69,7 +69,7 @@ class Producer:
 PRODUCERS = (
     Producer("outliers", "map", settings=("n_outliers",)),
     Producer("coverage", "coverage"),
-    Producer("differences", "differences", needs=("outliers",)),
+    Producer("differences", "differences", needs=("outliers",), settings=("describer",)),
     Producer("directions", "directions"),
     Producer("saliency", "queue"),
     Producer("flips", "queue"),

@@ -21,6 +21,7 @@ class AtlasSettings:
         n_units: units that get a token graph, the most important ones; "all" takes hours, which are said before.
         n_outliers: virtual outliers of each class.
         dreams: whether a language model writes texts for units and directions, beyond the run's own made texts.
+        describer: which language model says differences in sentences; "" where none does.
 
     Example:
         >>> AtlasSettings().n_texts
@@ -32,6 +33,7 @@ class AtlasSettings:
     n_units: int | Literal["all"] = 100
     n_outliers: int = 64
     dreams: bool = False
+    describer: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_texts <= MOST_TEXTS:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vos.atlas.artefacts import read_arrays, read_artefact
 from vos.atlas.settings import AtlasSettings
 from vos.density.base import GaussianDensity
+from vos.interpret.describe import JudgingDescriber
 from vos.interpret.margins import MarginReader
 from vos.models import ClassifierFeaturizer, TextClassifier
 from vos.outliers.feasible import draw_where_feasible
@@ -66,6 +67,7 @@ class AtlasWorld:
         folder: of the artefacts, which later producers may read; None where nothing is kept.
         progress: told how far the producer at work is.
         is_control: whether this is the encoder of random weights.
+        describer: writes sentences on differences, and judges them; None where there is none.
     """
 
     featurizer: ClassifierFeaturizer
@@ -81,6 +83,7 @@ class AtlasWorld:
     folder: Path | None = None
     progress: Progress = no_progress
     is_control: bool = False
+    describer: JudgingDescriber | None = None
     _computed: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property

@@ -31,6 +31,10 @@ from vos.cli.tables import facts_table, print_paths
 from vos.cli.wiring import build_sampler
 from vos.data import TextData
 from vos.density import load_density
+from vos.errors import ConfigError
+from vos.generation.server.differences import ServedDescriber
+from vos.generation.server.model import ServedLanguageModel
+from vos.generation.server.settings import LanguageModelServer
 from vos.labeling import Ledger
 from vos.labeling.batch_files import read_jsonl
 from vos.labeling.consensus import consensus
@@ -75,8 +79,11 @@ def run_atlas_program(config: DictConfig) -> AtlasResult:
     check_dreams(settings)
     RunDirectory(config.run).open_finished()
     output = Path(config.output or config.run)
+    describer = describing_server(config)
+    if describer is not None:
+        settings = replace(settings, describer=ServedLanguageModel(describer.client).fingerprint)
     with owned(output):
-        return _make(config, settings, producers, output)
+        return _make(config, settings, producers, output, describer)
 
 
 def atlas_settings(config: DictConfig) -> AtlasSettings:
@@ -85,10 +92,34 @@ def atlas_settings(config: DictConfig) -> AtlasSettings:
     Raises:
         ConfigError: sizes that cannot work.
     """
-    return AtlasSettings(**{name: config[name] for name in AtlasSettings.__dataclass_fields__})
+    return AtlasSettings(**{name: config[name] for name in AtlasSettings.__dataclass_fields__ if name in config})
 
 
-def _make(config: DictConfig, settings: AtlasSettings, producers: Sequence[Producer], output: Path) -> AtlasResult:
+def describing_server(config: DictConfig) -> ServedDescriber | None:
+    """The language model that says differences in sentences; None where none is asked for.
+
+    Raises:
+        ConfigError: a language model that is behind no server.
+        ServerError: the server cannot be used.
+    """
+    if OmegaConf.select(config, "language_model") is None:
+        return None
+    server = instantiate(config.language_model)
+    if not isinstance(server, LanguageModelServer):
+        raise ConfigError(
+            "language_model: the atlas says differences in sentences with a model behind a server alone; expected "
+            "language_model=server language_model.url=... language_model.model=..."
+        )
+    return ServedDescriber(server.client(), config.seed)
+
+
+def _make(
+    config: DictConfig,
+    settings: AtlasSettings,
+    producers: Sequence[Producer],
+    output: Path,
+    describer: ServedDescriber | None,
+) -> AtlasResult:
     open_cache(config)
     run, data, classifier = open_run(config)
     if config.pool.path is not None:
@@ -101,7 +132,7 @@ def _make(config: DictConfig, settings: AtlasSettings, producers: Sequence[Produ
     with cache, bars:
         world = build_world(config, run, data, featurizer, settings, asked, told)
         warn_of_truncation(classifier, "atlas", world.texts.text)
-        world = replace(world, folder=output / FOLDER)
+        world = replace(world, folder=output / FOLDER, describer=describer)
         watcher.end("pool", f"{len(world.texts)} texts")
         seconds = time.monotonic() - began
         result = run_atlas(

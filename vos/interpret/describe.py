@@ -35,6 +35,10 @@ class Judge(Protocol):
         """For each text how far the sentence holds, in [0, 1]."""
 
 
+class JudgingDescriber(Describer, Judge, Protocol):
+    """Does both."""
+
+
 @dataclass(frozen=True)
 class DescribeSettings:
     """How sentences are asked for and tried.

@@ -1,13 +1,15 @@
-"""What tells two groups of texts apart, in sentences that a model behind a server proposes."""
+"""What tells two groups of texts apart, in sentences that a model behind a server proposes, and reads texts for."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from vos.errors import ConfigError
 from vos.generation.server.client import ServerClient
 from vos.generation.server.instructions import without_echo
+from vos.generation.server.replies import CompletionRequest
 
 SENTENCES = 5
 
@@ -15,6 +17,13 @@ MAX_TOKENS = 200
 
 LONGEST = 600
 """Characters of a text that are shown."""
+
+VERDICT_TOKENS = 4
+
+VERDICTS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
+"""What an answer's first word says; any other leaves it open."""
+
+OPEN = 0.5
 
 
 def describe_over_server(
@@ -54,4 +63,52 @@ def describe_over_server(
 
 
 def _lines(texts: Sequence[str]) -> str:
-    return "\n".join(f"- {' '.join(text.split())[:LONGEST]}" for text in texts)
+    return "\n".join(f"- {_shown(text)}" for text in texts)
+
+
+@dataclass(frozen=True)
+class ServedDescriber:
+    """One model behind a server that writes sentences on two sets of texts, and judges them text by text.
+
+    Implements `vos.interpret.describe.Describer` and `Judge`. A model that judges its own sentences may favour them;
+    it is not told which set a text is of, so it cannot favour a set.
+
+    Attributes:
+        client: see `ServerClient`.
+        seed: of sampling.
+    """
+
+    client: ServerClient
+    seed: int = 0
+
+    def describe(self, texts_a: Sequence[str], texts_b: Sequence[str]) -> list[str]:
+        """See `describe_over_server`."""
+        return describe_over_server(self.client, texts_a, texts_b, self.seed)
+
+    def holds(self, sentence: str, texts: Sequence[str]) -> list[float]:
+        """For each text 1 where the model says that the sentence is true of it, 0 where not, 0.5 where neither.
+
+        Raises:
+            ServerError: the server failed.
+        """
+        chat = self.client.abilities.chat
+        question = "Is the statement true of the text? Answer with one word, yes or no."
+        prompts = [f"Text:\n{_shown(text)}\n\nStatement: {sentence}\n\n{question}" for text in texts]
+        replies = self.client.complete_all(
+            [
+                CompletionRequest(
+                    prompt if chat else f"{prompt}\nAnswer:", 1, VERDICT_TOKENS, 0.0, (), self.seed, chat=chat
+                )
+                for prompt in prompts
+            ]
+        )
+        return [_verdict(reply.completions[0].text) for reply in replies]
+
+
+def _verdict(answer: str) -> float:
+    word = re.search(r"[a-z]+", answer.casefold())
+    return VERDICTS.get(word[0], OPEN) if word else OPEN
+
+
+def _shown(text: str) -> str:
+    return " ".join(text.split())[:LONGEST]
