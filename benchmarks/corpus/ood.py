@@ -41,7 +41,9 @@ def main() -> None:
     """See the module."""
     parser = command_line(__doc__)
     parser.add_argument("what", choices=("public", "written"))
-    parser.add_argument("--n", type=int, default=3600, help="texts to write; some four in ten are too near to training texts")
+    parser.add_argument(
+        "--n", type=int, default=3600, help="texts to write; some four in ten are too near to training texts"
+    )
     options = parser.parse_args()
     finish(_public() if options.what == "public" else _written(48 if options.quick else options.n, FOLDER))
 

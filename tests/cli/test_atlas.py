@@ -36,6 +36,7 @@ def texts_of(output):
         (["vews=[map]"], "vews: no such setting, did you mean views?"),
         (["device=abacus"], "device: expected cpu, or cuda where there is a GPU, got 'abacus'"),
         (["pool.path=nothing.csv"], "nothing.csv: expected a file, found nothing there"),
+        (["tags=nothing.csv"], "nothing.csv: expected a file, found nothing there"),
         (["language_model=bundled"], "expected language_model=server language_model.url=... language_model.model=..."),
         (
             [
@@ -113,6 +114,17 @@ def test_a_seed_and_a_pool_of_its_own_choose_other_texts(run, monkeypatch, capsy
         found[name] = {t for t, split in zip(texts["text"], texts["split"], strict=True) if split == "pool"}
     assert all(text.startswith("a text of its own") for text in found["own"])
     assert found["seed"] != found["run"]
+
+
+def test_columns_of_a_table_are_tags(run, monkeypatch, tmp_path):
+    call(atlas, monkeypatch, *wanted(run, tmp_path / "first", "views=[trust]"))
+    texts = texts_of(tmp_path / "first")["text"]
+    tags = tmp_path / "tags.csv"
+    tags.write_text("text,tone\n" + "\n".join(f'"{text}",{("calm", "loud")[i % 2]}' for i, text in enumerate(texts)))
+    call(atlas, monkeypatch, *wanted(run, tmp_path / "out", "views=[trust]", f"tags={tags}"))
+    found = texts_of(tmp_path / "out")
+    assert found["text"] == texts
+    assert found["columns"]["tone"] == [("calm", "loud")[i % 2] for i in range(len(texts))]
 
 
 def test_a_run_without_a_pool_says_so(run, monkeypatch, capsys, tmp_path):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vos.atlas.clusters import text_clusters
+from vos.atlas.tags import told_columns
 from vos.atlas.texts import AtlasTexts
 from vos.atlas.world import AtlasWorld, TrainTexts
 from vos.density.base import GaussianDensity
@@ -25,9 +26,6 @@ NEAREST = 3
 
 MOST_TRAINING_TEXTS = 20_000
 """Training texts that neighbours are looked for among."""
-
-MOST_VALUES = 200
-"""Different values of a column at most: one that names nearly every text tells nothing of groups of texts."""
 
 ENCODER = "encoder"
 """Fact of a run that stays out of the artefact: it may be a path of this machine."""
@@ -80,7 +78,7 @@ def described(
         ),
         cluster=text_clusters(texts, derive_seed(seed, "text clusters")),
         weight=np.ones(len(texts)) if weight is None else weight,
-        columns=_columns(examples),
+        columns=told_columns(examples),
     )
 
 
@@ -118,17 +116,6 @@ def _output(classifier: Any, name: str | None, logits: Tensor) -> int | None:
     place = classifier.data_classes.index(name)
     outputs = [i for i, c in enumerate(classifier.class_of_output) if c == place]
     return max(outputs, key=lambda i: float(logits[i]), default=None)
-
-
-def _columns(examples: Sequence[Example]) -> dict[str, tuple[str | None, ...]]:
-    """Group and level of the texts, where they say something of more than a text."""
-    found: dict[str, tuple[str | None, ...]] = {}
-    for name in ("level", "group"):
-        values = tuple(None if (v := getattr(e, name)) is None else str(v) for e in examples)
-        different = {value for value in values if value is not None}
-        if 1 < len(different) <= MOST_VALUES and 2 * len(different) <= len(values):
-            found[name] = values
-    return found
 
 
 def train_texts(examples: Sequence[Example], featurizer: ClassifierFeaturizer, rng: np.random.Generator) -> TrainTexts:

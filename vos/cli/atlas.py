@@ -20,6 +20,7 @@ from vos.atlas.describe import described, train_texts
 from vos.atlas.job import FOLDER, AtlasResult, run_atlas
 from vos.atlas.producers import Producer, check_dreams, check_extras, chosen_producers
 from vos.atlas.settings import AtlasSettings
+from vos.atlas.tags import table_columns
 from vos.atlas.texts import choose_texts
 from vos.atlas.trust import NAME as TRUST
 from vos.atlas.world import AtlasWorld
@@ -186,6 +187,8 @@ def build_world(
         chosen.examples, chosen.splits, chosen.features, featurizer, density, chosen.band,
         batch=asked.batch, answers=asked.answers, weight=chosen.weight, seed=config.seed,
     )  # fmt: skip
+    if config.tags is not None:
+        texts = replace(texts, columns={**texts.columns, **table_columns(config.tags, chosen.examples)})
     manifest = run.manifest
     return AtlasWorld(
         featurizer,

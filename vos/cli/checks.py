@@ -39,6 +39,7 @@ OWN = {
     "device": "str",
     "verify": "str | None",
     "batch": "str | None",
+    "tags": "str | None",
     "views": "list[str] | None",
     "only": "str | None",
     "blind": "bool",

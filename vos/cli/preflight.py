@@ -16,6 +16,7 @@ from torch import Tensor
 from vos.cli.checks import Build, built, check_settings, unwrapped
 from vos.cli.train import quiet_libraries
 from vos.cli.wiring import build_sampler, completed, synthesis_settings
+from vos.data.files import read_rows
 from vos.errors import ConfigError, RunError
 from vos.generation.server.settings import LanguageModelServer
 from vos.labeling.backends import Exporter
@@ -148,6 +149,8 @@ def check_atlas(config: DictConfig) -> None:
     check_folder("output", Path(config.output or config.run))
     if config.batch is not None and not Path(config.batch).is_file():
         raise ConfigError(f"batch={config.batch}: expected a near_boundary.jsonl, found no file there")
+    if config.tags is not None:
+        next(read_rows(config.tags), None)
     if Path(config.ledger).exists():
         Ledger(config.ledger).close()
 
