@@ -48,7 +48,7 @@ def settings(run, pool, output, *more):
         f"paths.cache={output}/cache",
         f"pool.path={pool}",
         "pool.text=comment",
-        "acquisition.supply=12",
+        *([] if "acquisition=targets" in more else ["acquisition.supply=12"]),
         *more,
     ]
 

@@ -1,4 +1,4 @@
-"""Pools in several files through the command: here, in processes, on Ray; one batch."""
+"""Pools in several files through the command: here and over processes, one batch."""
 
 from __future__ import annotations
 
@@ -55,3 +55,13 @@ def test_processes_give_the_same_batch(here, run, pool, tmp_path):
     assert done.returncode == 0, done.stderr
     assert batch(tmp_path) == here
     assert len(list((tmp_path / "cache/shards").glob("*.safetensors"))) == 6
+
+
+@pytest.mark.slow
+def test_features_for_an_index_come_from_the_same_files_over_processes(run, pool, tmp_path, monkeypatch):
+    targets = ["acquisition=targets", "acquisition.index=exact"]
+    call(synthesize.main, monkeypatch, *settings(run, pool, tmp_path / "one", *targets))
+    done = process(run, pool, tmp_path / "two", "pool.workers=2", *targets)
+    assert done.returncode == 0, done.stderr
+    assert batch(tmp_path / "two") == batch(tmp_path / "one")
+    assert len(list((tmp_path / "two/cache/pools").glob("*.f32"))) == 6

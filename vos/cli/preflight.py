@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from vos.cli.checks import Build, built, check_settings, unwrapped
+from vos.cli.pool_engines import check_engine
 from vos.cli.train import quiet_libraries
 from vos.cli.wiring import build_sampler, completed, synthesis_settings
 from vos.data.files import read_rows
@@ -117,6 +118,7 @@ def check_synthesis(config: DictConfig) -> None:
     check_device(str(config.device))
     check_folder("paths.cache", Path(config.paths.cache))
     check_language_model(config, "candidates.generation.language_model")
+    check_engine(config)
 
 
 def check_language_model(config: DictConfig, place: str) -> None:

@@ -19,7 +19,7 @@ from vos.mining.index import (
     exact_neighbours,
     recall,
 )
-from vos.mining.pool_features import PoolFeatures, examples_at
+from vos.mining.pool_features import FeatureStore, examples_at
 from vos.mining.retrieve import Reservoir, Retrieval, Search, rank
 from vos.types import Example, FeatureBatch
 
@@ -53,7 +53,7 @@ class _Places:
     slack: float
 
     @classmethod
-    def of(cls, store: PoolFeatures, search: Search) -> _Places:
+    def of(cls, store: FeatureStore, search: Search) -> _Places:
         space, targets, potential = search.space, search.targets, search.potential
         r = space.projection.shape[1]
         kappa = MARGIN_SHARE / potential.tau**2
@@ -75,7 +75,7 @@ class _Places:
 
 def retrieve_indexed(
     pool: Iterable[Example],
-    store: PoolFeatures,
+    store: FeatureStore,
     search: Search,
     generator: torch.Generator,
     approximate: ApproximateSettings | None = None,
@@ -116,7 +116,7 @@ def retrieve_indexed(
     return Retrieval(by_target, picks, store.n, (store.n - above, above), index)
 
 
-def _facts(pool: Iterable[Example], store: PoolFeatures, search: Search, rows: list[int]) -> Facts:
+def _facts(pool: Iterable[Example], store: FeatureStore, search: Search, rows: list[int]) -> Facts:
     examples = examples_at(pool, rows)
     features = store.at(rows)
     batch = FeatureBatch(features, search.space.head.logits(features))
@@ -125,7 +125,7 @@ def _facts(pool: Iterable[Example], store: PoolFeatures, search: Search, rows: l
 
 @dataclass(frozen=True)
 class _Nearest:
-    store: PoolFeatures
+    store: FeatureStore
     search: Search
     places: _Places
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vos.errors import DataError
+from vos.storage.atomic import replacing
 from vos.storage.bounded import in_use
 from vos.types import Example, Featurizer
 
@@ -30,6 +31,19 @@ def content_hash(pool: Iterable[Example]) -> tuple[str, int]:
         digest.update(len(raw).to_bytes(8, "little") + raw)  # the length keeps "ab", "c" and "a", "bc" apart
         n += 1
     return digest.hexdigest(), n
+
+
+class FeatureStore(Protocol):
+    """Features (n, d) float32 of a pool, row by row in the order of its texts."""
+
+    n: int
+    d: int
+
+    def at(self, rows: Collection[int]) -> Tensor:
+        """Features (k, d) of the rows named."""
+
+    def chunks(self, size: int) -> Iterator[tuple[int, Tensor]]:
+        """First row and features of `size` rows at a time; there may be fewer in any of them."""
 
 
 class PoolFeatures:
@@ -52,6 +66,11 @@ class PoolFeatures:
             raise DataError(
                 f"{path}: expected {n} x {d} float32, {n * d * BYTES} bytes, found {path.stat().st_size}; delete it"
             )
+
+    @classmethod
+    def of(cls, path: Path, d: int) -> PoolFeatures:
+        """A whole file of as many rows as it holds."""
+        return cls(path, path.stat().st_size // (d * BYTES), d)
 
     @classmethod
     def build(
@@ -101,6 +120,48 @@ class PoolFeatures:
         """First row and features of `size` rows at a time."""
         for start in range(0, self.n, size):
             yield start, self.at(range(start, min(start + size, self.n)))
+
+
+class ShardedFeatures:
+    """Features of several files, one after the other.
+
+    Args:
+        parts: at least one, all of one width.
+    """
+
+    def __init__(self, parts: Sequence[PoolFeatures]) -> None:
+        self.parts = tuple(parts)
+        self.starts = np.cumsum([0, *(part.n for part in parts)])
+        self.n, self.d = int(self.starts[-1]), parts[0].d
+
+    def at(self, rows: Collection[int]) -> Tensor:
+        """Features (k, d) of the rows named, in their order."""
+        wanted = np.fromiter(rows, dtype=np.int64, count=len(rows))
+        which = np.searchsorted(self.starts, wanted, side="right") - 1
+        found = torch.empty(len(wanted), self.d)
+        for number in np.unique(which).tolist():
+            mine = np.flatnonzero(which == number)
+            found[torch.from_numpy(mine)] = self.parts[number].at((wanted[mine] - self.starts[number]).tolist())
+        return found
+
+    def chunks(self, size: int) -> Iterator[tuple[int, Tensor]]:
+        """First row and features of `size` rows at a time; the last ones of each file may be fewer."""
+        for start, part in zip(self.starts.tolist(), self.parts, strict=False):
+            for row, features in part.chunks(size):
+                yield start + row, features
+
+
+def write_features(
+    path: Path, pool: Iterable[Example], featurizer: Featurizer, chunk_size: int, progress: Callable[[int], None]
+) -> int:
+    """Write the features of texts into a file that is whole or absent; returns the number of texts."""
+    n = 0
+    with replacing(path) as partial, partial.open("wb") as file:
+        for examples, batch in featurizer.stream(iter(pool), chunk_size):
+            file.write(batch.features.numpy().astype("<f4").tobytes())
+            n += len(examples)
+            progress(len(examples))
+    return n
 
 
 def _append(

@@ -61,7 +61,24 @@ def load_sample(path: Path, sizes: SampleSizes, seed: int) -> tuple[PoolSample, 
         examples = json.loads(bytes(found["examples"].numpy()))
         return _sample(found, examples, sizes, seed), found["nearest"]
     except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise DataError(f"{path}: expected the samples of a shard, got: {error}; delete it and start again") from error
+        raise _damaged(path, error) from error
+
+
+def count_texts(path: Path) -> int:
+    """How many texts stand behind a file that `save_sample` wrote; reads nothing else of it.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return int(file.get_tensor("counts").sum())
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: expected the samples of a shard, got: {error}; delete it and start again")
 
 
 def _sample(

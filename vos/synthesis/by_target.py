@@ -11,7 +11,7 @@ import torch
 from vos.errors import ConfigError
 from vos.mining.acquisition import TargetAcquisition
 from vos.mining.indexed import retrieve_indexed
-from vos.mining.pool_features import PoolFeatures
+from vos.mining.pool_features import FeatureStore, PoolFeatures
 from vos.mining.retrieve import Retrieval, Search, retrieve
 from vos.mining.select import select
 from vos.mining.selection import lacks_near_boundary
@@ -42,7 +42,11 @@ def search_pool(
         return retrieve(pool, job.featurizer, search, generator, job.progress.pool)
     if job.pools is None:
         raise ConfigError(f"acquisition.index={acquisition.index}: expected a folder for the pool's features, got none")
-    store = PoolFeatures.build(*job.pools, pool, job.featurizer, settings.chunk_size, job.progress.pool)
+    store: FeatureStore
+    if job.shards is not None:
+        store = job.shards.features(job, job.pools)
+    else:
+        store = PoolFeatures.build(*job.pools, pool, job.featurizer, settings.chunk_size, job.progress.pool)
     approximate = acquisition.approximate if acquisition.index == "approximate" else None
     return retrieve_indexed(pool, store, search, generator, approximate)
 

@@ -19,6 +19,7 @@ from vos.mining.acquisition import Acquisition, MarginAcquisition, RandomAcquisi
 from vos.mining.candidates import Candidate
 from vos.mining.coverage import CoverageSettings
 from vos.mining.near_duplicates import RepeatFilter
+from vos.mining.pool_features import FeatureStore
 from vos.mining.pool_sample import PoolSample, SampleSizes
 from vos.mining.selection import SelectionSettings
 from vos.mining.targets import Potential, Targets, TargetSpace
@@ -90,12 +91,15 @@ class PoolFolder(NamedTuple):
 
 
 class ShardScan(Protocol):
-    """Scores a pool shard by shard, see `vos.synthesis.pool_pass`."""
+    """Reads a pool shard by shard, see `vos.synthesis.pool_pass`."""
 
     def run(
         self, job: SynthesisJob, featurizer: Featurizer, sizes: SampleSizes, surroundings: Surroundings, fast: bool
     ) -> PoolSample:
         """Samples of the whole pool; `surroundings` takes its texts into account."""
+
+    def features(self, job: SynthesisJob, folder: PoolFolder) -> FeatureStore:
+        """Features of the whole pool, kept in a folder."""
 
 
 @dataclass(frozen=True)

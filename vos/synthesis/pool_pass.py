@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
 from vos.data.shards import Shard, ShardedPool
 from vos.mining.candidates import Facts
+from vos.mining.pool_features import PoolFeatures, ShardedFeatures, write_features
 from vos.mining.pool_sample import PoolSample, SampleSizes
-from vos.mining.sample_files import load_sample, save_sample
+from vos.mining.sample_files import count_texts, load_sample, save_sample
 from vos.storage.seeds import derive_seed
-from vos.synthesis.job import SynthesisJob
+from vos.synthesis.job import PoolFolder, SynthesisJob
 from vos.synthesis.surroundings import Surroundings
 from vos.types import Example, Featurizer
 
@@ -41,21 +42,42 @@ def sample_seed(job: SynthesisJob) -> int:
     return derive_seed(job.seed, "pool sample")
 
 
-class Engine(Protocol):
-    """Where shards are scored."""
+@dataclass(frozen=True)
+class Scoring:
+    """A task that leaves samples of a shard, see `PoolSample`.
 
-    def __call__(self, waiting: list[Shard], files: list[Path], sizes: SampleSizes, fast: bool) -> Iterator[int]:
-        """Score shards into files, in any order; yields the number of texts of each as it is done."""
+    Attributes:
+        sizes: of the samples.
+        fast: whether texts are scored in bfloat16.
+    """
+
+    sizes: SampleSizes
+    fast: bool
+
+
+@dataclass(frozen=True)
+class Featurizing:
+    """A task that leaves the features of a shard, see `PoolFeatures`."""
+
+
+ShardTask = Scoring | Featurizing
+
+
+class Engine(Protocol):
+    """Where shards are read."""
+
+    def __call__(self, waiting: list[Shard], files: list[Path], task: ShardTask) -> Iterator[int]:
+        """Do the task for shards, in any order, into a file for each; yields the number of texts as each is done."""
 
 
 @dataclass(frozen=True)
 class ShardedPass:
-    """How the shards of a pool are scored.
+    """How the shards of a pool are read, each by itself.
 
     Attributes:
         pool: the shards.
-        folder: where the file of each is kept: a pass that was interrupted goes on with those that are missing.
-        engine: scores them elsewhere; None: here, one after the other.
+        folder: where the samples of each are kept: a pass that was interrupted goes on with those that are missing.
+        engine: reads them elsewhere; None: here, one after the other.
         reading: how the files are read, such as which column; another reading is another pool.
     """
 
@@ -70,24 +92,63 @@ class ShardedPass:
         """Score the shards whose file is missing, and merge all of them; memory does not grow with their number."""
         names = (self._identity(job, shard, sizes, surroundings, fast) for shard in self.pool.shards)
         files = [self.folder / f"{name}.safetensors" for name in names]
-        waiting = [(shard, path) for shard, path in zip(self.pool.shards, files, strict=True) if not path.exists()]
-        if self.engine is None:
-            for shard, path in waiting:
-                score_shard(job, featurizer, self.pool.read(shard), sizes, surroundings.empty(), path)
-        else:
-            for n in self.engine([shard for shard, _ in waiting], [path for _, path in waiting], sizes, fast):
-                job.progress.pool(n)
+
+        def here(shard: Shard, path: Path) -> int:
+            return score_shard(job, featurizer, self.pool.read(shard), sizes, surroundings.empty(), path)
+
+        self._do(job, files, Scoring(sizes, fast), here, count_texts)
         return merged(files, job, sizes, surroundings)
+
+    def features(self, job: SynthesisJob, folder: PoolFolder) -> ShardedFeatures:
+        """The features of the pool, in its order, from a file for each shard; those that are missing are made."""
+        d = job.featurizer.head.weight.shape[1]
+        files = [folder.path / f"{folder.encoder}-{_digest(self._of_texts(shard))}.f32" for shard in self.pool.shards]
+
+        def here(shard: Shard, path: Path) -> int:
+            return featurize_shard(job, self.pool.read(shard), path)
+
+        self._do(job, files, Featurizing(), here, lambda path: PoolFeatures.of(path, d).n)
+        return ShardedFeatures([PoolFeatures.of(path, d) for path in files])
+
+    def _do(
+        self,
+        job: SynthesisJob,
+        files: list[Path],
+        task: ShardTask,
+        here: Callable[[Shard, Path], int],
+        count: Callable[[Path], int],
+    ) -> None:
+        """Do a task for the shards whose file is missing; `count` tells the texts behind one that is there."""
+        waiting, paths = [], []
+        for shard, path in zip(self.pool.shards, files, strict=True):
+            if path.exists():
+                job.progress.pool(count(path))
+            else:
+                waiting.append(shard)
+                paths.append(path)
+        if self.engine is None:
+            for shard, path in zip(waiting, paths, strict=True):
+                here(shard, path)
+            return
+        for n in self.engine(waiting, paths, task):
+            job.progress.pool(n)
+
+    def _of_texts(self, shard: Shard) -> list[object]:
+        return [shard.address, shard.version, self.reading]
 
     def _identity(
         self, job: SynthesisJob, shard: Shard, sizes: SampleSizes, surroundings: Surroundings, fast: bool
     ) -> str:
         """All that the file of a shard depends on, as a hash."""
-        of_texts = [VERSION, shard.address, shard.version, self.reading, fast]
         of_job = [job.model_hash, job.run_hash, job.seed, asdict(sizes), surroundings.band, job.settings.n_directions]
-        digest = hashlib.sha256(json.dumps([of_texts, of_job], allow_nan=False, sort_keys=True).encode())
-        digest.update(surroundings.outliers.features.contiguous().numpy().tobytes())
-        return digest.hexdigest()[:32]
+        outliers = surroundings.outliers.features.contiguous().numpy().tobytes()
+        return _digest([[VERSION, *self._of_texts(shard), fast], of_job], outliers)
+
+
+def _digest(of: object, more: bytes = b"") -> str:
+    digest = hashlib.sha256(json.dumps(of, allow_nan=False, sort_keys=True).encode())
+    digest.update(more)
+    return digest.hexdigest()[:32]
 
 
 def score_shard(
@@ -102,6 +163,11 @@ def score_shard(
     sample = read_texts(job, featurizer, texts, sizes, surroundings)
     save_sample(path, sample, surroundings.nearest)
     return sample.n
+
+
+def featurize_shard(job: SynthesisJob, texts: Iterable[Example], path: Path) -> int:
+    """Write the features of one shard into its file; returns the number of its texts."""
+    return write_features(path, texts, job.featurizer, job.settings.chunk_size, job.progress.pool)
 
 
 def merged(files: Iterable[Path], job: SynthesisJob, sizes: SampleSizes, surroundings: Surroundings) -> PoolSample:

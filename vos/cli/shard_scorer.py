@@ -1,0 +1,71 @@
+"""What scores shards of a pool in a process of its own, on this machine or another."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from vos.cli.compose import prepare
+from vos.data.shards import Shard, ShardedPool
+from vos.errors import RunError, VosError
+from vos.models import ClassifierFeaturizer
+from vos.synthesis.job import SynthesisJob, draw_outliers
+from vos.synthesis.pool_pass import Featurizing, ShardTask, featurize_shard, score_shard
+from vos.synthesis.surroundings import Surroundings
+
+GOES_ON = "the same command goes on with the files that are missing"
+
+
+class Scorer:
+    """Scores shards in a process of its own: reads run, classifier and density once.
+
+    Args:
+        settings: the configuration of the synthesis, as YAML.
+        threads: of torch.
+    """
+
+    def __init__(self, settings: str, threads: int) -> None:
+        # Here, as `vos.cli.synthesize` imports this module.
+        from vos.cli.synthesize import build_job, open_run
+        from vos.cli.train import quiet_libraries
+
+        prepare()
+        quiet_libraries()
+        torch.set_num_threads(threads)
+        config = OmegaConf.create(settings)
+        assert isinstance(config, DictConfig)  # noqa: S101 - a mapping was written
+        run, data, classifier = open_run(config)
+        self.settings = config
+        self.job: SynthesisJob = build_job(config, run, data, ClassifierFeaturizer(classifier, device=config.device))
+        self.fast = ClassifierFeaturizer(classifier, device=config.device, bfloat16=True)
+        _, space, outliers = draw_outliers(self.job)
+        self.surroundings = Surroundings(space, outliers, self.job.settings.potential.delta)
+
+    def do(self, shard: Shard, task: ShardTask, path: Path) -> int:
+        """Leave what a task makes of a shard in a file; returns the number of its texts.
+
+        Raises:
+            RunError: something failed that nobody foresaw; names the shard and the place in one line.
+            VosError: as the task does.
+        """
+        try:
+            return self._do(shard, task, path)
+        except VosError:
+            raise
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            reason = f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"
+            raise RunError(
+                f"{shard.address}: its scoring failed: {reason}; what is scored is kept, {GOES_ON}"
+            ) from error
+
+    def _do(self, shard: Shard, task: ShardTask, path: Path) -> int:
+        texts = ShardedPool([shard], lambda each: instantiate(self.settings.pool, path=each).open()).read(shard)
+        if isinstance(task, Featurizing):
+            return featurize_shard(self.job, texts, path)
+        featurizer = self.fast if task.fast else self.job.featurizer
+        return score_shard(self.job, featurizer, texts, task.sizes, self.surroundings.empty(), path)
