@@ -308,15 +308,6 @@ def test_three_classes_go_all_the_way(workplace, monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_train_together(workplace, tmp_path):
-    _, overrides = workplace
-    command = [sys.executable, str(ROOT / "train.py"), *overrides, "trainer=ddp", "trainer.lightning.accelerator=cpu",
-               "trainer.max_epochs=1", "logger=csv", f"hydra.run.dir={tmp_path / 'run'}"]  # fmt: skip
-    subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL, timeout=900)
-    assert json.loads((tmp_path / "run/manifest.json").read_text())["status"] == "finished"
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16-mixed"])
 def test_reduced_precision_by_setting(workplace, monkeypatch, tmp_path, precision):
     call(train.main, monkeypatch, *workplace[1], "logger=none", f"trainer.lightning.precision={precision}",

@@ -23,6 +23,7 @@ CHOSEN = {
         ["exposure=written", "labels=label_studio", "outliers=tail", "loss=energy_mlp", "schedule=constant"],
         ["exposure=file", "exposure.path=x", "labels=files", "labels.path=x", "outliers=mixes", "loss=extra_class"],
         ["labels=argilla", "outliers=logits", "loss=flattening", "logger=csv", "trainer=ddp"],
+        ["trainer=fsdp", "trainer.lightning.accelerator=cpu"],
         ["experiment=simulated_rounds"],
     ],
     "synthesize": [

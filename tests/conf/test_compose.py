@@ -98,7 +98,7 @@ def test_the_density_of_low_rank_is_built():
     assert completed(instantiate(config.density.model), n_classes=2, n_features=8).rank == 3
 
 
-@pytest.mark.parametrize(("option", "accelerator"), [("cpu", "cpu"), ("gpu", "gpu"), ("ddp", "auto")])
+@pytest.mark.parametrize(("option", "accelerator"), [("cpu", "cpu"), ("gpu", "gpu"), ("ddp", "auto"), ("fsdp", "gpu")])
 def test_every_trainer_names_its_device(option, accelerator):
     lightning = compose("train", [f"trainer={option}"]).trainer.lightning
     assert lightning.accelerator == accelerator

@@ -27,7 +27,7 @@ def test_every_index_once_within_the_limits(lengths, batch_size, epoch, shuffle)
 
 @settings(max_examples=80, deadline=None)
 @given(LENGTHS, st.integers(1, 9), st.integers(1, 5), st.integers(0, 3))
-def test_ranks_share_the_batches(lengths, batch_size, world_size, epoch):
+def test_ranks_share_every_batch(lengths, batch_size, world_size, epoch):
     def batches(rank, world_size):
         sampler = LengthBucketedSampler(lengths, batch_size, seed=1, rank=rank, world_size=world_size)
         sampler.set_epoch(epoch)
@@ -37,10 +37,12 @@ def test_ranks_share_the_batches(lengths, batch_size, world_size, epoch):
 
     single = batches(0, 1)
     ranks = [batches(rank, world_size) for rank in range(world_size)]
-    assert len({len(each) for each in ranks}) == 1
-    dealt = [tuple(batch) for each in ranks for batch in each]
-    assert set(dealt) == {tuple(batch) for batch in single}
-    assert len(dealt) == -(-len(single) // world_size) * world_size  # only the last step is filled up
+    assert {len(each) for each in ranks} == {len(single)}
+    for whole, *shares in zip(single, *ranks, strict=True):
+        dealt = [i for share in shares for i in share]
+        assert sorted(set(dealt)) == sorted(whole)
+        assert len(dealt) == max(len(whole), world_size)  # nothing comes twice where there is enough for all
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 def test_order_depends_on_seed_and_epoch_and_not_on_the_global_state():

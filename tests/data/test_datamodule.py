@@ -120,7 +120,7 @@ def test_lightning_reshuffles_every_epoch(data, tmp_path):
     assert len({str(each) for each in epochs}) == 3
 
 
-def test_ranks_of_a_trainer_get_different_batches(data):
+def test_ranks_of_a_trainer_share_the_batches(data):
     features = {"train": torch.ones(21, 3), "val": torch.ones(7, 3)}
     batches = []
     for rank in range(2):
@@ -128,5 +128,7 @@ def test_ranks_of_a_trainer_get_different_batches(data):
         module.trainer = type("T", (), {"global_rank": rank, "world_size": 2})()
         batches.append([batch["index"].tolist() for batch in module.train_dataloader()])
         assert sum(len(b["index"]) for b in module.val_dataloader()) == 7
-    assert len(batches[0]) == len(batches[1]) == 3
-    assert sorted(i for each in batches for rows in each for i in rows) == list(range(21))
+    assert len(batches[0]) == len(batches[1]) == 6
+    dealt = [i for each in batches for rows in each for i in rows]
+    assert set(dealt) == set(range(21))
+    assert len(dealt) == 22  # the last batch has one text, which both take

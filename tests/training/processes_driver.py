@@ -1,6 +1,6 @@
-"""Trains on features that stay as they are, in one process or two, and saves what is remembered.
+"""Trains in one process or two, and saves what is remembered and what was learned.
 
-python processes_driver.py ENCODER PROCESSES OUTPUT
+python processes_driver.py ENCODER STRATEGY OUTPUT
 """
 
 import sys
@@ -15,37 +15,60 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.conftest import toy_examples
 from tests.training.modules import NAMES, build
 from vos.data import ListPool, TextData, TextDataModule
+from vos.training.sharding import SHARDED, register, trainee
 
-D = 16
-# Memory, texts, epochs. 24 texts in batches of 6 fill every step. Of 27, the last batch has 3, beside a full one in the
-# other process, and the step that lacks a batch repeats one: a queue counts such texts twice, the bank does not.
-# The bank is full after the first epoch, and the density is fitted anew in every step of the second. A queue takes each
-# text once an epoch, so one epoch is compared.
-CASES = {"bank-24": ("bank", 24, 2), "bank-27": ("bank", 27, 2), "queue-24": ("queue", 24, 1)}
+D, BATCH = 16, 6
+# Memory, texts, epochs, whether the encoder learns. 24 texts in batches of 6 fill every step. Of 27, the last step has
+# 3 texts: two for one process, one for the other. Of 25 it has one, which both take: a queue counts such a text twice,
+# the bank does not. The bank is full after the first epoch, and the density is fitted anew in every step of the second.
+# A queue takes each text once an epoch, so one epoch is compared.
+CASES = {
+    "bank-24": ("bank", 24, 2, False),
+    "bank-25": ("bank", 25, 2, False),
+    "bank-27": ("bank", 27, 2, False),
+    "queue-27": ("queue", 27, 1, False),
+    "encoder-27": ("bank", 27, 2, True),
+}
 
 
-def main(encoder: str, processes: int, output: str) -> None:
-    for name, (memory, n, epochs) in CASES.items():
-        module = build(encoder, memory=memory, freeze=True, refit_every=1, n_texts=n, capacity=n)
+STRATEGIES = {"auto": 1, "ddp_find_unused_parameters_true": 2, SHARDED: 2}
+"""Processes of each."""
+
+
+def main(encoder: str, strategy: str, output: str) -> None:
+    register()
+    for name, (memory, n, epochs, learns) in CASES.items():
+        if strategy == SHARDED and not learns:
+            continue
+        torch.manual_seed(0)
+        module = build(encoder, memory=memory, freeze=not learns, refit_every=1, n_texts=n, capacity=n)
+        for part in module.modules():
+            if isinstance(part, torch.nn.Dropout):
+                part.p = 0.0  # each process has a mask of its own
         data = TextData(
             toy_examples(n), toy_examples(8, "v", 40), toy_examples(8, "w", 60), ListPool([]), NAMES, [], harmful=(1,)
         )
         generator = torch.Generator().manual_seed(0)
         features = {"train": torch.randn(n, D, generator=generator) + torch.arange(n)[:, None] % 2}
         features |= {name: torch.randn(8, D, generator=generator) for name in ("val", "test")}
-        texts = TextDataModule(data, module.classifier.tokenizer, 6, max_length=32, seed=0, features=features)
+        texts = TextDataModule(
+            data, module.classifier.tokenizer, BATCH, max_length=32, seed=0, features=None if learns else features
+        )
         trainer = pl.Trainer(
-            max_epochs=epochs, accelerator="cpu", devices=processes, logger=False, enable_checkpointing=False,
-            strategy="ddp_find_unused_parameters_true" if processes > 1 else "auto", enable_progress_bar=False,
-            enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False,
+            max_epochs=epochs, accelerator="cpu", devices=STRATEGIES[strategy], strategy=strategy, logger=False,
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+            use_distributed_sampler=False, gradient_clip_val=0.5,
         )  # fmt: skip
+        module = trainee(module, trainer)
         trainer.fit(module, datamodule=texts)
-        assert trainer.global_step == epochs * -(-n // (6 * processes))
+        assert trainer.global_step == epochs * -(-n // BATCH)
         found, labels = module.memory.contents()
         kept = {f"density.{key}": buffer for key, buffer in module.density.named_buffers()}
+        kept |= {f"head.{key}": weight.detach() for key, weight in module.classifier.head.named_parameters()}
+        kept |= {f"loss.{key}": weight.detach() for key, weight in module.regularizer.named_parameters()}
         kept |= {"features": found, "labels": labels, "texts": features["train"]}
-        save_file(kept, Path(output) / f"{name}-{processes}-{trainer.global_rank}.safetensors")
+        save_file(kept, Path(output) / f"{name}-{strategy}-{trainer.global_rank}.safetensors")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(*sys.argv[1:])

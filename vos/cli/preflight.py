@@ -25,6 +25,7 @@ from vos.labeling.delivery import check_is_there
 from vos.labeling.ledger import Ledger
 from vos.loop.gold import read_gold
 from vos.models.precision import AUTO, FULL
+from vos.training.sharding import SHARDED, check_gpus, register
 
 SIZES = {"n_classes": 2, "n_features": 8}
 """Of the objects that are built for a check alone."""
@@ -60,6 +61,10 @@ def _trainer(node: DictConfig) -> object:
     }
     if node.precision == AUTO:
         options["precision"] = FULL  # decided later, for this machine
+
+    if node.strategy == SHARDED:
+        register()
+        check_gpus(node.accelerator, node.devices)
 
     def build() -> pl.Trainer:
         made: pl.Trainer = instantiate(node)(**options)

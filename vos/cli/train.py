@@ -25,6 +25,7 @@ from vos.data import TextData
 from vos.loop.next_round import NextRound, with_kept_train, write_train
 from vos.storage.commands import command
 from vos.storage.environment import environment
+from vos.storage.hashes import text_hash
 from vos.storage.json_files import numbers, read_json, write_json_lines
 from vos.storage.run_directory import RunDirectory
 from vos.training.loop import refine, save_results
@@ -70,9 +71,15 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     return numbers(content["final"])
 
 
+ONE_PROCESS = {"accelerator": "cpu", "devices": 1, "strategy": "auto", "num_nodes": 1}
+"""Where a run is computed, in settings of Lightning; they stay out of its hash, so that a run may go on elsewhere."""
+
+
 def begin(run: RunDirectory, config: DictConfig, overrides: Sequence[str], data: TextData) -> None:
     """Start a run, or take it up, and keep its overrides unless it is finished."""
+    settings = public_yaml(config)
     facts = {
+        "config_hash": text_hash(public_yaml(in_one_process(config))),
         "seed": config.seed,
         "precision": str(config.trainer.lightning.precision),
         "data_fingerprint": data.fingerprint(),
@@ -80,9 +87,29 @@ def begin(run: RunDirectory, config: DictConfig, overrides: Sequence[str], data:
         "started_from": config.run,
         **environment(device_of(config)),
     }
-    run.start(public_yaml(config), facts)
+    run.start(settings, facts)
     if not run.is_finished:
+        _tell_of_moving(run, config)
         OmegaConf.save(OmegaConf.create(list(overrides)), run.path / "overrides.yaml")
+
+
+def in_one_process(config: DictConfig) -> DictConfig:
+    """The configuration as one process on the CPU would have it."""
+    config = copy.deepcopy(config)
+    for name, value in ONE_PROCESS.items():
+        if name in config.trainer.lightning:
+            OmegaConf.update(config, f"trainer.lightning.{name}", value)
+    return config
+
+
+def _tell_of_moving(run: RunDirectory, config: DictConfig) -> None:
+    """Say where a run that goes on began, if that was elsewhere."""
+    before, now = (
+        {name: OmegaConf.select(each, f"trainer.lightning.{name}") for name in ONE_PROCESS}
+        for each in (OmegaConf.load(run.config_path), config)
+    )
+    if before != now:
+        logger.info("%s: goes on with %s; it began with %s", run.path, now, before)
 
 
 def _data(config: DictConfig, run: RunDirectory) -> tuple[TextData, NextRound | None]:

@@ -20,25 +20,36 @@ BATCHES_PER_BUCKET = 8
 """Neighbours in length that are shuffled together. More mixes better, fewer pads less."""
 
 
+def share_of_rank(n: int, rank: int, world_size: int) -> list[int]:
+    """Which of `n` rows, at least one, one of several processes takes: every `world_size`-th.
+
+    No process may be without a row, so where there are fewer rows than processes, some take a row that another has.
+
+    Example:
+        >>> [share_of_rank(5, rank, 2) for rank in range(2)], [share_of_rank(2, rank, 3) for rank in range(3)]
+        ([[0, 2, 4], [1, 3]], [[0], [1], [0]])
+    """
+    return list(range(rank, n, world_size)) or [rank % n]
+
+
 class LengthBucketedSampler(Sampler[list[int]]):
     """Batches of indices of similar length, shuffled by (seed, epoch) alone.
 
     Indices are sorted by length, longest first, and cut into buckets of `BATCHES_PER_BUCKET` batches. An epoch shuffles
     each bucket, cuts it into batches, and shuffles the batches. The number of batches is the same in every epoch.
 
-    Every index comes exactly once an epoch when `world_size` is 1. With more ranks, neighbouring batches form one step,
-    so that ranks of a step wait little for each other. When the last step has too few batches, it is filled with
-    the epoch's first batches: all ranks have `len(self)` batches, and at most `world_size - 1` batches come
-    again (more only when there are fewer batches than ranks).
+    With several ranks a batch is that of a step, and each rank takes its share of it, see `share_of_rank`: whatever
+    their number, a step sees the same texts, and an epoch has as many steps. Every index comes exactly once an epoch;
+    only a batch of fewer texts than ranks has some of them again.
 
     Give it to a `DataLoader` as `sampler` with `batch_size=None`: as `batch_sampler`, Lightning would not find its
     `set_epoch`.
 
     Args:
         lengths: tokens of each text.
-        batch_size: indices in a batch at most.
+        batch_size: indices in a batch at most, of all ranks together.
         seed: of the shuffles.
-        rank: which rank's batches to give.
+        rank: which rank's shares to give.
         world_size: number of ranks.
         shuffle: False gives the longest first, in the same order in every epoch.
 
@@ -74,8 +85,7 @@ class LengthBucketedSampler(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        n_batches = -(-len(self._longest_first) // self._batch_size)
-        return -(-n_batches // self.world_size)
+        return -(-len(self._longest_first) // self._batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = np.random.default_rng([self.seed, self.epoch])
@@ -89,7 +99,8 @@ class LengthBucketedSampler(Sampler[list[int]]):
         if self.shuffle:
             generator.shuffle(steps)
         for step in steps.tolist():
-            yield batches[(step * self.world_size + self.rank) % len(batches)]
+            batch = batches[step]
+            yield [batch[i] for i in share_of_rank(len(batch), self.rank, self.world_size)]
 
 
 class TokenCollator:

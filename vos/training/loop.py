@@ -29,6 +29,7 @@ from vos.training.measure import measure
 from vos.training.plots import boundary_map
 from vos.training.reporters import NearBoundaryText, RoundRecord
 from vos.training.settings import StepSettings
+from vos.training.sharding import trainee
 
 logger = logging.getLogger(__name__)
 
@@ -190,7 +191,7 @@ def fit_round(job: TrainingJob, number: int) -> None:
     )
     resumed = str(last) if last.exists() else None
     with job.module.using(_step_settings(job, number)):
-        trainer.fit(job.module, datamodule=job.datamodule, ckpt_path=resumed, weights_only=True)
+        trainer.fit(trainee(job.module, trainer), datamodule=job.datamodule, ckpt_path=resumed, weights_only=True)
     best = torch.load(folder / "best.ckpt", map_location="cpu", weights_only=True)
     job.module.load_state_dict(best["state_dict"])
 

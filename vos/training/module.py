@@ -12,7 +12,9 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.nn import functional
+from torch.optim import Optimizer
 
+from vos.data.batching import share_of_rank
 from vos.density import FeatureBank, FeatureQueue, GaussianDensity
 from vos.density.checks import check_finite, check_labels
 from vos.errors import NotFittedError
@@ -27,6 +29,7 @@ from vos.training.gathering import gathered_rows
 from vos.training.held_out import calibrate_within_fit
 from vos.training.optimization import parameter_groups, rate_factor
 from vos.training.settings import StepSettings
+from vos.training.sharding import EncoderSharding, average_whole_gradients, clip_gradients, shard
 from vos.types import LinearHead, OutlierSampler, VirtualOutliers
 
 logger = logging.getLogger(__name__)
@@ -38,8 +41,10 @@ class ClassifierModule(pl.LightningModule):
     Everything that learns or remembers is a submodule: the optimizer, the checkpoint, `.to()` and DDP carry the
     encoder, the head, the energy weights, φ, the density and the memory alike.
 
-    Every random number of a step is a function of (seed, epoch, batch, rank) alone. So a run that was killed and
-    resumed repeats the uninterrupted run to the bit on the same machine, with no generator state in the checkpoint.
+    Every random number of a step is a function of (seed, epoch, batch) alone, that of dropout of the rank too. So a run
+    that was killed and resumed repeats the uninterrupted run to the bit on the same machine, with no generator state in
+    the checkpoint; and several processes, which share the texts of a step and draw the same outliers, take the steps of
+    one, dropout and rounding aside.
 
     Args:
         classifier: the model to train.
@@ -90,6 +95,11 @@ class ClassifierModule(pl.LightningModule):
         features, logits = self.classifier(batch)
         return features, logits
 
+    def configure_model(self) -> None:
+        """Spread the encoder over the processes where the strategy asks for it."""
+        if isinstance(self.trainer.strategy, EncoderSharding):
+            shard(self.classifier, self.classifier.head, self.trainer.strategy.device_mesh["data_parallel"])
+
     def on_fit_start(self) -> None:
         """Warn once a fit of each class without outliers; fit the density anew, as steps count from zero again."""
         self._warned_of.clear()
@@ -107,10 +117,10 @@ class ClassifierModule(pl.LightningModule):
             self.classifier.dropout.train()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
-        """Seed dropout and draws from (seed, epoch, batch, rank)."""
-        step_seed = derive_seed(self.settings.seed, self.current_epoch, batch_idx, self.global_rank)
-        torch.manual_seed(step_seed)  # dropout knows no other source
-        self._generator.manual_seed(step_seed)
+        """Seed the draws from (seed, epoch, batch), and dropout, whose texts are this rank's own, from the rank too."""
+        step = (self.settings.seed, self.current_epoch, batch_idx)
+        torch.manual_seed(derive_seed(*step, self.global_rank))  # dropout knows no other source
+        self._generator.manual_seed(derive_seed(*step, 0))
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
         """Cross-entropy plus weighted regulariser of one batch.
@@ -124,19 +134,25 @@ class ClassifierModule(pl.LightningModule):
         check_labels(labels, self.classifier.n_classes)
         loss = functional.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
         self.log("train/cross_entropy", loss.detach(), prog_bar=True)
-        self._remember(features, labels, batch["index"])
+        share = self._remember(features, labels, batch["index"])
         regularizer = self._regularize(features, labels)
         if regularizer is not None:
             self.log("train/regularizer", regularizer.detach(), prog_bar=True)
             loss = loss + self.settings.regularization.weight * regularizer
-        return loss
+        return loss if share == 1 else loss * share
 
-    def _remember(self, features: Tensor, labels: Tensor, index: Tensor) -> None:
-        features = features.detach().float()
+    def _remember(self, features: Tensor, labels: Tensor, index: Tensor) -> float:
+        """Push the texts of the step; give this rank's part of them, in parts of 1 / world size.
+
+        The ranks' gradients are averaged. Weighted by these parts, their losses are the mean over the texts of the
+        step, however many of them each rank has.
+        """
+        features, n_own = features.detach().float(), len(labels)
         if self.trainer.world_size > 1:
             # Every rank keeps the whole memory, so that every rank fits the same density.
             features, labels, index = (gathered_rows(each, self.all_gather) for each in (features, labels, index))
         self.memory.push(features, labels, index)
+        return n_own * self.trainer.world_size / len(labels)
 
     def _regularize(self, features: Tensor, labels: Tensor) -> Tensor | None:
         """The regulariser's value, or None with the reason logged once when it does not act.
@@ -181,7 +197,7 @@ class ClassifierModule(pl.LightningModule):
             NotFittedError: virtual ones cannot be drawn yet.
         """
         if self.outlier_texts is not None:
-            batch = {name: t.to(self.device) for name, t in self.outlier_texts(self._generator).items()}
+            batch = {name: self._own_rows(t).to(self.device) for name, t in self.outlier_texts(self._generator).items()}
             if "features" in batch:  # Lightning converts the training batches alone
                 batch["features"] = batch["features"].to(self.classifier.head.weight.dtype)
             return self.classifier.features(batch)
@@ -192,6 +208,11 @@ class ClassifierModule(pl.LightningModule):
         assert self.sampler is not None  # noqa: S101 - one of the two is there
         drawn = self._draw(self.sampler, self.classifier.linear_head())
         return None if drawn is None else drawn.features
+
+    def _own_rows(self, rows: Tensor) -> Tensor:
+        """This rank's share of rows (b, ...) that all ranks have drawn alike."""
+        world_size = self.trainer.world_size
+        return rows if world_size == 1 else rows[share_of_rank(len(rows), self.global_rank, world_size)]
 
     def _draw(self, sampler: OutlierSampler, head: LinearHead) -> VirtualOutliers | None:
         """Outliers of the classes that can have them; None when no class can.
@@ -207,6 +228,23 @@ class ClassifierModule(pl.LightningModule):
             logger.warning("step %d: %s", self.global_step, drawn.warning())
             self._warned_of.update(drawn.left_out)
         return drawn.outliers
+
+    def on_after_backward(self) -> None:
+        """Where the encoder is sharded, nobody else averages the gradients of the rest."""
+        if isinstance(self.trainer.strategy, EncoderSharding):
+            average_whole_gradients(self.parameters())
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """As Lightning clips, also where some gradients are sharded and some are not."""
+        if isinstance(self.trainer.strategy, EncoderSharding) and gradient_clip_val:
+            clip_gradients(self.parameters(), gradient_clip_val)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:  # noqa: ARG002
         """Collect features and logits; what they say is computed over the whole set at the end."""
