@@ -3,7 +3,7 @@
 import pytest
 
 import train
-from tests.cli.commands import call, write_texts
+from tests.cli.commands import CANARIES, call, write_texts
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +35,11 @@ def workplace(tmp_path_factory, tiny_encoder):
 
 @pytest.fixture(scope="session")
 def run(workplace):
-    """A finished run."""
+    """A finished run, made while keys stood in the environment."""
     folder, overrides = workplace
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        for name, key in CANARIES.items():
+            patch.setenv(name, key)
         call(train.main, patch, *overrides, f"hydra.run.dir={folder / 'run'}")
     return folder / "run"

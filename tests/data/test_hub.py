@@ -1,3 +1,4 @@
+import pickle
 import socket
 import time
 
@@ -160,3 +161,23 @@ class TestReachable:
         monkeypatch.setattr(hub.urllib.request, "proxy_bypass", lambda _: False)
         monkeypatch.setattr(constants, "ENDPOINT", "https://huggingface.co")
         assert hub.hub_is_reachable()
+
+
+@pytest.mark.parametrize("kind", ["script", "pickle"])
+def test_code_in_a_data_set_is_not_run(tmp_path, kind):
+    evil, folder = tmp_path / "evil", tmp_path / "hostile"
+    folder.mkdir()
+    if kind == "script":  # datasets before 4.0 ran the file that is called like its folder
+        (folder / "hostile.py").write_text(f"open({str(evil)!r}, 'w')\n")
+        (folder / "train.csv").write_text("text,label\na,0\nb,1\n")
+    else:
+
+        class Payload:
+            def __reduce__(self):
+                return evil.touch, ()
+
+        (folder / "train.pkl").write_bytes(pickle.dumps(Payload()))
+    with pytest.raises(DataError) as caught:
+        load_hub(folder)
+    assert len(str(caught.value).splitlines()) == 1
+    assert not evil.exists()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from vos.errors import ConfigError
-from vos.labeling import (
-    text_uid,
-)
+from vos.labeling import Ledger, text_uid
 from vos.labeling.assignment import Plan, mixed_up, people_of, suffix_for
+from vos.labeling.backends import PageExporter, SheetExporter
+from vos.labeling.backends.page import PageBatch
 
 CLASSES = ("harmless", "harmful")
 PEOPLE = ("ann", "bob", "carla")
@@ -51,6 +52,7 @@ def test_the_order_tells_nothing(record_of):
         ({"annotators": ["ann"]}, "there are 1 annotators"),
         ({"annotators": ["a b", "A/b"]}, "different names"),
         ({"annotators": ["ann", " "]}, "none of them empty"),
+        ({"annotators": ["ann", "ﬀ" * 70]}, "longer than 200 bytes"),
     ],
 )
 def test_plans_that_cannot_work_are_refused(values, message):
@@ -61,3 +63,17 @@ def test_plans_that_cannot_work_are_refused(values, message):
 def test_names_are_safe_in_paths():
     assert suffix_for("../../etc/passwd") == "-_etc_passwd"
     assert suffix_for("Łukasz 😀") == "-łukasz_"
+
+
+@pytest.mark.parametrize("name", ["..", "/", "/etc/passwd", "../" * 60, "a\0b", "C:\\x", "~root", "a\nb", "<b>"])
+def test_a_person_s_files_lie_in_the_folder_whatever_the_name(tmp_path, record_of, name):
+    batch = PageBatch("b0", [record_of("x")], {"a": "A", "b": "B"}, annotator=name)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        ledger.propose(batch.records)
+        ledger.export("b0", "page", [record.uid for record in batch.records])
+        (tmp_path / "out").mkdir()
+        for exporter in (PageExporter(), SheetExporter()):
+            (place,) = exporter.export(ledger, batch, tmp_path / "out")
+            assert Path(place).parent == tmp_path / "out"
+    assert len(list((tmp_path / "out").iterdir())) == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "ledger.sqlite"}

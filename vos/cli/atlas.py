@@ -27,6 +27,7 @@ from vos.atlas.world import AtlasWorld
 from vos.cli.cache import open_cache
 from vos.cli.preflight import check_atlas
 from vos.cli.progress import atlas_bars
+from vos.cli.saved_settings import saved_settings
 from vos.cli.synthesize import open_run
 from vos.cli.tables import facts_table, print_paths
 from vos.cli.wiring import build_sampler
@@ -205,7 +206,7 @@ def build_world(
             "model_hash": manifest["model_hash"],
             "run_hash": run_hash(run),
             "seed": config.seed,
-            "encoder": OmegaConf.select(OmegaConf.load(run.config_path), "model.name"),
+            "encoder": OmegaConf.select(saved_settings(run.config_path), "model.name"),
             "counts": dict(chosen.counts),
         },
     )

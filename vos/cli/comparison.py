@@ -7,11 +7,12 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
 from vos.cli.failures import BUG, FAILED, FAILURE
+from vos.cli.saved_settings import plain_overrides
 from vos.cli.tables import print_paths
 from vos.storage.json_files import read_json, write_json
 from vos.training.comparison import COMPARISON, OVER_SEEDS, PLOTTED, compare_runs, over_seeds
@@ -105,7 +106,7 @@ def _in_order(directory: Path, name: str) -> list[Path]:
 
 def _common(directory: Path) -> set[str]:
     """Overrides that every run of the sweep has, where it has several."""
-    given = [set(map(str, OmegaConf.load(path))) for path in _in_order(directory, "overrides.yaml")]
+    given = [set(plain_overrides(path)) for path in _in_order(directory, "overrides.yaml")]
     given += [set(read_json(path)["overrides"]) for path in _in_order(directory, FAILURE)]
     return set.intersection(*given) if len(given) > 1 else set()
 
@@ -114,6 +115,6 @@ def _settings(directory: Path) -> dict[Path, dict[str, str]]:
     """Run directories with their overrides by name."""
     settings = {}
     for path in _in_order(directory, "overrides.yaml"):
-        pairs = [str(each).lstrip("+~").split("=", 1) for each in OmegaConf.load(path)]
+        pairs = [each.lstrip("+~").split("=", 1) for each in plain_overrides(path)]
         settings[path.parent] = {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
     return settings

@@ -8,6 +8,7 @@ from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
 from vos.cli.overrides import refuse_old_names
+from vos.cli.saved_settings import check_addresses, saved_overrides, saved_settings
 from vos.errors import ConfigError, RunError
 from vos.storage.commands import command
 
@@ -19,7 +20,8 @@ def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, 
 
     Raises:
         RunError: the directory is not one that a training wrote.
-        ConfigError: both are given, or the earlier run used a setting that has another name now.
+        ConfigError: both are given, the earlier run used a setting that has another name now, or its files name what
+            no file of a run may name.
     """
     if config.resume and config.run and "run=" in " ".join(overrides):
         raise ConfigError("give resume=RUN to finish a run, or run=RUN to start from a finished one, not both")
@@ -29,19 +31,19 @@ def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, 
     path = Path(earlier) / "overrides.yaml"
     if not path.exists():
         raise RunError(f"{earlier}: no overrides.yaml here; expected a directory that {command('train')} wrote")
-    saved = [str(each) for each in OmegaConf.load(path)]
+    saved = saved_overrides(path, _precision_before(path.with_name("config.yaml")))
     refuse_old_names(saved, where=f"{path}: ")
-    saved = [*_precision_before(path.with_name("config.yaml")), *saved]
     if config.run:
         saved = [each for each in saved if not each.startswith("run=")]
     both = saved + [each for each in overrides if not each.startswith("resume=")]
     both = [each for each in both if not each.startswith(("hydra.", "sweep=", "+sweep="))]
     composed = compose("train", overrides=[*both, *([f"resume={config.resume}"] if config.resume else [])])
+    check_addresses(path, composed, overrides)
     return composed, both
 
 
 def _precision_before(path: Path) -> list[str]:
     """The precision of a run that was made before it was one setting: it keeps its own."""
-    config = OmegaConf.load(path) if path.exists() else OmegaConf.create()
+    config = saved_settings(path) if path.exists() else OmegaConf.create()
     before = OmegaConf.select(config, "trainer.lightning.precision")
     return [] if before is None or "precision" in config else [f"precision={before}"]

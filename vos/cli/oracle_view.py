@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.table import Table
 
+from vos.cli.saved_settings import saved_settings
 from vos.cli.tables import facts_table
 from vos.data import EmbeddedData, TextData
 from vos.labeling import BoundaryRecord
@@ -21,7 +22,7 @@ def oracle_view(
     config: DictConfig, data: TextData, records: Sequence[BoundaryRecord], featurizer: Featurizer
 ) -> Table | None:
     """A table of counts; None where the pool has no stored answers."""
-    source = instantiate(OmegaConf.load(RunDirectory(config.run).config_path).data)
+    source = instantiate(saved_settings(RunDirectory(config.run).config_path).data)
     if config.pool.path is not None or not isinstance(source, EmbeddedData):
         return None
     found = BatchByOracle.of(records, data, featurizer, source.stored_answers(), source.stored_levels())

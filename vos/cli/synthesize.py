@@ -23,6 +23,7 @@ from vos.cli.pool_engines import WHERE_SCORED, sharded_pass
 from vos.cli.precision import fast_featurizer, with_dtype
 from vos.cli.preflight import check_gold, check_sending, check_synthesis
 from vos.cli.progress import synthesis_bars
+from vos.cli.saved_settings import saved_settings
 from vos.cli.tables import facts_table, in_words, print_paths
 from vos.cli.wiring import build_sampler, synthesis_settings
 from vos.data import TextData
@@ -112,7 +113,7 @@ def open_run(config: DictConfig) -> tuple[RunDirectory, TextData, TextClassifier
     """
     run = RunDirectory(config.run)
     manifest = run.open_finished()
-    run_config = OmegaConf.load(run.config_path)
+    run_config = saved_settings(run.config_path)
     classifier = load_classifier(run.model)
     data = with_kept_train(load_as_before(run_config.data, *saved_classes(run.model)), run.train)
     if data.fingerprint() != manifest["data_fingerprint"]:

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from vos.cli.saved_settings import check_addresses, saved_settings
 from vos.cli.synthesize import SETTINGS_FILE, build_job, open_run
 from vos.cli.tables import facts_table
 from vos.cli.train import quiet_libraries
 from vos.errors import ConfigError
 from vos.models import ClassifierFeaturizer
+from vos.storage.commands import command
 from vos.synthesis.mismatches import Verification
 from vos.synthesis.verify import check_is_there, verify
 
@@ -55,9 +57,10 @@ def _settings_of(path: Path, config: DictConfig, overrides: Sequence[str]) -> Di
     if not beside.exists():
         raise ConfigError(
             f"verify={path}: expected the settings of the batch in {beside}, found none; copy it there from where the "
-            "batch was made, or make the batch again, for example with: {command('synthesize')} run=RUN output=FOLDER"
+            f"batch was made, or make the batch again, for example with: {command('synthesize')} run=RUN output=FOLDER"
         )
-    saved = _as_now(OmegaConf.load(beside))
+    saved = _as_now(saved_settings(beside))
+    check_addresses(beside, saved, None)
     given = {"device": config.device, "paths": config.paths}
     if not OmegaConf.is_missing(config, "run"):
         given["run"] = config.run
@@ -66,9 +69,8 @@ def _settings_of(path: Path, config: DictConfig, overrides: Sequence[str]) -> Di
     return merged
 
 
-def _as_now(saved: DictConfig | ListConfig) -> DictConfig:
+def _as_now(saved: DictConfig) -> DictConfig:
     """Settings of a batch as they are written now: before `acquisition` there was one way, and it stood elsewhere."""
-    assert isinstance(saved, DictConfig)  # noqa: S101 - a mapping was saved
     if "acquisition" not in saved:
         moved = {name: saved.candidates.pop(name) for name in TARGETS if name in saved.candidates}
         saved.acquisition = {"_target_": "vos.mining.acquisition.TargetAcquisition", **moved}

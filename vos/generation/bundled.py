@@ -67,8 +67,9 @@ def convert_gguf(source: Path, target: Path, dtype: torch.dtype = torch.float32)
         ModelError: transformers cannot read the file; the packages `gguf` and `accelerate` are needed for it.
     """
     try:
-        model = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=dtype)
-        tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+        own = {"gguf_file": source.name, "trust_remote_code": False}
+        model = AutoModelForCausalLM.from_pretrained(source.parent, dtype=dtype, **own)
+        tokenizer = AutoTokenizer.from_pretrained(source.parent, **own)
     except (ImportError, OSError, ValueError) as error:
         raise ModelError(
             f"cannot read {source}: {str(error).strip().splitlines()[0]} "

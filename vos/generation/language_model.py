@@ -98,8 +98,8 @@ class LanguageModel:
         known = {BUNDLED: bundled_folder, LARGE: large_folder}
         location = str(known[name](Path(cache))) if name in known else name
         try:
-            model = AutoModelForCausalLM.from_pretrained(location, dtype=DTYPES[dtype])
-            tokenizer = AutoTokenizer.from_pretrained(location)
+            model = AutoModelForCausalLM.from_pretrained(location, dtype=DTYPES[dtype], trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=False)
         except (ImportError, OSError, ValueError) as error:
             raise ModelError(
                 f"cannot load the language model {name!r}: {str(error).strip().splitlines()[0]} Expected a causal "

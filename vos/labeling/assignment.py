@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from vos.errors import ConfigError
 from vos.labeling.records import BoundaryRecord
 
+LONGEST = 200
+"""Bytes of a person's name in the name of a file; disks take 255 in all."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -42,10 +45,11 @@ class Plan:
                 f"least 2, got {self}"
             )
         names = [suffix_for(name) for name in self.annotators]
-        if len(set(names)) < len(names) or any(not name.strip() or name != name.strip() for name in self.annotators):
+        wrong = [name for name in self.annotators if not name.strip() or name != name.strip()]
+        if len(set(names)) < len(names) or wrong or any(len(name.encode()) > LONGEST for name in names):
             raise ConfigError(
-                "labeling.plan.annotators: expected different names (also as file names), none of them empty, "
-                f"got {list(self.annotators)}"
+                "labeling.plan.annotators: expected different names (also as file names), none of them empty or longer "
+                f"than {LONGEST} bytes, got {[f'{name:.40}' for name in self.annotators]}"
             )
         if names and self.overlap_share > 0 and self.overlap_people > len(names):
             raise ConfigError(

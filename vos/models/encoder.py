@@ -46,12 +46,15 @@ def model_location(name: str) -> str:
 def load_pretrained(loader: Any, name: str, **options: Any) -> Any:
     """`loader.from_pretrained(name)` with an error that says what to do when the model cannot be had.
 
+    Code that comes with a model is never run, and nobody is asked whether it may be.
+
     Raises:
-        ModelError: a file is missing, cut off or of another model, or the hub cannot be reached.
+        ModelError: a file is missing, cut off or of another model, the model needs code of its own, or the hub cannot
+            be reached.
     """
     location = model_location(name)
     try:
-        return loader.from_pretrained(location, **options)
+        return loader.from_pretrained(location, trust_remote_code=False, **options)
     except Exception as error:  # a damaged file fails in whichever library reads it, each with errors of its own
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelError(

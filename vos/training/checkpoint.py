@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 
+from vos.errors import RunError
 from vos.storage.atomic import replacing
 from vos.storage.json_files import numbers, read_json, write_json
 from vos.storage.run_directory import RunDirectory
@@ -53,3 +57,19 @@ def save_state(module: nn.Module, path: Path) -> None:
 def load_state(module: nn.Module, path: Path) -> None:
     """Read what `save_state` wrote."""
     load_model(module, str(path), strict=True)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Around what reads a checkpoint of Lightning with `weights_only`: a pickle that names code is not run.
+
+    Raises:
+        RunError: the checkpoint holds more than weights and plain values.
+    """
+    try:
+        yield
+    except pickle.UnpicklingError as error:
+        raise RunError(
+            f"{path}: expected weights and plain values, found a pickle that asks for code, which was not run; delete "
+            "the file and resume: its round begins anew"
+        ) from error

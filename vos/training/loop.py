@@ -21,7 +21,7 @@ from vos.models.truncation import warn_of_truncation
 from vos.storage.json_files import write_json
 from vos.storage.seeds import derive_seed
 from vos.training.callbacks import fit_callbacks
-from vos.training.checkpoint import RoundCheckpoint, load_state, read_round, save_state
+from vos.training.checkpoint import RoundCheckpoint, load_state, read_round, reading, save_state
 from vos.training.gathering import wait_for_others
 from vos.training.held_out import calibration_facts
 from vos.training.job import RefineSettings, TrainingJob
@@ -190,9 +190,10 @@ def fit_round(job: TrainingJob, number: int) -> None:
         default_root_dir=job.run.path,
     )
     resumed = str(last) if last.exists() else None
-    with job.module.using(_step_settings(job, number)):
+    with job.module.using(_step_settings(job, number)), reading(last):
         trainer.fit(trainee(job.module, trainer), datamodule=job.datamodule, ckpt_path=resumed, weights_only=True)
-    best = torch.load(folder / "best.ckpt", map_location="cpu", weights_only=True)
+    with reading(folder / "best.ckpt"):
+        best = torch.load(folder / "best.ckpt", map_location="cpu", weights_only=True)
     job.module.load_state_dict(best["state_dict"])
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.hostile_texts import HOSTILE, is_quiet, watch
 from vos.errors import ConfigError
 from vos.labeling import (
     read_labels,
@@ -15,28 +16,55 @@ from vos.labeling.backends.page import Neighbour, PageBatch, PageSettings, write
 
 pytestmark = pytest.mark.slow  # a real Chromium
 
-HOSTILE = (
-    '<img src=x onerror="document.title=1">',
-    '</script><script>document.title="broken out"</script>',
-    "<!-- <script> {{SCRIPT}} &lt;b&gt; ${x}",
-    "long " * 4000,
-    "\u202eright to left override\u202c and \u200fmarks\u200e",
-    "שלום עולם, הסולם נפל",
-    "👩‍👩‍👧 the ladder 😀 fell 🪜",
-    "a\r\nb\tc\u2028d\x00e",
-)
-
 
 def test_hostile_texts_are_shown_literally(desk):
     at = desk(HOSTILE)
+    dialogs = watch(at.page)
     at.start()
     seen = set()
     for _ in HOSTILE:
         seen.add(at.text)
-        assert at.page.evaluate("document.querySelectorAll('#text img, #text script').length") == 0
         at.page.keyboard.press("1")
     assert seen == set(HOSTILE)
-    assert at.page.title() == "Judging texts"
+    assert is_quiet(at.page, "Judging texts")
+    assert dialogs == []
+    at.check()
+
+
+def test_a_hostile_file_of_answers_is_shown_literally_or_turned_away(desk, tmp_path):
+    at = desk(["one", "two"])
+    dialogs = watch(at.page)
+    at.start()
+    at.page.keyboard.press("1")
+    (row, *_) = [json.loads(line) for line in at.download(tmp_path).read_text("utf-8").splitlines()]
+    path = tmp_path / "hostile.jsonl"
+    evil = HOSTILE[0]
+
+    def load(rows, said):
+        path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+        at.page.set_input_files("#file", path)
+        at.page.wait_for_function("said => document.getElementById('said').textContent.includes(said)", arg=said)
+
+    wrong = [
+        {"label": evil}, {"label": "__proto__"}, {"spans": None}, {"spans": [{"start": 0, "end": "9", "text": evil}]},
+        {"spans": [{"start": -1, "end": 1e9, "text": ""}]}, {"comment": {"x": evil}}, {"seconds": "1"},
+        {"revision": 0.5}, {"repeat": evil}, {"labelled_at": evil}, {"uid": None}, {"neighbours_opened": evil},
+    ]  # fmt: skip
+    for change in wrong:
+        load([row | change], "Line 1 is not an answer that this page wrote; nothing was loaded.")
+    load([None], "Line 1 is not an answer of this version; nothing was loaded.")
+    load([row | {"batch_id": evil}], f"This file belongs to batch {evil}, the page to b0")
+    load([row | {"annotator": evil}], f"This file holds answers of {evil}, not of Ann")
+    spans = [{"start": 0, "end": 2, "text": evil}]
+    good = [row | {"comment": each, "spans": spans, "revision": 5 + i} for i, each in enumerate(HOSTILE)]
+    strange = {"uid": "__proto__", "revision": 9}
+    load([*good, row | strange, row | {"__proto__": {"pwned": 1}, "constructor": evil}], "answers loaded")
+    at.page.keyboard.press("ArrowLeft")
+    assert is_quiet(at.page, "Judging texts")
+    at.page.keyboard.press("c")
+    held = [json.loads(line) for line in at.download(tmp_path).read_text("utf-8").splitlines()]
+    assert [each["comment"] for each in held] == [HOSTILE[-1]]
+    assert dialogs == []
     at.check()
 
 

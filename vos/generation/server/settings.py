@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +15,7 @@ from vos.generation.server.model import ServedLanguageModel
 from vos.generation.server.probe import probe
 from vos.generation.server.request_cache import RequestCache
 from vos.generation.server.transport import Transport
-
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+from vos.storage.secrets import check_no_secret
 
 OURS = ("model", "prompt", "messages", "n", "seed", "stop", "stream", "logprobs")
 """Fields of a request that are not the user's to set."""
@@ -54,25 +52,15 @@ class LanguageModelServer:
     gives_logits = False  # a server gives text alone
 
     def __post_init__(self) -> None:
+        check_no_secret("language_model.", self.url, "key_variable", self.key_variable)
         try:
             parts = urlsplit(self.url)
             fits = parts.scheme in ("http", "https") and bool(parts.hostname)
-            secret = parts.username is not None or parts.password is not None
             _ = parts.port
         except ValueError:
-            fits, secret = False, False
-        if secret:
-            raise ConfigError(
-                "language_model.url: expected no user and no password in the address (not shown here), it would be "
-                "stored with the run; put the key into an environment variable and name it with key_variable"
-            )
+            fits = False
         if not fits:
             raise ConfigError(f"language_model.url: expected http://HOST:PORT/v1 or https://..., got {self.url!r}")
-        if self.key_variable is not None and not VARIABLE.fullmatch(self.key_variable):
-            raise ConfigError(
-                "language_model.key_variable: expected the name of an environment variable (letters, digits, _), got "
-                "something else, which is not shown here as it may be the key itself"
-            )
         if not self.model.strip():
             raise ConfigError("language_model.model: expected the name of a model, got an empty one")
         if self.api not in ("auto", "completions", "chat"):

@@ -20,6 +20,7 @@ from vos.labeling.backends.label_studio import LabelStudioTool
 from vos.labeling.backends.page import PageBatch, PageSettings, write_pages
 from vos.labeling.ledger import Ledger
 from vos.labeling.withdrawal import withdrawals
+from vos.storage.secrets import check_no_secret
 
 
 class Exporter(Protocol):
@@ -112,6 +113,9 @@ class LabelStudioBackend:
     label_map: Mapping[str, str] | None = None
     tool: ClassVar[str] = "label_studio"
 
+    def __post_init__(self) -> None:
+        check_no_secret("", self.url, "token_variable", self.token_variable)
+
     def check(self) -> None:
         """Connect, and look whether the token may see projects and the mode is one of the server's."""
         self.settings.check_server()
@@ -149,6 +153,9 @@ class ArgillaBackend:
     plan: Plan = field(default_factory=Plan)
     label_map: Mapping[str, str] | None = None
     tool: ClassVar[str] = "argilla"
+
+    def __post_init__(self) -> None:
+        check_no_secret("", self.url, "token_variable", self.token_variable)
 
     def check(self) -> None:
         """Connect, which finds the workspace, and look whether the mode is one of the server's."""

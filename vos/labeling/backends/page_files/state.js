@@ -161,6 +161,18 @@ export class Session {
   }
 }
 
+const LABELS = new Set([...CHOICES.map((choice) => choice.value), SKIP, WITHDRAWN]);
+const isCount = (value) => Number.isFinite(value) && value >= 0;
+const isSpan = (span) => Number.isInteger(span?.start) && Number.isInteger(span.end) && span.start >= 0 && span.end > span.start && typeof span.text === "string";
+
+/** Whether a row holds what this page writes: a file may come from anybody, and what is taken in is kept. */
+function isAnswer(row) {
+  return LABELS.has(row.label) && [row.uid, row.annotator, row.labelled_at, row.comment].every((value) => typeof value === "string")
+    && !Number.isNaN(Date.parse(row.labelled_at)) && Array.isArray(row.spans) && row.spans.every(isSpan)
+    && [row.seconds, row.raw_seconds, row.repeat, row.revision].every(isCount) && Number.isInteger(row.revision)
+    && [row.shown_prediction, row.neighbours_opened].every((value) => typeof value === "boolean");
+}
+
 /** Rows of a downloaded file for this batch; throws a sentence that a person can read. */
 export function parseRows(content) {
   const rows = [];
@@ -168,8 +180,9 @@ export function parseRows(content) {
     if (!line.trim()) continue;
     let row;
     try { row = JSON.parse(line); } catch { throw new Error(`Line ${i + 1} is cut off or damaged; nothing was loaded.`); }
-    if (row.schema_version !== 1) throw new Error(`Line ${i + 1} is not an answer of this version; nothing was loaded.`);
+    if (row?.schema_version !== 1) throw new Error(`Line ${i + 1} is not an answer of this version; nothing was loaded.`);
     if (row.batch_id !== DATA.batch_id) throw new Error(`This file belongs to batch ${row.batch_id}, the page to ${DATA.batch_id}; nothing was loaded.`);
+    if (!isAnswer(row)) throw new Error(`Line ${i + 1} is not an answer that this page wrote; nothing was loaded.`);
     rows.push(row);
   }
   if (!rows.length) throw new Error("There are no answers in this file.");

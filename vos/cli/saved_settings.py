@@ -1,0 +1,181 @@
+"""The settings that a run keeps, read again: they may come from somebody else, and may run no code of their own.
+
+A file of a run may build what the configuration of this package builds, and nothing else; it may refer to its own
+values, and not to the environment. The command line is the user's own and may do both.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from vos.cli.configuration import folder, with_defaults
+from vos.errors import ConfigError
+from vos.generation.server.transport import LOCAL
+
+ALLOW = "VOS_ALLOW"
+"""Environment variable: what files of runs may name besides, separated by commas: packages or classes, resolvers, and
+hosts that are given keys."""
+
+INTERPOLATION = re.compile(r"\$\{\s*([^:}$]*)([:}$]?)")
+"""The start of an interpolation; a colon after its name calls a resolver, a dollar sign makes a name of another one."""
+
+OPTION = re.compile(r"\w[\w-]*")
+"""Name of an option of a group; with a path in it Hydra would read any file of the disk."""
+
+
+def saved_settings(path: Path) -> DictConfig:
+    """The mapping in a `config.yaml` or `synthesis.yaml`.
+
+    Raises:
+        ConfigError: it is no such file, or names what no file of a run may name.
+    """
+    plain = _plain(path)
+    if not isinstance(plain, dict):
+        raise ConfigError(f"{path}: expected settings by name, got {type(plain).__name__}; the file is not of a run")
+    _check(path, plain)
+    return OmegaConf.create(plain)
+
+
+def saved_overrides(path: Path, before: Iterable[str] = ()) -> list[str]:
+    """The overrides in an `overrides.yaml`, after those that were made from the files beside it.
+
+    Raises:
+        ConfigError: see `saved_settings`; or one of them concerns Hydra itself.
+    """
+    found = [*before, *plain_overrides(path)]
+    try:
+        parsed = OverridesParser.create().parse_overrides(found)
+    except HydraException as error:
+        raise ConfigError(f"{path}: expected overrides, {' '.join(str(error).split())}") from error
+    for override in parsed:
+        key = str(override.key_or_group)
+        if re.split(r"[./]", key)[0] == "hydra":
+            raise ConfigError(f"{path}: {override.input_line}: expected a setting of a run, found one of Hydra's own")
+        if override.is_sweep_override():
+            raise ConfigError(f"{path}: {override.input_line}: expected one value, found several")
+        value = override.value()
+        options = value if isinstance(value, list) else [value]
+        if (folder() / key).is_dir() and not all(each is None or OPTION.fullmatch(str(each)) for each in options):
+            raise ConfigError(f"{path}: {override.input_line}: expected the name of an option, found something else")
+        _check(path, _nested(key, value))
+    return found
+
+
+def plain_overrides(path: Path) -> list[str]:
+    """The overrides in an `overrides.yaml` as they were written, to be shown.
+
+    Raises:
+        ConfigError: it is no such file.
+    """
+    plain = _plain(path)
+    if not isinstance(plain, list):
+        raise ConfigError(f"{path}: expected a list of overrides, got {type(plain).__name__}; the file is not of a run")
+    return [str(each) for each in plain]
+
+
+def check_addresses(path: Path, config: DictConfig, given: Sequence[str] | None) -> None:
+    """Refuse a server elsewhere that only a file of a run names, and that a key of the environment would be sent to.
+
+    Args:
+        path: of the file.
+        config: what it says, composed.
+        given: overrides of the command line, an address in one of them is the user's; None where it takes none.
+
+    Raises:
+        ConfigError: see above.
+    """
+    own = {each.partition("=")[2].strip("'\"") for each in given or ()}
+    for at, key, value in _leaves(OmegaConf.to_container(config, resolve=True), ""):
+        if key != "url" or str(value) in own:
+            continue
+        host, beside = _host(str(value)), OmegaConf.select(config, at.rpartition(".")[0])
+        variables = [str(beside[name]) for name in ("key_variable", "token_variable") if beside.get(name)]
+        if host not in {*LOCAL, *_allowed()} and any(os.environ.get(name) for name in variables):
+            again = "" if given is None else f"give {at}=... on the command line, or "
+            raise ConfigError(
+                f"{path}: {at}={value}: the key in {', '.join(variables)} would be sent to this server, which a file "
+                f"of a run names; {again}trust it with: export {ALLOW}={host}"
+            )
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _plain(path: Path) -> Any:
+    """What stands in a file of YAML, nothing of it resolved."""
+    try:
+        return OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path}: expected settings in YAML, cannot be read: {reason}") from error
+
+
+def _check(path: Path, node: Any) -> None:
+    for at, key, value in _leaves(node, ""):
+        if key == "_target_" and value is not None and not _may_build(str(value)):
+            raise ConfigError(
+                f"{path}: {at}={value}: expected a class that the configuration of this package names; a file of a "
+                f"run may run no other code. If you trust it: export {ALLOW}={str(value).partition('.')[0]}"
+            )
+        for name, sign in INTERPOLATION.findall(str(value)):
+            if sign != "}" and not (sign == ":" and name.strip() in _allowed()):
+                raise ConfigError(
+                    f"{path}: {at}={value}: expected values, or references to them such as ${{seed}}; a file of a run "
+                    f"may read nothing else. If you trust it: export {ALLOW}={name.strip() or 'NAME'}"
+                )
+
+
+def _may_build(target: str) -> bool:
+    return target in _targets() or any(target == each or target.startswith(f"{each}.") for each in _allowed())
+
+
+def _allowed() -> frozenset[str]:
+    return frozenset(filter(None, (each.strip() for each in os.environ.get(ALLOW, "").split(","))))
+
+
+@cache
+def _targets() -> frozenset[str]:
+    """What the files of conf/ build, with what that is made of by default.
+
+    No name is taken for its beginning: `vos.storage.environment.subprocess.run` begins like one of ours.
+    """
+    files = [path for path in folder().rglob("*.yaml") if "hydra" not in path.relative_to(folder()).parts]
+    nodes = [with_defaults(OmegaConf.to_container(OmegaConf.load(path))) for path in files]
+    return frozenset(str(value) for node in nodes for _, key, value in _leaves(node, "") if key == "_target_" and value)
+
+
+def _leaves(node: Any, path: str) -> Iterator[tuple[str, str, Any]]:
+    """Dotted name, last key and value of everything that is neither a mapping nor a list."""
+    if isinstance(node, Mapping | list):
+        pairs = node.items() if isinstance(node, Mapping) else enumerate(node)
+        for key, value in pairs:
+            yield from _leaves(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, path.rpartition(".")[2], node
+
+
+def _nested(name: str, value: Any) -> dict[str, Any]:
+    """A value under its dotted name.
+
+    Example:
+        >>> _nested("a.b", 1)
+        {'a': {'b': 1}}
+    """
+    first, _, rest = name.partition(".")
+    return {first: _nested(rest, value) if rest else value}
