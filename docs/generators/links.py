@@ -15,6 +15,7 @@ LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<target>[^)#\s:]+)(?P<anchor>
 PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "generated/changelog.md",
+    "SECURITY.md": "generated/security.md",
     "vos/data/corpus/everyday/DATASHEET.md": "generated/datasheets/everyday.md",
     "vos/data/corpus/ladder/DATASHEET.md": "generated/datasheets/ladder.md",
     "vos/data/corpus/ood/DATASHEET.md": "generated/datasheets/ood.md",
