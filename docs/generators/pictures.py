@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
 from docs.generators.links import ROOT
+from docs.generators.plane import plane
 
 ABOUT = {
     "__main__": "`python -m vos`",
@@ -42,6 +43,7 @@ WIDTH, HEIGHT, GAP = 860, 46, 10
 def pictures() -> Iterator[tuple[str, str]]:
     """Name and SVG of every picture."""
     yield "house", house()
+    yield "plane", plane()
 
 
 def layers() -> list[list[str]]:
