@@ -20,7 +20,7 @@ myst_heading_anchors = 4
 
 # Docstrings: Google style; what stands in single backticks is a name of this package where it is one, else code.
 default_role = "py:obj"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_class_signature = "mixed"
@@ -38,6 +38,7 @@ html_title = "vos"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_search_summary = False  # it would fetch pages, which a browser refuses for files
 html_show_sphinx = False
 html_show_copyright = False
 pygments_style = "tango"

@@ -60,7 +60,8 @@ def _entry(module_name: str, name: str) -> str:
         kind = "autoexception" if issubclass(value, Exception) else "autoclass"
         # The fields of a named tuple stand in its docstring.
         fields = f"\n   :exclude-members: {', '.join(value._fields)}" if hasattr(value, "_fields") else ""
-        return f".. {kind}:: {name}{fields}"
+        own = any(base.__module__.startswith("vos.") for base in value.__bases__)
+        return f".. {kind}:: {name}{fields}" + ("\n   :show-inheritance:" if own else "")
     if inspect.isroutine(value):
         return f".. autofunction:: {name}"
     about = restructured(constant_doc(module_name, name)).replace("\n", "\n   ")

@@ -45,12 +45,6 @@ def restructure(*given: Any) -> None:
     lines[:] = api.restructured("\n".join(lines)).splitlines()
 
 
-def drop_object(*given: Any) -> None:
-    """Of the bases of a class, which come last, the one that all have."""
-    bases = given[-1]
-    bases[:] = [each for each in bases if each is not object]
-
-
 def find_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.Element) -> nodes.Node | None:
     """A name without its module, or with the module that defines it, where one public object alone has it."""
     if node.get("refdomain") != "py":
@@ -77,6 +71,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", generate)
     app.connect("source-read", mend_links)
     app.connect("autodoc-process-docstring", restructure, priority=100)
-    app.connect("autodoc-process-bases", drop_object)
     app.connect("missing-reference", find_name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

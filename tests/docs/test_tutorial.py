@@ -1,5 +1,6 @@
 """The tutorial from top to bottom: its files, its commands and its answers, on a tiny encoder."""
 
+import json
 import re
 import shlex
 
@@ -28,8 +29,8 @@ def test_the_tutorial_leads_to_a_second_classifier(tiny_encoder, monkeypatch, tm
     for name in ("comments.csv", "unlabelled.csv"):
         path = tmp_path / name
         path.write_text("\n".join(path.read_text("utf-8").split("\n")[: FEWER + 1]) + "\n", "utf-8")
-    quick = [f"model.name={tiny_encoder}", "model.max_length=32", "model.freeze=true", "trainer.max_epochs=1", "refine.rounds=1",
-             "refine.n_outliers=10", "callbacks=quiet", "logger=csv"]  # fmt: skip
+    quick = [f"model.name={tiny_encoder}", "model.max_length=32", "model.freeze=true", "trainer.max_epochs=1",
+             "refine.rounds=1", "refine.n_outliers=10", "callbacks=quiet", "logger=csv"]  # fmt: skip
     cache = f"paths.cache={tmp_path / 'cache'}"
     lines = re.findall(r"^python (train|synthesize)(\.py) (.*)$", TEXT, re.MULTILINE)
     assert len(lines) == 5
@@ -55,7 +56,19 @@ def test_the_tutorial_leads_to_a_second_classifier(tiny_encoder, monkeypatch, tm
     with Ledger(tmp_path / "labels/ledger.sqlite") as ledger:
         assert len(ledger.items()) >= 80
     assert (tmp_path / "labels/labelling_rounds.csv").exists()
+    for name in ("manifest", "metrics"):
+        written = json.loads((tmp_path / f"runs/second/{name}.json").read_text("utf-8"))
+        assert set(written) == documented_fields(name)
     assert "near the boundary" in capsys.readouterr().out
+
+
+def documented_fields(name):
+    """Fields of a JSON file by the page on file formats."""
+    page = (ROOT / "docs/reference/file_formats.md").read_text("utf-8")
+    section = page.partition(f"## {name}.json")[2].partition("\n## ")[0]
+    return {
+        field for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for field in re.findall(r"`(\w+)`", row)
+    }
 
 
 def answer(folder):
