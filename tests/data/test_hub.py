@@ -181,3 +181,14 @@ def test_code_in_a_data_set_is_not_run(tmp_path, kind):
         load_hub(folder)
     assert len(str(caught.value).splitlines()) == 1
     assert not evil.exists()
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/../../b", "/nowhere/at/all", "~/x", "a\0b", "x" * 5000, "a/b/c", ""])
+def test_a_name_that_is_no_name_is_one_line_and_no_path(monkeypatch, tmp_path, name):
+    monkeypatch.setattr(hub, "hub_is_reachable", lambda: False)
+    (tmp_path / "here/there").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here/there")
+    with pytest.raises(DataError) as caught:
+        load_hub(name)
+    assert len(str(caught.value).splitlines()) == 1
+    assert [path.name for path in (tmp_path / "here").rglob("*")] == ["there"]
