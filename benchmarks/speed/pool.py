@@ -1,29 +1,35 @@
 """Score a pool: throughput against the bare encoder, and peak memory against pool size.
 
-`python -m benchmarks.speed.pool [--quick] [--texts N]`. Throughput compares, in one process, choosing a batch from a
-pool with the bare encoder called in float32 on the same texts, already tokenised and padded. Memory is the peak
-resident set of one fresh process for each pool size. The last line is one JSON object.
+`python -m benchmarks.speed.pool [--quick] [--texts N]`. Throughput compares, in one process with one thread, choosing a
+batch from a pool with the bare encoder called in float32 on the same texts, already tokenised and padded. Seconds are
+of one processor, so that other work on the machine does not count. Memory is the peak resident set of one fresh process
+for each pool size. The last line is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import torch
+from torch import Tensor
 from transformers import BertConfig, BertModel
 
 from benchmarks._common import command_line, finish, fresh_process, machine, print_figures
-from vos.cli.precision import FAST_FROM
+from vos.cli.scoring import FAST_FROM
 from vos.data import ListPool, TextData, load_embedded
 from vos.density import ClassConditionalGaussian
 from vos.mining.coverage import CoverageSettings
 from vos.mining.retrieve import Search, retrieve
 from vos.mining.targets import Potential, TargetSpace
 from vos.models import ClassifierFeaturizer, EncoderClassifier, FeatureCache
+from vos.models.openvino_encoder import OpenVinoEncoder
 from vos.outliers import BoundarySampler
 from vos.storage.environment import peak_memory_mib
 from vos.synthesis.acquire import acquire
@@ -31,6 +37,7 @@ from vos.synthesis.job import SynthesisJob, SynthesisSettings
 from vos.types import Example, token_batch, tokenize
 
 NAMES = ("harmless", "harmful")
+T = TypeVar("T")
 
 
 def texts() -> list[str]:
@@ -67,58 +74,82 @@ def score(n: int, parts: tuple) -> float:
     return time.perf_counter() - started
 
 
-def throughput(n: int) -> dict[str, float]:
+def throughput(n: int) -> dict[str, float | bool]:
     """Texts a second: the bare float32 encoder on ready batches, and a whole synthesis's pass over the pool.
 
-    The pass is that of `acquisition=coverage` with `precision=auto` on a processor that gains from bfloat16: bfloat16
-    for all, float32 for what decides, with the cache of features; then the same in float32 throughout, and whether
-    both choose the same batch.
+    The pass is that of `acquisition=coverage` with a cache of features: in bfloat16, and what decides in float32
+    (`precision=auto` on a processor that gains from it); the same by OpenVINO where it is installed; in float32
+    throughout. Each must choose the batch that the features of the bare encoder choose.
     """
     classifier = EncoderClassifier("bundled", NAMES, max_length=64, harmful=(1,)).eval()
     examples = list(stream(n))
-    gains = n >= FAST_FROM * CoverageSettings().supply  # smaller pools are scored in float32
-    bare_seconds = _bare(classifier, examples)
-    seconds: dict[str, float] = {}
-    batches: dict[str, list[str]] = {}
+    bare, features = _bare(classifier, examples)
+    figures: dict[str, float | bool] = {"texts": n, "bare_texts_per_s": n / bare.processor}
+    ways: dict[str, Callable[[FeatureCache], ClassifierFeaturizer] | None] = {
+        "float32": None,
+        "bfloat16": lambda cache: ClassifierFeaturizer(classifier, cache, bfloat16=True),
+    }
+    if importlib.util.find_spec("openvino") is not None:
+        encode = OpenVinoEncoder(classifier, bfloat16=True)
+        ways["openvino"] = lambda cache: ClassifierFeaturizer(classifier, cache, encode=encode)
     with tempfile.TemporaryDirectory() as folder:
-        for name, fast in (("mixed", True), ("float32", False)):
-            caches = (FeatureCache(Path(folder) / name, each, classifier.n_features) for each in ("exact", "rough"))
-            with next(caches) as exact, next(caches) as rough:
-                work = _job(classifier, exact, rough if fast and gains else None, examples)
-                started = time.perf_counter()
-                batches[name] = _chosen(work, Path(folder))
-                seconds[name] = time.perf_counter() - started
-                started = time.perf_counter()
-                _chosen(work, Path(folder))
-                seconds[f"{name}_again"] = time.perf_counter() - started
-    return {
-        "texts": n,
-        "bare_texts_per_s": n / bare_seconds,
-        "pool_texts_per_s": n / seconds["mixed"],
-        "speedup": bare_seconds / seconds["mixed"],
-        "speedup_float32": bare_seconds / seconds["float32"],
-        "same_batch": batches["mixed"] == batches["float32"],
-        "cached_texts_per_s": n / seconds["mixed_again"],
+        with FeatureCache(Path(folder) / "bare", "bare", classifier.n_features) as cache:
+            cache.put([example.text for example in examples], features)
+            expected = _chosen(_job(classifier, cache, None, examples), Path(folder))
+        for name, fast in ways.items():
+            caches = [FeatureCache(Path(folder) / name, each, classifier.n_features) for each in ("exact", "rough")]
+            with caches[0], caches[1]:
+                work = _job(classifier, caches[0], fast and fast(caches[1]), examples)
+                first, chosen = _timed(partial(_chosen, work, Path(folder)))
+                again, _ = _timed(partial(_chosen, work, Path(folder)))
+            figures |= {
+                f"{name}_texts_per_s": n / first.processor,
+                f"{name}_speedup": bare.processor / first.processor,
+                f"{name}_speedup_by_the_clock": bare.wall / first.wall,
+                f"{name}_same_batch": chosen == expected,
+                f"{name}_cached_texts_per_s": n / again.processor,
+            }
+    # Smaller pools are scored in float32.
+    default = "bfloat16" if n >= FAST_FROM * CoverageSettings().supply else "float32"
+    return figures | {
+        "speedup": figures[f"{default}_speedup"],
+        "same_batch": all(figures[f"{name}_same_batch"] for name in ways),
+        "cached_texts_per_s": figures[f"{default}_cached_texts_per_s"],
     }
 
 
-def _bare(classifier: EncoderClassifier, examples: list[Example]) -> float:
-    """Seconds of the encoder alone, in float32, on batches that are tokenised and padded already."""
-    padding, featurizer, batches = classifier.tokenizer.pad_token_id, ClassifierFeaturizer(classifier), []
+class _Seconds(NamedTuple):
+    """Of all threads of this process, and by the clock."""
+
+    processor: float
+    wall: float
+
+
+def _timed(work: Callable[[], T]) -> tuple[_Seconds, T]:
+    started = time.process_time(), time.perf_counter()
+    done = work()
+    return _Seconds(time.process_time() - started[0], time.perf_counter() - started[1]), done
+
+
+def _bare(classifier: EncoderClassifier, examples: list[Example]) -> tuple[_Seconds, Tensor]:
+    """Seconds of the encoder alone, in float32, on batches that are tokenised and padded already; and its features."""
+    padding, featurizer = classifier.tokenizer.pad_token_id, ClassifierFeaturizer(classifier)
+    batches, order = [], []
     for start in range(0, len(examples), 1024):
         ids = tokenize(classifier.tokenizer, [e.text for e in examples[start : start + 1024]], 64)
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        batches += [token_batch([ids[i] for i in rows], padding) for rows in featurizer._batches(order, ids)]
+        for rows in featurizer._batches(sorted(range(len(ids)), key=lambda i: len(ids[i])), ids):
+            batches.append(token_batch([ids[i] for i in rows], padding))
+            order += [start + row for row in rows]
     with torch.no_grad():
         classifier.encode(batches[0])
-        started = time.perf_counter()
-        for batch in batches:
-            classifier.encode(batch)
-        return time.perf_counter() - started
+        seconds, found = _timed(lambda: [classifier.encode(batch) for batch in batches])
+    features = torch.empty(len(examples), classifier.n_features)
+    features[torch.tensor(order)] = torch.cat(found)
+    return seconds, features
 
 
 def _job(
-    classifier: EncoderClassifier, exact: FeatureCache, rough: FeatureCache | None, examples: list[Example]
+    classifier: EncoderClassifier, exact: FeatureCache, fast: ClassifierFeaturizer | None, examples: list[Example]
 ) -> SynthesisJob:
     """A synthesis over the texts; it knows 400 texts with made-up labels, which are scored before the clock starts."""
     featurizer = ClassifierFeaturizer(classifier, exact)
@@ -128,7 +159,6 @@ def _job(
     density = ClassConditionalGaussian(2, classifier.n_features).fit(batch.features, labels)
     density.calibrate(batch.features, labels)
     data = TextData(known, known[:100], [], ListPool(examples), NAMES, [], harmful=(1,))
-    fast = None if rough is None else ClassifierFeaturizer(classifier, rough, bfloat16=True)
     sampler = BoundarySampler(margin=0.0, band=1.0, distance=None)
     work = SynthesisJob(featurizer, density, sampler, data, SynthesisSettings(), fast=fast)
     work.error_model.report  # noqa: B018 - fitted before the clock starts
@@ -178,6 +208,7 @@ def main() -> None:
     if arguments.child:
         child(arguments.child)
         return
+    torch.set_num_threads(1)
     figures = throughput(arguments.texts or (20_000 if arguments.quick else 100_000))
     small, large = (1_000, 4_000) if arguments.quick else (10_000, 100_000)
     figures |= {"peak_mib_small": peak_memory(small), "peak_mib_large": peak_memory(large)}

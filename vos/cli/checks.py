@@ -53,6 +53,7 @@ OWN = {
     "pool.id": "str | None",
     "loader.batch_size": "int",
     "precision": "Literal['auto', '32-true', 'bf16-mixed', 'bf16-true', '16-mixed', '64-true']",
+    "runtime": "Literal['torch', 'openvino']",
     "loader.num_workers": "int",
     "trainer.max_epochs": "int",
     "density.memory": "Literal['all', 'queue']",

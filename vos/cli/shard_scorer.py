@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from vos.cli.compose import prepare
+from vos.cli.scoring import fast_scores
 from vos.data.shards import Shard, ShardedPool
 from vos.errors import RunError, VosError
 from vos.models import ClassifierFeaturizer
@@ -41,7 +42,7 @@ class Scorer:
         run, data, classifier = open_run(config)
         self.settings = config
         self.job: SynthesisJob = build_job(config, run, data, ClassifierFeaturizer(classifier, device=config.device))
-        self.fast = ClassifierFeaturizer(classifier, device=config.device, bfloat16=True)
+        self.fast = fast_scores(config, classifier, threads)
         _, space, outliers = draw_outliers(self.job)
         self.surroundings = Surroundings(space, outliers, self.job.settings.potential.delta)
 

@@ -20,10 +20,11 @@ from vos.cli.classes import load_as_before
 from vos.cli.labels import export_batch, hidden_gold, is_waiting
 from vos.cli.oracle_view import oracle_view
 from vos.cli.pool_engines import WHERE_SCORED, sharded_pass
-from vos.cli.precision import fast_featurizer, with_dtype
+from vos.cli.precision import with_dtype
 from vos.cli.preflight import check_gold, check_sending, check_synthesis
 from vos.cli.progress import synthesis_bars
 from vos.cli.saved_settings import saved_settings
+from vos.cli.scoring import arithmetic, check_runtime, fast_featurizer, n_workers, with_scoring
 from vos.cli.tables import facts_table, in_words, print_paths
 from vos.cli.wiring import build_sampler, synthesis_settings
 from vos.data import TextData
@@ -53,14 +54,15 @@ SETTINGS_FILE = "synthesis.yaml"
 UNFINISHED = "unfinished"
 """Folder of a batch that is to take the place of another, while it is made."""
 
-NOT_OF_THE_BATCH = ("verify", "verification", "overwrite", "progress", "labeling", "ledger", "precision")
+NOT_OF_THE_BATCH = ("verify", "verification", "overwrite", "progress", "labeling", "ledger", "precision", "runtime")
 """Settings that change nothing that is computed."""
 
 
 def run_synthesis(config: DictConfig) -> SynthesisResult:
     """Check the run, build the job, write the batch, print a summary."""
     check_synthesis(config)
-    config = with_dtype(config)
+    check_runtime(config)
+    config = with_scoring(with_dtype(config))
     output = Path(config.output or config.run)
     RunDirectory(config.run).open_finished()
     check_sending(config, output)
@@ -78,7 +80,7 @@ def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
         data = replace(data, pool=instantiate(config.pool).open())
     n_pool = sum(1 for _ in data.pool)  # a bad row shows now, and not after hours of scoring
     cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
-    featurizer = ClassifierFeaturizer(classifier, cache, device=config.device)
+    featurizer = ClassifierFeaturizer(classifier, cache, device=config.device, n_workers=n_workers(config))
     bars, progress = synthesis_bars(n_pool, config.progress)
     with cache, fast_featurizer(config, classifier, n_pool) as fast, bars:
         if written is not None:
@@ -86,7 +88,10 @@ def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
         else:
             job = build_job(config, run, data, featurizer)
             shards = sharded_pass(config, data.pool)
-            job = replace(job, asked=_asked_before(config), progress=progress, fast=fast, shards=shards)
+            scoring = "float32" if fast is None else arithmetic(config)
+            job = replace(
+                job, asked=_asked_before(config), progress=progress, fast=fast, scoring=scoring, shards=shards
+            )
             warn_of_truncation(classifier, "pool", (example.text for example in data.pool))
             result = _make(config, job, output)
         outputs = Classes(classifier.label_names, classifier.harmful)

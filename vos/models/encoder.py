@@ -140,7 +140,8 @@ class EncoderClassifier(TextClassifier):
         mask = batch["attention_mask"]
         hidden: Tensor = self.encoder(input_ids=batch["input_ids"], attention_mask=mask).last_hidden_state
         if self.pooling == "cls":
-            return hidden[torch.arange(len(mask), device=mask.device), mask.argmax(1)]
+            first = mask.argmax(1)[:, None, None].expand(-1, 1, hidden.shape[-1])
+            return hidden.gather(1, first).squeeze(1)
         weights = mask.unsqueeze(-1).to(hidden.dtype)
         return (hidden * weights).sum(1) / weights.sum(1).clamp_min(1.0)
 

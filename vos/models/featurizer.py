@@ -3,15 +3,43 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from vos.models.base import TextClassifier
 from vos.models.cache import FeatureCache
+from vos.models.onednn import Products
+from vos.models.workers import side_by_side
 from vos.types import Example, FeatureBatch, LinearHead, token_batch, tokenize
+
+Encode = Callable[[Mapping[str, Tensor]], Tensor]
+"""Features (b, d) float32 of a batch with `input_ids` and `attention_mask`, both (b, t) int64, on the CPU."""
+
+Later = Callable[[Sequence[Sequence[int]]], Callable[[], Tensor]]
+"""Takes the token ids of a batch, and gives what waits for its features (b, d)."""
+
+
+@dataclass(frozen=True)
+class _Started:
+    """Texts whose features are on their way.
+
+    Attributes:
+        texts: n texts.
+        features: (n, d); the rows that were cached are there.
+        missing: the other rows.
+        batches: places in `missing`, and what waits for their features.
+    """
+
+    texts: Sequence[str]
+    features: Tensor
+    missing: list[int]
+    batches: list[tuple[list[int], Callable[[], Tensor]]]
 
 
 class ClassifierFeaturizer:
@@ -24,6 +52,9 @@ class ClassifierFeaturizer:
         device: where the encoder runs, and stays unless the call fails; results always come back on the CPU in float32.
         bfloat16: the encoder runs under bfloat16 autocast; the head, on its features, in float32 all the same. Its
             cache must then be one of its own.
+        n_workers: batches that are encoded at a time, each by one thread, see `vos.models.workers`; the next chunk of a
+            stream is tokenised meanwhile. 1: one after the other, by as many threads as torch has.
+        encode: encodes in place of the classifier, which is left where it is; for a cache of its own.
     """
 
     def __init__(
@@ -33,12 +64,16 @@ class ClassifierFeaturizer:
         max_tokens: int = 4096,
         device: str | torch.device = "cpu",
         bfloat16: bool = False,
+        n_workers: int = 1,
+        encode: Encode | None = None,
     ) -> None:
         self.classifier = classifier
         self.cache = cache
         self.max_tokens = max_tokens
         self.device = torch.device(device)
         self.bfloat16 = bfloat16
+        self.n_workers = n_workers
+        self.encode = encode
 
     @property
     def head(self) -> LinearHead:
@@ -53,38 +88,62 @@ class ClassifierFeaturizer:
 
     def featurize(self, texts: Sequence[str]) -> FeatureBatch:
         """Features (n, d) and logits (n, C) of the texts, in their order."""
-        if self.cache is None:
-            features = self._encode(texts)
-        else:
-            features, hit = self.cache.get(texts)
-            missing = [i for i, known in enumerate(hit.tolist()) if not known]
-            if missing:
-                new_texts = [texts[i] for i in missing]
-                new = self._encode(new_texts)
-                self.cache.put(new_texts, new)
-                features[torch.tensor(missing)] = new
-        return FeatureBatch(features, self.head.logits(features))
+        with self._encoding() as later:
+            return self._finished(self._started(texts, later))
 
     def stream(self, examples: Iterator[Example], chunk_size: int) -> Iterator[tuple[list[Example], FeatureBatch]]:
-        """Features of `chunk_size` examples at a time."""
-        while part := list(itertools.islice(examples, chunk_size)):
-            yield part, self.featurize([example.text for example in part])
+        """Features of `chunk_size` examples at a time; several workers have the next chunk before them as well."""
+        ahead = 0 if self.n_workers == 1 else 1
+        waiting: deque[tuple[list[Example], _Started]] = deque()
+        with self._encoding() as later:
+            while part := list(itertools.islice(examples, chunk_size)):
+                waiting.append((part, self._started([example.text for example in part], later)))
+                if len(waiting) > ahead:
+                    part, started = waiting.popleft()
+                    yield part, self._finished(started)
+            for part, started in waiting:
+                yield part, self._finished(started)
+
+    def _started(self, texts: Sequence[str], later: Later) -> _Started:
+        """Look texts up, and have those that are not cached encoded."""
+        if self.cache is None:
+            features, missing = torch.empty(len(texts), self.classifier.n_features), list(range(len(texts)))
+        else:
+            features, hit = self.cache.get(texts)
+            missing = [row for row, known in enumerate(hit.tolist()) if not known]
+        ids = tokenize(self.classifier.tokenizer, [texts[row] for row in missing], self.classifier.max_length)
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        batches = [(places, later([ids[i] for i in places])) for places in self._batches(order, ids)]
+        return _Started(texts, features, missing, batches)
+
+    def _finished(self, started: _Started) -> FeatureBatch:
+        """Wait for the features, and keep those that are new."""
+        features, missing = started.features, torch.tensor(started.missing, dtype=torch.int64)
+        for places, outcome in started.batches:
+            features[missing[places]] = outcome()
+        if self.cache is not None and started.missing:
+            self.cache.put([started.texts[row] for row in started.missing], features[missing])
+        return FeatureBatch(features, self.head.logits(features))
 
     @torch.no_grad()
-    def _encode(self, texts: Sequence[str]) -> Tensor:
-        ids = tokenize(self.classifier.tokenizer, texts, self.classifier.max_length)
-        features = torch.empty(len(texts), self.classifier.n_features)
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        padding, side = self.classifier.tokenizer.pad_token_id, self.classifier.tokenizer.padding_side
-        with _evaluating(self.classifier, self.device), self._precision():
-            for rows in self._batches(order, ids):
-                batch = token_batch([ids[i] for i in rows], padding, side)
-                on_device = {name: values.to(self.device) for name, values in batch.items()}
-                features[torch.tensor(rows)] = self.classifier.encode(on_device).float().cpu()
-        return features
+    def _encoded(self, ids: Sequence[Sequence[int]], products: Products) -> Tensor:
+        """Features (b, d) of a batch, in whatever thread."""
+        tokenizer = self.classifier.tokenizer
+        batch = token_batch(ids, tokenizer.pad_token_id, tokenizer.padding_side)
+        if self.encode is not None:
+            return self.encode(batch)
+        with products():
+            return self.classifier.encode({name: each.to(self.device) for name, each in batch.items()}).float().cpu()
 
-    def _precision(self) -> AbstractContextManager[object]:
-        return torch.autocast(self.device.type, torch.bfloat16) if self.bfloat16 else nullcontext()
+    @contextmanager
+    def _encoding(self) -> Iterator[Later]:
+        """What has batches encoded; the classifier is as it was before when nothing runs any more."""
+        products = Products(self.device, self.bfloat16)
+        with ExitStack() as stack:
+            if self.encode is None:
+                stack.enter_context(evaluating(self.classifier, self.device))
+            submit = stack.enter_context(side_by_side(self.n_workers))
+            yield lambda ids: submit(partial(self._encoded, ids, products))
 
     def _batches(self, order: Sequence[int], ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
         """Rows in ascending length, cut so that rows x longest stays within `max_tokens`."""
@@ -99,7 +158,7 @@ class ClassifierFeaturizer:
 
 
 @contextmanager
-def _evaluating(classifier: TextClassifier, device: torch.device) -> Iterator[None]:
+def evaluating(classifier: TextClassifier, device: torch.device) -> Iterator[None]:
     """The classifier in evaluation mode on the device; a failure leaves it where it was."""
     modes = {module: module.training for module in classifier.modules()}  # a frozen encoder's are not all the same
     before = classifier.head.weight.device

@@ -74,7 +74,7 @@ def settle_padding(reader: Reader, tokenizer: Any, max_length: int) -> Probe:
         ModelError: the model cannot read a text, or no way of padding leaves it as it is.
     """
     kind, config = type(reader.model).__name__, reader.model.config
-    texts, limit = _probe_texts(tokenizer), position_limit(reader.model)
+    texts, limit = probe_texts(tokenizer), position_limit(reader.model)
     max_length = max(max_length, PROBE_LENGTH if limit is None else min(PROBE_LENGTH, limit))
     ids = tokenize(tokenizer, texts, max_length)
     try:
@@ -104,7 +104,7 @@ def settle_padding(reader: Reader, tokenizer: Any, max_length: int) -> Probe:
     )
 
 
-def _probe_texts(tokenizer: Any) -> list[str]:
+def probe_texts(tokenizer: Any) -> list[str]:
     """A short and a longer text of words that the tokenizer knows."""
     special = set(tokenizer.all_special_ids)
     known = sorted(set(tokenizer.get_vocab().values()) - special)

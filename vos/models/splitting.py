@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from threading import get_ident
 from typing import Protocol
 
 import torch
@@ -49,7 +50,7 @@ class LastInput(nn.Module):
     """Stands where a dropout stood, and keeps what came in last: before the head, that is the features.
 
     Some heads apply one dropout twice, before their dense layer and before the last linear one. The first use goes on
-    as it was; what the second gives is not used.
+    as it was; what the second gives is not used. Each thread has its own.
 
     Args:
         dropout: acts where it is not the last use.
@@ -58,19 +59,17 @@ class LastInput(nn.Module):
     def __init__(self, dropout: nn.Module) -> None:
         super().__init__()
         self.dropout = dropout
-        self._kept: Tensor | None = None
+        self._kept: dict[int, Tensor] = {}
 
     def forward(self, values: Tensor) -> Tensor:
         """The dropout of `values`, any shape."""
-        self._kept = values
+        self._kept[get_ident()] = values
         dropped: Tensor = self.dropout(values)
         return dropped
 
     def take(self) -> Tensor:
         """What came in last, once: the graph of a step is not kept beyond it."""
-        assert self._kept is not None  # noqa: S101 - called after the forward pass of the body
-        kept, self._kept = self._kept, None
-        return kept
+        return self._kept.pop(get_ident())
 
 
 def lift_dropout(model: nn.Module, head_name: str, batch: Mapping[str, Tensor]) -> tuple[LastInput | None, nn.Module]:

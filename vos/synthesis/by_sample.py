@@ -35,13 +35,16 @@ def acquire_by_sample(job: SynthesisJob, acquisition: SampleAcquisition, journal
     """Score the pool once, choose a batch from what was kept of it, have texts written for what stays uncovered."""
     _, space, outliers = draw_outliers(job)
     surroundings = Surroundings(space, outliers, job.settings.potential.delta)
-    sample = scan(job, acquisition, surroundings)
+    sample, again = scan(job, acquisition, surroundings)
     selection = job.settings.selection
     batch = Batch(Quotas(selection, selection.n, bool(job.data.harmful)), repeat_filter(job))
     everything = isinstance(acquisition, RandomAcquisition)
     batch.draw(sample.uniform.facts, selection.n if everything else selection.n_random)
     batch.quotas.wanted -= len(batch.random)
-    report: dict[str, Any] = {"gaps": surroundings.report(selection.max_distance)}
+    report: dict[str, Any] = {
+        "scoring": {"pool": job.scoring, "again_in_float32": again},
+        "gaps": surroundings.report(selection.max_distance),
+    }
     made: dict[str, Any] = {}
     targets = surroundings.targets
     if isinstance(acquisition, MarginAcquisition):
@@ -63,8 +66,8 @@ def acquire_by_sample(job: SynthesisJob, acquisition: SampleAcquisition, journal
     )
 
 
-def scan(job: SynthesisJob, acquisition: SampleAcquisition, surroundings: Surroundings) -> PoolSample:
-    """Score the pool once and keep samples of it.
+def scan(job: SynthesisJob, acquisition: SampleAcquisition, surroundings: Surroundings) -> tuple[PoolSample, int]:
+    """Score the pool once and keep samples of it; says too how many texts were scored again.
 
     With a faster featurizer the samples are those of exact scores all the same, see `vos.mining.rescore`; the counts by
     side, and which virtual outliers have a text near, are as the fast scores tell them.
@@ -72,13 +75,13 @@ def scan(job: SynthesisJob, acquisition: SampleAcquisition, surroundings: Surrou
     settings = acquisition if isinstance(acquisition, CoverageSettings) else CoverageSettings(supply=1)
     sizes = settings.sizes(job.settings.selection.n)
     if job.fast is None:
-        return _pass(job, sizes, surroundings)
+        return _pass(job, sizes, surroundings), 0
     for times in itertools.count(1):
         fast = _pass(job, widened(sizes, times**2), surroundings, fast=True)
         found = rescore(fast, sizes, partial(_exact, job))
         logger.info("%d of %d texts were scored again in float32", found.read, fast.n)
         if found.is_safe:
-            return found.sample
+            return found.sample, found.read
         logger.info("too close to tell which texts belong to the samples: more of them are kept")
     raise AssertionError  # the whole pool is kept in the end, and then the samples are safe
 

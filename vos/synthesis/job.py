@@ -119,6 +119,7 @@ class SynthesisJob:
         pools: features of pools on the disk; needed by an index.
         progress: see `Progress`.
         fast: the same classifier, faster and a little off, for the pass over the pool; None: the featurizer.
+        scoring: how `fast` computes, for the report and for what is kept of shards; "float32" where it is None.
         shards: how a pool of many files is scored; None: `data.pool` is read from its start to its end.
     """
 
@@ -133,6 +134,7 @@ class SynthesisJob:
     pools: PoolFolder | None = None
     progress: Progress = field(default_factory=Progress)
     fast: Featurizer | None = None
+    scoring: str = "float32"
     shards: ShardScan | None = None
 
     @cached_property

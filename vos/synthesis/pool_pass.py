@@ -142,7 +142,7 @@ class ShardedPass:
         """All that the file of a shard depends on, as a hash."""
         of_job = [job.model_hash, job.run_hash, job.seed, asdict(sizes), surroundings.band, job.settings.n_directions]
         outliers = surroundings.outliers.features.contiguous().numpy().tobytes()
-        return _digest([[VERSION, *self._of_texts(shard), fast], of_job], outliers)
+        return _digest([[VERSION, *self._of_texts(shard), job.scoring if fast else False], of_job], outliers)
 
 
 def _digest(of: object, more: bytes = b"") -> str:
