@@ -56,7 +56,7 @@ def test_quick_size(name, tmp_path):
     if name == "atlas":
         fewer = ["--atlas", "views=[map,differences,coverage,directions]"]
     if name == "speed.pool":
-        fewer = ["--texts", "2000"]
+        fewer = ["--texts", "1000"]
     if name == "selection":
         fewer = ["--sets", "ladder", "--seeds", "1"]
     if name == "ablation.refinement":

@@ -90,6 +90,6 @@ def test_a_runtime_that_cannot_be_used_is_named_before_any_work(run, monkeypatch
     assert "runtime: expected" in failing(synthesize.main, monkeypatch, capsys, *own, "runtime=onnx")
     monkeypatch.setitem(sys.modules, "openvino", None)
     error = failing(synthesize.main, monkeypatch, capsys, *own, "runtime=openvino")
-    assert error.count("\n") == 1
+    assert "\n" not in error.strip()
     assert "runtime=openvino needs the package openvino" in error
     assert not (tmp_path / "out").exists()
