@@ -10,9 +10,12 @@ from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.domains.python import PythonDomain
 from sphinx.environment import BuildEnvironment
+from sphinx.util.logging import getLogger
 
 from docs.generators import api, formats, pictures, settings
 from docs.generators.links import DOCS, PAGES, ROOT, site_links
+
+logger = getLogger(__name__)
 
 GENERATED = DOCS / "generated"
 
@@ -46,15 +49,21 @@ def restructure(*given: Any) -> None:
 
 
 def find_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.Element) -> nodes.Node | None:
-    """A name without its module, or with the module that defines it, where one public object alone has it."""
+    """A name without its module, or with the module that defines it, where one public object alone has it.
+
+    A page that names what is not public is told.
+    """
     if node.get("refdomain") != "py":
         return None
     domain = env.domains.python_domain
     assert isinstance(domain, PythonDomain)  # noqa: S101 - its own name
     wanted = str(node["reftarget"]).rpartition(".")[2]
-    found = [name for name in domain.objects if name.rpartition(".")[2] == wanted and name.startswith("vos.")]
+    own = (name for name, entry in domain.objects.items() if name.startswith("vos.") and not entry.aliased)
+    found = [name for name in own if name.rpartition(".")[2] == wanted]
     found = [name for name in found if name.rpartition(".")[0] not in domain.objects] or found  # no members of classes
     if len(found) != 1:
+        if not str(node["refdoc"]).startswith("generated/api/"):  # a docstring's code need not be a name
+            logger.warning("no public name %s", node["reftarget"], location=node)
         return None
     return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", found[0], node, text)
 

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from fnmatch import fnmatch
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -135,6 +136,22 @@ def test_the_picture_of_the_layers_shows_every_part_of_the_package():
     drawn = {name for layer in pictures.layers() for name in layer}
     assert drawn == set(pictures.ABOUT)
     assert {f">{name}</text>" in pictures.house() for name in drawn} == {True}
+
+
+def test_every_page_stands_in_a_list():
+    docs = ROOT / "docs"
+    lists = [docs / "index.md", docs / "reference/datasheets.md"]
+    entries = [
+        os.path.normpath(os.path.join(path.parent.relative_to(docs), entry.strip()))
+        for path in lists
+        for block in re.findall(r"^```\{toctree\}\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+        for entry in block.splitlines()
+        if entry and not entry.startswith(":")
+    ]
+    pages = {path.relative_to(docs).with_suffix("").as_posix() for path in docs.rglob("*.md")} - {"index"}
+    pages = {page for page in pages if not page.startswith("generated/")}
+    assert len(pages) > 30
+    assert [page for page in sorted(pages) if not any(fnmatch(page, entry) for entry in entries)] == []
 
 
 def test_the_examples_of_the_generators_are_right():
