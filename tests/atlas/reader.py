@@ -53,9 +53,9 @@ class Reader:
         """Until the address holds what was chosen last."""
         self.page.wait_for_timeout(260)
 
-    def show(self, room: str) -> None:
-        self.page.click(f"#tab-{room}")
-        self.page.wait_for_selector(f"#room-{room}:visible")
+    def show(self, view: str) -> None:
+        self.page.click(f"#tab-{view}")
+        self.page.wait_for_selector(f"#view-{view}:visible")
 
     def check(self) -> None:
         """Nothing complained, and nothing was asked for beside the file itself."""

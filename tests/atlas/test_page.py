@@ -156,8 +156,8 @@ def test_hostile_texts_are_shown_literally(reader):
         at.page.keyboard.press("j")
         seen.add(at.text)
     assert seen == set(HOSTILE)
-    for room in at.page.evaluate("[...document.querySelectorAll('#tabs [data-room]')].map((tab) => tab.dataset.room)"):
-        at.show(room)
+    for view in at.page.evaluate("[...document.querySelectorAll('#tabs [data-view]')].map((tab) => tab.dataset.view)"):
+        at.show(view)
     assert is_quiet(at.page, "<b>{{DATA}}</b>")
     assert dialogs == []
 
@@ -178,21 +178,21 @@ def test_harmful_texts_are_blurred_until_asked_for(reader):
 
 
 def test_what_a_person_chose_survives_in_the_address_and_nonsense_does_not(reader):
-    at = reader(50, hash_="#m=-0.5..1&d=oops&room=nowhere&show=01&sort=harmful&q=a%20by&only=%00")
+    at = reader(50, hash_="#m=-0.5..1&d=oops&view=nowhere&show=01&sort=harmful&q=a%20by&only=%00")
     margin = np.array(at.made["texts"]["margin"])
     assert at.page.input_value("#search") == "a by"
     assert at.page.input_value("#sort") == "harmful"
     held = [i for i, text in enumerate(at.made["texts"]["text"]) if "a by" in text.lower() and -0.5 <= margin[i] <= 1]
     assert at.count <= len(held)
-    assert at.page.locator("#room-map").is_visible()
+    assert at.page.locator("#view-map").is_visible()
 
 
 @pytest.mark.parametrize(("n", "sides"), [(0, "both"), (1, "both"), (30, "harmful"), (30, "harmless")])
 def test_few_and_one_sided_texts_open(reader, n, sides):
     at = reader(n, sides=sides)
     assert at.count == n
-    for room in at.page.evaluate("[...document.querySelectorAll('#tabs [data-room]')].map((tab) => tab.dataset.room)"):
-        at.show(room)
+    for view in at.page.evaluate("[...document.querySelectorAll('#tabs [data-view]')].map((tab) => tab.dataset.view)"):
+        at.show(view)
     at.page.keyboard.press("j")
     assert bool(at.text) == (n > 0)
 

@@ -106,8 +106,8 @@ def test_the_page_tells_nothing_before_the_answer_and_everything_after(reader, t
     texts = at.made["texts"]
     hidden = [i for i in range(80) if texts["label"][i] is None and texts["answer"][i] is None]
     at.page.keyboard.press("b")
-    for room in at.page.evaluate("[...document.querySelectorAll('#tabs [data-room]')].map((tab) => tab.dataset.room)"):
-        at.show(room)
+    for view in at.page.evaluate("[...document.querySelectorAll('#tabs [data-view]')].map((tab) => tab.dataset.view)"):
+        at.show(view)
     assert at.page.locator("#sealed").count() == 0
     drawn = at.page.evaluate("document.documentElement.outerHTML").replace("−", "-").split("<script>")[0]
     for i in hidden:  # as they are; with two decimals, numbers of other things would be taken for them

@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.slow  # a real Chromium
 
-ROOMS = (
+VIEWS = (
     "map", "shortcuts", "differences", "coverage", "units", "communities", "graphs", "directions", "vocabulary",
     "dreams", "trust",
 )  # fmt: skip
@@ -32,10 +32,10 @@ def test_axe_finds_nothing(reader, axe, kind):
     if kind == "phone":
         at.page.tap("[data-part=queue]")
         look("list")
-        at.page.tap("[data-part=room]")
-    for room in ROOMS if kind in ("light", "dark") else ("map", "coverage"):
-        at.show(room)
-        look(room, "'#room'")
+        at.page.tap("[data-part=view]")
+    for view in VIEWS if kind in ("light", "dark") else ("map", "coverage"):
+        at.show(view)
+        look(view, "'#view'")
     at.page.keyboard.press("?")
     look("help")
     assert {place: problems for place, problems in found.items() if problems} == {}
@@ -43,14 +43,14 @@ def test_axe_finds_nothing(reader, axe, kind):
 
 def test_a_phone_sees_one_part_at_a_time_and_nothing_is_too_wide(reader):
     at = reader(120, options=PHONE, texts=["w" * 400, "word " * 300])
-    for room in ROOMS:
-        at.show(room)
+    for view in VIEWS:
+        at.show(view)
         assert at.page.evaluate("document.documentElement.scrollWidth") <= 390
-        assert at.page.evaluate("document.getElementById('room').scrollWidth") <= 390
+        assert at.page.evaluate("document.getElementById('view').scrollWidth") <= 390
         assert not at.page.locator("#queue").is_visible()
     at.show("map")
     at.page.tap("[data-part=queue]")
-    assert not at.page.locator("#room").is_visible()
+    assert not at.page.locator("#view").is_visible()
     at.page.locator(".list-row").nth(2).tap()
     assert at.page.locator("#the-text").is_visible()
     assert at.page.evaluate("document.getElementById('panel').scrollWidth") <= 390
@@ -77,15 +77,15 @@ def test_the_map_is_drawn(reader, scheme):
 def test_everything_can_be_reached_by_keyboard(reader):
     at = reader(60)
     at.page.focus("#tab-map")
-    for room in ROOMS[1:]:
+    for view in VIEWS[1:]:
         at.page.keyboard.press("ArrowRight")
-        assert at.page.evaluate("document.activeElement.dataset.room") == room
-        assert at.page.locator(f"#room-{room}").is_visible()
+        assert at.page.evaluate("document.activeElement.dataset.view") == view
+        assert at.page.locator(f"#view-{view}").is_visible()
     at.page.keyboard.press("]")
-    assert at.page.locator("#room-map").is_visible()
+    assert at.page.locator("#view-map").is_visible()
     at.page.keyboard.press("]")
     at.page.keyboard.press("]")
-    assert at.page.locator("#room-differences").is_visible()
+    assert at.page.locator("#view-differences").is_visible()
     at.page.keyboard.press("[")
     seen = set()
     for _ in range(12):
@@ -93,7 +93,7 @@ def test_everything_can_be_reached_by_keyboard(reader):
         seen.add(at.page.evaluate("document.activeElement.dataset.token ?? document.activeElement.id"))
     assert "shortcut-kind" in seen
     assert {"threatened", "!!"} & seen
-    at.page.focus("#room-shortcuts [data-token='!!']")
+    at.page.focus("#view-shortcuts [data-token='!!']")
     at.page.keyboard.press("Enter")
     assert "“!!”" in at.page.inner_text("#chips")
     at.page.keyboard.press("Escape")

@@ -7,11 +7,11 @@ import re
 import numpy as np
 import pytest
 
-from tests.atlas.artefacts import VIEWS
+from tests.atlas.artefacts import VIEWS as ARTEFACTS
 
 pytestmark = pytest.mark.slow  # a real Chromium
 
-ROOMS = (
+VIEWS = (
     "map", "shortcuts", "differences", "coverage", "units", "communities", "graphs", "directions", "vocabulary",
     "dreams", "trust",
 )  # fmt: skip
@@ -34,15 +34,15 @@ def holding(at, word):
 
 def test_every_view_draws_and_a_missing_artefact_drops_only_its_own(reader):
     at = reader(60)
-    for room in ROOMS:
-        at.show(room)
-        assert at.page.locator(f"#room-{room} .notice").count() == 0
-        assert len(at.page.inner_text(f"#room-{room}")) > 60
-    at = reader(60, without=VIEWS)
-    for room in ROOMS:
-        at.show(room)
-        if room not in ("map", "trust"):
-            assert f"only={NEEDS.get(room, room)}" in at.page.inner_text(f"#room-{room} .notice")
+    for view in VIEWS:
+        at.show(view)
+        assert at.page.locator(f"#view-{view} .notice").count() == 0
+        assert len(at.page.inner_text(f"#view-{view}")) > 60
+    at = reader(60, without=ARTEFACTS)
+    for view in VIEWS:
+        at.show(view)
+        if view not in ("map", "trust"):
+            assert f"only={NEEDS.get(view, view)}" in at.page.inner_text(f"#view-{view} .notice")
     at.page.keyboard.press("j")
     assert at.text
 
@@ -50,11 +50,11 @@ def test_every_view_draws_and_a_missing_artefact_drops_only_its_own(reader):
 def test_a_failed_gate_greys_its_view_and_says_why(reader):
     at = reader(60, failing=("communities", "outliers", "saliency", "directions"))
     at.show("communities")
-    body = at.page.locator("#room-communities .room-body")
+    body = at.page.locator("#view-communities .view-body")
     assert body.evaluate("(each) => each.inert")
     assert float(body.evaluate("(each) => getComputedStyle(each).opacity")) < 0.6
-    assert "The communities of this model are not to be relied on." in at.page.inner_text("#room-communities .gates")
-    at.page.click("#room-communities >> text=Show it all the same")
+    assert "The communities of this model are not to be relied on." in at.page.inner_text("#view-communities .gates")
+    at.page.click("#view-communities >> text=Show it all the same")
     assert not body.evaluate("(each) => each.inert")
     at.show("map")
     assert "virtual outliers" not in at.page.inner_text(".legend").lower()
@@ -63,7 +63,7 @@ def test_a_failed_gate_greys_its_view_and_says_why(reader):
     assert at.page.locator("#the-text .pull").count() == 0
     assert at.page.locator("#panel .part.greyed h3").all_inner_texts()[0] == "Directions"
     at.show("shortcuts")
-    assert not at.page.locator("#room-shortcuts .room-body").evaluate("(each) => each.inert")
+    assert not at.page.locator("#view-shortcuts .view-body").evaluate("(each) => each.inert")
 
 
 def test_a_check_of_integrated_gradients_is_about_the_texts_read_so(reader):
@@ -82,13 +82,13 @@ def test_a_check_of_integrated_gradients_is_about_the_texts_read_so(reader):
 def test_a_word_of_the_shortcuts_lists_the_texts_that_hold_it(reader, word):
     at = reader(120)
     at.show("shortcuts")
-    at.page.click(f"#room-shortcuts [data-token='{word}'] >> nth=0")
+    at.page.click(f"#view-shortcuts [data-token='{word}'] >> nth=0")
     held = holding(at, word)
     assert 0 < len(held) < 120
     assert at.count == len(held)
     assert set(at.listed()) <= held
     assert f"“{word}”" in at.page.inner_text("#chips")
-    at.page.click(f"#room-shortcuts [data-token='{word}'] >> nth=0")
+    at.page.click(f"#view-shortcuts [data-token='{word}'] >> nth=0")
     assert at.count == 120
 
 
@@ -98,12 +98,12 @@ def test_a_direction_lists_the_texts_that_it_pushes_most(reader):
     parts = np.array(at.made["directions"]["parts"])
     most = np.abs(parts).argmax(1)
     for sign, title in ((1, "towards harmful"), (-1, "towards harmless")):
-        at.page.click(f"#room-directions article:first-of-type >> text={title}")
+        at.page.click(f"#view-directions article:first-of-type >> text={title}")
         expected = set(np.flatnonzero((most == 0) & (sign * parts[:, 0] > 0)).tolist())
         assert at.count == len(expected) > 0
         assert set(at.listed()) <= expected
     unnamed = [card["id"] for card in at.made["directions"]["cards"] if not card["ends"][0]["named"]]
-    shown = at.page.locator("#room-directions article")
+    shown = at.page.locator("#view-directions article")
     assert all("no name" in shown.nth(k).inner_text() for k in unnamed)
 
 
@@ -111,13 +111,13 @@ def test_coverage_adds_up_and_a_cell_lists_its_texts(reader):
     at = reader(200)
     at.show("coverage")
     at.page.select_option("#measure", "n")
-    rows = [row.split() for row in at.page.locator("#room-coverage tbody tr").all_inner_texts()]
-    counts = np.array([[int(re.sub(",.*", "", cell)) for cell in at.page.locator("#room-coverage tbody tr").nth(k)
+    rows = [row.split() for row in at.page.locator("#view-coverage tbody tr").all_inner_texts()]
+    counts = np.array([[int(re.sub(",.*", "", cell)) for cell in at.page.locator("#view-coverage tbody tr").nth(k)
                         .locator("td").all_inner_texts()] for k in range(len(rows))])  # fmt: skip
     assert counts[-1, -1] == 200
     np.testing.assert_array_equal(counts[:-1].sum(0), counts[-1])
     np.testing.assert_array_equal(counts[:, :-1].sum(1), counts[:, -1])
-    at.page.click("#room-coverage .cell >> nth=1")
+    at.page.click("#view-coverage .cell >> nth=1")
     cluster, margin = np.array(at.made["texts"]["cluster"]), np.array(at.made["texts"]["margin"])
     inside = (cluster == 0) & (margin >= -0.5) & (margin < 0.5)
     assert at.count == inside.sum() == counts[0, 1]
@@ -127,8 +127,8 @@ def test_coverage_adds_up_and_a_cell_lists_its_texts(reader):
 def test_a_unit_is_one_choice_in_every_view(reader):
     at = reader(120)
     at.show("units")
-    unit = at.page.locator("#room-units tbody .word").first.inner_text()
-    at.page.click("#room-units tbody .word >> nth=0")
+    unit = at.page.locator("#view-units tbody .word").first.inner_text()
+    at.page.click("#view-units tbody .word >> nth=0")
     top = next(each for each in at.made["importance"]["top"] if f"{each['layer']}.{each['unit']}" == unit)
     held = set().union(*(holding(at, token) for token in top["tokens"]))
     assert at.count == len(held)
@@ -141,10 +141,10 @@ def test_a_unit_is_one_choice_in_every_view(reader):
 def test_a_community_lists_texts_with_its_words_and_nodes_can_be_dragged(reader):
     at = reader(120)
     at.show("communities")
-    at.page.click("#room-communities .group-card .link >> nth=1")
+    at.page.click("#view-communities .group-card .link >> nth=1")
     group = at.made["communities"]["views"][0]["groups"][1]
     assert at.count == len(set().union(*(holding(at, each["token"]) for each in group["tokens"])))
-    node = at.page.locator("#room-communities .node").first
+    node = at.page.locator("#view-communities .node").first
     node.scroll_into_view_if_needed()
     box = node.bounding_box()
     place = node.get_attribute("transform")
@@ -153,28 +153,28 @@ def test_a_community_lists_texts_with_its_words_and_nodes_can_be_dragged(reader)
     at.page.mouse.move(box["x"] + 40, box["y"] + 30, steps=4)
     at.page.mouse.up()
     assert node.get_attribute("transform") != place
-    whole = at.page.locator("#room-communities .graph svg > g")
-    at.page.click("#room-communities .graph >> text=+")
+    whole = at.page.locator("#view-communities .graph svg > g")
+    at.page.click("#view-communities .graph >> text=+")
     at.page.wait_for_timeout(50)
     assert "scale(1.4" in whole.get_attribute("transform")
-    assert at.page.locator("#room-communities .edge").count() == len(at.made["communities"]["views"][0]["edges"])
+    assert at.page.locator("#view-communities .edge").count() == len(at.made["communities"]["views"][0]["edges"])
 
 
 def test_a_token_graph_shows_its_rivals_names_the_winner_and_can_be_searched(reader):
     at = reader(60)
     at.show("graphs")
-    said = at.page.inner_text("#room-graphs")
+    said = at.page.inner_text("#view-graphs")
     assert "bag of words (best)" in said
     for value in at.made["token_graphs"]["graphs"][0]["f1"].values():
         assert f"{value:g}" in said
     at.page.fill("#graph-search", "picnic")
-    assert at.page.locator("#room-graphs .choices button").all_inner_texts()[0].startswith("the margin")
+    assert at.page.locator("#view-graphs .choices button").all_inner_texts()[0].startswith("the margin")
     at.page.fill("#graph-search", "")
     at.page.click("text=unit 1.7")
-    assert "token graph (best)" in at.page.inner_text("#room-graphs")
-    assert at.page.locator("#room-graphs .node").count() == 3
+    assert "token graph (best)" in at.page.inner_text("#view-graphs")
+    assert at.page.locator("#view-graphs .node").count() == 3
     example = at.made["token_graphs"]["graphs"][1]["examples"][0]
-    at.page.click(f"#room-graphs [data-i='{example['i']}']")
+    at.page.click(f"#view-graphs [data-i='{example['i']}']")
     assert at.text == at.made["texts"]["text"][example["i"]]
     at.page.click("#panel >> text=unit 1.7")
     text = at.made["texts"]["text"][example["i"]]
@@ -185,22 +185,22 @@ def test_differences_stand_or_say_that_they_do_not_and_a_selection_can_be_compar
     at = reader(300)
     at.show("differences")
     terms = [each for each in at.made["differences"]["pairs"][0]["terms"] if each["confirmed"]]
-    shown = at.page.locator("#room-differences .term .word").all_inner_texts()
+    shown = at.page.locator("#view-differences .term .word").all_inner_texts()
     assert sorted(shown) == sorted(each["term"] for each in terms)
-    at.page.click("#room-differences >> text=misses")
-    assert "No reliable difference" in at.page.inner_text("#room-differences")
+    at.page.click("#view-differences >> text=misses")
+    assert "No reliable difference" in at.page.inner_text("#view-differences")
     at.page.fill("#search", "shoved")
-    at.page.click("#room-differences >> text=Your selection")
+    at.page.click("#view-differences >> text=Your selection")
     at.page.click("text=Compare with the rest")
-    assert at.page.locator("#room-differences tbody .word").first.inner_text() == "shoved"
-    assert "1 term" in at.page.inner_text("#room-differences") or "stand" in at.page.inner_text("#room-differences")
+    assert at.page.locator("#view-differences tbody .word").first.inner_text() == "shoved"
+    assert "1 term" in at.page.inner_text("#view-differences") or "stand" in at.page.inner_text("#view-differences")
 
 
 def test_the_trust_view_holds_every_gate(reader):
     at = reader(40, failing=("vocabulary",))
     at.show("trust")
-    said = at.page.inner_text("#room-trust")
-    for name in VIEWS[:-1]:
+    said = at.page.inner_text("#view-trust")
+    for name in ARTEFACTS[:-1]:
         for gate in at.made[name]["gates"]:
             assert gate["name"] in said
     assert said.count("✕ failed") == 1
@@ -214,6 +214,6 @@ def test_back_returns_to_the_view_and_text_before(reader):
     at.page.keyboard.press("j")
     at.show("coverage")
     at.page.go_back()
-    at.page.wait_for_selector("#room-map:visible")
+    at.page.wait_for_selector("#view-map:visible")
     at.page.go_back()
     at.page.wait_for_function("(text) => document.getElementById('the-text').textContent === text", arg=first)

@@ -8,14 +8,14 @@ import { spansOf } from "./atlas/page/words.js";
 import { generator, seedOf } from "./page/random.js";
 
 test("an address brings back what it was made from", () => {
-  const state = { ...START, room: "units", text: "ab12", m: [-0.5, 1.25], d: [0.1, 0.9], q: "a b & c=d + é #", token: "!!", dir: "3-", unit: "2.308", outlier: 7, show: "01" };
+  const state = { ...START, view: "units", text: "ab12", m: [-0.5, 1.25], d: [0.1, 0.9], q: "a b & c=d + é #", token: "!!", dir: "3-", unit: "2.308", outlier: 7, show: "01" };
   assert.deepEqual(parseAddress(formatAddress(state)), state);
   assert.equal(formatAddress(START), "");
   assert.deepEqual(parseAddress("#dir=0%2B"), { ...START, dir: "0+" });
 });
 
 test("whatever is malformed falls back to its start value", () => {
-  for (const hash of ["#m=1..0", "#m=a..b", "#m=1", "#d=NaN..1", "#room=nowhere", "#show=9", "#unit=x", "#outlier=-1", "#__proto__=1", "#constructor=1", "#text=<b>", "#q=" + "x".repeat(201), "#%", "#m=Infinity..1"]) {
+  for (const hash of ["#m=1..0", "#m=a..b", "#m=1", "#d=NaN..1", "#view=nowhere", "#show=9", "#unit=x", "#outlier=-1", "#__proto__=1", "#constructor=1", "#text=<b>", "#q=" + "x".repeat(201), "#%", "#m=Infinity..1"]) {
     assert.deepEqual(parseAddress(hash), { ...START }, hash);
   }
 });

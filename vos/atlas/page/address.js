@@ -1,16 +1,16 @@
 // State and address: a selection is a question, never a list of texts. No element of the page is touched here.
 
-export const ROOMS = ["map", "shortcuts", "differences", "coverage", "units", "communities", "graphs", "directions", "vocabulary", "dreams", "trust"];
+export const VIEWS = ["map", "shortcuts", "differences", "coverage", "units", "communities", "graphs", "directions", "vocabulary", "dreams", "trust"];
 export const ORDERS = ["near", "harmful", "harmless", "far", "file"];
 export const ONLY = ["", "near", "batch", "open", "answered", "misses", "alarms"];
 
 /** What the page shows before anybody has chosen anything.
- * @typedef {{room: string, tab: string, text: string, outlier: number | null, m: number[] | null, d: number[] | null,
+ * @typedef {{view: string, tab: string, text: string, outlier: number | null, m: number[] | null, d: number[] | null,
  *   show: string, only: string, group: string, q: string, token: string, unit: string, cluster: string, dir: string,
  *   sort: string}} State
  * @type {Readonly<State>} */
 export const START = Object.freeze({
-  room: "map", tab: "", text: "", outlier: null, m: null, d: null, show: "012v", only: "", group: "", q: "", token: "",
+  view: "map", tab: "", text: "", outlier: null, m: null, d: null, show: "012v", only: "", group: "", q: "", token: "",
   unit: "", cluster: "", dir: "", sort: "near",
 });
 
@@ -26,7 +26,7 @@ function range(value) {
 }
 
 const READ = {
-  room: oneOf(ROOMS), tab: short, text: matching(/^[0-9a-zA-Z_-]{1,64}$/), m: range, d: range,
+  view: oneOf(VIEWS), tab: short, text: matching(/^[0-9a-zA-Z_-]{1,64}$/), m: range, d: range,
   outlier: (value) => (/^\d{1,6}$/.test(value) ? Number(value) : undefined),
   show: matching(/^0?1?2?v?$/), only: oneOf(ONLY), group: short, q: short, token: short,
   unit: matching(/^\d+\.\d+$/), cluster: matching(/^\d+\.\d+$/), dir: matching(/^\d+[+-]$/), sort: oneOf(ORDERS),

@@ -11,7 +11,7 @@ let place, method = "leiden";
 export const communities = {
   name: "communities", title: "Communities", needs: ["communities"],
   lead: "Units that react to the same words, found in the weighted graph of units and tokens. A community lists texts that hold its words.",
-  draw(body) { place = body; }, update(changed) { if (["data", "cluster", "unit", "token", "tab", "room"].some((name) => changed.has(name))) render(); },
+  draw(body) { place = body; }, update(changed) { if (["data", "cluster", "unit", "token", "tab", "view"].some((name) => changed.has(name))) render(); },
 };
 
 const found = () => artefact("communities");

@@ -28,7 +28,7 @@ function expected(cell) {
 export const coverage = {
   name: "coverage", title: "Coverage", needs: ["coverage"],
   lead: "Where the next labels should go: topics of the texts against margin. A cell lists its texts.",
-  draw(body) { place = body; }, update(changed) { if (["data", "m", "group", "room"].some((name) => changed.has(name))) render(); },
+  draw(body) { place = body; }, update(changed) { if (["data", "m", "group", "view"].some((name) => changed.has(name))) render(); },
 };
 
 function sumOf(cells) {

@@ -12,7 +12,7 @@ export const differences = {
   name: "differences", title: "Differences", needs: ["differences"],
   lead: "About the texts, not the model: words that one set holds more often than another. A term stands only where it was confirmed on the half of the texts that did not propose it.",
   draw(body) { place = body; },
-  update(changed, now) { list = now; if (["data", "token", "tab", "room"].some((name) => changed.has(name))) render(); else status(); },
+  update(changed, now) { list = now; if (["data", "token", "tab", "view"].some((name) => changed.has(name))) render(); else status(); },
 };
 
 const pairs = () => artefact("differences").pairs;

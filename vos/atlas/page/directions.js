@@ -10,7 +10,7 @@ let place;
 export const directions = {
   name: "directions", title: "Directions", needs: ["directions"],
   lead: "The margin of every text is the sum of these directions, a rest, and a constant. An end has a name only where its texts hang together; the bars of one text stand in its panel.",
-  draw(body) { place = body; }, update(changed) { if (["data", "dir", "token", "room"].some((name) => changed.has(name))) render(); },
+  draw(body) { place = body; }, update(changed) { if (["data", "dir", "token", "view"].some((name) => changed.has(name))) render(); },
 };
 
 function render() {

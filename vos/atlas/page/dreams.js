@@ -8,7 +8,7 @@ let place;
 export const dreams = {
   name: "dreams", title: "Dreams", needs: ["dreams"],
   lead: "Texts that excite a target most: this run's own first, then texts written for it, if any. All are texts that a person can read; none is a string of tokens made by gradients.",
-  draw(body) { place = body; }, update(changed) { if (changed.has("data") || changed.has("room")) render(); },
+  draw(body) { place = body; }, update(changed) { if (changed.has("data") || changed.has("view")) render(); },
 };
 
 function render() {

@@ -11,7 +11,7 @@ let place, wanted = "";
 export const graphs = {
   name: "graphs", title: "Token graphs", needs: ["token_graphs"],
   lead: "Contexts pruned to the words that keep a target active, with words that could stand in. Each graph had to predict activity on held-out texts against three simpler rules; the best of the four is named.",
-  draw(body) { place = body; }, update(changed) { if (["data", "tab", "room", "token"].some((name) => changed.has(name))) render(); },
+  draw(body) { place = body; }, update(changed) { if (["data", "tab", "view", "token"].some((name) => changed.has(name))) render(); },
 };
 
 const all = () => artefact("token_graphs").graphs;

@@ -20,12 +20,12 @@ import { trust } from "./trust.js";
 import { units } from "./units.js";
 import { vocabulary } from "./vocabulary.js";
 
-const ROOMS = [map, shortcuts, differences, coverage, units, communities, graphs, directions, vocabulary, dreams, trust];
+const VIEWS = [map, shortcuts, differences, coverage, units, communities, graphs, directions, vocabulary, dreams, trust];
 const FILTERS = ["m", "d", "show", "only", "group", "q", "token", "unit", "cluster", "dir", "sort", "data"];
 const drawn = new Set();
-let list = [], part = "room";
+let list = [], part = "view";
 
-const available = (room) => room.needs.some((name) => name === "texts" || artefact(name) !== null);
+const available = (view) => view.needs.some((name) => name === "texts" || artefact(name) !== null);
 
 function header() {
   document.title = DATA.title;
@@ -36,57 +36,57 @@ function header() {
 }
 
 function tabs() {
-  for (const room of ROOMS) {
-    const gates = gatesOf(room.needs), failed = gates.some((gate) => !gate.passed);
-    const tab = element("button", room.title, { type: "button", role: "tab", id: "tab-" + room.name, "aria-controls": "room-" + room.name, "data-room": room.name });
-    if (!available(room)) tab.classList.add("absent");
+  for (const view of VIEWS) {
+    const gates = gatesOf(view.needs), failed = gates.some((gate) => !gate.passed);
+    const tab = element("button", view.title, { type: "button", role: "tab", id: "tab-" + view.name, "aria-controls": "view-" + view.name, "data-view": view.name });
+    if (!available(view)) tab.classList.add("absent");
     else if (failed) tab.append(element("span", " ✕", { class: "tab-sign failed" }), element("span", " a check failed", { class: "sr" }));
-    tab.addEventListener("click", () => { set({ room: room.name, tab: "" }); show("room"); });
+    tab.addEventListener("click", () => { set({ view: view.name, tab: "" }); show("view"); });
     $("tabs").append(tab);
-    const place = element("section", "", { role: "tabpanel", id: "room-" + room.name, class: "room", "aria-labelledby": tab.id, hidden: "" });
-    $("room").append(place);
+    const place = element("section", "", { role: "tabpanel", id: "view-" + view.name, class: "view", "aria-labelledby": tab.id, hidden: "" });
+    $("view").append(place);
   }
   $("tabs").addEventListener("keydown", (event) => {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!by) return;
-    nextRoom(by);
-    $("tab-" + state.room).focus();
+    nextView(by);
+    $("tab-" + state.view).focus();
     event.preventDefault();
   });
 }
 
-function drawRoom(room) {
-  const place = $("room-" + room.name), body = element("div", "", { class: "room-body" });
-  place.append(element("h2", room.title), element("p", room.lead, { class: "lead" }));
-  drawn.add(room);
-  if (!available(room)) {
-    const why = room.needs.map((name) => DATA.missing[name]).filter(Boolean);
+function drawView(view) {
+  const place = $("view-" + view.name), body = element("div", "", { class: "view-body" });
+  place.append(element("h2", view.title), element("p", view.lead, { class: "lead" }));
+  drawn.add(view);
+  if (!available(view)) {
+    const why = view.needs.map((name) => DATA.missing[name]).filter(Boolean);
     place.append(element("p", why.join(" ") || "This view was not made for this run.", { class: "notice" }));
     return;
   }
-  const head = gateHead(room.name === "map" ? [] : room.needs, body);
+  const head = gateHead(view.name === "map" ? [] : view.needs, body);
   place.append(head, body);
-  room.draw(body);
+  view.draw(body);
 }
 
-function nextRoom(by) {
-  const at = ROOMS.findIndex((room) => room.name === state.room);
-  set({ room: ROOMS[(at + by + ROOMS.length) % ROOMS.length].name, tab: "" });
+function nextView(by) {
+  const at = VIEWS.findIndex((view) => view.name === state.view);
+  set({ view: VIEWS[(at + by + VIEWS.length) % VIEWS.length].name, tab: "" });
 }
 
 function change(changed) {
   if (FILTERS.some((name) => changed.has(name))) list = selected(state);
-  for (const room of ROOMS) {
-    const current = room.name === state.room;
-    $("room-" + room.name).hidden = !current;
-    const tab = $("tab-" + room.name);
+  for (const view of VIEWS) {
+    const current = view.name === state.view;
+    $("view-" + view.name).hidden = !current;
+    const tab = $("tab-" + view.name);
     tab.setAttribute("aria-selected", String(current));
     tab.tabIndex = current ? 0 : -1;
     if (!current) continue;
-    const first = !drawn.has(room);
-    if (first) drawRoom(room);
-    if (changed.has("room")) { tab.scrollIntoView({ block: "nearest", inline: "nearest" }); $("room").scrollTop = 0; }
-    if (available(room)) room.update(first ? new Set([...changed, "data", "room"]) : changed, list);
+    const first = !drawn.has(view);
+    if (first) drawView(view);
+    if (changed.has("view")) { tab.scrollIntoView({ block: "nearest", inline: "nearest" }); $("view").scrollTop = 0; }
+    if (available(view)) view.update(first ? new Set([...changed, "data", "view"]) : changed, list);
   }
   updateQueue(changed, list);
   updatePanel(changed);
@@ -97,7 +97,7 @@ function change(changed) {
 /** On a narrow screen one part is seen at a time. */
 function show(name) {
   part = name;
-  for (const each of ["room", "queue", "panel"]) $(each).classList.toggle("front", each === part);
+  for (const each of ["view", "queue", "panel"]) $(each).classList.toggle("front", each === part);
   for (const each of $("phone-bar").children) each.setAttribute("aria-pressed", String(each.dataset.part === part));
 }
 
@@ -109,7 +109,7 @@ function veil() {
 /** @type {Record<string, [string, () => void]>} */
 const KEYS = {
   j: ["Next text", () => step(1)], k: ["Previous text", () => step(-1)], "/": ["Search in the texts", () => { show("queue"); $("search").focus(); }],
-  "[": ["View to the left", () => nextRoom(-1)], "]": ["View to the right", () => nextRoom(1)],
+  "[": ["View to the left", () => nextView(-1)], "]": ["View to the right", () => nextView(1)],
   b: [blind ? "Blur texts, or show them" : "Blur harmful texts, or show them", veil], v: ["Show the chosen text alone", toggleVeil],
   Escape: ["Clear all filters", clearFilters], "?": ["This help", () => $("help").showModal()],
 };
@@ -147,5 +147,5 @@ for (const each of $("phone-bar").children) each.addEventListener("click", () =>
 document.addEventListener("keydown", onKey);
 onChange(change);
 followAddress();
-show("room");
+show("view");
 openAnswered().then(() => { document.documentElement.dataset.ready = "1"; });

@@ -254,5 +254,5 @@ function update(changed, now) {
   if (changed.has("tab") && size[0]) { view = d3.zoomIdentity; d3.select(frame).call(zoom.transform, view); }
   pressed();
   readout.textContent = summary();
-  if (changed.has("data") || changed.has("show") || changed.has("tab") || changed.has("room")) { resize(); place(); paint(); } else paintTop();
+  if (changed.has("data") || changed.has("show") || changed.has("tab") || changed.has("view")) { resize(); place(); paint(); } else paintTop();
 }

@@ -141,7 +141,7 @@ function passages(i) {
   const made = element("div", "", { class: "chips" });
   made.append(...rows.slice(0, 12).map(([k, graph, example]) => {
     const held = passage?.start === example.start && passage?.end === example.end;
-    return button(targetName(graph.target), () => { passage = held ? null : example; set({ room: "graphs", tab: String(k) }); drawPanel(); }, { class: "chip", "aria-pressed": String(held) });
+    return button(targetName(graph.target), () => { passage = held ? null : example; set({ view: "graphs", tab: String(k) }); drawPanel(); }, { class: "chip", "aria-pressed": String(held) });
   }));
   return [section("token_graphs", "Token graphs that match a passage", made)];
 }

@@ -10,7 +10,7 @@ let kind = "", all = false, place;
 export const shortcuts = {
   name: "shortcuts", title: "Shortcuts", needs: ["shortcuts"],
   lead: "Every word was put into texts near the boundary. Surprise is how far it moved the margin beyond what its nearest words did, in robust deviations; beyond ±5 it is flagged.",
-  draw(body) { place = body; }, update(changed) { if (changed.has("data") || changed.has("token") || changed.has("room")) render(); },
+  draw(body) { place = body; }, update(changed) { if (changed.has("data") || changed.has("token") || changed.has("view")) render(); },
 };
 
 function render() {

@@ -2,7 +2,7 @@
 import { START, formatAddress, parseAddress, same } from "./address.js";
 
 const listeners = [];
-const PUSHED = new Set(["room", "text", "unit", "outlier"]);
+const PUSHED = new Set(["view", "text", "unit", "outlier"]);
 let pending = 0;
 
 export const state = { ...START };
@@ -23,7 +23,7 @@ export function toggle(name, value) { set({ [name]: same(state[name], value) ? S
 /** Tell all listeners that the data behind the state have changed. */
 export function refresh() { tell(new Set(["data"])); }
 
-/** Filters as they were at the start; room, text and order stay. */
+/** Filters as they were at the start; view, text and order stay. */
 export function clearFilters() {
   const { m, d, show, only, group, q, token, unit, cluster, dir } = START;
   set({ m, d, show, only, group, q, token, unit, cluster, dir });

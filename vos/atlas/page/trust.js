@@ -9,7 +9,7 @@ let place;
 export const trust = {
   name: "trust", title: "Trust", needs: ["texts"],
   lead: "This page explains the model, not the truth. Checks of a method say that it measures what it claims; checks of the model say that there is something to find, and should fail on random weights.",
-  draw(body) { place = body; }, update(changed) { if (changed.has("data") || changed.has("room")) render(); },
+  draw(body) { place = body; }, update(changed) { if (changed.has("data") || changed.has("view")) render(); },
 };
 
 function render() {

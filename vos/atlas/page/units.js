@@ -11,7 +11,7 @@ let place, strips = [], tint = {};
 export const units = {
   name: "units", title: "Units", needs: ["importance"],
   lead: "How much each unit of the encoder's feed-forward layers moves the margin of near-boundary texts: gradient times activation, less its mean for that kind of token.",
-  draw, update(changed) { if (changed.has("data") || changed.has("room")) paint(); if (["data", "unit", "token", "room"].some((name) => changed.has(name))) render(); },
+  draw, update(changed) { if (changed.has("data") || changed.has("view")) paint(); if (["data", "unit", "token", "view"].some((name) => changed.has(name))) render(); },
 };
 
 function draw(body) {

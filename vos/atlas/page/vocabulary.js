@@ -10,7 +10,7 @@ let place;
 export const vocabulary = {
   name: "vocabulary", title: "Vocabulary", needs: ["vocabulary"],
   lead: "What a unit adds to the text's vector, read as words: the nearest input embeddings to its output. Shown only where these words overlap with those that make it fire, beyond chance.",
-  draw(body) { place = body; }, update(changed) { if (["data", "unit", "token", "room"].some((name) => changed.has(name))) render(); },
+  draw(body) { place = body; }, update(changed) { if (["data", "unit", "token", "view"].some((name) => changed.has(name))) render(); },
 };
 
 function render() {
