@@ -33,7 +33,7 @@ def s3(tmp_path_factory):
         finally:
             server.kill()
             server.wait()
-            type(store).clear_instance_cache()  # the next server has another address
+            fsspec.get_filesystem_class("s3").clear_instance_cache()  # the next server has another address
 
 
 def _address(server, log):

@@ -23,6 +23,7 @@ EXPECTED = {
     "speed.pool": {"speedup", "same_batch", "memory_growth", "cached_texts_per_s"},
     "speed.retrieval": {"recall_at_10", "exact_seconds", "approximate_seconds", "exact_peak_mib", "build_seconds"},
     "speed.samplers": {"d768_c2_ratio", "d384_n2000_p_closed_form", "gap8_energy_auroc"},
+    "speed.scale": {"encoder_bfloat16_per_s", "pool_largest", "merge_memory_growth", "paper_1000000000_core_hours"},
     "speed.sweep": {"frozen_one_s", "frozen_factor"},
     "speed.training": {"ratio", "steps_each"},
     "speed.two_processes": {"runs", "seconds"},
