@@ -3,8 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
-# Tests run in two processes, each file in one of them.
-PARALLEL := --numprocesses 2 --dist loadfile
+# Tests run in two processes, each file in one of them, in the order of their names: the long files are not the last.
+PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 LABEL_STUDIO := .cache/label-studio/venv/bin/label-studio
 LLAMA_SERVER := .cache/llama-server/venv/.installed
 TRANSFORMERS_SERVE := .cache/transformers-serve/venv/.installed

@@ -34,16 +34,17 @@ class Node:
     Args:
         cpus: as Ray is told.
         head: the address of the cluster to join; None begins one.
+        more: environment variables of its workers.
     """
 
-    def __init__(self, cpus: int, head: str | None = None) -> None:
+    def __init__(self, cpus: int, head: str | None = None, **more: str) -> None:
         # Not pytest's folder: the path of a socket is at most 107 characters long.
         self.folder = tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)
         self.log = Path(self.folder.name) / "log.txt"
         join = ["--head", "--port=0", "--include-dashboard=false"] if head is None else [f"--address={head}"]
         own = [f"--num-cpus={cpus}", f"--temp-dir={self.folder.name}", "--object-store-memory=100000000", "--block"]
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", *join, *own]
-        environment = {**os.environ, **QUIET, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, **QUIET, "PYTHONPATH": str(ROOT), **more}
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
@@ -58,11 +59,6 @@ class Node:
         found = pattern.search(self.said())
         assert found or self.process.poll() is None, self.said()
         return found and found[1]
-
-    def scorers(self, at_work: bool = False) -> list[psutil.Process]:
-        """The actors of this node, or those that are at work on a shard: Ray writes it into the names of processes."""
-        name = "ray::RayScorer" + (".do" if at_work else "")
-        return [each for each in self._processes() if " ".join(each.cmdline()).startswith(name)]
 
     def kill(self) -> None:
         """All of its processes at once, as when its machine is lost."""

@@ -22,10 +22,11 @@ from tests.ray_nodes import QUIET
 def outcomes(tmp_path_factory):
     driver = Path(__file__).with_name("ray_driver.py")
     surroundings = {**os.environ, **QUIET, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(driver), str(tmp_path_factory.mktemp("ray"))]
+    folder = tmp_path_factory.mktemp("ray")
+    command = [sys.executable, str(driver), str(folder)]
     done = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads((folder / "outcomes.json").read_text())
 
 
 @pytest.mark.slow

@@ -24,9 +24,10 @@ def test_the_same_graph_gives_the_same_places_of_three_decimals(layout):
     assert np.abs(first).max() == 1.0
 
 
-@pytest.mark.parametrize("layout", [force_layout, spectral_layout])
-def test_groups_lie_apart(layout):
-    places = layout(two_groups())
+@pytest.mark.parametrize(("layout", "axes"), [(force_layout, 2), (spectral_layout, 1)])
+def test_groups_lie_apart(layout, axes):
+    # Of two groups alone the second eigenvector tells; the third is any of many, as the processor rounds.
+    places = layout(two_groups())[:, :axes]
     centres = places[:10].mean(0), places[10:].mean(0)
     apart = np.linalg.norm(centres[0] - centres[1])
     within = max(np.linalg.norm(places[:10] - centres[0], axis=1).mean(), 1e-9)
