@@ -58,6 +58,8 @@ def test_quick_size(name, tmp_path):
         fewer = ["--atlas", "views=[map,differences,coverage,directions]"]
     if name == "speed.pool":
         fewer = ["--texts", "1000"]
+    if name == "corpus.baselines":
+        fewer = ["--name", "ladder"]
     if name == "selection":
         fewer = ["--sets", "ladder", "--seeds", "1"]
     if name == "ablation.refinement":
