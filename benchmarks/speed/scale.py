@@ -37,6 +37,7 @@ from vos.mining.sample_files import load_sample, save_sample
 from vos.models import ClassifierFeaturizer, EncoderClassifier
 from vos.outliers import BoundarySampler
 from vos.storage.environment import peak_memory_mib
+from vos.storage.memory import give_back_memory
 from vos.synthesis.job import SynthesisJob, SynthesisSettings, draw_outliers
 from vos.synthesis.pool_pass import ShardedPass
 from vos.synthesis.surroundings import Surroundings
@@ -129,6 +130,7 @@ def merge_alone(n: int, of_a_file: int) -> dict[str, float]:
             size = path.stat().st_size
             started = time.process_time()
             sample.merge(load_sample(path, SIZES, SEED)[0])
+            give_back_memory()
             seconds += time.process_time() - started
     assert sample.n == n
     assert len(sample.weighted.facts) == min(n, SIZES.weighted)

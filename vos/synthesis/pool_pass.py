@@ -14,6 +14,7 @@ from vos.mining.candidates import Facts
 from vos.mining.pool_features import PoolFeatures, ShardedFeatures, write_features
 from vos.mining.pool_sample import PoolSample, SampleSizes
 from vos.mining.sample_files import count_texts, load_sample, save_sample
+from vos.storage.memory import give_back_memory
 from vos.storage.seeds import derive_seed
 from vos.synthesis.job import PoolFolder, SynthesisJob
 from vos.synthesis.surroundings import Surroundings
@@ -178,4 +179,5 @@ def merged(files: Iterable[Path], job: SynthesisJob, sizes: SampleSizes, surroun
         part, nearest = load_sample(path, sizes, sample_seed(job))
         sample.merge(part)
         surroundings.merge(nearest)
+        give_back_memory()
     return sample

@@ -1,0 +1,29 @@
+"""Freed memory goes back to the system."""
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import gc, re
+from pathlib import Path
+from vos.storage.memory import give_back_memory
+
+def held():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+blocks = [(bytearray(b"x" * 100_000), bytearray(b"y" * 1_000)) for _ in range(2_000)]
+few = [small for _, small in blocks]  # what is kept lies between what is freed
+del blocks
+gc.collect()
+before = held()
+give_back_memory()
+print(before - held())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_lies_between_what_is_kept_is_given_back():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True)
+    assert int(done.stdout) > 100_000  # KiB of the 195,000
