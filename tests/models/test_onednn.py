@@ -70,6 +70,16 @@ def test_the_gain_is_a_ratio_of_times(monkeypatch):
     assert gain.__wrapped__() == 0.0
 
 
+def test_callers_under_autocast_keep_it(calls):
+    gain.cache_clear()
+    x, layer = torch.randn(3, 8), torch.nn.Linear(8, 4)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert gain() > 0.0
+        products = Products(torch.device("cpu"), bfloat16=False)
+        with products():
+            assert functional.linear(x, layer.weight, layer.bias).dtype == torch.bfloat16
+
+
 def test_features_in_float32_are_those_of_torch(calls, tiny_encoder, monkeypatch):
     classifier = EncoderClassifier(tiny_encoder, ("harmless", "harmful"))
     found = ClassifierFeaturizer(classifier).featurize(TEXTS).features

@@ -20,8 +20,12 @@ from torch.overrides import TorchFunctionMode
 
 from vos.models.precision import multiplies_bfloat16
 
-LEAST_GAIN = 1.1
-"""Below this ratio of times torch's own choice stays."""
+LEAST_GAIN = 1.5
+"""Below this ratio of times torch's own choice stays.
+
+It is 2.2 on an AMD processor, and should be 1 where MKL uses the whole width: far enough from either that two processes
+on one machine, which measure it anew, decide alike.
+"""
 
 SHORT = 128
 """Tokens up to which the whole table of attention is cheaper than torch's kernel, which goes over it in blocks."""
@@ -91,7 +95,10 @@ class _ByOneDnn(TorchFunctionMode):
     def _fits(self, x: Tensor, weight: Tensor) -> bool:
         """Whether these are to be multiplied: on the CPU, in its precision, without gradients, something to do."""
         plain = weight.dtype == torch.float32 and weight.device.type == "cpu" and x.numel() > 0 and x.ndim > 1
-        precise = x.dtype in (torch.float32, torch.bfloat16) if self.products.bfloat16 else x.dtype == torch.float32
+        if self.products.bfloat16:
+            precise = x.dtype in (torch.float32, torch.bfloat16)
+        else:  # who calls under autocast of its own has that
+            precise = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
         return plain and precise and isinstance(weight, nn.Parameter) and not torch.is_grad_enabled()
 
 
@@ -126,7 +133,7 @@ def gain() -> float:
     weight, bias = torch.randn(columns, inner, generator=generator) / inner**0.5, torch.zeros(columns)
     ways: tuple[Callable[[Tensor, Tensor, Tensor], Tensor], ...] = (functional.linear, _linear)
     best = [float("inf")] * len(ways)
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast("cpu", enabled=False):  # whoever asks may be under autocast
         if not torch.allclose(functional.linear(x, weight, bias), _linear(x, weight, bias), atol=_TOLERANCE):
             return 0.0
         for _ in range(_REPEATS):
