@@ -76,6 +76,10 @@ class WordLanguage:
         assert len(empty) == 1
         return WordParticles([self._tokens(text) for text in beginnings])
 
+    def log_probabilities(self, text):
+        """The larger a word's number, the less likely."""
+        return -torch.tensor(self._tokens(text), dtype=torch.float64) / VOCABULARY
+
     def extender(self, sampling, generator, cost=None):
         return Extender(sampling, generator, Cost() if cost is None else cost)
 

@@ -1,16 +1,17 @@
 """Can made texts be read? A blind sheet of made and real texts, and what its readers say.
 
-Usage: python -m benchmarks.generation.reading sheet --made near_boundary.jsonl --real FILE.csv --output FOLDER
+Usage: python -m benchmarks.generation.reading sheet --made BATCH.jsonl [BATCH.jsonl ...] --real WHICH --output FOLDER
        python -m benchmarks.generation.reading score FOLDER ANSWERS.csv [ANSWERS.csv ...]
 
-`sheet` draws made texts from a batch (`--n`, 100) and real texts (`--n-real`, 30) from a csv file with a column `text`,
-or from `embedded`, the pool of the package. It shuffles them and writes `sheet.csv` (number, text) and, for `score`
-alone, `key.json`. A reader sees the sheet and writes a csv file with columns `number` and `readable` (yes or no). The
-question is: *could a careful person say what happens or what is claimed here, well enough to judge it?* Odd style and
-spelling do not make a text unreadable; a text without sense does.
+`sheet` draws made texts from each batch (`--n`, 100) and real texts (`--n-real`, 30) from a csv file with a column
+`text`, or from a pool of the package: `everyday` or `ladder`. It shuffles them all and writes `sheet.csv` (number,
+text) and, for `score` alone, `key.json`; a text of several batches stands there once. A reader sees the sheet and
+writes a csv file with columns `number` and `readable` (yes or no). The question is: *could a careful person say what
+happens or what is claimed here, well enough to judge it?* Odd style and spelling do not make a text unreadable; a text
+without sense does.
 
-`score` prints, for made and real texts, how many each reader could not read, with Wilson intervals, and how well two
-readers agree. Its last line is one JSON object.
+`score` prints, for the made texts of each batch and for real texts, how many each reader could not read, with Wilson
+intervals, and how well two readers agree. Its last line is one JSON object.
 
 Content note: the sheets of ToxiGen hold hateful statements.
 """
@@ -29,27 +30,38 @@ from vos.data import load_embedded
 from vos.labeling import read_jsonl
 from vos.metrics import wilson_interval
 
+CORPORA = ("everyday", "ladder")
 
-def sheet(made: Path, real: str, output: Path, n: int, n_real: int, seed: int) -> None:
+REAL = "real"
+"""Kind of the texts that nobody made; others are called `made`, or by their batch where there are several."""
+
+
+def sheet(batches: list[Path], real: str, output: Path, n: int, n_real: int, seed: int) -> None:
     """Write `sheet.csv` and `key.json`."""
     draw = random.Random(seed)  # noqa: S311 - no secret
-    written = [record for record in read_jsonl(made) if record.provenance.is_made]
-    if real == "embedded":
-        others = [example.text for example in load_embedded("ladder").pool]
+    drawn: list[tuple[str, str]] = []
+    for batch in batches:
+        written = [record.text for record in read_jsonl(batch) if record.provenance.is_made]
+        kind = "made" if len(batches) == 1 else str(batch)
+        drawn += [(text, kind) for text in draw.sample(written, min(n, len(written)))]
+    if real in CORPORA:
+        others = [example.text for example in load_embedded(real).pool]
     else:
         with Path(real).open(newline="", encoding="utf-8") as file:
             others = [row["text"] for row in csv.DictReader(file)]
-    rows = [(record.text, record.provenance.source) for record in draw.sample(written, min(n, len(written)))]
-    rows += [(text, "real") for text in draw.sample(others, n_real)]
-    draw.shuffle(rows)
+    drawn += [(text, REAL) for text in draw.sample(others, n_real)]
+    kinds: dict[str, list[str]] = {}
+    for text, kind in drawn:
+        kinds.setdefault(text, []).append(kind)
+    texts = draw.sample(list(kinds), len(kinds))
     output.mkdir(parents=True, exist_ok=True)
     with (output / "sheet.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["number", "text"])
-        writer.writerows((number, text) for number, (text, _) in enumerate(rows, 1))
-    key = {number: source for number, (_, source) in enumerate(rows, 1)}
+        writer.writerows(enumerate(texts, 1))
+    key = {number: kinds[text] for number, text in enumerate(texts, 1)}
     (output / "key.json").write_text(json.dumps(key, allow_nan=False), encoding="utf-8")
-    print(f"{len(rows)} texts, {len(rows) - n_real} made: {output / 'sheet.csv'}")
+    print(f"{len(texts)} texts: {output / 'sheet.csv'}")
 
 
 def read_answers(path: Path, numbers: set[int]) -> dict[int, bool]:
@@ -69,10 +81,7 @@ def score(folder: Path, paths: list[Path]) -> dict[str, Any]:
     key = {int(k): v for k, v in json.loads((folder / "key.json").read_text("utf-8")).items()}
     readers = [read_answers(path, set(key)) for path in paths]
     result: dict[str, Any] = {"readers": len(readers)}
-    kinds = {
-        "made": [n for n, kind in key.items() if kind != "real"],
-        "real": [n for n, k in key.items() if k == "real"],
-    }
+    kinds = {kind: [n for n, own in key.items() if kind in own] for own in key.values() for kind in own}
     for name, numbers in kinds.items():
         for place, answers in enumerate(readers, 1):
             bad = sum(not answers[n] for n in numbers)
@@ -95,8 +104,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     first = commands.add_parser("sheet")
-    first.add_argument("--made", type=Path, required=True)
-    first.add_argument("--real", default="embedded")
+    first.add_argument("--made", type=Path, nargs="+", required=True)
+    first.add_argument("--real", default="everyday")
     first.add_argument("--output", type=Path, required=True)
     first.add_argument("--n", type=int, default=100)
     first.add_argument("--n-real", type=int, default=30)

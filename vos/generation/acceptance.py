@@ -95,7 +95,9 @@ class AcceptedCandidates:
                 self.nearest_miss = candidate
         elif self._repeated(candidate.example.text):
             flaw = "near-duplicate of another accepted text"
-        else:
+        else:  # asked last, as it costs a pass of the language model
+            flaw = self.phi.text_generator.unlike_real(candidate.example.text)
+        if flaw is None:
             self._repeats.add(candidate.example.id, candidate.example.text)
             self._accepted.append(candidate)
         return flaw

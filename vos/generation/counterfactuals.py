@@ -253,4 +253,4 @@ class _Search:
         )
         rules = self.text_generator.settings.rules
         flaw = rules.broken(reading.texts[i], ended=reading.ended[i], like=[real.texts[row]])
-        return other_side and flaw is None
+        return other_side and flaw is None and self.text_generator.unlike_real(reading.texts[i]) is None

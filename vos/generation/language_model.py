@@ -164,6 +164,24 @@ class LanguageModel:
             empty, [self.tokenizer.encode(f" {text}", add_special_tokens=False) for text in beginnings]
         )
 
+    @torch.inference_mode()
+    def log_probabilities(self, text: str) -> Tensor:
+        """Log-probability (t,) float32 of each token of a text that stands alone at the beginning of a line.
+
+        Raises:
+            ConfigError: the text has no token, or more than fit into the context.
+        """
+        start = list(self.tokenizer.encode("\n", add_special_tokens=False))
+        ids = list(self.tokenizer.encode(text, add_special_tokens=False))
+        if not ids or len(start) + len(ids) > self.context:
+            raise ConfigError(
+                f"text: expected 1 to {self.context - len(start)} tokens (context of {self.name}), got {len(ids)}"
+            )
+        tokens = torch.tensor([start + ids], device=self.model.device)
+        logits = self.model(input_ids=tokens).logits[0, len(start) - 1 : -1].float()
+        found: Tensor = torch.log_softmax(logits, -1).gather(-1, tokens[0, len(start) :, None])[:, 0].cpu()
+        return found
+
     def extender(self, sampling: Sampling, generator: torch.Generator, cost: Cost | None = None) -> Extender:
         """What lengthens particles by draws from this model."""
         return Extender(sampling, generator, Cost() if cost is None else cost)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from vos.errors import ConfigError
 from vos.generation.drafts import DraftSettings
+from vos.generation.fluency import FluencySettings
 from vos.generation.instructed import InstructionSettings
 from vos.generation.particles import Sampling
 from vos.generation.prefix_value import FEWEST
@@ -70,6 +71,7 @@ class TextGeneratorSettings:
         sampling: see `Sampling`.
         shape: see `Shape`.
         rules: see `TextRules`.
+        fluency: see `FluencySettings`.
         prompts: see `PromptSettings`.
         prefix_value_texts: training texts that the prefix value is learned from, for each number of words; the
             regressions have ten unknowns a column, and a few hundred texts are enough.
@@ -83,6 +85,7 @@ class TextGeneratorSettings:
     sampling: Sampling = field(default_factory=Sampling)
     shape: Shape = field(default_factory=Shape)
     rules: TextRules = field(default_factory=TextRules)
+    fluency: FluencySettings = field(default_factory=FluencySettings)
     prompts: PromptSettings = field(default_factory=PromptSettings)
     prefix_value_texts: int = 800
     drafts: DraftSettings = field(default_factory=DraftSettings)

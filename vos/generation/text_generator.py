@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from vos.density import GaussianDensity
 from vos.generation.drafts import Beginnings
+from vos.generation.fluency import Fluency
 from vos.generation.prefix_value import PrefixValue
 from vos.generation.prompts import Prompt, RealTexts
 from vos.generation.rules import Novelty
@@ -20,6 +22,8 @@ from vos.mining.targets import Potential, TargetSpace
 from vos.storage.provenance import Provenance
 from vos.storage.seeds import derive_seed
 from vos.types import Featurizer
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,23 @@ class TextGenerator:
     def novelty(self) -> Novelty:
         """Of texts against the real ones."""
         return Novelty(self.real.texts)
+
+    @functools.cached_property
+    def fluency(self) -> Fluency | None:
+        """Measured on the real texts without debris; None where it is not asked for, or cannot be had."""
+        settings, ask = self.settings.fluency, self.language_model.log_probabilities
+        if not settings.refuses:
+            return None
+        if ask is None:
+            logger.warning("%s gives text alone: how likely texts are is not asked", self.language_model.name)
+            return None
+        _, generator = self.stream("fluency")
+        texts = [" ".join(self.real.texts[row].split()) for row in sorted(self.real.clean)]
+        return Fluency(ask, texts, settings, generator)
+
+    def unlike_real(self, text: str) -> str | None:
+        """Why a text is not as likely as real texts are; None where it is, or where that is not asked for."""
+        return None if self.fluency is None else self.fluency.flaw(text)
 
     @functools.cached_property
     def prefix_value(self) -> PrefixValue:

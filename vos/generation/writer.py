@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from vos.generation.particles import Cost, Sampling, TextExtender
 
@@ -60,6 +61,10 @@ class LanguageModelWriter(Protocol):
 
     def with_beginnings(self, empty: Any, beginnings: Sequence[str]) -> Any:
         """Particles that hold the beginnings of texts after the prompt of `empty`."""
+
+    @property
+    def log_probabilities(self) -> Callable[[str], Tensor] | None:
+        """Gives the log-probability (t,) of each token of a text without a prompt; None where text alone can be had."""
 
     def extender(self, sampling: Sampling, generator: torch.Generator, cost: Cost | None = None) -> TextExtender[Any]:
         """What lengthens these particles."""

@@ -147,9 +147,10 @@ class ServedLanguageModel:
 
     Attributes:
         gives_logits: a server gives text alone, so sequential Monte Carlo and moves stay with local models.
+        log_probabilities: none, for the same reason.
     """
 
-    gives_logits = False
+    gives_logits, log_probabilities = False, None
 
     def __init__(self, client: ServerClient) -> None:
         self.client = client
