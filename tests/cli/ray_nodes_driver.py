@@ -9,6 +9,8 @@ import os
 import time
 from pathlib import Path
 
+import ray
+
 from vos.cli import ray_engine
 from vos.cli.main import synthesize
 
@@ -29,5 +31,8 @@ class Staged(FREE):
 
 
 if __name__ == "__main__":
+    ray.init(address=os.environ["RAY_ADDRESS"], log_to_driver=False)
+    while ray.cluster_resources().get("CPU", 0) < 2:  # the other node may take its time to join
+        time.sleep(0.1)
     ray_engine.RayScorer = Staged
     synthesize()
