@@ -127,7 +127,10 @@ async function load(file) {
     if (session.answered === session.slots.length) session.at = session.slots.length;
     show();
     report(`${taken} of ${rows.length} answers loaded; the others are here already or newer.`);
-  } catch (error) { report(error.message); }
+  } catch (error) {
+    // A file that was written again after it was chosen is refused by the browser.
+    report(error.name === "NotReadableError" ? "The file cannot be read, or it changed just now: choose it again; nothing was loaded." : error.message);
+  }
 }
 
 function openDialog(id) {

@@ -163,12 +163,14 @@ export class Session {
 
 const LABELS = new Set([...CHOICES.map((choice) => choice.value), SKIP, WITHDRAWN]);
 const isCount = (value) => Number.isFinite(value) && value >= 0;
+// Date.parse alone reads nearly any text that holds a number. What the page writes is toISOString().
+const isTime = (value) => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(value) && !Number.isNaN(Date.parse(value));
 const isSpan = (span) => Number.isInteger(span?.start) && Number.isInteger(span.end) && span.start >= 0 && span.end > span.start && typeof span.text === "string";
 
 /** Whether a row holds what this page writes: a file may come from anybody, and what is taken in is kept. */
 function isAnswer(row) {
   return LABELS.has(row.label) && [row.uid, row.annotator, row.labelled_at, row.comment].every((value) => typeof value === "string")
-    && !Number.isNaN(Date.parse(row.labelled_at)) && Array.isArray(row.spans) && row.spans.every(isSpan)
+    && isTime(row.labelled_at) && Array.isArray(row.spans) && row.spans.every(isSpan)
     && [row.seconds, row.raw_seconds, row.repeat, row.revision].every(isCount) && Number.isInteger(row.revision)
     && [row.shown_prediction, row.neighbours_opened].every((value) => typeof value === "boolean");
 }
