@@ -17,16 +17,13 @@ FILES = 1_000
 
 SMALLEST = 100_000
 
-PASSES = 2
-"""Times that the driver reads the pool before scoring: it counts and checks every row, and looks for long texts."""
-
 GIB = 2**30
 
 ASSUMPTIONS = f"""Assumptions of the table, none of them measured beyond 10^6 texts:
 - every core scores as fast as one thread here, whatever the others do; texts are as long as those of the corpus
 - files of {SMALLEST:,} texts, and at most {FILES:,} files; one core scores a file; nodes have {CORES} cores, no GPU
 - what else scoring costs (reading, samples) is that of the tiny encoder's pass, added to the encoder's own time
-- the driver reads the whole pool {PASSES} times before scoring, on one core; a file system as fast as this disk
+- a file is read and checked once before any is scored, by the core that scores it; a file system as fast as this disk
 - a result is as large as one of the default settings (n=100, d=384), a text as long as here, stored as JSON lines
 - starting workers, Ray itself and what decides again in float32 (some 20,000 texts) are left out"""
 
@@ -38,7 +35,7 @@ class Measured:
     Attributes:
         encoder: texts a second of one thread, bfloat16 where that is faster.
         rest: texts a second of everything but the encoder.
-        read: texts a second that the driver reads.
+        read: texts a second that are read and checked.
         merge: seconds for a file.
         result: bytes of a file's result.
         text: bytes of a text in the pool.
@@ -74,8 +71,8 @@ class Row:
 
     Attributes:
         texts: of the pool.
-        core_hours: of scoring.
-        driver_hours: of reading before it and merging after it, on one core.
+        core_hours: of checking and scoring.
+        driver_hours: of merging, on one core.
         hours: from start to end, by `NODES`.
         pool_gib: of the texts.
         results_gib: of what the files leave.
@@ -97,13 +94,13 @@ def cost_curve(measured: Measured) -> list[Row]:
     Example:
         >>> rows = cost_curve(Measured(100.0, 100.0, 1e5, 0.0, 2.0**29, 2.0**10, 600.0))
         >>> round(rows[0].core_hours, 2), [round(hours, 3) for hours in rows[0].hours], rows[0].results_gib
-        (5.56, [0.561, 0.561, 0.561], 5.0)
+        (5.56, [0.556, 0.556, 0.556], 5.0)
     """
     rows = []
     for n in SIZES:
-        scoring = n * (1 / measured.encoder + 1 / measured.rest) / 3600
+        scoring = n * (1 / measured.encoder + 1 / measured.rest + 1 / measured.read) / 3600
         files = min(FILES, -(-n // SMALLEST))
-        driver = (PASSES * n / measured.read + files * measured.merge) / 3600
+        driver = files * measured.merge / 3600
         # As many files at a time as cores: the last ones may leave cores idle.
         hours = tuple(driver + scoring / files * -(-files // (CORES * nodes)) for nodes in NODES)
         pool, results = n * measured.text / GIB, files * measured.result / GIB

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from hydra.utils import instantiate
 
 import synthesize
 from tests.cli.commands import call, failing
 from tests.cli.pool_commands import TEXTS, batch, here, pool, process, settings  # noqa: F401 - fixtures
+from vos.cli.compose import composed
+from vos.cli.pool_engines import sharded_pass
+from vos.errors import DataError
+from vos.models import load_classifier
+from vos.models.truncation import count_truncation
 
 
 def test_shards_are_read_here_one_after_the_other(here, run, tmp_path, monkeypatch):
@@ -46,7 +54,24 @@ def test_a_bad_shard_is_named_before_any_work(run, tmp_path, monkeypatch, capsys
     (folder / "part-6.jsonl").write_text(content)
     error = failing(synthesize.main, monkeypatch, capsys, *settings(run, folder, tmp_path))
     assert message in error
-    assert not (tmp_path / "cache" / "shards").exists()
+    assert list((tmp_path / "cache").rglob("*.safetensors")) == []
+
+
+@pytest.mark.slow
+def test_a_large_pool_is_checked_over_processes(run, pool, tmp_path):
+    config = composed("synthesize", settings(run, pool, tmp_path, "pool.workers=2"))
+    files = instantiate(config.pool).open()
+    dealt, classifier = replace(sharded_pass(config, files), deal_from=0), load_classifier(Path(run) / "model")
+    counts = dealt.check(classifier)
+    assert counts == count_truncation(classifier, TEXTS)
+    assert len(list((tmp_path / "cache/shards").glob("*.json"))) == 6
+    (pool / "part-9.jsonl").write_text('{"comment": "whole"}\n{"comm')
+    try:
+        damaged = replace(dealt, pool=instantiate(config.pool).open())
+        with pytest.raises(DataError, match=r"part-9\.jsonl:2"):
+            damaged.check(classifier)
+    finally:
+        (pool / "part-9.jsonl").unlink()
 
 
 @pytest.mark.slow

@@ -12,7 +12,9 @@ from tests.synthesis.synthesis_jobs import job
 from vos.data.sources import PoolFile
 from vos.errors import DataError
 from vos.mining.coverage import CoverageSettings
+from vos.models.truncation import count_truncation
 from vos.synthesis.by_sample import acquire_by_sample
+from vos.synthesis.pool_check import Checking, check_shard
 from vos.synthesis.pool_pass import ShardedPass
 
 POOL = toy_examples(60, "p", 200)
@@ -87,3 +89,43 @@ def test_a_damaged_shard_file_is_named(whole, pool, tmp_path):
     path.write_bytes(b"damaged")
     with pytest.raises(DataError, match=path.name):
         chosen(sharded, tmp_path)
+
+
+def test_a_pool_is_checked_by_file_and_what_was_read_is_not_read_again(whole, pool, tmp_path):
+    classifier = whole.featurizer.classifier
+    (tmp_path / "pool/1.jsonl").write_text("".join(json.dumps({"text": "word " * n}) + "\n" for n in (3, 500, 900)))
+    pool = PoolFile(path=tmp_path / "pool").open()
+    counts = ShardedPass(pool, tmp_path / "scores").check(classifier)
+    assert counts == count_truncation(classifier, (each.text for each in pool))
+    assert counts.texts == len(POOL[0::3]) + 3 + len(POOL[2::3])
+    assert counts.lost.total() >= 2
+    kept = sorted((tmp_path / "scores").iterdir())
+    assert len(kept) == 3
+    before = [path.stat().st_mtime_ns for path in kept]
+    (tmp_path / "pool/0.jsonl").unlink()  # its check is there: a file that were read now would be missed
+    assert ShardedPass(pool, tmp_path / "scores").check(classifier) == counts
+    assert [path.stat().st_mtime_ns for path in kept] == before
+
+
+def test_a_damaged_row_is_named_and_the_other_files_stay_checked(whole, pool, tmp_path):
+    (tmp_path / "pool/1.jsonl").write_text('{"text": "fine"}\n{"text": \n')
+    pool = PoolFile(path=tmp_path / "pool").open()
+    with pytest.raises(DataError, match=r"1\.jsonl"):
+        ShardedPass(pool, tmp_path / "scores").check(whole.featurizer.classifier)
+    assert len(list((tmp_path / "scores").iterdir())) == 1
+
+
+def test_a_large_pool_is_checked_where_it_is_scored(whole, pool, tmp_path):
+    tasks = []
+
+    def engine(waiting, files, task):
+        tasks.append(task)
+        for shard, path in zip(waiting, files, strict=True):
+            yield check_shard(pool.read(shard), whole.featurizer.classifier, path)
+
+    here = ShardedPass(pool, tmp_path / "here").check(whole.featurizer.classifier)
+    size = sum(path.stat().st_size for path in (tmp_path / "pool").iterdir())
+    for deal_from, dealt in ((size + 1, []), (size, [Checking()])):
+        passing = ShardedPass(pool, tmp_path / str(deal_from), engine, deal_from=deal_from)
+        assert passing.check(whole.featurizer.classifier) == here
+        assert tasks == dealt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from vos.data.shards import Shard, ShardedPool
 from vos.errors import RunError, VosError
 from vos.models import ClassifierFeaturizer
 from vos.synthesis.job import SynthesisJob, draw_outliers
+from vos.synthesis.pool_check import Checking, check_shard
 from vos.synthesis.pool_pass import Featurizing, ShardTask, featurize_shard, score_shard
 from vos.synthesis.surroundings import Surroundings
 
@@ -22,7 +24,7 @@ GOES_ON = "the same command goes on with the files that are missing"
 
 
 class Scorer:
-    """Scores shards in a process of its own: reads run, classifier and density once.
+    """Scores shards in a process of its own: reads run and classifier once.
 
     Args:
         settings: the configuration of the synthesis, as YAML.
@@ -39,12 +41,24 @@ class Scorer:
         torch.set_num_threads(threads)
         config = OmegaConf.create(settings)
         assert isinstance(config, DictConfig)  # noqa: S101 - a mapping was written
-        run, data, classifier = open_run(config)
-        self.settings = config
-        self.job: SynthesisJob = build_job(config, run, data, ClassifierFeaturizer(classifier, device=config.device))
-        self.fast = fast_scores(config, classifier, threads)
+        run, data, self.classifier = open_run(config)
+        self.settings, self.threads, self._build = config, threads, partial(build_job, config, run, data)
+
+    @cached_property
+    def job(self) -> SynthesisJob:
+        """The synthesis, as the process that began it has it."""
+        return self._build(ClassifierFeaturizer(self.classifier, device=self.settings.device))
+
+    @cached_property
+    def fast(self) -> ClassifierFeaturizer:
+        """What computes the fast scores of a large pool."""
+        return fast_scores(self.settings, self.classifier, self.threads)
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """Of the virtual outliers, which are drawn anew."""
         _, space, outliers = draw_outliers(self.job)
-        self.surroundings = Surroundings(space, outliers, self.job.settings.potential.delta)
+        return Surroundings(space, outliers, self.job.settings.potential.delta)
 
     def do(self, shard: Shard, task: ShardTask, path: Path) -> int:
         """Leave what a task makes of a shard in a file; returns the number of its texts.
@@ -61,11 +75,13 @@ class Scorer:
             place = traceback.extract_tb(error.__traceback__)[-1]
             reason = f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"
             raise RunError(
-                f"{shard.address}: its scoring failed: {reason}; what is scored is kept, {GOES_ON}"
+                f"{shard.address}: it could not be worked on: {reason}; what is scored is kept, {GOES_ON}"
             ) from error
 
     def _do(self, shard: Shard, task: ShardTask, path: Path) -> int:
         texts = ShardedPool([shard], lambda each: instantiate(self.settings.pool, path=each).open()).read(shard)
+        if isinstance(task, Checking):
+            return check_shard(texts, self.classifier, path)
         if isinstance(task, Featurizing):
             return featurize_shard(self.job, texts, path)
         featurizer = self.fast if task.fast else self.job.featurizer

@@ -34,7 +34,7 @@ from vos.harmful import Classes
 from vos.labeling import BoundaryRecord, Ledger, read_jsonl
 from vos.loop.next_round import nearest_labelled, with_kept_train
 from vos.models import ClassifierFeaturizer, FeatureCache, TextClassifier, load_classifier, saved_classes
-from vos.models.truncation import warn_of_truncation
+from vos.models.truncation import count_truncation
 from vos.storage.atomic import write_atomically
 from vos.storage.json_files import read_json
 from vos.storage.lock import owned
@@ -78,7 +78,12 @@ def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
     check_gold(config, data.label_names)
     if config.pool.path is not None:
         data = replace(data, pool=instantiate(config.pool).open())
-    n_pool = sum(1 for _ in data.pool)  # a bad row shows now, and not after hours of scoring
+    shards = sharded_pass(config, data.pool)
+    # A bad row shows now, and not after hours of scoring.
+    read = (
+        count_truncation(classifier, (each.text for each in data.pool)) if shards is None else shards.check(classifier)
+    )
+    n_pool = read.texts
     cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
     featurizer = ClassifierFeaturizer(classifier, cache, device=config.device, n_workers=n_workers(config))
     bars, progress = synthesis_bars(n_pool, config.progress)
@@ -87,12 +92,11 @@ def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
             result = _as_written(written, run, output)
         else:
             job = build_job(config, run, data, featurizer)
-            shards = sharded_pass(config, data.pool)
             scoring = "float32" if fast is None else arithmetic(config)
             job = replace(
                 job, asked=_asked_before(config), progress=progress, fast=fast, scoring=scoring, shards=shards
             )
-            warn_of_truncation(classifier, "pool", (example.text for example in data.pool))
+            read.warn(classifier, "pool")
             result = _make(config, job, output)
         outputs = Classes(classifier.label_names, classifier.harmful)
         gold = hidden_gold(config, data, result.records, featurizer, outputs)

@@ -29,11 +29,13 @@ class Shard:
         address: path, or address with a protocol.
         name: what tells it from the other shards: its address without the part that all of them share.
         version: changes when the file does: size and time of change, or what the store says of it.
+        size: bytes; 0 where a store does not tell.
     """
 
     address: str
     name: str
     version: str
+    size: int = 0
 
 
 class ShardedPool:
@@ -83,7 +85,7 @@ def find_shards(path: str) -> tuple[Shard, ...]:
     if empty := [address for address, version, size in found if size == 0]:
         raise DataError(f"{empty[0]}: expected at least one row of data, found none: the file is empty")
     shared = _shared([address for address, _, _ in found])
-    shards = [Shard(address, address[len(shared) :], version) for address, version, _ in found]
+    shards = [Shard(address, address[len(shared) :], version, size) for address, version, size in found]
     return tuple(sorted(shards, key=lambda shard: shard.name))
 
 

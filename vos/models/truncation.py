@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
-import statistics
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from vos.models.base import TextClassifier
@@ -14,31 +15,67 @@ from vos.types import TOKENIZE_CHUNK
 logger = logging.getLogger(__name__)
 
 
-def warn_of_truncation(classifier: TextClassifier, name: str, texts: Iterable[str]) -> list[int]:
-    """Warn once where texts are longer than the classifier reads; memory does not grow with their number.
+@dataclass
+class Truncation:
+    """Counts of texts; those of two parts add up to those of the whole.
 
-    Args:
-        classifier: whose `max_length` cuts them.
-        name: of the texts, for the message.
-        texts: read once.
-
-    Returns:
-        The tokens that are not read, of each text that is cut.
+    Attributes:
+        texts: that were read.
+        lost: number of texts by the tokens of them that are not read; those that are read whole are left out.
     """
-    lost, n = [], 0
-    remaining = iter(texts)
-    while part := list(itertools.islice(remaining, TOKENIZE_CHUNK)):
-        n += len(part)
-        lost += _unread(classifier.tokenizer, part, classifier.max_length)
-    if lost:
+
+    texts: int = 0
+    lost: Counter[int] = field(default_factory=Counter)
+
+    def add(self, other: Truncation) -> None:
+        """Take the counts of another part in."""
+        self.texts += other.texts
+        self.lost.update(other.lost)
+
+    def median(self) -> int:
+        """Tokens lost of the median text that is cut, the higher one where two are in the middle."""
+        before, half = 0, self.lost.total() // 2
+        for tokens, n in sorted(self.lost.items()):
+            before += n
+            if before > half:
+                return tokens
+        raise ValueError("expected at least one text that is cut, found none")
+
+    def warn(self, classifier: TextClassifier, name: str) -> None:
+        """Warn where texts are longer than the classifier reads.
+
+        Args:
+            classifier: whose `max_length` cuts them.
+            name: of the texts, for the message.
+        """
+        if not self.lost:
+            return
         side = classifier.tokenizer.truncation_side
         end, other = ("end", "left") if side == "right" else ("beginning", "right")
         logger.warning(
             "%s: %d of %d texts have more than model.max_length=%d tokens; their %s is not read: %d tokens of the "
             "median one, %d at most; a larger model.max_length, or model.truncation_side=%s, changes that",
-            name, len(lost), n, classifier.max_length, end, statistics.median_high(lost), max(lost), other,
+            name, self.lost.total(), self.texts, classifier.max_length, end, self.median(), max(self.lost), other,
         )  # fmt: skip
-    return lost
+
+
+def count_truncation(classifier: TextClassifier, texts: Iterable[str]) -> Truncation:
+    """Count texts, and those that are longer than the classifier reads; memory does not grow with their number.
+
+    Args:
+        classifier: whose tokenizer and `max_length` count.
+        texts: read once.
+    """
+    counts = Truncation()
+    remaining = iter(texts)
+    while part := list(itertools.islice(remaining, TOKENIZE_CHUNK)):
+        counts.add(Truncation(len(part), Counter(_unread(classifier.tokenizer, part, classifier.max_length))))
+    return counts
+
+
+def warn_of_truncation(classifier: TextClassifier, name: str, texts: Iterable[str]) -> None:
+    """Warn once where texts are longer than the classifier reads, see `Truncation.warn`."""
+    count_truncation(classifier, texts).warn(classifier, name)
 
 
 def _unread(tokenizer: Any, texts: list[str], max_length: int) -> list[int]:

@@ -17,8 +17,8 @@ GIB = 2**30
 BESIDE = ("-wal", "-shm")
 """Ends of the files that SQLite keeps beside a database; they come and go with it."""
 
-KINDS = ("*/*.safetensors", "*/*.sqlite", "*/*.f32")
-"""What a cache holds below its folder: classifiers, features of texts, features of pools."""
+KINDS = ("*/*.safetensors", "*/*.sqlite", "*/*.f32", "shards/*.json")
+"""What a cache holds below its folder: classifiers, features of texts, features of pools, counts of their files."""
 
 
 @dataclass(frozen=True)

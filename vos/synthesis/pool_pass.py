@@ -14,9 +14,12 @@ from vos.mining.candidates import Facts
 from vos.mining.pool_features import PoolFeatures, ShardedFeatures, write_features
 from vos.mining.pool_sample import PoolSample, SampleSizes
 from vos.mining.sample_files import count_texts, load_sample, save_sample
+from vos.models.base import TextClassifier
+from vos.models.truncation import Truncation
 from vos.storage.memory import give_back_memory
 from vos.storage.seeds import derive_seed
 from vos.synthesis.job import PoolFolder, SynthesisJob
+from vos.synthesis.pool_check import Checking, check_shard, load_check
 from vos.synthesis.surroundings import Surroundings
 from vos.types import Example, Featurizer
 
@@ -61,7 +64,11 @@ class Featurizing:
     """A task that leaves the features of a shard, see `PoolFeatures`."""
 
 
-ShardTask = Scoring | Featurizing
+ShardTask = Checking | Scoring | Featurizing
+
+DEAL_FROM = 2**30
+"""Bytes of files from which they are checked where they are scored: this process reads a smaller pool in less time than
+workers take to start."""
 
 
 class Engine(Protocol):
@@ -80,12 +87,35 @@ class ShardedPass:
         folder: where the samples of each are kept: a pass that was interrupted goes on with those that are missing.
         engine: reads them elsewhere; None: here, one after the other.
         reading: how the files are read, such as which column; another reading is another pool.
+        deal_from: see `DEAL_FROM`.
     """
 
     pool: ShardedPool
     folder: Path
     engine: Engine | None = None
     reading: str = ""
+    deal_from: int = DEAL_FROM
+
+    def check(self, classifier: TextClassifier) -> Truncation:
+        """Read every row of every file before any is scored; what was read before is not read again.
+
+        Raises:
+            DataError: a file or a row cannot be used; names it.
+        """
+        model = classifier.fingerprint()
+        names = [_digest([VERSION, *self._of_texts(shard), model]) for shard in self.pool.shards]
+        files = [self.folder / f"{name}.json" for name in names]
+
+        def here(shard: Shard, path: Path) -> int:
+            return check_shard(self.pool.read(shard), classifier, path)
+
+        counts = Truncation()
+        small = sum(shard.size for shard in self.pool.shards) < self.deal_from
+        engine = None if small else self.engine
+        self._do(files, Checking(), here, lambda path: load_check(path).texts, lambda _: None, engine)
+        for path in files:
+            counts.add(load_check(path))
+        return counts
 
     def run(
         self, job: SynthesisJob, featurizer: Featurizer, sizes: SampleSizes, surroundings: Surroundings, fast: bool
@@ -97,7 +127,7 @@ class ShardedPass:
         def here(shard: Shard, path: Path) -> int:
             return score_shard(job, featurizer, self.pool.read(shard), sizes, surroundings.empty(), path)
 
-        self._do(job, files, Scoring(sizes, fast), here, count_texts)
+        self._do(files, Scoring(sizes, fast), here, count_texts, job.progress.pool, self.engine)
         return merged(files, job, sizes, surroundings)
 
     def features(self, job: SynthesisJob, folder: PoolFolder) -> ShardedFeatures:
@@ -108,31 +138,32 @@ class ShardedPass:
         def here(shard: Shard, path: Path) -> int:
             return featurize_shard(job, self.pool.read(shard), path)
 
-        self._do(job, files, Featurizing(), here, lambda path: PoolFeatures.of(path, d).n)
+        self._do(files, Featurizing(), here, lambda path: PoolFeatures.of(path, d).n, job.progress.pool, self.engine)
         return ShardedFeatures([PoolFeatures.of(path, d) for path in files])
 
     def _do(
         self,
-        job: SynthesisJob,
         files: list[Path],
         task: ShardTask,
         here: Callable[[Shard, Path], int],
         count: Callable[[Path], int],
+        tell: Callable[[int], None],
+        engine: Engine | None,
     ) -> None:
         """Do a task for the shards whose file is missing; `count` tells the texts behind one that is there."""
         waiting, paths = [], []
         for shard, path in zip(self.pool.shards, files, strict=True):
             if path.exists():
-                job.progress.pool(count(path))
+                tell(count(path))
             else:
                 waiting.append(shard)
                 paths.append(path)
-        if self.engine is None:
+        if engine is None:
             for shard, path in zip(waiting, paths, strict=True):
                 here(shard, path)
             return
-        for n in self.engine(waiting, paths, task):
-            job.progress.pool(n)
+        for n in engine(waiting, paths, task):
+            tell(n)
 
     def _of_texts(self, shard: Shard) -> list[object]:
         return [shard.address, shard.version, self.reading]
