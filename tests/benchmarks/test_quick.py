@@ -25,6 +25,7 @@ EXPECTED = {
     "speed.samplers": {"d768_c2_ratio", "d384_n2000_p_closed_form", "gap8_energy_auroc"},
     "speed.scale": {"encoder_bfloat16_per_s", "pool_largest", "merge_memory_growth", "paper_1000000000_core_hours"},
     "speed.sweep": {"frozen_one_s", "frozen_factor"},
+    "speed.threads": {"quiet_one_thread", "quiet_passive", "busy_passive"},
     "speed.training": {"ratio", "steps_each"},
     "speed.two_processes": {"runs", "seconds"},
 }

@@ -67,6 +67,9 @@ def atlas() -> None:
 def _run(name: str, job: Callable[[DictConfig], object]) -> None:
     """Compose the configuration from the command line and run the job with it, to the end of the process."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come through to here instead of ending the process
+    # Read when torch is loaded. Threads that spin while they wait keep the core from the one they wait for: beside
+    # other work a training step takes many times as long as with one thread (`python -m benchmarks.speed.threads`).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     prepare()
     try:
         _composed_and_run(name, job)
