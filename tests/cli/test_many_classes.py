@@ -2,10 +2,12 @@
 
 import csv
 import json
+import shlex
 import shutil
 
 import pytest
 import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from sklearn.metrics import average_precision_score
 
 import synthesize
@@ -253,11 +255,15 @@ def test_the_page_serves_ten_classes(tiny_encoder, monkeypatch, tmp_path):
     own = overrides_of(tmp_path, INTENTS, tiny_encoder, "data.positive=none", "refine.rounds=0")
     call(train.main, monkeypatch, *own, f"hydra.run.dir={run}")
     out = [o for o in synthesis(run, f"output={batch}") if not o.startswith("labeling=")]
-    call(synthesize.main, monkeypatch, *out, "labeling=page", f"ledger={tmp_path / 'ledger.sqlite'}")
+    call(synthesize.main, monkeypatch, *out, "labeling=page", f"ledger={tmp_path / 'led ger.sqlite'}")
     page = (batch / "label.html").read_text(encoding="utf-8")
     data = json.loads(page.split('id="batch">')[1].split("</script>")[0])
     assert [each["name"] for each in data["classes"]] == [*INTENTS, "unsure"]
-    assert data["question"] == "Which of these fits this text?"
+    assert data["question"] == "Which of these 10 classes fits this text best?"
+    typed = shlex.split(data["import_command"].replace("{FILE}", "a.jsonl"))
+    found = {each.key_or_group: each.value() for each in OverridesParser.create().parse_overrides(typed[2:])}
+    ledger = str(tmp_path / "led ger.sqlite")
+    assert found == {"run": str(run), "labels": "files", "labels.path": "a.jsonl", "ledger": ledger}
 
 
 def test_lists_of_labels_are_one_class_from_training_to_the_next_run(tiny_encoder, monkeypatch, tmp_path):

@@ -51,6 +51,12 @@ def test_splits_are_those_of_the_file(folder):
     assert data.skipped == []
 
 
+def test_a_folder_of_ones_own_may_bring_its_rule(folder):
+    assert (load_embedded(directory=folder).question, load_embedded(directory=folder).guidelines) == ("", "")
+    (folder / "rule.md").write_text("Is it sad?\n", encoding="utf-8")
+    assert (load_embedded(directory=folder).question, load_embedded(directory=folder).guidelines) == ("Is it sad?", "")
+
+
 def test_the_pool_labels_file_is_not_opened_by_load_embedded(folder):
     (folder / "pool_labels.jsonl").unlink()
     assert EmbeddedData(directory=folder).load().pool.size == 3
@@ -65,6 +71,8 @@ def test_the_installed_corpus_is_looked_for_in_the_package(monkeypatch, folder):
     (folder / "corpus/other").mkdir(parents=True)
     for name in ("corpus.jsonl", "pool_labels.jsonl"):
         (folder / name).rename(folder / "corpus/other" / name)
+    (folder / "corpus/other/rule.md").write_text("# Is it sad?\n\nTears are.\n")
+    assert (load_embedded("other").question, load_embedded("other").guidelines) == ("Is it sad?", "Tears are.")
     assert len(load_embedded("other").train) == 8
     assert len(load_pool_labels("other")) == 2
     with pytest.raises(DataError, match=r"corpus/ladder/corpus\.jsonl: expected the corpus file"):

@@ -7,7 +7,8 @@ import pytest
 from vos.harmful import Classes
 from vos.labeling import Ledger, consensus, import_labels, text_uid
 from vos.labeling.answers import LabelRow
-from vos.labeling.backends.page import PageBatch
+from vos.labeling.backends.page import PageBatch, PageSettings
+from vos.labeling.instructions import Instructions
 from vos.labeling.label import answer_of, class_of
 from vos.labeling.quality import gold_scores
 from vos.loop.send import shown_classes
@@ -65,20 +66,22 @@ def test_a_known_answer_may_be_called_like_an_answer(tmp_path, record_of, label_
 @pytest.mark.parametrize(
     ("classes", "titles", "question"),
     [
-        (Classes(("safe", "harm"), (1,)), {"harm": "Harm", "safe": "Safe"}, "Is this text harmful?"),
-        (Classes(("harm", "unsure"), (0,)), {"harm": "Harm", "class:unsure": "Unsure"}, "Is this text harmful?"),
+        (Classes(("safe", "harm"), (1,)), {"harm": "Harm", "safe": "Safe"}, "“Harm” or “Safe”"),
+        (Classes(("harm", "unsure"), (0,)), {"harm": "Harm", "class:unsure": "Unsure"}, "“Harm” or “Unsure”"),
         (
             Classes(("hate", "neither", "offensive"), (0, 2)),
             {"hate": "Hate", "offensive": "Offensive", "neither": "Neither"},
-            "Which of these fits this text?",
+            "“Hate”, “Offensive” or “Neither”",
         ),
-        (Classes(("b", "a", "A"), ()), {"b": "b", "a": "a", "A": "A"}, "Which of these fits this text?"),
+        (Classes(("b", "a", "A"), ()), {"b": "b", "a": "a", "A": "A"}, "“b”, “a” or “A”"),
     ],
 )
-def test_people_see_the_harmful_classes_first(classes, titles, question):
+def test_people_see_the_harmful_classes_first(classes, titles, question, record_of):
     found = shown_classes(classes)
-    assert found == (titles, question)
-    assert list(found[0]) == list(titles)
+    assert found == titles
+    assert list(found) == list(titles)
+    asked = PageBatch("b0", [record_of("x")], found).instructions(PageSettings())
+    assert asked == Instructions(f"Which fits this text best: {question}?", "")
 
 
 def test_no_two_buttons_have_one_title(record_of):

@@ -111,6 +111,7 @@ def test_a_batch_is_given_out_to_named_people(ledger, tmp_path):
 def test_sheets_carry_the_name(ledger, tmp_path):
     plan = Plan(annotators=("ann", "=bob"), overlap_share=0.0)
     sent = export_batch(ledger, BATCH, SheetExporter(plan), tmp_path, CLASSES)
-    lines = [line for place in sent.places for line in Path(place).read_text(encoding="utf-8").splitlines()[1:]]
+    sheets = [Path(place) for place in sent.places if place.endswith(".csv")]
+    lines = [line for sheet in sheets for line in sheet.read_text(encoding="utf-8").splitlines()[1:]]
     assert len(lines) == 40
     assert sorted({line.rsplit(",", 1)[1] for line in lines}) == ["'=bob", "ann"]

@@ -34,11 +34,13 @@ def answer(ledger, text, label, who="ann"):
     ledger.record_label(Label(text_uid(text), who, label, "2026-11-21T10:00:00Z"))
 
 
-@pytest.mark.parametrize(("backend", "name"), [(PageExporter(), "label.html"), (SheetExporter(), "to_label.csv")])
-def test_a_batch_is_sent_once_and_continued_under_its_name(ledger, tmp_path, backend, name):
+@pytest.mark.parametrize(
+    ("backend", "names"), [(PageExporter(), ["label.html"]), (SheetExporter(), ["to_label.csv", "to_label.txt"])]
+)
+def test_a_batch_is_sent_once_and_continued_under_its_name(ledger, tmp_path, backend, names):
     records = [record(f"text {i}") for i in range(3)]
     sent = export_batch(ledger, records, backend, tmp_path, CLASSES)
-    assert (sent.asked, sent.places, dict(sent.held_back)) == (3, [str(tmp_path / name)], {})
+    assert (sent.asked, sent.places, dict(sent.held_back)) == (3, [str(tmp_path / name) for name in names], {})
     assert sent.batch_id.startswith("r00-")
     assert export_batch(ledger, records, backend, tmp_path, CLASSES) == sent  # the same command again
     other = export_batch(ledger, [*records[:2], record("new")], backend, tmp_path, CLASSES, round=1)

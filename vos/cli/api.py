@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vos.cli.compose import composed
-from vos.cli.overrides import refuse_old_names
+from vos.cli.overrides import quoted_path, refuse_old_names
 from vos.synthesis.synthesize import SynthesisResult
 
 
@@ -30,11 +30,5 @@ def synthesize(
     from vos.cli.synthesize import run_synthesis
 
     refuse_old_names(overrides)
-    own = [f"run={_quoted(run)}", f"n={n}", *([] if output is None else [f"output={_quoted(output)}"])]
+    own = [f"run={quoted_path(run)}", f"n={n}", *([] if output is None else [f"output={quoted_path(output)}"])]
     return run_synthesis(composed("synthesize", [*own, *overrides]))
-
-
-def _quoted(path: str | Path) -> str:
-    """A path as Hydra's grammar takes it, whatever characters it has."""
-    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vos.cli.overrides import quoted_path
 from vos.cli.tables import facts_table, print_whole, short
 from vos.data import TextData
 from vos.errors import ConfigError, DataError
@@ -22,6 +25,7 @@ from vos.labeling.backends.files import write_adjudication_csv
 from vos.labeling.backends.oracle import OracleImporter, answered_by_oracle
 from vos.labeling.backends.page import Neighbour
 from vos.labeling.delivery import check_is_there
+from vos.labeling.instructions import Instructions
 from vos.labeling.quality import agreement_report, gold_scores
 from vos.loop import send
 from vos.loop.gold import NO_GOLD, Gold, choose_gold
@@ -59,6 +63,7 @@ def export_batch(
     folder: Path,
     neighbours: Mapping[str, Sequence[Neighbour]] | None = None,
     gold: Gold = NO_GOLD,
+    own: Instructions = send.NO_INSTRUCTIONS,
 ) -> SentBatch:
     """Bring a batch out through the backend that `labeling` names, and note it in the ledger."""
     with Ledger(config.ledger) as ledger:
@@ -71,6 +76,8 @@ def export_batch(
             round=_round(ledger),
             neighbours=neighbours,
             gold=gold,
+            own=own,
+            import_command=_import_command(config),
         )
     table = facts_table(f"Batch {sent.batch_id}")
     table.add_row("asked now", str(sent.asked))
@@ -80,6 +87,17 @@ def export_batch(
     for place in sent.places:
         print_whole(f"where: {short(place) if Path(place).exists() else place}")
     return sent
+
+
+def _import_command(config: DictConfig) -> str:
+    """What brings the answers of a page back; `{FILE}` stands for the file that it gives."""
+    run, ledger = (_typed(name, short(Path(config.get(name) or "RUN").absolute())) for name in ("run", "ledger"))
+    return f"python train.py {run} labels=files labels.path={{FILE}} {ledger}"
+
+
+def _typed(name: str, path: str) -> str:
+    """An override as it is typed into a shell, whatever characters the path has."""
+    return shlex.quote(f"{name}={path if re.fullmatch(r'[A-Za-z0-9_./-]+', path) else quoted_path(path)}")
 
 
 def _round(ledger: Ledger) -> int:
@@ -182,6 +200,8 @@ def _print_import(report: ImportReport, ledger: Ledger, classes: Classes, title:
     console.print(table)
     if found := found_mistakes(ledger, classes):
         console.print(_mistakes_table(found))
+    for doubt in report.doubts:
+        logger.warning("%s", doubt)
     for finding in report.findings[:SHOWN]:
         console.print(str(finding), markup=False, highlight=False)
     for finding in report.findings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -49,6 +50,12 @@ RENAMED = {
 
 A setting stands for everything below it too, the first match counts.
 """
+
+
+def quoted_path(path: str | Path) -> str:
+    """A path as Hydra's grammar takes it, whatever characters it has."""
+    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def refuse_old_names(overrides: Iterable[str], where: str = "") -> None:

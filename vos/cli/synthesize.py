@@ -32,6 +32,7 @@ from vos.density import load_density
 from vos.errors import RunError
 from vos.harmful import Classes
 from vos.labeling import BoundaryRecord, Ledger, read_jsonl
+from vos.labeling.instructions import Instructions
 from vos.loop.next_round import nearest_labelled, with_kept_train
 from vos.models import ClassifierFeaturizer, FeatureCache, TextClassifier, load_classifier, saved_classes
 from vos.models.truncation import count_truncation
@@ -105,7 +106,8 @@ def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
     _summary(result, view)
     if config.labeling._target_ is not None:
         records, known = _in_data_classes(result.records, classifier), _in_data_classes(gold.records, classifier)
-        export_batch(config, records, data.classes, output, neighbours, replace(gold, records=known))
+        own = Instructions(data.question, data.guidelines)
+        export_batch(config, records, data.classes, output, neighbours, replace(gold, records=known), own)
     return result
 
 

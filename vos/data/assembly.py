@@ -84,6 +84,7 @@ def assemble(
         skipped=log.skipped,
         ood=outside,
         harmful=codec.harmful,
+        question=settings.question or "",
     )
 
 

@@ -16,7 +16,7 @@ from vos.data.json_rows import Row
 from vos.data.labels import LabelCodec
 from vos.data.problems import Problem, ProblemLog
 from vos.data.records import ListPool, TextData
-from vos.data.settings import RowSettings
+from vos.data.settings import RowSettings, check_question
 from vos.data.validation import ParsedRow, parse_rows
 from vos.errors import ConfigError, DataError
 from vos.storage.text_ids import text_uid
@@ -25,6 +25,7 @@ from vos.types import Example
 CORPUS_FILE = "corpus.jsonl"
 POOL_LABELS_FILE = "pool_labels.jsonl"
 OOD_FILE = "ood.jsonl"
+RULE_FILE = "rule.md"
 LABEL_NAMES = ("harmless", "harmful")
 SPLITS = ("test", "val", "train", "pool")
 
@@ -46,19 +47,25 @@ class EmbeddedData:
         name: which one, see `CorpusName`.
         directory: folder with another corpus of the same layout; None takes the one in the package.
         ood: texts of another kind, for AUROC and FPR95; None: none.
+        question: what people are asked of a text when it is to be labelled; None: the question of the corpus's own rule
+            of labels, with that rule; one that names the classes for a folder without a `rule.md`.
     """
 
     name: CorpusName = "everyday"
     directory: str | Path | None = None
     ood: OodName | None = None
+    question: str | None = None
 
     def __post_init__(self) -> None:
+        check_question("data.question", self.question)
         if self.ood not in (None, *get_args(OodName)):
             raise ConfigError(f"data.ood: the embedded corpora have 'packaged' or null, got {self.ood!r}")
 
     def load(self) -> TextData:
         """See `load_embedded`."""
         data = load_embedded(self.name, self.directory)
+        if self.question is not None and self.question != data.question:
+            data = replace(data, question=self.question, guidelines="")
         return data if self.ood is None else replace(data, ood=load_packaged_ood())
 
     def stored_answers(self) -> dict[str, str]:
@@ -111,6 +118,7 @@ def load_embedded(name: CorpusName = EmbeddedData.name, directory: str | Path | 
         _check_pool(pool, itertools.chain.from_iterable(read.values()), log)
         splits = agree(read, codec, "label", "id", log, on_leak="error")
         check_classes(splits, codec.names, {split: f"{path}, split {split!r}" for split in splits})
+    question, guidelines = _rule(name, directory)
     return TextData(
         splits[TRAIN],
         splits["val"],
@@ -119,6 +127,8 @@ def load_embedded(name: CorpusName = EmbeddedData.name, directory: str | Path | 
         codec.names,
         log.skipped,
         harmful=codec.harmful,
+        question=question,
+        guidelines=guidelines,
     )
 
 
@@ -165,6 +175,15 @@ def load_pool_labels(
                 raise DataError(f"{path}:{line}: column 'level': expected an integer from 0 up, found {level!r:.60}")
             labels[id_] = (LABEL_NAMES.index(code), *(() if level is None else (level,)))
     return labels
+
+
+def _rule(corpus: str, directory: str | Path | None) -> tuple[str, str]:
+    """Question and guidelines: the first line of `rule.md`, and what follows; both "" for a folder without one."""
+    if directory is not None and not (Path(directory) / RULE_FILE).is_file():
+        return "", ""
+    with _existing(corpus, directory, RULE_FILE) as path:
+        question, _, guidelines = path.read_text(encoding="utf-8").strip().partition("\n")
+    return question.lstrip("# ").strip(), guidelines.strip()
 
 
 def _check_pool(pool: Sequence[ParsedRow], labelled: Iterable[ParsedRow], log: ProblemLog) -> None:

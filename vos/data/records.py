@@ -99,6 +99,8 @@ class TextData:
         skipped: rows that were left out, with the reason.
         ood: texts of another kind, for AUROC and FPR95; labels None; may be empty.
         harmful: indices of the harmful classes, ascending; () where no class is.
+        question: what people are asked of a text; "" where the source does not say.
+        guidelines: by what rule they answer it; "" where the source does not say.
     """
 
     train: list[Example]
@@ -109,6 +111,8 @@ class TextData:
     skipped: list[Skipped]
     ood: list[Example] = field(default_factory=list)
     harmful: tuple[int, ...] = field(kw_only=True)
+    question: str = field(default="", kw_only=True)
+    guidelines: str = field(default="", kw_only=True)
 
     @property
     def classes(self) -> Classes:

@@ -106,10 +106,12 @@ class Labels:
         positive: the harmful class, or a list of them; "none" for data without harm, such as intents; None: well-known
             words in the names of the classes decide, see `vos.harmful.harmful_classes`. Harmful classes have the last
             indices. Where a text has a list of labels, one or several: a text with any of the harmful ones is harmful.
+        question: what people are asked of a text when it is to be labelled; None: one that names the classes.
     """
 
     label_map: Mapping[str, str | int] | None = None
     positive: Positive = None
+    question: str | None = None
 
     def harmful(self) -> tuple[str, ...]:
         """The classes that a list of labels is reduced by, see `any_of`; () where none is named."""
@@ -117,6 +119,23 @@ class Labels:
             return ()
         wanted = [self.positive] if isinstance(self.positive, str | int | float) else list(self.positive)
         return tuple(str(label_key(each)) for each in wanted)
+
+
+LONGEST_QUESTION = 500
+"""Characters."""
+
+
+def check_question(setting: str, question: str | None) -> None:
+    """Refuse a question that could not be shown beside the answers.
+
+    Raises:
+        ConfigError: blank, of several lines, or too long.
+    """
+    if question is not None and (not question.strip() or "\n" in question or len(question) > LONGEST_QUESTION):
+        raise ConfigError(
+            f"{setting}: expected one line of at most {LONGEST_QUESTION} characters, got {question[:40]!r}; a longer "
+            "explanation belongs into labeling.settings.guidelines"
+        )
 
 
 LEAK_WAYS = ("error", "drop", "allow")

@@ -12,7 +12,7 @@ from vos.data.assembly import Source, assemble, open_pool
 from vos.data.files import tolerant_rows
 from vos.data.hub import open_tables
 from vos.data.records import PoolSource, TextData
-from vos.data.settings import FileFormat, FileRules, RowSettings, TableSettings, TextColumns, shared
+from vos.data.settings import FileFormat, FileRules, RowSettings, TableSettings, TextColumns, check_question, shared
 from vos.data.shards import ShardedPool, find_shards, is_sharded
 from vos.errors import ConfigError
 
@@ -48,6 +48,10 @@ class FileData(TableSettings, FileRules):
     pool: str | Path | None = None
     ood: str | Path | None = None
 
+    def __post_init__(self) -> None:
+        FileRules.__post_init__(self)
+        check_question("data.question", self.question)
+
     def load(self) -> TextData:
         """Read and check all files but the pool, then cut.
 
@@ -80,6 +84,10 @@ class HubData(TableSettings):
     val_split: str | None = None
     test_split: str | None = None
     pool_split: str | None = None
+
+    def __post_init__(self) -> None:
+        TableSettings.__post_init__(self)
+        check_question("data.question", self.question)
 
     def load(self) -> TextData:
         """Read and check all splits but the pool, then cut.

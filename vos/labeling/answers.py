@@ -10,6 +10,7 @@ from typing import Any
 
 from vos.data.labels import folded, label_key, nested, spelled
 from vos.errors import DataError
+from vos.labeling.instructions import changes
 from vos.labeling.label import ANSWER, RESERVED, WITHDRAWN, Label, answer_of, label_from_dict, parse_time
 from vos.labeling.ledger import Ledger
 from vos.labeling.safe_csv import restore
@@ -105,12 +106,14 @@ class ImportReport:
             doubtful clock.
         findings: of the rows that are unknown, rejected, in conflict, or dated by a doubtful clock.
         dry_run: nothing was kept.
+        doubts: about the answers that are there now as a whole: batches that asked different questions.
     """
 
     rows: int = 0
     counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(OUTCOMES, 0)))
     findings: list[Finding] = field(default_factory=list)
     dry_run: bool = False
+    doubts: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -176,6 +179,8 @@ def import_labels(
                 report.note("conflict", row, why)
             if doubt := _clock_doubt(label, exported.get((label.uid, label.batch_id))):
                 report.note("clock", row, f"labelled at {label.labelled_at}, {doubt}; kept")
+        answered = {str(event.batch) for event in ledger.events("labelled")}
+        report.doubts = changes(ledger.instructions(), answered)
     return report
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from vos.errors import LedgerError
 from vos.labeling.delivery import counted, unsent
+from vos.labeling.instructions import Instructions
 from vos.labeling.item import Item, LedgerItem
 from vos.labeling.label import SKIP, Label, label_from_dict, now
 from vos.labeling.ledger_schema import Event, connect
@@ -179,6 +180,26 @@ class Ledger:
         with self.transaction():
             for uid in uids:
                 self.append("sent", uid, f"{tool}:{place}:{batch}:{uid}", {"place": place}, batch=batch, who=tool)
+
+    def note_instructions(self, batch: str, asked: Instructions) -> bool:
+        """Write what a batch asks; False where that is what it asked last."""
+        with self.transaction():
+            if asked in self.instructions().get(batch, [])[-1:]:
+                return False
+            self._connection.execute(
+                "INSERT INTO instructions (at, batch, question, guidelines) VALUES (?, ?, ?, ?)",
+                (now(), batch, asked.question, asked.guidelines),
+            )
+        return True
+
+    def instructions(self) -> dict[str, list[Instructions]]:
+        """What each batch asked, every version of it, earlier ones first; batches older than this table have none."""
+        found: dict[str, list[Instructions]] = {}
+        for batch, *asked in self._connection.execute(
+            "SELECT batch, question, guidelines FROM instructions ORDER BY seq"
+        ):
+            found.setdefault(batch, []).append(Instructions(*asked))
+        return found
 
     def gold(self, batch: str | None = None) -> dict[str, str]:
         """Texts asked because their answer is known, of a batch or of all: uid to that answer."""

@@ -36,13 +36,25 @@ CREATE INDEX events_by_uid ON events (uid, kind);
 CREATE INDEX events_by_kind ON events (kind, batch);
 """
 
+ASKED = """
+CREATE TABLE instructions (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  at TEXT NOT NULL,
+  batch TEXT NOT NULL,
+  question TEXT NOT NULL,
+  guidelines TEXT NOT NULL
+)"""
+"""What each batch asked; ledgers that are older than this table get it when they are opened."""
+
+
 # History is never rewritten, not even by a slip of the pen in a console.
-TRIGGERS = "".join(
-    f"CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table} "
-    f"BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;\n"
-    for table in ("items", "events")
-    for verb in ("UPDATE", "DELETE")
-)
+def _triggers(*tables: str) -> list[str]:
+    return [
+        f"CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table} "
+        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+        for table in tables
+        for verb in ("UPDATE", "DELETE")
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +97,7 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         _create(connection)
+        _complete(connection)
         version = connection.execute("PRAGMA user_version").fetchone()[0]
     except (sqlite3.Error, OSError) as error:
         if connection is not None:
@@ -104,9 +117,27 @@ def _create(connection: sqlite3.Connection) -> None:
     try:
         empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
         if empty and connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-            for statement in [*TABLES.split(";"), *TRIGGERS.split("\n")]:
+            for statement in [*TABLES.split(";"), ASKED, *_triggers("items", "events", "instructions")]:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {LEDGER_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _complete(connection: sqlite3.Connection) -> None:
+    """Add the table `instructions` to a ledger that has none; two processes at once add it once."""
+    there = "SELECT count(*) FROM sqlite_master WHERE name = 'instructions'"
+    if connection.execute("PRAGMA user_version").fetchone()[0] != LEDGER_VERSION:
+        return
+    if connection.execute(there).fetchone()[0]:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if not connection.execute(there).fetchone()[0]:
+            for statement in [ASKED, *_triggers("instructions")]:
+                connection.execute(statement)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vos.errors import ConfigError
@@ -12,12 +12,16 @@ from vos.harmful import Classes
 from vos.labeling import BoundaryRecord, Ledger
 from vos.labeling.assignment import batch_name, mixed_up, people_of
 from vos.labeling.backends import Exporter
-from vos.labeling.backends.page import Neighbour, PageBatch
+from vos.labeling.backends.page import IMPORT, Neighbour, PageBatch
 from vos.labeling.delivery import PENDING
+from vos.labeling.instructions import Instructions
 from vos.labeling.label import answer_of
 from vos.loop.gold import NO_GOLD, Gold
 
 logger = logging.getLogger(__name__)
+
+NO_INSTRUCTIONS = Instructions("")
+"""Of data that ask nothing of their own: the question names the classes."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ def export_batch(
     round: int = 0,
     neighbours: Mapping[str, Sequence[Neighbour]] | None = None,
     gold: Gold = NO_GOLD,
+    own: Instructions = NO_INSTRUCTIONS,
+    import_command: str = IMPORT,
 ) -> SentBatch:
     """Note the texts as proposed, claim those that may be asked, and send them to everybody in the plan.
 
@@ -64,12 +70,17 @@ def export_batch(
         round: of the classifier that chose the texts.
         neighbours: see `nearest_labelled`.
         gold: texts with a known answer, hidden among the others.
+        own: what the data ask, where the exporter's settings do not say it.
+        import_command: see `PageBatch`.
 
     Raises:
         ConfigError: the batch was given to other people before.
     """
     uids = [record.uid for record in records]
     batch_id = batch_name(uids, round)
+    shown = PageBatch(
+        batch_id, records, shown_classes(classes), neighbours or {}, "", own.question, own.guidelines, import_command
+    )
     with ledger.transaction():
         ledger.propose([*records, *gold.records], round)
         free = [record for record in records if ledger.reason_against(record.uid, batch_id) is None]
@@ -79,28 +90,36 @@ def export_batch(
         if exported.uids:
             answers = {uid: {**details[uid], "answer": answer} for uid, answer in gold.answers.items()}
             ledger.export(batch_id, exporter.tool, list(answers), "gold", answers)
+            _note(ledger, batch_id, shown.instructions(exporter.settings))
     if not exported.uids:
         logger.warning("batch %s: every text was asked before; nothing is sent", batch_id)
         return SentBatch(batch_id, 0, 0, exported.held_back, ())
     asked = mixed_up(batch_id, [*ledger.records(exported.uids).values(), *gold.records])
-    titles, question = shown_classes(classes)
     places: list[str] = []
     for person in people_of(given) or [""]:
         mine = [record for record in asked if not person or person in given[record.uid]]
-        batch = PageBatch(batch_id, mine, titles, neighbours or {}, annotator=person, question=question)
-        places += exporter.export(ledger, batch, folder)
+        places += exporter.export(ledger, replace(shown, records=mine, annotator=person), folder)
     return SentBatch(batch_id, len(asked), len(gold.records), exported.held_back, places)
 
 
-def shown_classes(classes: Classes) -> tuple[dict[str, str], str]:
-    """Answers to the titles that people see, the harmful ones first, and the question that they answer."""
+def _note(ledger: Ledger, batch_id: str, asked: Instructions) -> None:
+    """What the batch asks, for whoever reads its answers."""
+    before = ledger.instructions().get(batch_id)
+    if ledger.note_instructions(batch_id, asked) and before:
+        logger.warning(
+            "batch %s asked %r before, or had other guidelines; answers to either will be taken as answers to it",
+            batch_id,
+            before[-1].question,
+        )
+
+
+def shown_classes(classes: Classes) -> dict[str, str]:
+    """Answers to the titles that people see, the harmful ones first."""
     ordered = [*classes.harmful_names, *classes.other_names]
     titles = [name[:1].upper() + name[1:] for name in ordered]
     if len({title.casefold() for title in titles}) < len(titles):
         titles = ordered
-    asks_harm = len(ordered) == 2 and bool(classes.harmful)
-    question = "Is this text harmful?" if asks_harm else "Which of these fits this text?"
-    return {answer_of(name): title for name, title in zip(ordered, titles, strict=True)}, question
+    return {answer_of(name): title for name, title in zip(ordered, titles, strict=True)}
 
 
 def is_waiting(ledger: Ledger, uids: Sequence[str], round: int) -> bool:

@@ -13,6 +13,7 @@ from vos.labeling.backends.page import Neighbour, PageBatch, PageSettings
 TEXTS = ("he fell", "😀 he fell", "three", "four", "five")
 CLASSES = {"harmful": "Harmful", "harmless": "Harmless"}
 BATCH = "recorded"
+ASKED = "Is this text harmful?"
 MARK = [{"label": "reason", "start": 3, "end": 7}]
 
 ANSWERS = (
@@ -29,7 +30,7 @@ ANSWERS = (
 def push(tool: ArgillaTool, folder: Path) -> list[int]:
     """Push twice, then once more as if the ledger had been lost in between; returns how many texts went each time."""
     records = [make_record(text) for text in TEXTS]
-    batch = PageBatch(BATCH, records, CLASSES, {records[0].uid: [Neighbour("it stood", "harmless")]})
+    batch = PageBatch(BATCH, records, CLASSES, {records[0].uid: [Neighbour("it stood", "harmless")]}, question=ASKED)
     counts = []
     for name in ("ledger.sqlite", "ledger.sqlite", "lost.sqlite"):
         with Ledger(folder / name) as ledger:
@@ -45,7 +46,7 @@ def push_assisted(tool: ArgillaTool, folder: Path) -> int:
     with Ledger(folder / "assisted.sqlite") as ledger:
         ledger.propose(records)
         ledger.export("assisted", "argilla", [text_uid("six")])
-        return tool.push(ledger, PageBatch("assisted", records, CLASSES), PageSettings(mode="assisted"))
+        return tool.push(ledger, PageBatch("assisted", records, CLASSES, question=ASKED), PageSettings(mode="assisted"))
 
 
 def pull(tool: ArgillaTool, folder: Path) -> list[LabelRow]:

@@ -54,6 +54,7 @@ def test_a_batch_goes_out_is_judged_by_two_people_and_comes_back(server, connect
     project = ann.projects.get(report.project)
     assert project.model_version == "m"
     assert project.show_collab_predictions is False
+    assert project.expert_instruction.startswith("<h3>Which fits this text best")
     units = len("👩‍👩‍👧 😀 ".encode("utf-16-le")) // 2
     span = {"start": units, "end": units + 10, "text": "the ladder", "labels": ["reason"]}
     ann.annotations.create(id=ids[TEXTS[0]], result=result("harmful", span), lead_time=4.2)

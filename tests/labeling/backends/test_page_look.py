@@ -179,7 +179,13 @@ def test_axe_finds_nothing_serious(desk, axe, tmp_path, scheme):
     at.page.keyboard.press("?")
     look("help")
     at.page.keyboard.press("Escape")
+    at.page.wait_for_selector("#help", state="hidden")
+    at.page.keyboard.press("g")
+    look("guidelines")
+    at.page.keyboard.press("Escape")
+    at.page.wait_for_selector("#guide", state="hidden")
     at.page.keyboard.press("1")
+    at.page.wait_for_selector("#end:visible")
     look("end")
     assert {place: problems for place, problems in found.items() if problems} == {}
 

@@ -15,9 +15,10 @@ from vos.errors import ConfigError
 from vos.labeling.answers import LabelRow
 from vos.labeling.assignment import Plan, suffix_for
 from vos.labeling.backends.argilla import ArgillaTool
-from vos.labeling.backends.files import read_labels, write_blind_csv
+from vos.labeling.backends.files import read_labels, write_blind_csv, write_instructions
 from vos.labeling.backends.label_studio import LabelStudioTool
 from vos.labeling.backends.page import PageBatch, PageSettings, write_pages
+from vos.labeling.instructions import InstructionSettings
 from vos.labeling.ledger import Ledger
 from vos.labeling.withdrawal import withdrawals
 from vos.storage.secrets import check_no_secret
@@ -31,6 +32,10 @@ class Exporter(Protocol):
 
     plan: Plan
     """Who is asked what, beside the batch itself."""
+
+    @property
+    def settings(self) -> InstructionSettings:
+        """What people are asked, beside the batch itself."""
 
     def check(self) -> None:
         """Refuse what can be known not to work before there is a batch: settings, token, server, permission.
@@ -75,20 +80,25 @@ class SheetExporter:
 
     Attributes:
         plan: see `Plan`.
+        settings: see `InstructionSettings`.
     """
 
     plan: Plan = field(default_factory=Plan)
+    settings: InstructionSettings = field(default_factory=InstructionSettings)
     tool: ClassVar[str] = "file"
 
     def check(self) -> None:
         """Nothing is needed but a folder."""
 
     def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:
-        """Write `to_label.csv`, or `to_label-NAME.csv` for a named person, into the folder."""
+        """Write `to_label.csv` and `to_label.txt`, which says what is asked; for a named person `to_label-NAME.csv`."""
         path = folder / f"to_label{suffix_for(batch.annotator)}.csv"
-        write_blind_csv(path, batch.records, batch.batch_id, batch.annotator)
+        asked = batch.instructions(self.settings)
+        write_blind_csv(path, batch.records, batch.batch_id, batch.annotator, asked.question)
+        about = path.with_suffix(".txt")
+        write_instructions(about, asked, list(batch.choices))
         ledger.mark_sent(batch.batch_id, self.tool, str(path), [record.uid for record in batch.records])
-        return [str(path)]
+        return [str(path), str(about)]
 
 
 @dataclass(frozen=True)

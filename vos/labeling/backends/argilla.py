@@ -108,14 +108,15 @@ class ArgillaTool:
 
     def _settings(self, batch: PageBatch, settings: PageSettings) -> Any:
         rg = self._argilla
+        asked = batch.instructions(settings)
         return rg.Settings(
-            guidelines=f"{settings.content_note}\n\n{settings.guidelines}",
+            guidelines=f"{settings.content_note}\n\n{asked.guidelines}",
             fields=[
                 rg.TextField(name="text", client=self._client),
                 rg.TextField(name="similar", title="Similar texts already judged", required=False, client=self._client),
             ],
             questions=[
-                rg.LabelQuestion(name="harm", title=settings.question or batch.question, labels=batch.choices),
+                rg.LabelQuestion(name="harm", title=asked.question, labels=batch.choices),
                 rg.SpanQuestion(name="why", field="text", labels=["reason"], required=False),
                 rg.TextQuestion(name="comment", required=False),
             ],

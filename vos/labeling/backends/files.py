@@ -16,10 +16,12 @@ from vos.data.settings import FileFormat
 from vos.errors import DataError
 from vos.labeling.answers import LabelRow, read_row
 from vos.labeling.consensus import adjudication_list
+from vos.labeling.instructions import Instructions
 from vos.labeling.item import LedgerItem
-from vos.labeling.label import LABEL_TYPES, Label
+from vos.labeling.label import LABEL_TYPES, SKIP, Label
 from vos.labeling.ledger import Ledger
 from vos.labeling.safe_csv import restore, write_rows
+from vos.storage.atomic import write_atomically
 from vos.storage.json_files import write_json_lines
 
 TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -140,17 +142,37 @@ def write_labels(path: Path, labels: Iterable[Label]) -> None:
         raise DataError(f"{path}: expected a name that ends in .jsonl or .csv")
 
 
-def write_blind_csv(path: Path, items: Sequence[LedgerItem], batch_id: str, annotator: str = "") -> None:
-    """A sheet to fill in: text and empty columns for the answer; no score, side or source.
+def write_blind_csv(
+    path: Path, items: Sequence[LedgerItem], batch_id: str, annotator: str = "", question: str = ""
+) -> None:
+    """A sheet to fill in: text, question and empty columns for the answer; no score, side or source.
 
     Args:
         path: of the file.
         items: the texts.
         batch_id: comes back with the answers.
         annotator: who fills it in, when that is known.
+        question: what is asked of each text.
     """
-    rows = ({"uid": item.uid, "batch_id": batch_id, "text": item.text, "annotator": annotator} for item in items)
-    write_rows(path, ("uid", "batch_id", "text", *ANSWER), rows)
+    same = {"batch_id": batch_id, "question": question, "annotator": annotator}
+    rows = ({"uid": item.uid, "text": item.text, **same} for item in items)
+    write_rows(path, ("uid", "batch_id", "text", "question", *ANSWER), rows)
+
+
+def write_instructions(path: Path, asked: Instructions, answers: Sequence[str]) -> None:
+    """What a sheet asks and how it is filled in, as plain text.
+
+    Args:
+        path: of the file.
+        asked: question and guidelines.
+        answers: that may stand in the column `label`, beside "skip".
+    """
+    told = f"{asked.guidelines}\n\n" if asked.guidelines else ""
+    how = (
+        f"Write into the column label one of: {', '.join([*answers, SKIP])}. Leave it empty where you have not come to "
+        "the text yet. Your name goes into the column annotator; a comment may stand beside the answer."
+    )
+    write_atomically(path, f"{asked.question}\n\n{told}{how}\n")
 
 
 def write_adjudication_csv(path: Path, ledger: Ledger) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 from vos.errors import ConfigError, ToolError
 from vos.labeling.answers import LabelRow
 from vos.labeling.backends.label_studio_connection import Connection, sdk
-from vos.labeling.backends.label_studio_format import labelling_config, rows_of_export, task
+from vos.labeling.backends.label_studio_format import expert_instruction, labelling_config, rows_of_export, task
 from vos.labeling.backends.page import PageBatch, PageSettings
 from vos.labeling.ledger import Ledger
 from vos.labeling.withdrawal import read_back
@@ -75,7 +74,7 @@ class LabelStudioTool(Connection):
             ConfigError: a prediction does not fit the labelling config, or mode is "reveal".
         """
         settings.check_server()
-        config = labelling_config(settings.question or batch.question, batch.choices)
+        config = labelling_config(batch.instructions(settings).question, batch.choices)
         tasks = {
             record.uid: task(record, batch.neighbours.get(record.uid, ()), batch.batch_id) for record in batch.records
         }
@@ -109,7 +108,7 @@ class LabelStudioTool(Connection):
             show_collab_predictions=settings.mode == "assisted",
             enable_empty_annotation=False,
             sampling="Sequential sampling",
-            expert_instruction=f"<p>{_escaped(settings.content_note)}</p><p>{_escaped(settings.guidelines)}</p>",
+            expert_instruction=expert_instruction(batch.instructions(settings), settings.content_note),
             show_instruction=True,
         )
         return int(made.id), True
@@ -186,7 +185,3 @@ def check_predictions(config: str, tasks: Iterable[Mapping[str, Any]]) -> None:
     for each in tasks:
         if errors := interface.validate_prediction(each["predictions"][0], return_errors=True):
             raise ConfigError(f"text {each['data']['uid']}: its prediction does not fit the classes asked: {errors}")
-
-
-def _escaped(text: str) -> str:
-    return html.escape(text).replace("\n", "<br>")

@@ -11,6 +11,7 @@ from xml.sax.saxutils import quoteattr
 from vos.errors import DataError
 from vos.labeling.answers import LabelRow, read_row
 from vos.labeling.backends.page import KEYS, Neighbour, suggestion
+from vos.labeling.instructions import Instructions
 from vos.labeling.label import SKIP, exact_hash
 from vos.labeling.records import BoundaryRecord
 
@@ -44,6 +45,19 @@ def labelling_config(question: str, choices: Mapping[str, str]) -> str:
         '<HyperText name="similar" value="$neighbours" inline="true"/></Panel></Collapse>'
         "</View>"
     )
+
+
+def expert_instruction(asked: Instructions, content_note: str = "") -> str:
+    r"""HTML of what a project tells before the first text; it holds the texts given literally.
+
+    Example:
+        >>> expert_instruction(Instructions("Is it <b>?", "One.\nTwo."))
+        '<h3>Is it &lt;b&gt;?</h3><p>One.<br>Two.</p>'
+    """
+    question, *parts = (
+        html.escape(part).replace("\n", "<br>") for part in (asked.question, content_note, asked.guidelines) if part
+    )
+    return f"<h3>{question}</h3>" + "".join(f"<p>{part}</p>" for part in parts)
 
 
 def task(record: BoundaryRecord, neighbours: Sequence[Neighbour], batch_id: str) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 from vos.errors import ConfigError
 from vos.labeling.assignment import suffix_for
+from vos.labeling.instructions import Instructions, InstructionSettings, neutral_question
 from vos.labeling.label import RESERVED, UNSURE, answer_of, exact_hash
 from vos.labeling.records import BoundaryRecord
 from vos.page.join import bundle, csp_hash, fill, kit_style, safe_json
 from vos.storage.atomic import write_atomically
 
-KEYS = "1234567890adefghijklmoqrtuvwxyz"
+KEYS = "1234567890adefhijklmoqrtuvwxyz"
 """Keys of the answers, in their order; the other letters have a meaning of their own in the page. Later answers have
 none."""
 
@@ -26,6 +27,10 @@ CONTENT_NOTE = (
     "Some of these texts describe harm to people. You may blur them, pause at any time, and skip what you would rather "
     "not judge."
 )
+
+
+IMPORT = "python train.py run=RUN labels=files labels.path={FILE} ledger=LEDGER"
+"""What brings answers back, where the sender does not say it; `{FILE}` is replaced by the name of the download."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +47,11 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
-class PageSettings:
+class PageSettings(InstructionSettings):
     """How a batch is asked.
 
     Attributes:
         title: of the page.
-        question: beside the answers; None asks whether the text is harmful, or of other classes which one fits.
-        guidelines: what counts as what; plain text.
         content_note: what people should know before they start.
         mode: "blind": the file holds no suggestion at all; "reveal": the model's suggestion is shown after the answer;
             "assisted": before it. Suggestions bias people, so every answer carries what was shown.
@@ -59,8 +62,6 @@ class PageSettings:
     """
 
     title: str = "Judging texts"
-    question: str | None = None
-    guidelines: str = ""
     content_note: str = CONTENT_NOTE
     mode: Literal["blind", "reveal", "assisted"] = "blind"
     blur: bool = False
@@ -69,6 +70,7 @@ class PageSettings:
     max_items: int = 250
 
     def __post_init__(self) -> None:
+        InstructionSettings.__post_init__(self)
         if self.mode not in ("blind", "reveal", "assisted"):
             raise ConfigError(f"labeling.mode: expected 'blind', 'reveal' or 'assisted', got {self.mode!r}")
         if not 0 <= self.repeat_share <= 0.5 or self.break_every < 1 or self.max_items < 1:
@@ -96,7 +98,9 @@ class PageBatch:
         classes: class name, as `answer_of` writes it, to its title on the button, in the order of the keys 1, 2, ...
         neighbours: uid to texts already judged, shown on request.
         annotator: who is asked; "" leaves it to whoever opens the page.
-        question: what is asked where the settings do not say.
+        question: what is asked where the settings do not say; "" asks which of the classes fits.
+        guidelines: those of that question.
+        import_command: what brings the answers back; `{FILE}` stands for the file that the page gives.
     """
 
     batch_id: str
@@ -104,7 +108,9 @@ class PageBatch:
     classes: Mapping[str, str]
     neighbours: Mapping[str, Sequence[Neighbour]] = field(default_factory=dict)
     annotator: str = ""
-    question: str = "Is this text harmful?"
+    question: str = ""
+    guidelines: str = ""
+    import_command: str = IMPORT
 
     def __post_init__(self) -> None:
         if not self.records:
@@ -119,6 +125,11 @@ class PageBatch:
         """Classes and "unsure" with their titles, in the order of the keys."""
         taken = {title.casefold() for title in self.classes.values()}
         return {**self.classes, UNSURE: "Unsure" if "unsure" not in taken else "I cannot decide"}
+
+    def instructions(self, settings: InstructionSettings) -> Instructions:
+        """What people are asked, see `InstructionSettings.instructions`."""
+        own = self.question or neutral_question(list(self.classes.values()))
+        return settings.instructions(Instructions(own, self.guidelines))
 
 
 def suggestion(record: BoundaryRecord) -> tuple[str, float]:
@@ -178,7 +189,8 @@ def _content(batch: PageBatch, settings: PageSettings, part: int) -> dict[str, A
         "part": part,
         "annotator": batch.annotator,
         **shown,
-        "question": settings.question or batch.question,
+        **asdict(batch.instructions(settings)),
+        "import_command": batch.import_command,
         "keys": KEYS,
         "classes": [{"name": name, "title": title} for name, title in batch.choices.items()],
         "items": [_item(record, batch.neighbours.get(record.uid, ()), settings.mode) for record in batch.records],

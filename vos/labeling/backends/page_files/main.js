@@ -4,7 +4,8 @@ import { downloadRows } from "../../../page/download.js";
 import { store, stored } from "../../../page/stored.js";
 import { WordCursor, joined, selectedSpan } from "./marks.js";
 import { CHOICES, Clock, DATA, SKIP, Session, parseRows, storeKey } from "./state.js";
-import { banner, drawAnswers, drawBlur, drawCard, drawEnd, drawHelp, drawMarks, drawProgress, only } from "./view.js";
+import { ASKS_ANEW, drawEnd, fileStem } from "./summary.js";
+import { banner, drawAnswers, drawBlur, drawCard, drawHelp, drawMarks, drawProgress, drawRule, only, reachable } from "./view.js";
 
 const settings = { advance: DATA.mode !== "reveal", blur: DATA.blur, keys: true, ...(stored("vos-label:settings") ?? {}) };
 if (DATA.mode === "reveal") settings.advance = false;
@@ -107,7 +108,7 @@ function wordKey(event) {
 function download() {
   lap();
   takeComment();
-  downloadRows(`labels-${DATA.batch_id}-${DATA.part ? DATA.part + 1 + "-" : ""}${session.name}`, session.rows);
+  downloadRows(fileStem(session.name), session.rows);
   session.downloaded = session.changes;
   session.save();
   drawProgress(session);
@@ -141,6 +142,7 @@ function openDialog(id) {
 
 const DO = {
   pause: () => openDialog("paused"),
+  guide: () => { openDialog("guide"); $(reachable($("guide-guidelines")) ? "guide-guidelines" : "guide-close").focus(); },
   help: () => openDialog("help"),
   download,
   back: () => { takeComment(); go(-1); },
@@ -160,7 +162,7 @@ const DO = {
   skipped: () => { session.reviewing = true; session.at = session.slots.findIndex((slot) => session.answerOf(slot) === SKIP); show(); },
 };
 
-const KEYS = { p: "pause", "?": "help", ArrowLeft: "back", ArrowRight: "next", Backspace: "undo", s: "mark", c: "comment", n: "neighbours", b: "blur" };
+const KEYS = { g: "guide", p: "pause", "?": "help", ArrowLeft: "back", ArrowRight: "next", Backspace: "undo", s: "mark", c: "comment", n: "neighbours", b: "blur" };
 
 function onKey(event) {
   wake();
@@ -170,7 +172,8 @@ function onKey(event) {
     if (event.key === "Escape") { takeComment(); $("card").focus({ preventScroll: true }); event.preventDefault(); }
     return;
   }
-  if (!settings.keys || $("work").hidden) return;
+  if (!settings.keys || $("start").hidden === false) return;
+  if ($("work").hidden) { if (event.key === "g") { DO.guide(); event.preventDefault(); } return; }
   if (cursor && wordKey(event)) { event.preventDefault(); return; }
   // A button reached with Tab keeps its own Space and Enter.
   const onButton = event.target.matches("button:focus-visible");
@@ -200,6 +203,9 @@ function onName() {
   const saved = stored(storeKey($("name").value.trim()));
   const done = saved ? Object.values(saved.entries).filter((entry) => entry.answer).length : 0;
   $("start-found").textContent = done ? `Welcome back: ${done} answers are here already.` : "";
+  // Whoever comes back has read the guidelines, and wants to go on.
+  $("start-guidelines").classList.toggle("scroll", done > 0);
+  reachable($("start-guidelines"));
 }
 
 function bindSettings() {
@@ -222,13 +228,16 @@ function bind() {
   });
   // The click on a button must not take the selection away before it is read.
   document.querySelector("[data-do=mark]").addEventListener("pointerdown", (event) => event.preventDefault());
-  for (const id of ["help", "paused"]) {
+  for (const id of ["help", "paused", "guide"]) {
     $(id).addEventListener("close", () => { lap(); clock.paused = false; clock.wake(); inARow = id === "paused" ? 0 : inARow; show(); });
   }
   $("comment").addEventListener("change", takeComment);
   $("start-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    if ($("name").value.trim()) { begin($("name").value); show(); }
+    if (!$("name").value.trim()) return;
+    begin($("name").value);
+    show();
+    if (session.asksAnew) banner(ASKS_ANEW);
   });
   $("name").addEventListener("input", onName);
   for (const id of ["start-load", "help-load"]) $(id).addEventListener("click", () => $("file").click());
@@ -240,11 +249,11 @@ function bind() {
 
 $("start-title").textContent = DATA.title;
 $("start-facts").textContent = `${DATA.items.length} texts, one at a time. There is no hurry, and you can stop and come back.`;
-$("start-guidelines").textContent = DATA.guidelines;
+drawRule();
 $("start-note").textContent = DATA.content_note;
 $("name").value = DATA.annotator || (stored("vos-label:name") ?? "");
 $("name").readOnly = Boolean(DATA.annotator);
 bindSettings();
 bind();
-onName();
 only("start");
+onName();

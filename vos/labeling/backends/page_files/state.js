@@ -29,6 +29,9 @@ function planFor(name) {
   return order;
 }
 
+// What is asked, as one number: a page of the same batch may be written anew with another question.
+const ASKED = seedOf(DATA.question + "\n" + DATA.guidelines);
+
 export const slotKey = (slot) => DATA.items[slot.index].uid + ":" + slot.repeat;
 export const storeKey = (name) => ["vos-label", DATA.batch_id, DATA.part, name].join(":");
 
@@ -50,7 +53,9 @@ export class Session {
     this.changes = 0;
     this.kept = true;
     this.reviewing = false; // going through the skipped ones
-    this.take(stored(storeKey(name)));
+    const saved = stored(storeKey(name));
+    this.asksAnew = Boolean(saved?.asked && saved.asked !== ASKED && Object.values(saved.entries).some((entry) => entry.answer));
+    this.take(saved);
     const open = this.slots.findIndex((slot) => !this.answerOf(slot));
     this.at = open < 0 ? this.slots.length : open;
   }
@@ -66,7 +71,7 @@ export class Session {
 
   save() {
     const { entries, history, downloaded, changes } = this;
-    this.kept = store(storeKey(this.name), { entries, history, downloaded, changes });
+    this.kept = store(storeKey(this.name), { entries, history, downloaded, changes, asked: ASKED });
   }
 
   get slot() { return this.slots[this.at]; }

@@ -1,14 +1,14 @@
 // From the session to the screen. Texts enter by textContent only.
 import { $, element } from "../../../page/dom.js";
 import { drawText } from "./marks.js";
-import { CHOICES, DATA, SKIP, SKIP_TITLE, UNSURE, median, slotKey } from "./state.js";
+import { CHOICES, DATA, SKIP, SKIP_TITLE, median, slotKey } from "./state.js";
 
 export function banner(sentence) {
   $("banner").textContent = sentence;
   $("banner").hidden = !sentence;
 }
 
-function minutes(ms) {
+export function minutes(ms) {
   const whole = Math.round(ms / 60000);
   return whole < 1 ? "less than a minute" : whole === 1 ? "about a minute" : `about ${whole} minutes`;
 }
@@ -47,13 +47,30 @@ export function drawHelp() {
     ...CHOICES.filter((c) => c.key).map((c) => [c.key, c.title]), ["Space", SKIP_TITLE], ["Backspace", "Take the last answer back"],
     ["← →", "Back, next"], ["Enter", "Next text, when answers do not go on by themselves"],
     ["s", "Mark the selected words; without a selection, choose words with the arrows"], ["c", "Comment (Esc returns)"],
-    ["n", "Similar texts already judged"], ["b", "Blur or show the text"], ["p", "Pause"], ["?", "This help"],
+    ["g", "The question and its guidelines"], ["n", "Similar texts already judged"], ["b", "Blur or show the text"], ["p", "Pause"], ["?", "This help"],
   ];
   $("help-keys").replaceChildren(...keys.flatMap(([key, what]) => {
     const term = element("dt", "");
     term.append(element("kbd", key));
     return [term, element("dd", what)];
   }));
+}
+
+/** The question and its guidelines where they are read: at the start, and behind the key g. */
+export function drawRule() {
+  for (const place of ["start", "guide"]) {
+    $(place + "-question").textContent = DATA.question;
+    $(place + "-guidelines").textContent = DATA.guidelines;
+    $(place + "-guidelines").hidden = !DATA.guidelines;
+  }
+}
+
+/** What scrolls can be reached by keyboard; true where it does. */
+export function reachable(box) {
+  const scrolls = box.scrollHeight > box.clientHeight;
+  box.toggleAttribute("tabindex", false);
+  if (scrolls) box.tabIndex = 0;
+  return scrolls;
 }
 
 function drawSuggestion(session) {
@@ -102,30 +119,4 @@ export function drawCard(session, blurred) {
     button.setAttribute("aria-pressed", String(button.dataset.answer === entry.answer));
   }
   drawProgress(session);
-}
-
-export function drawEnd(session) {
-  const entries = session.slots.map((slot) => session.entryOf(slot));
-  const count = (value) => entries.filter((entry) => entry.answer === value).length;
-  const seconds = median(entries.filter((e) => e.answer).map((e) => e.seconds)) ?? 0;
-  const total = entries.reduce((sum, entry) => sum + entry.seconds, 0);
-  const judged = session.answered - count(SKIP);
-  const open = session.slots.length - session.answered;
-  $("end-title").textContent = open ? "Not finished yet" : "Done, thank you";
-  $("end-open").hidden = open === 0;
-  $("end-facts").textContent = (open ? `${open} ${open === 1 ? "text has" : "texts have"} no answer yet. ` : "") + `${minutes(total).replace(/^\w/, (c) => c.toUpperCase())} in all.`;
-  const rows = [
-    ...CHOICES.map((c) => [c.title, count(c.value)]), ["Skipped", count(SKIP)],
-    ["Median seconds for a text", (seconds / 1000).toFixed(1)],
-    ["Share unsure", judged ? `${Math.round((100 * count(UNSURE)) / judged)} %` : "–"],
-  ];
-  const body = document.createElement("tbody");
-  for (const [name, value] of rows) {
-    const row = document.createElement("tr");
-    row.append(element("th", name, { scope: "row" }), element("td", String(value)));
-    body.append(row);
-  }
-  $("end-table").replaceChildren($("end-table").caption, body);
-  $("end-skipped").hidden = count(SKIP) === 0;
-  $("end-saved").textContent = session.unsaved > 0 ? "Your answers have not been downloaded yet." : "Your answers are downloaded. You may close this page.";
 }
