@@ -56,7 +56,7 @@ def test_damaged_rows_are_named_and_good_ones_kept(tmp_path, ledger, texts, labe
         "labels.jsonl:10: rejected: labelled_at: expected ISO 8601",
         "labels.jsonl:11: rejected: labelled_at: expected a time zone",
         "labels.jsonl:12: rejected: expected a value in 'annotator'",
-        "labels.jsonl:13: rejected: seconds: expected no negative time",
+        "labels.jsonl:13: rejected: seconds: expected a number from 0 to 1000000000",
         "labels.jsonl:14: rejected: repeat: expected int, got '1'",
         "labels.jsonl:15: rejected: spans: expected whole numbers",
         "labels.jsonl:16: rejected: expected one JSON object: expected a JSON object with named",

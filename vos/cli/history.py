@@ -19,7 +19,7 @@ def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, 
     Returns: the configuration, and the overrides that reproduce it.
 
     Raises:
-        RunError: the directory is not one that a training wrote.
+        RunError: the directory is not one that a training wrote, or what is to be resumed has lost its manifest.
         ConfigError: both are given, the earlier run used a setting that has another name now, or its files name what
             no file of a run may name.
     """
@@ -31,6 +31,8 @@ def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, 
     path = Path(earlier) / "overrides.yaml"
     if not path.exists():
         raise RunError(f"{earlier}: no overrides.yaml here; expected a directory that {command('train')} wrote")
+    if config.resume and (path.parent / "rounds").exists() and not path.with_name("manifest.json").exists():
+        raise RunError(f"{earlier}: no manifest.json here, which says what its rounds were made of; train again")
     saved = saved_overrides(path, _precision_before(path.with_name("config.yaml")))
     refuse_old_names(saved, where=f"{path}: ")
     if config.run:

@@ -69,9 +69,9 @@ def read_parquet(path: Path) -> Iterator[Row]:
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row
-    except pyarrow.ArrowException as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: after row {number}: expected a parquet file, found: {reason}") from error
     except UnicodeDecodeError as error:
         rows = f"rows {number + 1} to {number + PARQUET_BATCH}"
         raise DataError(f"{path}: a string in {rows} is not valid UTF-8: {error.reason}") from error
+    except (pyarrow.ArrowException, OSError, ValueError, KeyError, OverflowError) as error:  # what a value may raise
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: after row {number}: expected a parquet file, found: {reason}") from error

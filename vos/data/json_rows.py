@@ -27,7 +27,7 @@ def read_jsonl(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = DECODER.decode(line)
         except json.JSONDecodeError as error:
             yield number, {DAMAGED: f"column {error.colno}: not JSON: {error.msg}"}
         except (ValueError, RecursionError) as error:
@@ -41,8 +41,9 @@ def read_json(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
 
     The file's text is held in memory, its objects are not.
     """
-    text = "".join(line for _, line in decoded_lines(path, encoding))
-    decoder = json.JSONDecoder()
+    lines = (line for _, line in decoded_lines(path, encoding))
+    text = "".join(f"{line[:-1]}\n" if line.endswith("\r") else line for line in lines)  # numbers of lines count these
+    line = 1
     try:
         position = _skip_space(text, 0)
         if position == len(text):
@@ -50,14 +51,16 @@ def read_json(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
         if text[position] != "[":
             raise DataError(_not_an_array(path, text))
         position = _skip_space(text, position + 1)
-        line, counted = 1, 0
+        counted = 0
         while text[position : position + 1] != "]":
             line, counted = line + text.count("\n", counted, position), position
-            value, position = decoder.raw_decode(text, position)
+            value, position = DECODER.raw_decode(text, position)
             yield line, _as_row(value)
             position = _skip_space(text, position)
             if text[position : position + 1] == ",":
                 position = _skip_space(text, position + 1)
+                if text[position : position + 1] == "]":
+                    raise json.JSONDecodeError("expected an object after ','", text, position)
             elif text[position : position + 1] != "]":
                 raise json.JSONDecodeError("expected ',' or ']' after an object", text, position)
         position = _skip_space(text, position + 1)
@@ -68,7 +71,23 @@ def read_json(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
     except DataError:
         raise
     except (ValueError, RecursionError) as error:  # numbers too long, or too deep a nesting
-        raise DataError(f"{path}: JSON that cannot be read: {error}") from error
+        raise DataError(f"{path}:{line}: JSON that cannot be read: {error}") from error
+
+
+def named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these names and values, for `object_pairs_hook`.
+
+    Raises:
+        ValueError: a name stands there twice, and nothing says which value holds.
+    """
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"expected each name once, found {max(names, key=names.count)!r} more than once")
+    return values
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=named_once)
 
 
 def _as_row(value: Any) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from typing import Any
 from vos.errors import ConfigError
 from vos.harmful import Positive, harmful_classes
 
-NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-WHOLE = re.compile(r"[+-]?\d+\.0+")
-WHOLE_EXPONENT = re.compile(r"[+-]?\d(\.\d*)?[eE][+-]\d{2}")
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+WHOLE = re.compile(r"([+-]?)0*([0-9]+)\.0+")
+WHOLE_EXPONENT = re.compile(r"[+-]?[0-9](\.[0-9]*)?[eE][+-][0-9]{2}")
 QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 QUOTED_FIRST = re.compile(r"\s*[\[{]\s*['\"]")
 TRUTH = {"true": "True", "false": "False"}
@@ -57,7 +57,10 @@ def cell_key(value: Any, missing: Collection[str] = NOT_A_NUMBER) -> str | None:
     text = str(value).strip()
     if not text or text in missing:
         return None
-    return str(int(text.partition(".")[0])) if WHOLE.fullmatch(text) else text
+    if (whole := WHOLE.fullmatch(text)) is None:
+        return text
+    sign, digits = whole.groups()  # not by `int`, which Python refuses beyond some thousand digits
+    return f"-{digits}" if sign == "-" and digits != "0" else digits
 
 
 def folded(name: str) -> str:
@@ -121,8 +124,8 @@ def natural_key(name: str) -> tuple[Any, ...]:
     """
     if NUMBER.fullmatch(name):
         return (0, float(name), name)
-    parts = [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
-    return (1, parts, name)
+    parts = re.split(r"0*([0-9]+)", name)  # digits of no length can be compared without making numbers of them
+    return (1, [(len(part), part) if i % 2 else (0, part) for i, part in enumerate(parts)], name)
 
 
 def _sorted(names: Iterable[str]) -> tuple[str, ...]:

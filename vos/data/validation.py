@@ -6,7 +6,6 @@ import difflib
 import html
 import itertools
 import logging
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +15,10 @@ from vos.data.labels import NOT_A_NUMBER, any_of, cell_key, label_key, nested
 from vos.data.problems import SHOWN_PROBLEMS, Problem, ProblemLog
 from vos.data.settings import Columns, RowSettings
 from vos.errors import DataError
-from vos.storage.text_ids import text_uid
+from vos.storage.text_ids import UNPRINTABLE, text_uid
 from vos.types import Example
 
 logger = logging.getLogger(__name__)
-
-UNPRINTABLE = re.compile("[\0\ud800-\udfff]")
-"""NUL, and halves of a surrogate pair: valid in JSON escapes, but no tokenizer or file takes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +49,9 @@ class ParsedRow:
 
 PEEKED = 100
 """Rows that are looked at for their columns: an object may lack what others have."""
+
+LONGEST_LEVEL = 9
+"""Digits of a subtlety level."""
 
 LONG_NAME, WORDY_NAME = 40, 4
 """Characters, and spaces within, from which the name of a column looks like a text."""
@@ -187,13 +186,15 @@ def _parse(
         if (parts := nested(cell(row, column))) is not None:
             part = f"{column}.{_a_key(parts)}"
             return problem(column, _parts(parts), f"one value; name its part with a dot, such as {part}")
+        if fault := _character_fault(key(column) or ""):
+            return problem(column, *fault)
     if settings.id is not None and id_ is None:
         return problem(settings.id, "no id", "an id in every row")
     raw, fault = _label(row, settings, harmful)
     if fault:
         return problem(str(settings.label), *fault)
     level = key(settings.level)
-    if level is not None and not (level.isascii() and level.isdecimal()):
+    if level is not None and not (level.isascii() and level.isdecimal() and len(level) <= LONGEST_LEVEL):
         column = str(settings.level)
         return problem(column, _short(cell(row, column)), "a whole number from 0 up, or nothing")
     uid = text_uid(text)
@@ -215,7 +216,7 @@ def _label(row: dict[str, Any], settings: RowSettings, harmful: Sequence[str]) -
     value = cell(row, settings.label)
     parts = nested(value)
     if isinstance(parts, list) and harmful:
-        return any_of(parts, harmful), None
+        return any_of(parts, harmful), _character_fault("".join(map(str, parts)))
     if parts is not None or isinstance(value, bytes):
         found = "bytes" if parts is None else _parts(parts)
         example = f"label={settings.label}.{_a_key(parts)}"
@@ -229,7 +230,7 @@ def _label(row: dict[str, Any], settings: RowSettings, harmful: Sequence[str]) -
     if raw is None:
         written = f" ({value.strip()!r} means that there is none, see missing)" if _is_written(value) else ""
         return None, (f"no label{written}", "a label; rows without one belong in the pool")
-    return raw, None
+    return raw, _character_fault(raw)
 
 
 def _is_written(value: Any) -> bool:
@@ -266,6 +267,11 @@ def _text_fault(text: str, max_chars: int) -> Fault:
         return ("white space only" if text else "an empty text"), "a text"
     if len(text) > max_chars:
         return f"a text of {len(text)} characters", f"at most max_chars={max_chars}"
+    return _character_fault(text)
+
+
+def _character_fault(text: str) -> Fault:
+    """What is found and what is expected when a string cannot be kept in files."""
     if match := UNPRINTABLE.search(text):
         return f"U+{ord(match[0]):04X} at character {match.start() + 1}", "characters that UTF-8 text can hold"
     return None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from vos.data.labels import folded, label_key, nested, spelled
@@ -14,7 +15,7 @@ from vos.labeling.instructions import changes
 from vos.labeling.label import ANSWER, RESERVED, WITHDRAWN, Label, answer_of, label_from_dict, parse_time
 from vos.labeling.ledger import Ledger
 from vos.labeling.safe_csv import restore
-from vos.labeling.state import adjudicated, held_answers
+from vos.labeling.text_history import TextHistory, text_history
 from vos.storage.text_ids import text_uid
 
 CLOCK_SLACK = timedelta(minutes=5)
@@ -147,37 +148,36 @@ def import_labels(
     """
     report = ImportReport(dry_run=dry_run)
     allowed = {*map(answer_of, classes), *RESERVED}
+    spelling = cache(lambda raw: spelled(raw, {*allowed, *classes}))
+    history = cache(lambda uid: text_history(ledger, uid))
     with ledger.transaction(keep=not dry_run):
-        settled = adjudicated(ledger)
-        answers: dict[str, dict[tuple[str, int], Label]] = defaultdict(dict)
-        for (uid, annotator, repeat), held in held_answers(ledger).items():
-            answers[uid][annotator, repeat] = held
-        exported = {(event.uid, event.batch): event.at for event in ledger.events("exported")}
         for row in rows:
             report.rows += 1
             if row.label is None:
                 report.note("rejected", row, row.error)
                 continue
-            spelling = spelled(row.label.label, {*allowed, *classes})
-            label, doubt = _as_answer(replace(row.label, label=spelling), classes)
-            text = ledger.text(label.uid)
-            if text is None:
+            given = row.label
+            if (name := spelling(given.label)) != given.label:
+                given = replace(given, label=name)
+            label, doubt = _as_answer(given, classes)
+            known = history(label.uid)
+            if known is None:
                 report.note("unknown", row, f"no text with uid {label.uid} is in this ledger; is it the right one?")
                 continue
             if doubt:
                 report.note("rejected", row, doubt)
                 continue
             try:
-                _check(label, text, allowed - {WITHDRAWN} if row.settles else allowed)
+                _check(label, known.text, allowed - {WITHDRAWN} if row.settles else allowed)
             except DataError as error:
                 report.note("rejected", row, str(error))
                 continue
-            outcome = _settle(ledger, label, settled) if row.settles else _take(ledger, label, answers[label.uid])
+            outcome = _settle(ledger, label, known) if row.settles else _take(ledger, label, known.answers)
             report.note(outcome, row)
-            if outcome in ("new", "changed") and (said := _others(label, answers[label.uid])):
+            if outcome in ("new", "changed") and (said := _others(label, known.answers)):
                 why = f"{label.annotator} says {label.label}, {said}; kept, see the adjudication list"
                 report.note("conflict", row, why)
-            if doubt := _clock_doubt(label, exported.get((label.uid, label.batch_id))):
+            if doubt := _clock_doubt(label, known.exported.get(label.batch_id)):
                 report.note("clock", row, f"labelled at {label.labelled_at}, {doubt}; kept")
         answered = {str(event.batch) for event in ledger.events("labelled")}
         report.doubts = changes(ledger.instructions(), answered)
@@ -219,11 +219,11 @@ def _take(ledger: Ledger, label: Label, of_text: dict[tuple[str, int], Label]) -
     return outcome
 
 
-def _settle(ledger: Ledger, label: Label, settled: dict[str, str]) -> str:
+def _settle(ledger: Ledger, label: Label, known: TextHistory) -> str:
     """Keep an adjudicator's answer; the same file again, saved anew or not, changes nothing. Returns the outcome."""
-    if settled.get(label.uid) == label.label or not ledger.adjudicate(label):
+    if known.settled == label.label or not ledger.adjudicate(label):
         return "duplicate"
-    settled[label.uid] = label.label
+    known.settled = label.label
     return "adjudicated"
 
 

@@ -7,9 +7,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, get_args, get_type_hints
 
 from vos.errors import DataError
+from vos.storage.text_ids import UNPRINTABLE
 
 LABEL_SCHEMA_VERSION = 1
 
@@ -78,7 +80,7 @@ class Span:
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Label:
     """One answer of one person about one text.
 
@@ -134,11 +136,17 @@ class Label:
     @property
     def key(self) -> str:
         """Hash of the whole content: the same answer imported twice has the same key."""
-        return exact_hash(json.dumps(self.as_dict(), sort_keys=True, allow_nan=False))
+        return exact_hash(self.as_json())
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, fields in the order of the class."""
-        return {**asdict(self), "spans": [asdict(span) for span in self.spans]}
+        return {name: getattr(self, name) for name in FIELDS} | {"spans": [asdict(span) for span in self.spans]}
+
+    def as_json(self) -> str:
+        """The whole content in one line, names sorted: the same for the same content."""
+        values = dict(zip(SORTED, SORTED_VALUES(self), strict=True))
+        values["spans"] = [{"end": span.end, "start": span.start, "text": span.text} for span in self.spans]
+        return ONE_LINE.encode(values)
 
     def check_text(self, text: str) -> None:
         """Compare with the text as it was exported.
@@ -160,6 +168,12 @@ class Label:
                 )
 
 
+FIELDS = tuple(each.name for each in fields(Label))
+SORTED = tuple(sorted(FIELDS))
+SORTED_VALUES = attrgetter(*SORTED)
+ONE_LINE = json.JSONEncoder(allow_nan=False)
+
+
 def _json_types(hint: Any) -> tuple[type, ...]:
     types = get_args(hint) or (hint,)
     return (int, *types) if float in types else types
@@ -170,12 +184,22 @@ LABEL_TYPES: Mapping[str, tuple[type, ...]] = {
 }
 """Types that each field of a label may have in JSON; `spans` have a check of their own."""
 
+ANY_TYPE = (tuple, list, dict, type(None))
+
+
+SHOWN = 60
+"""Characters of a wrong value that a message shows."""
+
+NUMBERS: Mapping[str, int] = {"seconds": 10**9, "raw_seconds": 10**9, "repeat": 1, "revision": 2**53}
+"""Largest values of the numbers of a label; the smallest is 0."""
+
 
 def label_from_dict(values: Any) -> Label:
     """A label from plain JSON values; keys that are not fields are ignored.
 
     Raises:
-        DataError: not an object, another schema version, a missing field, or one of the wrong type.
+        DataError: not an object, another schema version, a missing field, one of the wrong type, a number that is
+            negative, too large or none, or a character that UTF-8 cannot hold.
     """
     if not isinstance(values, dict):
         raise DataError(f"expected a JSON object, got {type(values).__name__}")
@@ -185,19 +209,31 @@ def label_from_dict(values: Any) -> Label:
             f"expected label schema_version {LABEL_SCHEMA_VERSION}, got {version!r}; "
             "import with the version of vos that exported it"
         )
-    known = {field.name for field in fields(Label)}
-    given = {name: value for name, value in values.items() if name in known}
+    given = {name: values[name] for name in FIELDS if name in values}
     for name, value in given.items():
-        allowed = LABEL_TYPES.get(name)
-        if allowed and (not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed)):
-            raise DataError(f"{name}: expected {' or '.join(t.__name__ for t in allowed)}, got {value!r}")
+        if type(value) not in LABEL_TYPES.get(name, ANY_TYPE):
+            _check_type(name, value)
+        if isinstance(value, str) and (found := UNPRINTABLE.search(value)):
+            raise DataError(f"{name}: expected characters that UTF-8 text can hold, got U+{ord(found[0]):04X}")
     for name in ("uid", "annotator", "label", "labelled_at"):
         if not str(given.get(name, "")).strip():
             raise DataError(f"expected a value in {name!r}, got none")
-    if (given.get("seconds") or 0) < 0 or (given.get("raw_seconds") or 0) < 0:
-        raise DataError(f"seconds: expected no negative time, got {given.get('seconds')}, {given.get('raw_seconds')}")
+    for name, most in NUMBERS.items():
+        if name in given and not 0 <= (given[name] or 0) <= most:
+            raise DataError(f"{name}: expected a number from 0 to {most}, got {str(given[name])[:20]}")
     parse_time(given["labelled_at"])
-    return Label(**{**given, "spans": _spans(given.get("spans"))})
+    if given.get("spans"):
+        return Label(**{**given, "spans": _spans(given["spans"])})
+    return Label(**{**given, "spans": ()})
+
+
+def _check_type(name: str, value: Any) -> None:
+    """Refuse a value whose type is none of the field's, and no other kind of one."""
+    allowed = LABEL_TYPES.get(name)
+    if allowed and (not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed)):
+        found = repr(value)
+        shown = found if len(found) <= SHOWN else f"{found[:SHOWN]}..."
+        raise DataError(f"{name}: expected {' or '.join(t.__name__ for t in allowed)}, got {shown}")
 
 
 def _spans(values: Any) -> tuple[Span, ...]:
@@ -205,6 +241,8 @@ def _spans(values: Any) -> tuple[Span, ...]:
         spans = tuple(Span(span["start"], span["end"], span["text"]) for span in values or ())
     except (TypeError, KeyError) as error:
         raise DataError(f"spans: expected a list of {{start, end, text}}, got {values!r}") from error
+    if any(isinstance(span.text, str) and UNPRINTABLE.search(span.text) for span in spans):
+        raise DataError("spans: expected characters that UTF-8 text can hold, found others")
     if any(
         type(span.start) is not int or type(span.end) is not int or not isinstance(span.text, str) for span in spans
     ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -14,7 +14,7 @@ from vos.errors import LedgerError
 from vos.labeling.delivery import counted, unsent
 from vos.labeling.instructions import Instructions
 from vos.labeling.item import Item, LedgerItem
-from vos.labeling.label import SKIP, Label, label_from_dict, now
+from vos.labeling.label import SKIP, Label, exact_hash, label_from_dict, now
 from vos.labeling.ledger_schema import Event, connect
 from vos.labeling.records import BoundaryRecord
 from vos.labeling.state import newest_answers
@@ -109,11 +109,14 @@ class Ledger:
         who: str | None = None,
     ) -> bool:
         """Write one event; False when an event of this kind and key is there already."""
-        with self.transaction():
+        return self._insert(kind, uid, key, json.dumps(finite(payload), allow_nan=False), batch, who)
+
+    def _insert(self, kind: str, uid: str, key: str, payload: str, batch: str | None, who: str | None) -> bool:
+        with nullcontext() if self._depth else self.transaction():
             cursor = self._connection.execute(
                 "INSERT INTO events (key, at, kind, uid, batch, who, payload) VALUES (?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (key) DO NOTHING",
-                (f"{kind}:{key}", now(), kind, uid, batch, who, json.dumps(finite(payload), allow_nan=False)),
+                (f"{kind}:{key}", now(), kind, uid, batch, who, payload),
             )
         return cursor.rowcount == 1
 
@@ -253,6 +256,12 @@ class Ledger:
         self, kind: str | None = None, *, uid: str | None = None, batch: str | None = None, who: str | None = None
     ) -> list[Event]:
         """Events in order of arrival, narrowed by what is given."""
+        return list(self.each_event(kind, uid=uid, batch=batch, who=who))
+
+    def each_event(
+        self, kind: str | None = None, *, uid: str | None = None, batch: str | None = None, who: str | None = None
+    ) -> Iterator[Event]:
+        """Like `events`, one at a time: a ledger may hold millions."""
         wanted = {"kind": kind, "uid": uid, "batch": batch, "who": who}
         given = {name: value for name, value in wanted.items() if value is not None}
         where = " AND ".join(f"{name} = ?" for name in given) or "1"
@@ -260,15 +269,16 @@ class Ledger:
             f"SELECT seq, at, kind, uid, batch, who, payload FROM events WHERE {where} ORDER BY seq",  # noqa: S608 - our names
             list(given.values()),
         )
-        return [Event(*row[:-1], json.loads(row[-1])) for row in rows]  # type: ignore[call-arg]
+        return (Event(*row[:-1], json.loads(row[-1])) for row in rows)  # type: ignore[call-arg]
 
     def labels(self, uid: str | None = None) -> list[tuple[int, Label]]:
         """Every answer ever imported with its order of arrival, older ones included."""
-        return [(event.seq, label_from_dict(event.payload)) for event in self.events("labelled", uid=uid)]
+        return [(event.seq, label_from_dict(event.payload)) for event in self.each_event("labelled", uid=uid)]
 
     def record_label(self, label: Label) -> bool:
         """Write one answer; False when exactly this answer is there already."""
-        return self.append("labelled", label.uid, label.key, label.as_dict(), batch=label.batch_id, who=label.annotator)
+        content = label.as_json()
+        return self._insert("labelled", label.uid, exact_hash(content), content, label.batch_id, label.annotator)
 
     def adjudicate(self, label: Label) -> bool:
         """Write the answer that settles a text, the newest one holds; False when exactly this one is there already."""

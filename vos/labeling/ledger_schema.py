@@ -12,6 +12,10 @@ from vos.storage.sqlite import enter_wal
 
 LEDGER_VERSION = 1
 
+CACHE_MIB = 256
+"""Pages of the file held in memory at most: entries of an index arrive in the order of their hashes, and a smaller
+cache reads and writes the same pages again and again in a ledger of millions of answers."""
+
 BUSY_SECONDS = 60.0
 """How long a writer waits for another process to finish its transaction."""
 
@@ -96,6 +100,7 @@ def connect(path: Path) -> sqlite3.Connection:
         enter_wal(connection, BUSY_SECONDS)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_MIB * 1024}")
         _create(connection)
         _complete(connection)
         version = connection.execute("PRAGMA user_version").fetchone()[0]

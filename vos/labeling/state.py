@@ -11,6 +11,7 @@ from vos.labeling.label import WITHDRAWN, Label, parse_time
 
 if TYPE_CHECKING:
     from vos.labeling.ledger import Ledger
+    from vos.labeling.ledger_schema import Event
 
 STATES = ("proposed", "exported", "labelled", "adjudicated", "trained")
 """In the order of a text's way; `sent` is part of `exported`."""
@@ -48,7 +49,7 @@ def newest_answers(
 
 def held_answers(ledger: Ledger) -> dict[Place, Label]:
     """The answers that hold, hidden repeats among them; see `newest_answers`."""
-    exported = {(event.batch, event.uid): event.seq for event in ledger.events("exported")}
+    exported = {(event.batch, event.uid): event.seq for event in ledger.each_event("exported")}
     return newest_answers(ledger.labels(), exported)
 
 
@@ -78,7 +79,7 @@ def text_states(ledger: Ledger) -> dict[str, str]:
     """
     state: dict[str, str] = {}
     answered = {uid for uid, _, _ in held_answers(ledger)}
-    for event in ledger.events():
+    for event in ledger.each_event():
         unanswered = event.kind == "labelled" and event.uid not in answered
         kind = "exported" if event.kind == "sent" or unanswered else event.kind
         if event.kind == "exported" and event.payload.get(PENDING):
@@ -96,6 +97,10 @@ def state_counts(ledger: Ledger) -> dict[str, int]:
 
 def adjudicated(ledger: Ledger) -> dict[str, str]:
     """Settled answers by uid: of each text the newest by its clock, then by arrival."""
-    events = ledger.events("adjudicated")
-    events.sort(key=lambda event: parse_time(event.payload.get("labelled_at", event.at)))
-    return {event.uid: str(event.payload["label"]) for event in events}
+    return newest_settled(ledger.events("adjudicated"))
+
+
+def newest_settled(events: Iterable[Event]) -> dict[str, str]:
+    """See `adjudicated`; of events of this kind, in the order of their arrival."""
+    by_clock = sorted(events, key=lambda event: parse_time(event.payload.get("labelled_at", event.at)))
+    return {event.uid: str(event.payload["label"]) for event in by_clock}

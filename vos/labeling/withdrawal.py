@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from vos.labeling.answers import LabelRow
 from vos.labeling.label import WITHDRAWN, Label, now, parse_time
@@ -31,7 +32,7 @@ def read_back(
     ledger: Ledger,
     tool: str,
     url: str,
-    answers: Iterable[tuple[str, str, list[LabelRow]]],
+    answers: Iterable[tuple[Any, Any, list[LabelRow]]],
     partly_read: Collection[str | None] = (),
 ) -> list[LabelRow]:
     """The rows of a labelling server, and a withdrawal for every answer from it that it no longer holds.
@@ -48,7 +49,8 @@ def read_back(
     read = set()
     for uid, batch, found in answers:
         rows += found
-        if batch not in partly_read and all(row.label is not None for row in found):
+        known = isinstance(uid, str) and isinstance(batch, str)  # whatever an export holds in their place
+        if known and batch not in partly_read and all(row.label is not None for row in found):
             read.add((uid, batch))
     return rows + withdrawals(
         ledger, rows, url, lambda label: label.tool == tool and (label.uid, label.batch_id) in read

@@ -1,7 +1,11 @@
 """When two texts are the same, and the names of texts that come without one."""
 
 import hashlib
+import re
 import unicodedata
+
+UNPRINTABLE = re.compile("[\0\ud800-\udfff]")
+"""NUL, and halves of a surrogate pair: valid in JSON escapes, but no tokenizer or file takes them."""
 
 
 def text_uid(text: str) -> str:

@@ -62,11 +62,12 @@ def read_labels(
     path = Path(path)
     rows: list[LabelRow] = []
     last = 0
+    at = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat() if path.is_file() else ""
     try:
         for line, values in tolerant_rows(path, layout, ("uid", "label")):
             _check_columns(path, values)
             last = line
-            row = _label_row(path, line, values, label_map, annotator)
+            row = _label_row(path, line, values, label_map, annotator, at)
             rows += [] if row is None else [row]
     except DataError as error:
         if not last:
@@ -82,9 +83,9 @@ def _check_columns(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def _label_row(
-    path: Path, line: int, values: dict[str, Any], label_map: Mapping[str, str] | None, annotator: str | None
+    path: Path, line: int, values: dict[str, Any], label_map: Mapping[str, str] | None, annotator: str | None, at: str
 ) -> LabelRow | None:
-    """One row; None where nothing was answered."""
+    """One row; None where nothing was answered. `at`: the time of the file, for rows without a time."""
     if DAMAGED in values:
         half = " (a half-written line: load the file into the page again and download it anew)"
         return LabelRow(path.name, line, None, f"expected one JSON object: {values[DAMAGED]}{half}")
@@ -94,15 +95,16 @@ def _label_row(
     if "label" in values and cell_key(values["label"]) is None:
         return None
     settles = _is_adjudication(values)
-    missing = {"labelled_at": datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()}
+    missing = {"labelled_at": at}
     if annotator or settles:
         missing["annotator"] = annotator or ADJUDICATOR
     if path.suffix.lower() in TABLES:
         try:
             values = {name: value for name, each in values.items() if (value := _cell_value(name, each)) is not None}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return LabelRow(path.name, line, None, f"a cell cannot be read: {error}")
-    return replace(read_row(path.name, line, missing | values, label_map), settles=settles)
+    row = read_row(path.name, line, missing | values, label_map)
+    return replace(row, settles=True) if settles else row
 
 
 def _is_adjudication(names: Iterable[str]) -> bool:

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from vos.errors import ToolError
+from vos.errors import DataError, ToolError
+from vos.labeling.backends.label_studio_format import tasks_of_export
 from vos.storage.extras import optional
 
 
@@ -76,8 +77,8 @@ class Connection:
                 self._client.projects.exports.download_sync(id=project, export_type="JSON", download_all_tasks=True)
             )
         try:
-            return list(json.loads(content))
-        except ValueError as error:
+            return tasks_of_export(content)
+        except DataError as error:
             raise ToolError(
                 f"{self.url}: the export of project {project} is cut off ({error}); nothing of it was taken, repeat "
                 "the command"

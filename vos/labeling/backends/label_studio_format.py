@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import itertools
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -94,8 +95,23 @@ def prediction(record: BoundaryRecord) -> dict[str, Any]:
     }
 
 
+def tasks_of_export(content: bytes) -> list[Any]:
+    """The tasks in a JSON export.
+
+    Raises:
+        DataError: it is not a whole JSON array in UTF-8.
+    """
+    try:
+        tasks = json.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"not JSON: {error}") from error
+    if not isinstance(tasks, list):
+        raise DataError(f"expected an array of tasks, got {type(tasks).__name__}")
+    return tasks
+
+
 def rows_of_export(
-    tasks: Iterable[Mapping[str, Any]],
+    tasks: Iterable[Any],
     people: Mapping[int, str],
     source: str,
     label_map: Mapping[str, str] | None = None,
@@ -108,19 +124,33 @@ def rows_of_export(
         source: for reports.
         label_map: see `read_row`.
     """
-    for each in tasks:
-        data = each.get("data") or {}
-        rows = []
-        for annotation in each.get("annotations") or ():
-            number = int(annotation.get("id") or 0)
-            try:
-                values = _values(data, annotation, people)
-            except (DataError, KeyError, IndexError, TypeError, AttributeError) as error:
-                why = str(error) if isinstance(error, DataError) else f"not an annotation as exported: {error!r}"
-                rows.append(LabelRow(source, number, None, why))
-            else:
-                rows.append(read_row(source, number, values, label_map))
-        yield data, rows
+    for place, each in enumerate(tasks, 1):
+        task_of = each if isinstance(each, dict) else {}
+        data, annotations = task_of.get("data") or {}, task_of.get("annotations") or []
+        if task_of is not each or not isinstance(data, dict) or not isinstance(annotations, list):
+            yield {}, [LabelRow(source, place, None, "expected a task with data and annotations, as exported")]
+            continue
+        yield data, [_row(source, place, data, annotation, people, label_map) for annotation in annotations]
+
+
+def _row(
+    source: str,
+    place: int,
+    data: Mapping[str, Any],
+    annotation: Any,
+    people: Mapping[int, str],
+    label_map: Mapping[str, str] | None,
+) -> LabelRow:
+    """One annotation, under its own number, or under its task's place where it has none."""
+    number = annotation.get("id") if isinstance(annotation, dict) else None
+    line = number if isinstance(number, int) else place
+    try:
+        values = _values(data, annotation, people)
+    except DataError as error:
+        return LabelRow(source, line, None, str(error))
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        return LabelRow(source, line, None, f"not an annotation as exported: {error!r}")
+    return read_row(source, line, values, label_map)
 
 
 def _values(data: Mapping[str, Any], annotation: Mapping[str, Any], people: Mapping[int, str]) -> dict[str, Any]:

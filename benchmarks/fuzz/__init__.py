@@ -1,0 +1,1 @@
+"""Hostile files against naive reference readers: `python -m benchmarks.fuzz`."""
