@@ -100,7 +100,7 @@ def exports(draw: st.DrawFn) -> ExportCase:
     return ExportCase(content if whole else draw(damaged(content)), whole, held, n_rows)
 
 
-def check(case: ExportCase, folder: Path) -> tuple[str, Outcome]:
+def check(case: ExportCase, _: Path) -> tuple[str, Outcome]:
     """In words, what is wrong ("" for nothing), and what was found."""
     try:
         tasks = tasks_of_export(case.content)

@@ -35,7 +35,7 @@ def open_ledger() -> Ledger:
 
 
 def rehearse(ledger: Ledger, rows: Sequence[LabelRow]) -> tuple[Outcome, set[Place], str]:
-    """Import rows and take them out again: what became of each, what the ledger held, and what is wrong with the counts.
+    """Import rows and take them out again: what became of each, what the ledger held, what is wrong with counts.
 
     A row is counted under its line; rows of one line are told apart by their place among `rows`.
     """

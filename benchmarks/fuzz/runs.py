@@ -22,7 +22,8 @@ from vos.cli.main import synthesize, train
 
 SETTINGS = ("config.yaml", "overrides.yaml")
 FILES = (*SETTINGS, "manifest.json", "metrics.json", "model/vos.json", "model/config.json", "rounds/0.json",
-         "model/tokenizer.json", "model/tokenizer_config.json", "density.safetensors", "model/head.safetensors")  # fmt: skip
+         "model/tokenizer.json", "model/tokenizer_config.json", "density.safetensors",
+         "model/head.safetensors")  # fmt: skip
 REPLACED = ("nothing", "empty", "folder", "dangling", "loop", "device", "archive", "outside")
 """What may stand in the place of a file."""
 

@@ -37,6 +37,7 @@ class Case:
 
 
 def quoted_cell(value: str, separator: str, always: bool) -> str:
+    """A cell as a careful program writes it: in quotes where it needs them."""
     needs = always or any(each in value for each in (separator, '"', "\n", "\r"))
     return '"' + value.replace('"', '""') + '"' if needs else value
 

@@ -12,7 +12,7 @@ from typing import Any
 from vos.data.labels import folded, label_key, nested, spelled
 from vos.errors import DataError
 from vos.labeling.instructions import changes
-from vos.labeling.label import ANSWER, RESERVED, WITHDRAWN, Label, answer_of, label_from_dict, parse_time
+from vos.labeling.label import ANSWER, RESERVED, WITHDRAWN, Label, answer_of, label_from_dict, parse_time, short
 from vos.labeling.ledger import Ledger
 from vos.labeling.safe_csv import restore
 from vos.labeling.text_history import TextHistory, text_history
@@ -179,8 +179,7 @@ def import_labels(
                 report.note("conflict", row, why)
             if doubt := _clock_doubt(label, known.exported.get(label.batch_id)):
                 report.note("clock", row, f"labelled at {label.labelled_at}, {doubt}; kept")
-        answered = {str(event.batch) for event in ledger.events("labelled")}
-        report.doubts = changes(ledger.instructions(), answered)
+        report.doubts = changes(ledger.instructions(), ledger.answered())
     return report
 
 
@@ -200,7 +199,7 @@ def _as_answer(label: Label, classes: Collection[str]) -> tuple[Label, str]:
 def _check(label: Label, text: str, allowed: set[str]) -> None:
     if label.label not in allowed:
         raise DataError(
-            f"expected an answer of {sorted(allowed - {WITHDRAWN})}, got {label.label!r}; "
+            f"expected an answer of {sorted(allowed - {WITHDRAWN})}, got {short(label.label)}; "
             "translate it with labels.label_map"
         )
     label.check_text(text)

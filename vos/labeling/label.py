@@ -231,9 +231,18 @@ def _check_type(name: str, value: Any) -> None:
     """Refuse a value whose type is none of the field's, and no other kind of one."""
     allowed = LABEL_TYPES.get(name)
     if allowed and (not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed)):
-        found = repr(value)
-        shown = found if len(found) <= SHOWN else f"{found[:SHOWN]}..."
-        raise DataError(f"{name}: expected {' or '.join(t.__name__ for t in allowed)}, got {shown}")
+        raise DataError(f"{name}: expected {' or '.join(t.__name__ for t in allowed)}, got {short(value)}")
+
+
+def short(value: object) -> str:
+    """A wrong value as a message shows it.
+
+    Example:
+        >>> short("a"), len(short("a" * 1000))
+        ("'a'", 63)
+    """
+    shown = repr(value)
+    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
 
 
 def _spans(values: Any) -> tuple[Span, ...]:

@@ -204,6 +204,11 @@ class Ledger:
             found.setdefault(batch, []).append(Instructions(*asked))
         return found
 
+    def answered(self) -> set[str]:
+        """Batches with an answer."""
+        rows = self._connection.execute("SELECT DISTINCT batch FROM events WHERE kind = 'labelled'")
+        return {str(batch) for (batch,) in rows}
+
     def gold(self, batch: str | None = None) -> dict[str, str]:
         """Texts asked because their answer is known, of a batch or of all: uid to that answer."""
         events = self.events("exported", batch=batch)

@@ -126,8 +126,8 @@ def rows_of_export(
     """
     for place, each in enumerate(tasks, 1):
         task_of = each if isinstance(each, dict) else {}
-        data, annotations = task_of.get("data") or {}, task_of.get("annotations") or []
-        if task_of is not each or not isinstance(data, dict) or not isinstance(annotations, list):
+        data, annotations = task_of.get("data"), task_of.get("annotations") or []
+        if not isinstance(data, dict) or not isinstance(annotations, list):
             yield {}, [LabelRow(source, place, None, "expected a task with data and annotations, as exported")]
             continue
         yield data, [_row(source, place, data, annotation, people, label_map) for annotation in annotations]
