@@ -10,7 +10,7 @@ import torch
 
 from vos.mining.candidates import Facts
 from vos.mining.pool_sample import PoolSample, SampleSizes
-from vos.mining.rescore import rescore, widened
+from vos.mining.rescore import Spare, rescore, widened
 from vos.types import Example, FeatureBatch
 
 SIZES = SampleSizes(weighted=40, nearest=20, uniform=15, power=4.0)
@@ -42,12 +42,13 @@ def rows(sample):
 def mended(facts, fast, sizes=SIZES):
     """The samples as `scan` finds them, and how often the pool had to be read."""
     by_id = {example.id: row for row, example in enumerate(facts.examples)}
+    spare = Spare(1.1, 1.1)
     for times in range(1, 20):
-        found = rescore(
-            scanned(fast, widened(sizes, times**2)), sizes, lambda some: facts.at([by_id[e.id] for e in some])
-        )
-        if found.is_safe:
+        wide = widened(sizes, spare)
+        found = rescore(scanned(fast, wide), sizes, lambda some: facts.at([by_id[e.id] for e in some]), spare)
+        if found.wider is None:
             return found, times
+        spare = found.wider
     raise AssertionError("never safe")
 
 
@@ -94,3 +95,35 @@ def test_an_empty_pool():
     nothing = facts_of([], [])
     found, _ = mended(nothing, nothing)
     assert (found.read, found.sample.n, len(found.sample.weighted.facts)) == (0, 0, 0)
+
+
+def test_two_passes_are_enough_and_only_what_may_matter_is_read():
+    """The second pass keeps what the first one says is needed: 1,000 of 40,000 texts lie within the noise."""
+    draw = np.random.default_rng(0)
+    ids, margins = [f"id{i}" for i in range(40_000)], draw.normal(size=40_000) * 3
+    facts, fast = (facts_of(ids, m) for m in (margins, margins + draw.uniform(-NOISE, NOISE, 40_000)))
+    found, times = mended(facts, fast)
+    assert times == 2
+    assert rows(found.sample) == rows(scanned(facts, SIZES))
+    within = int((np.abs(margins) < 4 * NOISE).sum())
+    assert found.read < within + 400  # and not what was kept beside
+
+
+def test_so_many_small_margins_that_they_are_not_all_kept_are_said(monkeypatch):
+    monkeypatch.setattr("vos.mining.rescore.MOST_NEAREST", 60)
+    draw = np.random.default_rng(0)
+    ids, margins = [f"id{i}" for i in range(3000)], draw.normal(size=3000) / 10
+    facts, fast = (facts_of(ids, m) for m in (margins, margins + draw.uniform(-NOISE, NOISE, 3000)))
+    found, _ = mended(facts, fast)
+    assert found.is_capped
+    assert len(found.sample.nearest.facts) == SIZES.nearest
+    exact = {e.id for e in found.sample.weighted.facts.examples}
+    assert exact == {e.id for e in scanned(facts, SIZES).weighted.facts.examples}
+
+
+def test_without_noise_the_thresholds_are_those_of_exact_scores():
+    facts = facts_of([f"id{i}" for i in range(500)], np.random.default_rng(0).normal(size=500))
+    found, times = mended(facts, replace(facts))
+    assert times == 1
+    assert rows(found.sample) == rows(scanned(facts, SIZES))
+    assert found.read <= SIZES.weighted + SIZES.nearest + SIZES.uniform + 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from vos.mining.batch import Batch
 from vos.mining.candidates import Facts
 from vos.mining.coverage import BoundaryCoverage, CoverageSettings, KnownTexts
 from vos.mining.pool_sample import PoolSample, SampleSizes
-from vos.mining.rescore import rescore, widened
+from vos.mining.rescore import MOST_NEAREST, Spare, rescore, widened
 from vos.mining.selection import Quotas, lacks_near_boundary
 from vos.mining.targets import Targets, TargetSpace
 from vos.synthesis.acquired import Acquired
@@ -76,14 +75,20 @@ def scan(job: SynthesisJob, acquisition: SampleAcquisition, surroundings: Surrou
     sizes = settings.sizes(job.settings.selection.n)
     if job.fast is None:
         return _pass(job, sizes, surroundings), 0
-    for times in itertools.count(1):
-        fast = _pass(job, widened(sizes, times**2), surroundings, fast=True)
-        found = rescore(fast, sizes, partial(_exact, job))
+    spare = Spare()
+    while True:
+        fast = _pass(job, widened(sizes, spare), surroundings, fast=True)
+        found = rescore(fast, sizes, partial(_exact, job), spare)
         logger.info("%d of %d texts were scored again in float32", found.read, fast.n)
-        if found.is_safe:
+        if found.is_capped:
+            logger.warning(
+                "more than %d texts may be of the smallest margins: these were told apart by fast scores, which may "
+                "differ from float32 in the last ones; precision=32-true scores all of them in float32", MOST_NEAREST
+            )  # fmt: skip
+        if found.wider is None:
             return found.sample, found.read
-        logger.info("too close to tell which texts belong to the samples: more of them are kept")
-    raise AssertionError  # the whole pool is kept in the end, and then the samples are safe
+        spare = found.wider
+        logger.info("too close to tell which texts belong to the samples: the pool is read again, and more is kept")
 
 
 def _pass(job: SynthesisJob, sizes: SampleSizes, surroundings: Surroundings, *, fast: bool = False) -> PoolSample:
