@@ -12,7 +12,7 @@ from sphinx.domains.python import PythonDomain
 from sphinx.environment import BuildEnvironment
 from sphinx.util.logging import getLogger
 
-from docs.generators import api, formats, pictures, settings
+from docs.generators import api, formats, notebook, pictures, settings
 from docs.generators.links import DOCS, PAGES, ROOT, site_links
 
 logger = getLogger(__name__)
@@ -23,11 +23,14 @@ GENERATED = DOCS / "generated"
 def generate(_: Sphinx) -> None:
     """Write the pages that come from the source; those of an earlier build that are no more are removed."""
     copied = {ROOT / source: DOCS / page for source, page in PAGES.items() if page.startswith("generated/")}
-    pages = {page: site_links(source.read_text("utf-8"), source, page) for source, page in copied.items()}
+    pages: dict[Path, str | bytes] = {
+        page: site_links(source.read_text("utf-8"), source, page) for source, page in copied.items()
+    }
     pages |= {GENERATED / f"settings/{name}.md": settings.page(name) for name in settings.PROGRAMS}
     pages |= {GENERATED / f"api/{name}.rst": text for name, text in api.pages()}
     pages |= {GENERATED / "fields.md": formats.page()}
     pages |= {GENERATED / f"{name}.svg": text for name, text in pictures.pictures()}
+    pages |= dict(notebook.pages(GENERATED / "notebooks"))
     for old in GENERATED.rglob("*"):
         if old.is_file() and old not in pages:
             old.unlink()
@@ -68,11 +71,12 @@ def find_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: node
     return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", found[0], node, text)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: str | bytes) -> None:
     """Only where it changes, so that Sphinx reads again what is new alone."""
-    if not path.is_file() or path.read_text("utf-8") != text:
+    data = content.encode() if isinstance(content, str) else content
+    if not path.is_file() or path.read_bytes() != data:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        path.write_bytes(data)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

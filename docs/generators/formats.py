@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 
 from docs.generators.markdown import code, prose, table
-from vos.cli.signatures import REQUIRED, parameters
+from vos.cli.signatures import REQUIRED, Parameter, parameters
 
 RECORDS = {
     "vos.labeling.records.BoundaryRecord": "A line of `near_boundary.jsonl` and of `made.jsonl`",
@@ -16,8 +15,12 @@ RECORDS = {
     "vos.storage.provenance.Provenance": "`provenance` of a record",
     "vos.labeling.label.Label": "An answer: a line of the page's download, or of what `labels=files` reads",
     "vos.labeling.label.Span": "A passage in `spans` of an answer",
+    "vos.storage.run_files.Manifest": "manifest.json",
+    "vos.storage.run_files.RunMetrics": "metrics.json",
+    "vos.storage.run_files.Calibration": "`calibration` in both",
+    "vos.storage.run_files.LabellingRound": "A line of `labelling_rounds.jsonl`",
 }
-"""Dataclasses that lie in files, with what each is."""
+"""Types of what lies in files, with what each is."""
 
 JSON = {
     "str": "text",
@@ -27,6 +30,9 @@ JSON = {
     "None": "null",
     "Mapping": "object",
     "tuple": "list",
+    "Sequence": "list",
+    "list": "list",
+    "Any": "any value",
 }
 """Words of JSON for types."""
 
@@ -36,27 +42,39 @@ def page() -> str:
     parts = []
     for target, about in RECORDS.items():
         rows = [
-            [code(name), _json(each.kind), _default(each.default), prose(each.doc)]
-            for name, each in parameters(target).items()
+            [code(name), _json(each.kind), _default(each), prose(each.doc)] for name, each in parameters(target).items()
         ]
         parts += [f"### {about}", table(["field", "type", "unless given", "meaning"], rows)]
     return "\n\n".join(parts) + "\n"
 
 
 def _json(kind: ast.expr | None) -> str:
-    """A type as JSON has it."""
-    text = "any" if kind is None else ast.unparse(kind)
-    found = []
-    for each in text.split(" | "):
-        name = re.match(r"\w+", each)
-        word = JSON.get(name[0], "object") if name else each
-        inside = re.search(r"\[(?:str, )?(\w+)", each)
-        found.append(f"{word} of {JSON.get(inside[1], 'object')}s" if inside and word in ("list", "object") else word)
-    return " or ".join(found)
+    """A type as JSON has it.
+
+    Example:
+        >>> [_json(ast.parse(text, mode="eval").body) for text in ("str | None", "Mapping[str, float | None]")]
+        ['text or null', 'object of numbers or null']
+    """
+    if kind is None:
+        return "any"
+    if isinstance(kind, ast.BinOp):
+        return f"{_json(kind.left)} or {_json(kind.right)}"
+    if not isinstance(kind, ast.Subscript):
+        return JSON.get(ast.unparse(kind), "object")
+    name, inside = ast.unparse(kind.value), kind.slice
+    parts = inside.elts if isinstance(inside, ast.Tuple) else [inside]
+    if name == "NotRequired":
+        return _json(parts[0])
+    if name == "Literal":
+        return " or ".join(code(json.dumps(ast.literal_eval(each))) for each in parts)
+    word, _, rest = _json(parts[1] if name == "Mapping" else parts[0]).partition(" or ")
+    return f"{JSON[name]} of {word}s{f' or {rest}' if rest else ''}" if word != "any value" else JSON[name]
 
 
-def _default(value: object) -> str:
+def _default(each: Parameter) -> str:
     """A default as JSON has it."""
-    return (
-        "required, or filled in" if value is REQUIRED else code(json.dumps(value, ensure_ascii=False, allow_nan=False))
-    )
+    if each.kind is not None and ast.unparse(each.kind).startswith("NotRequired"):
+        return "may be absent"
+    if each.default is REQUIRED:
+        return "required, or filled in"
+    return code(json.dumps(each.default, ensure_ascii=False, allow_nan=False))

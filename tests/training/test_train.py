@@ -7,6 +7,7 @@ import torch
 from hydra.utils import instantiate
 
 from tests.conftest import toy_examples
+from tests.schemas import of_file
 from tests.training.modules import NAMES
 from vos.cli.compose import composed
 from vos.density import LowRankGaussian, load_density
@@ -49,6 +50,7 @@ def test_a_run_that_is_kept_holds_the_same_and_is_not_run_twice(tiny_encoder, tm
     assert load_classifier(run.model).fingerprint() == found.classifier.fingerprint()
     assert torch.equal(load_density(run.density).means, found.density.means)
     assert json.loads(run.metrics_path.read_text())["final"] == found.rounds[-1]
+    assert of_file("manifest", run.manifest_path) + of_file("metrics", run.metrics_path) == []
     with pytest.raises(RunError, match="expected a new or an interrupted run, found a finished one"):
         trained(tiny_encoder, rounds=0, output=tmp_path)
     with pytest.raises(RunError, match="config_hash"):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from vos.density import FeatureBank, FeatureQueue, GaussianDensity
 from vos.errors import NotFittedError
+from vos.storage.run_files import Calibration
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def outlier_radii(metrics: Mapping[str, float]) -> str | None:
     return None if share is None else (EXTRAPOLATED if share > EXTRAPOLATED_SHARE else "measured")
 
 
-def calibration_facts(density: GaussianDensity, metrics: Mapping[str, float]) -> dict[str, Any]:
+def calibration_facts(density: GaussianDensity, metrics: Mapping[str, float]) -> Calibration:
     """How the distances of a run were measured, as JSON can hold it.
 
     `held_out_texts`; `largest_measured`, the distance beyond which radii are extrapolated, the least over classes;

@@ -19,6 +19,7 @@ from vos.metrics.margins import margin
 from vos.metrics.monitor import epoch_name
 from vos.models.truncation import warn_of_truncation
 from vos.storage.json_files import write_json
+from vos.storage.run_files import RunMetrics
 from vos.storage.seeds import derive_seed
 from vos.training.callbacks import fit_callbacks
 from vos.training.checkpoint import RoundCheckpoint, load_state, read_round, reading, save_state
@@ -268,7 +269,7 @@ def save_results(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:
     """Write `model/`, `density.safetensors` and `metrics.json`; return the content of the last."""
     job.module.classifier.save(job.run.model)
     job.module.density.save(job.run.density)
-    content = {
+    content: RunMetrics = {
         "rounds": [{"round": record.round, **record.metrics} for record in result.records],
         "final": result.kept.metrics,
         "kept_round": result.kept.round,
@@ -281,4 +282,4 @@ def save_results(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:
     if not job.settings.fit.keep_checkpoints:
         wait_for_others()
         shutil.rmtree(job.run.checkpoints, ignore_errors=True)
-    return content
+    return dict(content)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.labeling.backends.browser import Desk
 from tests.labeling.backends.studio import CLASSES
+from tests.schemas import problems
 from vos.labeling import (
     Ledger,
     consensus,
@@ -52,6 +53,7 @@ def test_a_batch_is_labelled_by_keyboard_closed_resumed_downloaded_and_imported(
     at.check()
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert len(rows) == 42
+    assert problems("answer", *rows) == []
     assert sum(row["repeat"] for row in rows) == 2
     with Ledger(tmp_path / "l.sqlite") as ledger:
         ledger.propose(record_of(text) for text in texts)
