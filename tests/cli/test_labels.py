@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hydra.utils import instantiate
@@ -76,10 +77,10 @@ def test_the_loop_closes(config, tmp_path, capsys):
     new = merge_labels(config, data)
     assert len(new.data.train) == 4 + 5
     final = {"boundary/val/band_error": 0.4}
-    assert record_round(config, tmp_path / "run1", new, final) is None
-    assert record_round(config, tmp_path / "run1", new, final) is None  # repeated: no second row
+    assert record_round(config, replace(new, name="run1"), final) is None
+    assert record_round(config, replace(new, name="run1"), final) is None  # repeated: no second row
     for name in ("run2", "run3"):
-        reason = record_round(config, tmp_path / name, new, final)
+        reason = record_round(config, replace(new, name=name), final)
     assert "has not improved" in reason
     rounds = (tmp_path / "project" / "labelling_rounds.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["near/error"] for line in rounds] == [1.0] * 3

@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score
 
 import synthesize
 import train
-from tests.cli.commands import call, failing, synthesis
+from tests.cli.commands import call, changed_by_hand, failing, synthesis
 from vos.labeling import Ledger, read_jsonl
 from vos.models import ClassifierFeaturizer, load_classifier
 
@@ -228,6 +228,7 @@ def test_a_run_that_does_not_say_which_class_is_harmful_takes_its_last(run, monk
     facts = json.loads((older / "model/vos.json").read_text())
     del facts["harmful"]
     (older / "model/vos.json").write_text(json.dumps(facts))
+    changed_by_hand(older)
     call(synthesize.main, monkeypatch, *synthesis(older, f"output={tmp_path / 'batch'}"))
     assert "without saying which class is harmful: its last, 'yes', is" in capsys.readouterr().out
     call(synthesize.main, monkeypatch, *synthesis(run, f"output={tmp_path / 'same'}"))

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 import synthesize
 import train
-from tests.cli.commands import call, failing, synthesis, write_texts
+from tests.cli.commands import call, changed_by_hand, failing, synthesis, write_texts
 from vos.models.precision import KEPT, processor
 
 
@@ -45,6 +45,7 @@ def test_a_run_from_before_there_was_a_choice_keeps_its_own(gains, monkeypatch, 
     config = OmegaConf.load(run / "config.yaml")
     del config["precision"]
     OmegaConf.save(config, run / "config.yaml")
+    changed_by_hand(run)
     call(train.main, monkeypatch, f"run={run}", f"hydra.run.dir={tmp_path / 'next'}")
     assert manifest(tmp_path / "next")["precision"] == "32-true"
 

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 import synthesize
 import train
-from tests.cli.commands import call, failing, synthesis
+from tests.cli.commands import call, changed_by_hand, failing, synthesis
 from vos.cli.compose import composed, prepare
 from vos.labeling import Label, read_jsonl, write_labels
 from vos.storage.json_files import numbers, read_json
@@ -72,6 +72,7 @@ def test_an_inherited_band_without_a_text_gives_null_and_the_run_says_what_that_
     metrics = json.loads((before / "metrics.json").read_text())
     metrics["final"]["boundary/band"] = 1e-12
     (before / "metrics.json").write_text(json.dumps(metrics))
+    changed_by_hand(before)
     after = tmp_path / "after"
     call(train.main, monkeypatch, f"run={before}", "logger=csv", "trainer.max_epochs=1", "refine.keep=last",
          f"hydra.run.dir={after}")  # fmt: skip

@@ -50,10 +50,27 @@ def survivors(path: Path) -> dict[tuple[int, int], int]:
     return found
 
 
+def _first(path: Path) -> float:
+    """Seconds until a writer has acknowledged something: an instant is drawn from a few times as many."""
+    reader, writer = os.pipe()
+    began = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        write_for_ever(path, writer, 0)
+    os.close(writer)
+    os.read(reader, 1)
+    seconds = time.monotonic() - began
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.close(reader)
+    return seconds
+
+
 def main(folder: Path, kills: int, seed: int) -> None:
     rng = random.Random(seed)  # noqa: S311 - instants, not secrets
     path = folder / "ledger.sqlite"
     acknowledged: set[tuple[int, int]] = set()
+    longest = max(0.06, 3 * _first(folder / "first.sqlite"))
     for generation in range(kills):
         if generation % 20 == 0:  # a fresh file now and then, so that its making is killed too
             for suffix in ("", "-wal", "-shm"):
@@ -65,7 +82,7 @@ def main(folder: Path, kills: int, seed: int) -> None:
             os.close(reader)
             write_for_ever(path, writer, generation)
         os.close(writer)
-        time.sleep(rng.uniform(0.0, 0.06))
+        time.sleep(rng.uniform(0.0, longest))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         with os.fdopen(reader) as pipe:

@@ -1,5 +1,6 @@
 import multiprocessing
 
+import pytest
 import torch
 
 from vos.models import FeatureCache
@@ -55,3 +56,36 @@ def test_two_processes_write_at_once(tmp_path):
         found, hit = cache.get([str(i) for i in range(60)])
     assert hit.all()
     assert found[:, 0].tolist() == [float(i) for i in range(60)]
+
+
+def test_a_damaged_row_counts_as_missing_and_is_written_anew(tmp_path):
+    features = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    with FeatureCache(tmp_path, "abc", 2) as cache:
+        cache.put(["a", "b"], features)
+        path = cache.path
+    value = features[0].numpy().tobytes()
+    content = path.read_bytes()
+    assert content.count(value) == 1
+    path.write_bytes(content.replace(value, value[:-1] + b"\x41"))
+    with FeatureCache(tmp_path, "abc", 2) as cache:
+        assert cache.get(["a", "b"])[1].tolist() == [False, True]
+        cache.put(["a", "b"], features)
+        found, hit = cache.get(["a", "b"])
+    assert hit.all()
+    assert torch.equal(found, features)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda c: c[:100], lambda c: b"x" * 100 + c[100:], lambda c: c[:4096] + b"\0" * 4096]
+)
+def test_a_damaged_file_is_begun_anew(tmp_path, damage):
+    texts = [str(i) for i in range(500)]
+    with FeatureCache(tmp_path, "abc", 8) as cache:
+        cache.put(texts, torch.ones(500, 8))
+        path = cache.path
+    path.write_bytes(damage(path.read_bytes()))
+    with FeatureCache(tmp_path, "abc", 8) as cache:
+        found, hit = cache.get(texts)
+        assert not found[~hit].any()
+        cache.put(texts, torch.ones(500, 8))
+        assert cache.get(texts)[1].all()

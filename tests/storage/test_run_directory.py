@@ -98,3 +98,30 @@ def test_the_manifest_names_code_and_machine():
     assert facts["packages"]["torch"].startswith("2.")
     assert facts["device"] == "cpu"
     assert facts["git_commit"] == git_commit()
+
+
+def test_a_finished_run_knows_its_files(run):
+    finish(run)
+    run.check_files()
+    for path in (run.metrics_path, run.model / "vos.json", run.config_path):
+        before = path.read_bytes()
+        path.write_bytes(before[:-1] + b"?")
+        with pytest.raises(RunError, match=f"{path.name}: expected the file that the run wrote, found another"):
+            run.check_files()
+        path.write_bytes(before)
+    run.density.unlink()
+    with pytest.raises(RunError, match="found none"):
+        run.check_files()
+
+
+def test_a_changed_manifest_is_found_unless_its_seal_was_taken_out(run):
+    finish(run)
+    text = run.manifest_path.read_text()
+    changed = text.replace('"finished"', '"finishes"')
+    assert changed != text
+    run.manifest_path.write_text(changed)
+    with pytest.raises(RunError, match=r"manifest\.json: expected a file as this package wrote it"):
+        run.open_finished()
+    values = {key: value for key, value in json.loads(changed).items() if key != "seal"}
+    run.manifest_path.write_text(json.dumps(values))
+    assert run.manifest["status"] == "finishes"

@@ -13,7 +13,7 @@ from tests.synthesis.synthesis_jobs import APPROXIMATE, job
 from vos.data.sources import PoolFile
 from vos.errors import DataError
 from vos.mining.acquisition import TargetAcquisition
-from vos.mining.pool_features import PoolFeatures, ShardedFeatures
+from vos.mining.pool_features import PoolFeatures, ShardedFeatures, with_sums
 from vos.synthesis.by_target import acquire_by_target
 from vos.synthesis.job import PoolFolder, Progress
 from vos.synthesis.pool_pass import ShardedPass
@@ -96,7 +96,7 @@ def test_a_file_that_was_cut_is_named(work, tmp_path):
 
 def test_parts_may_be_empty(tmp_path):
     (tmp_path / "a.f32").write_bytes(b"")
-    (tmp_path / "b.f32").write_bytes(torch.ones(2, 3).numpy().tobytes())
+    (tmp_path / "b.f32").write_bytes(with_sums(torch.ones(2, 3)))
     parts = [PoolFeatures.of(tmp_path / name, 3) for name in ("a.f32", "b.f32", "a.f32")]
     store = ShardedFeatures(parts)
     assert store.n == 2

@@ -24,3 +24,17 @@ def test_the_cache_stays_below_its_size_and_a_removed_classifier_is_trained_agai
         cache.store(classifier)
     assert [cache.restore(classifier) for cache in caches] == [False, True, True]
     assert len(list((tmp_path / "round-0").glob("*.safetensors"))) == 2
+
+
+def test_a_damaged_classifier_is_removed_and_trained_again(tiny_encoder, tmp_path, caplog):
+    stored, other = (EncoderClassifier(tiny_encoder, NAMES, seed=s) for s in (0, 1))
+    cache, before = RoundCache(tmp_path, {"seed": 0}), other.fingerprint()
+    for place in (9, -5):
+        cache.store(stored)
+        content = bytearray(cache.path.read_bytes())
+        content[place] ^= 1
+        cache.path.write_bytes(bytes(content))
+        assert not cache.restore(other)
+        assert other.fingerprint() == before
+        assert not cache.path.exists()
+    assert "is removed, and round 0 is trained" in caplog.text

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,10 +17,17 @@ from numpy.typing import NDArray
 
 from vos.errors import DataError, RunError
 from vos.storage.atomic import replacing, write_atomically
+from vos.storage.hashes import file_hash
 from vos.storage.json_files import read_json
+from vos.storage.sealed import damaged, sealed, unsealed
+
+logger = logging.getLogger(__name__)
 
 DIGITS = 4
 """Significant digits of the numbers of an artefact; the arrays beside it have them all."""
+
+ARRAYS_HASH = "arrays_hash"
+"""Key of an artefact: hash of the file of its arrays."""
 
 ARRAYS = "arrays"
 """Key of what a producer returns under which its heavy arrays stand; they go to a file of their own."""
@@ -97,24 +107,36 @@ def write_artefact(folder: Path, name: str, values: Mapping[str, Any], arrays: M
             raise DataError(f"{path} was not written: {error}") from error
     else:
         path.unlink(missing_ok=True)
-    write_atomically(folder / f"{name}.json", json_text(plain(values)))
+    sums = {ARRAYS_HASH: file_hash(path)[:32]} if arrays else {}
+    write_atomically(folder / f"{name}.json", json_text(sealed({**plain(values), **sums})))
 
 
 def read_artefact(folder: Path, name: str) -> dict[str, Any] | None:
-    """Content of `NAME.json`; None where there is no whole one."""
-    path = folder / f"{name}.json"
+    """Content of `NAME.json`; None where there is no whole one, or it or the arrays beside it are damaged."""
+    path, arrays = folder / f"{name}.json", folder / f"{name}.npz"
     if not path.exists():
         return None
     try:
-        return read_json(path)
-    except RunError:
+        values = unsealed(read_json(path), path)
+        if ARRAYS_HASH in values and file_hash(arrays)[:32] != values.pop(ARRAYS_HASH):
+            raise damaged(arrays)
+    except (RunError, OSError) as error:
+        logger.warning("%s: is made again", error)
         return None
+    return values
 
 
 def read_arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
-    """Arrays of `NAME.npz`; none where there is no such file."""
+    """Arrays of `NAME.npz`; none where there is no such file.
+
+    Raises:
+        RunError: the file is damaged.
+    """
     path = folder / f"{name}.npz"
     if not path.exists():
         return {}
-    with np.load(path, allow_pickle=False) as arrays:
-        return {key: arrays[key] for key in arrays.files}
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise damaged(path, error) from error

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,6 +19,7 @@ from vos.atlas.graph_work import GraphWork
 from vos.atlas.world import AtlasWorld, no_progress
 from vos.interpret.activations import TAKEN_OUT, Row, unit_activations
 from vos.storage.hashes import text_hash
+from vos.storage.workers import results
 
 logger = logging.getLogger(__name__)
 
@@ -134,8 +135,7 @@ def _made(work: GraphWork, parts: Sequence[Part], processes: int) -> Iterator[di
     quiet = replace(work, world=replace(work.world, progress=no_progress))
     _ = quiet.texts.baselines, quiet.propose
     with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_start, initargs=(quiet,)) as pool:
-        for future in as_completed([pool.submit(_make_here, part) for part in parts]):
-            yield future.result()
+        yield from results([pool.submit(_make_here, part) for part in parts], "token graphs")
 
 
 _here: list[GraphWork] = []

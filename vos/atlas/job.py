@@ -18,6 +18,7 @@ from vos.atlas.world import AtlasWorld, Progress, no_progress
 from vos.errors import VosError
 from vos.storage.environment import peak_memory_mib
 from vos.storage.hashes import text_hash
+from vos.storage.machine import machine_lacks
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +115,8 @@ def _make(
     except VosError as error:
         return str(error)
     except Exception as error:
+        if machine_lacks(error) is not None:
+            raise
         logger.exception("%s failed; its view is left out", producer.name)
         result.bugs.append(producer.name)
         return f"{producer.name} failed by a fault of this package ({type(error).__name__})"

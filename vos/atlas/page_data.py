@@ -9,6 +9,7 @@ from typing import Any
 
 from vos.errors import RunError
 from vos.storage.json_files import read_json
+from vos.storage.sealed import unsealed
 
 VIEWS = (
     "outliers", "saliency", "flips", "shortcuts", "differences", "coverage", "importance", "communities",
@@ -59,7 +60,7 @@ def read_artefacts(folder: Path) -> dict[str, dict[str, Any]]:
             f"{folder}: expected texts.json, found none; make the artefacts first: python -m vos atlas run=RUN"
         )
     names = ["texts", *(name for name in VIEWS if (folder / f"{name}.json").exists())]
-    artefacts = {name: read_json(folder / f"{name}.json") for name in names}
+    artefacts = {name: _whole(folder / f"{name}.json") for name in names}
     for name, values in artefacts.items():
         if values.get("version") != VERSION:
             raise RunError(
@@ -68,6 +69,11 @@ def read_artefacts(folder: Path) -> dict[str, dict[str, Any]]:
             )
     check(artefacts, folder)
     return artefacts
+
+
+def _whole(path: Path) -> dict[str, Any]:
+    """An artefact that was read before as whole; damaged ones were made again."""
+    return unsealed(read_json(path), path)
 
 
 def check(artefacts: Artefacts, folder: Path) -> None:

@@ -33,6 +33,7 @@ def load_data(config: DictConfig) -> TextData:
         data: TextData = instantiate(config.data).load()
     else:
         RunDirectory(config.run).open_finished()
+        RunDirectory(config.run).check_files()
         names, harmful = saved_classes(RunDirectory(config.run).model)
         try:
             data = load_as_before(config.data, names, harmful)

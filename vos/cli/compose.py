@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Sequence
@@ -39,6 +40,7 @@ def prepare() -> None:
     from that of another start in the same second by a random end. `${program:NAME}`: how the
     program was called. `${explained:}`: every setting with its value and what it means.
     """
+    logging.raiseExceptions = False  # a log on a full disk is no reason for a trace; what it says is printed besides
     register()
     OmegaConf.register_new_resolver("run_directory", _run_directory, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("program", command, replace=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import sys
 from pathlib import Path
@@ -12,21 +11,18 @@ from hydra.errors import InstantiationException
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from vos.errors import VosError
+from vos.storage.machine import machine_lacks
 
 BUG, FAILED, MISMATCH, INTERRUPTED = 1, 2, 3, 130
 """Exit codes: an error of this package; settings, data or a machine that cannot be used; a checked file with a wrong
 value; stopped by the user."""
 
-ENVIRONMENT = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG),
-    *(errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
-)
-"""Errors of the system that a user can mend: a full disk, a folder that is read-only, forbidden, or a file."""
-
 FAILURE = "failed.json"
 """In the folder of a run that failed within a sweep: what was asked and what went wrong."""
 
-STARTED = re.compile(r"[\w-]+\.log|\.lock|manifest\.json|config\.yaml|overrides\.yaml|skipped\.jsonl|train\.jsonl")
+STARTED = re.compile(
+    r"[\w-]+\.log|\.lock|manifest\.json|config\.yaml|overrides\.yaml|skipped\.jsonl|train\.jsonl|new_labels\.json"
+)
 """Files of a run that has begun and computed nothing yet."""
 
 
@@ -43,9 +39,8 @@ def explanation(error: BaseException) -> str | None:
         return f"{error.full_key}: {'expected a value, found none' if wanted else _line(str(error))}"
     if isinstance(error, VosError):
         return _line(str(error))
-    if isinstance(error, OSError) and error.errno in ENVIRONMENT:
-        return _line(f"{error.filename or 'a file'}: cannot be written or made ({error.strerror})")
-    return None
+    lacking = machine_lacks(error)
+    return None if lacking is None else _line(lacking)
 
 
 def _line(message: str) -> str:

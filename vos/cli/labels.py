@@ -159,16 +159,19 @@ def merge_labels(config: DictConfig, data: TextData) -> NextRound:
     return found
 
 
-def record_round(config: DictConfig, run: Path, new: NextRound, final: Mapping[str, float]) -> str | None:
-    """Mark the labels as trained on, add the round to the table; returns the reason to stop, if there is one."""
+def record_round(config: DictConfig, new: NextRound, final: Mapping[str, float]) -> str | None:
+    """Mark the labels as trained on, add the round to the table; returns the reason to stop, if there is one.
+
+    The same round recorded again changes nothing.
+    """
     with Ledger(config.ledger) as ledger:
         done = {event.batch: int(event.payload["round"]) for event in ledger.events("trained")}
-        number = done.get(str(run), max(done.values(), default=0) + 1)
-        ledger.mark_trained(str(run), number, new.labels)
+        number = done.get(new.name, max(done.values(), default=0) + 1)
+        ledger.mark_trained(new.name, number, new.labels)
         of_oracle = len(answered_by_oracle(ledger) & new.labels.keys())
         found = newest(found_mistakes(ledger, new.data.classes)).metrics()
     labels = {"labels": len(new.labels), "labels_of_oracle": of_oracle}
-    row: Row = {"run": str(run), "round": number, **labels, **final, **found}
+    row: Row = {"run": new.name, "round": number, **labels, **final, **found}
     rows = add_round(Path(config.ledger).parent, row)
     rule: StopRule = instantiate(config.stop)
     if rule.target_fnr is not None and not new.data.harmful:

@@ -17,7 +17,6 @@ from hydra.errors import HydraException, InstantiationException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from vos.cli.compose import prepare
 from vos.cli.failures import BUG, FAILED, FAILURE, INTERRUPTED, MISMATCH, discard_start, end, explanation
@@ -92,7 +91,7 @@ def _composed_and_run(name: str, job: Callable[[DictConfig], object]) -> None:
         if isinstance(error, InstantiationException):
             raise
         end(advice(error, name, sys.argv[1:]), error)
-    except (ConfigError, OmegaConfBaseException, OSError) as error:
+    except Exception as error:
         message = explanation(error)
         if message is None:
             raise

@@ -6,7 +6,7 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from vos.cli.wiring import synthesis_settings
 from vos.data.shards import Shard, ShardedPool, is_sharded
 from vos.errors import ConfigError, RunError
 from vos.mining.acquisition import TargetAcquisition
+from vos.storage.workers import PATIENCE, results
 from vos.synthesis.pool_pass import Engine, ShardedPass, ShardTask
 
 logger = logging.getLogger(__name__)
@@ -85,10 +86,12 @@ class ProcessEngine:
     Attributes:
         settings: see `vos.cli.shard_scorer.Scorer`.
         workers: processes.
+        patience: see `results`.
     """
 
     settings: str
     workers: int
+    patience: float = PATIENCE
 
     def __call__(self, waiting: list[Shard], files: list[Path], task: ShardTask) -> Iterator[int]:
         """See `vos.synthesis.pool_pass.Engine`."""
@@ -103,8 +106,7 @@ class ProcessEngine:
                 pool.submit(_do, shard, task, path) for shard, path in zip(waiting, files, strict=True)
             ]
             try:
-                for done in as_completed(futures):
-                    yield done.result()
+                yield from results(futures, f"pool.workers={workers}", self.patience)
             except BrokenProcessPool as error:
                 raise RunError(f"a worker of pool.workers ended, for want of memory perhaps; {GOES_ON}") from error
             finally:

@@ -17,6 +17,7 @@ from vos.data.shards import Shard
 from vos.errors import ConfigError, RunError
 from vos.storage.atomic import replacing
 from vos.storage.extras import optional
+from vos.storage.workers import PATIENCE
 from vos.synthesis.pool_pass import ShardTask
 
 logger = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ class _Deal:
         self.waiting.extend(work)
         for _ in range(n):
             self._start()
+        quiet = 0.0
         while self.waiting or self.running:
             done, _ = self.ray.wait([*self.running, *self.starting], timeout=self.patience)
             if done and done[0] in self.starting:
@@ -116,6 +118,9 @@ class _Deal:
                 yield from self._take(done[0])
             elif not self.ready:
                 raise RunError(self._no_room())
+            elif (quiet := quiet + self.patience) >= PATIENCE:
+                raise RunError(f"pool.engine=ray: no worker has finished anything for {quiet:.0f} s; {GOES_ON}")
+            quiet = 0.0 if done else quiet
 
     def _start(self) -> None:
         worker = self.start()

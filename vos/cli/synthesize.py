@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -36,8 +37,9 @@ from vos.labeling.instructions import Instructions
 from vos.loop.next_round import nearest_labelled, with_kept_train
 from vos.models import ClassifierFeaturizer, FeatureCache, TextClassifier, load_classifier, saved_classes
 from vos.models.truncation import count_truncation
-from vos.storage.atomic import write_atomically
-from vos.storage.json_files import read_json
+from vos.storage.atomic import read_utf8, write_atomically
+from vos.storage.hashes import file_hash
+from vos.storage.json_files import json_line, read_json
 from vos.storage.lock import owned
 from vos.storage.run_directory import RunDirectory, run_hash
 from vos.synthesis.job import PoolFolder, SynthesisJob
@@ -54,6 +56,12 @@ SETTINGS_FILE = "synthesis.yaml"
 
 UNFINISHED = "unfinished"
 """Folder of a batch that is to take the place of another, while it is made."""
+
+PARTS = (SETTINGS_FILE, REPORT, SHEET, JOURNAL, WRITING_TARGETS, BATCH)
+"""Files of a batch, itself the last."""
+
+MOVING = "moving.json"
+"""Names of those that a batch has, there while it takes the place of another."""
 
 NOT_OF_THE_BATCH = ("verify", "verification", "overwrite", "progress", "labeling", "ledger", "precision", "runtime")
 """Settings that change nothing that is computed."""
@@ -73,6 +81,7 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
 
 def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
     """Make the batch; one that stands there, made with the same settings and not sent, is sent."""
+    _finish_replacing(output)
     written = None if config.overwrite else _waiting(config, output)
     open_cache(config)
     run, data, classifier = open_run(config)
@@ -131,6 +140,7 @@ def open_run(config: DictConfig) -> tuple[RunDirectory, TextData, TextClassifier
         raise RunError(f"run={run.path}: its data files have changed since; restore them, or train again")
     if classifier.fingerprint() != manifest["model_hash"]:
         raise RunError(f"run={run.path}: model/ is not the model that the run saved; train again")
+    run.check_files()
     return run, data, classifier
 
 
@@ -164,14 +174,30 @@ def _make(config: DictConfig, job: SynthesisJob, output: Path) -> SynthesisResul
     result = synthesize(job, making)
     if making == output:
         return result
-    for name in (SETTINGS_FILE, REPORT, SHEET, JOURNAL, WRITING_TARGETS, BATCH):
+    _finish_replacing(output)
+    return replace(result, paths=tuple(output / path.name for path in result.paths))
+
+
+def _finish_replacing(output: Path) -> None:
+    """Let a batch that is whole take the place of the old one; also one that was killed while it did so.
+
+    The batch is moved last: as long as it is there to be moved, the others are not all where they belong.
+    """
+    making = output / UNFINISHED
+    if not (making / BATCH).exists():
+        return
+    began = making / MOVING
+    if not began.exists():
+        write_atomically(began, json_line([name for name in PARTS if (making / name).exists()]))
+    parts = json.loads(read_utf8(began))
+    for name in PARTS:
         if (making / name).exists():
             (making / name).replace(output / name)
-        else:
+        elif name not in parts:
             (output / name).unlink(missing_ok=True)
+    began.unlink(missing_ok=True)
     with suppress(OSError):  # something else lies there
         making.rmdir()
-    return replace(result, paths=tuple(output / path.name for path in result.paths))
 
 
 def _of_the_batch(config: DictConfig) -> str:
@@ -206,9 +232,16 @@ def _as_written(records: Sequence[BoundaryRecord], run: RunDirectory, output: Pa
     """What a synthesis left in this folder."""
     if {record.run_hash for record in records} != {run_hash(run)}:
         raise RunError(f"{output / BATCH} is not of run={run.path} as it is now; replace it with overwrite=true")
+    report = read_json(output / REPORT)
+    for name, expected in report.get("files", {}).items():
+        if name in (BATCH, SHEET) and (not (output / name).exists() or file_hash(output / name) != expected):
+            raise RunError(
+                f"{output / name} is not what was written (its hash is not that in {REPORT}); restore it, or replace "
+                "the batch with overwrite=true"
+            )
     logger.info("%s was written before and not sent to everybody: it is sent now, no other texts are chosen", output)
     paths = [path for name in (BATCH, SHEET, REPORT) if (path := output / name).exists()]
-    return SynthesisResult(tuple(records), read_json(output / REPORT), tuple(paths))
+    return SynthesisResult(tuple(records), report, tuple(paths))
 
 
 def _asked_before(config: DictConfig) -> list[Example]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import logging
+import shutil
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,14 @@ from vos.cli.precision import with_precision
 from vos.cli.tables import facts_table, print_paths, print_whole, short
 from vos.cli.train_builders import build_job, device_of
 from vos.data import TextData
-from vos.loop.next_round import NextRound, with_kept_train, write_train
+from vos.loop.next_round import NextRound, keep_round, kept_round, with_kept_train
+from vos.storage.atomic import write_atomically
 from vos.storage.commands import command
 from vos.storage.environment import environment
 from vos.storage.hashes import text_hash
 from vos.storage.json_files import numbers, read_json, write_json_lines
 from vos.storage.run_directory import RunDirectory
-from vos.training.loop import refine, save_results
+from vos.training.loop import refine, remove_checkpoints, save_results
 
 logger = logging.getLogger(__name__)
 
@@ -52,9 +54,11 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     begin(run, config, overrides, data)
     if run.is_finished:
         logger.info("%s holds this run, finished: nothing to do", run.path)
+        if not OmegaConf.select(config, "callbacks.keep_checkpoints", default=False):
+            shutil.rmtree(run.checkpoints, ignore_errors=True)  # of a process that was killed after its last word
         return numbers(read_json(run.metrics_path)["final"])
     if new is not None:
-        write_train(run.train, data.train)
+        keep_round(run, new)
     job = build_job(config, data, run)
     _list_skipped(data, run.path)
     try:
@@ -63,11 +67,13 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     finally:
         for reporter in job.reporters:
             reporter.close()
+    if new is not None:
+        # Before the run is finished: one that was killed in between records it again, which changes nothing.
+        record_round(config, new, content["final"])
     facts = {"model_hash": job.module.classifier.fingerprint(), "calibration": content["calibration"]}
     run.finish(time.monotonic() - started, facts)
+    remove_checkpoints(job)
     _summary(run, content, data)
-    if new is not None:
-        record_round(config, run.path, new, content["final"])
     return numbers(content["final"])
 
 
@@ -87,10 +93,13 @@ def begin(run: RunDirectory, config: DictConfig, overrides: Sequence[str], data:
         "started_from": config.run,
         **environment(device_of(config)),
     }
+    kept = OmegaConf.to_yaml(OmegaConf.create(list(overrides)))
+    if not run.manifest_path.exists():
+        write_atomically(run.path / "overrides.yaml", kept)  # a run with a manifest can be resumed
     run.start(settings, facts)
     if not run.is_finished:
         _tell_of_moving(run, config)
-        OmegaConf.save(OmegaConf.create(list(overrides)), run.path / "overrides.yaml")
+        write_atomically(run.path / "overrides.yaml", kept)
 
 
 def in_one_process(config: DictConfig) -> DictConfig:
@@ -119,7 +128,8 @@ def _data(config: DictConfig, run: RunDirectory) -> tuple[TextData, NextRound | 
     """
     data = load_data(config)
     if run.train.exists():
-        return with_kept_train(data, run.train), None
+        kept = with_kept_train(data, run.train)
+        return kept, kept_round(run, kept)
     if not OmegaConf.select(config, "labels"):
         earlier = RunDirectory(config.run).train if config.run else run.train
         return with_kept_train(data, earlier), None
@@ -127,7 +137,7 @@ def _data(config: DictConfig, run: RunDirectory) -> tuple[TextData, NextRound | 
     if config.dry_run:
         raise SystemExit(report.exit_code)
     new = merge_labels(config, data)
-    return new.data, new
+    return new.data, replace(new, name=str(run.path))
 
 
 def public_yaml(config: DictConfig) -> str:

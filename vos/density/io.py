@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vos.errors import RunError
 from vos.storage.atomic import replacing
+from vos.storage.sealed import OPEN, SEAL, check_sealed, save_sealed
 
 FORMAT_VERSION = 1
 """Version of the density file."""
@@ -23,17 +24,18 @@ _KEY = "vos_density"
 def write_density(path: Path, tensors: Mapping[str, Tensor], settings: Mapping[str, Any]) -> None:
     """Write tensors and settings; the same content gives the same bytes, and the file appears whole or not at all."""
     content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    header = json.dumps({"format_version": FORMAT_VERSION, **settings}, sort_keys=True, allow_nan=False)
-    with replacing(path) as partial:
-        save_file(content, partial, metadata={_KEY: header})  # one key: the library keeps no order among several
+    header = json.dumps({"format_version": FORMAT_VERSION, **settings, SEAL: OPEN}, sort_keys=True, allow_nan=False)
+    with replacing(path) as partial:  # one key: the library keeps no order among several
+        save_sealed(partial, lambda _: save_file(content, partial, metadata={_KEY: header}))
 
 
 def read_density(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors (on the CPU) and settings that `write_density` wrote.
 
     Raises:
-        RunError: there is no such file, or it is not a density file of this version.
+        RunError: there is no such file, it is damaged, or it is not a density file of this version.
     """
+    check_sealed(path)
     try:
         with safe_open(path, framework="pt") as file:
             settings: dict[str, Any] = json.loads((file.metadata() or {})[_KEY])
@@ -41,6 +43,7 @@ def read_density(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise RunError(f"{path}: expected a density file, got {type(error).__name__}: {error}") from error
     version = settings.pop("format_version", None)
+    settings.pop(SEAL, None)
     settings.setdefault("kind", "ClassConditionalGaussian")  # the only one when files did not name theirs
     if version != FORMAT_VERSION:
         raise RunError(f"{path}: expected density format {FORMAT_VERSION}, found {version}: fit and save it again")

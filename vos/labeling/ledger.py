@@ -15,7 +15,7 @@ from vos.labeling.delivery import counted, unsent
 from vos.labeling.instructions import Instructions
 from vos.labeling.item import Item, LedgerItem
 from vos.labeling.label import SKIP, Label, exact_hash, label_from_dict, now
-from vos.labeling.ledger_schema import Event, connect
+from vos.labeling.ledger_schema import Event, checked_rows, connect, row_sum
 from vos.labeling.records import BoundaryRecord
 from vos.labeling.state import newest_answers
 from vos.storage.json_files import finite
@@ -113,10 +113,11 @@ class Ledger:
 
     def _insert(self, kind: str, uid: str, key: str, payload: str, batch: str | None, who: str | None) -> bool:
         with nullcontext() if self._depth else self.transaction():
+            row = (now(), kind, uid, batch, who, payload)
             cursor = self._connection.execute(
-                "INSERT INTO events (key, at, kind, uid, batch, who, payload) VALUES (?, ?, ?, ?, ?, ?, ?) "
+                "INSERT INTO events (key, at, kind, uid, batch, who, payload, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (key) DO NOTHING",
-                (f"{kind}:{key}", now(), kind, uid, batch, who, payload),
+                (f"{kind}:{key}", *row, row_sum(*row)),
             )
         return cursor.rowcount == 1
 
@@ -125,9 +126,11 @@ class Ledger:
         new = 0
         with self.transaction():
             for item in items:
+                row = (item.uid, item.text, round, json.dumps(finite(item.payload), allow_nan=False))
                 self._connection.execute(
-                    "INSERT INTO items (uid, text, round, record) VALUES (?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING",
-                    (item.uid, item.text, round, json.dumps(finite(item.payload), allow_nan=False)),
+                    "INSERT INTO items (uid, text, round, record, crc) VALUES (?, ?, ?, ?, ?) "
+                    "ON CONFLICT (uid) DO NOTHING",
+                    (*row, row_sum(*row)),
                 )
                 new += self.append("proposed", item.uid, item.uid, {"round": round})
         return new
@@ -198,9 +201,8 @@ class Ledger:
     def instructions(self) -> dict[str, list[Instructions]]:
         """What each batch asked, every version of it, earlier ones first; batches older than this table have none."""
         found: dict[str, list[Instructions]] = {}
-        for batch, *asked in self._connection.execute(
-            "SELECT batch, question, guidelines FROM instructions ORDER BY seq"
-        ):
+        rows = self._connection.execute("SELECT batch, question, guidelines FROM instructions ORDER BY seq")
+        for batch, *asked in rows:
             found.setdefault(batch, []).append(Instructions(*asked))
         return found
 
@@ -230,14 +232,10 @@ class Ledger:
 
     def items(self, uids: Sequence[str] | None = None) -> dict[str, Item]:
         """Texts with their payloads by uid, those named or all, in the order of their proposal."""
-        rows = self._connection.execute(
-            "SELECT i.uid, i.text, i.record FROM items i JOIN events e ON e.uid = i.uid AND e.kind = 'proposed' "
-            "ORDER BY e.seq"
-        )
+        query = "SELECT i.uid, i.text, i.round, i.record, i.crc FROM items i JOIN events e ON e.uid = i.uid"
+        rows = self._rows(4, f"{query} AND e.kind = 'proposed' ORDER BY e.seq")
         wanted = None if uids is None else set(uids)
-        return {
-            uid: Item(text, json.loads(payload), uid) for uid, text, payload in rows if wanted is None or uid in wanted
-        }
+        return {row[0]: Item(row[1], json.loads(row[3]), row[0]) for row in rows if wanted is None or row[0] in wanted}
 
     def records(self, uids: Sequence[str] | None = None) -> dict[str, BoundaryRecord]:
         """Like `items`, where all payloads are of boundary records.
@@ -249,13 +247,19 @@ class Ledger:
 
     def round_of(self, uid: str) -> int | None:
         """Round in which the text was proposed, or None when it is unknown."""
-        row = self._connection.execute("SELECT round FROM items WHERE uid = ?", (uid,)).fetchone()
-        return None if row is None else int(row[0])
+        row = self._item(uid)
+        return None if row is None else int(row[2])
 
     def text(self, uid: str) -> str | None:
         """The text as it was exported, or None when the uid is unknown."""
-        row = self._connection.execute("SELECT text FROM items WHERE uid = ?", (uid,)).fetchone()
-        return None if row is None else str(row[0])
+        row = self._item(uid)
+        return None if row is None else str(row[1])
+
+    def _item(self, uid: str) -> tuple[Any, ...] | None:
+        return next(self._rows(4, "SELECT uid, text, round, record, crc FROM items WHERE uid = ?", uid), None)
+
+    def _rows(self, n: int, query: str, *values: str) -> Iterator[tuple[Any, ...]]:
+        return checked_rows(self._connection, self.path, n, query, values)
 
     def events(
         self, kind: str | None = None, *, uid: str | None = None, batch: str | None = None, who: str | None = None
@@ -270,11 +274,9 @@ class Ledger:
         wanted = {"kind": kind, "uid": uid, "batch": batch, "who": who}
         given = {name: value for name, value in wanted.items() if value is not None}
         where = " AND ".join(f"{name} = ?" for name in given) or "1"
-        rows = self._connection.execute(
-            f"SELECT seq, at, kind, uid, batch, who, payload FROM events WHERE {where} ORDER BY seq",  # noqa: S608 - our names
-            list(given.values()),
-        )
-        return (Event(*row[:-1], json.loads(row[-1])) for row in rows)  # type: ignore[call-arg]
+        query = "SELECT at, kind, uid, batch, who, payload, crc, seq FROM events"
+        rows = self._rows(6, f"{query} WHERE {where} ORDER BY seq", *given.values())
+        return (Event(row[7], *row[:5], json.loads(row[5])) for row in rows)  # type: ignore[call-arg]
 
     def labels(self, uid: str | None = None) -> list[tuple[int, Label]]:
         """Every answer ever imported with its order of arrival, older ones included."""

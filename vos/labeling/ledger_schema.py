@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,12 @@ CACHE_MIB = 256
 """Pages of the file held in memory at most: entries of an index arrive in the order of their hashes, and a smaller
 cache reads and writes the same pages again and again in a ledger of millions of answers."""
 
+CHECKED_MIB = 64
+"""Size up to which the whole file is checked when it is opened: a quarter of a second."""
+
+SMALLEST = 512
+"""Bytes of the smallest file of SQLite."""
+
 BUSY_SECONDS = 60.0
 """How long a writer waits for another process to finish its transaction."""
 
@@ -24,7 +33,8 @@ CREATE TABLE items (
   uid TEXT PRIMARY KEY,
   text TEXT NOT NULL,
   round INTEGER NOT NULL,
-  record TEXT NOT NULL  -- the payload, JSON
+  record TEXT NOT NULL,  -- the payload, JSON
+  crc INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE events (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -34,7 +44,8 @@ CREATE TABLE events (
   uid TEXT NOT NULL REFERENCES items (uid),
   batch TEXT,
   who TEXT,
-  payload TEXT NOT NULL
+  payload TEXT NOT NULL,
+  crc INTEGER
 );
 CREATE INDEX events_by_uid ON events (uid, kind);
 CREATE INDEX events_by_kind ON events (kind, batch);
@@ -59,6 +70,33 @@ def _triggers(*tables: str) -> list[str]:
         for table in tables
         for verb in ("UPDATE", "DELETE")
     ]
+
+
+SUMS = ("items", "events")
+"""Tables with a column `crc` of what stands in a row; empty in rows of an older version."""
+
+
+def row_sum(*values: object) -> int:
+    """CRC-32 of what stands in a row of the ledger, as its column `crc` has it."""
+    text = "\x1f".join("" if value is None else str(value) for value in values)
+    return zlib.crc32(text.encode("utf-8", "surrogatepass"))
+
+
+def checked_rows(
+    connection: sqlite3.Connection, path: Path, n: int, query: str, values: Sequence[str]
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query, whose first `n` columns have their sum in the next one.
+
+    Raises:
+        LedgerError: the file, or one of the rows, is damaged.
+    """
+    try:
+        for row in connection.execute(query, values):
+            if row[n] is not None and row[n] != row_sum(*row[:n]):
+                raise LedgerError(f"{path}: a row is not what was written; restore a copy of the file")
+            yield row
+    except sqlite3.Error as error:
+        raise LedgerError(f"{path}: {error}; it cannot be read: restore a copy of it") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +134,10 @@ def connect(path: Path) -> sqlite3.Connection:
     connection: sqlite3.Connection | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _make(path)
+        if path.stat().st_size < SMALLEST:
+            raise sqlite3.DatabaseError(f"it has {path.stat().st_size} bytes, and no ledger has so few; restore a copy")
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         enter_wal(connection, BUSY_SECONDS)
         connection.execute("PRAGMA synchronous=FULL")
@@ -103,6 +145,7 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA cache_size=-{CACHE_MIB * 1024}")
         _create(connection)
         _complete(connection)
+        _check(connection, path)
         version = connection.execute("PRAGMA user_version").fetchone()[0]
     except (sqlite3.Error, OSError) as error:
         if connection is not None:
@@ -114,9 +157,26 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _make(path: Path) -> None:
+    """A new ledger, whole or absent: so that one without content was cut off, and is not taken for a new one."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.unlink(missing_ok=True)
+    connection = sqlite3.connect(partial, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        _create(connection)
+        connection.close()
+        os.link(partial, path)  # where another process was quicker, its ledger stays
+    except FileExistsError:
+        return
+    finally:
+        connection.close()
+        partial.unlink(missing_ok=True)
+
+
 def _create(connection: sqlite3.Connection) -> None:
     """Make the tables, once: the write lock is taken before looking, so two processes cannot both make them."""
-    if connection.execute("PRAGMA user_version").fetchone()[0] != 0:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version not in (0, LEDGER_VERSION) or (version and _has_sums(connection)):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -125,6 +185,10 @@ def _create(connection: sqlite3.Connection) -> None:
             for statement in [*TABLES.split(";"), ASKED, *_triggers("items", "events", "instructions")]:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {LEDGER_VERSION}")
+        for table in SUMS:
+            columns = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+            if columns and "crc" not in columns:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN crc INTEGER")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
@@ -147,3 +211,22 @@ def _complete(connection: sqlite3.Connection) -> None:
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _has_sums(connection: sqlite3.Connection) -> bool:
+    found = connection.execute("SELECT count(*) FROM pragma_table_info('events') WHERE name = 'crc'").fetchone()
+    return bool(found[0])
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file whose pages or indexes are damaged; a large one is only looked at where it is read.
+
+    Raises:
+        sqlite3.DatabaseError: it is damaged.
+    """
+    if path.stat().st_size <= CHECKED_MIB * 2**20:
+        said = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if said == "ok" and connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
+            said = "an event of a text that is not there"
+        if said != "ok":
+            raise sqlite3.DatabaseError(f"it is damaged ({said}); restore a copy")

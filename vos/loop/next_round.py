@@ -17,7 +17,9 @@ from vos.labeling import BoundaryRecord, Item, Ledger, consensus, text_uid
 from vos.labeling.backends.page import Neighbour
 from vos.labeling.consensus import Method
 from vos.storage.atomic import numbered_lines
-from vos.storage.json_files import write_json_lines
+from vos.storage.json_files import read_json, write_json, write_json_lines
+from vos.storage.run_directory import RunDirectory
+from vos.storage.sealed import sealed, unsealed
 from vos.types import Example, Featurizer
 
 logger = logging.getLogger(__name__)
@@ -76,11 +78,13 @@ class NextRound:
         data: training texts old and new; validation and test texts as they were, so that rounds compare.
         labels: uid to class name of the new texts, for `Ledger.mark_trained`.
         counts: what went in and what stayed out, by reason.
+        name: of the run in the ledger, the path that it had when it began.
     """
 
     data: TextData
     labels: Mapping[str, str]
     counts: Mapping[str, int]
+    name: str = ""
 
 
 def next_round(data: TextData, ledger: Ledger, settings: MixSettings) -> NextRound:
@@ -137,13 +141,30 @@ def _group(item: Item) -> str | None:
     return None if group is None else str(group)
 
 
-def write_train(path: Path, train: Sequence[Example]) -> None:
-    """Keep the training texts of a labelled run: the ledger goes on, the run does not."""
-    write_json_lines(path, map(asdict, train))
+def keep_round(run: RunDirectory, new: NextRound) -> None:
+    """Keep labels and training texts of a labelled run: the ledger goes on, the run does not."""
+    write_json(run.new_labels, sealed({"run": new.name, "labels": new.labels}))
+    write_json_lines(run.train, map(asdict, new.data.train))
+
+
+def kept_round(run: RunDirectory, data: TextData) -> NextRound | None:
+    """What `keep_round` kept, of a run that goes on; None where it trains on no new labels.
+
+    Args:
+        run: whose round.
+        data: its texts.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    if not run.new_labels.exists():
+        return None
+    kept = unsealed(read_json(run.new_labels), run.new_labels)
+    return NextRound(data, kept["labels"], {}, kept["run"])
 
 
 def with_kept_train(data: TextData, path: Path) -> TextData:
-    """`data` with the training texts that `write_train` kept at `path`; as it is where there is no such file.
+    """`data` with the training texts that `keep_round` kept at `path`; as it is where there is no such file.
 
     Raises:
         RunError: the file is half-written.

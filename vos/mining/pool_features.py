@@ -5,22 +5,40 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TextIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vos.errors import DataError
+from vos.errors import DataError, RunError
 from vos.storage.atomic import replacing
 from vos.storage.bounded import in_use
+from vos.storage.lock import PATIENCE
 from vos.types import Example, Featurizer
 
 BYTES = 4
-"""Of one float32."""
+"""Of one float32, and of the sum that ends a row: its words, exclusive or, which tells of every flipped bit."""
+
+ENDING = ".rows.f32"
+"""Of the files; those of older versions had no sums, and end in .f32 alone."""
+
+
+def row_bytes(d: int) -> int:
+    """Of one row of a file: d features and their sum."""
+    return (d + 1) * BYTES
+
+
+def with_sums(features: Tensor) -> bytes:
+    """Features (n, d) as the rows of a file."""
+    values = np.ascontiguousarray(features.numpy(), dtype="<f4").view("<u4")
+    sums = np.bitwise_xor.reduce(values, axis=1, keepdims=True)
+    rows: bytes = np.concatenate([values, sums], axis=1).tobytes()
+    return rows
 
 
 def content_hash(pool: Iterable[Example]) -> tuple[str, int]:
@@ -62,15 +80,16 @@ class PoolFeatures:
         self.path, self.n, self.d = path, n, d
         self._use = ExitStack()  # nobody removes the file while this object lives
         self._use.enter_context(in_use(path))
-        if path.stat().st_size != n * d * BYTES:
+        if path.stat().st_size != n * row_bytes(d):
             raise DataError(
-                f"{path}: expected {n} x {d} float32, {n * d * BYTES} bytes, found {path.stat().st_size}; delete it"
+                f"{path}: expected {n} rows of {d} float32 and a sum, {n * row_bytes(d)} bytes, found "
+                f"{path.stat().st_size}; delete it"
             )
 
     @classmethod
     def of(cls, path: Path, d: int) -> PoolFeatures:
         """A whole file of as many rows as it holds."""
-        return cls(path, path.stat().st_size // (d * BYTES), d)
+        return cls(path, path.stat().st_size // row_bytes(d), d)
 
     @classmethod
     def build(
@@ -97,9 +116,9 @@ class PoolFeatures:
         content, n = content_hash(pool)
         d = featurizer.head.weight.shape[1]
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{encoder}-{content}.f32"
+        path = folder / f"{encoder}-{content}{ENDING}"
         with path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # let go when the file closes, also of a killed process
+            _wait_for(lock, path.with_suffix(".partial"))  # let go when the file closes, also of a killed process
             if path.exists():
                 progress(n)
             else:
@@ -110,16 +129,47 @@ class PoolFeatures:
         return cls(path, n, d)
 
     def at(self, rows: Collection[int]) -> Tensor:
-        """Features (k, d) of the rows named, copied: the process keeps no pages of the file."""
+        """Features (k, d) of the rows named, copied: the process keeps no pages of the file.
+
+        Raises:
+            DataError: one of them is damaged.
+        """
         if not rows:
             return torch.empty(0, self.d)
-        mapped = np.memmap(self.path, dtype="<f4", mode="r", shape=(self.n, self.d))
-        return torch.from_numpy(np.array(mapped[np.fromiter(rows, dtype=np.int64)]))
+        mapped = np.memmap(self.path, dtype="<u4", mode="r", shape=(self.n, self.d + 1))
+        found = np.array(mapped[np.fromiter(rows, dtype=np.int64)])
+        if np.bitwise_xor.reduce(found, axis=1).any():
+            raise DataError(f"{self.path}: expected features as they were written, found a damaged row; delete it")
+        return torch.from_numpy(np.ascontiguousarray(found[:, :-1]).view("<f4"))
 
     def chunks(self, size: int) -> Iterator[tuple[int, Tensor]]:
         """First row and features of `size` rows at a time."""
         for start in range(0, self.n, size):
             yield start, self.at(range(start, min(start + size, self.n)))
+
+
+def _wait_for(lock: TextIO, partial: Path, patience: float = PATIENCE) -> None:
+    """Take the lock of a file of features; another process may build it for as long as it gets on.
+
+    Raises:
+        RunError: it has got on no further for so long.
+    """
+    size, since = -1, time.monotonic()
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            now = partial.stat().st_size if partial.exists() else 0
+            if now != size:
+                size, since = now, time.monotonic()
+            elif time.monotonic() - since > patience:
+                raise RunError(
+                    f"{partial}: another process builds it and got no further for {patience:.0f} s; end it, and repeat "
+                    "the command, which goes on where it stood"
+                ) from error
+            time.sleep(0.05)
+        else:
+            return
 
 
 class ShardedFeatures:
@@ -158,7 +208,7 @@ def write_features(
     n = 0
     with replacing(path) as partial, partial.open("wb") as file:
         for examples, batch in featurizer.stream(iter(pool), chunk_size):
-            file.write(batch.features.numpy().astype("<f4").tobytes())
+            file.write(with_sums(batch.features))
             n += len(examples)
             progress(len(examples))
     return n
@@ -168,14 +218,14 @@ def _append(
     file: BinaryIO, pool: Iterable[Example], featurizer: Featurizer, chunk_size: int, progress: Callable[[int], None]
 ) -> None:
     """Add the features of the texts that are not in the file yet."""
-    row_bytes = featurizer.head.weight.shape[1] * BYTES
+    size = row_bytes(featurizer.head.weight.shape[1])
     # Whole chunks alone are kept: features differ in the last digit with the texts that share their batch.
-    done = file.tell() // row_bytes // chunk_size * chunk_size
-    file.truncate(done * row_bytes)
+    done = file.tell() // size // chunk_size * chunk_size
+    file.truncate(done * size)
     progress(done)
     waiting = (example for row, example in enumerate(pool) if row >= done)
     for examples, batch in featurizer.stream(waiting, chunk_size):
-        file.write(batch.features.numpy().astype("<f4").tobytes())
+        file.write(with_sums(batch.features))
         file.flush()
         os.fsync(file.fileno())
         progress(len(examples))

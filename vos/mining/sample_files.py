@@ -11,10 +11,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vos.errors import DataError
+from vos.errors import DataError, RunError
 from vos.mining.candidates import Facts
 from vos.mining.pool_sample import Array, PoolSample, SampleSizes
 from vos.storage.atomic import replacing
+from vos.storage.sealed import check_sealed, save_sealed
 from vos.types import Example, FeatureBatch
 
 TABLES = ("features", "logits", "margins", "mahalanobis", "errors")
@@ -41,7 +42,7 @@ def save_sample(path: Path, sample: PoolSample, nearest: Tensor) -> None:
     content["examples"] = torch.frombuffer(bytearray(written), dtype=torch.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial:
-        save_file(content, partial)
+        save_sealed(partial, lambda seal: save_file(content, partial, metadata=seal))
 
 
 def load_sample(path: Path, sizes: SampleSizes, seed: int) -> tuple[PoolSample, Tensor]:
@@ -56,11 +57,12 @@ def load_sample(path: Path, sizes: SampleSizes, seed: int) -> tuple[PoolSample, 
         DataError: the file is damaged.
     """
     try:
+        check_sealed(path)
         with safe_open(path, framework="pt") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         examples = json.loads(bytes(found["examples"].numpy()))
         return _sample(found, examples, sizes, seed), found["nearest"]
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+    except (SafetensorError, KeyError, ValueError, OSError, RunError) as error:
         raise _damaged(path, error) from error
 
 

@@ -174,6 +174,10 @@ class TextClassifier(nn.Module, ABC):
 
     def _save_tokenizer(self, directory: Path) -> None:
         """Write the tokenizer; a word that pads in memory stays a word in the file, where it would become special."""
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        if backend is not None:  # what the last call padded and cut is no rule: the same model gives the same file
+            backend.no_padding()
+            backend.no_truncation()
         padding = self.tokenizer.pad_token
         if padding is not None and self.tokenizer.pad_token_id not in self._special_ids:
             self.tokenizer.pad_token = self._own_padding

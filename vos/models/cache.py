@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import sqlite3
+import zlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,8 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vos.storage.bounded import in_use
-from vos.storage.sqlite import enter_wal
+from vos.storage.bounded import in_use, remove_database
+from vos.storage.sqlite import enter_wal, is_damage
+
+logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 60.0
 """How long to wait for another process that writes."""
@@ -31,7 +35,7 @@ class FeatureCache:
     """A SQLite table from a text's content hash to its features (d,) in float32.
 
     One file an encoder. Several processes may use it at once; a killed process loses at most its last chunk.
-    Memory does not grow with the number of rows.
+    Memory does not grow with the number of rows. A damaged row counts as missing, a damaged file is begun anew.
 
     Args:
         directory: where the files lie; made if missing.
@@ -44,35 +48,74 @@ class FeatureCache:
         self._uses = ExitStack()
         self._uses.enter_context(in_use(self.path))
         self.n_features = n_features
-        self._connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
-        enter_wal(self._connection, BUSY_SECONDS)
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.execute("CREATE TABLE IF NOT EXISTS features (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
-        self._connection.commit()
+        try:
+            self._connection = self._connect()
+        except sqlite3.DatabaseError as error:
+            self._connection = self._anew(error)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
+        try:
+            enter_wal(connection, BUSY_SECONDS)
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("CREATE TABLE IF NOT EXISTS checked (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
+            connection.commit()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _anew(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
+        """An empty file in place of one that is damaged.
+
+        Raises:
+            sqlite3.OperationalError: it is not damaged, but locked, or the disk is full.
+        """
+        if not is_damage(error):
+            raise error
+        logger.warning("%s is damaged (%s): it is begun anew", self.path, error)
+        remove_database(self.path)
+        return self._connect()
 
     def get(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Features (n, d) float32 and a mask (n,) bool of the rows that were found; other rows are zero."""
         keys = [content_key(text) for text in texts]
+        try:
+            found = self._rows(keys)
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            self._connection, found = self._anew(error), {}
+        features = torch.zeros(len(keys), self.n_features)
+        hit = torch.zeros(len(keys), dtype=torch.bool)
+        for row, key in enumerate(keys):
+            if key in found and (value := _checked(key, found[key], self.n_features)) is not None:
+                features[row] = torch.from_numpy(np.frombuffer(value, dtype="<f4").copy())
+                hit[row] = True
+        return features, hit
+
+    def _rows(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = {}
         for start in range(0, len(keys), QUERY_ROWS):
             part = keys[start : start + QUERY_ROWS]
             marks = ",".join("?" * len(part))
-            query = f"SELECT key, value FROM features WHERE key IN ({marks})"  # noqa: S608 - only question marks
+            query = f"SELECT key, value FROM checked WHERE key IN ({marks})"  # noqa: S608 - only question marks
             found.update(self._connection.execute(query, part))
-        features = torch.zeros(len(keys), self.n_features)
-        hit = torch.zeros(len(keys), dtype=torch.bool)
-        for row, key in enumerate(keys):
-            if key in found:
-                features[row] = torch.from_numpy(np.frombuffer(found[key], dtype="<f4").copy())
-                hit[row] = True
-        return features, hit
+        return found
 
     def put(self, texts: Sequence[str], features: Tensor) -> None:
-        """Store features (n, d); a text already stored keeps its first value."""
+        """Store features (n, d); a text already stored keeps its first value, unless that is damaged."""
         values = features.detach().cpu().numpy().astype("<f4")
-        rows = [(content_key(text), value.tobytes()) for text, value in zip(texts, values, strict=True)]
+        keys = [content_key(text) for text in texts]
+        rows = [(key, _with_sum(key, value.tobytes())) for key, value in zip(keys, values, strict=True)]
+        try:
+            known = self._rows(keys)
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            self._connection, known = self._anew(error), {}
+        damaged = [(key,) for key in keys if key in known and _checked(key, known[key], self.n_features) is None]
         with self._connection:
-            self._connection.executemany("INSERT OR IGNORE INTO features VALUES (?, ?)", rows)
+            self._connection.executemany("DELETE FROM checked WHERE key = ?", damaged)
+            self._connection.executemany("INSERT OR IGNORE INTO checked VALUES (?, ?)", rows)
 
     def close(self) -> None:
         """Close the file; the cache cannot be used after."""
@@ -84,3 +127,14 @@ class FeatureCache:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _with_sum(key: bytes, value: bytes) -> bytes:
+    return value + zlib.crc32(key + value).to_bytes(4, "little")
+
+
+def _checked(key: bytes, value: bytes, n_features: int) -> bytes | None:
+    """The features of a row; None where they are not what was stored."""
+    if len(value) != 4 * n_features + 4 or _with_sum(key, value[:-4]) != value:
+        return None
+    return value[:-4]

@@ -99,9 +99,14 @@ def _remove(path: Path) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return False
-        for part in (path, *(path.with_name(path.name + end) for end in BESIDE)):
-            part.unlink(missing_ok=True)
+        remove_database(path)
     return True
+
+
+def remove_database(path: Path) -> None:
+    """Remove a file of a cache with what lies beside it; a process that has it open goes on with what it has."""
+    for part in (path, *(path.with_name(path.name + end) for end in BESIDE)):
+        part.unlink(missing_ok=True)
 
 
 def _lock_of(path: Path) -> Path:

@@ -6,12 +6,16 @@ import fcntl
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
 from vos.errors import RunError
+
+PATIENCE = 600.0
+"""Seconds that another process may hold what takes it seconds."""
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +58,29 @@ def owned(folder: Path, name: str = LOCK, *, wait: bool = False) -> Iterator[Non
                     folder.rmdir()
 
 
+def lock_within(file: TextIO, why: str, seconds: float = PATIENCE) -> None:
+    """Take the lock of an open file, for as long as it is open.
+
+    Args:
+        file: to lock.
+        why: who holds it, for the message.
+        seconds: after which it is given up: a process that was stopped holds its locks for ever.
+
+    Raises:
+        RunError: another process has held it all the time.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > end:
+                raise RunError(f"{why} for {seconds:.0f} s; end it, or repeat the command when it is done") from error
+            time.sleep(0.05)
+        else:
+            return
+
+
 def _locked(folder: Path, name: str, wait: bool) -> TextIO:
     """The open file of the lock, which is held until it is closed."""
     while True:
@@ -82,7 +109,10 @@ def _is_still(file: TextIO, path: Path) -> bool:
 
 def _take(file: TextIO, folder: Path, wait: bool) -> None:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if wait:
+            lock_within(file, f"{folder}: another process works in this folder")
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.seek(0)
         holder = file.read().strip() or "another process"

@@ -12,11 +12,16 @@ from vos.errors import RunError
 from vos.storage.atomic import write_atomically
 from vos.storage.commands import command
 from vos.storage.environment import peak_memory_mib
-from vos.storage.hashes import text_hash
+from vos.storage.hashes import file_hash, text_hash
 from vos.storage.json_files import read_json, write_json
+from vos.storage.sealed import sealed, unsealed
 
 FORMAT_VERSION = 2
 """Of the files of a run; 1 was written by version 0.1."""
+
+
+FILES = ("config.yaml", "overrides.yaml", "metrics.json", "density.safetensors", "output_labels.json", "model/*")
+"""Of a finished run: those whose hashes stand in its manifest."""
 
 
 class RunDirectory:
@@ -32,6 +37,7 @@ class RunDirectory:
         self.metrics_path = self.path / "metrics.json"
         self.config_path = self.path / "config.yaml"
         self.train = self.path / "train.jsonl"
+        self.new_labels = self.path / "new_labels.json"
         self.output_labels = self.path / "output_labels.json"
         self.outlier_texts = self.path / "outlier_texts.jsonl"
         self.model = self.path / "model"
@@ -45,9 +51,9 @@ class RunDirectory:
         """Content of `manifest.json`.
 
         Raises:
-            RunError: missing or unreadable.
+            RunError: missing, unreadable or damaged.
         """
-        return read_json(self.manifest_path)
+        return unsealed(read_json(self.manifest_path), self.manifest_path)
 
     def start(self, config_yaml: str, facts: Mapping[str, object]) -> None:
         """Make the directory, or take up one that was cut off under the same configuration.
@@ -79,7 +85,27 @@ class RunDirectory:
         manifest |= facts
         manifest["wall_seconds"] = round(manifest.get("wall_seconds", 0.0) + wall_seconds, 1)
         manifest["peak_memory_mib"] = peak_memory_mib()
+        manifest["files"] = {name: file_hash(self.path / name) for name in self._kept_files()}
         self._write_manifest({**manifest, "status": "finished"})
+
+    def _kept_files(self) -> list[str]:
+        """What later work reads, by the names in `FILES`."""
+        found = (path for pattern in FILES for path in sorted(self.path.glob(pattern)))
+        return [path.relative_to(self.path).as_posix() for path in found if path.is_file()]
+
+    def check_files(self) -> None:
+        """Look whether the files of a finished run are those that it wrote; a run of an older version does not tell.
+
+        Raises:
+            RunError: one of them is missing, damaged or changed.
+        """
+        for name, expected in self.manifest.get("files", {}).items():
+            path = self.path / name
+            if not path.is_file() or file_hash(path) != expected:
+                raise RunError(
+                    f"{path}: expected the file that the run wrote, found {'another' if path.exists() else 'none'}; "
+                    "restore it, train again, or, if the change is yours, take `files` and `seal` out of manifest.json"
+                )
 
     @property
     def is_finished(self) -> bool:
@@ -90,7 +116,8 @@ class RunDirectory:
         return manifest.get("format_version") == FORMAT_VERSION and manifest.get("status") == "finished"
 
     def _write_manifest(self, values: Mapping[str, object]) -> None:
-        write_json(self.manifest_path, {"format_version": FORMAT_VERSION, "vos_version": vos.__version__, **values})
+        facts = {"format_version": FORMAT_VERSION, "vos_version": vos.__version__, **values}
+        write_json(self.manifest_path, sealed(facts))
 
     def open_finished(self) -> dict[str, Any]:
         """The manifest of a whole, finished run.

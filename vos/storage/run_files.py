@@ -48,6 +48,8 @@ class Manifest(TypedDict):
         model_hash: of the classifier; absent until it is there.
         calibration: see there; absent until it is there.
         peak_memory_mib: largest resident memory; absent until the end.
+        files: hashes of settings, metrics, density and model, one of which may not change; absent until the end.
+        seal: hash of all other fields.
     """
 
     format_version: int
@@ -71,6 +73,8 @@ class Manifest(TypedDict):
     model_hash: NotRequired[str]
     calibration: NotRequired[Calibration]
     peak_memory_mib: NotRequired[int]
+    files: NotRequired[Mapping[str, str]]
+    seal: NotRequired[str]
 
 
 class RunMetrics(TypedDict):

@@ -1,4 +1,4 @@
-"""One trap of SQLite, dealt with once."""
+"""Traps of SQLite, dealt with once."""
 
 import sqlite3
 import time
@@ -23,3 +23,9 @@ def enter_wal(connection: sqlite3.Connection, seconds: float) -> None:
             time.sleep(0.01)
         else:
             return
+
+
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether SQLite found a file damaged, and not locked, missing or on a full disk."""
+    known = ("malformed", "not a database", "no such column", "no such table", "already exists")
+    return type(error) is sqlite3.DatabaseError or any(words in str(error) for words in known)

@@ -8,10 +8,12 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from vos.errors import DataError
+from vos.errors import DataError, RunError
 from vos.generation.counterfactuals import Counterfactual
 from vos.generation.reach import Outcome
+from vos.storage.atomic import write_atomically
 from vos.storage.json_files import json_line
+from vos.storage.sealed import sealed, unsealed
 
 logger = logging.getLogger(__name__)
 
@@ -59,19 +61,23 @@ class Journal:
         if kept.identity:
             logger.info("%s belongs to other settings; starting over", self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json_line({"identity": self.identity}) + "\n", encoding="utf-8")
+        write_atomically(self.path, json_line(sealed({"identity": self.identity})) + "\n")
         return Kept(self.identity)
 
     def add(self, part: Outcome | Counterfactual) -> None:
         """Keep an outcome or a counterfactual; it is on the disk when this returns."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json_line(asdict(part)) + "\n")
+        with self.path.open("a", encoding="utf-8", errors="surrogatepass") as file:
+            file.write(json_line(sealed(asdict(part))) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
 
-def read_journal(path: Path) -> Kept:
+def read_journal(path: Path, *, check: bool = True) -> Kept:
     """What a journal holds.
+
+    Args:
+        path: of the file.
+        check: whether each line must be what was written; verification names the values that differ.
 
     Raises:
         DataError: a whole line is not what `Journal` writes.
@@ -82,13 +88,16 @@ def read_journal(path: Path) -> Kept:
             break  # the run was killed while it wrote this line
         try:
             values = json.loads(line)
+            values = unsealed(values, path) if check else values
             if number == 1:
                 kept.identity = str(values["identity"])
             elif "row" in values:
                 kept.counterfactuals[values["row"]] = Counterfactual.from_dict(values)
             else:
                 kept.outcomes[values["target"]] = Outcome.from_dict(values)
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}:{number}: expected a line of a generation journal; delete the file") from error
+        except (AttributeError, KeyError, TypeError, ValueError, RunError) as error:
+            raise DataError(
+                f"{path}:{number}: expected a line of a generation journal as it was written; delete the file"
+            ) from error
         kept.end += len(line)
     return kept

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from vos.data.shards import Shard, ShardedPool
 from vos.mining.candidates import Facts
-from vos.mining.pool_features import PoolFeatures, ShardedFeatures, write_features
+from vos.mining.pool_features import ENDING, PoolFeatures, ShardedFeatures, write_features
 from vos.mining.pool_sample import PoolSample, SampleSizes
 from vos.mining.sample_files import count_texts, load_sample, save_sample
 from vos.models.base import TextClassifier
@@ -133,7 +133,9 @@ class ShardedPass:
     def features(self, job: SynthesisJob, folder: PoolFolder) -> ShardedFeatures:
         """The features of the pool, in its order, from a file for each shard; those that are missing are made."""
         d = job.featurizer.head.weight.shape[1]
-        files = [folder.path / f"{folder.encoder}-{_digest(self._of_texts(shard))}.f32" for shard in self.pool.shards]
+        files = [
+            folder.path / f"{folder.encoder}-{_digest(self._of_texts(shard))}{ENDING}" for shard in self.pool.shards
+        ]
 
         def here(shard: Shard, path: Path) -> int:
             return featurize_shard(job, self.pool.read(shard), path)

@@ -138,8 +138,6 @@ def _write(
             "acquisition=targets, max_distance), add to the pool, or try candidates=pool_then_lm"
         )
     paths = (output / BATCH, output / SHEET)
-    write_jsonl(paths[0], records)
-    write_csv(paths[1], records)
     if len(records) < report["asked"]:
         logger.warning(
             "%d texts asked for, %d found; see %s for the reasons", report["asked"], len(records), report_path
@@ -147,6 +145,11 @@ def _write(
     for warning in report["warnings"]:
         logger.warning("%s", warning)
     making = [output / JOURNAL, output / WRITING_TARGETS] if "made" in report else []
-    written = {path.name: file_hash(path) for path in (*paths, *making) if path.exists()}
-    write_json(report_path, {**report, "files": written})
+    partial = paths[0].with_name(f"{BATCH}.whole")
+    write_jsonl(partial, records)
+    write_csv(paths[1], records)
+    hashes = {paths[0].name: file_hash(partial)}
+    hashes |= {path.name: file_hash(path) for path in (paths[1], *making) if path.exists()}
+    write_json(report_path, {**report, "files": hashes})
+    partial.replace(paths[0])  # last: where there is a batch, all that belongs to it is there
     return SynthesisResult(records, dict(report), (*paths, report_path))

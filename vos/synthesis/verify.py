@@ -96,7 +96,7 @@ def check_is_there(path: Path) -> None:
 
 
 def _journal_records(path: Path, job: SynthesisJob, targets: Targets) -> list[BoundaryRecord]:
-    kept = read_journal(path)
+    kept = read_journal(path, check=False)
     made = [each for outcome in kept.outcomes.values() for each in (*outcome.accepted, outcome.nearest_miss)]
     made += [each.candidate for each in kept.counterfactuals.values()]
     try:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vos.errors import DataError
+from vos.errors import DataError, RunError
 from vos.generation.generate import real_texts
 from vos.generation.reach import reachability
 from vos.metrics.margins import deciding_pair
@@ -21,6 +21,7 @@ from vos.mining.candidates import Facts
 from vos.mining.coverage import BoundaryCoverage
 from vos.mining.facility_location import FacilityLocation
 from vos.mining.targets import TargetSpace
+from vos.storage.sealed import OPEN, SEAL, check_sealed, save_sealed
 from vos.synthesis.job import SynthesisJob
 from vos.synthesis.settings import GenerationSettings
 from vos.synthesis.surroundings import Surroundings
@@ -175,8 +176,8 @@ def save_writing_targets(goals: WritingTargets, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     content = {name: getattr(goals.outliers, name).contiguous() for name in ("features", "labels", "mahalanobis")}
     partial = folder / f"{FILE}.partial"
-    begun = json.dumps([example.id for example in goals.beginnings], allow_nan=False)
-    save_file(content, partial, metadata={"beginnings": begun})
+    begun = json.dumps({"ids": [example.id for example in goals.beginnings], SEAL: OPEN}, allow_nan=False)
+    save_sealed(partial, lambda _: save_file(content, partial, metadata={"beginnings": begun}))
     partial.replace(folder / FILE)
 
 
@@ -192,8 +193,10 @@ def load_writing_targets(folder: Path, job: SynthesisJob) -> WritingTargets | No
     try:
         with safe_open(path, framework="pt") as file:
             outliers = VirtualOutliers(*(file.get_tensor(name) for name in ("features", "labels", "mahalanobis")))
-            ids = json.loads(file.metadata()["beginnings"])
-    except (SafetensorError, KeyError, ValueError) as error:
+            begun = json.loads(file.metadata()["beginnings"])
+        ids = begun["ids"] if isinstance(begun, dict) else begun
+        check_sealed(path)
+    except (SafetensorError, KeyError, ValueError, RunError) as error:
         raise DataError(
             f"{path}: expected targets that a synthesis wrote, got: {error}; make the batch again"
         ) from error

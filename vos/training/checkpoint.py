@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
-from collections.abc import Iterator
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 
@@ -15,6 +20,9 @@ from vos.errors import RunError
 from vos.storage.atomic import replacing
 from vos.storage.json_files import numbers, read_json, write_json
 from vos.storage.run_directory import RunDirectory
+from vos.storage.sealed import SEAL, check_sealed, damaged, save_sealed, sealed, unsealed
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,29 +42,103 @@ class RoundCheckpoint:
     def write(self, run: RunDirectory) -> None:
         """Keep the round; the JSON file comes last and marks it as finished."""
         run.rounds.mkdir(parents=True, exist_ok=True)
-        save_file({"val_logits": self.val_logits.contiguous()}, run.rounds / f"{self.number}.safetensors")
-        write_json(run.rounds / f"{self.number}.json", self.metrics)
+        content = {"val_logits": self.val_logits.contiguous()}
+        with replacing(run.rounds / f"{self.number}.safetensors") as partial:
+            save_sealed(partial, lambda seal: save_file(content, partial, metadata=seal))
+        write_json(run.rounds / f"{self.number}.json", sealed(self.metrics))
 
 
 def read_round(run: RunDirectory, number: int) -> RoundCheckpoint | None:
-    """The finished round `number`, or None."""
+    """The finished round `number`; None where there is none, or a file of it is damaged, which is logged."""
     path = run.rounds / f"{number}.json"
     if not path.exists():
         return None
-    return RoundCheckpoint(
-        number, numbers(read_json(path)), load_file(run.rounds / f"{number}.safetensors")["val_logits"]
-    )
+    try:
+        values = read_json(path)
+        if SEAL not in values:
+            raise damaged(path)
+        metrics = numbers(unsealed(values, path))
+        check_sealed(path.with_suffix(".safetensors"))
+        return RoundCheckpoint(number, metrics, load_file(path.with_suffix(".safetensors"))["val_logits"])
+    except (RunError, SafetensorError, KeyError, OSError, TypeError, ValueError) as error:
+        logger.warning("round %d is made again: %s", number, error)
+        return None
+
+
+def rounds_to_go_on_from(run: RunDirectory, best: Callable[[Sequence[RoundCheckpoint]], int]) -> list[RoundCheckpoint]:
+    """The finished rounds up to the last one that a run can go on from; the files of later ones are removed.
+
+    A run goes on from the state of its last round, and may end with that of its best. Where one of the two is damaged
+    or missing, the rounds after an earlier whole one are made again.
+
+    Args:
+        run: whose rounds.
+        best: number of the round to keep of those given.
+    """
+    found: list[RoundCheckpoint] = []
+    while (kept := read_round(run, len(found))) is not None:
+        found.append(kept)
+    n_read = len(found)
+    whole = {each.number for each in found if _is_whole(state_path(run, each.number))}
+    while found and not {found[-1].number, best(found)} <= whole:
+        found.pop()
+    if len(found) < n_read:
+        logger.warning("rounds from %d on are made again: a state that they need is damaged or missing", len(found))
+    for path in run.rounds.glob("*.json"):
+        if path.stem.isdigit() and int(path.stem) >= len(found):
+            path.unlink()
+    return found
+
+
+def state_path(run: RunDirectory, number: int) -> Path:
+    """The module's state at the end of a round."""
+    return run.checkpoints / f"round-{number}.safetensors"
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        check_sealed(path)
+        with safe_open(path, framework="pt"):
+            return True
+    except (RunError, SafetensorError, OSError):
+        return False
+
+
+def remove_damaged(folder: Path) -> None:
+    """Remove the checkpoints of a fit where one of them is damaged: its round begins anew, and ends the same."""
+    for path in sorted(folder.glob("*.ckpt")):
+        if not _is_whole_archive(path):
+            logger.warning("%s is damaged: its round begins anew", path)
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+
+
+def _is_whole_archive(path: Path) -> bool:
+    """Whether the sums in an archive are those of its content; torch does not look at them."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error):
+        return False
 
 
 def save_state(module: nn.Module, path: Path) -> None:
     """Write every parameter and buffer as safetensors, atomically."""
     with replacing(path) as partial:
-        save_model(module, str(partial))
+        save_sealed(partial, lambda seal: save_model(module, str(partial), metadata=seal))
 
 
 def load_state(module: nn.Module, path: Path) -> None:
-    """Read what `save_state` wrote."""
-    load_model(module, str(path), strict=True)
+    """Read what `save_state` wrote.
+
+    Raises:
+        RunError: the file is damaged, missing, or of another module.
+    """
+    check_sealed(path)
+    try:
+        load_model(module, str(path), strict=True)
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        raise damaged(path, error) from error
 
 
 @contextmanager

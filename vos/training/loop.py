@@ -7,7 +7,6 @@ import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,7 +21,15 @@ from vos.storage.json_files import write_json
 from vos.storage.run_files import RunMetrics
 from vos.storage.seeds import derive_seed
 from vos.training.callbacks import fit_callbacks
-from vos.training.checkpoint import RoundCheckpoint, load_state, read_round, reading, save_state
+from vos.training.checkpoint import (
+    RoundCheckpoint,
+    load_state,
+    reading,
+    remove_damaged,
+    rounds_to_go_on_from,
+    save_state,
+    state_path,
+)
 from vos.training.gathering import wait_for_others
 from vos.training.held_out import calibration_facts
 from vos.training.job import RefineSettings, TrainingJob
@@ -66,17 +73,18 @@ def refine(job: TrainingJob) -> TrainingResult:
     """
     _tell_truncation(job)
     rounds, tolerance = _rounds_to_do(job), job.settings.refine.tolerance
+    done = rounds_to_go_on_from(job.run, lambda some: kept_round(some, job.settings.refine))
     kept: list[RoundCheckpoint] = []
     weights_of: int | None = None
     reason = f"the budget of refine.rounds={rounds} is spent"
     for number in range(rounds + 1):
-        found = read_round(job.run, number)
+        found = done[number] if number < len(done) else None
         if found is None:
             if number > 0 and weights_of != number - 1:
-                load_state(job.module, _state_path(job, number - 1))
+                load_state(job.module, state_path(job.run, number - 1))
             _train_round(job, number)
             found = _measure_round(job, number, kept)
-            save_state(job.module, _state_path(job, number))
+            save_state(job.module, state_path(job.run, number))
             found.write(job.run)
             weights_of = number
         kept.append(found)
@@ -91,7 +99,7 @@ def refine(job: TrainingJob) -> TrainingResult:
             break
     best = kept_round(kept, job.settings.refine)
     if weights_of != best:
-        load_state(job.module, _state_path(job, best))
+        load_state(job.module, state_path(job.run, best))
     records = tuple(record(job, each) for each in kept)
     why = _why_kept(kept, best, job.settings.refine)
     if best == 0 != job.settings.plain_round:
@@ -132,7 +140,7 @@ def _remove_states(job: TrainingJob, rounds: Sequence[RoundCheckpoint]) -> None:
     needed = {rounds[-1].number, kept_round(rounds, job.settings.refine)}
     for each in rounds:
         if each.number not in needed:
-            _state_path(job, each.number).unlink(missing_ok=True)
+            state_path(job.run, each.number).unlink(missing_ok=True)
 
 
 def _tell_truncation(job: TrainingJob) -> None:
@@ -154,10 +162,6 @@ def _rounds_to_do(job: TrainingJob) -> int:
         )
     logger.info("trainer.max_epochs=0: the classifier is studied as it is, without refinement")
     return 0
-
-
-def _state_path(job: TrainingJob, number: int) -> Path:
-    return job.run.checkpoints / f"round-{number}.safetensors"
 
 
 def _train_round(job: TrainingJob, number: int) -> None:
@@ -182,6 +186,7 @@ def fit_round(job: TrainingJob, number: int) -> None:
         return
     folder = job.run.checkpoints / f"round-{number}"
     last = folder / "last.ckpt"
+    remove_damaged(folder)
     loggers = [found for each in job.reporters if (found := each.lightning_logger(number)) is not None]
     trainer = job.trainer(
         max_epochs=epochs,
@@ -279,7 +284,11 @@ def save_results(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:
         "calibration": calibration_facts(job.module.density, result.kept.metrics),
     }
     write_json(job.run.metrics_path, content)
+    return dict(content)
+
+
+def remove_checkpoints(job: TrainingJob) -> None:
+    """Remove the states that a run on its way needs, when it is marked as finished: one killed before goes on."""
     if not job.settings.fit.keep_checkpoints:
         wait_for_others()
         shutil.rmtree(job.run.checkpoints, ignore_errors=True)
-    return dict(content)

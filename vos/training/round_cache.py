@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,9 +16,12 @@ from pathlib import Path
 import torch
 
 import vos
+from vos.errors import RunError
 from vos.models.base import TextClassifier
 from vos.storage.bounded import in_use, make_room
 from vos.training.checkpoint import load_state, save_state
+
+logger = logging.getLogger(__name__)
 
 
 class RoundCache:
@@ -37,11 +41,16 @@ class RoundCache:
         self.path = Path(directory) / f"{digest}.safetensors"
 
     def restore(self, classifier: TextClassifier) -> bool:
-        """Load the stored weights into `classifier`; False when there are none."""
+        """Load the stored weights into `classifier`; False when there are none, or they are damaged and removed."""
         with in_use(self.path):
             if not self.path.exists():
                 return False
-            load_state(classifier, self.path)
+            try:
+                load_state(classifier, self.path)
+            except RunError as error:
+                logger.warning("%s; it is removed, and round 0 is trained", error)
+                self.path.unlink(missing_ok=True)
+                return False
             return True
 
     def store(self, classifier: TextClassifier) -> None:

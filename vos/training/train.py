@@ -30,7 +30,7 @@ from vos.storage.environment import environment
 from vos.storage.run_directory import RunDirectory
 from vos.training.featurizers import Featurizers
 from vos.training.job import FitSettings, RefineSettings, RunSettings, TrainingJob
-from vos.training.loop import refine, save_results
+from vos.training.loop import refine, remove_checkpoints, save_results
 from vos.training.module import ClassifierModule
 from vos.training.settings import RegularizerSettings, StepSettings
 from vos.types import Example, OutlierSampler
@@ -163,6 +163,7 @@ def _run(job: TrainingJob, config: Mapping[str, str | int]) -> Trained:
     classifier, density = job.module.classifier.eval(), job.module.density
     facts = {"model_hash": classifier.fingerprint(), "calibration": content["calibration"]}
     job.run.finish(time.monotonic() - started, facts)
+    remove_checkpoints(job)
     rounds = tuple(each.metrics for each in result.records)
     return Trained(classifier, density, rounds, result.stopped_because, result.kept.round)
 

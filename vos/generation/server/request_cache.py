@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import sqlite3
 import threading
 import weakref
+import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from vos.errors import ServerError
 from vos.generation.server.replies import Reply
-from vos.storage.bounded import in_use
+from vos.storage.bounded import in_use, remove_database
 from vos.storage.json_files import json_line
-from vos.storage.sqlite import enter_wal
+from vos.storage.sqlite import enter_wal, is_damage
+
+logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 60.0
 """How long to wait for another process that writes."""
@@ -37,25 +42,40 @@ class RequestCache:
         # Kept from being removed for as long as this object lives.
         uses = ExitStack()
         uses.enter_context(in_use(self.path))
-        self._connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, check_same_thread=False)
-        enter_wal(self._connection, BUSY_SECONDS)
-        self._connection.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT) WITHOUT ROWID")
-        self._connection.commit()
+        try:
+            self._connection = _connect(self.path)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            logger.warning("%s is damaged (%s): it is begun anew", self.path, error)
+            remove_database(self.path)
+            self._connection = _connect(self.path)
         uses.callback(self._connection.close)
         self._closing = weakref.finalize(self, uses.close)
 
     def get(self, path: str, body: Mapping[str, Any]) -> Reply | None:
-        """The reply to a body sent to a path, or None."""
-        with self._lock:
-            found = self._connection.execute(
-                "SELECT reply FROM replies WHERE key = ?", [self._key(path, body)]
-            ).fetchone()
-        return None if found is None else Reply.from_row(json.loads(found[0]))
+        """The reply to a body sent to a path; None where there is none, or it is damaged.
+
+        Raises:
+            ServerError: the file is damaged.
+        """
+        try:
+            with self._lock:
+                found = self._connection.execute(
+                    "SELECT reply FROM replies WHERE key = ?", [self._key(path, body)]
+                ).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise ServerError(f"{self.path}: a cache of replies that cannot be read ({error}); delete it") from error
+        return None if found is None else _reply(str(found[0]))
 
     def put(self, path: str, body: Mapping[str, Any], reply: Reply) -> None:
         """Keep a reply; it is on the disk when this returns. The first one to a request stays."""
-        row = (self._key(path, body), json_line(asdict(reply)))
+        key, line = self._key(path, body), json_line(asdict(reply))
         with self._lock, self._connection:
+            found = self._connection.execute("SELECT reply FROM replies WHERE key = ?", [key]).fetchone()
+            if found is not None and _reply(str(found[0])) is None:
+                self._connection.execute("DELETE FROM replies WHERE key = ?", [key])
+            row = (key, f"{line}\n{_sum(line)}")
             self._connection.execute("INSERT OR IGNORE INTO replies VALUES (?, ?)", row)
 
     def close(self) -> None:
@@ -65,3 +85,28 @@ class RequestCache:
     def _key(self, path: str, body: Mapping[str, Any]) -> str:
         asked = json.dumps([self.url, path, body], sort_keys=True, allow_nan=False)
         return hashlib.sha256(asked.encode()).hexdigest()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+    try:
+        enter_wal(connection, BUSY_SECONDS)
+        connection.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT) WITHOUT ROWID")
+        connection.commit()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _reply(row: str) -> Reply | None:
+    """A stored reply; None where it is damaged. Older rows carry no sum."""
+    line, has_sum, total = row.partition("\n")
+    try:
+        return None if has_sum and total != _sum(line) else Reply.from_row(json.loads(line))
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _sum(line: str) -> str:
+    return f"{zlib.crc32(line.encode('utf-8', 'surrogatepass')):08x}"

@@ -113,6 +113,7 @@ class LabelStudioBackend:
         plan: see `Plan`.
         projects: to read from; None reads every project that the ledger has sent to.
         label_map: raw answer to class name.
+        timeout: seconds in which the server must answer.
     """
 
     url: str = "http://localhost:8080"
@@ -121,25 +122,27 @@ class LabelStudioBackend:
     plan: Plan = field(default_factory=Plan)
     projects: Sequence[int] | None = None
     label_map: Mapping[str, str] | None = None
+    timeout: float = 120.0
     tool: ClassVar[str] = "label_studio"
 
     def __post_init__(self) -> None:
         check_no_secret("", self.url, "token_variable", self.token_variable)
+        _check_timeout(self.timeout)
 
     def check(self) -> None:
         """Connect, and look whether the token may see projects and the mode is one of the server's."""
         self.settings.check_server()
-        with closing(LabelStudioTool(self.url, secret(self.token_variable))) as tool:
+        with closing(LabelStudioTool(self.url, secret(self.token_variable), timeout=self.timeout)) as tool:
             tool.check()
 
     def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
         """Push to the project of the batch."""
-        with closing(LabelStudioTool(self.url, secret(self.token_variable))) as tool:
+        with closing(LabelStudioTool(self.url, secret(self.token_variable), timeout=self.timeout)) as tool:
             return [tool.push(ledger, batch, self.settings).url]
 
     def rows(self, ledger: Ledger) -> list[LabelRow]:
         """Every answer there is; the import rules sort out what is new."""
-        with closing(LabelStudioTool(self.url, secret(self.token_variable))) as tool:
+        with closing(LabelStudioTool(self.url, secret(self.token_variable), timeout=self.timeout)) as tool:
             return tool.pull(ledger, self.projects, self.label_map)
 
 
@@ -154,6 +157,7 @@ class ArgillaBackend:
         settings: see `PageSettings`.
         plan: see `Plan`.
         label_map: raw answer to class name.
+        timeout: seconds in which the server must answer.
     """
 
     url: str = "http://localhost:6900"
@@ -162,25 +166,27 @@ class ArgillaBackend:
     settings: PageSettings = field(default_factory=PageSettings)
     plan: Plan = field(default_factory=Plan)
     label_map: Mapping[str, str] | None = None
+    timeout: float = 60.0
     tool: ClassVar[str] = "argilla"
 
     def __post_init__(self) -> None:
         check_no_secret("", self.url, "token_variable", self.token_variable)
+        _check_timeout(self.timeout)
 
     def check(self) -> None:
         """Connect, which finds the workspace, and look whether the mode is one of the server's."""
         self.settings.check_server()
-        ArgillaTool(self.url, secret(self.token_variable), self.workspace).close()
+        ArgillaTool(self.url, secret(self.token_variable), self.workspace, self.timeout).close()
 
     def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:  # noqa: ARG002 - the protocol's
         """Push to the data set of the batch."""
-        with closing(ArgillaTool(self.url, secret(self.token_variable), self.workspace)) as tool:
+        with closing(ArgillaTool(self.url, secret(self.token_variable), self.workspace, self.timeout)) as tool:
             tool.push(ledger, batch, self.settings)
         return [self.url]
 
     def rows(self, ledger: Ledger) -> list[LabelRow]:
         """Every answer there is; the import rules sort out what is new."""
-        with closing(ArgillaTool(self.url, secret(self.token_variable), self.workspace)) as tool:
+        with closing(ArgillaTool(self.url, secret(self.token_variable), self.workspace, self.timeout)) as tool:
             return tool.pull(ledger, self.label_map)
 
 
@@ -227,6 +233,11 @@ def _files(path: Path, ledger: Ledger) -> list[Path]:
             f"{f'{others} too; move it away' if others else 'none'}, or name the files: labels.path=[{path}/FILE,...]"
         )
     return found
+
+
+def _check_timeout(seconds: float) -> None:
+    if not seconds > 0:
+        raise ConfigError(f"timeout: expected seconds above 0, got {seconds}")
 
 
 def secret(variable: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -37,17 +38,18 @@ class ArgillaTool:
         url: of the server, for example http://localhost:6900.
         api_key: of an owner or administrator.
         workspace: must exist.
+        timeout: seconds in which the server must answer.
 
     Raises:
         ToolError: unreachable, or the key is refused.
         ConfigError: argilla is not installed, or the workspace does not exist.
     """
 
-    def __init__(self, url: str, api_key: str, workspace: str = "default") -> None:
+    def __init__(self, url: str, api_key: str, workspace: str = "default", timeout: float = 60.0) -> None:
         self._argilla = optional("argilla", "argilla", "labeling=argilla")
         self.url, self.workspace = url.rstrip("/"), workspace
         with self._clear_errors("connect"):
-            self._client = self._argilla.Argilla(api_url=self.url, api_key=api_key)
+            self._client = self._argilla.Argilla(api_url=self.url, api_key=api_key, timeout=math.ceil(timeout))
             names = [str(each.name) for each in self._client.workspaces]
         if workspace not in names:
             self.close()

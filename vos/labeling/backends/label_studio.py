@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,11 +9,12 @@ from typing import Any
 
 from vos.errors import ConfigError, ToolError
 from vos.labeling.answers import LabelRow
-from vos.labeling.backends.label_studio_connection import Connection, sdk
+from vos.labeling.backends.label_studio_connection import TIMEOUT, Connection, sdk
 from vos.labeling.backends.label_studio_format import expert_instruction, labelling_config, rows_of_export, task
 from vos.labeling.backends.page import PageBatch, PageSettings
 from vos.labeling.ledger import Ledger
 from vos.labeling.withdrawal import read_back
+from vos.storage.lock import lock_within
 
 TOOL = "label_studio"
 
@@ -48,10 +48,11 @@ class LabelStudioTool(Connection):
         url: see `Connection`.
         token: see `Connection`.
         chunk_size: tasks sent in one request.
+        timeout: see `Connection`.
     """
 
-    def __init__(self, url: str, token: str, chunk_size: int = 100) -> None:
-        super().__init__(url, token)
+    def __init__(self, url: str, token: str, chunk_size: int = 100, timeout: float = TIMEOUT) -> None:
+        super().__init__(url, token, timeout)
         self.chunk_size = chunk_size
 
     def check(self) -> None:
@@ -169,9 +170,13 @@ def project_title(title: str, batch: PageBatch) -> str:
 
 @contextmanager
 def _one_at_a_time(ledger: Ledger) -> Iterator[None]:
-    """Hold back a second push of the same ledger: both would find the same texts missing and send them twice."""
+    """Hold back a second push of the same ledger: both would find the same texts missing and send them twice.
+
+    Raises:
+        RunError: the other push does not end.
+    """
     with ledger.path.with_name(ledger.path.name + ".push").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock_within(lock, f"{ledger.path}: another process sends a batch of this ledger")
         yield
 
 

@@ -13,6 +13,9 @@ from vos.errors import DataError, ToolError
 from vos.labeling.backends.label_studio_format import tasks_of_export
 from vos.storage.extras import optional
 
+TIMEOUT = 120.0
+"""Seconds in which a server must answer."""
+
 
 class Connection:
     """A connection to a Label Studio server (1.23, community edition or newer).
@@ -20,18 +23,19 @@ class Connection:
     Args:
         url: of the server, for example http://localhost:8080.
         token: legacy token or personal access token.
+        timeout: seconds in which the server must answer.
 
     Raises:
         ToolError: unreachable, or the token is refused; the message says of which kind it is.
         ConfigError: label-studio-sdk is not installed.
     """
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, timeout: float = TIMEOUT) -> None:
         package = sdk("label_studio_sdk")
         # The SDK joins paths to the last folder of the address: without the slash http://host/prefix loses its prefix.
         self.url = url.rstrip("/")
         self.kind = token_in_words(token)
-        self._http = sdk("httpx").Client(timeout=120, follow_redirects=True)
+        self._http = sdk("httpx").Client(timeout=timeout, follow_redirects=True)
         try:
             with self.clear_errors("connect"):
                 self._client = package.LabelStudio(base_url=self.url + "/", api_key=token, httpx_client=self._http)
