@@ -20,6 +20,7 @@ def workplace(tmp_path_factory, tiny_encoder):
         "data.text=comment",
         "data.label=toxic",
         "data.id=key",
+        "data.question=Is it toxic?",
         f"model.name={tiny_encoder}",
         "model.max_length=32",
         "loader.batch_size=8",

@@ -6,6 +6,7 @@ import synthesize
 from tests.cli.commands import call, failing, synthesis
 from tests.labeling.backends.studio import free_port
 from vos.labeling import Ledger, read_jsonl, text_states
+from vos.labeling.instructions import Instructions
 
 
 def command(run, folder, *more):
@@ -22,6 +23,8 @@ def command(run, folder, *more):
         (["labeling=argilla"], None, "expected a token in the environment variable ARGILLA_API_KEY"),
         (["labeling=label_studio", "labeling.settings.mode=reveal"], "a" * 40, "works on the offline page only"),
         (["labeling.plan.gold_path=none.csv"], None, "none.csv"),
+        (["labeling.settings.guidelines=none.md"], None, "labeling.settings.guidelines=none.md: expected a file"),
+        (["labeling=files", "labeling.settings.question=' '"], None, "labeling.settings.question: expected one line"),
     ],
 )
 def test_nobody_can_be_asked_is_noticed_before_the_pool_is_read(
@@ -54,10 +57,12 @@ def test_a_batch_that_was_written_and_not_sent_is_sent_by_the_same_command(run, 
     call(synthesize.main, monkeypatch, *own)
     page = (tmp_path / "batch/label.html").read_text("utf-8")
     assert all(record.uid in page for record in records)
+    assert '"question":"Is it toxic?","guidelines":""' in page  # the question that the run's data were given
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         assert {event.uid for event in ledger.asked()} == {record.uid for record in records} | set(gold)
         assert ledger.gold() == gold
         assert set(text_states(ledger).values()) == {"exported"}
+        assert list(ledger.instructions().values()) == [[Instructions("Is it toxic?")]]
         assert len(ledger.events("sent")) == len(records) + len(gold)
     error = failing(synthesize.main, monkeypatch, capsys, *own)  # everybody can see it now
     assert "near_boundary.jsonl exists; keep it with output=FOLDER" in error
@@ -71,3 +76,16 @@ def test_a_batch_of_other_settings_is_not_sent_in_their_place(run, monkeypatch, 
     call(synthesize.main, monkeypatch, *command(run, tmp_path))
     assert (tmp_path / "batch/near_boundary.jsonl").read_bytes() == written
     assert (tmp_path / "batch/label.html").exists()
+
+
+def test_a_question_of_ones_own_with_a_file_of_guidelines_stands_in_the_sheet(run, monkeypatch, tmp_path):
+    (tmp_path / "rule.md").write_text("# Rude\n\nIrony counts.\n", encoding="utf-8")
+    asked = ["labeling.settings.question=Is it rude?", f"labeling.settings.guidelines={tmp_path / 'rule.md'}"]
+    call(synthesize.main, monkeypatch, *command(run, tmp_path, "labeling=files", *asked))
+    told = (tmp_path / "batch/to_label.txt").read_text("utf-8")
+    assert told.startswith(
+        "Is it rude?\n\n# Rude\n\nIrony counts.\n\nWrite into the column label one of: yes, no, unsure"
+    )
+    assert "Is it rude?" in (tmp_path / "batch/to_label.csv").read_text("utf-8").splitlines()[1]
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        assert list(ledger.instructions().values()) == [[Instructions("Is it rude?", "# Rude\n\nIrony counts.")]]

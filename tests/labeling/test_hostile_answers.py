@@ -106,5 +106,5 @@ def test_a_uid_that_is_none_withdraws_nothing(ledger, texts, label_of):
 
 @pytest.mark.parametrize("content", [b"3", b"{}", b"[1", b"\xff[]", b"[" * 99_999, b"null"])
 def test_an_export_that_is_no_array_is_refused(content):
-    with pytest.raises(DataError, match="not JSON|expected an array of tasks"):
+    with pytest.raises(DataError, match=r"not JSON|expected an array of tasks"):
         tasks_of_export(content)
