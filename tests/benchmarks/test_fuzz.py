@@ -106,6 +106,6 @@ def test_a_run_that_somebody_edited_is_refused_in_one_line(tmp_path):
     told, found = runs.check(runs.RunCase("config.yaml", "", evil, False), tmp_path)
     assert told == ""
     assert "expected a class that the configuration of this package names" in found.refused
-    for replaced in ("outside", "loop", "archive"):
-        told, found = runs.check(runs.RunCase("metrics.json", replaced, b"", False), tmp_path)
+    for replaced in ("outside", "loop"):
+        told, found = runs.check(runs.RunCase("manifest.json", replaced, b"", False), tmp_path)
         assert (told, found.refused == "") == ("", replaced == "outside")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pytest
@@ -58,6 +60,16 @@ def test_a_level_of_many_digits_is_named(write):
         load_files(rows_with(write, "level", LONG), positive="b", level="level")
 
 
+@contextmanager
+def readable_or(message):
+    """The block does its work, or ends in this error of the package; in no other one."""
+    try:
+        yield
+    except DataError as error:
+        if not re.search(message, str(error)):
+            raise AssertionError(str(error)) from error
+
+
 TWICE = '{"text": "a", "label": "x", "text": "b"}'
 
 
@@ -95,12 +107,8 @@ def test_lines_of_an_array_are_counted_whatever_ends_them(write, end):
 def test_values_that_python_cannot_hold_end_in_one_line(tmp_path, column):
     path = tmp_path / "a.parquet"
     parquet.write_table(pa.table({"text": ["a"], "when": column}), path)
-    try:
+    with readable_or(r"a\.parquet: after row 0: expected a parquet file, found: [^\n]+$"):
         ((line, row),) = read_rows(path)
-    except DataError as error:
-        assert str(error).startswith(f"{path}: after row 0: expected a parquet file")  # noqa: PT017 - or it is read
-        assert "\n" not in str(error)  # noqa: PT017
-    else:
         assert (line, row["text"]) == (1, "a")
 
 
@@ -112,11 +120,8 @@ def test_a_damaged_parquet_file_ends_in_one_line(tmp_path, place):
     content[place] ^= 255
     for damaged in (bytes(content), bytes(content[:place])):
         path.write_bytes(damaged)
-        try:
+        with readable_or(r"a\.parquet: [^\n]+$"):
             list(read_rows(path))
-        except DataError as error:
-            assert str(path) in str(error)  # noqa: PT017
-            assert "\n" not in str(error)  # noqa: PT017
 
 
 def test_paths_that_are_no_files_of_texts(tmp_path, write):

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, get_args, get_type_hints
 
@@ -259,6 +260,7 @@ def _spans(values: Any) -> tuple[Span, ...]:
     return spans
 
 
+@lru_cache(maxsize=4096)  # thousands of answers share the time of their export
 def parse_time(value: str) -> datetime:
     """A time with its zone.
 

@@ -62,12 +62,14 @@ def read_labels(
     path = Path(path)
     rows: list[LabelRow] = []
     last = 0
+    is_table = path.suffix.lower() in TABLES
     at = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat() if path.is_file() else ""
     try:
         for line, values in tolerant_rows(path, layout, ("uid", "label")):
-            _check_columns(path, values)
+            if is_table:
+                _check_columns(path, values)
             last = line
-            row = _label_row(path, line, values, label_map, annotator, at)
+            row = _label_row(path, line, values, label_map, annotator, at, is_table)
             rows += [] if row is None else [row]
     except DataError as error:
         if not last:
@@ -77,15 +79,30 @@ def read_labels(
 
 
 def _check_columns(path: Path, values: Mapping[str, Any]) -> None:
-    named = path.suffix.lower() in TABLES
-    if named and not {"uid", "label"} <= values.keys():
+    if not {"uid", "label"} <= values.keys():
         raise DataError(f"{path}: expected the columns uid and label, found {[n for n in values if n != WRONG_WIDTH]}")
 
 
 def _label_row(
-    path: Path, line: int, values: dict[str, Any], label_map: Mapping[str, str] | None, annotator: str | None, at: str
+    path: Path,
+    line: int,
+    values: dict[str, Any],
+    label_map: Mapping[str, str] | None,
+    annotator: str | None,
+    at: str,
+    is_table: bool,
 ) -> LabelRow | None:
-    """One row; None where nothing was answered. `at`: the time of the file, for rows without a time."""
+    """One row; None where nothing was answered.
+
+    Args:
+        path: see `read_labels`; the next ones likewise.
+        line: see `LabelRow`.
+        values: of the row.
+        label_map: see `read_labels`.
+        annotator: see `read_labels`.
+        at: the time of the file, for rows without one.
+        is_table: the file is one of `TABLES`.
+    """
     if DAMAGED in values:
         half = " (a half-written line: load the file into the page again and download it anew)"
         return LabelRow(path.name, line, None, f"expected one JSON object: {values[DAMAGED]}{half}")
@@ -98,7 +115,7 @@ def _label_row(
     missing = {"labelled_at": at}
     if annotator or settles:
         missing["annotator"] = annotator or ADJUDICATOR
-    if path.suffix.lower() in TABLES:
+    if is_table:
         try:
             values = {name: value for name, each in values.items() if (value := _cell_value(name, each)) is not None}
         except (ValueError, RecursionError) as error:
