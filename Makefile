@@ -131,12 +131,12 @@ fuzz: $(VENV)/.dev
 faults-soak: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.load.soak
 
-# Known vulnerabilities of what is installed; asks a server, so it needs the network.
+# Known vulnerabilities of what is installed; asks a server, so it needs the network, and fails for what it cannot ask about.
 audit: $(VENV)/.dev
 	$(PYTHON) -m venv .cache/audit
 	.cache/audit/bin/python -m pip install --quiet pip-audit
 	$(BIN)/python -m pip freeze --exclude-editable > .cache/audit/installed.txt
-	.cache/audit/bin/pip-audit --no-deps --disable-pip --requirement .cache/audit/installed.txt
+	.cache/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement .cache/audit/installed.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage
