@@ -218,7 +218,7 @@ def test_a_page_for_a_named_person_keeps_to_the_name(desk, tmp_path):
     at.reopen()
     at.page.set_input_files("#file", other)
     at.page.wait_for_function(
-        "document.getElementById('start-found').textContent.includes('answers of Eve, not of Ann B')"
+        "() => document.getElementById('start-found').textContent.includes('answers of Eve, not of Ann B')"
     )
     at.check()
 
@@ -294,7 +294,7 @@ def test_two_tabs_do_not_lose_each_other_s_answers(desk, tmp_path):
     at.page.keyboard.press("1")
     second.keyboard.press("ArrowRight")
     second.keyboard.press("2")
-    at.page.wait_for_function("document.getElementById('progress').value === 2")
+    at.page.wait_for_function("() => document.getElementById('progress').value === 2")
     at.page.keyboard.press("ArrowRight")
     at.page.keyboard.press("1")
     labels = [row.label.label for row in read_labels(at.download(tmp_path))]
