@@ -202,6 +202,8 @@ def json_rows(text: str) -> list[tuple[int, Any]]:
             value = reader.value()
         except Twice as reason:
             raise Unreadable(str(reason)) from reason
+        except RecursionError as error:
+            raise Unreadable("too deep") from error
         found.append((line, value if isinstance(value, dict) else "no object"))
         reader.space()
         if reader.take(","):

@@ -88,6 +88,8 @@ def test_the_reference_reads_json():
     escaped = '{"a": [1, -2.5e3, "\\ud83d\\ude00\\u0041"], "b": null}'
     assert json_value(f" {escaped} ") == {"a": [1, -2500.0, "😀A"], "b": None}
     assert json_rows('[\n{"a": 1},\r\n3]') == [(2, {"a": 1}), (3, "no object")]
+    with pytest.raises(Unreadable, match="too deep"):
+        json_rows('[{"a": ' + "[" * 9_999)
     with pytest.raises(Unreadable, match="a name twice"):
         json_value('{"a": 1, "a": 2}')
 

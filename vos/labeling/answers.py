@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from vos.data.labels import folded, label_key, nested, spelled
@@ -62,10 +62,13 @@ def read_row(source: str, line: int, values: Any, label_map: Mapping[str, str] |
         return LabelRow(source, line, None, str(error))
 
 
+_key = lru_cache(maxsize=1024)(label_key)  # few answers, given thousands of times
+
+
 def _answer(value: Any, label_map: Mapping[str, str]) -> Any:
-    key = label_key(value)
-    if key is None:
-        return value
+    key = _key(value) if isinstance(value, str) else label_key(value)
+    if key is None or not label_map:
+        return value if key is None else key
     by_fold = {folded(str(label_key(raw, ()))): name for raw, name in label_map.items()}
     return by_fold.get(folded(key), key)
 

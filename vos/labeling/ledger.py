@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -15,7 +15,7 @@ from vos.labeling.delivery import counted, unsent
 from vos.labeling.instructions import Instructions
 from vos.labeling.item import Item, LedgerItem
 from vos.labeling.label import SKIP, Label, exact_hash, label_from_dict, now
-from vos.labeling.ledger_schema import Event, checked_rows, connect, row_sum
+from vos.labeling.ledger_schema import NEW_EVENT, Event, checked_rows, connect, row_sum
 from vos.labeling.records import BoundaryRecord
 from vos.labeling.state import newest_answers
 from vos.storage.json_files import finite
@@ -112,14 +112,11 @@ class Ledger:
         return self._insert(kind, uid, key, json.dumps(finite(payload), allow_nan=False), batch, who)
 
     def _insert(self, kind: str, uid: str, key: str, payload: str, batch: str | None, who: str | None) -> bool:
-        with nullcontext() if self._depth else self.transaction():
-            row = (now(), kind, uid, batch, who, payload)
-            cursor = self._connection.execute(
-                "INSERT INTO events (key, at, kind, uid, batch, who, payload, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (key) DO NOTHING",
-                (f"{kind}:{key}", *row, row_sum(*row)),
-            )
-        return cursor.rowcount == 1
+        if not self._depth:
+            with self.transaction():
+                return self._insert(kind, uid, key, payload, batch, who)
+        row = (now(), kind, uid, batch, who, payload)
+        return self._connection.execute(NEW_EVENT, (f"{kind}:{key}", *row, row_sum(*row))).rowcount == 1
 
     def propose(self, items: Iterable[LedgerItem], round: int = 0) -> int:
         """Take in texts that may be asked; returns how many were not known before."""
@@ -208,8 +205,8 @@ class Ledger:
 
     def answered(self) -> set[str]:
         """Batches with an answer."""
-        rows = self._connection.execute("SELECT DISTINCT batch FROM events WHERE kind = 'labelled'")
-        return {str(batch) for (batch,) in rows}
+        question = "SELECT DISTINCT batch FROM events WHERE kind = 'labelled'"
+        return {str(batch) for (batch,) in self._connection.execute(question)}
 
     def gold(self, batch: str | None = None) -> dict[str, str]:
         """Texts asked because their answer is known, of a batch or of all: uid to that answer."""

@@ -76,6 +76,12 @@ SUMS = ("items", "events")
 """Tables with a column `crc` of what stands in a row; empty in rows of an older version."""
 
 
+NEW_EVENT = (
+    "INSERT INTO events (key, at, kind, uid, batch, who, payload, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (key) DO NOTHING"
+)
+
+
 def row_sum(*values: object) -> int:
     """CRC-32 of what stands in a row of the ledger, as its column `crc` has it."""
     text = "\x1f".join("" if value is None else str(value) for value in values)

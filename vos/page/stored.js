@@ -7,5 +7,10 @@ export function stored(key) {
 
 /** @param {string} key @param {any} value @returns {boolean} whether it was kept */
 export function store(key, value) {
-  try { localStorage.setItem(key, JSON.stringify(value)); return true; } catch { return false; }
+  return keep(key, JSON.stringify(value));
+}
+
+/** @param {string} key @param {string} json @returns {boolean} whether it was kept */
+export function keep(key, json) {
+  try { localStorage.setItem(key, json); return true; } catch { return false; }
 }

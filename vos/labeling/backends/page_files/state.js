@@ -1,6 +1,6 @@
 // What is asked, what was answered, and how it is kept. No element of the page is touched here.
 import { generator, seedOf } from "../../../page/random.js";
-import { store, stored } from "../../../page/stored.js";
+import { keep, stored } from "../../../page/stored.js";
 
 export const DATA = JSON.parse(document.getElementById("batch").textContent);
 export const SKIP = "skip";
@@ -48,6 +48,8 @@ export class Session {
     this.name = name;
     this.slots = planFor(name);
     this.entries = {}; // slot key -> {answer or null, revision, labelled_at, spans, comment, active, raw, seen, neighbours}
+    this.pieces = new Map(); // slot key -> its entry as JSON
+    this.altered = new Set(); // slot keys whose piece is out of date
     this.history = [];
     this.downloaded = 0;
     this.changes = 0;
@@ -63,22 +65,28 @@ export class Session {
   /** Take in what another tab or an earlier visit saved. */
   take(saved) {
     if (!saved) return;
-    for (const [key, entry] of Object.entries(saved.entries)) this.entries[key] = newer(this.entries[key], entry);
+    for (const [key, entry] of Object.entries(saved.entries)) { this.entries[key] = newer(this.entries[key], entry); this.altered.add(key); }
     this.history = saved.history;
     this.changes = Math.max(this.changes, saved.changes);
     this.downloaded = Math.max(this.downloaded, saved.downloaded);
   }
 
+  /** Keep everything. Only entries that somebody may have changed become JSON anew: a page can hold thousands. */
   save() {
-    const { entries, history, downloaded, changes } = this;
-    this.kept = store(storeKey(this.name), { entries, history, downloaded, changes, asked: ASKED });
+    for (const key of this.altered) this.pieces.set(key, JSON.stringify(key) + ":" + JSON.stringify(this.entries[key]));
+    this.altered.clear();
+    const { history, downloaded, changes } = this;
+    const rest = JSON.stringify({ history, downloaded, changes, asked: ASKED }).slice(1);
+    this.kept = keep(storeKey(this.name), `{"entries":{${[...this.pieces.values()].join()}},${rest}`);
   }
 
   get slot() { return this.slots[this.at]; }
   get item() { return DATA.items[this.slot.index]; }
   get entry() { return this.entryOf(this.slot); }
 
+  /** The entry of a slot, which the caller may change before the next `save`. */
   entryOf(slot) {
+    this.altered.add(slotKey(slot));
     return (this.entries[slotKey(slot)] ??= {
       answer: null, revision: -1, labelled_at: new Date().toISOString(), spans: [], comment: "", active: 0, raw: 0,
       seconds: 0, raw_seconds: 0, neighbours: false, neighbours_opened: false, saw: false, shown_prediction: false,
@@ -116,6 +124,7 @@ export class Session {
     if (!last) return false;
     const revision = this.entries[last.key].revision;
     this.entries[last.key] = { ...last.before, revision };
+    this.altered.add(last.key);
     this.touch(this.entries[last.key]);
     this.at = this.slots.findIndex((slot) => slotKey(slot) === last.key);
     return true;
@@ -159,6 +168,7 @@ export class Session {
       const before = this.entries[key];
       if (before && newer(before, entry) === before) continue;
       this.entries[key] = entry;
+      this.altered.add(key);
       taken += 1;
     }
     this.save();
