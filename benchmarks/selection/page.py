@@ -106,7 +106,8 @@ def costs(rows: Mapping[str, Sequence[float] | None]) -> str:
     sizes = sorted(sizes, key=int)
     lines = [
         "\n## What a choice of 100 texts costs\n",
-        "Seconds of one processor and peak memory, the pool of d = 384 itself included; *stopped*: at ten minutes or 8 GB; empty: not run.\n",
+        "Seconds of one processor and peak memory, the pool of d = 384 itself included; *stopped*: at ten minutes or "
+        "8 GB; empty: not run.\n",
         f"| strategy | {' | '.join(f'{int(size):,} texts' for size in sizes)} |",
         "|---|" + "---|" * len(sizes),
     ]
