@@ -31,6 +31,7 @@ ABOUT = {
     "types": "texts, features, heads",
     "density": "Gaussians of the features",
     "page": "parts of offline pages",
+    "console": "lines and tables on the screen",
     "storage": "run folders, hashes, seeds",
     "harmful": "which classes are harm",
     "errors": "one root, one class a cause",

@@ -95,7 +95,9 @@ def test_the_texts_the_page_and_a_summary_are_there(run, monkeypatch, capsys, tm
     assert len(found["text"]) == 60
     assert found["run"]["harmful"] == [found["run"]["classes"].index("yes")]
     assert "Boundary atlas" in told
-    assert told.rstrip().splitlines()[-1] == "atlas.html: out/atlas.html"
+    assert "atlas.html: out/atlas.html" in told.splitlines()
+    assert "The page shows 60 texts" in told
+    assert told.rstrip().endswith("next: open out/atlas.html in a browser, after you have labelled the batch")
     trust = read_json(tmp_path / "out/atlas/trust.json")
     assert trust["versions"]["vos"]
     assert trust["settings"]["n_texts"] == 60

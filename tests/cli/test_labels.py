@@ -70,17 +70,17 @@ def test_the_loop_closes(config, tmp_path, capsys):
     assert "conflict" in said
     said = " ".join(said.split())
     # Margins of 0.1, so all are predicted as harmful: "text 4" near the boundary and two of four at random are not.
-    assert "│ 0 │ near the boundary │ 1 of 1 │ 100% (21% to 100%) │ 1 │" in said
-    assert "│ 0 │ random share │ 2 of 4 │ 50% (15% to 85%) │ 2 │" in said
-    assert "│ 0 │ harm missed there │ 0 of 2 │ 0% (0% to 66%) │ │" in said
+    assert "near the boundary 0 1 of 1 100% (21% to 100%) 1 " in said
+    assert "random share 0 2 of 4 50% (15% to 85%) 2 " in said
+    assert "harm missed there 0 0 of 2 0% (0% to 66%)" in said
     assert (tmp_path / "project" / "adjudicate.csv").read_text(encoding="utf-8").count("tie") == 1
     new = merge_labels(config, data)
     assert len(new.data.train) == 4 + 5
     final = {"boundary/val/band_error": 0.4}
-    assert record_round(config, replace(new, name="run1"), final) is None
-    assert record_round(config, replace(new, name="run1"), final) is None  # repeated: no second row
+    assert record_round(config, replace(new, name="run1"), final).stop is None
+    assert record_round(config, replace(new, name="run1"), final).stop is None  # repeated: no second row
     for name in ("run2", "run3"):
-        reason = record_round(config, replace(new, name=name), final)
+        reason = record_round(config, replace(new, name=name), final).stop
     assert "has not improved" in reason
     rounds = (tmp_path / "project" / "labelling_rounds.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["near/error"] for line in rounds] == [1.0] * 3
@@ -109,8 +109,8 @@ def test_known_answers_are_hidden_in_the_batch_and_scored_in_the_report(config, 
     capsys.readouterr()
     import_labels(config, CLASSES)
     printed = " ".join(capsys.readouterr().out.split())
-    assert "known answers, ann │ 2 of 2 right (95 %: 34% to 100%)" in printed
-    assert "known answers, [red]bob │ 1 of 2 right (95 %: 9% to 91%)" in printed
+    assert "known answers, ann 2 of 2 right (95 %: 34% to 100%)" in printed
+    assert "known answers, [red]bob 1 of 2 right (95 %: 9% to 91%)" in printed
     assert set(merge_labels(config, data).labels) == {records[0].uid}
     config.labeling = {"_target_": None}
     assert hidden_gold(config, data, records, Model()).records == ()

@@ -161,7 +161,7 @@ def test_a_cycle_from_training_to_answers_and_back(tiny_encoder, monkeypatch, tm
         guesses = [max(records[r["text"]].probability, key=records[r["text"]].probability.get) for r in its]
         wrong = sum(guess != r["label"] for guess, r in zip(guesses, its, strict=True))
         assert (row[f"{kind}/n"], row[f"{kind}/error"]) == (len(its), pytest.approx(wrong / len(its)))
-        assert f"│ 0 │ {place} │ {wrong} of {len(its)} │ {wrong / len(its):.0%} (" in " ".join(said.split())
+        assert f"{place} 0 {wrong} of {len(its)} {wrong / len(its):.0%} (" in " ".join(said.split())
     harmful = set(first["harmful_classes"])
     random = [r for r in rows if r["label"] in harmful and records[r["text"]].chosen == "random"]
     if harmful:

@@ -59,12 +59,12 @@ def test_the_stored_answers_come_back_marked_and_once(own_run, monkeypatch, tmp_
     assert caught.value.code == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "Answers of a declared oracle, no person (rehearsal, nothing is kept)" in said
-    assert f"│ new │ {len(records)} │" in said
+    assert f"rows {len(records)}: {len(records)} new" in said
     with Ledger(tmp_path / "ledger.sqlite") as kept:
         assert kept.labels() == []
     call(train.main, monkeypatch, *own, f"hydra.run.dir={tmp_path / 'next'}")
     said = " ".join(capsys.readouterr().out.split())
-    assert f"a declared oracle, no person │ {len(records)}" in said
+    assert f"answered by a declared oracle, no person {len(records)} texts" in said
     assert f"of its {len(records)} labels a declared oracle, no person, gave {len(records)}" in said
     truth = {row["id"]: row["label"] for row in rows_of(own_run.parent / "corpus/pool_labels.jsonl")}
     with Ledger(tmp_path / "ledger.sqlite") as kept:

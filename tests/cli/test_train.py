@@ -21,7 +21,8 @@ from vos.labeling import Label, read_jsonl, write_labels
 
 
 def test_a_run_leaves_everything_that_was_promised(run):
-    files = """config.yaml overrides.yaml manifest.json metrics.json boundary.png density.safetensors rounds.csv
+    files = """config.yaml overrides.yaml manifest.json metrics.json boundary.png
+    boundary_by_round.png reliability.png density.safetensors rounds.csv
     rounds/0.json rounds/1.json model/config.json model/model.safetensors model/head.safetensors model/tokenizer.json
     steps/round-0/metrics.csv"""
     for name in files.split():
@@ -49,6 +50,9 @@ def test_the_wandb_run_on_disk_holds_steps_and_rounds(run):
     assert sum("train/regularizer" in row for row in rows) == 5
     assert [row["round"] for row in rows if "round" in row] == [0, 1]
     assert all("boundary/map" in row for row in rows if "round" in row)
+    for name, file in (("boundary/by_round", "boundary_by_round.png"), ("boundary/reliability", "reliability.png")):
+        (logged,) = [row[name] for row in rows if name in row]
+        assert (the_file(run).parent / "files" / logged["path"]).read_bytes() == (run / file).read_bytes()
 
 
 def test_synthesis_writes_the_batch_with_its_evidence(run, monkeypatch):

@@ -4,10 +4,10 @@ from vos.training.callbacks import ResumableEarlyStopping, fit_callbacks
 
 
 def test_patience_below_zero_never_stops_early(tmp_path):
-    kinds = [type(c).__name__ for c in fit_callbacks(tmp_path, "val/loss", patience=-1, progress=False)]
+    kinds = [type(c).__name__ for c in fit_callbacks(tmp_path, "val/loss", patience=-1, progress=None)]
     assert kinds == ["ModelCheckpoint", "ModelCheckpoint"]
-    kinds = [type(c).__name__ for c in fit_callbacks(tmp_path, "val/loss", patience=0, progress=True)]
-    assert kinds == ["ResumableEarlyStopping", "ModelCheckpoint", "ModelCheckpoint", "RichProgressBar"]
+    kinds = [type(c).__name__ for c in fit_callbacks(tmp_path, "val/loss", patience=0, progress="round 0")]
+    assert kinds == ["ResumableEarlyStopping", "ModelCheckpoint", "ModelCheckpoint", "FitProgress"]
 
 
 @pytest.mark.parametrize(("bad_epochs", "stops"), [(1, False), (2, True), (3, True)])

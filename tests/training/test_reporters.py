@@ -1,18 +1,18 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 
 from tests.training.wandb_file import history, the_file
 from vos.errors import ConfigError
 from vos.harmful import Classes
+from vos.training.console_reporter import ConsoleReporter
 from vos.training.plots import BoundaryPoints, boundary_map
 from vos.training.reporters import (
-    ConsoleReporter,
     CsvReporter,
     NearBoundaryText,
     RoundRecord,
@@ -31,21 +31,43 @@ def record(tmp_path):
     return RoundRecord(3, metrics, torch.tensor([-1.0, 2.0, 0.5]), picture, nearest)
 
 
-def test_console_prints_a_line_a_round_and_a_table_at_the_end(record):
-    out = io.StringIO()
-    reporter = ConsoleReporter(Console(file=out, width=100))
+def test_console_prints_a_line_a_round_and_a_table_at_the_end(record, capsys):
+    reporter = ConsoleReporter()
     reporter.close()
-    assert out.getvalue() == ""
+    assert capsys.readouterr().out == ""
     reporter.on_round(record)
-    assert out.getvalue() == "round 3: val/accuracy 0.875\n"
+    assert capsys.readouterr().out == "round 3: accuracy 0.875 on validation texts\n"
     reporter.on_round(RoundRecord(4, {"boundary/shift": 0.125}, record.margins, record.picture, ()))
+    reporter.on_kept(record, "because")
     reporter.close()
-    table = out.getvalue().split("Boundary metrics by round")[1]
-    assert "round 3" in table
-    assert "round 4" in table
-    assert "0.875" in table
-    assert "0.125" in table
+    lines = [line.split() for line in capsys.readouterr().out.split("The boundary, by round")[1].splitlines()]
+    heads = [word for line in lines[: lines.index(["accuracy", "0.875"])] for word in line]
+    assert sorted(each for each in heads if each[0].isalnum()) == sorted(
+        ["round", "3", "round", "4", "kept", "validation", "texts"]
+    )
+    assert ["shift", "of", "the", "boundary", "0.125"] in lines
     assert reporter.lightning_logger(0) is None
+
+
+def test_a_table_shows_as_many_rounds_as_the_screen_has_room_for(record, capsys):
+    reporter = ConsoleReporter()
+    for number in range(20):
+        reporter.on_round(RoundRecord(number, record.metrics, record.margins, record.picture, ()))
+    reporter.on_kept(RoundRecord(7, record.metrics, record.margins, record.picture, ()), "because")
+    capsys.readouterr()
+    reporter.close()
+    told = capsys.readouterr().out
+    assert max(map(len, told.splitlines())) <= 80
+    heads = told[: told.index("accuracy")]
+    assert [bool(re.search(rf"round {number}\b", heads)) for number in (0, 7, 19, 2)] == [True, True, True, False]
+    assert "more rounds are in metrics.json" in told
+
+
+def test_the_runs_of_a_sweep_print_no_table(record, capsys):
+    reporter = ConsoleReporter(with_table=False)
+    reporter.on_round(record)
+    reporter.close()
+    assert "by round" not in capsys.readouterr().out
 
 
 def test_csv_holds_one_row_a_round(record, tmp_path):
@@ -63,6 +85,7 @@ def test_wandb_offline_run_holds_scalars_histogram_picture_and_table(record, tmp
     reporter = WandbReporter(tmp_path, project="vos-test", config={"seed": 0}, texts=texts)
     reporter.lightning_logger(0).log_metrics({"train/cross_entropy": 0.625}, step=1)
     reporter.on_round(record)
+    reporter.on_picture("boundary/reliability", record.picture)
     reporter.close()
     rows = history(the_file(tmp_path))
     merged = {key: value for row in rows for key, value in row.items()}
@@ -75,7 +98,8 @@ def test_wandb_offline_run_holds_scalars_histogram_picture_and_table(record, tmp
     image, table = merged["boundary/map"], merged["boundary/near_texts"]
     files = the_file(tmp_path).parent / "files"
     assert image["_type"] == "image-file"
-    assert (files / image["path"]).read_bytes() == record.picture.read_bytes()
+    for each in (image, merged["boundary/reliability"]):
+        assert (files / each["path"]).read_bytes() == record.picture.read_bytes()
     content = json.loads((files / table["path"]).read_text())
     assert content["columns"] == ["id", "text", "margin", "label"]
     assert content["data"] == [["a", "=some text" if texts else "", -0.25, "harmless"]]
@@ -86,11 +110,14 @@ def test_unknown_wandb_mode_is_refused(tmp_path):
         WandbReporter(tmp_path, project="p", config={}, mode="on")
 
 
-def test_the_tables_of_a_sweep_are_a_wandb_run_of_their_own(tmp_path):
+def test_the_tables_of_a_sweep_are_a_wandb_run_of_their_own(record, tmp_path):
     rows = [{"run": "0", "seed": "0", "a": 0.5}, {"run": "1", "seed": "1"}]
-    log_comparison(tmp_path, {"comparison": rows}, "vos-test", "offline")
+    log_comparison(tmp_path, {"comparison": rows}, "vos-test", "offline", picture=record.picture)
     merged = {key: value for row in history(the_file(tmp_path)) for key, value in row.items()}
     table = merged["comparison"]
     assert (table["_type"], table["ncols"], table["nrows"]) == ("table-file", 3, 2)
     (path,) = tmp_path.glob(f"wandb/*run-*/files/{table['path']}")
     assert json.loads(path.read_text("utf-8"))["data"] == [["0", "0", 0.5], ["1", "1", None]]
+    picture = merged["comparison_picture"]
+    (path,) = tmp_path.glob(f"wandb/*run-*/files/{picture['path']}")
+    assert path.read_bytes() == record.picture.read_bytes()

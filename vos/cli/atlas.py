@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from vos.atlas.artefacts import read_artefact
 from vos.atlas.build import AtlasPageSettings, build_atlas
@@ -29,8 +28,9 @@ from vos.cli.preflight import check_atlas
 from vos.cli.progress import atlas_bars
 from vos.cli.saved_settings import saved_settings
 from vos.cli.synthesize import open_run
-from vos.cli.tables import facts_table, print_paths
+from vos.cli.tables import duration, memory
 from vos.cli.wiring import build_sampler
+from vos.console import print_facts, print_paths, say, short
 from vos.data import TextData
 from vos.density import load_density
 from vos.errors import ConfigError
@@ -213,22 +213,25 @@ def build_world(
 
 
 def _summary(world: AtlasWorld, result: AtlasResult, output: Path, page: Path) -> None:
-    """What was made, what is missing and why, and which gates passed."""
+    """What was made, what is missing and why, which gates passed, and what to do with it."""
     folder, texts = output / FOLDER, world.texts
-    table = facts_table("Boundary atlas")
     splits = ", ".join(f"{split} {texts.split.count(split)}" for split in dict.fromkeys(texts.split))
-    table.add_row("texts", f"{len(texts)}: {splits}; near the boundary {int(texts.near.sum())}")
+    rows = [("texts", f"{len(texts)}: {splits}; near the boundary {int(texts.near.sum())}")]
     if result.seconds:
-        table.add_row("made", ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.seconds.items()))
+        rows.append(("made", ", ".join(f"{name} {duration(seconds)}" for name, seconds in result.seconds.items())))
     if result.kept:
-        table.add_row("kept", ", ".join(result.kept))
-    for name, reason in result.dropped.items():
-        table.add_row(f"no {name}", reason)
+        rows.append(("kept", ", ".join(result.kept)))
+    rows += [(f"no {name}", reason) for name, reason in result.dropped.items()]
     gates = (read_artefact(folder, TRUST) or {}).get("gates", [])
+    passed = sum(gate["passed"] for gate in gates)
     if gates:
         failed = dict.fromkeys(f"{gate['producer']}: {gate['name']}" for gate in gates if not gate["passed"])
         more = f"; not passed: {', '.join(failed)}" if failed else ""
-        table.add_row("gates", f"{sum(gate['passed'] for gate in gates)} of {len(gates)} passed{more}")
-    table.add_row("peak memory", f"{peak_memory_mib()} MiB")
-    Console().print(table)
+        rows.append(("gates", f"{passed} of {len(gates)} passed{more}"))
+    rows.append(("peak memory", memory(peak_memory_mib())))
+    print_facts("Boundary atlas", rows)
     print_paths({"arrays": folder, PAGE: page})
+    made = len(result.seconds) - ("pool" in result.seconds)
+    checks = f"; {passed} of {len(gates)} checks of the views passed" if gates else ""
+    say(f"The page shows {len(texts)} texts; {made} kinds of arrays were made now, {len(result.kept)} kept{checks}.")
+    say(f"next: open {short(page)} in a browser, after you have labelled the batch")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from vos.cli.tables import short
+from vos.console import short
 from vos.storage.bounded import GIB, entries, make_room
 
 logger = logging.getLogger(__name__)
@@ -18,4 +18,4 @@ def open_cache(config: DictConfig) -> None:
     folder, limit = Path(config.paths.cache), float(config.paths.cache_gib)
     make_room(folder, limit)
     held = sum(entry.size for entry in entries(folder)) / GIB
-    logger.info("cache: %s, %.1f of %g GiB (paths.cache, paths.cache_gib; safe to delete)", short(folder), held, limit)
+    logger.info("cache: %s, %.1f of %g GiB (paths.cache; safe to delete)", short(folder), held, limit)

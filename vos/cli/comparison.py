@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.table import Table
 
+from vos.cli.endings import next_step, setting
 from vos.cli.failures import BUG, FAILED, FAILURE
 from vos.cli.saved_settings import plain_overrides
-from vos.cli.tables import print_paths
+from vos.console import columns_that_fit, complain, console, print_paths, print_table, say, short
+from vos.storage.commands import command
 from vos.storage.json_files import read_json, write_json
 from vos.training.comparison import COMPARISON, OVER_SEEDS, PLOTTED, compare_runs, over_seeds
 from vos.training.reporters import log_comparison
+from vos.training.words import as_phrase, by_split
 
 SHOWN = ("boundary/val/brier", "boundary/test/accuracy", "boundary/test/average_precision", "boundary/test/band_error")
-"""Metrics of the table over seeds; the file has all of `PLOTTED`."""
+"""The metrics that come first where the screen has no room for all of `PLOTTED`; the files have all."""
+
+MONITOR = SHOWN[0]
+"""What the best run is told by."""
+
+HEAD_WIDTH = 11
+"""Letters of a line of a column's head."""
+
+ROOM = 26
+"""Columns of the screen that settings leave to metrics at least."""
+
+Rows = Sequence[Mapping[str, str | float]]
 
 
 def note_failure(directory: Path, overrides: Sequence[str], error: BaseException, message: str | None) -> None:
@@ -34,7 +45,7 @@ def note_failure(directory: Path, overrides: Sequence[str], error: BaseException
     if message is None:
         traceback.print_exception(error)
     told = message or f"{type(error).__name__}: {' '.join(str(error).split())}"
-    sys.stderr.write(f"\nerror: {directory.name} ({', '.join(overrides)}): {told}; the sweep goes on\n")
+    complain(f"error: {directory.name} ({', '.join(overrides)}): {told}; the sweep goes on")
     code = BUG if message is None else FAILED
     write_json(directory / FAILURE, {"overrides": list(overrides), "error": told, "exit_code": code})
 
@@ -50,48 +61,107 @@ def compare_sweep(directory: Path, logging_to: DictConfig | None = None) -> int:
     """
     rows = compare_runs(directory, _settings(directory))
     together = over_seeds(rows)
-    names = dict.fromkeys(name for row in rows for name in row)  # a run may lack a number that others have
-    shown = [name for name in names if not name.startswith(("boundary/", "ood/")) or name in PLOTTED]
-    table = Table(title=f"Sweep {directory}")
-    for name in shown:
-        table.add_column(name.removeprefix("boundary/"), justify="right")
-    for row in rows:
-        table.add_row(*(f"{row[n]:.4g}" if isinstance(row.get(n), float) else str(row.get(n, "")) for n in shown))
-    console = Console(width=max(120, Console().width))
     if rows:
-        console.print(table)
+        _print_runs(directory, rows)
     if together:
-        console.print(_with_intervals(together))
+        _print_over_seeds(together)
     if rows:
         files = (f"{COMPARISON}.csv", f"{OVER_SEEDS}.csv", f"{COMPARISON}.png")
         print_paths({name: path for name in files if (path := directory / name).exists()})
         if logging_to is not None:
+            drawn = directory / f"{COMPARISON}.png"
+            picture = drawn if drawn.exists() else None
             tables = {COMPARISON: rows} | ({OVER_SEEDS: together} if together else {})
-            log_comparison(directory, tables, logging_to.project, logging_to.mode, list(logging_to.tags))
+            log_comparison(directory, tables, logging_to.project, logging_to.mode, list(logging_to.tags), picture)
     failures = {path.parent.name: read_json(path) for path in _in_order(directory, FAILURE)}
     everywhere = _common(directory)
     for name, found in failures.items():
         own = [each for each in found["overrides"] if each not in everywhere]
-        console.print(
-            f"failed: {name} ({', '.join(own)}): {found['error']}",
-            markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
+        say(f"failed: {name} ({', '.join(own)}): {found['error']}")
+    if rows:
+        _print_best(directory, rows, together)
     # An error of this package outweighs settings that cannot be used.
     return min((int(found["exit_code"]) for found in failures.values()), default=0)
 
 
-def _with_intervals(rows: Sequence[Mapping[str, str | float]]) -> Table:
-    """A column for each setting, and one for each metric of all of them with what the seeds leave open."""
-    table = Table(title="Over seeds: mean ± half of the 95 % interval")
+def _print_runs(directory: Path, rows: Rows) -> None:
+    """A line for each run: what varied, and as many metrics as the screen has room for."""
+    names = dict.fromkeys(name for row in rows for name in row)  # a run may lack a number that others have
+    settings = [name for name in names if "/" not in name]
+    metrics = sorted((name for name in names if name in PLOTTED), key=_importance)
+    cells = [[_cell(row.get(name, "")) for name in (*settings, *metrics)] for row in rows]
+    _print_fitting(f"Sweep {short(directory)}", [*settings, *metrics], cells, len(settings), f"{COMPARISON}.csv")
+
+
+def _print_over_seeds(rows: Rows) -> None:
+    """A line for each setting, and what the seeds leave open of its metrics."""
     settings = [name for name in rows[0] if "/" not in name]
-    metrics = [name for name in SHOWN if all(name in row for row in rows)]
-    for name in (*settings, *metrics):
-        table.add_column(name.removeprefix("boundary/"), justify="right")
-    for row in rows:
-        numbers = [_with_half(row, name) for name in metrics]
-        told = [f"{row[name]:g}" if isinstance(row[name], float) else str(row[name]) for name in settings]
-        table.add_row(*told, *numbers)
-    return table
+    metrics = sorted((name for name in PLOTTED if all(name in row for row in rows)), key=_importance)
+    cells = [[*(_cell(row[name]) for name in settings), *(_with_half(row, name) for name in metrics)] for row in rows]
+    title = "Over seeds: mean ± half of the 95 % interval"
+    _print_fitting(title, [*settings, *metrics], cells, len(settings), f"{OVER_SEEDS}.csv")
+
+
+def _print_fitting(
+    title: str, names: Sequence[str], cells: Sequence[Sequence[str]], n_settings: int, file: str
+) -> None:
+    """Print a table; settings that leave no room for a metric are printed above it, a line for each run."""
+    heads, width = [_head(name) for name in names], console().width
+    settings, metrics = list(range(n_settings)), list(range(n_settings, len(names)))
+    least = columns_that_fit(heads, cells, settings, width - ROOM)
+    if least != settings:
+        for row in cells:
+            say(", ".join(f"{names[i]}={row[i]}" for i in settings))
+        settings = settings[:1]
+    shown = columns_that_fit(heads, cells, [*settings, *metrics], width)
+    print_table(title, [heads[i] for i in shown], [[row[i] for i in shown] for row in cells], left=len(settings))
+    if left_out := len(settings) + len(metrics) - len(shown):
+        say(f"{left_out} more metrics are in {file}")
+
+
+def _head(name: str) -> str:
+    """Of a column: a metric in words on several lines, a setting by the end of its name."""
+    if "/" not in name:
+        return name.replace("_", "\n").replace(".", ".\n")
+    place, words = by_split(name)
+    lines = [*(["validation"] if place.startswith("validation") else ["test"] if place.startswith("test") else [])]
+    for word in words.split():
+        if lines and len(lines[-1]) + len(word) < HEAD_WIDTH and lines != ["validation"]:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
+def _importance(name: str) -> int:
+    return SHOWN.index(name) if name in SHOWN else len(SHOWN) + PLOTTED.index(name)
+
+
+def _cell(value: str | float) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _print_best(directory: Path, rows: Rows, together: Rows) -> None:
+    """Which run, or which setting over seeds, has the best validation score, how sure that is, and what comes next."""
+    judged = [row for row in rows if isinstance(row.get(MONITOR), float)]
+    if not judged:
+        return
+    ranked = sorted(judged, key=lambda row: float(row[MONITOR]))
+    best, words = ranked[0], as_phrase(MONITOR)
+    means = sorted((row for row in together if f"{MONITOR}_half" in row), key=lambda row: float(row[MONITOR]))
+    if len(means) > 1:
+        names = [name for name in means[0] if "/" not in name and name != "seeds"]
+        told = ", ".join(f"{name}={_cell(means[0][name])}" for name in names)
+        first, second = ((float(row[MONITOR]), float(row[f"{MONITOR}_half"])) for row in means[:2])
+        sure = "is clear of" if sum(first) < second[0] - second[1] else "overlaps"
+        mean = _with_half(means[0], MONITOR)
+        say(f"{told} has the lowest mean {words}: {mean}; its interval {sure} that of the next.")
+        best = next(row for row in ranked if all(row[name] == means[0][name] for name in names))
+    elif len(ranked) > 1:
+        others = f"the others {_cell(ranked[1][MONITOR])} to {_cell(ranked[-1][MONITOR])}"
+        chance = "" if together else "; with one seed each that may be chance, seed=0,1,2 tells"
+        say(f"Run {best['run']} has the lowest {words}: {_cell(best[MONITOR])} ({others}){chance}.")
+    next_step(command("synthesize"), setting("run", directory / str(best["run"])), "n=100")
 
 
 def _with_half(row: Mapping[str, str | float], name: str) -> str:

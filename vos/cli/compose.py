@@ -10,6 +10,8 @@ from pathlib import Path
 
 from hydra import compose, initialize
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from vos.cli.configuration import register
@@ -45,6 +47,11 @@ def prepare() -> None:
     OmegaConf.register_new_resolver("run_directory", _run_directory, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("program", command, replace=True)
     OmegaConf.register_new_resolver("explained", explained, replace=True)
+
+
+def in_sweep() -> bool:
+    """Whether this run is one of many that one command makes."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def _run_directory(given: str | None, root: str) -> str:

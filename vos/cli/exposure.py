@@ -9,6 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from vos.console import console, is_plain
 from vos.data import EmbeddedData, TextData
 from vos.errors import ConfigError
 from vos.exposure.batches import OutlierBatches
@@ -49,7 +50,7 @@ def outlier_batches(
     wanted = OmegaConf.select(config, "exposure.writing.n")
     with Progress(
         TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn(),
-        disable=not config.callbacks.progress or run.outlier_texts.exists(),
+        console=console(), disable=not config.callbacks.progress or is_plain() or run.outlier_texts.exists(),
     ) as bars:  # fmt: skip
         bar = bars.add_task("auxiliary outlier texts", total=wanted)
         found = gather_outlier_texts(

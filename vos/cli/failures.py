@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import NoReturn
 
 from hydra.errors import InstantiationException
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from vos.console import complain
 from vos.errors import VosError
 from vos.storage.machine import machine_lacks
 
@@ -49,7 +49,7 @@ def _line(message: str) -> str:
 
 def end(message: str, error: BaseException, code: int = FAILED) -> NoReturn:
     """Say what went wrong, and end the program."""
-    sys.stderr.write(f"\nerror: {message}\n")
+    complain(f"error: {message}")
     raise SystemExit(code) from error
 
 

@@ -3,42 +3,39 @@
 from __future__ import annotations
 
 import logging
-import re
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from vos.cli.overrides import quoted_path
-from vos.cli.tables import facts_table, print_whole, short
+from vos.cli.batch_summary import print_sent
+from vos.cli.endings import setting
+from vos.cli.label_reports import print_import
 from vos.data import TextData
 from vos.errors import ConfigError, DataError
 from vos.harmful import Classes
-from vos.labeling import BoundaryRecord, Ledger, answers, state_counts
+from vos.labeling import BoundaryRecord, Ledger, answers
 from vos.labeling.answers import ImportReport
 from vos.labeling.backends.files import write_adjudication_csv
 from vos.labeling.backends.oracle import OracleImporter, answered_by_oracle
 from vos.labeling.backends.page import Neighbour
 from vos.labeling.delivery import check_is_there
 from vos.labeling.instructions import Instructions
-from vos.labeling.quality import agreement_report, gold_scores
 from vos.loop import send
 from vos.loop.gold import NO_GOLD, Gold, choose_gold
-from vos.loop.mistakes import FoundMistakes, found_mistakes, newest
+from vos.loop.mistakes import found_mistakes, newest
 from vos.loop.next_round import NextRound, next_round
 from vos.loop.send import SentBatch
-from vos.loop.stop_rule import Row, StopRule, add_round
+from vos.loop.stop_rule import STEM, Row, StopRule, add_round
 from vos.models.featurizer import ClassifierFeaturizer
+from vos.training.comparison_plots import mistakes
 
 logger = logging.getLogger(__name__)
 
-SHOWN = 20
-"""Findings of an import that are printed; all of them are in the log."""
+MISTAKES = "mistakes.png"
+"""Picture beside the ledger."""
 
 
 def hidden_gold(
@@ -66,11 +63,12 @@ def export_batch(
     own: Instructions = send.NO_INSTRUCTIONS,
 ) -> SentBatch:
     """Bring a batch out through the backend that `labeling` names, and note it in the ledger."""
+    backend = instantiate(config.labeling)
     with Ledger(config.ledger) as ledger:
         sent = send.export_batch(
             ledger,
             records,
-            instantiate(config.labeling),
+            backend,
             folder,
             classes,
             round=_round(ledger),
@@ -79,25 +77,14 @@ def export_batch(
             own=own,
             import_command=_import_command(config),
         )
-    table = facts_table(f"Batch {sent.batch_id}")
-    table.add_row("asked now", str(sent.asked))
-    table.add_row("of them with a known answer", str(sent.gold))
-    table.add_row("asked before, held back", str(len(sent.held_back)))
-    Console().print(table)
-    for place in sent.places:
-        print_whole(f"where: {short(place) if Path(place).exists() else place}")
+    print_sent(config, sent, backend.tool)
     return sent
 
 
 def _import_command(config: DictConfig) -> str:
     """What brings the answers of a page back; `{FILE}` stands for the file that it gives."""
-    run, ledger = (_typed(name, short(Path(config.get(name) or "RUN").absolute())) for name in ("run", "ledger"))
+    run, ledger = (setting(name, Path(config.get(name) or "RUN").absolute()) for name in ("run", "ledger"))
     return f"python train.py {run} labels=files labels.path={{FILE}} {ledger}"
-
-
-def _typed(name: str, path: str) -> str:
-    """An override as it is typed into a shell, whatever characters the path has."""
-    return shlex.quote(f"{name}={path if re.fullmatch(r'[A-Za-z0-9_./-]+', path) else quoted_path(path)}")
 
 
 def _round(ledger: Ledger) -> int:
@@ -128,15 +115,26 @@ def import_labels(config: DictConfig, classes: Classes) -> ImportReport:
     with Ledger(config.ledger) as ledger:
         report = answers.import_labels(ledger, backend.rows(ledger), classes.names, dry_run=config.dry_run)
         who = "Answers of a declared oracle, no person" if isinstance(backend, OracleImporter) else "Labels"
-        _print_import(report, ledger, classes, who)
+        print_import(report, ledger, classes, who)
         if not config.dry_run:
             _write_open(report, ledger)
+            _draw_mistakes(ledger, classes)
     if report.exit_code and not config.accept_rejected:
         raise DataError(
             f"{report.counts['rejected']} rows were rejected and {report.counts['unknown']} are about unknown texts "
             "(see above); the good rows are kept. Mend the file and repeat, or go on with accept_rejected=true"
         )
     return report
+
+
+def _draw_mistakes(ledger: Ledger, classes: Classes) -> None:
+    """A picture of the mistakes that answers found, beside the ledger."""
+    rounds = {
+        number: {"near the boundary": (found.near.k, found.near.n), "random share": (found.random.k, found.random.n)}
+        for number, found in found_mistakes(ledger, classes).items()
+    }
+    if any(n for kinds in rounds.values() for _, n in kinds.values()):
+        mistakes(ledger.path.with_name(MISTAKES), rounds)
 
 
 def _write_open(report: ImportReport, ledger: Ledger) -> None:
@@ -159,8 +157,17 @@ def merge_labels(config: DictConfig, data: TextData) -> NextRound:
     return found
 
 
-def record_round(config: DictConfig, new: NextRound, final: Mapping[str, float]) -> str | None:
-    """Mark the labels as trained on, add the round to the table; returns the reason to stop, if there is one.
+class LabelRound(NamedTuple):
+    """A round of labels that a classifier was trained with: its number, its labels, and why to stop, if so."""
+
+    number: int
+    labels: int
+    of_oracle: int
+    stop: str | None
+
+
+def record_round(config: DictConfig, new: NextRound, final: Mapping[str, float]) -> LabelRound:
+    """Mark the labels as trained on, add the round to the table and its picture.
 
     The same round recorded again changes nothing.
     """
@@ -176,54 +183,19 @@ def record_round(config: DictConfig, new: NextRound, final: Mapping[str, float])
     rule: StopRule = instantiate(config.stop)
     if rule.target_fnr is not None and not new.data.harmful:
         logger.warning("stop.target_fnr is off: no class is harmful, so nothing can be missed")
-    reason = rule.reason(rows)
-    logger.info("labelling round %d: %s", number, f"stop, {reason}" if reason else "another round is worth it")
-    if of_oracle:
-        logger.info("of its %d labels a declared oracle, no person, gave %d", len(new.labels), of_oracle)
-    return reason
+    return LabelRound(number, len(new.labels), of_oracle, rule.reason(rows))
 
 
-def _print_import(report: ImportReport, ledger: Ledger, classes: Classes, title: str) -> None:
-    table = facts_table(title + (" (rehearsal, nothing is kept)" if report.dry_run else ""))
-    table.add_row("rows", str(report.rows))
-    for name, count in report.counts.items():
-        table.add_row(name, str(count))
-    if of_oracle := len(answered_by_oracle(ledger)):
-        table.add_row("texts answered by a declared oracle, no person", str(of_oracle))
-    for name, value in agreement_report(ledger).items():
-        table.add_row(name, "none" if value is None else f"{value:.3g}")
-    for person, score in gold_scores(ledger).items():
-        interval = "" if score.interval is None else " (95 %: {:.0%} to {:.0%})".format(*score.interval)
-        undecided = f", {score.undecided} undecided" if score.undecided else ""
-        right = f"{score.right} of {score.judged} right{interval}{undecided}"
-        table.add_row(Text(f"known answers, {person}"), right)
-    for state, count in state_counts(ledger).items():
-        table.add_row(f"texts {state}", str(count))
-    console = Console()
-    console.print(table)
-    if found := found_mistakes(ledger, classes):
-        console.print(_mistakes_table(found))
-    for doubt in report.doubts:
-        logger.warning("%s", doubt)
-    for finding in report.findings[:SHOWN]:
-        console.print(str(finding), markup=False, highlight=False)
-    for finding in report.findings:
-        logger.debug("%s", finding)
-    if len(report.findings) > SHOWN:
-        console.print(f"and {len(report.findings) - SHOWN} more", markup=False)
+def tell_round(found: LabelRound) -> None:
+    """Say whether another round of labels is worth it, and who gave these."""
+    worth = f"stop, {found.stop}" if found.stop else "another round is worth it"
+    logger.info("labelling round %d: %s", found.number, worth)
+    if found.of_oracle:
+        logger.info("of its %d labels a declared oracle, no person, gave %d", found.labels, found.of_oracle)
 
 
-def _mistakes_table(rounds: Mapping[int, FoundMistakes]) -> Table:
-    """What the answers found, a row for each round and kind of text that has some."""
-    table = Table(title="Mistakes found (rates with 95 % intervals)")
-    for name in ("round", "texts", "wrong", "rate", "labels per\nmistake"):
-        table.add_column(name, justify="left" if name == "texts" else "right")
-    for number, found in rounds.items():
-        kinds = {"near the boundary": found.near, "random share": found.random, "harm missed there": found.missed}
-        for kind, rate in kinds.items():
-            if rate.n:
-                share = "{:.0%} ({:.0%} to {:.0%})".format(rate.k / rate.n, *rate.interval)
-                # What a text costs that was drawn for another question would be no price of a miss.
-                cost = f"{rate.n / rate.k:.3g}" if rate.k and rate is not found.missed else ""
-                table.add_row(str(number), kind, f"{rate.k} of {rate.n}", share, cost)
-    return table
+def label_pictures(config: DictConfig) -> dict[str, Path]:
+    """Pictures of the project's rounds of labels that there are, by their short names."""
+    folder = Path(config.ledger).parent
+    files = {"labels/rounds": folder / f"{STEM}.png", "labels/mistakes": folder / MISTAKES}
+    return {name: path for name, path in files.items() if path.exists()}

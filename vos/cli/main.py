@@ -19,10 +19,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from vos.cli.compose import prepare
+from vos.cli.endings import setting
 from vos.cli.failures import BUG, FAILED, FAILURE, INTERRUPTED, MISMATCH, discard_start, end, explanation
 from vos.cli.history import with_history
 from vos.cli.overrides import advice, refuse_old_names
-from vos.cli.processes import is_first, leave_together
+from vos.cli.processes import is_first, leave_together, train_together
+from vos.console import complain
 from vos.errors import ConfigError
 from vos.storage.commands import command
 from vos.storage.lock import owned
@@ -76,7 +78,7 @@ def _run(name: str, job: Callable[[DictConfig], object]) -> None:
         leave_together(stop.code if isinstance(stop.code, int) else BUG if stop.code else 0)
         raise
     except Exception:
-        if not is_first() or "torch.distributed" in sys.modules:
+        if train_together():
             traceback.print_exc()
             leave_together(BUG)
         raise
@@ -108,8 +110,8 @@ def _train(config: DictConfig) -> float:
         return final
     except KeyboardInterrupt as error:
         there = (directory / "manifest.json").exists()
-        hint = f"go on with: {command('train')} resume={directory}" if there else "nothing was computed yet"
-        sys.stderr.write(f"\ninterrupted; {hint}\n")
+        hint = f"go on with: {command('train')} {setting('resume', directory)}" if there else "nothing was computed yet"
+        complain(f"interrupted; {hint}")
         raise SystemExit(INTERRUPTED) from error
     except Exception as error:
         message = explanation(error)
@@ -176,7 +178,7 @@ def _to_the_end(job: Callable[[], None], kept: str) -> None:
     try:
         job()
     except KeyboardInterrupt as error:
-        sys.stderr.write(f"\ninterrupted; the same command goes on; {kept}\n")
+        complain(f"interrupted; the same command goes on; {kept}")
         raise SystemExit(INTERRUPTED) from error
     except Exception as error:
         message = explanation(error)

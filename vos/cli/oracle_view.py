@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.table import Table
 
 from vos.cli.saved_settings import saved_settings
-from vos.cli.tables import facts_table
 from vos.data import EmbeddedData, TextData
 from vos.labeling import BoundaryRecord
 from vos.loop.mistakes import Rate
@@ -20,13 +18,12 @@ from vos.types import Featurizer
 
 def oracle_view(
     config: DictConfig, data: TextData, records: Sequence[BoundaryRecord], featurizer: Featurizer
-) -> Table | None:
-    """A table of counts; None where the pool has no stored answers."""
+) -> list[tuple[str, str]]:
+    """Rows of a table of counts; none where the pool has no stored answers."""
     source = instantiate(saved_settings(RunDirectory(config.run).config_path).data)
     if config.pool.path is not None or not isinstance(source, EmbeddedData):
-        return None
+        return []
     found = BatchByOracle.of(records, data, featurizer, source.stored_answers(), source.stored_levels())
-    table = facts_table("By the stored answers: a declared oracle, no person")
     rows = {
         "wrong near the boundary": found.near,
         "wrong in the random share": found.random,
@@ -34,10 +31,7 @@ def oracle_view(
         "subtle near the boundary": found.subtle_near,
         "subtle in the whole pool": found.subtle_pool,
     }
-    for name, rate in rows.items():
-        if rate.n:
-            table.add_row(name, in_share(rate))
-    return table
+    return [(name, in_share(rate)) for name, rate in rows.items() if rate.n]
 
 
 def in_share(rate: Rate) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -10,8 +9,6 @@ from omegaconf import DictConfig, OmegaConf
 from vos.generation.language_model import AUTO as AUTO_DTYPE
 from vos.generation.language_model import settled_dtype
 from vos.models.precision import AUTO, settled
-
-logger = logging.getLogger(__name__)
 
 
 def with_precision(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, list[str]]:
@@ -24,7 +21,6 @@ def with_precision(config: DictConfig, overrides: list[str]) -> tuple[DictConfig
     if lightning.precision != AUTO:
         return config, overrides
     chosen = settled(AUTO, str(lightning.accelerator), Path(config.paths.cache))
-    logger.info("precision=%s: chosen for this machine", chosen)
     config = config.copy()
     OmegaConf.update(config, "precision", chosen)
     return config, [*(each for each in overrides if each != f"precision={AUTO}"), f"precision={chosen}"]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vos.cli.checks import Build, built, check_settings, unwrapped
 from vos.cli.pool_engines import check_engine
-from vos.cli.train import quiet_libraries
+from vos.cli.quiet import quiet_libraries
 from vos.cli.wiring import build_sampler, completed, synthesis_settings
 from vos.data.files import read_rows
 from vos.errors import ConfigError, RunError

@@ -15,6 +15,14 @@ def is_first() -> bool:
     return all(os.environ.get(name, "0") == "0" for name in RANKS)
 
 
+def train_together() -> bool:
+    """Whether this process is one of several that train together."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return False
+    return bool(distributed.get_world_size() > 1)
+
+
 def leave_together(code: int) -> None:
     """End this process at once with `code` if it is one of several that trained together; else do nothing.
 
@@ -22,11 +30,9 @@ def leave_together(code: int) -> None:
     exception", exit code 134) while the interpreter takes itself apart, although all work is done. So the
     interpreter is left out: the processes wait for each other, let go of the group, write out what is buffered and go.
     """
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+    if not train_together():
         return
-    if distributed.get_world_size() < 2:
-        return
+    distributed = sys.modules["torch.distributed"]
     try:
         if code == 0:
             distributed.barrier()

@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
-from rich.text import Text
 
 from vos.atlas.job import Watcher
 from vos.atlas.world import Progress as Told
+from vos.console import console, is_plain
 from vos.synthesis.job import Progress
-
-
-class _RateColumn(ProgressColumn):
-    """How many a second; a target takes seconds."""
-
-    def render(self, task: Task) -> Text:
-        return Text("" if task.speed is None else f"{task.speed:,.3g}/s")
+from vos.training.progress import LeftColumn, RateColumn
 
 
 def synthesis_bars(n_pool: int | None, enabled: bool) -> tuple[Bars, Progress]:
@@ -74,12 +60,15 @@ def atlas_bars(enabled: bool) -> tuple[Bars, Callable[[int], None], Watcher]:
 
 
 def _bars(enabled: bool) -> Bars:
+    """Bars that move on a terminal; a log file, where nothing moves, has none."""
     return Bars(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(None),
         MofNCompleteColumn(),
-        _RateColumn(),
+        RateColumn(),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        disable=not enabled,
+        LeftColumn(),
+        console=console(),
+        expand=True,
+        disable=not enabled or is_plain(),
     )

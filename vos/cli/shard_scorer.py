@@ -33,8 +33,8 @@ class Scorer:
 
     def __init__(self, settings: str, threads: int) -> None:
         # Here, as `vos.cli.synthesize` imports this module.
+        from vos.cli.quiet import quiet_libraries
         from vos.cli.synthesize import build_job, open_run
-        from vos.cli.train import quiet_libraries
 
         prepare()
         quiet_libraries()

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
-from rich.table import Table
 
+from vos.cli.batch_summary import print_batch
 from vos.cli.cache import open_cache
 from vos.cli.classes import load_as_before
 from vos.cli.labels import export_batch, hidden_gold, is_waiting
@@ -26,7 +24,6 @@ from vos.cli.preflight import check_gold, check_sending, check_synthesis
 from vos.cli.progress import synthesis_bars
 from vos.cli.saved_settings import saved_settings
 from vos.cli.scoring import arithmetic, check_runtime, fast_featurizer, n_workers, with_scoring
-from vos.cli.tables import facts_table, in_words, print_paths
 from vos.cli.wiring import build_sampler, synthesis_settings
 from vos.data import TextData
 from vos.density import load_density
@@ -112,7 +109,7 @@ def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
         gold = hidden_gold(config, data, result.records, featurizer, outputs)
         neighbours = nearest_labelled(featurizer, data.train, [*result.records, *gold.records], data.label_names)
         view = oracle_view(config, data, result.records, featurizer)
-    _summary(result, view)
+    print_batch(result, view)
     if config.labeling._target_ is not None:
         records, known = _in_data_classes(result.records, classifier), _in_data_classes(gold.records, classifier)
         own = Instructions(data.question, data.guidelines)
@@ -251,27 +248,3 @@ def _asked_before(config: DictConfig) -> list[Example]:
     with Ledger(config.ledger) as ledger:
         uids = sorted({event.uid for event in ledger.asked()})
         return [Example(f"asked:{uid}", item.text) for uid, item in ledger.items(uids).items()]
-
-
-def _summary(result: SynthesisResult, view: Table | None) -> None:
-    table = facts_table("Near-boundary texts")
-    report = dict(result.report)
-    report["expected_error"] = _calibration(report.get("expected_error") or {})
-    for part, prefix in ((report, ""), (report.pop("made", {}), "made: ")):
-        for name, value in part.items():
-            # One line for each missed target is for the file.
-            if name != "nearest_miss" and (shown := in_words(value)):
-                table.add_row(prefix + name.replace("_", " "), shown)
-    Console().print(table)
-    if view is not None:
-        Console().print(view)
-    print_paths({path.name: path for path in result.paths})
-
-
-def _calibration(report: Mapping[str, Any]) -> str:
-    """What stands behind the expected errors, in a few words."""
-    if not report.get("n"):
-        return f"by the margin alone: {report.get('reason', '')}"
-    brier = ((report.get("reliability") or {}).get("expected_error") or {}).get("brier")
-    told = "" if brier is None else f", Brier score {brier[0]:.3f} ({brier[1]:.3f} to {brier[2]:.3f})"
-    return f"calibrated on {report['n']} texts with {report['mistakes']} mistakes{told}"

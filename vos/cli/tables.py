@@ -1,41 +1,8 @@
-"""Short tables that a person can read at the end of a job."""
+"""Reports of a job in words."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from __future__ import annotations
+
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
-
-
-def facts_table(title: str) -> Table:
-    """A table of names and values; a long value, such as a path, is folded and never cut."""
-    table = Table(title=title, show_header=False)
-    table.add_column()
-    table.add_column(overflow="fold")
-    return table
-
-
-def short(path: Path | str) -> str:
-    """A path as it is typed here: relative to the working folder where it lies in it.
-
-    Example:
-        >>> short(Path.cwd() / "outputs" / "run"), short("/elsewhere/run")
-        ('outputs/run', '/elsewhere/run')
-    """
-    path = Path(path)
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
-
-
-def print_paths(paths: Mapping[str, Path | str]) -> None:
-    """A line for each file, by its name: the path whole and never folded, so that it can be copied."""
-    for name, path in paths.items():
-        print_whole(f"{name}: {short(path)}")
-
-
-def print_whole(line: str) -> None:
-    """A line as it is, however wide the screen."""
-    Console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def in_words(value: Any) -> str:
@@ -45,3 +12,28 @@ def in_words(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(in_words(each) for each in value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """A time in words.
+
+    Example:
+        >>> duration(7.4), duration(131.0), duration(7321.0)
+        ('7 s', '2 min 11 s', '2 h 2 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def memory(mebibytes: float) -> str:
+    """An amount of memory in words.
+
+    Example:
+        >>> memory(812), memory(2280)
+        ('812 MiB', '2.2 GiB')
+    """
+    return f"{mebibytes:.0f} MiB" if mebibytes < 1024 else f"{mebibytes / 1024:.1f} GiB"

@@ -6,30 +6,32 @@ import copy
 import logging
 import shutil
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
-from transformers.utils import logging as transformers_logging
 
 from vos.cli.cache import open_cache
 from vos.cli.classes import load_data
-from vos.cli.labels import import_labels, merge_labels, record_round
+from vos.cli.compose import in_sweep
+from vos.cli.endings import next_batch, what_changed
+from vos.cli.first_lines import counts, tell_data, tell_machine
+from vos.cli.labels import import_labels, label_pictures, merge_labels, record_round, tell_round
 from vos.cli.precision import with_precision
-from vos.cli.tables import facts_table, print_paths, print_whole, short
+from vos.cli.quiet import quiet_libraries
+from vos.cli.tables import duration, memory
 from vos.cli.train_builders import build_job, device_of
+from vos.console import print_facts, print_paths, say, short
 from vos.data import TextData
 from vos.loop.next_round import NextRound, keep_round, kept_round, with_kept_train
 from vos.storage.atomic import write_atomically
-from vos.storage.commands import command
 from vos.storage.environment import environment
 from vos.storage.hashes import text_hash
 from vos.storage.json_files import numbers, read_json, write_json_lines
 from vos.storage.run_directory import RunDirectory
+from vos.training.draw_rounds import BY_ROUND, RELIABILITY
 from vos.training.loop import refine, remove_checkpoints, save_results
 
 logger = logging.getLogger(__name__)
@@ -51,11 +53,14 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     open_cache(config)
     run = RunDirectory(directory)
     data, new = _data(config, run)
+    tell_data(data)
+    tell_machine(config)
     begin(run, config, overrides, data)
     if run.is_finished:
-        logger.info("%s holds this run, finished: nothing to do", run.path)
+        logger.info("%s holds this run, finished: nothing to do", short(run.path))
         if not OmegaConf.select(config, "callbacks.keep_checkpoints", default=False):
             shutil.rmtree(run.checkpoints, ignore_errors=True)  # of a process that was killed after its last word
+        next_batch(run.path, config.ledger)
         return numbers(read_json(run.metrics_path)["final"])
     if new is not None:
         keep_round(run, new)
@@ -64,16 +69,24 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     try:
         result = refine(job)
         content = save_results(job, result)
+        # Before the run is finished: one that was killed in between records it again, which changes nothing.
+        labelled = None if new is None else record_round(config, new, content["final"])
+        for name, path in label_pictures(config).items() if labelled else ():
+            for reporter in job.reporters:
+                reporter.on_picture(name, path)
     finally:
         for reporter in job.reporters:
             reporter.close()
-    if new is not None:
-        # Before the run is finished: one that was killed in between records it again, which changes nothing.
-        record_round(config, new, content["final"])
     facts = {"model_hash": job.module.classifier.fingerprint(), "calibration": content["calibration"]}
     run.finish(time.monotonic() - started, facts)
     remove_checkpoints(job)
-    _summary(run, content, data)
+    if not in_sweep():
+        _summary(run, content, data)
+    say(what_changed(content, str(config.refine.monitor)))
+    if labelled is not None:
+        tell_round(labelled)
+    if (labelled is None or labelled.stop is None) and not in_sweep():
+        next_batch(run.path, config.ledger)
     return numbers(content["final"])
 
 
@@ -135,6 +148,7 @@ def _data(config: DictConfig, run: RunDirectory) -> tuple[TextData, NextRound | 
         return with_kept_train(data, earlier), None
     report = import_labels(config, data.classes)
     if config.dry_run:
+        say("Nothing was kept: the same command without dry_run=true imports these answers and trains with them.")
         raise SystemExit(report.exit_code)
     new = merge_labels(config, data)
     return new.data, replace(new, name=str(run.path))
@@ -161,27 +175,15 @@ def _list_skipped(data: TextData, directory: Path) -> None:
 
 
 def _summary(run: RunDirectory, content: dict[str, Any], data: TextData) -> None:
+    """What the run took and wrote."""
     manifest = run.manifest
-    table = facts_table("Run finished")
-    table.add_row("texts", f"{len(data.train)} train, {len(data.val)} val, {len(data.test)} test")
-    table.add_row("stopped because", content["stopped_because"])
-    table.add_row(f"kept round {content['kept_round']}", content["kept_because"])
-    table.add_row("time, peak memory", f"{manifest['wall_seconds']:.0f} s, {manifest['peak_memory_mib']} MiB")
-    Console().print(table)
-    paths = (run.model, run.density, run.metrics_path, run.picture, run.manifest_path)
+    took = f"{duration(manifest['wall_seconds'])}, {memory(manifest['peak_memory_mib'])} of memory at most"
+    rows = [
+        ("texts", counts(data)),
+        ("rounds", f"{len(content['rounds'])}; {content['stopped_because']}"),
+        ("took", took),
+    ]
+    print_facts("Run finished", rows)
+    pictures = [path for name in (BY_ROUND, RELIABILITY) if (path := run.path / name).exists()]
+    paths = (run.model, run.density, run.metrics_path, run.manifest_path, run.picture, *pictures)
     print_paths({path.name: path for path in paths})
-    print_whole(f"next: {command('synthesize')} run={short(run.path)} n=100")
-
-
-def quiet_libraries() -> None:
-    """Keep other libraries' chatter out of the console; their errors still come through."""
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    logging.getLogger("faiss").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
-    warnings.filterwarnings("ignore", message=".*Experiment logs directory .* exists and is not empty.*")
-    warnings.filterwarnings("ignore", message=".*module.s. in eval mode at the start of training.*")
-    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")

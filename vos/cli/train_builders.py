@@ -11,6 +11,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from vos.cli.compose import in_sweep
 from vos.cli.exposure import outlier_batches
 from vos.cli.wiring import build_sampler, completed
 from vos.data import TextData, TextDataModule
@@ -19,12 +20,13 @@ from vos.errors import ConfigError
 from vos.models import TextClassifier, load_classifier
 from vos.storage.json_files import read_json
 from vos.storage.run_directory import RunDirectory
+from vos.training.console_reporter import ConsoleReporter
 from vos.training.featurizers import Featurizers
 from vos.training.job import RunSettings, TrainingJob
 from vos.training.measure import training_features
 from vos.training.module import ClassifierModule
 from vos.training.output_labels import label_by_output
-from vos.training.reporters import ConsoleReporter, CsvReporter, Reporter, WandbReporter
+from vos.training.reporters import CsvReporter, Reporter, WandbReporter
 from vos.training.round_cache import RoundCache
 from vos.training.settings import StepSettings
 
@@ -184,7 +186,7 @@ def build_cache(config: DictConfig, data: TextData) -> RoundCache | None:
 
 def build_reporters(config: DictConfig, run: RunDirectory) -> list[Reporter]:
     """The console, and what the group `logger` names."""
-    reporters: list[Reporter] = [ConsoleReporter()]
+    reporters: list[Reporter] = [ConsoleReporter(with_table=not in_sweep())]
     if config.logger.csv:
         reporters.append(CsvReporter(run.path))
     if config.logger.wandb is not None:

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
+from vos.cli.quiet import quiet_libraries
 from vos.cli.saved_settings import check_addresses, saved_settings
 from vos.cli.synthesize import SETTINGS_FILE, build_job, open_run
-from vos.cli.tables import facts_table
-from vos.cli.train import quiet_libraries
+from vos.console import print_facts, print_paths, say
 from vos.errors import ConfigError
 from vos.models import ClassifierFeaturizer
 from vos.storage.commands import command
@@ -78,21 +77,23 @@ def _as_now(saved: DictConfig) -> DictConfig:
 
 
 def _print(path: Path, result: Verification) -> None:
-    table = facts_table("Verification")
-    rows: list[tuple[str, object]] = [
-        ("file", path),
-        ("texts", result.texts),
-        ("of them made", result.made),
-        ("values compared", result.values),
-        ("targets made again", result.reproduced),
+    print_paths({"file": path})
+    rows = [
+        ("texts", f"{result.texts}, {result.made} of them made by a language model"),
+        ("values compared", str(result.values)),
+        ("targets made again", str(result.reproduced)),
         *(("made texts not made again", f"{n}: {reason}") for reason, n in result.not_reproduced.items()),
-        ("mismatches", len(result.mismatches)),
+        ("mismatches", str(len(result.mismatches))),
     ]
-    for name, value in rows:
-        table.add_row(name, str(value))
-    console = Console()
-    console.print(table)
+    print_facts("Verification", rows)
     for mismatch in result.mismatches[:SHOWN]:
-        console.print(str(mismatch), markup=False, highlight=False, soft_wrap=True)
+        say(str(mismatch))
     if len(result.mismatches) > SHOWN:
-        console.print(f"and {len(result.mismatches) - SHOWN} more", markup=False)
+        say(f"and {len(result.mismatches) - SHOWN} more")
+    if result.mismatches:
+        say(
+            f"{len(result.mismatches)} numbers of this file are not what its run gives: the file, the run or its data "
+            "were changed; make the batch again with overwrite=true, or restore what was changed."
+        )
+    else:
+        say("Every number of this file follows from its texts and its run.")

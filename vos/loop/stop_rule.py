@@ -16,7 +16,7 @@ from vos.errors import ConfigError
 from vos.storage.atomic import numbered_lines
 from vos.storage.json_files import write_json_lines
 from vos.storage.lock import owned
-from vos.training.plots import metrics_against
+from vos.training.comparison_plots import metrics_against
 from vos.training.reporters import write_table
 
 logger = logging.getLogger(__name__)
@@ -126,9 +126,20 @@ def add_round(folder: Path, row: Row) -> list[dict[str, str | float | None]]:
         rows = [each for each in read_rounds(folder) if (each["run"], each["round"]) != place] + [dict(row)]
         write_json_lines(folder / f"{STEM}.jsonl", rows)
         write_table(folder / f"{STEM}.csv", rows)
-        found = {name: [_number(each, name) for each in rows] for name in PLOTTED}
-        panels = {n: [[v] for v in values if v is not None] for n, values in found.items() if None not in values}
-        if panels:
-            labels = [_number(each, "labels") or 0.0 for each in rows]
-            metrics_against(folder / f"{STEM}.png", "texts labelled", labels, panels)
+        _draw(folder / f"{STEM}.png", rows)
     return rows
+
+
+def _draw(path: Path, rows: Sequence[Row]) -> None:
+    """The metrics that every round has, against the number of labels; rates that have an interval with it."""
+    found = {name: [_number(row, name) for row in rows] for name in PLOTTED}
+    panels = {n: [[v] for v in values if v is not None] for n, values in found.items() if None not in values}
+    intervals = {}
+    for name in panels:
+        bounds = [(_number(row, f"{name}_low"), _number(row, f"{name}_high")) for row in rows]
+        known = [(low, high) for low, high in bounds if low is not None and high is not None]
+        if len(known) == len(rows):
+            intervals[name] = known
+    if panels:
+        labels = [_number(row, "labels") or 0.0 for row in rows]
+        metrics_against(path, "texts labelled", labels, panels, intervals=intervals)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,6 +76,15 @@ def count_truncation(classifier: TextClassifier, texts: Iterable[str]) -> Trunca
 def warn_of_truncation(classifier: TextClassifier, name: str, texts: Iterable[str]) -> None:
     """Warn once where texts are longer than the classifier reads, see `Truncation.warn`."""
     count_truncation(classifier, texts).warn(classifier, name)
+
+
+def tell_truncation(classifier: TextClassifier, splits: Mapping[str, Iterable[str]]) -> None:
+    """Warn of every split that is read in part only; where none is, say so."""
+    counts = {name: count_truncation(classifier, texts) for name, texts in splits.items()}
+    for name, found in counts.items():
+        found.warn(classifier, name)
+    if not any(found.lost for found in counts.values()):
+        logger.info("truncation: none, no text has more than model.max_length=%d tokens", classifier.max_length)
 
 
 def _unread(tokenizer: Any, texts: list[str], max_length: int) -> list[int]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vos.metrics.margins import margin
 from vos.simulation.settings import Row
-from vos.training.plots import half_width
+from vos.training.comparison_plots import half_width
 from vos.types import Example, Featurizer
 
 HARD_LEVELS, EASY_LEVELS = (2, 3), (0, 1)

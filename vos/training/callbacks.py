@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+
+from vos.training.progress import FitProgress
 
 
 class ResumableEarlyStopping(EarlyStopping):
@@ -22,14 +24,14 @@ class ResumableEarlyStopping(EarlyStopping):
             trainer.should_stop = True
 
 
-def fit_callbacks(checkpoints: Path, monitor: str, patience: int, progress: bool) -> list[Callback]:
+def fit_callbacks(checkpoints: Path, monitor: str, patience: int, progress: str | None) -> list[Callback]:
     """Best and last checkpoint, early stopping and the progress bar of one fit.
 
     Args:
         checkpoints: folder of `best.ckpt` and `last.ckpt`; the second resumes the fit exactly.
         monitor: name of the validation metric, lower is better.
         patience: epochs without improvement after which the fit stops; negative never stops.
-        progress: whether to draw the bar.
+        progress: name of the fit beside its bar; None draws none.
     """
     # Saved at the end of the epoch, after validation, so that a resumed fit begins with a whole epoch.
     always: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
@@ -39,6 +41,6 @@ def fit_callbacks(checkpoints: Path, monitor: str, patience: int, progress: bool
     ]
     if patience >= 0:
         callbacks.insert(0, ResumableEarlyStopping(monitor, mode="min", patience=patience))
-    if progress:
-        callbacks.append(RichProgressBar(leave=False))
+    if progress is not None:
+        callbacks.append(FitProgress(progress))
     return callbacks

@@ -12,8 +12,8 @@ from scipy import stats
 
 from vos.storage.json_files import numbers, read_json
 from vos.storage.run_directory import RunDirectory
+from vos.training.comparison_plots import metrics_against
 from vos.training.held_out import EXTRAPOLATED, outlier_radii
-from vos.training.plots import metrics_against
 from vos.training.reporters import write_table
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from vos.errors import ConfigError
 from vos.metrics.agreement import report_below_chance
 from vos.metrics.margins import margin
 from vos.metrics.monitor import epoch_name
-from vos.models.truncation import warn_of_truncation
+from vos.models.truncation import tell_truncation
 from vos.storage.json_files import write_json
 from vos.storage.run_files import RunMetrics
 from vos.storage.seeds import derive_seed
@@ -30,6 +30,7 @@ from vos.training.checkpoint import (
     save_state,
     state_path,
 )
+from vos.training.draw_rounds import draw_rounds
 from vos.training.gathering import wait_for_others
 from vos.training.held_out import calibration_facts
 from vos.training.job import RefineSettings, TrainingJob
@@ -71,7 +72,9 @@ def refine(job: TrainingJob) -> TrainingResult:
     last epoch. Every round goes on from the one before. On return the module holds the weights and the density of the
     round that is kept, and the run's picture is that round's.
     """
-    _tell_truncation(job)
+    data = job.data
+    splits = {"train": data.train, "val": data.val, "test": data.test, "ood": data.ood}
+    tell_truncation(job.module.classifier, {name: [each.text for each in part] for name, part in splits.items()})
     rounds, tolerance = _rounds_to_do(job), job.settings.refine.tolerance
     done = rounds_to_go_on_from(job.run, lambda some: kept_round(some, job.settings.refine))
     kept: list[RoundCheckpoint] = []
@@ -108,6 +111,9 @@ def refine(job: TrainingJob) -> TrainingResult:
     shutil.copyfile(result.kept.picture, job.run.picture)
     for reporter in job.reporters:
         reporter.on_kept(result.kept, result.kept_because)
+    for name, path in draw_rounds(job, kept, best).items():
+        for reporter in job.reporters:
+            reporter.on_picture(name, path)
     return result
 
 
@@ -141,13 +147,6 @@ def _remove_states(job: TrainingJob, rounds: Sequence[RoundCheckpoint]) -> None:
     for each in rounds:
         if each.number not in needed:
             state_path(job.run, each.number).unlink(missing_ok=True)
-
-
-def _tell_truncation(job: TrainingJob) -> None:
-    """Say of every split how many texts are read in part only."""
-    data = job.data
-    for name, examples in {"train": data.train, "val": data.val, "test": data.test, "ood": data.ood}.items():
-        warn_of_truncation(job.module.classifier, name, (example.text for example in examples))
 
 
 def _rounds_to_do(job: TrainingJob) -> int:
@@ -190,7 +189,9 @@ def fit_round(job: TrainingJob, number: int) -> None:
     loggers = [found for each in job.reporters if (found := each.lightning_logger(number)) is not None]
     trainer = job.trainer(
         max_epochs=epochs,
-        callbacks=fit_callbacks(folder, epoch_name(job.settings.refine.monitor), fit.patience, fit.progress),
+        callbacks=fit_callbacks(
+            folder, epoch_name(job.settings.refine.monitor), fit.patience, f"round {number}" if fit.progress else None
+        ),
         logger=loggers or False,
         enable_progress_bar=fit.progress,
         default_root_dir=job.run.path,

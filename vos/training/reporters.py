@@ -1,4 +1,4 @@
-"""Where numbers go: the console, csv and wandb.
+"""Where numbers go: csv and wandb; `console_reporter` has the screen.
 
 The only module that knows wandb.
 """
@@ -13,8 +13,6 @@ from typing import Any, Literal, Protocol
 
 import wandb
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from vos.errors import ConfigError
@@ -64,83 +62,18 @@ class Reporter(Protocol):
         """The run ends with this round, for this reason."""
         return
 
+    def on_picture(self, name: str, path: Path) -> None:  # noqa: ARG002 - for those that show it
+        """A picture of the whole run has been drawn.
+
+        Args:
+            name: short, such as "boundary/reliability".
+            path: of the PNG.
+        """
+        return
+
     def close(self) -> None:
         """Nothing more will come."""
         return
-
-
-CONSOLE_ROWS = (
-    "boundary/val/accuracy",
-    "boundary/val/average_precision",
-    "boundary/val/recall_at_fpr05",
-    "boundary/val/brier",
-    "boundary/val/band_error",
-    "boundary/val/band_ece",
-    "boundary/val/band_share",
-    "boundary/test/accuracy",
-    "boundary/test/average_precision",
-    "boundary/test/recall_at_fpr05",
-    "boundary/test/band_error",
-    "boundary/test/pair_consistency",
-    "boundary/test/beyond_0.5",
-    "boundary/test/beyond_0.9",
-    "boundary/test/beyond_0.99",
-    "boundary/outlier_distance_median",
-    "boundary/outlier_energy_auroc",
-    "boundary/standardized_distance/min",
-    "boundary/shift",
-    "ood/energy/auroc",
-    "ood/mahalanobis/auroc",
-    "ood/initial_knn/auroc",
-)
-
-BY_KIND = "ood/called_harmful"
-"""Beginning of the rows for each kind of outside text."""
-
-LINE = (
-    "boundary/val/accuracy",
-    "boundary/val/average_precision",
-    "boundary/val/brier",
-    "boundary/val/band_error",
-    "boundary/shift",
-)
-
-
-class ConsoleReporter(Reporter):
-    """One line a round while the run goes on, and a table with one column a round at its end."""
-
-    def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console()
-        self._records: list[RoundRecord] = []
-        self._kept: int | None = None
-
-    def on_round(self, record: RoundRecord) -> None:
-        """Print the round's main numbers."""
-        self._records.append(record)
-        parts = [
-            f"{name.removeprefix('boundary/')} {record.metrics[name]:.4g}" for name in LINE if name in record.metrics
-        ]
-        self.console.print(f"round {record.round}: {', '.join(parts)}", soft_wrap=True)
-
-    def on_kept(self, record: RoundRecord, reason: str) -> None:
-        """Print which round is kept, and why."""
-        self._kept = record.round
-        self.console.print(f"round {record.round} is kept: {reason}", soft_wrap=True)
-
-    def close(self) -> None:
-        """Print the table."""
-        if not self._records:
-            return
-        table = Table(title="Boundary metrics by round")
-        table.add_column("metric")
-        for each in self._records:
-            table.add_column(f"round {each.round}{' (kept)' * (each.round == self._kept)}", justify="right")
-        kinds = sorted({name for each in self._records for name in each.metrics if name.startswith(BY_KIND)})
-        for name in (*CONSOLE_ROWS, *kinds):
-            if any(name in each.metrics for each in self._records):
-                numbers = [f"{each.metrics[name]:.4g}" if name in each.metrics else "" for each in self._records]
-                table.add_row(name.removeprefix("boundary/"), *numbers)
-        self.console.print(table)
 
 
 class CsvReporter(Reporter):
@@ -227,6 +160,10 @@ class WandbReporter(Reporter):
         """Put the kept round into the summary, which would hold the last one otherwise."""
         self.run.summary.update({**record.metrics, "kept_round": record.round, "kept_because": reason})
 
+    def on_picture(self, name: str, path: Path) -> None:
+        """Log one picture."""
+        self.run.log({name: wandb.Image(str(path))})
+
     def close(self) -> None:
         """Finish the wandb run."""
         self.run.finish()
@@ -238,6 +175,7 @@ def log_comparison(
     project: str,
     mode: Literal["offline", "online", "disabled"],
     tags: Sequence[str] = (),
+    picture: Path | None = None,
 ) -> None:
     """Log the tables of a sweep as a wandb run of their own, which writes into `<directory>/wandb`.
 
@@ -247,6 +185,7 @@ def log_comparison(
         project: wandb project, that of the runs.
         mode: as of `WandbReporter`.
         tags: for the wandb page.
+        picture: of the comparison, where there is one.
     """
     quiet = wandb.Settings(silent=True, console="off")
     with wandb.init(
@@ -256,6 +195,8 @@ def log_comparison(
             columns = list(dict.fromkeys(column for row in rows for column in row))
             data = [[row.get(column) for column in columns] for row in rows]
             run.log({name: wandb.Table(columns=[*columns], data=data)})
+        if picture is not None:
+            run.log({"comparison_picture": wandb.Image(str(picture))})
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
