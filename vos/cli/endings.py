@@ -58,11 +58,11 @@ def next_step(*words: str) -> None:
 
 
 def setting(name: str, value: Path | str) -> str:
-    r"""A setting with a path as it is typed into a shell, whatever characters the path has.
+    """A setting with a path as it is typed into a shell, whatever characters the path has.
 
     Example:
-        >>> setting("run", "outputs/run"), setting("run", "a run")
-        ('run=outputs/run', "'run='\"'\"'a run'\"'\"''")
+        >>> print(setting("run", "outputs/run"), setting("run", "a run"))
+        run=outputs/run 'run='"'"'a run'"'"''
     """
     path = short(value)
     return shlex.quote(f"{name}={path if re.fullmatch(r'[A-Za-z0-9_./-]+', path) else quoted_path(path)}")

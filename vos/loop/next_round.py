@@ -131,7 +131,7 @@ def next_round(data: TextData, ledger: Ledger, settings: MixSettings) -> NextRou
     counts |= {"old": len(data.train), "new": len(added), "new_weight": settings.new_weight}
     if left_out := counts["held out"] + counts["held-out group"]:
         logger.warning("%d labelled texts are validation or test texts, or of a group of theirs: left out", left_out)
-    logger.info("next round: %s", ", ".join(f"{name} {count}" for name, count in counts.items()))
+    logger.info("next round: %s", ", ".join(f"{name} {count}" for name, count in counts.items() if count))
     used = {uid: data.label_names[label] for uid, label in new.items()}
     return NextRound(replace(data, train=train), used, counts)
 

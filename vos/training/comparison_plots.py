@@ -115,7 +115,7 @@ def mistakes_figure(rounds: Mapping[int, Mapping[str, tuple[int, int]]]) -> Figu
         rounds: round to kind of text to mistakes and texts; a kind without a text is left out.
     """
     kinds = list(dict.fromkeys(kind for found in rounds.values() for kind, (_, n) in found.items() if n))
-    figure = Figure(figsize=(7.0, 3.8), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(min(4.6 + 0.8 * len(rounds), 9.0), 3.8), dpi=DPI, layout="constrained")
     axes, highest = figure.subplots(), 0.0
     for i, kind in enumerate(kinds):
         known = [(place, *found[kind]) for place, found in enumerate(rounds.values()) if found.get(kind, (0, 0))[1]]
@@ -135,10 +135,10 @@ def mistakes_figure(rounds: Mapping[int, Mapping[str, tuple[int, int]]]) -> Figu
             )  # fmt: skip
     axes.set_xticks(range(len(rounds)), [f"round {number}" for number in rounds])
     axes.set_xlim(-0.6, len(rounds) - 0.4)
-    axes.set_ylim(0.0, min(1.0, 1.1 * highest))
+    axes.set_ylim(-0.04 * highest, min(1.04, 1.1 * highest))  # a share of 0 is seen whole
     axes.set_ylabel("share that is wrong")
     axes.set_xlabel("classifier that proposed the texts")
-    axes.set_title("Mistakes found by people's answers, 95 % intervals")
+    axes.set_title("Mistakes found by the answers, 95 % intervals")
     figure.legend(loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     return figure
 
