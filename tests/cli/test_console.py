@@ -134,7 +134,7 @@ def test_an_import_of_answers_on_a_terminal(run, workplace, monkeypatch, tmp_pat
     assert any(re.match(r" near the boundary +0 +\d of 9 +\d+% \(\d+% to \d+%\)", line) for line in lines)
     assert "labelling round 1: another round is worth it" in lines
     logged = {key: value for row in history(the_file(tmp_path / "next")) for key, value in row.items()}
-    for name, file in (("labels/mistakes", "mistakes.png"), ("labels/rounds", "labelling_rounds.png")):
+    for name, file in (("pictures/mistakes", "mistakes.png"), ("pictures/labelling_rounds", "labelling_rounds.png")):
         picture = the_file(tmp_path / "next").parent / "files" / logged[name]["path"]
         assert picture.read_bytes() == (tmp_path / file).read_bytes()
     assert command(lines)[3:] == ["synthesize", f"run={tmp_path}/next", "n=100", own[0]]

@@ -50,9 +50,9 @@ def test_the_wandb_run_on_disk_holds_steps_and_rounds(run):
     assert sum("train/regularizer" in row for row in rows) == 5
     assert [row["round"] for row in rows if "round" in row] == [0, 1]
     assert all("boundary/map" in row for row in rows if "round" in row)
-    for name, file in (("boundary/by_round", "boundary_by_round.png"), ("boundary/reliability", "reliability.png")):
-        (logged,) = [row[name] for row in rows if name in row]
-        assert (the_file(run).parent / "files" / logged["path"]).read_bytes() == (run / file).read_bytes()
+    for name in ("boundary_by_round", "reliability"):
+        (logged,) = [row[f"pictures/{name}"] for row in rows if f"pictures/{name}" in row]
+        assert (the_file(run).parent / "files" / logged["path"]).read_bytes() == (run / f"{name}.png").read_bytes()
 
 
 def test_synthesis_writes_the_batch_with_its_evidence(run, monkeypatch):

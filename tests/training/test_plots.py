@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,7 @@ from vos.training.round_plots import (
     reliability_figure,
     reliability_groups,
 )
-from vos.training.style import BAND, COLOURS, LINES, MARKERS, PALE, lightness
+from vos.training.style import BAND, COLOURS, LINES, MARKERS, PALE, lightness, save
 
 TWO = Classes(("harmless", "harmful"), (1,))
 
@@ -95,6 +97,28 @@ def test_boundary_map_of_many_classes_of_few_texts_and_of_dollars():
     assert figure.axes[0].get_xlabel() == "margin = largest logit - second largest"
     few = boundary_figure(points(4, 2), None, 0.5, TWO, "t")  # two texts a class have no density
     assert not [line for line in few.axes[1].lines if len(line.get_xdata()) > 2]
+
+
+@pytest.mark.parametrize("name", ["c{}", "a class whose name is as long as a sentence of some length {}"])
+def test_many_classes_and_long_names_leave_room_for_the_picture(name, tmp_path):
+    classes = Classes(tuple(name.format(i) for i in range(150)), (0, 1, 2, 3))
+    texts, outliers = points(600, 150), points(300, 150)
+    figure = boundary_figure(texts, outliers, 0.5, classes, "t")
+    assert legend(figure)[-1] == "and 278 more"
+    assert len([line for line in figure.axes[1].lines if len(line.get_xdata()) > 2]) == 2  # a density for each side
+    margins = {0: texts.margins.double().numpy(), 1: texts.margins.double().numpy() * 2}
+    by_round = margins_figure(margins, texts.labels.numpy(), 0.5, 0, classes)
+    assert legend(by_round)[1:] == ["other classes (584)", "harmful classes (16)"]
+    for each in (figure, by_round):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # such as that the panels have no room
+            save(each, tmp_path / "a.png")
+        panel = max((axes.get_position() for axes in each.axes), key=lambda box: box.width * box.height)
+        assert panel.width > 0.6
+        assert panel.height > 0.25
+        for part in (each.legends[0], each.axes[0].xaxis.label):
+            edges = part.get_window_extent()
+            assert 0 <= edges.x0 <= edges.x1 <= each.bbox.width
 
 
 def test_outliers_farther_out_are_higher_and_what_lies_beyond_the_ends_is_at_them():

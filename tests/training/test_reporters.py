@@ -85,7 +85,7 @@ def test_wandb_offline_run_holds_scalars_histogram_picture_and_table(record, tmp
     reporter = WandbReporter(tmp_path, project="vos-test", config={"seed": 0}, texts=texts)
     reporter.lightning_logger(0).log_metrics({"train/cross_entropy": 0.625}, step=1)
     reporter.on_round(record)
-    reporter.on_picture("boundary/reliability", record.picture)
+    reporter.on_picture("pictures/reliability", record.picture)
     reporter.close()
     rows = history(the_file(tmp_path))
     merged = {key: value for row in rows for key, value in row.items()}
@@ -98,7 +98,7 @@ def test_wandb_offline_run_holds_scalars_histogram_picture_and_table(record, tmp
     image, table = merged["boundary/map"], merged["boundary/near_texts"]
     files = the_file(tmp_path).parent / "files"
     assert image["_type"] == "image-file"
-    for each in (image, merged["boundary/reliability"]):
+    for each in (image, merged["pictures/reliability"]):
         assert (files / each["path"]).read_bytes() == record.picture.read_bytes()
     content = json.loads((files / table["path"]).read_text())
     assert content["columns"] == ["id", "text", "margin", "label"]
@@ -118,6 +118,6 @@ def test_the_tables_of_a_sweep_are_a_wandb_run_of_their_own(record, tmp_path):
     assert (table["_type"], table["ncols"], table["nrows"]) == ("table-file", 3, 2)
     (path,) = tmp_path.glob(f"wandb/*run-*/files/{table['path']}")
     assert json.loads(path.read_text("utf-8"))["data"] == [["0", "0", 0.5], ["1", "1", None]]
-    picture = merged["comparison_picture"]
+    picture = merged["pictures/comparison"]
     (path,) = tmp_path.glob(f"wandb/*run-*/files/{picture['path']}")
     assert path.read_bytes() == record.picture.read_bytes()

@@ -197,5 +197,5 @@ def tell_round(found: LabelRound) -> None:
 def label_pictures(config: DictConfig) -> dict[str, Path]:
     """Pictures of the project's rounds of labels that there are, by their short names."""
     folder = Path(config.ledger).parent
-    files = {"labels/rounds": folder / f"{STEM}.png", "labels/mistakes": folder / MISTAKES}
+    files = {"pictures/labelling_rounds": folder / f"{STEM}.png", "pictures/mistakes": folder / MISTAKES}
     return {name: path for name, path in files.items() if path.exists()}

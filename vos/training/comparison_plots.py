@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from vos.metrics.calibration import wilson_interval
-from vos.training.style import COLOURS, DPI, GREY, LINES, MARKERS, panels, plain, save, styled
+from vos.training.style import COLOURS, DPI, GREY, LINES, MARKERS, legend_below, panels, plain, save, styled
 from vos.training.words import in_words
 
 BESIDE = 0.15
@@ -72,7 +72,8 @@ def metrics_figure(
     for axes in found[-2:]:
         axes.set_xlabel(plain(in_words(x_name)))
     if seeds > 1:
-        figure.suptitle(f"Every seed, and the mean with its 95 % interval ({seeds} seeds)", fontsize=11)
+        apart = "\n" if len(found) == 1 else " "
+        figure.suptitle(f"Every seed, and the mean{apart}with its 95 % interval ({seeds} seeds)", fontsize=11)
     return figure
 
 
@@ -98,7 +99,7 @@ def learning_figure(x: Sequence[float], curves: Mapping[str, Mapping[str, Values
         axes.set_title(_folded(in_words(metric)))
         axes.set_xlabel("texts labelled")
     handles, names = found[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
+    legend_below(figure, handles, names, 4)
     return figure
 
 

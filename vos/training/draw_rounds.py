@@ -34,8 +34,8 @@ def draw_rounds(job: TrainingJob, rounds: Sequence[RoundCheckpoint], kept: int) 
     harmful = list(job.data.harmful)
     margins = {each.number: margin(each.val_logits, harmful).double().numpy() for each in rounds}
     band = rounds[0].metrics["boundary/band"]
-    paths = {"boundary/by_round": job.run.path / BY_ROUND, "boundary/reliability": job.run.path / RELIABILITY}
-    margins_by_round(paths["boundary/by_round"], margins, labels, band, kept, job.data.classes)
+    paths = {"pictures/boundary_by_round": job.run.path / BY_ROUND, "pictures/reliability": job.run.path / RELIABILITY}
+    margins_by_round(paths["pictures/boundary_by_round"], margins, labels, band, kept, job.data.classes)
     other = rounds[-1].number if kept == rounds[0].number else kept
     shown = [each for each in rounds if each.number in (rounds[0].number, other)]
     said, true = {}, {}
@@ -47,5 +47,5 @@ def draw_rounds(job: TrainingJob, rounds: Sequence[RoundCheckpoint], kept: int) 
         else:
             said[each.number] = probabilities.max(-1)
             true[each.number] = (probabilities.argmax(-1) == labels).astype(np.float64)
-    reliability(paths["boundary/reliability"], said, true, bool(harmful))
+    reliability(paths["pictures/reliability"], said, true, bool(harmful))
     return paths

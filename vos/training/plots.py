@@ -16,7 +16,20 @@ from scipy import stats
 from torch import Tensor
 
 from vos.harmful import Classes
-from vos.training.style import BAND, COLOURS, DPI, GREY, LINES, OUTLIER_MARKERS, PALE, plain, save, styled
+from vos.training.style import (
+    BAND,
+    COLOURS,
+    DPI,
+    GREY,
+    LINES,
+    OUTLIER_MARKERS,
+    PALE,
+    brief,
+    legend_below,
+    plain,
+    save,
+    styled,
+)
 
 SHOWN_CLASSES = 3
 """Classes of a side that a picture names."""
@@ -26,6 +39,9 @@ RADII_DRAWN = (0.5, 0.9, 0.99)
 
 DISTANCES_SHOWN = (2e-3, 1.0 - 1e-5)
 """Ends of its axis of distances."""
+
+WIDE = 60
+"""Letters of a label, beyond which it goes on below."""
 
 GRID = 200
 """Points at which a density is drawn."""
@@ -82,10 +98,10 @@ def boundary_figure(
         farthest = min(float(texts.distances.max()), top)
         axes.axhspan(farthest, top, color=PALE, zorder=-1, label="farther than every text shown")
     for c, name in enumerate(classes.names):
-        _scatter(axes, texts, c, "o", f"text: {name}")
+        _scatter(axes, texts, c, "o", f"text: {brief(name)}")
         if outliers is not None:
-            _scatter(axes, outliers, c, OUTLIER_MARKERS[c % len(OUTLIER_MARKERS)], f"virtual outlier of {name}")
-        _densities(above, beside, texts, c)
+            _scatter(axes, outliers, c, OUTLIER_MARKERS[c % len(OUTLIER_MARKERS)], f"virtual outlier of {brief(name)}")
+    _densities(above, beside, texts, classes)
     axes.set_xlabel(margin_label(classes))
     above.set_title(plain(title))
     for each in (above, beside):
@@ -94,7 +110,7 @@ def boundary_figure(
     above.set_yticks([])
     beside.set_xticks([])
     handles, names = axes.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=9, frameon=False)
+    legend_below(figure, handles, names, 2)
     return figure
 
 
@@ -116,13 +132,27 @@ def margin_label(classes: Classes) -> str:
     if not classes.harmful:
         return "margin = largest logit - second largest"
     names = (classes.harmful_names, classes.other_names)
-    sides = [f"logit({each[0]})" if len(each) == 1 else _largest(each) for each in names]
-    return plain(f"margin = {sides[0]} - {sides[1]}")
+    sides = [f"logit({brief(each[0])})" if len(each) == 1 else _largest(each) for each in names]
+    apart = "\n" if sum(map(len, sides)) > WIDE else " "
+    return plain(f"margin = {sides[0]}{apart}- {sides[1]}")
 
 
 def _largest(names: Sequence[str]) -> str:
-    shown = [*names[:SHOWN_CLASSES], *(["..."] if len(names) > SHOWN_CLASSES else [])]
-    return f"largest logit of ({', '.join(shown)})"
+    """Of the first classes that fit."""
+    shown = [brief(name) for name in names[:SHOWN_CLASSES]]
+    while len(shown) > 1 and len(", ".join(shown)) > WIDE:
+        shown.pop()
+    return f"largest logit of ({', '.join([*shown, *(['...'] if len(names) > len(shown) else [])])})"
+
+
+def grouped(classes: Classes, labels: NDArray[np.int64]) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Names and rows of the groups that have a density: the classes, or the sides of more than there are colours."""
+    if len(classes.names) <= len(COLOURS):
+        return [(brief(name), labels == c) for c, name in enumerate(classes.names)]
+    harm = np.isin(labels, classes.harmful)
+    if not classes.harmful:
+        return [("all classes", ~harm)]
+    return [("other classes", ~harm), ("harmful classes", harm)]
 
 
 def _shown(distances: Tensor) -> NDArray[np.float64]:
@@ -149,20 +179,15 @@ def _scatter(axes: Axes, points: BoundaryPoints, label: int, marker: str, name: 
         )
 
 
-def _densities(above: Axes, beside: Axes, texts: BoundaryPoints, label: int) -> None:
-    """Densities of a class along both axes."""
-    rows = texts.labels == label
-    style: dict[str, Any] = {
-        "color": COLOURS[label % len(COLOURS)],
-        "linestyle": LINES[label % len(LINES)],
-        "linewidth": 1.4,
-    }
-    margins = texts.margins[rows].double().numpy()
-    q = _shown(texts.distances[rows])
-    if (found := density(margins)) is not None:
-        above.plot(*found, **style)
-    if (found := density(np.log(q / (1.0 - q)))) is not None:
-        beside.plot(found[1], 1.0 / (1.0 + np.exp(-found[0])), **style)
+def _densities(above: Axes, beside: Axes, texts: BoundaryPoints, classes: Classes) -> None:
+    """Densities of the classes along both axes."""
+    for i, (_, rows) in enumerate(grouped(classes, texts.labels.numpy())):
+        style: dict[str, Any] = {"color": COLOURS[i], "linestyle": LINES[i], "linewidth": 1.4}
+        q = _shown(texts.distances)[rows]
+        if (found := density(texts.margins.double().numpy()[rows])) is not None:
+            above.plot(*found, **style)
+        if (found := density(np.log(q / (1.0 - q)))) is not None:
+            beside.plot(found[1], 1.0 / (1.0 + np.exp(-found[0])), **style)
 
 
 def density(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:

@@ -66,7 +66,7 @@ class Reporter(Protocol):
         """A picture of the whole run has been drawn.
 
         Args:
-            name: short, such as "boundary/reliability".
+            name: short, such as "pictures/reliability".
             path: of the PNG.
         """
         return
@@ -196,7 +196,7 @@ def log_comparison(
             data = [[row.get(column) for column in columns] for row in rows]
             run.log({name: wandb.Table(columns=[*columns], data=data)})
         if picture is not None:
-            run.log({"comparison_picture": wandb.Image(str(picture))})
+            run.log({"pictures/comparison": wandb.Image(str(picture))})
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:

@@ -12,8 +12,20 @@ from numpy.typing import NDArray
 
 from vos.harmful import Classes
 from vos.metrics.calibration import wilson_interval
-from vos.training.plots import density, margin_label
-from vos.training.style import BAND, COLOURS, DPI, GREY, LINES, MARKERS, panels, plain, save, styled
+from vos.training.plots import density, grouped, margin_label
+from vos.training.style import (
+    BAND,
+    COLOURS,
+    DPI,
+    GREY,
+    LINES,
+    MARKERS,
+    legend_below,
+    panels,
+    plain,
+    save,
+    styled,
+)
 
 BINS = 10
 """Groups of equally many texts in a reliability diagram."""
@@ -48,11 +60,12 @@ def margins_figure(
     if len(rounds) > MOST_ROUNDS:
         rounds = [rounds[0], *rounds[1 - MOST_ROUNDS :]]
     figure, found = panels(len(rounds), 1, (8.0, 1.5))
+    figure.set_size_inches(8.0, 1.5 * len(rounds) + 0.9)  # for title, axis and legend
     for axes, number in zip(found, rounds, strict=True):
         axes.axvspan(-band, band, color=BAND, zorder=0, label=f"near the boundary: |margin| ≤ {band:.2f}")
         axes.axvline(0.0, color=GREY, linewidth=0.8, zorder=1)
-        for c, name in enumerate(classes.names):
-            _one_class(axes, margins[number][labels == c], c, name)
+        for i, (name, rows) in enumerate(grouped(classes, labels)):
+            _one_group(axes, margins[number][rows], i, name)
         axes.set_ylabel(f"round {number}" + ("\nkept" if number == kept else ""), rotation=0, ha="right", va="center")
         axes.set_yticks([])
         axes.sharex(found[0])
@@ -61,19 +74,19 @@ def margins_figure(
     found[0].set_title("Margins of the validation texts, by round")
     found[-1].set_xlabel(margin_label(classes))
     handles, names = found[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    legend_below(figure, handles, names, 3 if len(names) <= 3 else 2)
     return figure
 
 
-def _one_class(axes: Axes, values: Array, label: int, name: str) -> None:
-    colour = COLOURS[label % len(COLOURS)]
+def _one_group(axes: Axes, values: Array, i: int, name: str) -> None:
+    colour = COLOURS[i]
     words = plain(f"{name} ({len(values)})")
     curve = density(values)
     if curve is not None:
-        axes.plot(*curve, color=colour, linestyle=LINES[label % len(LINES)], linewidth=1.6, label=words)
+        axes.plot(*curve, color=colour, linestyle=LINES[i], linewidth=1.6, label=words)
     height = 0.0 if curve is None else float(curve[1].max())
     axes.plot(
-        values, np.full(len(values), -0.06 * (1 + label) * max(height, 1e-3)), linestyle="none", marker="|",
+        values, np.full(len(values), -0.06 * (1 + i) * max(height, 1e-3)), linestyle="none", marker="|",
         color=colour, markersize=5, alpha=0.6, label=None if curve is not None else words,
     )  # fmt: skip
 

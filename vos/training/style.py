@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 COLOURS = ("#004c86", "#d55e00", "#6cb9e8", "#9a4c8a", "#2fae86")
 """After Okabe and Ito, each of another lightness (CIE L* 32, 54, 72, 43, 64); further series repeat them."""
@@ -25,6 +26,9 @@ GREY, PALE, BAND = "#555555", "#ececec", "#ece5c9"
 """Of lines that help to read, of what is not measured, and of the band."""
 
 DPI = 130
+
+LETTERS, MOST_ENTRIES = 28, 24
+"""Of a class in a legend, and of series in one."""
 
 FONT: dict[Any, Any] = {"font.size": 10, "axes.titlesize": 11, "axes.spines.top": False, "axes.spines.right": False}
 
@@ -50,6 +54,27 @@ def panels(n: int, columns: int, size: tuple[float, float]) -> tuple[Figure, lis
 def plain(text: str) -> str:
     """A name as it is: `$` in it is no formula."""
     return text.replace("$", r"\$")
+
+
+def brief(name: str) -> str:
+    """A name of a class, cut where it would push the picture aside.
+
+    Example:
+        >>> brief("harmful"), brief("a name that nobody would want to read twice")
+        ('harmful', 'a name that nobody would wan…')
+    """
+    return name if len(name) <= LETTERS else f"{name[:LETTERS]}…"
+
+
+def legend_below(figure: Figure, handles: Sequence[Any], names: Sequence[str], columns: int) -> None:
+    """A legend below the panels; the figure grows by its rows, and what is too much is counted."""
+    shown = list(zip(handles, names, strict=True))[:MOST_ENTRIES]
+    if len(shown) < len(names):
+        shown.append((Line2D([], [], linestyle="none"), f"and {len(names) - len(shown)} more"))
+    rows = -(-len(shown) // columns)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + 0.19 * max(0, rows - 3))
+    figure.legend(*zip(*shown, strict=True), loc="outside lower center", ncols=columns, fontsize=9, frameon=False)
 
 
 def lightness(colour: str) -> float:
