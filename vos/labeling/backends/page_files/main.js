@@ -40,20 +40,21 @@ function wake() {
   clock?.wake();
 }
 
-function go(step) {
+/** By so many texts; what was just kept need not be kept once more, which takes longest in a page of thousands. */
+function go(step, isKept = false) {
   lap();
   session.at = Math.min(session.slots.length, Math.max(0, session.at + step));
-  session.save();
+  if (!isKept) session.save();
   show();
 }
 
 /** To the next text without an answer, from here on and then from the start; to the end when there is none. */
-function goOn() {
+function goOn(isKept = false) {
   const free = (slot) => session.answerOf(slot) === (session.reviewing ? SKIP : null);
   let to = session.slots.findIndex((slot, i) => i > session.at && free(slot));
   if (to < 0 && !session.reviewing) to = session.slots.findIndex(free);
   if (to < 0) session.reviewing = false;
-  go((to < 0 ? session.slots.length : to) - session.at);
+  go((to < 0 ? session.slots.length : to) - session.at, isKept);
 }
 
 function choose(value) {
@@ -65,7 +66,7 @@ function choose(value) {
   inARow += 1;
   banner(inARow % DATA.break_every === 0 ? `${inARow} answers in a row. A short break keeps the judgement fresh: press p to pause.` : "");
   const stay = !settings.advance || (value !== SKIP && DATA.mode === "reveal");
-  if (stay) { drawCard(session, !shown); $("card").focus({ preventScroll: true }); } else goOn();
+  if (stay) { drawCard(session, !shown); $("card").focus({ preventScroll: true }); } else goOn(true);
 }
 
 function takeComment() {
