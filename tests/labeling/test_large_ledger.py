@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from vos.labeling import Item, Ledger, import_labels
+from vos.labeling import Item, Ledger, answers, import_labels
 from vos.labeling.answers import LabelRow
 from vos.labeling.text_history import text_history
 
@@ -57,6 +57,15 @@ def test_an_import_asks_for_its_own_texts_alone(asked, texts, label_of):
     assert len(questions) == 6  # text and history of two texts; what batches asked, and which have answers
     assert sum("payload" in each for each in questions) == 2
     assert sum(each.startswith("BEGIN") for each in statements) == 1
+
+
+def test_a_history_that_is_read_again_has_what_was_imported_meanwhile(ledger, texts, label_of, monkeypatch):
+    monkeypatch.setattr(answers, "REMEMBERED", 1)
+    told = [label_of(texts[i % 2], "harmful", who=f"p{i // 2}") for i in range(4)]
+    changed = [label_of(texts[i], "harmless", who="p0", minute=1) for i in range(2)]
+    rows = [LabelRow("a", i, label) for i, label in enumerate([*told, *changed, told[0]])]
+    counts = import_labels(ledger, rows, ("harmless", "harmful")).counts
+    assert {name: n for name, n in counts.items() if n} == {"new": 4, "changed": 2, "duplicate": 1, "conflict": 2}
 
 
 def test_the_history_of_a_text(ledger, texts, label_of):

@@ -18,6 +18,9 @@ from vos.labeling.safe_csv import restore
 from vos.labeling.text_history import TextHistory, text_history
 from vos.storage.text_ids import text_uid
 
+REMEMBERED = 10_000
+"""Texts whose history an import holds at a time; that of another is read again, with what was imported meanwhile."""
+
 CLOCK_SLACK = timedelta(minutes=5)
 """Clocks of two machines may differ by this much before it is said."""
 
@@ -152,7 +155,7 @@ def import_labels(
     report = ImportReport(dry_run=dry_run)
     allowed = {*map(answer_of, classes), *RESERVED}
     spelling = cache(lambda raw: spelled(raw, {*allowed, *classes}))
-    history = cache(lambda uid: text_history(ledger, uid))
+    history = lru_cache(maxsize=REMEMBERED)(lambda uid: text_history(ledger, uid))
     with ledger.transaction(keep=not dry_run):
         for row in rows:
             report.rows += 1
