@@ -172,13 +172,12 @@ def check(case: AnswerCase, folder: Path) -> tuple[str, Outcome]:
     """In words, what the package does otherwise than the reference ("" for nothing), and what it found."""
     path = folder / f"answers{case.ending}"
     path.write_bytes(case.content)
-    with open_ledger() as ledger:
-        try:
-            rows = read_labels(path)
-        except DataError as error:
-            found, held, wrong = Outcome(refused=told(error, str(path))), set(), ""
-        else:
-            found, held, wrong = rehearse(ledger, rows)
+    try:
+        rows = read_labels(path)
+    except DataError as error:
+        found, held, wrong = Outcome(refused=told(error, str(path))), set(), ""
+    else:
+        found, held, wrong = rehearse(open_ledger(folder), rows)
     if wrong or not case.settled or b"\r" in case.content:
         return wrong, found
     expected, wanted = expected_of(case.content)

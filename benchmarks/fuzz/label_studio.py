@@ -100,7 +100,7 @@ def exports(draw: st.DrawFn) -> ExportCase:
     return ExportCase(content if whole else draw(damaged(content)), whole, held, n_rows)
 
 
-def check(case: ExportCase, _: Path) -> tuple[str, Outcome]:
+def check(case: ExportCase, folder: Path) -> tuple[str, Outcome]:
     """In words, what is wrong ("" for nothing), and what was found."""
     try:
         tasks = tasks_of_export(case.content)
@@ -108,9 +108,9 @@ def check(case: ExportCase, _: Path) -> tuple[str, Outcome]:
         found = Outcome(refused=told(error))
         return (f"refused: {found.refused}" if case.whole and _is_utf8(case.content) else ""), found
     exported = rows_of_export(tasks, PEOPLE, "studio")
-    with open_ledger() as ledger:
-        rows = read_back(ledger, "label_studio", "studio", ((d.get("uid"), d.get("batch_id"), r) for d, r in exported))
-        found, held, wrong = rehearse(ledger, rows)
+    ledger = open_ledger(folder)
+    rows = read_back(ledger, "label_studio", "studio", ((d.get("uid"), d.get("batch_id"), r) for d, r in exported))
+    found, held, wrong = rehearse(ledger, rows)
     found.rows = dict(enumerate(row.label for row in rows if row.label and row.line not in found.rejected))
     if not case.whole or wrong:
         return wrong, found

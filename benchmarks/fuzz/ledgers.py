@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
 from benchmarks.fuzz.outcome import Outcome
 from vos.labeling import Item, Ledger, text_uid
@@ -26,9 +28,10 @@ Place = tuple[str, str, str, int]
 """uid, annotator, answer and repeat."""
 
 
-def open_ledger() -> Ledger:
-    """A ledger in memory with the texts, exported in batch b0."""
-    ledger = Ledger(":memory:")
+@cache
+def open_ledger(folder: Path) -> Ledger:
+    """A ledger in the folder with the texts, exported in batch b0; it stays open, and what is rehearsed leaves it."""
+    ledger = Ledger(folder / "ledger.sqlite")
     ledger.propose(Item(text) for text in TEXTS)
     ledger.export("b0", "page", UIDS)
     return ledger
