@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -21,6 +22,16 @@ hypothesis.settings.load_profile("repeatable")  # the same examples on every run
 torch.set_num_threads(1)  # the models are tiny: threads would wait for each other, the more so on a busy machine
 transformers_logging.disable_progress_bar()
 transformers_logging.set_verbosity_error()
+
+
+@pytest.fixture(autouse=True)
+def _screen_of_a_program_ends_with_its_test():
+    """Hydra leaves its handlers at the root logger of a program that ran in this process: doctests would print them."""
+    yield
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if type(each).__module__ == "vos.cli.logs"]:
+        root.removeHandler(handler)
+
 
 ROOT = Path(__file__).parent.parent
 

@@ -88,7 +88,7 @@ def write_answers(path: Path, items: list[Item], batch_of: dict[str, str]) -> No
                     "revision": 0,
                     "schema_version": 1,
                 }
-                file.write(json.dumps(row) + "\n")
+                file.write(json.dumps(row, allow_nan=False) + "\n")
 
 
 def measure(n: int, folder: Path) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def soak(folder: Path, turns: int | None, seconds: float) -> list[dict[str, floa
         before, run = run, turn(folder, run, len(counts) + 1)
         shutil.rmtree(before)
         counts.append(count())
-        print(json.dumps(counts[-1]), flush=True)
+        print(json.dumps(counts[-1], allow_nan=False), flush=True)
     return counts
 
 
@@ -74,7 +74,7 @@ def turn(folder: Path, run: Path, number: int) -> Path:
     _succeed(synthesize, *asked, "labeling=page", f"pool.path={pool}", f"ledger={ledger}", f"output={output}", cache)
     rows = [json.loads(line) for line in (output / "near_boundary.jsonl").read_text("utf-8").split("\n") if line]
     answers = folder / "answers.jsonl"
-    answers.write_text("".join(json.dumps(_answer(row)) + "\n" for row in rows), "utf-8")
+    answers.write_text("".join(json.dumps(_answer(row), allow_nan=False) + "\n" for row in rows), "utf-8")
     _succeed(train, f"run={run}", "labels=files", f"labels.path={answers}", f"ledger={ledger}",
              f"hydra.run.dir={following}", cache)  # fmt: skip
     shutil.rmtree(output)

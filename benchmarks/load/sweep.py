@@ -59,12 +59,16 @@ def write_runs(sweep: Path, n: int) -> int:
         overrides = [f"outliers.distance={i // SEEDS / 1000}", f"seed={i % SEEDS}", "data=files"]
         if i % 100 == 99:
             failed += 1
-            (run / FAILURE).write_text(json.dumps({"overrides": overrides, "error": "out of range", "exit_code": 2}))
+            (run / FAILURE).write_text(
+                json.dumps({"overrides": overrides, "error": "out of range", "exit_code": 2}, allow_nan=False)
+            )
             continue
         final = {name: draw.random() for name in PLOTTED}
         (run / "overrides.yaml").write_text(yaml.safe_dump(overrides), "utf-8")
-        (run / "manifest.json").write_text(json.dumps({"format_version": FORMAT_VERSION, "status": "finished"}))
-        (run / "metrics.json").write_text(json.dumps({"final": final, "kept_round": 1}))
+        (run / "manifest.json").write_text(
+            json.dumps({"format_version": FORMAT_VERSION, "status": "finished"}, allow_nan=False)
+        )
+        (run / "metrics.json").write_text(json.dumps({"final": final, "kept_round": 1}, allow_nan=False))
     return failed
 
 

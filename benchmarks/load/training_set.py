@@ -35,7 +35,7 @@ def main() -> None:
         few = loaded(Path(folder) / "few.csv", n // 10)
         figures: dict[str, Any] = {"texts": n, "load_cpu_s": loaded(Path(folder) / "all.csv", n)}
         figures |= {"ratio_to_a_tenth": figures["load_cpu_s"] / few, "load_peak_mib": peak_memory_mib()}
-        print(json.dumps(figures), flush=True)
+        print(json.dumps(figures, allow_nan=False), flush=True)
         if options.train:
             figures |= trained(Path(folder), Path(folder) / "all.csv")
     finish(figures)

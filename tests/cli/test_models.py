@@ -129,7 +129,7 @@ def test_outputs_without_names_are_asked_for_before_any_work(files, trained, tmp
     assert error.strip().count("\n") == 0
 
 
-LOUD = "[ERROR] - validation, {}: the classifier agrees with the labels LESS THAN CHANCE"
+LOUD = "error: validation, {}: the classifier agrees with the labels LESS THAN CHANCE"
 MIXED_UP = [
     (["burned", "sat"], "{LABEL_0: safe, LABEL_1: harm}", "harm"),
     (["burned", "broke", "sat"], "{LABEL_0: neither, LABEL_1: hate, LABEL_2: offensive}", "[hate,offensive]"),

@@ -38,10 +38,10 @@ def test_files_of_three_kinds_give_the_batch_of_a_local_folder(here, kinds, run,
     call(synthesize.main, monkeypatch, *settings(run, FOLDER, tmp_path))
     assert batch(tmp_path) == here
     scored = tmp_path / "cache/shards"
-    before = {path.name: path.stat().st_mtime_ns for path in scored.iterdir()}
+    before = {path.name: path.stat().st_mtime_ns for path in scored.glob("*.safetensors")}
     assert len(before) == 3
     call(synthesize.main, monkeypatch, *settings(run, FOLDER, tmp_path, "overwrite=true"))
-    assert {path.name: path.stat().st_mtime_ns for path in scored.iterdir()} == before
+    assert {path.name: path.stat().st_mtime_ns for path in scored.glob("*.safetensors")} == before
 
 
 def test_patterns_and_single_files_are_found_and_told_apart_by_content(kinds):
@@ -84,7 +84,7 @@ def test_a_bad_file_is_named_before_any_scoring(s3, run, tmp_path, monkeypatch, 
         s3.rm(f"s3://{BUCKET}/bad", recursive=True)
     assert f"s3://{BUCKET}/bad/{name}" in error
     assert message in error
-    assert not (tmp_path / "cache/shards").exists()
+    assert list((tmp_path / "cache").rglob("*.safetensors")) == []
 
 
 @pytest.mark.slow

@@ -158,7 +158,7 @@ def test_features_are_reused_and_a_build_goes_on_where_it_stood(pool, tmp_path):
     # Cut off in the middle of a row of the fourth chunk.
     folder = tmp_path / "cut"
     folder.mkdir()
-    (folder / whole.path.with_suffix(".partial").name).write_bytes(whole.path.read_bytes()[: 55 * 6 * 4 + 3])
+    (folder / whole.path.with_suffix(".partial").name).write_bytes(whole.path.read_bytes()[: 55 * 7 * 4 + 3])
     steps.clear()
     resumed = PoolFeatures.build(folder, "e", pool, featurizer, 16, steps.append)
     assert featurizer.calls == 150 + (150 - 48)
@@ -201,7 +201,7 @@ def test_another_pool_or_encoder_has_a_file_of_its_own(pool, tmp_path):
 def test_a_damaged_file_is_named(pool, tmp_path):
     store = PoolFeatures.build(tmp_path, "e", pool, WordFeaturizer(), 16)
     store.path.write_bytes(store.path.read_bytes()[:-1])
-    with pytest.raises(DataError, match=r"expected 150 x 6 float32, 3600 bytes, found 3599; delete it"):
+    with pytest.raises(DataError, match=r"expected 150 rows of 6 float32 and a sum, 4200 bytes, found 4199; delete it"):
         PoolFeatures.build(tmp_path, "e", pool, WordFeaturizer(), 16)
 
 

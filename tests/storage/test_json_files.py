@@ -67,7 +67,13 @@ def test_numbers_that_are_not_finite_become_null_wherever_they_stand(tmp_path):
     assert found["b"] == 1.0
 
 
-FILES = [path for folder in ("vos", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
+# Not benchmarks/fuzz: it writes what others write, NaN among it.
+FILES = [
+    path
+    for folder in ("vos", "benchmarks")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if path.parent != ROOT / "benchmarks/fuzz"
+]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

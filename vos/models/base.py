@@ -178,6 +178,7 @@ class TextClassifier(nn.Module, ABC):
         if backend is not None:  # what the last call padded and cut is no rule: the same model gives the same file
             backend.no_padding()
             backend.no_truncation()
+        self.tokenizer.init_kwargs["truncation_side"] = self.tokenizer.truncation_side  # no_truncation took it away
         padding = self.tokenizer.pad_token
         if padding is not None and self.tokenizer.pad_token_id not in self._special_ids:
             self.tokenizer.pad_token = self._own_padding

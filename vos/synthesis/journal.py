@@ -13,7 +13,7 @@ from vos.generation.counterfactuals import Counterfactual
 from vos.generation.reach import Outcome
 from vos.storage.atomic import write_atomically
 from vos.storage.json_files import json_line
-from vos.storage.sealed import sealed, unsealed
+from vos.storage.sealed import SEAL, sealed, unsealed
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def read_journal(path: Path, *, check: bool = True) -> Kept:
             break  # the run was killed while it wrote this line
         try:
             values = json.loads(line)
-            values = unsealed(values, path) if check else values
+            values = unsealed(values, path) if check else {k: v for k, v in values.items() if k != SEAL}
             if number == 1:
                 kept.identity = str(values["identity"])
             elif "row" in values:
