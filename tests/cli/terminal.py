@@ -110,5 +110,5 @@ def printed(written):
 def too_wide(written):
     """Lines wider than the terminal that are more than one whole path with its name, or one word of a command."""
     return [
-        line for line in printed(written) if len(line) > COLUMNS and not re.fullmatch(r"\S+: \S+|\s*\S+( \\\\)?", line)
+        line for line in printed(written) if len(line) > COLUMNS and not re.fullmatch(r"\S+: \S+|\s*\S+( \\)?", line)
     ]
