@@ -1,5 +1,6 @@
 """What the programs print on a terminal of 80 columns, on plain ones, and into a file: read as a person reads it."""
 
+import logging
 import re
 import sys
 
@@ -11,6 +12,7 @@ from tests.cli.commands import call, synthesis
 from tests.cli.terminal import COLUMNS, on_terminal, printed, run_on_terminal, screen, too_wide
 from tests.conftest import ROOT
 from tests.training.wandb_file import history, the_file
+from vos.cli.logs import LineHandler
 from vos.labeling import Label, read_jsonl, write_labels
 
 ESCAPES = ("\x1b", "\b")
@@ -29,7 +31,8 @@ def on_screen(workplace, tmp_path_factory):
     folder = tmp_path_factory.mktemp("screen")
     own = [each for each in workplace[1] if not each.startswith("callbacks=")]
     code, written = run_on_terminal(
-        ROOT / "train.py", *own, "refine.rounds=2", "refine.tolerance=0", "logger=csv", "hydra.run.dir=outputs/a-run",
+        ROOT / "train.py", *own, "loader.batch_size=1", "refine.rounds=2", "refine.tolerance=0", "logger=csv",
+        "hydra.run.dir=outputs/a-run",
         cwd=folder,
     )  # fmt: skip
     assert code == 0, written
@@ -50,7 +53,7 @@ def test_a_run_begins_with_what_it_reads_and_where_it_runs(on_screen):
 def test_the_bar_is_one_line_with_loss_rate_and_time_left_and_leaves_nothing(on_screen):
     states = [part for part in re.split(r"\r|\n", on_screen[1]) if "epoch" in part]
     plain = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", state) for state in states]
-    assert any(re.search(r"round 0, epoch 1 of 2 ━.* [1-4]/5 +\S+/s +\d+:\d\d left loss \d\.\d{3}", s) for s in plain)
+    assert any(re.search(r"round 0, epoch 1 of 2 ━.* \d+/40 +\S+/s +\d+:\d\d left loss \d\.\d{3}", s) for s in plain)
     assert max(len(state.rstrip()) for state in plain) <= COLUMNS
     assert not any("epoch" in line and "━" in line for line in screen(on_screen[1]))
 
@@ -64,7 +67,8 @@ def test_a_run_ends_with_a_table_that_fits_whole_paths_a_sentence_and_a_command(
     assert "The boundary, by round" in lines
     assert any(re.fullmatch(r" +Brier score +0\.\d+ +0\.\d+ +0\.\d+", line) for line in lines)
     paths = dict(line.split(": ") for line in lines if re.fullmatch(r"\S+: outputs/\S+", line))
-    assert paths.keys() == {"model", "density.safetensors", "metrics.json", "boundary.png", "manifest.json"}
+    pictures = {"boundary.png", "boundary_by_round.png", "reliability.png"}
+    assert paths.keys() == {"model", "density.safetensors", "metrics.json", "manifest.json", *pictures}
     assert all((folder / path).exists() for path in paths.values())
     end = " ".join(" ".join(lines[-4:]).split())
     assert re.search(
@@ -168,3 +172,17 @@ def test_an_error_breaks_between_words(workplace, monkeypatch, tmp_path):
     assert said[0].startswith("error: ")
     assert len(said[0]) <= COLUMNS
     assert sys.stdout.isatty() is False  # the terminal is put away again
+
+
+def test_messages_of_libraries_are_lines_and_those_of_no_use_are_left_out(capsys):
+    handler = LineHandler()
+    for name, level, message in (
+        ("transformers.modeling_utils", logging.WARNING, "\x1b[1mBertModel LOAD REPORT\x1b[0m from: x\nKey | Status"),
+        ("transformers.modeling_utils", logging.WARNING, "Some weights were not used"),
+        ("py.warnings", logging.WARNING, "/a/b.py:3: UserWarning: look  out\n  code()\n"),
+        ("vos", logging.INFO, "\tplain"),
+    ):
+        handler.emit(logging.LogRecord(name, level, "", 0, message, None, None))
+    assert capsys.readouterr().out.splitlines() == [
+        "warning: Some weights were not used", "warning: UserWarning: look out (/a/b.py:3)", "plain",
+    ]  # fmt: skip

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 
 from vos.cli.processes import is_first
 from vos.console import say
+
+LOGGED = (
+    r".*LOAD REPORT",  # of transformers, about heads that are new; `vos.models.missing` tells of all others
+)
+"""Messages that libraries log and a user can do nothing about, as regular expressions; the log file has them."""
 
 
 class LineHandler(logging.Handler):
@@ -21,6 +27,8 @@ class LineHandler(logging.Handler):
             return
         try:
             message = record.getMessage().strip().expandtabs(2)
+            if is_noise(message):
+                return
             if record.name == "py.warnings":
                 message = _of_python(message)
             if record.exc_info:
@@ -36,3 +44,8 @@ def _of_python(message: str) -> str:
     """A warning of Python in one line: category and text, and where it was raised."""
     place, _, said = message.partition(": ")
     return f"{' '.join(said.splitlines()[0].split())} ({place})" if said else message
+
+
+def is_noise(message: str) -> bool:
+    """Whether a message that a library logged is of no use to a user."""
+    return any(re.match(each, message, re.DOTALL) for each in LOGGED)

@@ -20,10 +20,11 @@ MESSAGES = (
 
 def quiet_libraries() -> None:
     """Keep other libraries' chatter out of the console; their errors and other warnings still come through."""
-    transformers_logging.set_verbosity_error()
+    transformers_logging.set_verbosity_warning()
     transformers_logging.disable_progress_bar()
+    transformers_logging.disable_default_handler()  # its messages go where all others do
+    transformers_logging.enable_propagation()
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     logging.getLogger("faiss").setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
     for message in MESSAGES:

@@ -15,6 +15,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from vos.errors import ConfigError, ModelError
 from vos.models.base import TextClassifier, check_two_or_more, harmful_of
+from vos.models.missing import warn_of_missing
 from vos.models.padding import Reader, settle_padding
 from vos.models.tokenizer import checked_length, prepare_tokenizer
 from vos.storage.extras import install_command
@@ -120,7 +121,8 @@ class EncoderClassifier(TextClassifier):
         tokenizer = load_tokenizer(name, truncation_side)
         with torch.random.fork_rng():
             torch.manual_seed(seed)  # layers draw their first weights from the global state
-            encoder = load_pretrained(AutoModel, name, dtype=torch.float32)
+            encoder, loading = load_pretrained(AutoModel, name, output_loading_info=True, dtype=torch.float32)
+            warn_of_missing(name, loading)
             length = checked_length(tokenizer, encoder, max_length)
             super().__init__(tokenizer, label_names, length, head_is_new=True, harmful=harmful)
             self.encoder = encoder

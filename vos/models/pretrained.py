@@ -14,6 +14,7 @@ from transformers import AutoModelForSequenceClassification
 from vos.errors import ConfigError, ModelError
 from vos.models.base import TextClassifier, check_two_or_more, harmful_of
 from vos.models.encoder import load_pretrained, load_tokenizer
+from vos.models.missing import warn_of_missing
 from vos.models.outputs import (
     LabelMap,
     class_of_output,
@@ -90,6 +91,7 @@ class PretrainedClassifier(TextClassifier):
             )
             tokenizer = load_tokenizer(name, truncation_side)
             head_name = last_linear(model, model.config.num_labels)
+            warn_of_missing(name, loading, [head_name.partition(".")[0]])
             is_new = any(key.startswith(head_name) for key in loading["missing_keys"])
             if is_new and model.config.num_labels != len(label_names):
                 self._resize_head(model, head_name, len(label_names))

@@ -1,0 +1,28 @@
+"""Weights that a model needs and its files do not have: they start at random, which spoils all but a new head."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+
+def warn_of_missing(name: str, loading: Mapping[str, Any], new: Sequence[str] = ()) -> list[str]:
+    """Warn where weights of the encoder are missing.
+
+    Args:
+        name: of the model.
+        loading: what `from_pretrained(..., output_loading_info=True)` gives beside the model.
+        new: beginnings of the names of weights that may be new, such as those of the head.
+
+    Returns: their names; a pooler counts for nothing, which checkpoints of plain encoders lack.
+    """
+    found = sorted(key for key in loading["missing_keys"] if "pooler." not in key and not key.startswith(tuple(new)))
+    if found:
+        logger.warning(
+            "model.name=%s: %d weights of the encoder are not in its files and start at random, the first: %s; "
+            "was another model saved there?", name, len(found), found[0],
+        )  # fmt: skip
+    return found
