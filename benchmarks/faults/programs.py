@@ -209,6 +209,7 @@ def _be_child(
         file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for number in (1, 2):
             os.dup2(file, number)
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", 1, closefd=False) for number in (1, 2))
         os.chdir(folder)
         sys.addaudithook(_Steps(folder, counter, at))
         if before is not None:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from tests.atlas.worlds import tiny_world, toy_data
-from vos.atlas.artefacts import Gate, read_arrays, read_artefact
+from vos.atlas.artefacts import Gate, read_arrays, read_artefact, write_artefact
 from vos.atlas.job import Watcher, run_atlas
 from vos.atlas.producers import PRODUCERS, VIEWS, Producer, check_dreams, check_extras, chosen_producers
 from vos.atlas.settings import AtlasSettings
-from vos.errors import ConfigError, ModelError
+from vos.errors import ConfigError, ModelError, RunError
 
 FIRST, SECOND = (Producer("importance", "importance"), Producer("communities", "communities", needs=("importance",)))
 GATE = Gate("a gate", 2.0, 1.0, True, "it passes", "model", control=0.5)
@@ -213,3 +213,19 @@ def test_a_package_that_is_not_there_drops_a_view_and_is_refused_where_it_was_as
     assert "importance needs the package nothing_such; pip install" in result.dropped["importance"]
     with pytest.raises(ConfigError, match="needs the package nothing_such"):
         check_extras([lacking])
+
+
+def test_a_damaged_artefact_counts_as_missing(tmp_path):
+    write_artefact(tmp_path, "map", {"a": [0.25, 0.5]}, {"x": np.arange(4.0)})
+    assert read_artefact(tmp_path, "map")["a"] == [0.25, 0.5]
+    for name, place in (("map.json", 7), ("map.npz", -200)):
+        whole = (tmp_path / name).read_bytes()
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        (tmp_path / name).write_bytes(bytes(changed))
+        assert read_artefact(tmp_path, "map") is None
+        (tmp_path / name).write_bytes(whole)
+    assert read_artefact(tmp_path, "map")["a"] == [0.25, 0.5]
+    (tmp_path / "map.npz").write_bytes(b"PK")
+    with pytest.raises(RunError, match=r"map\.npz: expected a file as this package wrote it"):
+        read_arrays(tmp_path, "map")

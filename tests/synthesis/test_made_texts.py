@@ -215,3 +215,14 @@ def test_a_server_that_fails_leaves_what_is_finished_and_is_paid_once(add, job, 
         add.journal, before = fresh, len(stub.asked)
         assert add(job, served)[0] == candidates
         assert len(stub.asked) == before + 4
+
+
+def test_a_flipped_bit_in_a_journal_is_named_with_its_line(add, job, for_all):
+    add(job, for_all)
+    identity = Journal(add.journal, json.loads(add.journal.read_bytes().splitlines()[0])["identity"])
+    whole = add.journal.read_bytes()
+    assert identity.read().outcomes
+    place = whole.index(b'"reach": ') + len(b'"reach": ') + 3  # a digit of a number: the line is JSON all the same
+    add.journal.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    with pytest.raises(DataError, match=r"made\.jsonl:2: expected a line of a generation journal as it was written"):
+        identity.read()

@@ -101,3 +101,13 @@ def test_parts_may_be_empty(tmp_path):
     store = ShardedFeatures(parts)
     assert store.n == 2
     assert store.at([1]).tolist() == [[1.0, 1.0, 1.0]]
+
+
+def test_a_damaged_row_is_named(work, tmp_path):
+    store = work.shards.features(work, work.pools)
+    path = max((tmp_path / "features").glob("*.rows.f32"), key=lambda each: each.stat().st_size)
+    content = bytearray(path.read_bytes())
+    content[5] ^= 16
+    path.write_bytes(bytes(content))
+    with pytest.raises(DataError, match=rf"{path.name}: expected features as they were written, found a damaged row"):
+        store.at(range(store.n))
