@@ -95,7 +95,7 @@ FOLDERS = ("run", "batch", "base/atlas", "base", ".")
 
 
 def left(folder: Path) -> Found:
-    """What the programs left in a folder of a unit, times aside."""
+    """What the programs left in a folder of a unit, times and the place of the folder aside."""
     found: Found = {}
     for each in FOLDERS:
         inside = folder / each
@@ -107,12 +107,15 @@ def left(folder: Path) -> Found:
             names.append("atlas.html")
         for name in names:
             if (inside / name).is_file() and not name.endswith(".partial"):
-                found[f"{each}/{name}"] = _digest(inside / name)
+                found[f"{each}/{name}"] = _digest(inside / name, folder)
         if (inside / "manifest.json").exists():
             manifest = json.loads((inside / "manifest.json").read_text("utf-8"))
             found[f"{each}/manifest.json"] = {key: manifest.get(key) for key in MANIFEST}
     for ledger in sorted(folder.glob("*.sqlite")):
-        found[f"ledger {ledger.name}"] = rows_of(ledger)
+        found[f"ledger {ledger.name}"] = [
+            [str(value).replace(str(folder), "") if isinstance(value, str) else value for value in row]
+            for row in rows_of(ledger)
+        ]
     return found
 
 
@@ -155,8 +158,10 @@ def differences(found: Mapping[str, Any], reference: Mapping[str, Any]) -> list[
     return sorted(name for name in {*found, *reference} if found.get(name) != reference.get(name))
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, folder: Path) -> str:
     content = path.read_bytes()
+    if path.suffix in (".csv", ".jsonl"):
+        content = content.replace(str(folder).encode(), b"")
     if path.suffix in (".json", ".html"):
         content = TIMES.sub(b"", content)
     if path.suffix == ".npz":
