@@ -12,6 +12,8 @@ from vos.cli.synthesize import BATCH, MOVING, PARTS, UNFINISHED, _finish_replaci
 from vos.labeling import Label, Ledger, read_jsonl, write_labels
 from vos.storage.run_directory import RunDirectory
 
+pytestmark = pytest.mark.slow
+
 
 class Killed(BaseException):
     """As abrupt as a signal: nothing catches it."""
