@@ -181,7 +181,7 @@ def _both(place: Path, commands: list[tuple[str, ...]]) -> list[Ended]:
     """Programs at once in one folder."""
 
     def job(number: int) -> None:
-        ended = program(commands[number], place, output=place.with_name(f"{number}.said"))
+        ended = program(commands[number], place)
         facts = {"code": ended.code, "said": ended.said, "steps": ended.steps, "seconds": ended.seconds}
         write_json(place.with_name(f"{number}.json"), {**facts, "hung": ended.hung})
 

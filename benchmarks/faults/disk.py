@@ -60,7 +60,7 @@ def read_only(name: str, template: Path, folder: Path) -> dict[str, Any]:
             return {"skipped": NO_MOUNT}
         place = fresh(template, disk / name)
         _mount(disk, ROOM, "ro")
-        first = program(SCENARIOS[name].arguments, place, output=folder / f"{name}.said")
+        first = program(SCENARIOS[name].arguments, place)
         _mount(disk, ROOM, "rw")
         return after(name, first, place, template, folder)
 

@@ -120,7 +120,7 @@ def elsewhere(way: str, template: Path, folder: Path, seed: int) -> dict[str, An
         start.mkdir()
         command = [each.replace("run=base", "run=../base").replace("cache=", "cache=../") for each in command]
         command = [each.replace("output=batch", "output=../batch") for each in command]
-    ended = program(command, start, output=folder / "elsewhere.said")
+    ended = program(command, start)
     found = {name: value for name, value in left(place).items() if name.startswith("batch/near_boundary")}
     wanted = {name: value for name, value in reference.items() if name.startswith("batch/near_boundary")}
     return {**result(ended), "differences": differences(found, wanted) if ended.code == 0 else [], "seed": seed}

@@ -117,7 +117,6 @@ def program(
     at: Instant | None = None,
     before: Callable[[], None] | None = None,
     environment: Mapping[str, str] | None = None,
-    output: Path | None = None,
     limit: float = LIMIT,
 ) -> Ended:
     """Run `python -m vos ARGUMENTS` in a folder, to its end or to an instant.
@@ -128,7 +127,6 @@ def program(
         at: when it is killed, or what else happens then.
         before: done in the process before it begins, such as a limit on memory.
         environment: further variables.
-        output: file of what it prints; None: beside the folder.
         limit: seconds after which it hangs.
     """
 
@@ -138,7 +136,7 @@ def program(
 
         main(list(arguments))
 
-    return forked(job, folder, at=at, before=before, output=output, limit=limit)
+    return forked(job, folder, at=at, before=before, limit=limit)
 
 
 def forked(
@@ -147,32 +145,35 @@ def forked(
     *,
     at: Instant | None = None,
     before: Callable[[], None] | None = None,
-    output: Path | None = None,
     limit: float = LIMIT,
 ) -> Ended:
     """Run a function in a forked process, as `program` does."""
     folder.mkdir(parents=True, exist_ok=True)
     counter = mmap.mmap(-1, 8)
-    output = output or folder.with_name(f"{folder.name}.said")
+    reader, writer = os.pipe()  # a pipe, as limits on files and full disks are no matter of it
     sys.stdout.flush()
     sys.stderr.flush()
     began = time.monotonic()
     child = os.fork()
     if child == 0:
-        _be_child(job, folder, output, counter, at, before)
+        _be_child(job, folder, writer, counter, at, before)
+    os.close(writer)
+    os.set_blocking(reader, False)
+    said: list[bytes] = []
     by_clock = at is not None and at.by_clock
     end = began + (at.seconds if at is not None and by_clock else limit)
-    status = _wait(child, end)
+    status = _wait(child, end, reader, said)
     hung = status is None and not by_clock
     if status is None:
         _kill_group(child)
         _, status = os.waitpid(child, 0)
     _kill_group(child)
     code = os.waitstatus_to_exitcode(status)
-    said = output.read_text("utf-8", "replace")
-    output.unlink()
+    _drain(reader, said)
+    os.close(reader)
     steps = int.from_bytes(counter[:8], "little")
-    return Ended(None if code < 0 else code, said, steps, time.monotonic() - began, hung)
+    text = b"".join(said).decode("utf-8", "replace")
+    return Ended(None if code < 0 else code, text, steps, time.monotonic() - began, hung)
 
 
 def _kill_group(child: int) -> None:
@@ -182,10 +183,20 @@ def _kill_group(child: int) -> None:
         return
 
 
-def _wait(child: int, end: float) -> int | None:
+def _drain(reader: int, said: list[bytes]) -> None:
+    """Take what is in a pipe."""
+    try:
+        while part := os.read(reader, 1 << 16):
+            said.append(part)
+    except BlockingIOError:
+        return
+
+
+def _wait(child: int, end: float, reader: int, said: list[bytes]) -> int | None:
     """Exit status; None where it still runs at the end."""
     pause = 0.0005
     while time.monotonic() < end:
+        _drain(reader, said)
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return status
@@ -197,7 +208,7 @@ def _wait(child: int, end: float) -> int | None:
 def _be_child(
     job: Callable[[], object],
     folder: Path,
-    output: Path,
+    output: int,
     counter: mmap.mmap,
     at: Instant | None,
     before: Callable[[], None] | None,
@@ -206,9 +217,8 @@ def _be_child(
     code = 1
     try:
         os.setsid()
-        file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for number in (1, 2):
-            os.dup2(file, number)
+            os.dup2(output, number)
         sys.stdout, sys.stderr = (os.fdopen(number, "w", 1, closefd=False) for number in (1, 2))
         os.chdir(folder)
         sys.addaudithook(_Steps(folder, counter, at))

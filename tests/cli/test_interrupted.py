@@ -7,7 +7,7 @@ import pytest
 
 import synthesize
 import train
-from tests.cli.commands import call, failing, synthesis
+from tests.cli.commands import call, changed_by_hand, failing, synthesis
 from vos.cli.synthesize import BATCH, MOVING, PARTS, UNFINISHED, _finish_replacing
 from vos.labeling import Label, Ledger, read_jsonl, write_labels
 from vos.storage.run_directory import RunDirectory
@@ -163,3 +163,20 @@ def test_a_full_disk_is_one_line_and_no_log_of_it_is_a_trace(workplace, monkeypa
     assert "a.ckpt: cannot be read, written or made (No space left on device)" in error
     assert "Traceback" not in error
     assert not (tmp_path / "run").exists()  # nothing was computed yet
+
+
+def test_settings_of_a_run_or_a_batch_with_a_byte_that_is_no_text_are_one_line(run, monkeypatch, capsys, tmp_path):
+    settings = synthesis(run, f"output={tmp_path / 'batch'}")
+    call(synthesize.main, monkeypatch, *settings)
+    beside = tmp_path / "batch/synthesis.yaml"
+    beside.write_bytes(beside.read_bytes().replace(b"acquisition", b"acqui\xffition", 1))
+    page = ["labeling=page" if each == "labeling=none" else each for each in settings]
+    copy = shutil.copytree(run, tmp_path / "copy", ignore=shutil.ignore_patterns("wandb", ".lock"))
+    (copy / "config.yaml").write_bytes(b"seed: \xff\n")
+    changed_by_hand(copy)
+    for program, own in (
+        (synthesize.main, [*page, f"ledger={tmp_path / 'ledger.sqlite'}"]),
+        (synthesize.main, synthesis(copy, f"output={tmp_path / 'other'}")),
+        (train.main, [f"run={copy}", f"hydra.run.dir={tmp_path / 'next'}"]),
+    ):
+        assert len(failing(program, monkeypatch, capsys, *own).strip().splitlines()) == 1

@@ -41,7 +41,7 @@ def saved_settings(path: Path) -> DictConfig:
     Raises:
         ConfigError: it is no such file, or names what no file of a run may name.
     """
-    plain = _plain(path)
+    plain = plain_settings(path)
     if not isinstance(plain, dict):
         raise ConfigError(f"{path}: expected settings by name, got {type(plain).__name__}; the file is not of a run")
     _check(path, plain)
@@ -79,7 +79,7 @@ def plain_overrides(path: Path) -> list[str]:
     Raises:
         ConfigError: it is no such file.
     """
-    plain = _plain(path)
+    plain = plain_settings(path)
     if not isinstance(plain, list):
         raise ConfigError(f"{path}: expected a list of overrides, got {type(plain).__name__}; the file is not of a run")
     return [str(each) for each in plain]
@@ -117,8 +117,12 @@ def _host(url: str) -> str | None:
         return None
 
 
-def _plain(path: Path) -> Any:
-    """What stands in a file of YAML, nothing of it resolved."""
+def plain_settings(path: Path) -> Any:
+    """What stands in a file of YAML, nothing of it resolved.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     try:
         return OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:

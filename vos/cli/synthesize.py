@@ -217,7 +217,7 @@ def _waiting(config: DictConfig, output: Path) -> list[BoundaryRecord] | None:
     records = read_jsonl(existing)
     if not is_waiting(config, records):
         raise RunError(f"{existing} exists; keep it with output=FOLDER, or replace it with overwrite=true")
-    if not settings.exists() or settings.read_text("utf-8") != _of_the_batch(config):
+    if not settings.exists() or read_utf8(settings) != _of_the_batch(config):
         raise RunError(
             f"{existing} exists, made with other settings, and was not sent to everybody; send it with the settings of "
             f"{settings}, keep it with output=FOLDER, or replace it with overwrite=true"

@@ -21,6 +21,7 @@ from vos.cli.first_lines import counts, tell_data, tell_machine
 from vos.cli.labels import import_labels, label_pictures, merge_labels, record_round, tell_round
 from vos.cli.precision import with_precision
 from vos.cli.quiet import quiet_libraries
+from vos.cli.saved_settings import plain_settings
 from vos.cli.tables import duration, memory
 from vos.cli.train_builders import build_job, device_of
 from vos.console import print_facts, print_paths, say, short
@@ -128,7 +129,7 @@ def _tell_of_moving(run: RunDirectory, config: DictConfig) -> None:
     """Say where a run that goes on began, if that was elsewhere."""
     before, now = (
         {name: OmegaConf.select(each, f"trainer.lightning.{name}") for name in ONE_PROCESS}
-        for each in (OmegaConf.load(run.config_path), config)
+        for each in (OmegaConf.create(plain_settings(run.config_path)), config)
     )
     if before != now:
         logger.info("%s: goes on with %s; it began with %s", run.path, now, before)

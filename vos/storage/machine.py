@@ -15,7 +15,14 @@ ENVIRONMENT = (
 )
 """Errors of the system that a user can mend: a full disk, a folder that is read-only, forbidden, gone, or a file."""
 
-NO_MEMORY = ("can't allocate memory", "not enough memory", "Cannot allocate memory", "std::bad_alloc", "out of memory")
+NO_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "Cannot allocate memory",
+    "std::bad_alloc",
+    "out of memory",
+    "could not create a primitive",
+)
 """What libraries say, each in a class of its own, when memory ends."""
 
 NO_THREAD = ("can't start new thread", "Resource temporarily unavailable")

@@ -67,6 +67,7 @@ class RunDirectory:
             return
         self.path.mkdir(parents=True, exist_ok=True)
         write_atomically(self.config_path, config_yaml)
+        facts["files"] = {self.config_path.name: file_hash(self.config_path)}
         self._write_manifest({"status": "running", "started_unix": time.time(), "wall_seconds": 0.0, **facts})
 
     def _check_same(self, facts: Mapping[str, object]) -> None:
@@ -78,6 +79,7 @@ class RunDirectory:
                     f"{self.path}: holds a run whose {key} is {manifest.get(key)!r}, this one's is {facts.get(key)!r}; "
                     "resume with the same settings and data, or choose another directory"
                 )
+        self.check_files()
 
     def finish(self, wall_seconds: float, facts: Mapping[str, object]) -> None:
         """Mark the run as finished; `wall_seconds` adds to what earlier, interrupted attempts took."""
@@ -94,7 +96,9 @@ class RunDirectory:
         return [path.relative_to(self.path).as_posix() for path in found if path.is_file()]
 
     def check_files(self) -> None:
-        """Look whether the files of a finished run are those that it wrote; a run of an older version does not tell.
+        """Look whether the files of a finished run, or the settings of one on its way, are those that it wrote.
+
+        A run of an older version does not tell.
 
         Raises:
             RunError: one of them is missing, damaged or changed.
