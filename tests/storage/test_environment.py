@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -27,3 +28,20 @@ def test_peak_memory_is_that_of_this_process_and_not_of_its_parent():
 def test_without_proc_the_resource_counter_serves(monkeypatch):
     monkeypatch.setattr(module.Path, "exists", lambda path: False)
     assert module.peak_memory_mib() > 10
+
+
+def test_a_look_at_the_commit_leaves_no_lock_and_writes_nothing(monkeypatch, tmp_path):
+    def git(*arguments):
+        who = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", "-C", tmp_path, *who, *arguments], check=True, capture_output=True)
+
+    git("init")
+    (tmp_path / "vos").mkdir()
+    (tmp_path / "vos/__init__.py").write_text("")
+    git("add", ".")
+    git("commit", "-m", "one")
+    os.utime(tmp_path / "vos/__init__.py", (1, 1))  # git would note this down in its index, under a lock
+    before = (tmp_path / ".git/index").read_bytes()
+    monkeypatch.setattr(module.vos, "__file__", str(tmp_path / "vos/__init__.py"))
+    assert not git_commit().endswith("+changes")
+    assert (tmp_path / ".git/index").read_bytes() == before
