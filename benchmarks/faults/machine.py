@@ -140,8 +140,9 @@ def moved_on_the_way(name: str, number: int, template: Path, folder: Path, seed:
     ended = [program(["train", f"resume={where}"], place) for where in ("copy", "moved")]
     told = [each for each in ended if each.told]
     found = result(*ended, *([first] if first.traces else []))
-    shutil.rmtree(place / "copy")
-    (place / "moved").rename(place / "run")
+    shutil.rmtree(place / "copy", ignore_errors=True)  # nothing is left of a run that had computed nothing
+    if (place / "moved").exists():
+        (place / "moved").rename(place / "run")
     if told:
         ended = went_on(SCENARIOS[name], place)
         found = result(*ended) | {"told": [each.line for each in told]}
