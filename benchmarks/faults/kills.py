@@ -33,9 +33,13 @@ def _bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def instant(name: str, number: int, steps: int, seconds: float, seed: int) -> Instant:
+TRIES = 8
+"""A machine that is quicker than before ends before its instant; then another is drawn."""
+
+
+def instant(name: str, number: int, steps: int, seconds: float, seed: int, again: int = 0) -> Instant:
     """When a program is killed: drawn from the seed."""
-    draw = random.Random(derive_seed(seed, "kill", name, number))  # noqa: S311 - instants, no secrets
+    draw = random.Random(derive_seed(seed, "kill", name, number, again))  # noqa: S311 - instants, no secrets
     share = draw.uniform(SCENARIOS[name].first, 1.0)
     if number % BY_CLOCK == 0:
         return Instant(seconds=share * seconds)
@@ -45,10 +49,13 @@ def instant(name: str, number: int, steps: int, seconds: float, seed: int) -> In
 def kill(name: str, number: int, template: Path, folder: Path, seed: int) -> dict[str, Any]:
     """Kill a program once, go on, and compare; counts."""
     reference, steps, seconds, _ = uninterrupted(name, template, folder)
-    at = instant(name, number, steps, seconds, seed)
-    place = fresh(template, folder / "work" / name)
     scenario = SCENARIOS[name]
-    first = program(scenario.arguments, place, at=at)
+    for again in range(TRIES):
+        at = instant(name, number, steps, seconds, seed, again)
+        place = fresh(template, folder / "work" / name)
+        first = program(scenario.arguments, place, at=at)
+        if first.code is None:
+            break
     ended = went_on(scenario, place)
     found = left(place)
     traces = first.traces + sum(each.traces for each in ended)

@@ -21,7 +21,7 @@ from benchmarks.faults.template import BATCH, fresh
 from vos.storage.seeds import derive_seed
 
 MIB = 1 << 20
-MOST = 700 * MIB
+MOST = 250 * MIB
 """Of address space above that of a process that has imported its libraries."""
 
 NO_FAKETIME = "libfaketime was not found: apt-get install faketime"

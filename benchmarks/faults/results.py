@@ -26,7 +26,7 @@ def counted(units: Iterable[Mapping[str, Any]]) -> dict[str, Counts]:
         counts["units"] += 1
         counts["skipped"] += int(bool(values.get("skipped")))
         counts["told"] += len(values.get("told", []))
-        counts["events"] += 0 if values.get("skipped") else int(values.get("kills", 1))
+        counts["events"] += 0 if values.get("skipped") else int(values.get("kills", values.get("killed", 1)))
         counts["different"] += int(bool(values.get("differences")))
         for name in NOTED:
             if name != "different":

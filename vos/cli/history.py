@@ -30,7 +30,10 @@ def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, 
         return config, overrides
     path = Path(earlier) / "overrides.yaml"
     if not path.exists():
-        raise RunError(f"{earlier}: no overrides.yaml here; expected a directory that {command('train')} wrote")
+        raise RunError(
+            f"{earlier}: no overrides.yaml here; expected a directory that {command('train')} wrote; "
+            "one that was ended before it had begun starts with its whole command again"
+        )
     if config.resume and (path.parent / "rounds").exists() and not path.with_name("manifest.json").exists():
         raise RunError(f"{earlier}: no manifest.json here, which says what its rounds were made of; train again")
     saved = saved_overrides(path, _precision_before(path.with_name("config.yaml")))
