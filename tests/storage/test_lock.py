@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +52,18 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="expected a folder that can be written to"), owned(tmp_path / "file" / "run"):
         pass
+
+
+def test_a_folder_that_another_process_removes_meanwhile_is_made_again(tmp_path, monkeypatch):
+    folder, gone = tmp_path / "shared", []
+
+    def opened(path, *arguments, real=Path.open, **settings):
+        if path.parent == folder and len(gone) < 3:  # its owner has left it empty
+            gone.append(path)
+            folder.rmdir()
+        return real(path, *arguments, **settings)
+
+    monkeypatch.setattr(Path, "open", opened)
+    with owned(folder):
+        assert (folder / ".lock").exists()
+    assert len(gone) == 3

@@ -12,6 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from tests.conftest import ROOT
+from vos.errors import ConfigError, ModelError
+from vos.models.encoder import load_pretrained
+from vos.storage.extras import optional
 from vos.storage.machine import machine_lacks
 
 
@@ -58,6 +61,9 @@ def test_a_fault_of_the_program_is_none_of_the_machines(error):
 
 SHORT = """
 import resource, torch
+from vos.errors import ConfigError, ModelError
+from vos.models.encoder import load_pretrained
+from vos.storage.extras import optional
 from vos.storage.machine import machine_lacks
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + 2**27
 resource.setrlimit(resource.RLIMIT_AS, (size, size))
@@ -72,6 +78,9 @@ FULL = """
 import resource, torch
 from pathlib import Path
 from safetensors.torch import save_file
+from vos.errors import ConfigError, ModelError
+from vos.models.encoder import load_pretrained
+from vos.storage.extras import optional
 from vos.storage.machine import machine_lacks
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 tensors = {"a": torch.ones(10_000)}
@@ -95,3 +104,33 @@ def test_memory_and_files_that_end_are_told_for_every_library(code, words, n, tm
     assert len(lines) == n
     assert all(words in line for line in lines), lines
     assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
+
+
+class Loader:
+    """Loads like a class of transformers, and fails."""
+
+    error: Exception
+
+    @classmethod
+    def from_pretrained(cls, *_args, **_settings):
+        raise cls.error
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory: you tried"), OSError(12, "no")])
+def test_a_model_that_is_there_is_not_taken_for_missing_when_memory_ends(error):
+    Loader.error = error
+    with pytest.raises(type(error)):
+        load_pretrained(Loader, "bundled")
+    Loader.error = OSError(2, "no such file")
+    with pytest.raises(ModelError):
+        load_pretrained(Loader, "bundled")
+
+
+def test_a_package_that_is_there_is_not_taken_for_missing_when_memory_ends(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "some_package.py").write_text("raise ImportError('a.so: cannot map: Cannot allocate memory')\n")
+    with pytest.raises(MemoryError, match=r"pos: a\.so"):
+        optional("some_package", "pos", "pos")
+    (tmp_path / "other_package.py").write_text("raise ImportError('no b')\n")
+    with pytest.raises(ConfigError, match="needs the package other_package"):
+        optional("other_package", "pos", "pos")

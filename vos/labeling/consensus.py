@@ -13,6 +13,7 @@ from vos.labeling.label import RESERVED, SKIP, UNSURE, Label, class_of
 from vos.labeling.ledger import Ledger
 from vos.labeling.state import adjudicated, current_labels
 from vos.storage.extras import install_command
+from vos.storage.machine import out_of_memory
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,9 @@ def _crowdlab(ledger: Ledger, answers: Mapping[str, Sequence[Label]]) -> Settled
     try:
         import numpy as np
         from cleanlab.multiannotator import get_label_quality_multiannotator  # type: ignore[import-untyped, unused-ignore]
-    except ImportError:
+    except ImportError as error:
+        if out_of_memory(error):
+            raise MemoryError(f"mix.consensus=crowdlab: {error}") from error
         logger.warning("mix.consensus=crowdlab: %s; a plain vote is used", install_command("cleanlab"))
         return None
     uids = [uid for uid, labels in answers.items() if any(label.decides for label in labels)]

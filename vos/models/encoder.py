@@ -19,6 +19,7 @@ from vos.models.missing import warn_of_missing
 from vos.models.padding import Reader, settle_padding
 from vos.models.tokenizer import checked_length, prepare_tokenizer
 from vos.storage.extras import install_command
+from vos.storage.machine import out_of_memory
 
 BUNDLED = "bundled"
 """Name of the encoder that comes from the package index (all-MiniLM-L6-v2, 22 M parameters, d = 384)."""
@@ -57,6 +58,8 @@ def load_pretrained(loader: Any, name: str, **options: Any) -> Any:
     try:
         return loader.from_pretrained(location, trust_remote_code=False, **options)
     except Exception as error:  # a damaged file fails in whichever library reads it, each with errors of its own
+        if out_of_memory(error):  # the model is there: nobody may do without it
+            raise
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelError(
             f"cannot load {name!r} with {loader.__name__}: {reason} ({type(error).__name__}). "

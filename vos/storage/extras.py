@@ -8,6 +8,7 @@ from typing import Any
 
 import vos
 from vos.errors import ConfigError
+from vos.storage.machine import out_of_memory
 
 
 def optional(module: str, extra: str, option: str) -> Any:
@@ -20,6 +21,7 @@ def optional(module: str, extra: str, option: str) -> Any:
 
     Raises:
         ConfigError: it cannot be imported; names the extra.
+        MemoryError: it is there, and memory ended while it was imported.
 
     Example:
         >>> optional("json", "none", "nothing").loads("1")
@@ -28,6 +30,8 @@ def optional(module: str, extra: str, option: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
+        if out_of_memory(error):
+            raise MemoryError(f"{option}: {error}") from error
         package = module.partition(".")[0]
         raise ConfigError(f"{option} needs the package {package} ({error}); {install_command(extra)}") from error
 

@@ -17,6 +17,9 @@ from vos.errors import RunError
 PATIENCE = 600.0
 """Seconds that another process may hold what takes it seconds."""
 
+TRIES = 1000
+"""Times that a folder may go away while it is about to be owned."""
+
 logger = logging.getLogger(__name__)
 
 LOCK = ".lock"
@@ -83,11 +86,16 @@ def lock_within(file: TextIO, why: str, seconds: float = PATIENCE) -> None:
 
 def _locked(folder: Path, name: str, wait: bool) -> TextIO:
     """The open file of the lock, which is held until it is closed."""
+    tries = 0
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             file = (folder / name).open("a+", encoding="utf-8")
         except OSError as error:
+            # Another process may remove a folder that it made and left empty, between two of these lines.
+            tries += 1
+            if isinstance(error, FileExistsError | FileNotFoundError) and not folder.is_file() and tries < TRIES:
+                continue
             raise RunError(f"{folder}: expected a folder that can be written to: {error}") from error
         try:
             _take(file, folder, wait)

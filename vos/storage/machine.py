@@ -34,6 +34,22 @@ NOT_WRITTEN = (
 """What libraries say when a file cannot be written."""
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether it is memory that ended, or processes or threads, whatever a library made of it.
+
+    What is missing or damaged is another matter: who does without it must not do so for want of memory.
+
+    Example:
+        >>> out_of_memory(RuntimeError("an allocator: can't allocate memory")), out_of_memory(ImportError("no a"))
+        (True, False)
+    """
+    said = str(error)
+    own = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+    if own or any(words in said for words in (*NO_MEMORY, *NO_THREAD)):
+        return True
+    return error.__cause__ is not None and out_of_memory(error.__cause__)
+
+
 def machine_lacks(error: BaseException) -> str | None:
     """What the machine lacks for a job, in words; None where it lacks nothing, and the error is a fault of the program.
 
