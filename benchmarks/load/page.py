@@ -19,6 +19,9 @@ PAGE = ROOT / "docs/hostile_input_and_load.md"
 
 Figures = Mapping[str, Any]
 
+LARGEST = 1_000_000
+"""Texts of the ledger that the aims are about."""
+
 FUZZED = {"files": "files", "rows_loaded": "rows loaded", "rows_named": "rows named", "files_refused": "files refused",
           "differences": "differences"}  # fmt: skip
 STEPS = {
@@ -77,8 +80,9 @@ def _ledger(found: Figures) -> list[str]:
         ("peak_mib", "peak memory, MiB"),
     ):
         rows.append([words, *(_number(found.get(f"ledger_{size}/{key}")) for size in sizes), ""])
+    lacking = "" if LARGEST in sizes else f" A ledger of {LARGEST:,} texts was not measured yet."
     heads = [f"{size:,} texts, {3 * size:,} answers" for size in sizes]
-    return ["\n## The ledger\n", "A processor-second of one core handles, `python -m benchmarks.load`:\n",
+    return ["\n## The ledger\n", f"A processor-second of one core handles, `python -m benchmarks.load`.{lacking}\n",
             *_table(["step", *heads, "time, times that of the smaller"], rows)]  # fmt: skip
 
 
@@ -113,16 +117,18 @@ def _others(found: Figures) -> list[str]:
 
 
 def _soak(found: Figures) -> list[str]:
+    head = "\n## A long run\n"
+    if not found:
+        return [head, "Not run yet (`make faults-soak`)."]
     rows = [
         [words, _number(found[f"{key}/last"]), f"{found[f'{key}/slope']:+.3g} ± {found[f'{key}/slope_half']:.3g}"]
         for key, words in SOAKED.items()
-        if f"{key}/last" in found
     ]
-    told = (
-        f"{found['turns']} turns of the whole loop in {_number(found['minutes'])} minutes" if found else "Not run yet"
-    )
-    return ["\n## A long run\n", f"{told} (`make faults-soak`); growth a turn after the first third, 95 % interval.\n",
-            *_table(["what", "at the end", "a turn"], rows)]  # fmt: skip
+    told = f"{found['turns']} turns of the whole loop in {_number(found['minutes'])} minutes (`make faults-soak`)"
+    growing = [words for key, words in SOAKED.items() if found[f"{key}/grows"]]
+    verdict = f"Beyond noise grows: {', '.join(growing)}." if growing else "Nothing grows beyond noise."
+    growth = "growth a turn after the first third, 95 % interval"
+    return [head, f"{told}; {growth}. {verdict}\n", *_table(["what", "at the end", "a turn"], rows)]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -9,8 +9,6 @@ The last line is one JSON object.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import gc
 import json
 import logging
@@ -28,6 +26,7 @@ from scipy import stats
 from benchmarks._common import command_line, finish
 from benchmarks.fuzz.commands import HARMFUL, call, small_synthesis, small_training, write_texts
 from vos.cli.main import synthesize, train
+from vos.storage.memory import give_back_memory
 
 COUNTED = ("memory_mib", "handles", "threads", "temporary_files")
 QUICK_TURNS = 3
@@ -95,8 +94,7 @@ def _succeed(program: Any, *arguments: object) -> None:
 def count() -> dict[str, float]:
     """What this process holds now, after it has given back to the system what it does not use."""
     gc.collect()
-    with contextlib.suppress(OSError, AttributeError):  # of the GNU C library
-        ctypes.CDLL(None).malloc_trim(0)
+    give_back_memory()
     status = Path("/proc/self/status").read_text("utf-8")
     resident = re.search(r"VmRSS:\s+(\d+) kB", status)
     assert resident is not None

@@ -1,9 +1,12 @@
 """Freed memory goes back to the system."""
 
+import gc
 import subprocess
 import sys
 
 import pytest
+
+from vos.storage.memory import without_collector
 
 PROGRAM = """
 import gc, re
@@ -27,3 +30,24 @@ print(before - held())
 def test_what_lies_between_what_is_kept_is_given_back():
     done = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True)
     assert int(done.stdout) > 100_000  # KiB of the 195,000
+
+
+def fails_without_collector():
+    with without_collector():
+        with without_collector():
+            pass
+        assert not gc.isenabled()  # the inner block does not end the outer one's pause
+        raise ValueError("x")
+
+
+def test_the_collector_is_paused_and_left_as_it_was():
+    with pytest.raises(ValueError, match="x"):
+        fails_without_collector()
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with without_collector():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

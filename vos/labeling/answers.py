@@ -16,6 +16,7 @@ from vos.labeling.label import ANSWER, RESERVED, WITHDRAWN, Label, answer_of, la
 from vos.labeling.ledger import Ledger
 from vos.labeling.safe_csv import restore
 from vos.labeling.text_history import TextHistory, text_history
+from vos.storage.memory import without_collector
 from vos.storage.text_ids import text_uid
 
 REMEMBERED = 10_000
@@ -156,7 +157,7 @@ def import_labels(
     allowed = {*map(answer_of, classes), *RESERVED}
     spelling = cache(lambda raw: spelled(raw, {*allowed, *classes}))
     history = lru_cache(maxsize=REMEMBERED)(lambda uid: text_history(ledger, uid))
-    with ledger.transaction(keep=not dry_run):
+    with without_collector(), ledger.transaction(keep=not dry_run):
         for row in rows:
             report.rows += 1
             if row.label is None:

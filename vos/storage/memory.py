@@ -1,9 +1,12 @@
-"""Memory that was freed, and that the process still holds."""
+"""Memory that was freed and that the process still holds, and the collector of cycles."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def give_back_memory() -> None:
@@ -15,3 +18,25 @@ def give_back_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Pause Python's collector of cycles around a block that makes many objects and no cycles.
+
+    Reading 30,000 answers it else looks at all of them again and again, for a fifth of the time.
+
+    Example:
+        >>> with without_collector():
+        ...     gc.isenabled()
+        False
+        >>> gc.isenabled()
+        True
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -23,6 +23,7 @@ from vos.labeling.ledger import Ledger
 from vos.labeling.safe_csv import restore, write_rows
 from vos.storage.atomic import write_atomically
 from vos.storage.json_files import write_json_lines
+from vos.storage.memory import without_collector
 
 TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -65,12 +66,13 @@ def read_labels(
     is_table = path.suffix.lower() in TABLES
     at = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat() if path.is_file() else ""
     try:
-        for line, values in tolerant_rows(path, layout, ("uid", "label")):
-            if is_table:
-                _check_columns(path, values)
-            last = line
-            row = _label_row(path, line, values, label_map, annotator, at, is_table)
-            rows += [] if row is None else [row]
+        with without_collector():
+            for line, values in tolerant_rows(path, layout, ("uid", "label")):
+                if is_table:
+                    _check_columns(path, values)
+                last = line
+                row = _label_row(path, line, values, label_map, annotator, at, is_table)
+                rows += [] if row is None else [row]
     except DataError as error:
         if not last:
             raise
