@@ -300,8 +300,7 @@ def test_files_that_are_no_density_are_refused(tmp_path):
     with safe_open(path, framework="pt") as file:
         settings = json.loads(file.metadata()["vos_density"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    settings.pop("seal")  # as of a file without one
-    save_file(tensors, path, metadata={"vos_density": json.dumps({**settings, "format_version": 99})})
+    save_file(tensors, path, metadata={"vos_density": json.dumps({**settings, "format_version": 99, "seal": 0})})
     with pytest.raises(RunError, match="found 99"):
         ClassConditionalGaussian.load(path)
     save_file(tensors, path, metadata={"vos_density": json.dumps({**settings, "n_features": 4})})

@@ -17,6 +17,11 @@ def folder(tmp_path_factory):
     return str(folder)
 
 
+def said(caplog):
+    """What is told of truncation; that a model made for the test lacks weights is another matter."""
+    return [each for each in caplog.records if each.name == "vos.models.truncation" and each.levelno > logging.INFO]
+
+
 @pytest.mark.parametrize(("side", "end", "other"), [("right", "end", "left"), ("left", "beginning", "right")])
 def test_texts_that_are_cut_are_counted(folder, side, end, other, caplog):
     classifier = EncoderClassifier(folder, ("a", "b"), max_length=12, truncation_side=side)
@@ -26,7 +31,7 @@ def test_texts_that_are_cut_are_counted(folder, side, end, other, caplog):
     counts = count_truncation(classifier, texts)
     assert counts == Truncation(len(lengths), Counter(lost))
     counts.warn(classifier, "pool")
-    (record,) = caplog.records
+    (record,) = said(caplog)
     assert record.levelno == logging.WARNING
     assert f"pool: {len(lost)} of {len(lengths)} texts have more than model.max_length=12 tokens" in record.getMessage()
     assert f"their {end} is not read: {median_high(lost)} tokens of the median one, 15 at most" in record.getMessage()
@@ -36,7 +41,7 @@ def test_texts_that_are_cut_are_counted(folder, side, end, other, caplog):
 def test_nothing_is_said_where_all_is_read(folder, caplog):
     classifier = EncoderClassifier(folder, ("a", "b"), max_length=12)
     warn_of_truncation(classifier, "pool", [" ".join(WORDS[:10]), "a", ""])
-    assert not caplog.records
+    assert not said(caplog)
 
 
 @pytest.mark.parametrize("lost", [[3], [1, 5], [7, 7, 2, 9], [4, 1, 1, 8, 30]])
