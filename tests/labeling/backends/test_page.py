@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -225,8 +226,9 @@ def test_a_page_for_a_named_person_keeps_to_the_name(desk, tmp_path):
 
 def test_idle_hidden_and_paused_time_is_not_active(desk, tmp_path):
     at = desk(["x", "y"])
-    at.page.clock.install()
+    at.page.clock.install(time=datetime(2026, 1, 1, tzinfo=UTC))
     at.page.reload()
+    at.page.clock.pause_at(datetime(2026, 1, 1, 1, tzinfo=UTC))  # else the machine's own seconds count too
     at.start()
     at.page.clock.run_for(5_000)
     at.page.keyboard.press("p")
