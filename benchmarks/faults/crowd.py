@@ -177,6 +177,9 @@ def one_import(template: Path, folder: Path, seed: int) -> dict[str, Any]:  # no
     return {**result(*ended), "lost": len(wanted - labelled), "doubled": doubled(found)}
 
 
+MEETINGS = {"one run": one_run, "one ledger": one_ledger, "one import": one_import}
+
+
 def _both(place: Path, commands: list[tuple[str, ...]]) -> list[Ended]:
     """Programs at once in one folder."""
 

@@ -48,11 +48,16 @@ class Size:
         places: places whose files are damaged.
         points: sizes of full disks, and of files, over all programs.
         gone: folders of each program that go away.
-        twos: times that two programs meet, of each kind.
+        crowds: what many write at once.
+        meetings: how two programs meet.
+        twos: times that they do so.
         memories: sizes of memory of each program.
         timed: programs that see another time.
-        moves: runs moved on their way, of each kind.
+        moved: programs whose runs are moved on their way.
+        moves: times that they are.
+        ways: how a finished run lies elsewhere.
         pushes: kills of a push to Label Studio.
+        silent: servers that never answer.
     """
 
     kills: int = 12
@@ -63,17 +68,23 @@ class Size:
     places: tuple[str, ...] = tuple(damage.PLACES)
     points: int = 30
     gone: int = 2
+    crowds: tuple[str, ...] = tuple(crowd.CROWDS)
+    meetings: tuple[str, ...] = tuple(crowd.MEETINGS)
     twos: int = 2
     memories: int = 2
     timed: tuple[str, ...] = ("import", "page")
+    moved: tuple[str, ...] = ("train", "import")
     moves: int = 4
+    ways: tuple[str, ...] = ("moved", "linked", "whole path", "other folder")
     pushes: int = 12
+    silent: tuple[str, ...] = tuple(servers.SILENT)
 
 
 SIZES = {
     "quick": Size(
-        kills=1, scenarios=("pool",), writes=10, damages=1, files=2, places=("refined run",),
-        points=1, gone=1, twos=1, memories=1, timed=(), moves=1, pushes=0,
+        kills=1, scenarios=("pool",), writes=5, damages=1, files=1, places=("refined run",), points=1, gone=1,
+        crowds=("ledger",), meetings=("one run",), twos=1, memories=0, timed=(), moved=("train",), moves=1,
+        ways=("moved",), pushes=0, silent=("label_studio",),
     ),
     "normal": Size(),
     "full": Size(kills=50, damages=10, points=90, gone=6, twos=6, memories=6, moves=12, pushes=50),
@@ -148,11 +159,12 @@ def _crowd(size: Size, template: Path, folder: Path) -> list[Unit]:  # noqa: ARG
         run = lambda template, place, seed: crowd.writers(kind, template, place, seed)  # noqa: E731
         return Unit("crowd: 32 writers", f"crowd {kind}", run)
 
-    programs = {"one run": crowd.one_run, "one ledger": crowd.one_ledger, "one import": crowd.one_import}
     two = [
-        Unit("crowd: two programs", f"two {name} {n}", run) for name, run in programs.items() for n in range(size.twos)
+        Unit("crowd: two programs", f"two {name} {number}", crowd.MEETINGS[name])
+        for name in size.meetings
+        for number in range(size.twos)
     ]
-    return [*(unit(kind) for kind in crowd.CROWDS), *two]
+    return [*(unit(kind) for kind in size.crowds), *two]
 
 
 def _machine(size: Size, template: Path, folder: Path) -> list[Unit]:  # noqa: ARG001 - as every part
@@ -175,8 +187,8 @@ def _machine(size: Size, template: Path, folder: Path) -> list[Unit]:  # noqa: A
     return [
         *(memory(name, number) for name in size.scenarios for number in range(size.memories)),
         *(clock(name, what) for name in size.timed for what in machine.CLOCKS),
-        *(moved(name, number) for name in ("train", "import") for number in range(size.moves)),
-        *(elsewhere(way) for way in ("moved", "linked", "whole path", "other folder")),
+        *(moved(name, number) for name in size.moved for number in range(size.moves)),
+        *(elsewhere(way) for way in size.ways),
     ]
 
 
