@@ -9,7 +9,6 @@ The last line is one JSON object of counts; the exit code is 1 where there is a 
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from benchmarks._common import command_line, finish, output_folder
+from benchmarks._common import command_line, finish, output_folder, without_warnings
 from benchmarks.fuzz import answers, label_studio, parquet, runs, tables
 from benchmarks.fuzz.campaign import Check, run_format
 from vos.storage.json_files import write_json
@@ -37,10 +36,10 @@ FEWER_RUNS = 20
 """A folder of a run takes a second, a file some milliseconds: one folder for so many files."""
 
 
+@without_warnings()
 def main() -> None:
     """Check all formats, print a line for each, write the figures, print the JSON line."""
     options = _options()
-    logging.disable(logging.WARNING)  # of spellings and the like, for every file
     out = output_folder(options, "fuzz")
     n = options.files or (60 if options.quick else 10_000)
     sizes = {name: max(2, n // FEWER_RUNS) if name == "runs" else n for name in options.formats}

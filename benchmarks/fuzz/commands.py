@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import os
 import sys
 import traceback
@@ -34,7 +33,6 @@ def call(program: Callable[[], None], *arguments: object) -> tuple[int, str]:
         return 1, said.getvalue() + traceback.format_exc()
     finally:
         sys.argv = before
-        logging.disable(logging.WARNING)
     return 0, said.getvalue()
 
 

@@ -21,14 +21,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
-from benchmarks._common import MODEL_CACHE, add_seeds, command_line, finish, n_seeds
+from benchmarks._common import MODEL_CACHE, add_seeds, command_line, finish, n_seeds, without_warnings
 from benchmarks.generation.arms import Size, arms, units
 from benchmarks.generation.figures import Unit
 from benchmarks.generation.summary import summary, table
@@ -74,10 +73,10 @@ def read_state(options: argparse.Namespace, size: Size) -> list[Unit]:
     return [Unit.from_dict(json.loads(line)) for line in lines if line.endswith("}")]
 
 
+@without_warnings()
 def main() -> None:
     """Make what is missing and print the table."""
     options, size = parse()
-    logging.disable(logging.WARNING)
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     torch.set_num_threads(1)
     kept = read_state(options, size)

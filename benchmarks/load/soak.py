@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gc
 import json
-import logging
 import os
 import re
 import shutil
@@ -23,7 +22,7 @@ from typing import Any
 
 from scipy import stats
 
-from benchmarks._common import command_line, finish
+from benchmarks._common import command_line, finish, without_warnings
 from benchmarks.fuzz.commands import HARMFUL, call, small_synthesis, small_training, write_texts
 from vos.cli.main import synthesize, train
 from vos.storage.memory import give_back_memory
@@ -32,11 +31,11 @@ COUNTED = ("memory_mib", "handles", "threads", "temporary_files")
 QUICK_TURNS = 3
 
 
+@without_warnings()
 def main() -> None:
     """Turn until the time is over; print the slopes; end with the JSON line."""
     options = command_line(__doc__, f"{QUICK_TURNS} turns").parse_args()
     minutes = float(os.environ.get("SOAK_MINUTES", "60"))
-    logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         tempfile.tempdir = os.environ["TMPDIR"] = f"{folder}/temporary"
         Path(tempfile.tempdir).mkdir()

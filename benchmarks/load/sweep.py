@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import logging
 import random
 import tempfile
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks._common import command_line, finish
+from benchmarks._common import command_line, finish, without_warnings
 from vos.cli.comparison import compare_sweep
 from vos.cli.failures import FAILURE
 from vos.storage.run_directory import FORMAT_VERSION
@@ -26,10 +25,10 @@ from vos.training.comparison import COMPARISON, OVER_SEEDS, PLOTTED
 SEEDS = 5
 
 
+@without_warnings()
 def main() -> None:
     """Write the folders, compare them, print the JSON line."""
     options = command_line(__doc__, "50 folders").parse_args()
-    logging.disable(logging.WARNING)
     n = 50 if options.quick else 500
     few, _ = compared(n // 10)
     seconds, counts = compared(n)

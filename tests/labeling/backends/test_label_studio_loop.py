@@ -95,7 +95,7 @@ def test_from_a_run_to_people_and_back_into_the_next_round(
     printed = " ".join(capsys.readouterr().out.split())
     assert "known answers, owner@localhost.local" in printed
     assert "3 of 3 right (95 %: 44% to 100%)" in printed
-    assert "alpha/all" in printed
+    assert "Krippendorff's alpha" in printed
     rows = [json.loads(line) for line in (tmp_path / "next" / "train.jsonl").read_text("utf-8").splitlines()]
     new = {text_uid(row["text"]): row["label"] for row in rows if row["id"].startswith("label:")}
     assert {uid: ("no", "yes")[label] for uid, label in new.items()} == said
