@@ -59,10 +59,17 @@ def page(figures: Figures) -> str:
     head = [
         "# Does refinement beat the classifier that it starts from?",
         "",
-        "Written by `python -m benchmarks.ablation.refinement_page` from [kept figures](results_refinement.json)",
-        "of `python -m benchmarks.ablation.refinement`, which says what the arms are; what they mean stands in",
-        "[RESULTS.md](RESULTS.md). Brier scores; the *kept* round has the lowest one of validation texts. Changes are",
-        "from round 0 to the kept round: mean over seeds and 95 % t-interval, bold where free of 0.",
+        "This page compares refinement with virtual outliers with further training without them. What follows from it",
+        "is [finding 12](RESULTS.md#12-refinement-repairs-probabilities-near-the-boundary) of the results.",
+        "`python -m benchmarks.ablation.refinement` measures it, and says what the arms are.",
+        "",
+        "- The columns are Brier scores where they name nothing else.",
+        "- The *kept* round has the lowest Brier score of the validation texts.",
+        "- The columns *kept* give changes from round 0 to the kept round: mean over seeds and 95 % t-interval, bold",
+        "  where free of 0.",
+        "",
+        "The page is written by `python -m benchmarks.ablation.refinement_page` from",
+        "[kept figures](results_refinement.json).",
     ]
     for task, by_depth in figures.items():
         for depth, arms in by_depth.items():

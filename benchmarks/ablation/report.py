@@ -158,8 +158,8 @@ def further_tables(results: Results) -> str:
     """Every figure of every arm, all in percent."""
     parts = [
         "# Results: every table",
-        "Written by `python -m benchmarks.ablation.report` from [results/](results/); what the words mean stands in "
-        "[RESULTS.md](RESULTS.md).",
+        "Every figure of every arm of the ablation. [RESULTS.md](RESULTS.md#words) explains the words. The page is "
+        "written by `python -m benchmarks.ablation.report` from [results/](results/).",
     ]
     parts += ["## AUROC of test texts against outliers at step 0", outliers_table(results)]
     parts += ["## What outliers add to the hinge", joined(results, "outliers in the hinge")]

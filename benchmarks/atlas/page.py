@@ -19,14 +19,18 @@ from vos.storage.json_files import read_json, write_json
 KEPT = ROOT / "docs/results_atlas.json"
 PAGE = ROOT / "docs/results_atlas.md"
 
-HEAD = """# The gates of the atlas, model by model
+HEAD = """# The checks of the atlas, model by model
 
-Written by `python -m benchmarks.atlas.page` from [kept figures](results_atlas.json).
+This page lists every check of the [atlas](atlas.md) on several classifiers. A view of the atlas may be believed where
+its check passes.
 
-A view of the atlas is believed where its gate passes. A cell has the number found, that of an encoder of random weights
-behind the slash where it was measured, and **bold** where the gate passed. A gate that tests the *method* may pass on
-random weights too; one that tests the *model* must not. Gates were chosen on the demo's classifier and on one of
-ToxiGen; `demo_seed_1` and `davidson` were not looked at for it.
+- A cell has the number found, **bold** where the check passed. Behind the slash is that of an encoder of random
+  weights, where it was measured.
+- A check that tests the *method* may pass on random weights too; one that tests the *model* must not.
+- Checks were chosen on the demo's classifier and on one of ToxiGen; `demo_seed_1` and `davidson` were not looked at
+  for it.
+
+The page is written by `python -m benchmarks.atlas.page` from [kept figures](results_atlas.json):
 
     VOS_DATA=FOLDER python -m benchmarks.atlas --output OUT
     python -m benchmarks.atlas.page --figures OUT
@@ -67,7 +71,7 @@ def _gates(tasks: Mapping[str, Task]) -> list[str]:
         known = [task["gates"][gate] for task in tasks.values() if gate in task["gates"]]
         cells = [_cell(task["gates"].get(gate)) for task in tasks.values()]
         rows.append([gate.replace("|", "\\|"), known[0]["tests"], _number(known[0]["threshold"]), *cells])
-    return ["## Gates\n", *_table(["gate", "tests", "threshold", *tasks], rows)]
+    return ["## Checks\n", *_table(["check", "tests", "threshold", *tasks], rows)]
 
 
 def _controls(tasks: Mapping[str, Task]) -> list[str]:

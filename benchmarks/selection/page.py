@@ -36,16 +36,23 @@ HIGHER = {
 }
 METRICS = {**LOWER, **HIGHER, "mistakes": "mistakes in a batch"}
 
-HEAD = """# Which texts to label: ours beside its peers
+HEAD = """# Which texts to label: coverage compared with other strategies
 
-Written by `python -m benchmarks.selection.page` from [kept figures](results_selection.json).
+This page compares boundary coverage with random choice and published strategies, over rounds of labels with a declared
+oracle ([which texts to label](selection.md)). All strategies start from the same labels and see the same frozen
+features and the same logistic regression. The error is measured on test texts after the last round.
 
-Rounds of labels with a declared oracle. All strategies start from the same labels and see the same frozen features and
-the same logistic regression; what is measured is the error on test texts after the last round. Differences are to
-random choice, in points, paired by seed, with 95 % t-intervals; bold where the interval is free of 0. *p* is that of
-coverage against the strategy, Holm-corrected over the strategies of the table. *Mistakes*: share of the labels asked
-for that the classifier of the moment would have got wrong. *finetuned*: the bundled encoder, trained anew on all
-labels in every round. *small_text_...*: of the library small-text 2.0.0.dev4.
+How to read the tables:
+
+- Differences are to random choice, in points, paired by seed, with 95 % t-intervals; bold where the interval is free
+  of 0.
+- *p* is that of coverage against the strategy, Holm-corrected over the strategies of the table.
+- *Mistakes*: share of the labels asked for that the classifier of that round would have got wrong.
+- *finetuned*: the bundled encoder, trained anew on all labels in every round.
+- *small_text_...*: of the library small-text 2.0.0.dev4.
+- Other strategies in italics are variants of coverage (`benchmarks/selection/arms.py`).
+
+The page is written by `python -m benchmarks.selection.page` from [kept figures](results_selection.json):
 
     VOS_DATA=FOLDER VOS_MPNET=FOLDER VOS_SMALL_TEXT=PYTHON python -m benchmarks.selection --output OUT
     VOS_DATA=FOLDER python -m benchmarks.selection.finetuned --output OUT
@@ -106,8 +113,8 @@ def costs(rows: Mapping[str, Sequence[float] | None]) -> str:
     sizes = sorted(sizes, key=int)
     lines = [
         "\n## What a choice of 100 texts costs\n",
-        "Seconds of one processor and peak memory, the pool of d = 384 itself included; *stopped*: at ten minutes or "
-        "8 GB; empty: not run.\n",
+        "Seconds of one processor and peak memory, the pool of d = 384 itself included. *Stopped*: at ten minutes or "
+        "8 GB. Empty: not run.\n",
         f"| strategy | {' | '.join(f'{int(size):,} texts' for size in sizes)} |",
         "|---|" + "---|" * len(sizes),
     ]

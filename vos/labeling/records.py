@@ -17,7 +17,7 @@ these."""
 
 @dataclass(frozen=True, slots=True)
 class RecordTarget:
-    """The virtual outlier that a text answers.
+    """The virtual outlier that a text was chosen or written for.
 
     Attributes:
         id: "z0007" is the eighth of the synthesis.
@@ -26,7 +26,7 @@ class RecordTarget:
         pair: names of the two classes whose logits that margin compares, the harmful one first; None when unknown.
         mahalanobis: its own squared distance to the class that it was drawn from; the text's is in the record.
         distance: D between text and target, in units of a real text to its 10th neighbour.
-        max_distance: largest D that an answer could have; None when unknown.
+        max_distance: largest D at which a text could be chosen for it; None when unknown.
     """
 
     id: str
@@ -68,7 +68,7 @@ class BoundaryRecord:
         mahalanobis: squared distance to each class mean, by class name.
         expected_error: the chance that the prediction is wrong, calibrated on validation texts where there are enough;
             None when unknown.
-        target: the virtual outlier that the text answers; None for a text that answers none.
+        target: the virtual outlier that the text was chosen or written for; None for a text without one.
         coverage: see `RecordCoverage`; None for a text that was chosen for another reason.
         provenance: see `Provenance`.
         model_hash: of the classifier that gave these numbers.

@@ -39,7 +39,7 @@ class Candidate:
         margin: logit units, see `vos.metrics.margins.margin`.
         probability: (C,) softmax of the logits.
         mahalanobis: (C,) squared distances to the class means.
-        target: index of the target that the text answers, or None.
+        target: index of the target that the text was chosen or written for, or None.
         distance: D to that target in units of the space, or None.
         log_potential: log φ of that target, or None.
         provenance: see `Provenance`.
