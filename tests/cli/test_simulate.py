@@ -74,3 +74,15 @@ def test_an_oracle_that_does_not_know_the_pool_is_refused(monkeypatch, capsys, t
     data = ["data=files", f"data.train={tmp_path / 'a.csv'}"]
     error = failing(train.main, monkeypatch, capsys, *SMALL, *data, f"hydra.run.dir={tmp_path / 'run'}")
     assert "expected a pool whose answers are stored (data=embedded), found FileData" in error
+
+
+@pytest.mark.parametrize("name", ["nothing/error", "boundary/nothing", "boundary", "boundary/error_hard"])
+def test_a_metric_that_the_rounds_will_not_have_is_refused_before_them(monkeypatch, capsys, tmp_path, name):
+    rows = [f"on day {i} {('the baker slept', 'the ladder fell')[i % 2]},{i % 2}" for i in range(40)]
+    (tmp_path / "a.csv").write_text("\n".join(["text,label", *rows]), "utf-8")
+    data = ["data=files", f"data.train={tmp_path / 'a.csv'}", "data.positive='1'", "simulation.pool=train",
+            "simulation.start=10"]  # fmt: skip
+    error = failing(train.main, monkeypatch, capsys, *SMALL, *data, f"optimized_metric={name}",
+                    f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
+    assert "optimized_metric: expected STRATEGY/METRIC of boundary, uncertainty, random and error, error_band" in error
+    assert not (tmp_path / "run").exists()

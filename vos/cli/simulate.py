@@ -21,7 +21,7 @@ from vos.console import print_paths, print_table, say
 from vos.data import TextData
 from vos.errors import ConfigError
 from vos.labeling.backends.oracle import StoredAnswers
-from vos.simulation.error_rates import METRICS, compare, values_by_labels
+from vos.simulation.error_rates import METRICS, compare, measurable, values_by_labels
 from vos.simulation.fits import FrozenEncoderFit, JobBuilder, PipelineFit
 from vos.simulation.settings import Fit, Oracle, Row, SimulationSettings
 from vos.simulation.simulate import Simulation
@@ -54,6 +54,7 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
         raise ConfigError("simulation: expected exposure=null, as every one of its many fits would gather its own")
     data = load_data(config)
     settings: SimulationSettings = instantiate(config.simulation)
+    _check_optimized(str(config.optimized_metric), settings, measurable(data.test))
     oracle = _oracle(config, data) if settings.pool == "pool" else {}
     run = RunDirectory(directory)
     begin(run, config, overrides, data)
@@ -75,6 +76,16 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
     content = read_json(run.metrics_path)
     _print(content["rows"], run.path, settings)
     return numbers(content["final"])
+
+
+def _check_optimized(name: str, settings: SimulationSettings, metrics: Sequence[str]) -> None:
+    """Refuse a metric for sweepers that these rounds will not have measured."""
+    strategy, _, metric = name.partition("/")
+    if strategy not in settings.strategies or metric.partition("/")[0] not in metrics:
+        raise ConfigError(
+            f"optimized_metric: expected STRATEGY/METRIC of {', '.join(settings.strategies)} and {', '.join(metrics)}, "
+            f"got {name!r}"
+        )
 
 
 def _no_texts() -> tuple[Tensor, Tensor]:

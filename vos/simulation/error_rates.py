@@ -15,11 +15,24 @@ from vos.types import Example, Featurizer
 
 HARD_LEVELS, EASY_LEVELS = (2, 3), (0, 1)
 
+OF_LEVELS = {"error_hard": HARD_LEVELS, "error_easy": EASY_LEVELS}
+
 METRICS = ("error", "error_hard", "error_easy", "error_band")
 """Error rates of a row: all test texts, levels 2-3, levels 0-1, and those in the band of round 0.
 
 A rate over no texts is not in the row: texts without levels have neither of the middle two.
 """
+
+
+def measurable(test: Sequence[Example]) -> list[str]:
+    """The error rates that these test texts can give: those of their levels, whatever lies in the band.
+
+    Example:
+        >>> measurable([Example("a", "She fell.", 1), Example("b", "She sat.", 0)])
+        ['error', 'error_band']
+    """
+    levels = {example.level for example in test}
+    return [name for name in METRICS if name not in OF_LEVELS or levels & set(OF_LEVELS[name])]
 
 
 def error_rates(
@@ -32,8 +45,7 @@ def error_rates(
 
     rows: dict[str, Tensor] = {
         "error": torch.ones_like(wrong),
-        "error_hard": torch.isin(levels, torch.tensor(HARD_LEVELS)),
-        "error_easy": torch.isin(levels, torch.tensor(EASY_LEVELS)),
+        **{name: torch.isin(levels, torch.tensor(those)) for name, those in OF_LEVELS.items()},
         "error_band": margin(logits, harmful).abs() <= band,
     }
     return {name: float(wrong[chosen].double().mean()) for name, chosen in rows.items() if chosen.any()}
