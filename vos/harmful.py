@@ -19,6 +19,9 @@ NO_HARM = "none"
 SHOWN = 20
 """Classes that a message lists at most."""
 
+PLAIN_NAME = re.compile(r"[\w.-]+(?: [\w.-]+)*")
+"""Names of classes that can be typed as they are into a list of an override."""
+
 Positive = str | int | float | bool | Sequence[str | int | float | bool] | None
 """One class, a list of classes, "none", or None where the names decide."""
 
@@ -184,7 +187,8 @@ def _recognised(names: Sequence[str]) -> tuple[int, ...]:
     if not harm and len(names) == 2 and len(harmless) == 1:
         return (1 - harmless[0],)
     several = f"several of them may be: {_listed([names[i] for i in harm])}" if harm else "their names do not tell"
-    example = f"[{','.join(names[i] for i in harm)}]" if harm else "CLASS"
+    typed = harm and all(PLAIN_NAME.fullmatch(names[i]) for i in harm)  # others need quotes that depend on the shell
+    example = f"[{','.join(names[i] for i in harm)}]" if typed else "[CLASS,CLASS]" if harm else "CLASS"
     raise ConfigError(
         f"positive: expected to know which of the classes {_listed(names)} are harmful, and {several}; name one or a "
         f"list with data.positive, such as 'data.positive={example}', or say data.positive={NO_HARM} for data "

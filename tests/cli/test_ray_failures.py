@@ -45,7 +45,7 @@ def test_the_error_of_a_shard_comes_back_as_it_was_raised(outcomes):
 @pytest.mark.slow
 def test_a_shard_that_ends_every_worker_and_workers_that_are_never_ready_are_told(outcomes):
     _, error = outcomes["deadly"]
-    assert error.startswith("RunError: pool/deadly: 3 workers ended over it, for want of memory perhaps; split it")
+    assert error.startswith("RunError: pool/deadly: 3 workers ended over it, perhaps for lack of memory; split it")
     _, error = outcomes["no memory"]
     assert "3 workers ended before they had read run and model" in error
     assert "the same command goes on" in error

@@ -1,6 +1,8 @@
 import pytest
 
 from vos.data.labels import LabelCodec, label_key, natural_key
+from vos.errors import ConfigError
+from vos.harmful import harmful_classes
 
 
 @pytest.mark.parametrize(
@@ -50,3 +52,19 @@ def test_codec_by_declared_names_keeps_their_order():
 
 def test_codec_by_the_labels_found():
     assert LabelCodec(["10", "9", "9"], None, None, "none").names == ("9", "10")
+
+
+@pytest.mark.parametrize(
+    ("names", "example"),
+    [
+        (("hate", "insult", "safe"), "'data.positive=[hate,insult]'"),
+        (("hate speech", "insult", "safe"), "'data.positive=[hate speech,insult]'"),
+        (('"harm"', '"harm"\r[', '"safe"'), "'data.positive=[CLASS,CLASS]'"),
+        (("hate, mild", "insult", "safe"), "'data.positive=[CLASS,CLASS]'"),
+    ],
+)
+def test_an_example_of_harmful_classes_can_be_typed_as_it_stands(names, example):
+    with pytest.raises(ConfigError) as refused:
+        harmful_classes(names)
+    assert f"such as {example}" in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1

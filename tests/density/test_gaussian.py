@@ -206,7 +206,7 @@ def test_a_class_without_two_texts_is_left_out_and_named(caplog):
         density.fit(features[rows], labels[rows])
         density.fit(features[rows], labels[rows])
     assert [record.getMessage() for record in caplog.records] == [
-        "left out of the density, for want of two different texts: class 2 (1 texts)"
+        "left out of the density, as they lack two different texts: class 2 (1 texts)"
     ]
     assert density.ready.tolist() == [True, True, False]
     assert density.counts.tolist() == [10, 10, 1]

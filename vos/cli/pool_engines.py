@@ -108,6 +108,6 @@ class ProcessEngine:
             try:
                 yield from results(futures, f"pool.workers={workers}", self.patience)
             except BrokenProcessPool as error:
-                raise RunError(f"a worker of pool.workers ended, for want of memory perhaps; {GOES_ON}") from error
+                raise RunError(f"a worker of pool.workers ended, perhaps for lack of memory; {GOES_ON}") from error
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)

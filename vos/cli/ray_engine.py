@@ -133,8 +133,8 @@ class _Deal:
             self.never_ready += 1
             if self.never_ready >= TRIES:
                 raise RunError(
-                    f"pool.engine=ray: {TRIES} workers ended before they had read run and model, for want of memory "
-                    f"perhaps; what is scored is kept, {GOES_ON}"
+                    f"pool.engine=ray: {TRIES} workers ended before they had read run and model, perhaps for lack of "
+                    f"memory; what is scored is kept, {GOES_ON}"
                 )
             self._start()
             return
@@ -192,7 +192,7 @@ class _Deal:
         self.losses[first[1]] += 1
         if self.losses[first[1]] >= TRIES:
             raise RunError(
-                f"{first[0].address}: {TRIES} workers ended over it, for want of memory perhaps; split it, "
+                f"{first[0].address}: {TRIES} workers ended over it, perhaps for lack of memory; split it, "
                 f"or give a worker more; what is scored is kept, {GOES_ON}"
             )
         logger.warning("a worker of the cluster was lost; others score the %d files that it had in hand", len(mine))

@@ -237,7 +237,7 @@ class GaussianDensity(CalibratedRadii):
         left_out = (~ready).nonzero()[:, 0].tolist()
         if left_out and not torch.equal(ready, self.ready):
             names = shown([f"class {c} ({counts[c]} texts)" for c in left_out])
-            logger.warning("left out of the density, for want of two different texts: %s", names)
+            logger.warning("left out of the density, as they lack two different texts: %s", names)
         return ready
 
     def _adopt(self, means: Tensor, counts: Tensor, ready: Tensor) -> None:

@@ -84,7 +84,7 @@ class CalibratedRadii(ClassCoordinates):
         labels = labels.to(self.ready.device)
         known = self.ready[labels]
         if not known.any():
-            logger.warning("no held-out text of a class that is ready: the radii are not calibrated anew")
+            logger.warning("no held-out text of a class that is ready: the radii are not calibrated again")
             return self
         squared = self.own_mahalanobis(features[known.to(features.device)], labels[known])
         held_out, order = (squared / self.training_scale).sort()

@@ -65,7 +65,7 @@ class ExpectedError:
 
     @classmethod
     def of_margins(cls, reason: str = "no held-out texts") -> Self:
-        """The margin taken at its word, for want of texts to calibrate on."""
+        """The probability of the margin as it is, where there are no texts to calibrate on."""
         return cls(reason=reason)
 
     @classmethod
@@ -103,7 +103,7 @@ class ExpectedError:
             raise ShapeError(f"expected as many of wrong as of margins, got {n} and {rows.shape[0]}")
         if n < max(fewest, 2) or mistakes in (0, n):
             reason = f"{n} held-out texts, {mistakes} mistakes: it takes {fewest} texts, right ones and wrong ones"
-            logger.warning("expected error: %s; the margin is taken at its word", reason)
+            logger.warning("expected error: %s; the probability of the margin is used as it is", reason)
             return cls.of_margins(reason)
         return cls(*_logistic(rows, np.asarray(wrong, dtype=np.float64), penalty), n, mistakes, "")
 

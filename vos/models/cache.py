@@ -35,7 +35,7 @@ class FeatureCache:
     """A SQLite table from a text's content hash to its features (d,) in float32.
 
     One file an encoder. Several processes may use it at once; a killed process loses at most its last chunk.
-    Memory does not grow with the number of rows. A damaged row counts as missing, a damaged file is begun anew.
+    Memory does not grow with the number of rows. A damaged row counts as missing, a damaged file is started again.
 
     Args:
         directory: where the files lie; made if missing.
@@ -73,7 +73,7 @@ class FeatureCache:
         """
         if not is_damage(error):
             raise error
-        logger.warning("%s is damaged (%s): it is begun anew", self.path, error)
+        logger.warning("%s is damaged (%s): starting a new one", self.path, error)
         remove_database(self.path)
         return self._connect()
 

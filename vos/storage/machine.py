@@ -66,7 +66,7 @@ def machine_lacks(error: BaseException) -> str | None:
     if isinstance(error, MemoryError) or any(words in said for words in NO_MEMORY):
         return f"memory is short ({said[:200] or type(error).__name__}); end other programs, or take less at a time"
     if isinstance(error, BrokenExecutor) or any(words in said for words in NO_THREAD):
-        return f"a process or thread could not be started, or ended ({said[:200]}), for want of memory perhaps"
+        return f"a process or thread could not be started, or ended ({said[:200]}), perhaps for lack of memory"
     if isinstance(error, sqlite3.OperationalError):
         return f"a file of SQLite cannot be read or written ({said}): is the disk full, or another process there?"
     if isinstance(error, sqlite3.DatabaseError):

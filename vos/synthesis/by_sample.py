@@ -82,7 +82,7 @@ def scan(job: SynthesisJob, acquisition: SampleAcquisition, surroundings: Surrou
         logger.info("%d of %d texts were scored again in float32", found.read, fast.n)
         if found.is_capped:
             logger.warning(
-                "more than %d texts may be of the smallest margins: these were told apart by fast scores, which may "
+                "more than %d texts may be of the smallest margins: these were ranked by fast scores, which may "
                 "differ from float32 in the last ones; precision=32-true scores all of them in float32", MOST_NEAREST
             )  # fmt: skip
         if found.wider is None:

@@ -105,10 +105,10 @@ def _is_whole(path: Path) -> bool:
 
 
 def remove_damaged(folder: Path) -> None:
-    """Remove the checkpoints of a fit where one of them is damaged: its round begins anew, and ends the same."""
+    """Remove the checkpoints of a fit where one of them is damaged: its round starts again, and ends the same."""
     for path in sorted(folder.glob("*.ckpt")):
         if not _is_whole_archive(path):
-            logger.warning("%s is damaged: its round begins anew", path)
+            logger.warning("%s is damaged: its round starts again", path)
             shutil.rmtree(folder, ignore_errors=True)
             return
 
@@ -153,5 +153,5 @@ def reading(path: Path) -> Iterator[None]:
     except pickle.UnpicklingError as error:
         raise RunError(
             f"{path}: expected weights and plain values, found a pickle that asks for code, which was not run; delete "
-            "the file and resume: its round begins anew"
+            "the file and resume: its round starts again"
         ) from error

@@ -47,7 +47,7 @@ class RequestCache:
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
-            logger.warning("%s is damaged (%s): it is begun anew", self.path, error)
+            logger.warning("%s is damaged (%s): starting a new one", self.path, error)
             remove_database(self.path)
             self._connection = _connect(self.path)
         uses.callback(self._connection.close)
