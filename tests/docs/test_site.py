@@ -85,6 +85,23 @@ def test_no_page_loads_anything_from_the_network(site):
 
 
 @pytest.mark.slow
+def test_no_page_is_wider_than_the_window(site, browser):
+    names = ("RESULTS.html", "made_texts.html", "files.html", "command_line.html")
+    paths = [path for path in site if path.name in names]
+    assert len(paths) == len(names)
+    wide = []
+    tab = browser.new_page()
+    for path in paths:
+        tab.goto(path.as_uri())
+        for width in (390, 800, 1024, 1100, 1440):
+            tab.set_viewport_size({"width": width, "height": 900})
+            if (found := tab.evaluate("document.documentElement.scrollWidth")) > width:
+                wide.append(f"{path.name}: {found} at {width}")
+    tab.close()
+    assert wide == []
+
+
+@pytest.mark.slow
 def test_every_public_name_has_an_entry(site):
     ids = {each for page in site.values() for each in page.ids}
     assert [name for name in vos.__all__ if f"vos.{name}" not in ids] == []
