@@ -140,7 +140,8 @@ def expected_of(content: bytes) -> tuple[Outcome, set[Place]]:
     found, held, last = Outcome(), set(), 0
     for number, raw in enumerate(content.split(b"\n"), 1):
         try:
-            line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            line = raw.decode("utf-8")
+            line = line.lstrip("\ufeff") if number == 1 else line
             if "\0" in line:
                 raise ValueError("NUL")
         except ValueError:

@@ -21,7 +21,7 @@ def decoded(content: bytes, encoding: str) -> str:
         raise Unreadable(f"not {encoding}") from error
     if "\0" in text:
         raise Unreadable("a NUL")
-    return text[1:] if text[:1] == "\ufeff" else text
+    return text.lstrip("\ufeff")
 
 
 def lines(text: str) -> list[str]:

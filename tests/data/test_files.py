@@ -106,7 +106,10 @@ def test_bytes_that_are_not_text(write, name):
 
 
 def test_a_byte_order_mark_counts_only_at_the_start(write):
-    assert list(decoded_lines(write("a.txt", b"\xef\xbb\xbfa\n\xef\xbb\xbfb"))) == [(1, "a\n"), (2, "\ufeffb")]
+    for marks in (b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf" * 2):  # two: saved with one twice
+        assert list(decoded_lines(write("a.txt", marks + b"a\n\xef\xbb\xbfb"))) == [(1, "a\n"), (2, "\ufeffb")]
+    twice = write("b.txt", "\ufeff\ufeffa\nb".encode("utf-16"))
+    assert list(decoded_lines(twice, "utf-16")) == [(1, "a\n"), (2, "b")]
 
 
 def test_jsonl(write):

@@ -12,7 +12,7 @@ UTF_8 = ("utf-8", "utf-8-sig")
 
 
 def decoded_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
-    """Lines of a file with their line breaks, numbered from 1, without a byte order mark.
+    """Lines of a file with their line breaks, numbered from 1, without byte order marks at its start.
 
     Lines end at a line feed alone: other separators of Unicode are text. Where the first line ends in a carriage
     return alone, as old spreadsheets write it, every carriage return ends a line.
@@ -39,7 +39,7 @@ def _ends_in_carriage_returns(path: Path, encoding: str) -> bool:
 
 def _utf8_lines(path: Path) -> Iterator[tuple[int, str]]:
     for number, raw in enumerate(_raw_lines(path), 1):
-        mark = len(codecs.BOM_UTF8) if number == 1 and raw.startswith(codecs.BOM_UTF8) else 0
+        mark = _length_of_marks(raw) if number == 1 else 0
         if number == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise DataError(
                 f"{path}:1: byte 1: expected UTF-8, found UTF-16; save the file as UTF-8, or read it with "
@@ -54,6 +54,14 @@ def _utf8_lines(path: Path) -> Iterator[tuple[int, str]]:
                 f"{where}: expected UTF-8, found {found}; convert the file to UTF-8, or name its encoding, such as "
                 "encoding=cp1252"
             ) from error
+
+
+def _length_of_marks(raw: bytes) -> int:
+    """Bytes of the byte order marks at the start: a file that was saved with one twice has two."""
+    length = 0
+    while raw.startswith(codecs.BOM_UTF8, length):
+        length += len(codecs.BOM_UTF8)
+    return length
 
 
 def _raw_lines(path: Path) -> Iterator[bytes]:
@@ -77,4 +85,4 @@ def _other_lines(path: Path, encoding: str) -> Iterator[tuple[int, str]]:
             if not line:
                 return
             number += 1
-            yield number, line.removeprefix("\ufeff") if number == 1 else line
+            yield number, line.lstrip("\ufeff") if number == 1 else line
