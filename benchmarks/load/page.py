@@ -82,7 +82,7 @@ def _ledger(found: Figures) -> list[str]:
         rows.append([words, *(_number(found.get(f"ledger_{size}/{key}")) for size in sizes), ""])
     lacking = "" if LARGEST in sizes else f" A ledger of {LARGEST:,} texts was not measured yet."
     heads = [f"{size:,} texts, {3 * size:,} answers" for size in sizes]
-    return ["\n## The ledger\n", f"A processor-second of one core handles, `python -m benchmarks.load`.{lacking}\n",
+    return ["\n## The ledger\n", f"How much one core handles in a second of processor time (`python -m benchmarks.load`).{lacking}\n",
             *_table(["step", *heads, "time, times that of the smaller"], rows)]  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def _others(found: Figures) -> list[str]:
         rows.append(
             ["trained on, the encoder frozen", f"{own} s, peak {_number(found['training_set/train_peak_mib'])} MiB"]
         )
-    return ["\n## Page, sweep, training set\n", "Seconds of the processor.\n", *_table(["what", "measured"], rows)]
+    return ["\n## Page, sweep, training set\n", "Times are seconds of processor time.\n", *_table(["what", "measured"], rows)]
 
 
 def _soak(found: Figures) -> list[str]:
@@ -124,11 +124,11 @@ def _soak(found: Figures) -> list[str]:
         [words, _number(found[f"{key}/last"]), f"{found[f'{key}/slope']:+.3g} ± {found[f'{key}/slope_half']:.3g}"]
         for key, words in SOAKED.items()
     ]
-    told = f"{found['turns']} turns of the whole loop in {_number(found['minutes'])} minutes (`make faults-soak`)"
+    told = f"{found['turns']} turns of the whole loop took {_number(found['minutes'])} minutes (`make faults-soak`)"
     growing = [words for key, words in SOAKED.items() if found[f"{key}/grows"]]
-    verdict = f"Beyond noise grows: {', '.join(growing)}." if growing else "Nothing grows beyond noise."
-    growth = "growth a turn after the first third, 95 % interval"
-    return [head, f"{told}; {growth}. {verdict}\n", *_table(["what", "at the end", "a turn"], rows)]
+    verdict = f"What grows beyond noise: {', '.join(growing)}." if growing else "Nothing grows beyond noise."
+    growth = "The last column is the growth a turn after the first third, with its 95 % interval"
+    return [head, f"{told}. {growth}. {verdict}\n", *_table(["what", "at the end", "a turn"], rows)]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -2,11 +2,13 @@
 
 HEAD = """# Hostile input and load
 
-Written by `python -m benchmarks.load.page` from [kept figures](hostile_input_and_load.json), on 2 CPU cores with
-bfloat16 instructions that other work shared: seconds are those of the processor where nothing else is said.
+Files come from scrapers, spreadsheets and strangers, and projects grow. This page says what the programs do with
+broken or hostile files and with large ones, which test checks it, and what was measured.
+[SECURITY.md](generated/security.md) says what files cannot make the programs do.
 
-Files come from scrapers, spreadsheets and strangers, and projects grow. This is what holds, and which test looks.
-[SECURITY.md](generated/security.md) has what files cannot make the programs do.
+Everything was measured on 2 CPU cores with bfloat16 instructions that other work shared. Seconds are those of
+processor time where nothing else is said. The page is written by `python -m benchmarks.load.page` from
+[kept figures](hostile_input_and_load.json):
 
     make fuzz                             # 10,000 files of each format, 500 folders of runs; resumable
     python -m benchmarks.load             # ledgers, page, sweep, training set; resumable
@@ -28,7 +30,7 @@ PROMISES = (
         "`tests/data/test_hostile_values.py`",
     ),
     (
-        "An answer is kept or named with its line, whatever stands in its fields; so is every annotation of a Label "
+        "An answer is kept or named with its line, whatever its fields hold; so is every annotation of a Label "
         "Studio export",
         "`tests/labeling/test_hostile_answers.py`",
     ),
