@@ -82,8 +82,8 @@ def _ledger(found: Figures) -> list[str]:
         rows.append([words, *(_number(found.get(f"ledger_{size}/{key}")) for size in sizes), ""])
     lacking = "" if LARGEST in sizes else f" A ledger of {LARGEST:,} texts was not measured yet."
     heads = [f"{size:,} texts, {3 * size:,} answers" for size in sizes]
-    return ["\n## The ledger\n", f"How much one core handles in a second of processor time (`python -m benchmarks.load`).{lacking}\n",
-            *_table(["step", *heads, "time, times that of the smaller"], rows)]  # fmt: skip
+    told = f"How much one core handles in a second of processor time (`python -m benchmarks.load`).{lacking}\n"
+    return ["\n## The ledger\n", told, *_table(["step", *heads, "time, times that of the smaller"], rows)]
 
 
 def _others(found: Figures) -> list[str]:
@@ -113,7 +113,8 @@ def _others(found: Figures) -> list[str]:
         rows.append(
             ["trained on, the encoder frozen", f"{own} s, peak {_number(found['training_set/train_peak_mib'])} MiB"]
         )
-    return ["\n## Page, sweep, training set\n", "Times are seconds of processor time.\n", *_table(["what", "measured"], rows)]
+    head = ["\n## Page, sweep, training set\n", "Times are seconds of processor time.\n"]
+    return [*head, *_table(["what", "measured"], rows)]
 
 
 def _soak(found: Figures) -> list[str]:
