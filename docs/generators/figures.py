@@ -43,11 +43,12 @@ def copy_figures(folders: Sequence[Path], docs: Path = DOCS) -> list[Path]:
         for name in names:
             if names is not OF_A_LEDGER or (folder / name).exists():
                 target = docs / name if name == "boundary.png" else docs / PICTURES.name / name
-                written.append(_copy(folder / name, target))
+                written.append(shrink(folder / name, target))
     return written
 
 
-def _copy(source: Path, target: Path) -> Path:
+def shrink(source: Path, target: Path) -> Path:
+    """Copy a picture with few colours; returns the copy."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with Image.open(source) as picture:
         small = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
