@@ -109,6 +109,16 @@ def _spaced(name: object) -> str:
     return " ".join(re.findall(r"[^\W_]+", re.sub(r"['\u2019]", "", text).casefold()))
 
 
+def are_answers(names: Sequence[str]) -> bool:
+    """Whether the classes are the two answers to a question that their names do not tell.
+
+    Example:
+        >>> are_answers(["No", "yes"]), are_answers(["0", "1"]), are_answers(["harmless", "harmful"])
+        (True, True, False)
+    """
+    return tuple(sorted(fold_name(name) for name in names)) in _ANSWERS
+
+
 def harmful_classes(names: Sequence[str], positive: Positive = None) -> tuple[int, ...]:
     """Indices of the harmful classes, ascending; () where no class is.
 

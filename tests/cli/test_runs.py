@@ -148,6 +148,10 @@ def test_paths_at_the_end_of_a_run_are_relative_whole_and_can_be_copied(workplac
     assert f"metrics.json: {name}/metrics.json" in lines
     assert f"next: python -m vos synthesize run={name} n=100" in lines
     assert sum(f"{tmp_path}" in line for line in lines) == 0
+    call(train.main, monkeypatch, *workplace[1], "logger=none", "refine.rounds=0", "trainer.max_epochs=1",
+         "data.pool=null", "hydra.run.dir=no-pool")  # fmt: skip
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "next: python -m vos synthesize run=no-pool n=100 pool.path=UNLABELLED.csv"
 
 
 def test_the_default_of_the_epochs_stands_in_one_place():

@@ -36,6 +36,24 @@ def test_seed_decides_the_cut(write, rows):
     assert prints[0] == prints[1] != prints[2]
 
 
+@pytest.mark.parametrize(
+    ("labels", "column", "question"),
+    [
+        (("yes", "no"), "rude", "Which answer fits this text best for “rude”?"),
+        ((0, 1), "rude", "Which answer fits this text best for “rude”?"),
+        (("rude", "fine"), "label", ""),  # the names of the classes say it
+        (("yes", "no"), "rude\nor not", ""),
+    ],
+)
+def test_bare_answers_are_asked_for_with_the_name_of_their_column(write, labels, column, question):
+    path = write("a.jsonl", [{"text": f"text {i}", column: labels[i % 2]} for i in range(40)])
+    settings = {"label": column, "positive": labels[0]}
+    assert load_files(path, **settings).question == question
+    own = load_files(path, **settings, question="Is it rude?")
+    assert own.question == "Is it rude?"
+    assert own.fingerprint() == load_files(path, **settings).fingerprint()
+
+
 def test_groups_and_pairs_reach_the_examples_and_stay_whole(write):
     rows = [{"text": f"t {i}", "label": i % 2, "thread": i // 4, "twin": f"p{i // 2}"} for i in range(80)]
     data = load_files(write("a.jsonl", rows), group="thread", pair="twin")

@@ -126,10 +126,16 @@ def test_before_its_start_the_regulariser_is_off_and_says_so(tiny_encoder, caplo
         module = build(tiny_encoder, start_epoch=5)
         before = {n: p.detach().clone() for n, p in module.regularizer.named_parameters()}
         fit(module)
-    assert messages(caplog) == ["the regulariser is inactive at step 0: it starts at epoch 5"]
+    assert messages(caplog) == ["the regulariser is inactive at step 0: it starts after this round"]
     assert not module.density.is_fitted
     # Without a gradient AdamW leaves a parameter alone.
     assert all(torch.equal(p, before[n]) for n, p in module.regularizer.named_parameters())
+
+
+def test_a_start_within_the_round_is_told_as_epochs_are_counted_on_the_screen(tiny_encoder, caplog):
+    with caplog.at_level(logging.INFO, logger="vos.training.module"):
+        fit(build(tiny_encoder, start_epoch=1), epochs=2)
+    assert messages(caplog)[0] == "the regulariser is inactive at step 0: it starts at epoch 2"
 
 
 def test_plain_training_says_that_there_is_no_regulariser(tiny_encoder, caplog):

@@ -60,7 +60,20 @@ def test_a_table_shows_as_many_rounds_as_the_screen_has_room_for(record, capsys)
     assert max(map(len, told.splitlines())) <= 80
     heads = told[: told.index("accuracy")]
     assert [bool(re.search(rf"round {number}\b", heads)) for number in (0, 7, 19, 2)] == [True, True, True, False]
-    assert "more rounds are in metrics.json" in told
+    assert re.search(r"^\d+ more rounds are in metrics\.json$", told, re.MULTILINE)
+
+
+def test_a_table_counts_the_rounds_that_it_leaves_out(record, capsys):
+    told = {}
+    for n in range(2, 20):
+        reporter = ConsoleReporter()
+        for number in range(n):
+            reporter.on_round(RoundRecord(number, record.metrics, record.margins, record.picture, ()))
+        capsys.readouterr()
+        reporter.close()
+        told[n] = capsys.readouterr().out.splitlines()[-1]
+    left_out = [line for line in told.values() if line.endswith("in metrics.json")]
+    assert left_out[:2] == ["1 more round is in metrics.json", "2 more rounds are in metrics.json"]
 
 
 def test_the_runs_of_a_sweep_print_no_table(record, capsys):

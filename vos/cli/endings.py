@@ -16,18 +16,23 @@ from vos.storage.commands import command
 from vos.training.words import as_phrase
 
 
-def what_changed(content: Mapping[str, Any], monitor: str) -> str:
+def what_changed(content: Mapping[str, Any], monitor: str, new_labels: int = 0) -> str:
     """Which round a run ends with, by which metric, and from what to what.
 
     Args:
         content: of `metrics.json`.
         monitor: the metric that rounds are chosen by, lower is better.
+        new_labels: labels that the rounds after the first were trained with, where the first is the classifier of
+            another run, which has not seen them; else 0.
 
     Example:
         >>> rounds = [{"round": i, "boundary/val/brier": b} for i, b in enumerate((0.08, 0.06, 0.07))]
         >>> content = {"rounds": rounds, "kept_round": 1, "refine": {"keep": "best"}}
         >>> what_changed(content, "boundary/val/brier")
         'Round 1 is kept, the best of 3: Brier score of the validation texts from 0.08 in round 0 to 0.06.'
+        >>> print(what_changed(content | {"kept_round": 0}, "boundary/val/brier", new_labels=50))
+        Round 0 is kept, the classifier of before, as training with the 50 new labels did not help: Brier score of the \
+validation texts 0.08, at best 0.06 after it (round 1).
     """
     values = {int(each["round"]): float(each[monitor]) for each in content["rounds"]}
     kept, first, words = int(content["kept_round"]), min(values), as_phrase(monitor)
@@ -40,9 +45,12 @@ def what_changed(content: Mapping[str, Any], monitor: str) -> str:
         return f"Round {kept} is kept, the best of {len(values)}: {moved}."
     others = {number: value for number, value in values.items() if number != kept}
     nearest = min(others, key=lambda number: others[number])
+    why = "as refining did not help"
+    if new_labels:
+        why = f"the classifier of before, as training with the {new_labels:,} new labels did not help"
     return (
-        f"Round {kept} is kept, as refining did not help: {words} {values[kept]:.4g}, at best {values[nearest]:.4g} "
-        f"after it (round {nearest})."
+        f"Round {kept} is kept, {why}: {words} {values[kept]:.4g}, at best {values[nearest]:.4g} after it "
+        f"(round {nearest})."
     )
 
 
@@ -73,6 +81,7 @@ def same_ledger(ledger: Path | str, default: str = "labels/ledger.sqlite") -> Se
     return [] if str(ledger) == default else [setting("ledger", ledger)]
 
 
-def next_batch(run: Path, ledger: Path | str) -> None:
-    """Print the command that makes a batch of a run."""
-    next_step(command("synthesize"), setting("run", run), "n=100", *same_ledger(ledger))
+def next_batch(run: Path, ledger: Path | str, *, has_pool: bool) -> None:
+    """Print the command that makes a batch of a run; where its data have no pool, a file has to be named."""
+    pool = [] if has_pool else ["pool.path=UNLABELLED.csv"]
+    next_step(command("synthesize"), setting("run", run), "n=100", *pool, *same_ledger(ledger))

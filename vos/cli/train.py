@@ -23,7 +23,7 @@ from vos.cli.precision import with_precision
 from vos.cli.quiet import quiet_libraries
 from vos.cli.saved_settings import plain_settings
 from vos.cli.tables import duration, memory
-from vos.cli.train_builders import build_job, device_of
+from vos.cli.train_builders import build_job, device_of, starts_warm
 from vos.console import print_facts, print_paths, say, short
 from vos.data import TextData
 from vos.loop.next_round import NextRound, keep_round, kept_round, with_kept_train
@@ -61,7 +61,7 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
         logger.info("%s holds this run, finished: nothing to do", short(run.path))
         if not OmegaConf.select(config, "callbacks.keep_checkpoints", default=False):
             shutil.rmtree(run.checkpoints, ignore_errors=True)  # of a process that was killed after its last word
-        next_batch(run.path, config.ledger)
+        next_batch(run.path, config.ledger, has_pool=data.pool.size != 0)
         return numbers(read_json(run.metrics_path)["final"])
     if new is not None:
         keep_round(run, new)
@@ -83,11 +83,11 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     remove_checkpoints(job)
     if not in_sweep():
         _summary(run, content, data)
-    say(what_changed(content, str(config.refine.monitor)))
+    say(what_changed(content, str(config.refine.monitor), len(new.labels) if new and starts_warm(config) else 0))
     if labelled is not None:
         tell_round(labelled)
     if (labelled is None or labelled.stop is None) and not in_sweep():
-        next_batch(run.path, config.ledger)
+        next_batch(run.path, config.ledger, has_pool=data.pool.size != 0)
     return numbers(content["final"])
 
 

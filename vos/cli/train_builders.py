@@ -73,12 +73,13 @@ def build_settings(config: DictConfig) -> RunSettings:
 
 def _plain_round(config: DictConfig) -> int | None:
     """See `RunSettings`."""
-    if not _starts_warm(config):
+    if not starts_warm(config):
         return 0
     return 1 if OmegaConf.select(config, "labels") else None
 
 
-def _starts_warm(config: DictConfig) -> bool:
+def starts_warm(config: DictConfig) -> bool:
+    """Whether round 0 is the classifier of another run."""
     return config.run is not None and bool(config.warm_start)
 
 
@@ -86,7 +87,7 @@ def build_classifier(config: DictConfig, data: TextData) -> TextClassifier:
     """A new classifier, or that of the run that this one goes on from."""
     if config.run is not None:
         logger.info("run=%s: %s start", config.run, "warm" if config.warm_start else "cold")
-    if not _starts_warm(config):
+    if not starts_warm(config):
         return new_classifier(config, data)
     classifier = load_classifier(RunDirectory(config.run).model)
     if classifier.data_classes != data.label_names:
@@ -170,7 +171,7 @@ def build_datamodule(config: DictConfig, data: TextData, featurizers: Featurizer
 def build_cache(config: DictConfig, data: TextData) -> RoundCache | None:
     """Where finished rounds 0 are shared; None where round 0 depends on the outliers, or trains nothing."""
     epochs = config.trainer.max_epochs
-    if _starts_warm(config) or epochs == 0 or (config.loss.module and config.loss.settings.start_epoch < epochs):
+    if starts_warm(config) or epochs == 0 or (config.loss.module and config.loss.settings.start_epoch < epochs):
         return None
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     key = {

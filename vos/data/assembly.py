@@ -12,11 +12,11 @@ from vos.data.labels import LabelCodec, any_of, folded
 from vos.data.leaks import outside_only
 from vos.data.problems import ProblemLog
 from vos.data.records import FilePool, ListPool, PoolSource, TextData
-from vos.data.settings import RowSettings, TableSettings
+from vos.data.settings import LONGEST_QUESTION, RowSettings, TableSettings
 from vos.data.splits import split_groups
 from vos.data.validation import checked_rows, parse_rows, stream_examples
 from vos.errors import ConfigError, DataError
-from vos.harmful import SHOWN, Positive
+from vos.harmful import SHOWN, Positive, are_answers
 from vos.types import Example
 
 logger = logging.getLogger(__name__)
@@ -84,8 +84,18 @@ def assemble(
         skipped=log.skipped,
         ood=outside,
         harmful=codec.harmful,
-        question=settings.question or "",
+        question=settings.question or _question(codec.names, str(settings.label)),
     )
+
+
+def _question(names: Sequence[str], column: str) -> str:
+    """What people are asked where the classes are mere answers, such as no and yes, to what the column names.
+
+    Returns: "" where the names of the classes speak for themselves.
+    """
+    if not are_answers(names) or not column.isprintable() or len(column) > LONGEST_QUESTION // 5:
+        return ""
+    return f"Which answer fits this text best for “{column}”?"
 
 
 def _positive(raw: Sequence[str], settings: TableSettings, listed: Collection[str]) -> Positive:

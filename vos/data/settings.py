@@ -106,7 +106,8 @@ class Labels:
         positive: the harmful class, or a list of them; "none" for data without harm, such as intents; None: well-known
             words in the names of the classes decide, see `vos.harmful.harmful_classes`. Harmful classes have the last
             indices. Where a text has a list of labels, one or several: a text with any of the harmful ones is harmful.
-        question: what people are asked of a text when it is to be labelled; None: one that names the classes.
+        question: what people are asked of a text when it is to be labelled; None: one that names the classes, or the
+            column of the labels where the classes are mere answers such as no and yes.
     """
 
     label_map: Mapping[str, str | int] | None = None

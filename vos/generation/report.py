@@ -67,7 +67,7 @@ def _by_subtlety(outcomes: Sequence[Outcome], accepted: Sequence[Candidate]) -> 
 
 def by_side(margins: Iterable[float]) -> dict[str, int]:
     """How many predictions with these margins are "harmful" and how many "harmless"."""
-    return dict(Counter("harmful" if on_harmful_side(each) else "harmless" for each in margins))
+    return dict(sorted(Counter("harmful" if on_harmful_side(each) else "harmless" for each in margins).items()))
 
 
 def _control(

@@ -131,9 +131,20 @@ def next_round(data: TextData, ledger: Ledger, settings: MixSettings) -> NextRou
     counts |= {"old": len(data.train), "new": len(added), "new_weight": settings.new_weight}
     if left_out := counts["held out"] + counts["held-out group"]:
         logger.warning("%d labelled texts are validation or test texts, or of a group of theirs: left out", left_out)
-    logger.info("next round: %s", ", ".join(f"{name} {count}" for name, count in counts.items() if count))
+    logger.info("next round: %s", _in_words(counts))
     used = {uid: data.label_names[label] for uid, label in new.items()}
     return NextRound(replace(data, train=train), used, counts)
+
+
+def _in_words(counts: Mapping[str, int]) -> str:
+    """What the next round is trained with, and which answers it is not."""
+    times = counts["new_weight"]
+    told = [
+        f"{counts['old']:,} training texts as before",
+        f"{counts['new']:,} newly labelled" + (f", {times} times each" if times > 1 else ""),
+    ]
+    others = ("relabelled", "open", "unsettled", "held out", "held-out group")
+    return ", ".join([*told, *(f"{counts[name]:,} {name}" for name in others if counts[name])])
 
 
 def _group(item: Item) -> str | None:

@@ -96,4 +96,5 @@ def round_table(records: Sequence[RoundRecord], kept: int | None) -> None:
     shown = columns_that_fit(columns, rows, list(dict.fromkeys(wanted)), console().width)
     print_table("The boundary, by round", [columns[i] for i in shown], [[row[i] for i in shown] for row in rows])
     if len(shown) < len(columns):
-        say(f"{len(columns) - len(shown)} more rounds are in metrics.json")
+        more = len(columns) - len(shown)
+        say(f"{more} more {'rounds are' if more > 1 else 'round is'} in metrics.json")

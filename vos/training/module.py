@@ -182,8 +182,10 @@ class ClassifierModule(pl.LightningModule):
         """Why the regulariser does not act at this step; empty when it does."""
         if self.regularizer is None or (self.sampler is None and self.outlier_texts is None):
             return "no regulariser is configured"
-        if self.current_epoch < self.settings.regularization.start_epoch:
-            return f"it starts at epoch {self.settings.regularization.start_epoch}"
+        start = self.settings.regularization.start_epoch
+        if self.current_epoch < start:
+            last = self.trainer.max_epochs or 0
+            return "it starts after this round" if start >= last > 0 else f"it starts at epoch {start + 1}"
         if not self.regularizer.is_calibrated and not self.memory.is_full:
             return "it measures the training texts first, and not all of them have been seen"
         return ""
