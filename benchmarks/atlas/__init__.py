@@ -1,1 +1,1 @@
-"""Every gate of the atlas, on models that it was chosen on and on others."""
+"""Every check of the atlas, on models that it was chosen on and on others."""

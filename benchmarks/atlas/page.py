@@ -1,4 +1,4 @@
-"""Tables of the atlas's gates: `python -m benchmarks.atlas.page [--figures FOLDER ...]`.
+"""Tables of the atlas's checks: `python -m benchmarks.atlas.page [--figures FOLDER ...]`.
 
 With `--figures`, output folders of `python -m benchmarks.atlas`, their figures go into docs/results_atlas.json first; a
 later folder replaces classifiers of an earlier one. The page, docs/results_atlas.md, is written from that file alone.
@@ -60,17 +60,17 @@ def together(folders: Iterable[Path]) -> dict[str, Any]:
 def page(figures: Mapping[str, Any]) -> str:
     """The whole page."""
     tasks: Mapping[str, Task] = figures["tasks"]
-    return "\n".join([HEAD, *_gates(tasks), "", *_controls(tasks), "", *_times(tasks, figures["machine"])]) + "\n"
+    return "\n".join([HEAD, *_checks(tasks), "", *_controls(tasks), "", *_times(tasks, figures["machine"])]) + "\n"
 
 
-def _gates(tasks: Mapping[str, Task]) -> list[str]:
-    """A row for every gate, a column for every classifier."""
-    gates = dict.fromkeys(gate for task in tasks.values() for gate in task["gates"])
+def _checks(tasks: Mapping[str, Task]) -> list[str]:
+    """A row for every check, a column for every classifier."""
+    checks = dict.fromkeys(check for task in tasks.values() for check in task["checks"])
     rows = []
-    for gate in gates:
-        known = [task["gates"][gate] for task in tasks.values() if gate in task["gates"]]
-        cells = [_cell(task["gates"].get(gate)) for task in tasks.values()]
-        rows.append([gate.replace("|", "\\|"), known[0]["tests"], _number(known[0]["threshold"]), *cells])
+    for check in checks:
+        known = [task["checks"][check] for task in tasks.values() if check in task["checks"]]
+        cells = [_cell(task["checks"].get(check)) for task in tasks.values()]
+        rows.append([check.replace("|", "\\|"), known[0]["tests"], _number(known[0]["threshold"]), *cells])
     return ["## Checks\n", *_table(["check", "tests", "threshold", *tasks], rows)]
 
 
@@ -101,12 +101,12 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(head)} |", "|---|" + "---|" * (len(head) - 1), *lines]
 
 
-def _cell(gate: Mapping[str, Any] | None) -> str:
-    if gate is None:
+def _cell(check: Mapping[str, Any] | None) -> str:
+    if check is None:
         return ""
-    control = "" if gate["control"] is None else f" / {_number(gate['control'])}"
-    value = _number(gate["value"]) or "not measured"
-    return f"**{value}**{control}" if gate["passed"] else f"{value}{control}"
+    control = "" if check["control"] is None else f" / {_number(check['control'])}"
+    value = _number(check["value"]) or "not measured"
+    return f"**{value}**{control}" if check["passed"] else f"{value}{control}"
 
 
 def _number(value: float | None) -> str:

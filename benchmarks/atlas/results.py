@@ -1,4 +1,4 @@
-"""Gates of finished atlases, as figures."""
+"""Checks of finished atlases, as figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vos.atlas.artefacts import read_artefact
 from vos.atlas.job import FOLDER
 
 Task = Mapping[str, Any]
-"""Figures of a task: its `gates` by name, its `control`, and `times` in seconds."""
+"""Figures of a task: its `checks` by name, its `control`, and `times` in seconds."""
 
 KEYS = ("value", "control", "threshold", "passed", "tests")
 
@@ -27,9 +27,9 @@ def task_figures(run: Path) -> dict[str, Any]:
         "n_texts": len(texts["text"]),
         "n_near": sum(texts["near"]),
         "control": trust.get("control"),
-        "gates": {
-            f"{gate['producer']}: {gate['name']}": {key: gate.get(key) for key in KEYS}
-            for gate in trust.get("gates", [])
+        "checks": {
+            f"{check['producer']}: {check['name']}": {key: check.get(key) for key in KEYS}
+            for check in trust.get("checks", [])
         },
         "dropped": trust.get("dropped", {}),
         "times": trust.get("times", {}),
@@ -38,12 +38,12 @@ def task_figures(run: Path) -> dict[str, Any]:
 
 
 def flat(tasks: Mapping[str, Task]) -> dict[str, Any]:
-    """One level of names for the closing line: value and control of every gate, and seconds of all producers."""
+    """One level of names for the closing line: value and control of every check, and seconds of all producers."""
     found: dict[str, Any] = {}
     for task, figures in tasks.items():
-        for gate, values in figures["gates"].items():
-            found[f"{task}/{gate}"] = [values["value"], values["control"]]
-        found[f"{task}/gates_passed"] = [sum(g["passed"] for g in figures["gates"].values()), len(figures["gates"])]
+        for check, values in figures["checks"].items():
+            found[f"{task}/{check}"] = [values["value"], values["control"]]
+        found[f"{task}/checks_passed"] = [sum(g["passed"] for g in figures["checks"].values()), len(figures["checks"])]
         found[f"{task}/seconds"] = sum(seconds or 0 for seconds in figures["times"].values())
         found[f"{task}/dropped"] = sorted(figures["dropped"])
     return found

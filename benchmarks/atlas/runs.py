@@ -1,4 +1,4 @@
-"""Which classifiers the gates are measured on: trained once by the programs themselves, and kept."""
+"""Which classifiers the checks are measured on: trained once by the programs themselves, and kept."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from vos.storage.run_directory import RunDirectory
 TOXIGEN, DAVIDSON = "toxigen/toxigen.json", "davidson/labeled_data.csv"
 
 ROUND_0 = ("refine.rounds=0", "trainer.max_epochs=3", "logger=none")
-"""The gates ask about a trained classifier; what rounds of regularised training add is another question."""
+"""The checks ask about a trained classifier; what rounds of regularised training add is another question."""
 
 SHARED = ("data.unescape=true", "data.pool_share=0.3", "data.on_bad_row=skip")
 """Of public texts, some of which stand there twice with two labels."""
 
 EMBEDDED = {"demo": (), "demo_seed_1": ("seed=1",)}
-"""Classifiers of texts in this package: the demo's, which the gates were chosen on, and another seed."""
+"""Classifiers of texts in this package: the demo's, which the checks were chosen on, and another seed."""
 
 PUBLIC = {"toxigen": TOXIGEN, "davidson": DAVIDSON}
-"""Classifiers of public texts: ToxiGen, which the gates were chosen on, and Davidson (three classes)."""
+"""Classifiers of public texts: ToxiGen, which the checks were chosen on, and Davidson (three classes)."""
 
 TASKS = (*EMBEDDED, *PUBLIC)
 

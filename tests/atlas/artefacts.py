@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vos.atlas.artefacts import VERSION
 from vos.storage.json_files import write_json
 
 WORDS = {
@@ -32,7 +33,7 @@ VIEWS = (
 )  # fmt: skip
 
 
-def gate(name, value, threshold, tests="method", control=None, passed=None):
+def check(name, value, threshold, tests="method", control=None, passed=None):
     passed = value is not None and value >= threshold if passed is None else passed
     sentence = f"{name}: {'holds' if passed else 'does not hold'} on these texts."
     return {"name": name, "value": value, "threshold": threshold, "passed": passed, "sentence": sentence,
@@ -40,7 +41,7 @@ def gate(name, value, threshold, tests="method", control=None, passed=None):
 
 
 def write_artefacts(
-    folder: Path, n: int = 60, *, seed: int = 0, without=(), failing=(), gate_name=None, **options
+    folder: Path, n: int = 60, *, seed: int = 0, without=(), failing=(), check_name=None, **options
 ) -> dict[str, dict]:
     """Write `NAME.json` for every view into `folder`, and give back what was written.
 
@@ -49,8 +50,8 @@ def write_artefacts(
         n: texts.
         seed: of everything.
         without: artefacts left out.
-        failing: artefacts whose gates fail.
-        gate_name: of these gates.
+        failing: artefacts whose checks fail.
+        check_name: of these checks.
         options: see `Maker`.
     """
     maker = Maker(n, np.random.default_rng(seed), **options)
@@ -58,9 +59,9 @@ def write_artefacts(
     for name in VIEWS:
         made[name] = getattr(maker, name)()
     for name in failing:
-        for each in made[name]["gates"]:
+        for each in made[name]["checks"]:
             each |= {
-                "name": gate_name or each["name"],
+                "name": check_name or each["name"],
                 "passed": False,
                 "sentence": f"The {name} of this model are not to be relied on.",
             }
@@ -69,7 +70,7 @@ def write_artefacts(
     for old in folder.glob("*.json"):
         old.unlink()
     for name, values in made.items():
-        head = {"version": 1, "producer": name, "seconds": 1.5, "settings": {"seed": seed}, "gates": []}
+        head = {"version": VERSION, "producer": name, "seconds": 1.5, "settings": {"seed": seed}, "checks": []}
         made[name] = {**head, **values, "identity": {"run": "abc"}}
         write_json(folder / f"{name}.json", made[name])
     return made
@@ -155,7 +156,7 @@ class Maker:
             "margin": rounded(rng.normal(0, 0.4, m)), "distance": rounded(1 - rng.uniform(0.001, 0.05, m)),
             "class": rng.integers(0, 2, m).tolist(), "nearest": nearest,
             "nearest_distance": [rounded(np.sort(rng.uniform(3, 8, len(each)))) for each in nearest], "tenth": 4.2,
-            "lens": {"shown": False, "words": []}, "gates": [gate("nearest texts differ", 0.94, 0.8)],
+            "lens": {"shown": False, "words": []}, "checks": [check("nearest texts differ", 0.94, 0.8)],
         }  # fmt: skip
 
     def saliency(self):
@@ -163,7 +164,7 @@ class Maker:
                   for i in range(self.n)]  # fmt: skip
         method = ["integrated_gradients" if len(self.lines[i]) > 400 else "deletion" for i in range(self.n)]
         return {"method": method, "words": values, "random_deletion": 0.23,
-                "gates": [gate("top three words flip", 0.93, 0.46)]}  # fmt: skip
+                "checks": [check("top three words flip", 0.93, 0.46)]}  # fmt: skip
 
     def flips(self):
         near = np.flatnonzero(np.abs(self.margin) < 1.0).tolist()
@@ -173,7 +174,7 @@ class Maker:
             other = "laughed" if self.margin[i] > 0 else "shoved"
             rows.append(word and {"start": word[1], "end": word[2], "word": other, "margin": round(-self.margin[i] / 3, 3),
                                   "similarity": 0.58, "edits": [{"start": word[1], "end": word[2], "word": other}]})  # fmt: skip
-        return {"index": near, "flip": rows, "random_rate": 0.27, "tried": [100] * len(near), "gates": []}
+        return {"index": near, "flip": rows, "random_rate": 0.27, "tried": [100] * len(near), "checks": []}
 
     def shortcuts(self):
         rows = [
@@ -185,7 +186,7 @@ class Maker:
         ]  # fmt: skip
         sweep = [{"token": "zebra", "z": 8.7, "alarm": True}, {"token": "violas", "z": 5.4, "alarm": False}]
         return {"rows": sorted(rows, key=lambda r: -abs(r["surprise"])), "sweep": sweep,
-                "gates": [gate("few flags without a plant", 1.0, 0.9, "model", 0.2)]}  # fmt: skip
+                "checks": [check("few flags without a plant", 1.0, 0.9, "model", 0.2)]}  # fmt: skip
 
     def differences(self):
         def pair(name, a, b, words, reliable):
@@ -199,7 +200,7 @@ class Maker:
         return {"pairs": [
             pair("near, predicted harmful", "near the boundary", "far from it", words, True),
             pair("misses", "missed", "found", words[:2], False),
-        ], "gates": []}  # fmt: skip
+        ], "checks": []}  # fmt: skip
 
     def coverage(self):
         bands, cells = [[None, -0.5], [-0.5, 0.5], [0.5, None]], []
@@ -216,7 +217,7 @@ class Maker:
         keys = ("n", "labelled", "asked", "errors", "known")
         totals = {key: sum(cell[key] for cell in cells) for key in keys}
         clusters = [{"id": c, "name": " · ".join(words), "words": words} for c, words in enumerate(CLUSTERS)]
-        return {"clusters": clusters, "bands": bands, "cells": cells, "totals": totals, "gates": []}
+        return {"clusters": clusters, "bands": bands, "cells": cells, "totals": totals, "checks": []}
 
     def importance(self):
         score = np.abs(self.rng.standard_cauchy((3, 64))) * 0.01
@@ -226,7 +227,7 @@ class Maker:
                 "tokens": list(self.rng.choice(list(WORDS), 4, replace=False))} for o in order]  # fmt: skip
         return {"layers": 3, "units": 64, "score": [rounded(row) for row in score], "top": top,
                 "sets": {"top_percent": 0.76, "random": [0.21, 0.26, 0.38]}, "conductance": {"spearman": 0.45},
-                "gates": [gate("top units move the margin twice as far as random ones", 2.0, 1.5, "method", 2.0)]}  # fmt: skip
+                "checks": [check("top units move the margin twice as far as random ones", 2.0, 1.5, "method", 2.0)]}  # fmt: skip
 
     def communities(self):
         units = [[int(k % 3), int(k)] for k in range(24)]
@@ -248,8 +249,8 @@ class Maker:
             {"n": 5, "words": ["teacher", "night"], "texts": self.with_word("train")[-3:]}]}]  # fmt: skip
         return {"views": [{"name": "across", **view}, {"name": "layer 1", **view, "spectral": None}],
                 "control": control, "senses": senses, "pos": None,
-                "gates": [gate("stable under new texts", 0.81, 0.7, "method", 0.36),
-                          gate("token groups", 12, 1, "model", 0)]}  # fmt: skip
+                "checks": [check("stable under new texts", 0.81, 0.7, "method", 0.36),
+                          check("token groups", 12, 1, "model", 0)]}  # fmt: skip
 
     def token_graphs(self):
         def node(k, tokens, parent, depth, saliency):
@@ -278,7 +279,7 @@ class Maker:
              "f1": {"graph": 0.53, "token": 0.36, "bigram": 0.25, "words": 0.4}, "examples": example("picnic"), "words": []},
             {"target": {**empty, "kind": "direction", "direction": 2, "side": "+"}, "winner": "graph", "nodes": nodes,
              "f1": {"graph": 0.61, "token": 0.5, "bigram": 0.4, "words": 0.6}, "examples": example("night"), "words": []},
-        ], "similar": [[0, 2, 0.93]], "gates": []}  # fmt: skip
+        ], "similar": [[0, 2, 0.93]], "checks": []}  # fmt: skip
 
     def directions(self):
         k, n = 8, self.n
@@ -292,7 +293,7 @@ class Maker:
         return {"method": "ica", "n": k, "parts": [rounded(row) for row in parts], "residual": rounded(residual),
                 "constant": 0.1, "cards": cards, "compared": {"directions": 0.30, "units": 0.13, "random": 0.12},
                 "stability": {"bootstrap": 0.81},
-                "gates": [gate("same decision near the boundary", 0.99, 0.95, "method", 0.52)]}  # fmt: skip
+                "checks": [check("same decision near the boundary", 0.99, 0.95, "method", 0.52)]}  # fmt: skip
 
     def vocabulary(self):
         layers = [{"layer": k, "overlap": 1.8 - 0.7 * k, "random": 0.9, "chance": 0.24, "p": (0.002, 0.004, 0.3)[k],
@@ -301,7 +302,7 @@ class Maker:
             {"layer": 1, "unit": 7, "p": 0.003, "words": ["picnic", "meal", "soup"], "activating": ["picnic", "garden"]}
         ]
         return {"layers": layers, "units": units, "logit_lens": self.lens(),
-                "gates": [gate("layers that write what they read", 2, 1, "model", 0)]}  # fmt: skip
+                "checks": [check("layers that write what they read", 2, 1, "model", 0)]}  # fmt: skip
 
     def lens(self):
         layers = [{"layer": k, "own token, mean log-probability": k - 3.0} for k in range(3)]
@@ -317,19 +318,19 @@ class Maker:
         margin = {"kind": "margin", "layer": None, "unit": None, "direction": None, "side": 1}
         return {
             "targets": [{"target": margin, "texts": [*found, made]}, {"target": unit, "texts": found[:2]}],
-            "gates": [],
+            "checks": [],
         }
 
     def trust(self):
         rows = [
             {
-                **gate("stable under new texts", 0.81, 0.7, "method", 0.36),
+                **check("stable under new texts", 0.81, 0.7, "method", 0.36),
                 "producer": "communities",
                 "view": "communities",
             }
         ]
         return {
-            "gates": rows,
+            "checks": rows,
             "control": {"n_texts": 600, "accuracy": 0.68, "model_accuracy": 0.81, "band": 0.2},
             "times": {"saliency": 61.0, "communities": 80.2},
             "peak_memory_mib": 2100,

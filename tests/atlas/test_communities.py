@@ -56,16 +56,16 @@ def test_every_layer_has_a_view_of_its_units(made):
         assert layers == ({0, 1} if view["name"] == "across" else {int(view["name"][-1])})
 
 
-def test_random_weights_fail_the_gates(made):
+def test_random_weights_fail_the_checks(made):
     """The tiny encoder has learnt nothing, and the control neither; on a few words it may still be steady."""
     found, _ = made
-    told, steady = found["gates"]
+    told, steady = found["checks"]
     assert not told["passed"]
     assert told["value"] < told["threshold"]
     assert -1.0 <= steady["value"] <= 1.0
     assert steady["passed"] == (steady["value"] >= steady["threshold"])
     assert not found["views"][0]["passed"]
-    assert all(gate["tests"] == "model" and gate["control"] is not None for gate in found["gates"])
+    assert all(check["tests"] == "model" and check["control"] is not None for check in found["checks"])
     assert found["views"][0]["control"] == found["control"]
     assert found["control"]["named_share"] < 0.5
 
@@ -123,4 +123,4 @@ def test_one_text_is_enough_to_make_the_artefact(tiny_encoder):
     )
     assert found["views"][0]["groups"] == []
     assert found["senses"] == []
-    assert not any(gate["passed"] for gate in found["gates"])
+    assert not any(check["passed"] for check in found["checks"])

@@ -80,7 +80,7 @@ def test_cards_show_held_out_texts_and_names_only_where_they_hang_together(world
     assert sum(card["share"] for card in found["cards"]) <= 1.0
 
 
-def test_other_directions_stand_beside_and_every_gate_has_its_number(directions):
+def test_other_directions_stand_beside_and_every_check_has_its_number(directions):
     found, _ = directions
     assert set(found["compared"]) == {
         "independent components",
@@ -90,12 +90,12 @@ def test_other_directions_stand_beside_and_every_gate_has_its_number(directions)
         "random texts as atoms",
     }
     own = found["compared"]["independent components"]
-    gates = {gate["name"]: gate for gate in found["gates"]}
-    assert gates["same decision near the boundary"]["value"] == own["near"]
-    assert gates["margin explained near the boundary (R²)"]["value"] == own["r2"]
-    assert [gate["tests"] for gate in found["gates"]] == ["model", "model", "model", "method"]
-    assert all(gate["passed"] == (gate["value"] >= gate["threshold"]) for gate in found["gates"])
-    assert all(gate["control"] is not None for gate in found["gates"][:3])
+    checks = {check["name"]: check for check in found["checks"]}
+    assert checks["same decision near the boundary"]["value"] == own["near"]
+    assert checks["margin explained near the boundary (R²)"]["value"] == own["r2"]
+    assert [check["tests"] for check in found["checks"]] == ["model", "model", "model", "method"]
+    assert all(check["passed"] == (check["value"] >= check["threshold"]) for check in found["checks"])
+    assert all(check["control"] is not None for check in found["checks"][:3])
 
 
 def test_without_the_untuned_encoder_no_end_has_a_name(world, monkeypatch):

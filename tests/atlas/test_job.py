@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from tests.atlas.worlds import tiny_world, toy_data
-from vos.atlas.artefacts import Gate, read_arrays, read_artefact, write_artefact
+from vos.atlas.artefacts import VERSION, Check, read_arrays, read_artefact, write_artefact
 from vos.atlas.job import Watcher, run_atlas
 from vos.atlas.producers import PRODUCERS, VIEWS, Producer, check_dreams, check_extras, chosen_producers
 from vos.atlas.settings import AtlasSettings
 from vos.errors import ConfigError, ModelError, RunError
 
 FIRST, SECOND = (Producer("importance", "importance"), Producer("communities", "communities", needs=("importance",)))
-GATE = Gate("a gate", 2.0, 1.0, True, "it passes", "model", control=0.5)
+CHECK = Check("a check", 2.0, 1.0, True, "it passes", "model", control=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def world(tiny_encoder):
 @pytest.fixture
 def produced(monkeypatch):
     """Stand-ins of two producers; a list of the calls, and a mapping of what they give or raise."""
-    calls, gives = [], {"importance": {"gates": [GATE]}, "communities": {"gates": []}}
+    calls, gives = [], {"importance": {"checks": [CHECK]}, "communities": {"checks": []}}
 
     def module(name):
         def produce(world, settings):
@@ -60,8 +60,8 @@ def test_artefacts_are_written_and_a_second_run_changes_no_byte(world, produced,
     assert not result.dropped
     assert {"texts.json", "control.json", "importance.json", "importance.npz", "trust.json"} <= set(artefacts(tmp_path))
     found = read_artefact(tmp_path, "importance")
-    assert (found["version"], found["producer"], found["value"]) == (1, "importance", 1.235)
-    assert found["gates"] == [json.loads(json.dumps(GATE.as_dict()))]
+    assert (found["producer"], found["value"]) == ("importance", 1.235)
+    assert found["checks"] == [json.loads(json.dumps(CHECK.as_dict()))]
     assert read_arrays(tmp_path, "importance")["big"].tolist() == [0, 1, 2]
     before = artefacts(tmp_path)
     again = run(world, tmp_path)
@@ -156,10 +156,10 @@ def test_artefacts_of_other_texts_are_removed(world, produced, tiny_encoder, tmp
     assert read_artefact(tmp_path, "trust") is None  # what it says is of other texts
 
 
-def test_trust_has_every_gate_the_control_and_the_times(world, produced, tmp_path):
+def test_trust_has_every_check_the_control_and_the_times(world, produced, tmp_path):
     run(world, tmp_path)
     found = read_artefact(tmp_path, "trust")
-    assert found["gates"] == [{"producer": "importance", "view": "importance", **GATE.as_dict()}]
+    assert found["checks"] == [{"producer": "importance", "view": "importance", **CHECK.as_dict()}]
     assert found["control"]["n_texts"] == len(world.control().texts)
     assert 0 <= found["control"]["accuracy"] <= 1
     assert set(found["times"]) == {"texts", "control", "importance", "communities"}
@@ -215,7 +215,7 @@ def test_a_package_that_is_not_there_drops_a_view_and_is_refused_where_it_was_as
         check_extras([lacking])
 
 
-def test_a_damaged_artefact_counts_as_missing(tmp_path):
+def test_an_artefact_that_is_damaged_or_of_another_version_counts_as_missing(tmp_path):
     write_artefact(tmp_path, "map", {"a": [0.25, 0.5]}, {"x": np.arange(4.0)})
     assert read_artefact(tmp_path, "map")["a"] == [0.25, 0.5]
     for name, place in (("map.json", 7), ("map.npz", -200)):
@@ -226,6 +226,8 @@ def test_a_damaged_artefact_counts_as_missing(tmp_path):
         assert read_artefact(tmp_path, "map") is None
         (tmp_path / name).write_bytes(whole)
     assert read_artefact(tmp_path, "map")["a"] == [0.25, 0.5]
+    write_artefact(tmp_path, "map", {"version": VERSION - 1, "a": [0.25]}, {})
+    assert read_artefact(tmp_path, "map") is None
     (tmp_path / "map.npz").write_bytes(b"PK")
     with pytest.raises(RunError, match=r"map\.npz: expected a file as this package wrote it"):
         read_arrays(tmp_path, "map")

@@ -73,10 +73,10 @@ def test_every_producer_works_or_says_why_not(world, tmp_path, monkeypatch):
         found = read_artefact(folder, producer.name)
         assert (found is None) == (producer.name in result.dropped)
         if found is not None:
-            for gate in found["gates"]:
-                assert {"name", "value", "threshold", "passed", "sentence", "tests", "control"} == set(gate)
-                assert gate["tests"] in ("method", "model")
-                assert "\n" not in gate["sentence"]
+            for check in found["checks"]:
+                assert {"name", "value", "threshold", "passed", "sentence", "tests", "control"} == set(check)
+                assert check["tests"] in ("method", "model")
+                assert "\n" not in check["sentence"]
     assert all("\n" not in reason for reason in result.dropped.values())
     page = build_atlas(folder, tmp_path / "atlas.html")
     assert page.stat().st_size < 4_000_000

@@ -47,13 +47,13 @@ def test_every_view_draws_and_a_missing_artefact_drops_only_its_own(reader):
     assert at.text
 
 
-def test_a_failed_gate_greys_its_view_and_says_why(reader):
+def test_a_failed_check_greys_its_view_and_says_why(reader):
     at = reader(60, failing=("communities", "outliers", "saliency", "directions"))
     at.show("communities")
     body = at.page.locator("#view-communities .view-body")
     assert body.evaluate("(each) => each.inert")
     assert float(body.evaluate("(each) => getComputedStyle(each).opacity")) < 0.6
-    assert "The communities of this model are not to be relied on." in at.page.inner_text("#view-communities .gates")
+    assert "The communities of this model are not to be relied on." in at.page.inner_text("#view-communities .view-checks")
     at.page.click("#view-communities >> text=Show it all the same")
     assert not body.evaluate("(each) => each.inert")
     at.show("map")
@@ -68,7 +68,7 @@ def test_a_failed_gate_greys_its_view_and_says_why(reader):
 
 def test_a_check_of_integrated_gradients_is_about_the_texts_read_so(reader):
     at = reader(
-        20, failing=("saliency",), gate_name="integrated gradients agree", texts=["short and shoved", "shoved " * 80]
+        20, failing=("saliency",), check_name="integrated gradients agree", texts=["short and shoved", "shoved " * 80]
     )
     at.page.select_option("#sort", "file")
     at.page.keyboard.press("j")
@@ -196,13 +196,13 @@ def test_differences_stand_or_say_that_they_do_not_and_a_selection_can_be_compar
     assert "1 term" in at.page.inner_text("#view-differences") or "stand" in at.page.inner_text("#view-differences")
 
 
-def test_the_trust_view_holds_every_gate(reader):
+def test_the_trust_view_holds_every_check(reader):
     at = reader(40, failing=("vocabulary",))
     at.show("trust")
     said = at.page.inner_text("#view-trust")
     for name in ARTEFACTS[:-1]:
-        for gate in at.made[name]["gates"]:
-            assert gate["name"] in said
+        for check in at.made[name]["checks"]:
+            assert check["name"] in said
     assert said.count("✕ failed") == 1
     assert at.made["texts"]["run"]["model_hash"] in said
 

@@ -9,7 +9,7 @@ import torch
 from tests.atlas.worlds import tiny_world
 from tests.toy_texts import WordLanguage
 from vos.atlas import graph_work
-from vos.atlas.artefacts import json_text, plain
+from vos.atlas.artefacts import json_text, plain, write_artefact
 from vos.atlas.dream_writer import DreamWriter
 from vos.atlas.graph_work import GraphWork
 from vos.atlas.produce_dreams import produce
@@ -25,7 +25,7 @@ def world(tiny_encoder, tmp_path, monkeypatch):
     monkeypatch.setattr(graph_work, "BUNDLED", tiny_encoder)
     score = np.zeros((2, 32))
     score[1, 7], score[0, 3] = 2, 1
-    (tmp_path / "importance.json").write_text(json.dumps({"score": score.tolist()}))
+    write_artefact(tmp_path, "importance", {"score": score.tolist()}, {})
     return tiny_world(tiny_encoder, folder=tmp_path)
 
 

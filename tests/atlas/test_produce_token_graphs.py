@@ -8,7 +8,7 @@ import pytest
 
 from tests.atlas.worlds import tiny_world
 from vos.atlas import graph_parts, graph_work, produce_token_graphs
-from vos.atlas.artefacts import json_text, plain
+from vos.atlas.artefacts import json_text, plain, write_artefact
 from vos.atlas.graph_parts import every_unit, parts_of
 from vos.atlas.graph_work import GraphWork
 from vos.atlas.produce_token_graphs import produce
@@ -38,16 +38,16 @@ def test_what_is_written_is_what_the_page_reads(world):
         assert all(node["parent"] is None or node["parent"] < node["id"] for node in graph["nodes"])
         for example in graph["examples"]:
             assert 0 <= example["start"] < example["end"] <= len(world.texts.text[example["i"]])
-    (gate,) = found["gates"]
-    assert gate["tests"] == "method"
-    assert 0.0 <= gate["control"] <= 1.0
-    assert gate["passed"] == (gate["value"] >= gate["threshold"])
+    (check,) = found["checks"]
+    assert check["tests"] == "method"
+    assert 0.0 <= check["control"] <= 1.0
+    assert check["passed"] == (check["value"] >= check["threshold"])
 
 
 def test_units_are_those_that_matter_most_where_a_producer_has_ranked_them(world):
     score = np.zeros((2, 32))
     score[1, 7], score[0, 3], score[1, 2] = 3, 2, 1
-    (world.folder / "importance.json").write_text(json.dumps({"score": score.tolist()}))
+    write_artefact(world.folder, "importance", {"score": score.tolist()}, {})
     assert small(world).ranked_units()[:3] == [(1, 7), (0, 3), (1, 2)]
 
 

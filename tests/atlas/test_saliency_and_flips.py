@@ -72,13 +72,13 @@ def test_saliency_is_the_margin_less_the_margin_without_the_word(world, saliency
             assert value == pytest.approx(expected, abs=0.004)
 
 
-def test_the_gates_of_saliency_have_numbers_and_their_control(saliency):
-    first, second = saliency["gates"]
+def test_the_checks_of_saliency_have_numbers_and_their_control(saliency):
+    first, second = saliency["checks"]
     assert (first["threshold"], second["threshold"]) == (2.0, 0.6)
-    for gate in (first, second):
-        assert gate["passed"] == (gate["value"] >= gate["threshold"])
-        assert gate["tests"] == "method"
-        assert np.isfinite(gate["control"])
+    for check in (first, second):
+        assert check["passed"] == (check["value"] >= check["threshold"])
+        assert check["tests"] == "method"
+        assert np.isfinite(check["control"])
     assert 0 <= saliency["random_deletion"] <= 1
 
 
@@ -124,8 +124,8 @@ def test_flips_are_of_near_texts_first_and_a_few_far_ones(world, flips):
     assert len(set(flips["index"])) == len(flips["index"]) == len(flips["tried"]) == len(flips["random"])
     assert all(len(flip["edits"]) == 1 for flip in flips["flip"][: len(near)] if flip)
     assert 0 <= flips["random_rate"] <= 1
-    (gate,) = flips["gates"]
-    assert (gate["value"], gate["threshold"]) == (flips["near_flipped"], flips["random_rate"])
+    (check,) = flips["checks"]
+    assert (check["value"], check["threshold"]) == (flips["near_flipped"], flips["random_rate"])
 
 
 def test_two_productions_are_the_same_and_nothing_is_drawn_from_the_global_state(world, saliency, flips):
@@ -152,7 +152,7 @@ def test_worlds_of_no_text_and_of_one(world, n):
     few = dataclasses.replace(world, texts=world.texts.at(np.arange(n)), features=world.features[:n], is_control=True)
     found = made(produce_saliency, few)
     assert len(found["words"]) == n
-    assert not any(gate["passed"] for gate in found["gates"] if gate["value"] is None)
+    assert not any(check["passed"] for check in found["checks"] if check["value"] is None)
     assert len(made(produce_flips, few)["index"]) == n
 
 
@@ -164,6 +164,6 @@ def test_a_model_without_gradients_has_deletion_and_no_flips(world, monkeypatch)
     texts = dataclasses.replace(world.texts, text=("so it goes " * 40, *world.texts.text[1:]))
     found = made(produce_saliency, dataclasses.replace(world, texts=texts))
     assert found["method"][:2] == [None, "deletion"]
-    assert len(found["gates"]) == 1
+    assert len(found["checks"]) == 1
     with pytest.raises(ModelError, match="no gradients"):
         produce_flips.produce(world, SETTINGS)

@@ -60,13 +60,13 @@ def test_the_strongest_units_are_those_that_ablation_says(world, importance):
     assert all(len(each["tokens"]) <= 8 and 0 <= each["near_share"] <= 1 for each in found["top"])
 
 
-def test_gates_of_importance_have_a_control(importance):
+def test_checks_of_importance_have_a_control(importance):
     found, _ = importance
-    causal, agreement = found["gates"]
+    causal, agreement = found["checks"]
     assert causal["value"] == pytest.approx(found["sets"]["top_percent"] / max(found["sets"]["random"]), rel=1e-2)
     assert causal["passed"] == (causal["value"] > 1)
     assert agreement["value"] > 0.9  # an encoder of small random weights is nearly linear
-    assert all(gate["tests"] == "method" and gate["control"] is not None for gate in found["gates"])
+    assert all(check["tests"] == "method" and check["control"] is not None for check in found["checks"])
     assert -1 <= found["conductance"]["spearman"] <= 1
 
 
@@ -83,10 +83,10 @@ def test_vocabulary_of_random_weights_passes_no_layer(world):
     found, arrays = strict(produce_vocabulary.produce(world, SETTINGS))
     assert [each["layer"] for each in found["layers"]] == [0, 1]
     assert found["units"] == []
-    (gate,) = found["gates"]
-    assert gate["tests"] == "model"
-    assert not gate["passed"]
-    assert gate["value"] == sum(each["passed"] for each in found["layers"]) == 0
+    (check,) = found["checks"]
+    assert check["tests"] == "model"
+    assert not check["passed"]
+    assert check["value"] == sum(each["passed"] for each in found["layers"]) == 0
     assert found["logit_lens"] is None
     assert arrays["writes_0"].shape == (32, 10)
 
@@ -112,8 +112,8 @@ def test_units_that_write_what_they_fire_at_are_shown_with_their_words(tokenizer
     write_artefact(tmp_path, "importance", {"score": [[1.0] * 256, [2.0] * 256]}, {})
     found, _ = strict(produce_vocabulary.produce(replace(planted, folder=tmp_path), SETTINGS))
     assert [each["passed"] for each in found["layers"]] == [True, False]
-    assert found["gates"][0]["passed"]
-    assert found["gates"][0]["control"] == 0
+    assert found["checks"][0]["passed"]
+    assert found["checks"][0]["control"] == 0
     assert {each["layer"] for each in found["units"]} == {0}
     assert all(len(set(each["words"]) & set(each["activating"])) >= 3 for each in found["units"])
 
@@ -154,7 +154,7 @@ def test_shortcuts_have_rows_and_a_sweep(world, monkeypatch):
     assert (np.diff(sizes) >= 0).all()
     assert arrays["moves"].shape[1] == 8
     assert all(abs(each["z"]) > 5 and each["alarm"] == (abs(each["z"]) > 8) for each in found["sweep"])
-    assert found["gates"][0]["tests"] == "method"
+    assert found["checks"][0]["tests"] == "method"
 
 
 def test_shortcuts_need_a_side_and_a_text(world, tiny_encoder):

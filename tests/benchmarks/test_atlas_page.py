@@ -1,4 +1,4 @@
-"""The page of the atlas's gates says what the artefacts say."""
+"""The page of the atlas's checks says what the artefacts say."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.atlas import page
 from benchmarks.atlas.results import task_figures
-from vos.atlas.artefacts import Gate, write_artefact
+from vos.atlas.artefacts import Check, write_artefact
 
 
 @pytest.fixture
@@ -14,11 +14,11 @@ def folder(tmp_path):
     """Two classifiers, one of which lacks a view."""
     tasks = {}
     for name, value, dropped in (("demo", 0.91234, {}), ("davidson", 0.4, {"flips": "no | model"})):
-        gate = Gate("near|far", value, 0.9, value > 0.9, "said", "model", control=0.5)
+        check = Check("near|far", value, 0.9, value > 0.9, "said", "model", control=0.5)
         artefacts = tmp_path / name / "atlas"
         write_artefact(artefacts, "texts", {"text": ["a", "b"], "near": [True, False]}, {})
         trust = {
-            "gates": [{"producer": "directions", "view": "directions", **gate.as_dict()}],
+            "checks": [{"producer": "directions", "view": "directions", **check.as_dict()}],
             "control": {"n_texts": 2, "accuracy": 0.5, "model_accuracy": 0.75},
             "dropped": dropped,
             "times": {"directions": 3.5, "texts": None},
@@ -38,7 +38,7 @@ def rows(text, start):
     ]
 
 
-def test_a_cell_has_the_number_and_the_control_and_is_bold_where_the_gate_passed(folder):
+def test_a_cell_has_the_number_and_the_control_and_is_bold_where_the_check_passed(folder):
     text = page.page(page.together([folder]))
     assert rows(text, "directions: near") == [["directions: near!far", "model", "0.9", "**0.912** / 0.5", "0.4 / 0.5"]]
     assert rows(text, "demo |") == [["demo", "2", "1", "2", "0.75", "0.5", "none"]]
@@ -64,7 +64,7 @@ def test_the_page_is_written_from_the_kept_file_alone(folder, tmp_path, monkeypa
     first = [path.read_text("utf-8") for path in paths]
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert line["demo/directions: near|far"] == [0.9123, 0.5]
-    assert line["davidson/gates_passed"] == [0, 1]
+    assert line["davidson/checks_passed"] == [0, 1]
     assert line["davidson/dropped"] == ["flips"]
     monkeypatch.setattr("sys.argv", ["x", *arguments])
     page.main()

@@ -1,4 +1,4 @@
-"""Nearest texts of virtual outliers by brute force, and the gates of the word lens."""
+"""Nearest texts of virtual outliers by brute force, and the checks of the word lens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 
 from vos.density import ClassConditionalGaussian
 from vos.errors import ShapeError
-from vos.interpret.outlier_neighbors import WordLens, lens_gates, outlier_neighbors
+from vos.interpret.outlier_neighbors import WordLens, lens_checks, outlier_neighbors
 from vos.interpret.terms import term_matrix
 from vos.types import LinearHead
 
@@ -110,10 +110,10 @@ def test_the_lens_reads_the_words_of_real_texts_and_passes_there():
     matrix = term_matrix(texts[40:], 1, 1)
     apart = np.linalg.norm(points[:, None] - rest[None], axis=2)
     neighbours = np.argsort(apart, axis=1)[:, :5]
-    gates = lens_gates(lens, points, neighbours, matrix, at_least=1.2)
-    assert gates.ratio > 1.2
-    np.testing.assert_array_equal(gates.shown, gates.largest <= 1.0)
-    assert not lens_gates(lens, points, neighbours, matrix, at_least=1.1 * gates.ratio).shown.any()
+    checks = lens_checks(lens, points, neighbours, matrix, at_least=1.2)
+    assert checks.ratio > 1.2
+    np.testing.assert_array_equal(checks.shown, checks.largest <= 1.0)
+    assert not lens_checks(lens, points, neighbours, matrix, at_least=1.1 * checks.ratio).shown.any()
 
 
 def test_a_coordinate_that_no_text_differs_in_says_nothing_at_a_point_that_does():
@@ -130,34 +130,34 @@ def test_a_far_point_is_plain_extrapolation_and_hidden():
     lens = WordLens.fit(features, texts, alpha=1.0, most=0.5)
     far = features[:5] + 20.0 * np.eye(WORDS + 1)[0]
     neighbours = np.arange(25).reshape(5, 5)
-    gates = lens_gates(lens, far, neighbours, term_matrix(texts, 1, 1))
-    assert (gates.largest > 1.0).all()
-    assert not gates.shown.any()
+    checks = lens_checks(lens, far, neighbours, term_matrix(texts, 1, 1))
+    assert (checks.largest > 1.0).all()
+    assert not checks.shown.any()
 
 
-def test_the_shares_of_the_gate_are_counted_word_by_word():
+def test_the_shares_of_the_check_are_counted_word_by_word():
     features, texts, _ = worded()
     lens = WordLens.fit(features, texts, most=0.5)
     draw = np.random.default_rng(1)
     neighbours = draw.integers(600, size=(6, 5))
-    gates = lens_gates(lens, features[:6], neighbours, term_matrix(texts, 1, 1))
+    checks = lens_checks(lens, features[:6], neighbours, term_matrix(texts, 1, 1))
     words = lens.top_words(features[:6])
     own, other = [], []
     for i in range(6):
         for j in range(6):
             near = {word for row in neighbours[j] for word in texts[row].split()}
             (own if i == j else other).append(np.mean([word in near for word in words[i]]))
-    assert gates.own == pytest.approx(np.mean(own))
-    assert gates.other == pytest.approx(np.mean(other))
-    assert gates.ratio == pytest.approx(np.mean(own) / np.mean(other))
+    assert checks.own == pytest.approx(np.mean(own))
+    assert checks.other == pytest.approx(np.mean(other))
+    assert checks.ratio == pytest.approx(np.mean(own) / np.mean(other))
 
 
 def test_one_point_no_point_and_no_words_are_never_shown():
     features, texts, _ = worded()
     matrix = term_matrix(texts, 1, 1)
     lens = WordLens.fit(features, texts, most=0.5)
-    one = lens_gates(lens, features[:1], np.array([[0, 1, 2, 3, 4]]), matrix)
+    one = lens_checks(lens, features[:1], np.array([[0, 1, 2, 3, 4]]), matrix)
     assert (one.other, one.ratio, one.shown.tolist()) == (None, None, [False])
-    assert lens_gates(lens, features[:0], np.zeros((0, 5), dtype=np.int64), matrix).shown.shape == (0,)
+    assert lens_checks(lens, features[:0], np.zeros((0, 5), dtype=np.int64), matrix).shown.shape == (0,)
     wordless = WordLens.fit(features, [""] * 600)
-    assert not lens_gates(wordless, features[:2], np.zeros((2, 5), dtype=np.int64), matrix).shown.any()
+    assert not lens_checks(wordless, features[:2], np.zeros((2, 5), dtype=np.int64), matrix).shown.any()

@@ -23,6 +23,9 @@ from vos.storage.sealed import damaged, sealed, unsealed
 
 logger = logging.getLogger(__name__)
 
+VERSION = 2
+"""Of artefacts; 1 had `gates` for `checks`."""
+
 DIGITS = 4
 """Significant digits of the numbers of an artefact; the arrays beside it have them all."""
 
@@ -34,7 +37,7 @@ ARRAYS = "arrays"
 
 
 @dataclass(frozen=True)
-class Gate:
+class Check:
     """A test that a view must pass before it is believed.
 
     Attributes:
@@ -61,7 +64,7 @@ class Gate:
 
 
 def plain(values: Any, digits: int = DIGITS) -> Any:
-    """Plain JSON values of arrays, dataclasses of gates and numbers, floats rounded to significant digits.
+    """Plain JSON values of arrays, dataclasses of checks and numbers, floats rounded to significant digits.
 
     What is not finite becomes None; the sign of a zero stays, since it is a side of the boundary.
 
@@ -69,7 +72,7 @@ def plain(values: Any, digits: int = DIGITS) -> Any:
         >>> plain({"a": np.array([1.23456, np.nan]), "b": (np.int64(3), -0.0)})
         {'a': [1.235, None], 'b': [3, -0.0]}
     """
-    if isinstance(values, Gate):
+    if isinstance(values, Check):
         return plain(values.as_dict(), digits)
     if isinstance(values, Mapping):
         return {str(key): plain(value, digits) for key, value in values.items()}
@@ -108,16 +111,19 @@ def write_artefact(folder: Path, name: str, values: Mapping[str, Any], arrays: M
     else:
         path.unlink(missing_ok=True)
     sums = {ARRAYS_HASH: file_hash(path)[:32]} if arrays else {}
-    write_atomically(folder / f"{name}.json", json_text(sealed({**plain(values), **sums})))
+    content = {"version": VERSION, **plain(values), **sums}
+    write_atomically(folder / f"{name}.json", json_text(sealed(content)))
 
 
 def read_artefact(folder: Path, name: str) -> dict[str, Any] | None:
-    """Content of `NAME.json`; None where there is no whole one, or it or the arrays beside it are damaged."""
+    """Content of `NAME.json`; None where there is none of this version, or it or the arrays beside it are damaged."""
     path, arrays = folder / f"{name}.json", folder / f"{name}.npz"
     if not path.exists():
         return None
     try:
         values = unsealed(read_json(path), path)
+        if (version := values.pop("version", None)) != VERSION:
+            raise RunError(f"{path}: expected version {VERSION}, got {version!r}")
         if ARRAYS_HASH in values and file_hash(arrays)[:32] != values.pop(ARRAYS_HASH):
             raise damaged(arrays)
     except (RunError, OSError) as error:

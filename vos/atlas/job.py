@@ -25,9 +25,6 @@ logger = logging.getLogger(__name__)
 FOLDER = "atlas"
 """Within a run: its artefacts."""
 
-VERSION = 1
-"""Of artefacts."""
-
 
 @dataclass(frozen=True)
 class Watcher:
@@ -122,9 +119,9 @@ def _make(
         return f"{producer.name} failed by a fault of this package ({type(error).__name__})"
     arrays = values.pop(ARRAYS, {})
     result.seconds[producer.name] = time.monotonic() - began
-    head = {"version": VERSION, "producer": producer.name, "seconds": round(result.seconds[producer.name], 2)}
+    head = {"producer": producer.name, "seconds": round(result.seconds[producer.name], 2)}
     tail = {"peak_memory_mib": peak_memory_mib(), "identity": who}
-    write_artefact(folder, producer.name, {"settings": {}, "gates": [], **values, **head, **tail}, arrays)
+    write_artefact(folder, producer.name, {"settings": {}, "checks": [], **values, **head, **tail}, arrays)
     return None
 
 
@@ -134,7 +131,7 @@ def _write_texts(world: AtlasWorld, folder: Path, seconds: float) -> str:
     digest = text_hash(json_text(values))
     there = read_artefact(folder, "texts")
     if there is None or there.get("identity") != {"texts": digest}:
-        head = {"version": VERSION, "producer": "texts", "seconds": round(seconds, 2), "settings": {}, "gates": []}
+        head = {"producer": "texts", "seconds": round(seconds, 2), "settings": {}, "checks": []}
         tail = {"peak_memory_mib": peak_memory_mib(), "identity": {"texts": digest}}
         write_artefact(folder, "texts", {**head, **values, **tail}, {"features": world.features})
     return digest

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vos.atlas.artefacts import VERSION
 from vos.errors import RunError
 from vos.storage.json_files import read_json
 from vos.storage.sealed import unsealed
@@ -16,8 +17,6 @@ VIEWS = (
     "token_graphs", "directions", "vocabulary", "dreams", "trust",
 )  # fmt: skip
 """Artefacts beside `texts`, each of which may be missing."""
-
-VERSION = 1
 
 COLUMNS = (
     "text", "uid", "split", "label", "prediction", "margin", "probability", "distance", "near", "batch", "answer",
@@ -106,11 +105,11 @@ def slim(artefacts: Artefacts) -> dict[str, dict[str, Any]]:
     What the page does not read is left out; see `READ`.
     """
     made = {
-        name: {key: values[key] for key in (*READ[name], "gates", "seconds") if key in values}
+        name: {key: values[key] for key in (*READ[name], "checks", "seconds") if key in values}
         for name, values in artefacts.items()
         if name in READ
     }
-    made.get("trust", {}).pop("gates", None)  # they are those of the others
+    made.get("trust", {}).pop("checks", None)  # they are those of the others
     if "saliency" in made:
         made["saliency"]["words"] = [None if words is None else flat(words) for words in made["saliency"]["words"]]
     if "flips" in made:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vos.atlas.artefacts import Gate
+from vos.atlas.artefacts import Check
 from vos.atlas.settings import AtlasSettings
 from vos.atlas.word_senses import parts_of_speech, senses_dict, words_with_senses
 from vos.atlas.world import AtlasWorld
@@ -94,7 +94,7 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
         "control": control,
         "senses": [senses_dict(each, world, read.rows) for each in parted],
         "pos": parts_of_speech(parted, world, read.rows),
-        "gates": _gates(made[0], control),
+        "checks": _checks(made[0], control),
         "arrays": {f"labels_{view.name.replace(' ', '_')}": view.found.labels for view in made}
         | {f"agreements_{view.name.replace(' ', '_')}": view.agreements for view in made},
     }
@@ -217,13 +217,13 @@ def _groups(view: CommunityView, read: _Read, occurrences: Occurrences) -> list[
     return groups
 
 
-def _gates(view: CommunityView, control: Mapping[str, Any] | None) -> list[Gate]:
+def _checks(view: CommunityView, control: Mapping[str, Any] | None) -> list[Check]:
     """What the view across layers must show, and what an encoder of random weights does not."""
     beside = control or {}
     told = f"{view.named_share:.0%} of the {view.found.n} communities have {NAMED_TOKENS} tokens of their own or more"
     steady = f"drawn anew from the texts the communities agree with themselves by {view.stability:.2f}"
     return [
-        Gate(
+        Check(
             "communities that tokens tell",
             view.named_share,
             NAMED_SHARE,
@@ -232,7 +232,7 @@ def _gates(view: CommunityView, control: Mapping[str, Any] | None) -> list[Gate]
             "model",
             beside.get("named_share"),
         ),
-        Gate(
+        Check(
             "stability under other texts (adjusted Rand index)",
             view.stability,
             STABLE,

@@ -24,5 +24,5 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
         "accuracy": float((control.texts.prediction[rows] == labels).mean()) if len(rows) else None,
         "model_accuracy": float((ours == labels).mean()) if len(rows) else None,
         "band": control.band,
-        "gates": [],
+        "checks": [],
     }

@@ -26,7 +26,7 @@ JUDGED = 40
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
-    """Terms of each pair of sets; about the texts, not about the model, so that no gate asks for the model.
+    """Terms of each pair of sets; about the texts, not about the model, so that no check asks for the model.
 
     Texts that a language model wrote are left out: they lie near the boundary because they were written to.
     """

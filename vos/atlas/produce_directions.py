@@ -6,7 +6,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, Literal
 
-from vos.atlas.artefacts import Gate
+from vos.atlas.artefacts import Check
 from vos.atlas.direction_cards import FittedDirections, cards, compare
 from vos.atlas.settings import AtlasSettings
 from vos.atlas.world import AtlasWorld
@@ -29,7 +29,7 @@ RESAMPLES = 3
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
-    """The parts of each text's margin, a card for each direction, the same test of other directions, and the gates.
+    """The parts of each text's margin, a card for each direction, the same test of other directions, and the checks.
 
     Raises:
         DataError: fewer than 30 texts.
@@ -54,7 +54,7 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
         "cards": cards(world, own, split, compared.ends),
         "compared": compared.table,
         "stability": stable | {"tried": tried},
-        "gates": _gates(own, stable["bootstrap"], None if world.is_control else _control(world, rule)),
+        "checks": _checks(own, stable["bootstrap"], None if world.is_control else _control(world, rule)),
         "arrays": {name: getattr(split, name) for name in ("parts", "residual", "constant", "margins", "codes")}
         | {name: getattr(own.code, name) for name in ("atoms", "readers", "centre")},
     }
@@ -89,26 +89,26 @@ def _control(world: AtlasWorld, rule: ComponentSettings) -> FittedDirections | N
     return FittedDirections.of(control, rule) if len(control.texts) >= FEWEST else None
 
 
-def _gates(own: FittedDirections, bootstrap: float, control: FittedDirections | None) -> list[Gate]:
+def _checks(own: FittedDirections, bootstrap: float, control: FittedDirections | None) -> list[Check]:
     here, there = own.fidelity(), None if control is None else control.fidelity()
     along = None if control is None else control.along
     return [
-        _gate(
+        _check(
             "same decision near the boundary",
             (here.same_decision, None if there is None else there.same_decision, 0.95),
             "of held-out texts near the boundary the directions alone decide as the model does",
         ),
-        _gate(
+        _check(
             "margin explained near the boundary (R²)",
             (here.r_squared, None if there is None else there.r_squared, 0.9),
             "of the variance of the margin near the boundary is the directions' own",
         ),
-        _gate(
+        _check(
             "variance along the boundary's normal",
             (own.along, along, 0.05),
             "of the variance of the features lies along the normal: the classes are a main direction",
         ),
-        _gate(
+        _check(
             "directions that come back on other texts",
             (bootstrap, None, STABLE),
             "of the directions are found again in texts drawn anew; random weights pass too",
@@ -117,13 +117,13 @@ def _gates(own: FittedDirections, bootstrap: float, control: FittedDirections | 
     ]
 
 
-def _gate(
+def _check(
     name: str,
     numbers: tuple[float | None, float | None, float],
     meaning: str,
     tests: Literal["method", "model"] = "model",
-) -> Gate:
+) -> Check:
     value, control, threshold = numbers
     share = "" if value is None else f"{value:.0%}" if value >= 0 else "nothing"  # R² has no lower end
     said = "too few texts to measure it" if value is None else f"{share} {meaning}"
-    return Gate(name, value, threshold, value is not None and value >= threshold, said, tests, control)
+    return Check(name, value, threshold, value is not None and value >= threshold, said, tests, control)

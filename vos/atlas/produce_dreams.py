@@ -52,7 +52,7 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:
         "settings": {"dreams": settings.dreams, "made": int(made.sum())},
         "targets": targets,
         "refused": refused,
-        "gates": [],
+        "checks": [],
     }
 
 

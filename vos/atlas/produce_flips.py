@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vos.atlas.artefacts import Gate
+from vos.atlas.artefacts import Check
 from vos.atlas.reading_order import affordable, margin_reader, reading_order
 from vos.atlas.settings import AtlasSettings
 from vos.atlas.untuned import untuned_embeddings
@@ -67,7 +67,7 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
         "random_rate": rate,
         "near_flipped": share,
         "n_read": read.n_read,
-        "gates": [_gate(share, rate, int(inside.sum()))],
+        "checks": [_check(share, rate, int(inside.sum()))],
     }
 
 
@@ -94,12 +94,12 @@ def _plain(flip: Flip) -> dict[str, Any]:
     return {**edits[0], "similarity": similarity, "margin": flip.margin, "edits": edits}
 
 
-def _gate(share: float | None, rate: float | None, n: int) -> Gate:
+def _check(share: float | None, rate: float | None, n: int) -> Check:
     name = "one similar word flips texts near the boundary"
     if share is None or rate is None:
-        return Gate(name, None, 0.0, False, "no text near the boundary to try it on", "method")
+        return Check(name, None, 0.0, False, "no text near the boundary to try it on", "method")
     said = (
         f"one similar word flips {share:.0%} of {n} texts near the boundary, one random edit {rate:.0%}: flips are "
         "true of this model, and as easily found of any other; read the margin after them"
     )
-    return Gate(name, share, rate, share > rate, said, "method")
+    return Check(name, share, rate, share > rate, said, "method")

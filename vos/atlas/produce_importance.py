@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vos.atlas.artefacts import Gate
+from vos.atlas.artefacts import Check
 from vos.atlas.settings import AtlasSettings
 from vos.atlas.world import AtlasWorld
 from vos.errors import DataError
@@ -31,7 +31,7 @@ TOP_SHARE = 0.01
 """Of all units, those that are held at their means together."""
 
 CAUSAL, AGREEMENT = 1.0, 0.6
-"""Thresholds of the gates: the top set against the strongest random one, and the rank correlation with ablation."""
+"""Thresholds of the checks: the top set against the strongest random one, and the rank correlation with ablation."""
 
 TOKENS = 8
 """Tokens that are shown of a unit."""
@@ -113,7 +113,7 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
         "top": _top(world, found, score),
         "sets": {"top_percent": found.sets.top, "random": found.sets.random},
         "conductance": {"spearman": rank_agreement(paths, score), "texts": len(few)},
-        "gates": _gates(found, control),
+        "checks": _checks(found, control),
         "arrays": {"score": score, "means": found.screen.means, "conductance": paths},
     }
 
@@ -182,13 +182,13 @@ def token_text(tokenizer: Any, token: int) -> str:
     return str(tokenizer.decode([int(token)])).strip()
 
 
-def _gates(found: _Found, control: _Found | None) -> list[Gate]:
+def _checks(found: _Found, control: _Found | None) -> list[Check]:
     ratio, n = found.sets.ratio, len(found.sets.random)
     agreement = found.agreement if np.isfinite(found.agreement) else None
     agreed = "could not be ranked" if agreement is None else f"are ranked by the score as by ablation ({agreement:.2f})"
     there = None if control is None or not np.isfinite(control.agreement) else control.agreement
     return [
-        Gate(
+        Check(
             "the strongest units together, against the strongest random set",
             ratio if np.isfinite(ratio) else None,
             CAUSAL,
@@ -198,7 +198,7 @@ def _gates(found: _Found, control: _Found | None) -> list[Gate]:
             "method",
             None if control is None else control.sets.ratio,
         ),
-        Gate(
+        Check(
             "rank correlation of score and ablation",
             agreement,
             AGREEMENT,

@@ -1,4 +1,4 @@
-"""Virtual outliers of the atlas, each with its nearest texts, and the word lens where its gates let it be seen."""
+"""Virtual outliers of the atlas, each with its nearest texts, and the word lens where its checks let it be seen."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from vos.atlas.artefacts import Gate
+from vos.atlas.artefacts import Check
 from vos.atlas.describe import distances
 from vos.atlas.settings import AtlasSettings
 from vos.atlas.world import AtlasWorld
 from vos.errors import InfeasibleError
-from vos.interpret.outlier_neighbors import DIRECTIONS, OutlierNeighbors, WordLens, lens_gates, outlier_neighbors
+from vos.interpret.outlier_neighbors import DIRECTIONS, OutlierNeighbors, WordLens, lens_checks, outlier_neighbors
 from vos.interpret.terms import term_matrix
 from vos.metrics.margins import margin
 from vos.types import VirtualOutliers
@@ -44,19 +44,19 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:
         "nearest_distance": found.distances,
         "tenth": found.tenth,
         "lens": _lens(world, outliers, found),
-        "gates": [_distinct(found, len(world.texts))],
+        "checks": [_distinct(found, len(world.texts))],
         "arrays": {"features": points.numpy(), "mahalanobis": outliers.mahalanobis.double().cpu().numpy()},
     }
 
 
-def _distinct(found: OutlierNeighbors, n_texts: int) -> Gate:
+def _distinct(found: OutlierNeighbors, n_texts: int) -> Check:
     possible = min(len(found.rows), n_texts)
     value = len(np.unique(found.rows[:, 0])) / possible if found.rows.size and possible else None
     passed = value is not None and value >= DISTINCT
     said = (
         "no text to compare with" if value is None else f"{value:.0%} of the outliers have a nearest text of their own"
     )
-    return Gate(
+    return Check(
         "outliers have nearest texts of their own",
         value,
         DISTINCT,
@@ -67,21 +67,21 @@ def _distinct(found: OutlierNeighbors, n_texts: int) -> Gate:
 
 
 def _lens(world: AtlasWorld, outliers: VirtualOutliers, found: OutlierNeighbors) -> dict[str, Any]:
-    """Words of each outlier, for those whose two gates pass; none where no word or no text is there."""
+    """Words of each outlier, for those whose two checks pass; none where no word or no text is there."""
     if not len(world.texts):
-        return {"shown": False, "words": [], "gates": []}
+        return {"shown": False, "words": [], "checks": []}
     points = outliers.features.detach().cpu().double().numpy()
     lens = WordLens.fit(world.features, world.texts.text)
-    gates = lens_gates(lens, points, found.rows, term_matrix(world.texts.text, 1, 1), OWN_TO_OTHER)
-    words = lens.top_words(points) if gates.shown.any() else []
-    largest = float(np.median(gates.largest)) if len(gates.largest) else None
-    ratio = gates.ratio
+    checks = lens_checks(lens, points, found.rows, term_matrix(world.texts.text, 1, 1), OWN_TO_OTHER)
+    words = lens.top_words(points) if checks.shown.any() else []
+    largest = float(np.median(checks.largest)) if len(checks.largest) else None
+    ratio = checks.ratio
     of_set = "could not be measured" if ratio is None else f"{ratio:.1f} times as often as in the texts near another"
     return {
-        "shown": bool(gates.shown.any()),
-        "words": [own if shown else [] for own, shown in zip(words, gates.shown.tolist(), strict=False)],
-        "gates": [
-            Gate(
+        "shown": bool(checks.shown.any()),
+        "words": [own if shown else [] for own, shown in zip(words, checks.shown.tolist(), strict=False)],
+        "checks": [
+            Check(
                 "largest predicted presence of a word (median of the outliers)",
                 largest,
                 1.0,
@@ -89,7 +89,7 @@ def _lens(world: AtlasWorld, outliers: VirtualOutliers, found: OutlierNeighbors)
                 "above 1 the lens extrapolates to where no text is; each outlier is tried on its own",
                 "method",
             ),
-            Gate(
+            Check(
                 "words of an outlier in its nearest texts, against those of another",
                 ratio,
                 OWN_TO_OTHER,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vos.atlas.artefacts import Gate
+from vos.atlas.artefacts import Check
 from vos.atlas.reading_order import affordable, gradient_reader, margin_reader, reading_order
 from vos.atlas.settings import AtlasSettings
 from vos.atlas.world import AtlasWorld
@@ -31,10 +31,10 @@ COMPARED = 20
 DELETED = 3
 
 FLIPS, AGREEMENT = 2.0, 0.6
-"""Thresholds of the gates."""
+"""Thresholds of the checks."""
 
 
-class _Checks(NamedTuple):
+class _Measured(NamedTuple):
     """How far a saliency is right; NaN where there are too few texts to say."""
 
     n: int
@@ -49,7 +49,7 @@ class _Checks(NamedTuple):
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
-    """The effect of each word of as many texts as there is time for, those near the boundary first, and the gates."""
+    """The effect of each word of as many texts as there is time for, those near the boundary first, and the checks."""
     read, gradients = margin_reader(world), gradient_reader(world)
     rows = _rows(world, gradients)
     done = 0
@@ -64,7 +64,7 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
     values = saliency(read, [world.texts.text[i] for i in rows], gradients, baseline=baseline, told=told)
     for row, each in zip(rows, values, strict=True):
         found[row] = each
-    checks = _checks(world, read, gradients, found)
+    measured = _measure(world, read, gradients, found)
     control = None if world.is_control else _control(world)
     world.progress(len(rows) + 1, len(rows) + 1)
     return {
@@ -72,10 +72,10 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
         "method": [None if each is None else each.method for each in found],
         "words": [None if each is None else _plain(each) for each in found],
         "gap": [each.gap if each is not None and each.method != "deletion" else None for each in found],
-        "random_deletion": checks.random,
-        "top_deletion": checks.top,
+        "random_deletion": measured.random,
+        "top_deletion": measured.top,
         "n_read": read.n_read,
-        "gates": _gates(checks, control, gradients is not None),
+        "checks": _checks(measured, control, gradients is not None),
     }
 
 
@@ -94,9 +94,9 @@ def _rows(world: AtlasWorld, gradients: GradientReader | None) -> NDArray[np.int
     return affordable(order, np.array(costs), MOST_WORDS)
 
 
-def _checks(
+def _measure(
     world: AtlasWorld, read: MarginReader, gradients: GradientReader | None, found: list[Saliency | None]
-) -> _Checks:
+) -> _Measured:
     """The tests of the method on the texts whose words were deleted one after the other."""
     known = [i for i, each in enumerate(found) if each is not None and each.method == "deletion"]
     near, rng = [i for i in known if world.texts.near[i]], world.rng("saliency")
@@ -111,10 +111,10 @@ def _checks(
         baseline = gradients.mean_embedding(world.texts.text)
         second = dict(integrated(gradients, [world.texts.text[i] for i in rows], baseline))
         correlation = agreement([each for i in rows if (each := found[i])], [second[i] for i in range(len(rows))])
-    return _Checks(flips.n, flips.top, flips.random, correlation)
+    return _Measured(flips.n, flips.top, flips.random, correlation)
 
 
-def _control(world: AtlasWorld) -> _Checks:
+def _control(world: AtlasWorld) -> _Measured:
     """The same on the encoder of random weights, on no more texts than the tests need."""
     control = world.control()
     near, other = np.flatnonzero(control.texts.near), np.flatnonzero(~control.texts.near)
@@ -124,19 +124,21 @@ def _control(world: AtlasWorld) -> _Checks:
     short = [int(i) for i in rows if len(split_words(control.texts.text[i])) <= LONG]
     for row, value in zip(short, deletion(read, [control.texts.text[i] for i in short]), strict=True):
         each[row] = value
-    return _checks(control, read, gradient_reader(control), each)
+    return _measure(control, read, gradient_reader(control), each)
 
 
-def _gates(checks: _Checks, control: _Checks | None, has_gradients: bool) -> list[Gate]:
+def _checks(measured: _Measured, control: _Measured | None, has_gradients: bool) -> list[Check]:
     said = "too few texts near the boundary to measure it"
-    if checks.n:
+    if measured.n:
         said = (
-            f"without the {DELETED} words that support its side most {checks.top:.0%} of {checks.n} texts near the "
-            f"boundary change sides, without {DELETED} random words {checks.random:.0%}; random weights pass too"
+            f"without the {DELETED} words that support its side most {measured.top:.0%} of {measured.n} texts near the "
+            f"boundary change sides, without {DELETED} random words {measured.random:.0%}; random weights pass too"
         )
-    gates = [_gate("supporting words decide", checks.ratio, FLIPS, said, None if control is None else control.ratio)]
+    checks = [
+        _check("supporting words decide", measured.ratio, FLIPS, said, None if control is None else control.ratio)
+    ]
     if has_gradients:
-        value = checks.correlation
+        value = measured.correlation
         said = "too few texts to measure it"
         if np.isfinite(value):
             said = (
@@ -144,10 +146,10 @@ def _gates(checks: _Checks, control: _Checks | None, has_gradients: bool) -> lis
                 f"deletion does (mean correlation {value:.2f}); random weights pass too"
             )
         other = None if control is None else control.correlation
-        gates.append(_gate("integrated gradients agree with deletion", value, AGREEMENT, said, other))
-    return gates
+        checks.append(_check("integrated gradients agree with deletion", value, AGREEMENT, said, other))
+    return checks
 
 
-def _gate(name: str, value: float, threshold: float, said: str, control: float | None) -> Gate:
+def _check(name: str, value: float, threshold: float, said: str, control: float | None) -> Check:
     known = bool(np.isfinite(value))
-    return Gate(name, value if known else None, threshold, known and value >= threshold, said, "method", control)
+    return Check(name, value if known else None, threshold, known and value >= threshold, said, "method", control)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vos.atlas.artefacts import Gate
+from vos.atlas.artefacts import Check
 from vos.atlas.known import known_labels
 from vos.atlas.settings import AtlasSettings
 from vos.atlas.untuned import untuned_embeddings
@@ -88,7 +88,7 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
             for i in swept.listed()[:ROWS]
         ],
         "n_read": read.n_read,
-        "gates": [_gate(found.effect, deletion)],
+        "checks": [_check(found.effect, deletion)],
         "arrays": {"moves": moves, "surprise": found.surprise, **evidence},
     }
 
@@ -153,12 +153,12 @@ def _rows(
     return rows
 
 
-def _gate(effect: NDArray[np.float64], deletion: NDArray[np.float64]) -> Gate:
+def _check(effect: NDArray[np.float64], deletion: NDArray[np.float64]) -> Check:
     """Whether words do where they are put what they do where they stand."""
     value = rank_agreement(effect, deletion) if len(effect) > 2 else float("nan")
     known = bool(np.isfinite(value))
     said = f"go together in rank ({value:.2f})" if known else "cannot be compared: too few words"
-    return Gate(
+    return Check(
         "putting words in agrees with taking them out",
         value if known else None,
         AGREEMENT,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from vos.atlas.artefacts import Gate
+from vos.atlas.artefacts import Check
 from vos.atlas.graph_parts import every_unit, parts_of
 from vos.atlas.graph_work import GraphWork
 from vos.atlas.settings import AtlasSettings
@@ -33,7 +33,7 @@ CONTROLS = 12
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:
-    """Graphs with their four scores, pairs of similar ones, and the gate."""
+    """Graphs with their four scores, pairs of similar ones, and the check."""
     work = GraphWork(world, TokenGraphSettings())
     found = [*work.margin(), *work.directions()]
     graphs = [work.written(graph) for graph in found]
@@ -58,7 +58,7 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:
         "graphs": graphs,
         "similar": [list(pair) for pair in similar_paths(paths)],
         "all": whole or None,
-        "gates": [_gate(graphs, control)],
+        "checks": [_check(graphs, control)],
     }
 
 
@@ -118,7 +118,7 @@ def _control(world: AtlasWorld) -> float | None:
     return _readable([graph for graph, _ in _chosen(work, units).values()])
 
 
-def _gate(graphs: Sequence[dict[str, Any]], control: float | None) -> Gate:
+def _check(graphs: Sequence[dict[str, Any]], control: float | None) -> Check:
     value = _readable(graphs)
     if value is None:
         sentence = "there is no target to make a graph of"
@@ -128,6 +128,6 @@ def _gate(graphs: Sequence[dict[str, Any]], control: float | None) -> Gate:
             f"{n} of {len(graphs)} graphs predict held-out texts with F1 {READABLE} or more and better than a token, "
             "two tokens or a bag of words do; of the others read the winner's words"
         )
-    return Gate(
+    return Check(
         "graphs that may be read", value, ENOUGH, value is not None and value >= ENOUGH, sentence, "method", control
     )

@@ -1,4 +1,4 @@
-"""Words that units write towards, for layers and units that pass their gates, and the logit lens where there is one."""
+"""Words that units write towards, for layers and units that pass their checks, and the logit lens where it exists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vos.atlas.artefacts import Gate
+from vos.atlas.artefacts import Check
 from vos.atlas.produce_importance import token_text
 from vos.atlas.settings import AtlasSettings
 from vos.atlas.world import AtlasWorld
@@ -40,7 +40,7 @@ LENS_TEXTS, LENS_TOKENS = 12, 3
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
-    """The two gates of every layer, the units that pass, and the lens.
+    """The two checks of every layer, the units that pass, and the lens.
 
     Raises:
         DataError: fewer than two texts.
@@ -61,7 +61,7 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
         "layers": [_layer(place, each) for place, each in enumerate(found)],
         "units": _units(world, found),
         "logit_lens": lens,
-        "gates": [_gate(passed, len(found), n_control)],
+        "checks": [_check(passed, len(found), n_control)],
         "arrays": {
             f"{name}_{i}": getattr(v, name) for i, v in enumerate(found) for name in ("writes", "fires", "unit_p")
         },
@@ -128,9 +128,9 @@ def _units(world: AtlasWorld, layers: list[LayerVocabulary]) -> list[dict[str, A
     return sorted(units, key=lambda each: float(each["p"]))[:SHOWN]
 
 
-def _gate(passed: int, n_layers: int, control: int | None) -> Gate:
+def _check(passed: int, n_layers: int, control: int | None) -> Check:
     beside = "" if control is None else f"; with random weights {control}"
-    return Gate(
+    return Check(
         "layers whose units write towards the words they fire at",
         passed,
         1,

@@ -1,4 +1,4 @@
-"""How far to trust an atlas: every gate of every view, the control, times and versions, in one artefact."""
+"""How far to trust an atlas: every check of every view, the control, times and versions, in one artefact."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TESTS = {
     "method": "the method works on this model; a model that has learnt nothing passes too",
     "model": "the model has learnt what is shown; a model of random weights must fail",
 }
-"""What a gate that tests the method, or the model, says when it passes."""
+"""What a check that tests the method, or the model, says when it passes."""
 
 
 def write_trust(
@@ -48,15 +48,14 @@ def write_trust(
         folder,
         NAME,
         {
-            "version": 1,
             "producer": NAME,
             "seconds": 0.0,
             "explains": EXPLAINS,
             "tests": TESTS,
-            "gates": [
-                {"producer": name, "view": views[name], **gate}
+            "checks": [
+                {"producer": name, "view": views[name], **check}
                 for name, found in made.items()
-                for gate in found.get("gates") or []
+                for check in found.get("checks") or []
             ],
             "control": None if control is None else _facts(control),
             "times": {name: found.get("seconds") for name, found in everything.items()},

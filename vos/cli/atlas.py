@@ -213,7 +213,7 @@ def build_world(
 
 
 def _summary(world: AtlasWorld, result: AtlasResult, output: Path, page: Path) -> None:
-    """What was made, what is missing and why, which gates passed, and what to do with it."""
+    """What was made, what is missing and why, which checks passed, and what to do with it."""
     folder, texts = output / FOLDER, world.texts
     splits = ", ".join(f"{split} {texts.split.count(split)}" for split in dict.fromkeys(texts.split))
     rows = [("texts", f"{len(texts)}: {splits}; near the boundary {int(texts.near.sum())}")]
@@ -222,16 +222,16 @@ def _summary(world: AtlasWorld, result: AtlasResult, output: Path, page: Path) -
     if result.kept:
         rows.append(("kept", ", ".join(result.kept)))
     rows += [(f"no {name}", reason) for name, reason in result.dropped.items()]
-    gates = (read_artefact(folder, TRUST) or {}).get("gates", [])
-    passed = sum(gate["passed"] for gate in gates)
-    if gates:
-        failed = dict.fromkeys(f"{gate['producer']}: {gate['name']}" for gate in gates if not gate["passed"])
+    checks = (read_artefact(folder, TRUST) or {}).get("checks", [])
+    passed = sum(check["passed"] for check in checks)
+    if checks:
+        failed = dict.fromkeys(f"{check['producer']}: {check['name']}" for check in checks if not check["passed"])
         more = f"; not passed: {', '.join(failed)}" if failed else ""
-        rows.append(("gates", f"{passed} of {len(gates)} passed{more}"))
+        rows.append(("checks", f"{passed} of {len(checks)} passed{more}"))
     rows.append(("peak memory", memory(peak_memory_mib())))
     print_facts("Boundary atlas", rows)
     print_paths({"arrays": folder, PAGE: page})
     made = len(result.seconds) - ("pool" in result.seconds)
-    checks = f"; {passed} of {len(gates)} checks of the views passed" if gates else ""
-    say(f"The page shows {len(texts)} texts; {made} kinds of arrays were made now, {len(result.kept)} kept{checks}.")
+    verdict = f"; {passed} of {len(checks)} checks of the views passed" if checks else ""
+    say(f"The page shows {len(texts)} texts; {made} kinds of arrays were made now, {len(result.kept)} kept{verdict}.")
     say(f"next: open {short(page)} in a browser, after you have labelled the batch")

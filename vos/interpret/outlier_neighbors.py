@@ -84,7 +84,7 @@ def outlier_neighbors(
 class WordLens:
     """Which words a point in feature space would contain, by ridge regression of their presence on real texts.
 
-    It extrapolates where no text is; see `lens_gates` for when it may be shown.
+    It extrapolates where no text is; see `lens_checks` for when it may be shown.
 
     Attributes:
         words: V.
@@ -139,7 +139,7 @@ class WordLens:
 
 
 @dataclass(frozen=True)
-class LensGates:
+class LensChecks:
     """Whether the words of a lens may be shown for a set of points.
 
     Attributes:
@@ -160,10 +160,10 @@ class LensGates:
         return None if not self.other else self.own / self.other
 
 
-def lens_gates(
+def lens_checks(
     lens: WordLens, points: Array, neighbours: NDArray[np.int64], matrix: TermMatrix, at_least: float = 2.0
-) -> LensGates:
-    """The two gates of a lens.
+) -> LensChecks:
+    """The two checks of a lens.
 
     Args:
         lens: fitted on real texts.
@@ -174,7 +174,7 @@ def lens_gates(
     """
     m = len(points)
     if m == 0 or not lens.words:
-        return LensGates(np.zeros(m), 0.0, None, np.zeros(m, dtype=bool))
+        return LensChecks(np.zeros(m), 0.0, None, np.zeros(m, dtype=bool))
     column = {word: j for j, word in enumerate(matrix.terms)}
     near = np.zeros((m, len(matrix.terms)), dtype=bool)
     for i, rows in enumerate(neighbours):
@@ -185,4 +185,4 @@ def lens_gates(
     other = float((found.sum() - np.trace(found)) / (m * (m - 1))) if m > 1 else None
     largest = lens.presence(points).max(1)
     passed = other is not None and own > 0 and own >= at_least * other
-    return LensGates(largest, own, other, (largest <= 1.0) & passed)
+    return LensChecks(largest, own, other, (largest <= 1.0) & passed)

@@ -76,7 +76,7 @@ def layer_vocabulary(
     rng: np.random.Generator,
     n_permutations: int = 999,
 ) -> LayerVocabulary:
-    """Words that the units of a layer write towards, and the two gates.
+    """Words that the units of a layer write towards, and the two checks.
 
     Args:
         reader: of the classifier.

@@ -7,7 +7,7 @@ import { DATA, artefact, blind, n, run } from "./data.js";
 import { differences } from "./differences.js";
 import { directions } from "./directions.js";
 import { dreams } from "./dreams.js";
-import { gateHead, gatesOf } from "./gates.js";
+import { checkHead, checksOf } from "./checks.js";
 import { graphs } from "./graphs.js";
 import { map } from "./map.js";
 import { toggleVeil, updatePanel } from "./panel.js";
@@ -37,7 +37,7 @@ function header() {
 
 function tabs() {
   for (const view of VIEWS) {
-    const gates = gatesOf(view.needs), failed = gates.some((gate) => !gate.passed);
+    const checks = checksOf(view.needs), failed = checks.some((check) => !check.passed);
     const tab = element("button", view.title, { type: "button", role: "tab", id: "tab-" + view.name, "aria-controls": "view-" + view.name, "data-view": view.name });
     if (!available(view)) tab.classList.add("absent");
     else if (failed) tab.append(element("span", " ✕", { class: "tab-sign failed" }), element("span", " a check failed", { class: "sr" }));
@@ -64,7 +64,7 @@ function drawView(view) {
     place.append(element("p", why.join(" ") || "This view was not made for this run.", { class: "notice" }));
     return;
   }
-  const head = gateHead(view.name === "map" ? [] : view.needs, body);
+  const head = checkHead(view.name === "map" ? [] : view.needs, body);
   place.append(head, body);
   view.draw(body);
 }

@@ -13,7 +13,7 @@ const REACH = 12;
 const every = Array.from({ length: n }, (_, i) => i);
 
 const found = artefact("outliers");
-const failed = found?.gates?.some((gate) => !gate.passed);
+const failed = found?.checks?.some((check) => !check.passed);
 const outliers = found && !failed ? { x: Float64Array.from(found.margin, Number), y: Float64Array.from(found.distance, Number) } : { x: new Float64Array(0), y: new Float64Array(0) };
 
 let box, base, top, frame, brushed, readout, fields, layerButtons, tabButtons, modeButtons;
@@ -40,7 +40,7 @@ function draw(body) {
   box.append(base, top, frame);
   readout = element("p", "", { class: "readout small muted" });
   body.append(toolbar(), box, readout, layers(), exact());
-  if (failed) body.append(element("p", "Virtual outliers are not shown: " + found.gates.find((gate) => !gate.passed).sentence, { class: "small notice" }));
+  if (failed) body.append(element("p", "Virtual outliers are not shown: " + found.checks.find((check) => !check.passed).sentence, { class: "small notice" }));
   prepare();
   new ResizeObserver(() => resize()).observe(box);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { tint = colours(); paint(); });

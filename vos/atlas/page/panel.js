@@ -2,7 +2,7 @@
 import { $, element } from "../../page/dom.js";
 import { answerBox } from "./answers.js";
 import { artefact, className, hasSides, isHarmful, isVeiled, targetName, texts, textsWith, truth } from "./data.js";
-import { gateLine } from "./gates.js";
+import { checkLine } from "./checks.js";
 import { bar, button, counted, mark, num, percent, signed, textLine, textNode } from "./parts.js";
 import { chosen } from "./select.js";
 import { set, state, toggle } from "./state.js";
@@ -10,7 +10,7 @@ import { drawWords, spansOf, strongest } from "./words.js";
 
 let shown = -1, unveiled = false, passage = null;
 
-const failed = (name) => artefact(name)?.gates?.find((gate) => !gate.passed);
+const failed = (name) => artefact(name)?.checks?.find((check) => !check.passed);
 
 /** Show or hide the chosen text alone. */
 export function toggleVeil() { unveiled = !unveiled; drawPanel(); }
@@ -38,11 +38,11 @@ function about(i) {
 }
 
 function section(name, title, ...content) {
-  const made = element("section", "", { class: "part" }), gate = name ? failed(name) : null;
+  const made = element("section", "", { class: "part" }), check = name ? failed(name) : null;
   made.append(element("h3", title));
-  if (gate) {
-    const list = element("ul", "", { class: "gates" });
-    list.append(gateLine(gate));
+  if (check) {
+    const list = element("ul", "", { class: "view-checks" });
+    list.append(checkLine(check));
     made.append(list);
     made.classList.add("greyed");
   }
@@ -54,20 +54,20 @@ function card(i, spans) {
   const made = element("article", "", { class: "card" }), veiled = isVeiled(i), head = element("p", "", { class: "card-head small" });
   head.append(mark(i), element("span", texts.sealed[i] ? " waits for your answer" : ` ${facts(i)}`));
   const text = element("div", "", { class: veiled ? "text a-text veiled" : "text a-text", dir: "auto", id: "the-text" });
-  const gate = failedPull(i);
-  drawWords(text, texts.text[i], gate ? [] : spans, passage);
+  const check = failedPull(i);
+  drawWords(text, texts.text[i], check ? [] : spans, passage);
   made.append(head, text);
   if (veiled) made.append(button(unveiled ? "Blur this text" : "Show this text", toggleVeil, { class: "quiet unveil" }));
   if (!texts.sealed[i]) made.append(numbers(i));
-  if (spans.length && !gate) made.append(pulls(i, spans));
-  if (spans.length && gate) made.append(element("p", "Words are not underlined: " + gate.sentence, { class: "small notice" }));
+  if (spans.length && !check) made.append(pulls(i, spans));
+  if (spans.length && check) made.append(element("p", "Words are not underlined: " + check.sentence, { class: "small notice" }));
   return made;
 }
 
 /** The check that keeps a text's words from being underlined; that of integrated gradients is about the texts read so. */
 function failedPull(i) {
-  const { gates = [], method } = artefact("saliency") ?? { method: [] };
-  return gates.find((gate) => !gate.passed && (method[i] === "integrated_gradients" || !gate.name.startsWith("integrated gradients")));
+  const { checks = [], method } = artefact("saliency") ?? { method: [] };
+  return checks.find((check) => !check.passed && (method[i] === "integrated_gradients" || !check.name.startsWith("integrated gradients")));
 }
 
 function facts(i) {

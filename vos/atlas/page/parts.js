@@ -1,4 +1,4 @@
-// Small pieces that several views draw: numbers, words, texts, bars, gates.
+// Small pieces that several views draw: numbers, words, texts, bars, checks.
 import { element } from "../../page/dom.js";
 import { isVeiled, kind, shortUid, texts } from "./data.js";
 import { set, state, toggle } from "./state.js";

@@ -1,7 +1,7 @@
 // How far to trust this page: every check of every view, the run on random weights, times and versions.
 import { element } from "../../page/dom.js";
 import { DATA, artefact, run, texts } from "./data.js";
-import { wantsMore } from "./gates.js";
+import { wantsMore } from "./checks.js";
 import { heading, num, table } from "./parts.js";
 
 let place;
@@ -16,7 +16,7 @@ function render() {
   const rows = [];
   for (const [name, view] of Object.entries(DATA.views)) {
     if (name === "trust") continue;
-    for (const gate of view.gates ?? []) rows.push([name.replace("_", " "), gate.name, element("span", gate.passed ? "✓ passed" : "✕ failed", { class: gate.passed ? "fixed" : "fixed gate-why" }), num(gate.value), element("span", `${wantsMore(gate) ? "≥" : "≤"} ${num(gate.threshold)}`, { class: "fixed" }), num(gate.control), gate.tests === "model" ? "model" : "method"]);
+    for (const check of view.checks ?? []) rows.push([name.replace("_", " "), check.name, element("span", check.passed ? "✓ passed" : "✕ failed", { class: check.passed ? "fixed" : "fixed check-why" }), num(check.value), element("span", `${wantsMore(check) ? "≥" : "≤"} ${num(check.threshold)}`, { class: "fixed" }), num(check.control), check.tests === "model" ? "model" : "method"]);
   }
   const missing = Object.entries(DATA.missing).map(([name, why]) => `${name.replace("_", " ")}: ${why.replace(/^Not made: (\w+: )?/, "")}`), found = artefact("trust") ?? {};
   place.replaceChildren(
