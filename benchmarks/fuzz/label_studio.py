@@ -41,8 +41,8 @@ class ExportCase:
 
 
 @st.composite
-def _annotation(draw: st.DrawFn, uid: str) -> tuple[dict[str, Any], Place]:
-    """As the server writes it, and what it says."""
+def _annotation(draw: st.DrawFn, uid: str) -> tuple[dict[str, Any], Place | None]:
+    """As the server writes it, and what it says; None where its comment cannot be kept, so that it is named."""
     label = draw(st.sampled_from(("harmful", "harmless", "unsure")))
     text, person = TEXT_OF[uid], draw(st.sampled_from((1, 2)))
     units = len(text[:4].encode("utf-16-le")) // 2
@@ -50,8 +50,9 @@ def _annotation(draw: st.DrawFn, uid: str) -> tuple[dict[str, Any], Place]:
     result = [{"from_name": "harm", "to_name": "text", "type": "choices", "value": {"choices": [label]}}]
     if draw(st.booleans()):
         result.append({"from_name": "why", "to_name": "text", "type": "labels", "value": marked})
-    if draw(st.booleans()):
-        result.append({"from_name": "comment", "type": "textarea", "value": {"text": [draw(texts())]}})
+    comment = draw(texts()) if draw(st.booleans()) else ""
+    if comment:
+        result.append({"from_name": "comment", "type": "textarea", "value": {"text": [comment]}})
     cancelled = draw(st.booleans())
     value = {
         "id": draw(st.integers(1, 10**9)),
@@ -63,6 +64,8 @@ def _annotation(draw: st.DrawFn, uid: str) -> tuple[dict[str, Any], Place]:
         "lead_time": draw(st.sampled_from((1.5, None))),
         "prediction": draw(st.sampled_from((None, {}, {"result": []}))),
     }
+    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in comment):
+        return value, None
     return value, (uid, PEOPLE[person], "skip" if cancelled else label, 0)
 
 
@@ -93,7 +96,7 @@ def exports(draw: st.DrawFn) -> ExportCase:
             tasks[-1] = draw(_elsewise(tasks[-1]))
             n_rows = None
         else:
-            held |= {place for _, place in told_}
+            held |= {place for _, place in told_ if place}
             n_rows = n_rows if n_rows is None else n_rows + len(told_)
     content = json.dumps(tasks, ensure_ascii=draw(st.integers(0, 3)) > 0).encode("utf-8", "surrogatepass")
     whole = draw(st.integers(0, 4)) > 0

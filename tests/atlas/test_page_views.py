@@ -53,7 +53,9 @@ def test_a_failed_check_greys_its_view_and_says_why(reader):
     body = at.page.locator("#view-communities .view-body")
     assert body.evaluate("(each) => each.inert")
     assert float(body.evaluate("(each) => getComputedStyle(each).opacity")) < 0.6
-    assert "The communities of this model are not to be relied on." in at.page.inner_text("#view-communities .view-checks")
+    assert "The communities of this model are not to be relied on." in at.page.inner_text(
+        "#view-communities .view-checks"
+    )
     at.page.click("#view-communities >> text=Show it all the same")
     assert not body.evaluate("(each) => each.inert")
     at.show("map")

@@ -11,6 +11,7 @@ from transformers import AutoConfig
 from tests.models.families import SPECIAL, VOCABULARY, word_tokenizer, write_family
 from vos.errors import ConfigError, ModelError
 from vos.models import EncoderClassifier, PretrainedClassifier, load_classifier
+from vos.models.loading import saved_classes, saved_harmful
 
 NAMES = ("harmless", "harmful")
 CLASSIFIERS = [EncoderClassifier, PretrainedClassifier]
@@ -39,8 +40,32 @@ def test_another_version_or_kind_is_refused(tmp_path, facts):
 @pytest.mark.parametrize("content", ["[]", "{", '{"format_version": 1, "kind": "encoder"}'])
 def test_facts_that_are_not_whole_are_refused(tmp_path, content):
     (tmp_path / "vos.json").write_text(content)
-    with pytest.raises(ModelError, match=r"vos\.json: expected"):
+    with pytest.raises(ModelError, match=r"vos\.json: (label_names: )?expected"):
         load_classifier(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"label_names": "no, yes"}, "label_names: expected a list of different names"),
+        ({"label_names": ["no", "no"]}, "label_names: expected a list of different names"),
+        ({"label_names": ["no", "maybe"]}, "harmful: expected some of ['no', 'maybe'], found ['yes']"),
+        ({"harmful": 1}, "harmful: expected a list of different names"),
+        ({"harmful": [["yes"]]}, "harmful: expected a list of different names"),
+        ({"data_classes": ["no", "yes"]}, "class_of_output: expected for each of 2 outputs the index of one of 2"),
+        ({"data_classes": ["no", "yes"], "class_of_output": [0, 2]}, "class_of_output: expected"),
+        ({"data_classes": ["no", "yes"], "class_of_output": [0]}, "class_of_output: expected"),
+        ({"data_classes": ["no", None], "class_of_output": [0, 1]}, "data_classes: expected a list of different"),
+    ],
+)
+def test_names_that_do_not_fit_each_other_are_refused_wherever_they_are_read(tmp_path, changed, message):
+    facts = {"format_version": 1, "kind": "encoder", "label_names": ["no", "yes"], "harmful": ["yes"], **changed}
+    (tmp_path / "vos.json").write_text(json.dumps(facts))
+    for read in (load_classifier, saved_classes, saved_harmful):
+        with pytest.raises(ModelError) as refused:
+            read(tmp_path)
+        assert message in str(refused.value)
+        assert len(str(refused.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("classifier", CLASSIFIERS)

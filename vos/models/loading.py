@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,4 +76,27 @@ def _facts(directory: Path) -> dict[str, Any]:
             f"{path}: expected format_version {FORMAT_VERSION} and kind in {sorted(KINDS)}, got "
             f"{facts.get('format_version')!r} and {facts.get('kind')!r}; write the model again with this version"
         )
+    _check_classes(path, facts)
     return facts
+
+
+def _check_classes(path: Path, facts: Mapping[str, Any]) -> None:
+    """Refuse names of outputs and classes that do not fit each other: somebody changed the file."""
+    names = _names(path, facts, "label_names")
+    if "harmful" in facts and not set(_names(path, facts, "harmful")) <= set(names):
+        raise ModelError(f"{path}: harmful: expected some of {names}, found {facts['harmful']!r:.200}")
+    if "data_classes" in facts:
+        n, places = len(_names(path, facts, "data_classes")), facts.get("class_of_output")
+        known = isinstance(places, list) and all(type(place) is int and 0 <= place < n for place in places)
+        if not known or len(places or ()) != len(names):
+            raise ModelError(
+                f"{path}: class_of_output: expected for each of {len(names)} outputs the index of one of {n} classes, "
+                f"found {places!r:.200}"
+            )
+
+
+def _names(path: Path, facts: Mapping[str, Any], entry: str) -> list[str]:
+    names = facts.get(entry)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len({*names}) != len(names):
+        raise ModelError(f"{path}: {entry}: expected a list of different names, found {names!r:.200}")
+    return names
