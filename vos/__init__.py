@@ -1,6 +1,6 @@
 """Decision-boundary data synthesizer for text classifiers, via virtual outlier synthesis.
 
-The public names stand in the stub beside this file; each is loaded when it is first used.
+The public names are listed in the stub file `__init__.pyi`; each is imported when it is first used.
 """
 
 import lazy_loader

@@ -1,7 +1,7 @@
-"""What a person reads on a terminal or in a log file: lines that break between words, tables that fit, whole paths.
+"""Output for people, on a terminal or in a log file: lines wrapped between words, tables that fit, whole paths.
 
-Everything that a program prints goes through here. Escape codes, colours and moving bars are for terminals that can
-show them; `NO_COLOR`, `TERM=dumb` and whatever is no terminal get plain text.
+Everything that a program prints goes through here. Escape codes, colours and progress bars are used only on terminals
+that can show them; with `NO_COLOR` or `TERM=dumb`, or when the output is not a terminal, it is plain text.
 """
 
 from __future__ import annotations
@@ -32,24 +32,27 @@ __all__ = [
 ]
 
 NARROW = 80
-"""Columns of what is no terminal."""
+"""Line width where the output is not a terminal."""
 
 DUMB = ("dumb", "unknown")
-"""Values of TERM of terminals that know no escape code."""
+"""Values of TERM for terminals without escape codes."""
 
 
 def is_terminal() -> bool:
-    """Whether the standard output is a terminal, of whatever kind."""
+    """Whether the standard output is a terminal of any kind."""
     return bool(getattr(sys.stdout, "isatty", bool)())
 
 
 def is_plain() -> bool:
-    """Whether escape codes are unwanted: by `NO_COLOR`, on a dumb terminal, and where there is no terminal."""
+    """Whether escape codes are unwanted: `NO_COLOR` is set, the terminal is dumb, or there is no terminal."""
     return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM", "").lower() in DUMB or not is_terminal()
 
 
 def console() -> Console:
-    """The console of this process; the same one while its surroundings are the same, so that bars know of lines."""
+    """The console of this process, shared so that progress bars and printed lines do not overwrite each other.
+
+    A new one is made when the terminal or its settings change.
+    """
     return _console(is_plain(), is_terminal(), os.environ.get("COLUMNS", ""))
 
 
@@ -64,12 +67,12 @@ def _console(plain: bool, terminal: bool, columns: str) -> Console:
 
 
 def say(line: str, *, style: str | None = None, hanging: str = "  ") -> None:
-    """Print one line: on a terminal broken between words, elsewhere as it is.
+    """Print one line: wrapped between words on a terminal, unchanged elsewhere.
 
     Args:
-        line: any text; nothing in it is markup.
-        style: of `rich`, for terminals with colours.
-        hanging: begins every further line.
+        line: any text; markup in it is not interpreted.
+        style: a `rich` style, for terminals with colours.
+        hanging: the prefix of every line after the first.
     """
     out = console()
     parts = [line]
@@ -80,7 +83,7 @@ def say(line: str, *, style: str | None = None, hanging: str = "  ") -> None:
 
 
 def complain(line: str) -> None:
-    """Print one line to the standard error, below an empty one: on a terminal broken between words."""
+    """Print an empty line and then one line to the standard error, wrapped between words on a terminal."""
     terminal = bool(getattr(sys.stderr, "isatty", bool)())
     parts = _broken(line, console().width, "  ") if terminal else [line]
     sys.stderr.write("\n" + "\n".join(parts) + "\n")
@@ -88,7 +91,7 @@ def complain(line: str) -> None:
 
 
 def _broken(line: str, width: int, hanging: str) -> Iterator[str]:
-    """Parts of a line, each no wider than `width` unless it is one long word, such as a path."""
+    """Yield the parts of a line, each at most `width` wide unless it is a single long word, such as a path."""
     if cell_len(line) <= width:
         yield line
         return
@@ -105,7 +108,7 @@ def _broken(line: str, width: int, hanging: str) -> Iterator[str]:
 
 
 def short(path: Path | str) -> str:
-    """A path as it is typed here: relative to the working folder where it lies in it.
+    """Return a path as one would type it: relative to the working folder if it lies in it.
 
     Example:
         >>> short(Path.cwd() / "outputs" / "run"), short("/elsewhere/run")
@@ -116,16 +119,16 @@ def short(path: Path | str) -> str:
 
 
 def print_paths(paths: Mapping[str, Path | str]) -> None:
-    """A line for each file, by its name: the path whole and never broken, so that it can be copied.
+    """Print one line per file, name and path; a path is never wrapped, so that it can be copied.
 
-    An address of another kind, such as that of a server, stays as it is.
+    Other addresses, such as the URL of a server, are printed unchanged.
     """
     for name, path in paths.items():
         console().print(Text(f"{name}: {short(path) if Path(path).exists() else path}"), soft_wrap=True)
 
 
 def print_facts(title: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Print names and values below a title; a long value goes on below itself."""
+    """Print names and values below a title; a long value is wrapped within its column."""
     if not rows:
         return
     say(title, style="bold")
@@ -138,7 +141,7 @@ def print_facts(title: str, rows: Sequence[tuple[str, str]]) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> None:
-    """Print rows below their heads; the first `left` columns are words, the others numbers."""
+    """Print rows below column heads; the first `left` columns are left-aligned (words), the others right-aligned."""
     say(title, style="bold")
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(columns):
@@ -163,13 +166,13 @@ def _show(shown: Table) -> None:
 def columns_that_fit(
     columns: Sequence[str], rows: Sequence[Sequence[str]], wanted: Sequence[int], width: int
 ) -> list[int]:
-    """Numbers of the columns of a table that go beside each other, in the order of the table.
+    """Return the indices of the columns that fit side by side, in the order of the table.
 
     Args:
-        columns: their heads.
-        rows: cells.
-        wanted: numbers of columns, the most important first; the first is always taken.
-        width: of the screen.
+        columns: the column heads.
+        rows: the cells.
+        wanted: column indices, the most important first; the first is always included.
+        width: width of the screen in characters.
 
     Example:
         >>> columns_that_fit(["metric", "a", "b", "c"], [["x", "1", "22", "3"]], [0, 3, 1, 2], 17)

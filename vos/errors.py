@@ -1,4 +1,4 @@
-"""Errors of the product: one root, one class per cause, each also a standard type.
+"""The exceptions of this package: one root class, one subclass per cause, each also a built-in exception type.
 
 A message says what was expected, what was found, where, and what to do about it.
 """
@@ -27,10 +27,10 @@ class NotFittedError(VosError, RuntimeError):
 
 
 class InfeasibleError(VosError, ValueError):
-    """A margin and a radius that no point can have together.
+    """A request that no point of feature space can meet, such as a margin together with a radius.
 
     Attributes:
-        classes: the classes for which the request cannot be met; empty where it is not a matter of classes.
+        classes: the classes for which the request cannot be met; empty if it does not depend on the class.
     """
 
     def __init__(self, message: str, classes: Iterable[int] = ()) -> None:
@@ -47,12 +47,12 @@ class RunError(VosError, RuntimeError):
 
 
 class LedgerError(VosError, RuntimeError):
-    """The ledger cannot be read or written; what was acknowledged before is still in it."""
+    """The ledger cannot be read or written; everything that it confirmed before is still stored."""
 
 
 class ToolError(VosError, RuntimeError):
-    """A labelling tool refused, failed or went away; what it acknowledged before is kept."""
+    """A labelling tool refused, failed or stopped responding; everything that it confirmed before is kept."""
 
 
 class ServerError(VosError, RuntimeError):
-    """A server of a language model refused, failed or went away; what it answered before is kept."""
+    """A language-model server refused, failed or stopped responding; its earlier answers are kept."""

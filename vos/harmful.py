@@ -1,7 +1,7 @@
-"""Which classes are harmful: named by a setting, or told by well-known words; never by their place.
+"""Which classes are harmful: named by a setting, or recognised by well-known words; never guessed from their order.
 
-A classifier has C classes, and any of them may be harmful. Margins, sides and false-negative rates speak of the harmful
-classes against the others, so everything that has classes has the indices of the harmful ones beside them.
+A classifier has C classes, and any of them may be harmful. Margins, sides and false-negative rates compare the harmful
+classes with the others, so every object that has classes also has the indices of the harmful ones.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ NO_HARM = "none"
 """Value of `positive` for data without a harmful class."""
 
 SHOWN = 20
-"""Classes that a message lists at most."""
+"""Largest number of classes that a message lists."""
 
 PLAIN_NAME = re.compile(r"[\w.-]+(?: [\w.-]+)*")
-"""Names of classes that can be typed as they are into a list of an override."""
+"""Class names that can be typed without quotes in a list on the command line."""
 
 Positive = str | int | float | bool | Sequence[str | int | float | bool] | None
-"""One class, a list of classes, "none", or None where the names decide."""
+"""One class, a list of classes, "none", or None to decide by the class names."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -57,16 +57,16 @@ _FILLERS = _words(
     """
 )
 _ANSWERS = (("0", "1"), ("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"))
-"""Pairs of answers to the question whether a text is harmful; one counts only beside its partner, and numbers and
-letters only where they are all the classes."""
+"""Pairs of answers to the question whether a text is harmful. A name counts only if its partner is there too, and
+numbers and letters only if they are the only classes."""
 
 
 class Classes(NamedTuple):
-    """Classes by name, and which of them are harmful.
+    """The class names, and which of the classes are harmful.
 
     Attributes:
-        names: of the C classes, in index order.
-        harmful: indices of the harmful ones, ascending; () where no class is.
+        names: names of the C classes, in index order.
+        harmful: indices of the harmful classes, ascending; () if no class is harmful.
 
     Example:
         >>> classes = Classes(("neither", "hate", "offensive"), (1, 2))
@@ -89,7 +89,7 @@ class Classes(NamedTuple):
 
 
 def fold_name(name: object) -> str:
-    """A class name as it is compared: case, spaces, punctuation, plurals and the ways to write a letter do not count.
+    """Normalise a class name for comparison: ignores case, spaces, punctuation, plurals and variants of a letter.
 
     Example:
         >>> fold_name("Hate-Speech"), fold_name("hate_speeches"), fold_name("harmless")
@@ -104,7 +104,7 @@ def fold_name(name: object) -> str:
 
 
 def _spaced(name: object) -> str:
-    """The words of a name, in small letters, with a space between them."""
+    """The words of a name in lower case, separated by spaces."""
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKC", str(name)))
     return " ".join(re.findall(r"[^\W_]+", re.sub(r"['\u2019]", "", text).casefold()))
 
@@ -120,17 +120,17 @@ def are_answers(names: Sequence[str]) -> bool:
 
 
 def harmful_classes(names: Sequence[str], positive: Positive = None) -> tuple[int, ...]:
-    """Indices of the harmful classes, ascending; () where no class is.
+    """Return the indices of the harmful classes, ascending; () if no class is harmful.
 
     Args:
-        names: of the C classes, in index order.
+        names: names of the C classes, in index order.
         positive: the harmful class, or a list of them; "none": no class is harmful; None: well-known words in the
-            names decide (`harm`, `toxic`, ..., their negations, and the answers 0 and 1, no and yes). Of two
-            classes with one that is known as harmless the other is harmful.
+            names decide (`harm`, `toxic`, ..., their negations, and the answers 0 and 1, no and yes). If one of
+            two classes is known to be harmless, the other is harmful.
 
     Raises:
-        ConfigError: a class that is not there, no class that is not harmful, or names that do not decide: none of them
-            is known, or several are known as harmful.
+        ConfigError: an unknown class, every class is harmful, or the names do not decide: none of them is known, or
+            several are known to be harmful.
 
     Example:
         >>> harmful_classes(["Toxic", "non-toxic"]), harmful_classes(["neither", "rude", "vile"], ["rude", "vile"])
@@ -151,7 +151,7 @@ def harmful_classes(names: Sequence[str], positive: Positive = None) -> tuple[in
 
 
 def harmful_in_words(classes: Classes) -> str:
-    """One line for the head of a run: which classes count as harmful, and which do not.
+    """Return one line for the start of a run: which classes count as harmful, and which do not.
 
     Example:
         >>> harmful_in_words(Classes(("hate", "neither"), (0,)))
@@ -166,7 +166,7 @@ def harmful_in_words(classes: Classes) -> str:
 
 
 def _place(names: Sequence[str], wanted: object) -> int:
-    """Index of the class of a name, which may be written in another way."""
+    """Index of the class with this name; different spellings of a name match, see `fold_name`."""
     exact = [i for i, name in enumerate(names) if name == str(wanted)]
     if isinstance(wanted, float) and wanted.is_integer():
         exact = exact or [i for i, name in enumerate(names) if name == str(int(wanted))]
@@ -183,7 +183,7 @@ def _place(names: Sequence[str], wanted: object) -> int:
 
 
 def _recognised(names: Sequence[str]) -> tuple[int, ...]:
-    """The harmful class by its name, or as the partner of the only other one."""
+    """The harmful class: recognised by its name, or as the other one of two classes if one is known to be harmless."""
     if len(names) < 2:
         return ()
     folded = [_spaced(name) for name in names]
@@ -197,7 +197,7 @@ def _recognised(names: Sequence[str]) -> tuple[int, ...]:
     if not harm and len(names) == 2 and len(harmless) == 1:
         return (1 - harmless[0],)
     several = f"several of them may be: {_listed([names[i] for i in harm])}" if harm else "their names do not tell"
-    typed = harm and all(PLAIN_NAME.fullmatch(names[i]) for i in harm)  # others need quotes that depend on the shell
+    typed = harm and all(PLAIN_NAME.fullmatch(names[i]) for i in harm)  # quoting depends on the shell
     example = f"[{','.join(names[i] for i in harm)}]" if typed else "[CLASS,CLASS]" if harm else "CLASS"
     raise ConfigError(
         f"positive: expected to know which of the classes {_listed(names)} are harmful, and {several}; name one or a "
@@ -227,7 +227,7 @@ def _meaning(folded: str) -> bool | None:
 
 
 def _word(word: str) -> bool | None:
-    """Whether one word means harm; a plural and a negation that is part of the word are understood."""
+    """Whether one word means harm; recognises plurals, and negations that are part of the word."""
     for form in (word, word.removesuffix("s"), word.removesuffix("ful"), word.removesuffix("ly")):
         if form in _HARM:
             return True

@@ -1,4 +1,4 @@
-"""The values that travel between the rooms of the house, and the protocols that the rooms speak.
+"""The data types that the subpackages exchange, and the protocols that they implement.
 
 Symbols: `n` texts, `d` feature dimension, `C` classes, `m` virtual outliers. Batch first, class last.
 """
@@ -24,19 +24,19 @@ OOD = -1
 """Label of out-of-distribution rows in label tensors. Unlabelled is `None` in a record and never enters a tensor."""
 
 TOKENIZE_CHUNK = 1024
-"""Texts a call, so that the tokenizer's own objects for the whole set are never in memory at once."""
+"""Texts per tokenizer call, so that the tokenizer's objects for the whole set are never in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One text with what is known of it.
+    """One text with its label and metadata.
 
     Attributes:
         id: unique within a data set.
         text: the text as it will be tokenised.
-        label: class index, or None when nobody has judged the text.
-        group: texts that share a group (author, thread, setting) never sit in different splits.
-        pair: the two texts of a minimal pair share this; a pair is never cut by a split.
+        label: class index, or None if the text is unlabelled.
+        group: key of a group (author, thread, setting); texts of one group are always in the same split.
+        pair: key of a minimal pair, shared by its two texts, which are always in the same split.
         level: subtlety level, 0 (plain) and up, or None when unknown.
     """
 
@@ -61,14 +61,14 @@ class LinearHead(NamedTuple):
 
     @classmethod
     def of(cls, module: nn.Module) -> Self:
-        """The last layer of a classifier, as tensors that share its memory and follow its training.
+        """Return the last layer of a classifier as tensors that share its memory, so that they follow its training.
 
         Args:
-            module: a `torch.nn.Linear`, with or without a bias (zeros then), or a module that ends in one: a small head
+            module: a `torch.nn.Linear` (a missing bias becomes zeros), or a module that ends in one: a small head
                 such as the `classifier` of a transformers model, or the whole model.
 
         Raises:
-            ModelError: the module does not end in a linear layer, or which one ends it cannot be told.
+            ModelError: the module does not end in a linear layer, or it is unclear which one is the last.
 
         Example:
             >>> head = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 2, bias=False))
@@ -81,9 +81,9 @@ class LinearHead(NamedTuple):
         return cls(linear.weight, bias)
 
     def logits(self, features: Tensor) -> Tensor:
-        """Logits (n, C) of features (n, d), in the wider dtype of both and float32 at least, whatever autocast says.
+        """Logits (n, C) of features (n, d), in the wider dtype of both and at least float32, also under autocast.
 
-        The eight bits of bfloat16 move a margin by a hundredth, which is more than lies between many texts.
+        Rounding to bfloat16 (8 bits) would change a margin by a hundredth, more than the difference of many texts.
         """
         dtype = torch.promote_types(torch.promote_types(features.dtype, self.weight.dtype), torch.float32)
         with torch.autocast(features.device.type, enabled=False):
@@ -91,7 +91,7 @@ class LinearHead(NamedTuple):
 
 
 def _last_linear(module: nn.Module) -> nn.Linear:
-    """The linear layer that a module ends in, in the order of definition; see `LinearHead.of`."""
+    """The last linear layer of a module, in definition order; see `LinearHead.of`."""
     layers = [(name, each) for name, each in module.named_modules() if [*each.parameters(recurse=False)]]
     linears = [(name, each) for name, each in layers if isinstance(each, nn.Linear)]
     found = ", ".join(f"{name} ({each.in_features} to {each.out_features})" for name, each in linears[-2:])
@@ -110,10 +110,10 @@ def _last_linear(module: nn.Module) -> nn.Linear:
 
 
 def harmful_mask(n_classes: int, harmful: Sequence[int], device: torch.device | None = None) -> Tensor:
-    """Which of the classes are harmful: (C,) bool, nowhere True where none is.
+    """Return a mask of the harmful classes: (C,) bool, all False if no class is harmful.
 
     Raises:
-        ConfigError: a class that is not there, the same class twice, or no class that is not harmful.
+        ConfigError: an unknown class, the same class twice, or every class is harmful.
     """
     named = set(harmful)
     if len(named) != len(harmful) or len(named) >= n_classes or not named <= set(range(n_classes)):
@@ -126,7 +126,7 @@ def harmful_mask(n_classes: int, harmful: Sequence[int], device: torch.device | 
 def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:
     """Token ids of each text, special tokens included, not padded.
 
-    A text of more than `max_length` tokens is cut at the end that `tokenizer.truncation_side` names.
+    A text of more than `max_length` tokens is truncated on the side `tokenizer.truncation_side`.
     """
     ids: list[list[int]] = []
     for start in range(0, len(texts), TOKENIZE_CHUNK):
@@ -143,12 +143,12 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_lengt
 
 
 def token_batch(ids: Sequence[Sequence[int]], padding: int, side: str = "right") -> dict[str, Tensor]:
-    """Token ids as an encoder takes them, padded to the longest text.
+    """Build the encoder's input tensors, padded to the longest text.
 
     Args:
-        ids: of each text.
-        padding: the token that pads.
-        side: "right" or "left", where it pads; a model that pools at its last token may need the left.
+        ids: token ids of each text.
+        padding: id of the padding token.
+        side: padding side, "right" or "left"; a model that pools at its last token may need "left".
 
     Returns:
         input_ids and attention_mask, both (n, t) int64; the mask is 0 where a text is padded.
@@ -168,7 +168,7 @@ def token_batch(ids: Sequence[Sequence[int]], padding: int, side: str = "right")
 
 @dataclass(frozen=True, slots=True)
 class FeatureBatch:
-    """Texts as the classifier sees them.
+    """Features and logits of texts.
 
     Attributes:
         features: (n, d) penultimate activations.

@@ -1,4 +1,4 @@
-"""The programs as functions."""
+"""The command-line programs as functions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from vos.synthesis.synthesize import SynthesisResult
 def synthesize(
     run: str | Path, n: int = 100, *, output: str | Path | None = None, overrides: Sequence[str] = ()
 ) -> SynthesisResult:
-    """Near-boundary texts for a finished run, ready for people to label: what `python -m vos synthesize` does.
+    """Choose near-boundary texts for people to label, from a finished run; the same as `python -m vos synthesize`.
 
     Args:
         run: directory of the run.
-        n: texts wanted.
-        output: folder of the files; the run's own when None.
+        n: number of texts.
+        output: folder of the files; None: the folder of the run.
         overrides: further settings as on the command line, such as "outliers.margin=1.0".
 
     Raises:

@@ -1,4 +1,4 @@
-"""Build the world of an atlas from a configuration and a finished run, make its arrays, and the page of them."""
+"""The atlas program: loads a configuration and a finished run, computes its arrays, and writes the page."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ PAGE = "atlas.html"
 
 @dataclass(frozen=True)
 class Asked:
-    """Texts that people were asked about, or are to be.
+    """Texts that people have been asked to label, or will be.
 
     Attributes:
-        batch: uid of the texts of the batch, and whether a language model wrote them.
-        answers: uid to the class of the data that people gave.
+        batch: uids of the texts of the batch, and whether a language model wrote each.
+        answers: uid to the class that people answered.
         examples: all of these texts, those of the batch first.
     """
 
@@ -72,7 +72,7 @@ class Asked:
 
 
 def run_atlas_program(config: DictConfig) -> AtlasResult:
-    """Check the settings and the run, make what is missing of the arrays, build the page, print a summary."""
+    """Check the settings and the run, compute missing arrays, build the page, print a summary."""
     check_atlas(config)
     settings = atlas_settings(config)
     producers = chosen_producers(config.views, config.only)
@@ -89,19 +89,19 @@ def run_atlas_program(config: DictConfig) -> AtlasResult:
 
 
 def atlas_settings(config: DictConfig) -> AtlasSettings:
-    """The sizes of an atlas.
+    """Read the sizes of an atlas from the configuration.
 
     Raises:
-        ConfigError: sizes that cannot work.
+        ConfigError: a size is out of range.
     """
     return AtlasSettings(**{name: config[name] for name in AtlasSettings.__dataclass_fields__ if name in config})
 
 
 def describing_server(config: DictConfig) -> ServedDescriber | None:
-    """The language model that says differences in sentences; None where none is asked for.
+    """The language model that describes differences in sentences; None if none is configured.
 
     Raises:
-        ConfigError: a language model that is behind no server.
+        ConfigError: the language model is not behind a server.
         ServerError: the server cannot be used.
     """
     if OmegaConf.select(config, "language_model") is None:
@@ -146,7 +146,7 @@ def _make(
 
 
 def texts_asked(config: DictConfig, run: RunDirectory, data: TextData) -> Asked:
-    """The batch of a run, or the one that is named, and what the ledger knows of this data's classes."""
+    """The texts of the run's batch, or of the configured one, and the ledger's answers for this data's classes."""
     path = Path(config.batch) if config.batch is not None else run.path / BATCH
     records = read_jsonl(path) if path.is_file() else []
     examples = {record.uid: Example(record.id, record.text, group=record.group) for record in records}
@@ -177,7 +177,7 @@ def build_world(
     asked: Asked,
     told: Callable[[int], None] = lambda _: None,
 ) -> AtlasWorld:
-    """The world of a run, its texts chosen."""
+    """Build the inputs of the atlas, with its texts chosen."""
     data = label_by_output(data, featurizer, run)
     made = {uid for uid, is_made in asked.batch.items() if is_made}
     chosen = choose_texts(data, featurizer, settings, config.seed, asked.examples, made, told)
@@ -213,7 +213,7 @@ def build_world(
 
 
 def _summary(world: AtlasWorld, result: AtlasResult, output: Path, page: Path) -> None:
-    """What was made, what is missing and why, which checks passed, and what to do with it."""
+    """Print what was computed, what is missing and why, which checks passed, and what to do next."""
     folder, texts = output / FOLDER, world.texts
     splits = ", ".join(f"{split} {texts.split.count(split)}" for split in dict.fromkeys(texts.split))
     rows = [("texts", f"{len(texts)}: {splits}; near the boundary {int(texts.near.sum())}")]

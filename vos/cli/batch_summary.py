@@ -1,4 +1,4 @@
-"""A batch in words: what it holds, what it covers, what stands behind its numbers, and how to ask people."""
+"""The printed summary of a batch: its content, its coverage, the basis of its numbers, and how to have it labelled."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ IN_OTHER_WORDS = (
         "made",
     ),
 )
-"""Entries of a report that `_rows` tells."""
+"""Entries of a report that `_rows` prints."""
 
 FOR_THE_FILE = ("unit", "run_hash", "seed", "demand", "supply", "nearest_share", "nearest_miss", "files", "warnings")
-"""Entries that are read in `synthesis.json` alone."""
+"""Entries that are not printed, only stored in `synthesis.json`."""
 
 ANSWERED = {
     "page": ("answer in the browser, download the answers, then", ["labels=files", "labels.path=DOWNLOADED.jsonl"]),
@@ -39,15 +39,15 @@ ANSWERED = {
     "label_studio": ("answer in Label Studio, then", ["labels=label_studio"]),
     "argilla": ("answer in Argilla, then", ["labels=argilla"]),
 }
-"""What people do by the name of the tool, and how their answers come back."""
+"""For each labelling tool, what to do next and how the answers are imported."""
 
 
 def print_batch(result: SynthesisResult, by_oracle: Sequence[tuple[str, str]]) -> None:
-    """Print what was written, and in one sentence what it is worth.
+    """Print what was written, and one sentence on its value.
 
     Args:
-        result: of the synthesis.
-        by_oracle: what stored answers say of it; empty where there are none.
+        result: result of the synthesis.
+        by_oracle: rows computed from stored answers; empty if there are none.
     """
     print_facts("Near-boundary texts", _rows(result.report))
     print_facts("By the stored answers: a declared oracle, no person", by_oracle)
@@ -56,7 +56,7 @@ def print_batch(result: SynthesisResult, by_oracle: Sequence[tuple[str, str]]) -
 
 
 def what_it_covers(report: Mapping[str, Any]) -> str:
-    """One sentence on a batch.
+    """Return one sentence on what a batch covers.
 
     Example:
         >>> what_it_covers({"written": 100, "chosen": {"random": 12, "coverage": 88}, "covered_before": 0.44,
@@ -111,7 +111,7 @@ def _gaps(gaps: Mapping[str, Any]) -> str:
 
 
 def _calibration(report: Mapping[str, Any]) -> str:
-    """What stands behind the expected errors, in a few words."""
+    """The basis of the expected errors, in a few words."""
     if not report.get("n"):
         return f"by the margin alone: {report.get('reason', '')}"
     brier = ((report.get("reliability") or {}).get("expected_error") or {}).get("brier")
@@ -120,7 +120,7 @@ def _calibration(report: Mapping[str, Any]) -> str:
 
 
 def print_sent(config: DictConfig, sent: SentBatch, tool: str) -> None:
-    """Print who was asked what and where, and how the answers come back."""
+    """Print what was sent to whom and where, and how to import the answers."""
     rows = [("asked now", f"{sent.asked}, {sent.gold} of them with a known answer")]
     if sent.held_back:
         rows.append(("asked before, held back", str(len(sent.held_back))))

@@ -1,4 +1,4 @@
-"""The cache that runs share: where it lies, said once, and how large it may be."""
+"""The cache that runs share: prints its folder once, and limits its size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def open_cache(config: DictConfig) -> None:
-    """Say where the cache lies, and remove what was used longest ago where it is larger than `paths.cache_gib`."""
+    """Print the folder of the cache, and remove its least recently used files if it exceeds `paths.cache_gib`."""
     folder, limit = Path(config.paths.cache), float(config.paths.cache_gib)
     make_room(folder, limit)
     held = sum(entry.size for entry in entries(folder)) / GIB

@@ -1,7 +1,7 @@
-"""Every setting checked before any work: its name, its type, its range, and what its constructor refuses.
+"""Checks every setting before any work: its name, type and range, and whether its constructor accepts it.
 
-Types are those of the signatures that the settings fill, read from the source; ranges are checked by the constructors
-themselves, which are called here once. What no signature knows stands in `OWN` and `LIMITS`.
+Types come from the signatures that receive the settings, read from the source code; ranges are checked by the
+constructors themselves, each called here once. Settings without a signature are listed in `OWN` and `LIMITS`.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ OWN = {
     "labels": "Settings | None",
     "simulation": "Settings | None",
 }
-"""Types of the settings that fill no signature."""
+"""Types of the settings that are not arguments of a class or function."""
 
 SEED, SHARE, POSITIVE = (0, 2**32 - 1), (0, 1), (1, math.inf)
 
@@ -122,21 +122,21 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "candidates.selection.max_distance": (0, math.inf),
     "candidates.selection.max_margin": (0, math.inf),
 }
-"""Smallest and largest value of numbers whose constructor cannot be called yet, or does not look."""
+"""Ranges of numbers whose constructor cannot be called yet, or does not check them."""
 
 Build = Callable[[DictConfig], object]
-"""Builds a node, and raises where a value is refused."""
+"""Builds the object of a node, and raises if a value is refused."""
 
 
 def check_settings(config: DictConfig, built: Mapping[str, Build]) -> None:
-    """Check every setting; a number given for a text becomes that text.
+    """Check every setting; a number given for a string setting is converted to a string.
 
     Args:
-        config: of a program, without Hydra's own part.
-        built: dotted name of a node to what builds it; those without a value are passed over.
+        config: configuration of a program, without Hydra's own part.
+        built: dotted name of a node to the function that builds it; nodes without a value are skipped.
 
     Raises:
-        ConfigError: the first setting that cannot work: what was expected and found, and the nearest name that exists.
+        ConfigError: the first invalid setting: what was expected and found, and the nearest existing name.
     """
     _check_types(config)
     _check_limits(_plain(config, resolve=True), "")
@@ -153,7 +153,7 @@ def _check_types(config: DictConfig) -> None:
     raw = _plain(config, resolve=False)
     for name, kind, value, written in _leaves(_plain(config, resolve=True), raw, ""):
         if value == "???" or (isinstance(written, str) and "${" in written):
-            continue  # what it refers to is checked in its own place
+            continue  # an interpolation: its target is checked itself
         if isinstance(value, int | float) and not accepts(kind, value) and takes_text(kind):
             OmegaConf.update(config, name, str(value).lower() if isinstance(value, bool) else str(value))
         elif not accepts(kind, value):
@@ -168,7 +168,7 @@ def _plain(config: DictConfig, *, resolve: bool) -> dict[str, Any]:
 
 
 def _leaves(node: Mapping[str, Any], raw: Any, path: str) -> Iterator[tuple[str, ast.expr, Any, Any]]:
-    """Name, kind, value and value as written of every setting whose kind is known."""
+    """Name, type, value and unresolved value of every setting whose type is known."""
     known = _known(node, path)
     for key, value in node.items():
         if key in MARKS:
@@ -182,12 +182,12 @@ def _leaves(node: Mapping[str, Any], raw: Any, path: str) -> Iterator[tuple[str,
         elif path == "" and name not in OWN:
             near = nearest(name, [each for each in node if each in OWN])
             raise ConfigError(f"{name}: no such setting{near}; --help lists every setting")
-        if isinstance(value, dict) and not isinstance(written, str):  # what refers to another place is looked at there
+        if isinstance(value, dict) and not isinstance(written, str):  # an interpolated node is checked elsewhere
             yield from _leaves(value, written, f"{name}.")
 
 
 def _known(node: Mapping[str, Any], path: str) -> Mapping[str, Parameter]:
-    """What the class or function that a node builds takes; {} where it builds none, or takes anything."""
+    """Parameters of the class or function that a node builds; {} if it builds none, or accepts anything."""
     target = node.get("_target_")
     try:
         if str(target).startswith("pytorch_lightning."):
@@ -202,7 +202,7 @@ def _known(node: Mapping[str, Any], path: str) -> Mapping[str, Parameter]:
 def _parsed(kind: str | None) -> ast.expr | None:
     try:
         return None if kind is None else ast.parse(kind, mode="eval").body
-    except SyntaxError:  # the name of an object that is no expression
+    except SyntaxError:  # an object's name that is not a Python expression
         return None
 
 
@@ -219,22 +219,22 @@ def _check_limits(node: Mapping[str, Any], path: str) -> None:
 
 
 def _with_name(name: str, message: str) -> str:
-    """The message, which begins with the setting's name where it did not."""
+    """The message, prefixed with the setting's name unless it already starts with it."""
     first = message.partition(":")[0]
     return message if first.split(".")[0] in (name.split(".")[0], name.rpartition(".")[2]) else f"{name}: {message}"
 
 
 def built(node: DictConfig) -> object:
-    """Build a node; what Hydra wraps around a refusal is taken off.
+    """Build the object of a node; raises the constructor's own error, without Hydra's wrapper.
 
     Raises:
-        ConfigError: as the constructor says, or the class is not there.
+        ConfigError: as the constructor raises it, or the class does not exist.
     """
     return unwrapped(lambda: instantiate(node))
 
 
 def unwrapped(build: Callable[[], object]) -> object:
-    """What `build` gives; a refusal of a constructor, of whatever class, as one line.
+    """Return the result of `build`; turn any error of a constructor into a ConfigError of one line.
 
     Raises:
         ConfigError: see above.

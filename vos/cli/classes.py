@@ -1,4 +1,4 @@
-"""The classes of a run: which are harmful, said once and read again by everything that goes on from it."""
+"""The classes of a run, and which are harmful: printed once, and reused by everything that continues the run."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ logger = logging.getLogger(__name__)
 
 
 def load_data(config: DictConfig) -> TextData:
-    """The texts that a training configuration describes; the first lines of a run say which classes are harmful.
+    """Load the texts of a training configuration, and print which classes are harmful.
 
-    Going on from a run (`run=RUN`), the classes have its order, and where `data.positive` is not given the harmful
-    classes are those of that run.
+    With an earlier run (`run=RUN`) the classes have its order, and unless `data.positive` is given, the harmful classes
+    are those of that run.
 
     Raises:
-        ConfigError: the names of the classes do not tell which are harmful, or the run has other classes.
+        ConfigError: the class names do not decide which are harmful, or the earlier run has different classes.
     """
     given = config.data.get("positive")
     why = "" if given is not None or "positive" not in node_parameters(config.data) else ", told by their names"
@@ -46,18 +46,18 @@ def load_data(config: DictConfig) -> TextData:
 
 
 def load_as_before(node: DictConfig, names: tuple[str, ...], harmful: Sequence[int]) -> TextData:
-    """The texts of the group `data` with the classes of an earlier run, in its order.
+    """Load the texts of the group `data` with the classes of an earlier run, in its order.
 
     Args:
-        node: the group.
-        names: of the classes of that run, in index order.
-        harmful: indices of its harmful classes, for a group that does not name them itself.
+        node: the group `data` of the configuration.
+        names: names of the classes of that run, in index order.
+        harmful: indices of its harmful classes, used if the group does not name them itself.
 
     Raises:
-        ConfigError: other classes.
+        ConfigError: the classes differ.
     """
     own = {}
-    # What the group names stays as it was written: from lists of labels it makes one class with a name of its own.
+    # `positive` of the group is passed on as written: a list of labels becomes one class with its own name.
     if node.get("positive") is None and "positive" in node_parameters(node):
         own = {"positive": [names[c] for c in harmful] or NO_HARM}
     data: TextData = instantiate(node, **own).load()

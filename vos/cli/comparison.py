@@ -1,4 +1,4 @@
-"""The comparison at the end of a sweep, of the runs that succeeded; those that failed are named."""
+"""The comparison of the successful runs at the end of a sweep; failed runs are listed."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from vos.training.reporters import log_comparison
 from vos.training.words import as_phrase, by_split
 
 SHOWN = ("boundary/val/brier", "boundary/test/accuracy", "boundary/test/average_precision", "boundary/test/band_error")
-"""The metrics that come first where the screen has no room for all of `PLOTTED`; the files have all."""
+"""The metrics shown first if the screen has no room for all of `PLOTTED`; the files contain all."""
 
 MONITOR = SHOWN[0]
-"""What the best run is told by."""
+"""The metric by which the best run is chosen."""
 
 HEAD_WIDTH = 11
-"""Letters of a line of a column's head."""
+"""Characters per line of a column's head."""
 
 ROOM = 26
-"""Columns of the screen that settings leave to metrics at least."""
+"""Smallest screen width, in characters, that settings leave for metrics."""
 
 Rows = Sequence[Mapping[str, str | float]]
 
 
 def note_failure(directory: Path, overrides: Sequence[str], error: BaseException, message: str | None) -> None:
-    """Say that a run of a sweep failed, and keep that in its folder for the end of the sweep.
+    """Log that a run of a sweep failed, and store it in the run's folder for the end of the sweep.
 
     Args:
-        directory: of the run.
-        overrides: of the run.
-        error: what ended it.
-        message: in one line; None for an error of this package, whose trace is shown.
+        directory: folder of the run.
+        overrides: overrides of the run.
+        error: the exception that ended it.
+        message: the error in one line; None for a bug of this package, whose traceback is shown.
     """
     if message is None:
         traceback.print_exception(error)
@@ -51,11 +51,11 @@ def note_failure(directory: Path, overrides: Sequence[str], error: BaseException
 
 
 def compare_sweep(directory: Path, logging_to: DictConfig | None = None) -> int:
-    """Compare the runs under a sweep's folder, print the tables, log them to wandb, name the failures.
+    """Compare the runs in a sweep's folder, print the tables, log them to wandb, list the failures.
 
     Args:
-        directory: of the sweep.
-        logging_to: the settings `logger.wandb` of its runs; None: nothing goes to wandb.
+        directory: folder of the sweep.
+        logging_to: the settings `logger.wandb` of its runs; None: nothing is logged to wandb.
 
     Returns: exit code of the sweep: 0, or that of the worst failure.
     """
@@ -80,13 +80,13 @@ def compare_sweep(directory: Path, logging_to: DictConfig | None = None) -> int:
         say(f"failed: {name} ({', '.join(own)}): {found['error']}")
     if rows:
         _print_best(directory, rows, together)
-    # An error of this package outweighs settings that cannot be used.
+    # A bug of this package outweighs invalid settings.
     return min((int(found["exit_code"]) for found in failures.values()), default=0)
 
 
 def _print_runs(directory: Path, rows: Rows) -> None:
-    """A line for each run: what varied, and as many metrics as the screen has room for."""
-    names = dict.fromkeys(name for row in rows for name in row)  # a run may lack a number that others have
+    """Print one line per run: the settings that vary, and as many metrics as fit on the screen."""
+    names = dict.fromkeys(name for row in rows for name in row)  # a run may lack a metric that others have
     settings = [name for name in names if "/" not in name]
     metrics = sorted((name for name in names if name in PLOTTED), key=_importance)
     cells = [[_cell(row.get(name, "")) for name in (*settings, *metrics)] for row in rows]
@@ -94,7 +94,7 @@ def _print_runs(directory: Path, rows: Rows) -> None:
 
 
 def _print_over_seeds(rows: Rows) -> None:
-    """A line for each setting, and what the seeds leave open of its metrics."""
+    """Print one line per setting, with the metrics' means and intervals over seeds."""
     settings = [name for name in rows[0] if "/" not in name]
     metrics = sorted((name for name in PLOTTED if all(name in row for row in rows)), key=_importance)
     cells = [[*(_cell(row[name]) for name in settings), *(_with_half(row, name) for name in metrics)] for row in rows]
@@ -105,7 +105,7 @@ def _print_over_seeds(rows: Rows) -> None:
 def _print_fitting(
     title: str, names: Sequence[str], cells: Sequence[Sequence[str]], n_settings: int, file: str
 ) -> None:
-    """Print a table; settings that leave no room for a metric are printed above it, a line for each run."""
+    """Print a table; settings that leave no room for a metric are printed above it, one line per run."""
     heads, width = [_head(name) for name in names], console().width
     settings, metrics = list(range(n_settings)), list(range(n_settings, len(names)))
     least = columns_that_fit(heads, cells, settings, width - ROOM)
@@ -120,7 +120,7 @@ def _print_fitting(
 
 
 def _head(name: str) -> str:
-    """Of a column: a metric in words on several lines, a setting by the end of its name."""
+    """Head of a column: a metric in words on several lines, a setting by the last part of its name."""
     if "/" not in name:
         return name.replace("_", "\n").replace(".", ".\n")
     place, words = by_split(name)
@@ -142,7 +142,7 @@ def _cell(value: str | float) -> str:
 
 
 def _print_best(directory: Path, rows: Rows, together: Rows) -> None:
-    """Which run, or which setting over seeds, has the best validation score, how sure that is, and what comes next."""
+    """Print the run, or the setting over seeds, with the best validation score, its uncertainty, and the next step."""
     judged = [row for row in rows if isinstance(row.get(MONITOR), float)]
     if not judged:
         return
@@ -170,12 +170,12 @@ def _with_half(row: Mapping[str, str | float], name: str) -> str:
 
 
 def _in_order(directory: Path, name: str) -> list[Path]:
-    """The files of this name in the folders of the runs, by number."""
+    """The files with this name in the folders of the runs, ordered by the number of the run."""
     return sorted(directory.glob(f"*/{name}"), key=lambda path: (len(path.parent.name), path.parent.name))
 
 
 def _common(directory: Path) -> set[str]:
-    """Overrides that every run of the sweep has, where it has several."""
+    """Overrides that all runs of the sweep share, if there are several runs."""
     given = [set(plain_overrides(path)) for path in _in_order(directory, "overrides.yaml")]
     given += [set(read_json(path)["overrides"]) for path in _in_order(directory, FAILURE)]
     return set.intersection(*given) if len(given) > 1 else set()

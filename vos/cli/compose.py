@@ -1,4 +1,4 @@
-"""Compose the configuration of a program from overrides, as its command line does."""
+"""Composes the configuration of a program from overrides, as its command line does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vos.storage.commands import command
 
 
 def composed(program: str, overrides: Sequence[str] = ()) -> DictConfig:
-    """The configuration of a program, outside of its command line.
+    """Compose the configuration of a program without its command line.
 
     Args:
         program: "train", "synthesize" or "atlas".
@@ -36,13 +36,13 @@ def composed(program: str, overrides: Sequence[str] = ()) -> DictConfig:
 
 
 def prepare() -> None:
-    """Let Hydra find the configuration and what its files ask for; needed once in a process, and safe to repeat.
+    """Register the configuration and its resolvers with Hydra; needed once per process, and safe to repeat.
 
-    `${run_directory:GIVEN,ROOT}`: GIVEN where it exists, else a new folder under ROOT, named by date and time and told
-    from that of another start in the same second by a random end. `${program:NAME}`: how the
-    program was called. `${explained:}`: every setting with its value and what it means.
+    `${run_directory:GIVEN,ROOT}`: GIVEN if it exists, otherwise a new folder under ROOT, named by date and time with a
+    random suffix that separates two starts in the same second. `${program:NAME}`: the command the program was called
+    with. `${explained:}`: every setting with its value and meaning.
     """
-    logging.raiseExceptions = False  # a log on a full disk is no reason for a trace; what it says is printed besides
+    logging.raiseExceptions = False  # no traceback if the log's disk is full; messages are also printed
     register()
     OmegaConf.register_new_resolver("run_directory", _run_directory, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("program", command, replace=True)
@@ -50,7 +50,7 @@ def prepare() -> None:
 
 
 def in_sweep() -> bool:
-    """Whether this run is one of many that one command makes."""
+    """Whether this run is part of a sweep."""
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 

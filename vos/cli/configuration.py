@@ -1,4 +1,4 @@
-"""The configuration as Hydra sees it: the files of conf/, completed with the defaults of the signatures they fill."""
+"""The configuration as Hydra reads it: the files of conf/, completed with default values from signatures."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from omegaconf import OmegaConf
 from vos.cli.signatures import PACKAGE, REQUIRED, node_parameters, parameters
 
 KEY = re.compile(r"^(\s*)([\w-]+):(?:(?:[^#\"']|\"[^\"]*\"|'[^']*')*?\s#\s*(.*)$)?")
-"""The start of a line of YAML: indentation, key, and the comment at its end where there is one."""
+"""A line of YAML: indentation, key, and its trailing comment, if any."""
 
 DEFAULT = re.compile(r"\$\{default:([\w.]+)\.(\w+)\}")
-"""The default of an argument of a class, for a setting that the class is given from elsewhere."""
+"""Refers to the default of a class's argument, for a setting that is passed to the class by other code."""
 
 SCHEME = "vos"
 
 SPREAD = "_global_"
-"""Package of the presets, whose keys lie at the root."""
+"""Hydra package of the presets, whose keys are at the root."""
 
 
 def folder() -> Path:
@@ -34,15 +34,15 @@ def folder() -> Path:
 
 
 class CompletedConfigSource(FileConfigSource):
-    """Hydra's files, each completed when it is read."""
+    """Hydra's configuration files, completed with defaults when read."""
 
     @staticmethod
     def scheme() -> str:
-        """Of its addresses in Hydra's search path."""
+        """URL scheme of this source in Hydra's search path."""
         return SCHEME
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """One file."""
+        """Read one file and complete it."""
         result = super().load_config(config_path)
         result.config = OmegaConf.create(with_defaults(OmegaConf.to_container(result.config)))
         return result
@@ -52,21 +52,21 @@ class ProjectSearchPath(SearchPathPlugin):
     """Puts the configuration of this package on Hydra's search path."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Behind the program's own, in front of what the user adds."""
+        """Insert it after the program's own folder and before folders added by the user."""
         search_path.append(provider="vos", path=f"{SCHEME}://{folder()}")
 
 
 def register() -> None:
-    """Let Hydra find the configuration; needed once in a process, and safe to repeat."""
+    """Register the configuration with Hydra; needed once per process, and safe to repeat."""
     for plugin in (CompletedConfigSource, ProjectSearchPath):
         Plugins.instance().register(plugin)
 
 
 def with_defaults(node: Any) -> Any:
-    """A node with what its `_target_` takes by default written out, and so for every node within.
+    """Return a node with the default arguments of its `_target_` filled in, recursively.
 
-    An argument without a default, or one that a configuration cannot hold, is left as it is. What is written as
-    `${default:CLASS.ARGUMENT}` becomes the default of that argument.
+    An argument without a default, or with one that YAML cannot represent, is left out. `${default:CLASS.ARGUMENT}` is
+    replaced by the default of that argument.
 
     Example:
         >>> with_defaults({"_target_": "vos.outliers.NoiseSampler"})
@@ -84,10 +84,10 @@ def with_defaults(node: Any) -> Any:
 
 
 def explanations(choices: dict[str, str], program: str) -> dict[str, str]:
-    """What each setting means, by its dotted name: the comments of the chosen files.
+    """Return the explanation of each setting by dotted name: the comments of the chosen files.
 
     Args:
-        choices: option by group, with its package where that is another: `group` or `group@package`.
+        choices: option by group, as `group`, or `group@package` if the package differs.
         program: name of the primary file.
     """
     found = _comments(folder() / f"{program}.yaml", "")
@@ -101,7 +101,7 @@ def explanations(choices: dict[str, str], program: str) -> dict[str, str]:
 
 
 def _comments(path: Path, prefix: str) -> dict[str, str]:
-    """Comments of one file and of the files of its group that it begins with."""
+    """Comments of one file and of the files of its group that it includes."""
     found: dict[str, str] = {}
     stack: list[tuple[int, str]] = []
     for line in path.read_text("utf-8").splitlines():

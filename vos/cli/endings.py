@@ -1,4 +1,4 @@
-"""What a run changed, in one sentence, and what to type next."""
+"""The last lines of a run: what it changed, in one sentence, and the next command."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from vos.training.words import as_phrase
 
 
 def what_changed(content: Mapping[str, Any], monitor: str, new_labels: int = 0) -> str:
-    """Which round a run ends with, by which metric, and from what to what.
+    """Return one sentence: the round that is kept, the metric that decided, and its change.
 
     Args:
-        content: of `metrics.json`.
-        monitor: the metric that rounds are chosen by, lower is better.
-        new_labels: labels that the rounds after the first were trained with, where the first is the classifier of
-            another run, which has not seen them; else 0.
+        content: content of `metrics.json`.
+        monitor: the metric by which the round is chosen, lower is better.
+        new_labels: number of labels that only later rounds were trained with, if round 0 is the classifier of another
+            run; otherwise 0.
 
     Example:
         >>> rounds = [{"round": i, "boundary/val/brier": b} for i, b in enumerate((0.08, 0.06, 0.07))]
@@ -55,7 +55,7 @@ validation texts 0.08, at best 0.06 after it (round 1).
 
 
 def next_step(*words: str) -> None:
-    """Print the command to go on with: one that can be copied, on a narrow terminal over several lines."""
+    """Print the next command so that it can be copied; on a narrow terminal over several lines."""
     lines = [f"next: {words[0]}"]
     for word in words[1:]:
         if is_terminal() and len(lines[-1]) + len(word) + 3 > console().width:
@@ -66,7 +66,7 @@ def next_step(*words: str) -> None:
 
 
 def setting(name: str, value: Path | str) -> str:
-    """A setting with a path as it is typed into a shell, whatever characters the path has.
+    """Return `name=value` quoted for a shell, for a path with any characters.
 
     Example:
         >>> print(setting("run", "outputs/run"), setting("run", "a run"))
@@ -77,11 +77,11 @@ def setting(name: str, value: Path | str) -> str:
 
 
 def same_ledger(ledger: Path | str, default: str = "labels/ledger.sqlite") -> Sequence[str]:
-    """The setting `ledger`, where it is not the default."""
+    """The setting `ledger`, if it is not the default."""
     return [] if str(ledger) == default else [setting("ledger", ledger)]
 
 
 def next_batch(run: Path, ledger: Path | str, *, has_pool: bool) -> None:
-    """Print the command that makes a batch of a run; where its data have no pool, a file has to be named."""
+    """Print the command that makes a batch from a run; if its data have no pool, with a file to fill in."""
     pool = [] if has_pool else ["pool.path=UNLABELLED.csv"]
     next_step(command("synthesize"), setting("run", run), "n=100", *pool, *same_ledger(ledger))

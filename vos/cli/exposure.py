@@ -1,4 +1,4 @@
-"""Auxiliary outlier texts, from a configuration to the batches of a training run."""
+"""Builds the batches of auxiliary outlier texts of a training run from its configuration."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def outlier_batches(
     untrained: Callable[[], ClassifierFeaturizer],
     trains_plainly: bool,
 ) -> OutlierBatches | None:
-    """Batches of the group `exposure`, or None without it.
+    """Build the batches of the group `exposure`; None without it.
 
     Args:
-        config: of the run.
+        config: configuration of the run.
         data: its texts.
-        run: keeps the auxiliary outlier texts.
-        featurizer: over the classifier that is trained; when its encoder is frozen, batches carry its features.
-        untrained: gives a featurizer over the classifier before any training.
-        trains_plainly: whether a round of plain training comes before those that refine.
+        run: directory that stores the auxiliary outlier texts.
+        featurizer: of the classifier in training; if its encoder is frozen, batches carry its features.
+        untrained: returns a featurizer of the classifier before any training.
+        trains_plainly: whether a round of plain training precedes the refining rounds.
 
     Raises:
-        ConfigError: no loss would ever act on them.
+        ConfigError: no loss would ever use them.
     """
     if not OmegaConf.select(config, "exposure"):
         return None
@@ -63,7 +63,7 @@ def outlier_batches(
 
 
 def _check_that_they_act(config: DictConfig, trains_plainly: bool) -> None:
-    """Writing costs minutes: texts that no step would use are refused before."""
+    """Refuse texts that no training step would use, because writing them takes minutes."""
     loss = config.loss
     if not loss.module:
         raise ConfigError("exposure: expected a loss that acts on them, got loss=none; use loss=energy")
@@ -80,7 +80,7 @@ def _check_that_they_act(config: DictConfig, trains_plainly: bool) -> None:
 
 
 def _advise(config: DictConfig) -> None:
-    """Texts that are written after the run's own are better than those in the package."""
+    """Advise to use texts written for this run's data, which work better than the packaged ones."""
     if config.exposure.get("path") == PACKAGED and not str(config.data._target_).endswith(EmbeddedData.__name__):
         logger.warning(
             "exposure=packaged: these texts were written after the everyday corpus; exposure=written has them written "

@@ -1,4 +1,4 @@
-"""Failures in one line with an exit code, and what a failed start leaves behind: nothing."""
+"""Reports failures in one line with an exit code, and removes what a failed start left behind."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from vos.errors import VosError
 from vos.storage.machine import machine_lacks
 
 BUG, FAILED, MISMATCH, INTERRUPTED = 1, 2, 3, 130
-"""Exit codes: an error of this package; settings, data or a machine that cannot be used; a checked file with a wrong
-value; stopped by the user."""
+"""Exit codes: a bug of this package; unusable settings, data or machine; a verified file with a wrong value; stopped by
+the user."""
 
 FAILURE = "failed.json"
-"""In the folder of a run that failed within a sweep: what was asked and what went wrong."""
+"""File in the folder of a failed run of a sweep, with its overrides and its error."""
 
 STARTED = re.compile(
     r"[\w-]+\.log|\.lock|manifest\.json|config\.yaml|overrides\.yaml|skipped\.jsonl|train\.jsonl|new_labels\.json"
 )
-"""Files of a run that has begun and computed nothing yet."""
+"""Files of a run that has started but computed nothing yet."""
 
 
 def explanation(error: BaseException) -> str | None:
-    """What went wrong, in one line; None for an error that is a fault of this package."""
+    """The error in one line; None for a bug of this package."""
     if isinstance(error, InstantiationException):
-        # Hydra wraps what a constructor raised, and knows which setting named the constructor.
+        # Hydra wraps a constructor's error, and knows which setting named the constructor.
         place = str(error).rsplit("full_key: ", 1)[-1].strip()
         if isinstance(error.__cause__, VosError):
             return _line(f"{place}: {error.__cause__}")
@@ -48,15 +48,15 @@ def _line(message: str) -> str:
 
 
 def end(message: str, error: BaseException, code: int = FAILED) -> NoReturn:
-    """Say what went wrong, and end the program."""
+    """Print the error, and end the program."""
     complain(f"error: {message}")
     raise SystemExit(code) from error
 
 
 def discard_start(directory: Path) -> None:
-    """Remove the folder of a run that has computed nothing yet; one that holds anything else stays.
+    """Remove the folder of a run that has computed nothing yet; a folder with other files is kept.
 
-    Folders above it are removed too where they are empty and carry the date that this program names folders by.
+    Empty parent folders that are named by date, as this program names them, are removed too.
     """
     if not directory.is_dir() or not all(STARTED.fullmatch(path.name) for path in directory.iterdir()):
         return

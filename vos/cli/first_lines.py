@@ -1,4 +1,4 @@
-"""The first lines of a run: how many texts, where it is computed and how precisely."""
+"""The first lines of a run: number of texts, device and precision."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from vos.data import TextData
 logger = logging.getLogger(__name__)
 
 MOST_CLASSES = 6
-"""Classes whose numbers of texts are told one by one."""
+"""Largest number of classes whose text counts are printed one by one."""
 
 
 def counts(data: TextData) -> str:
-    """How many texts there are of each split."""
+    """Number of texts in each split, in words."""
     splits = {"train": data.train, "validation": data.val, "test": data.test, "of another kind": data.ood}
     told = [f"{len(texts):,} {name}" for name, texts in splits.items() if texts]
     return ", ".join([*told, f"{data.pool.size:,} in the pool"] if data.pool.size else told)
 
 
 def tell_data(data: TextData) -> None:
-    """Say how many texts of each split there are, and how many of the training texts are of each class."""
+    """Print the number of texts in each split, and of the training texts in each class."""
     by_class = [sum(each.label == c for each in data.train) for c in range(len(data.label_names))]
     told = f"{len(by_class)} classes of {min(by_class):,} to {max(by_class):,} texts"
     if len(by_class) <= MOST_CLASSES:
@@ -33,7 +33,7 @@ def tell_data(data: TextData) -> None:
 
 
 def tell_machine(config: DictConfig) -> None:
-    """Say where the run is computed, and in which arithmetic."""
+    """Print the device and the precision of the run."""
     lightning = config.trainer.lightning
     device, n = device_of(config), str(lightning.get("devices", 1))
     processes = "" if n in ("1", "auto") else f" on each of {n} devices" if device != "cpu" else f", {n} processes"

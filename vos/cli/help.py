@@ -1,4 +1,4 @@
-"""`--help`: every setting with its value and what it means."""
+"""`--help`: every setting with its value and its meaning."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vos.cli.configuration import explanations
 from vos.cli.signatures import node_parameters
 
 COLUMN, WIDTH = 44, 120
-"""Where the explanations begin, and how wide a line may be."""
+"""Column at which explanations begin, and the largest width of a line."""
 
 
 def explained(*, _root_: DictConfig) -> str:
@@ -24,7 +24,7 @@ def explained(*, _root_: DictConfig) -> str:
     plain = OmegaConf.to_container(_root_, resolve=False)
     assert isinstance(plain, dict)  # noqa: S101 - the root is a mapping
     plain.pop("hydra")
-    # Hydra reads a dollar sign in this text as the start of a name of its own.
+    # Hydra reads a dollar sign in this text as the start of a template variable.
     return "\n".join(_lines(plain, docs, "")).replace("$", "$$")
 
 
@@ -37,7 +37,7 @@ def _lines(node: dict[Any, Any], docs: dict[str, str], path: str) -> Iterator[st
         doc = docs.get(f"{path}{key}") or (own[key].doc if key in own else "")
         if isinstance(value, dict) and value:
             kind = str(value.get("_target_") or "").rpartition(".")[2]
-            doc = "" if doc.startswith("see `") else doc  # what is to be seen follows
+            doc = "" if doc.startswith("see `") else doc  # the settings of that class follow
             yield from _line(f"{indent}{key}:", ": ".join(filter(None, [kind, doc])))
             yield from _lines(value, docs, f"{path}{key}.")
         else:

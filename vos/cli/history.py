@@ -14,14 +14,14 @@ from vos.storage.commands import command
 
 
 def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, list[str]]:
-    """Compose again on top of the overrides of an earlier run, when `resume` or `run` names one.
+    """Compose again on top of the overrides of an earlier run, if `resume` or `run` names one.
 
     Returns: the configuration, and the overrides that reproduce it.
 
     Raises:
-        RunError: the directory is not one that a training wrote, or what is to be resumed has lost its manifest.
-        ConfigError: both are given, the earlier run used a setting that has another name now, or its files name what
-            no file of a run may name.
+        RunError: the directory was not written by a training, or the run to resume has no manifest.
+        ConfigError: both are given, the earlier run used a setting that has been renamed, or its files name something
+            that files of a run must not name.
     """
     if config.resume and config.run and "run=" in " ".join(overrides):
         raise ConfigError("give resume=RUN to finish a run, or run=RUN to start from a finished one, not both")
@@ -48,7 +48,7 @@ def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, 
 
 
 def _precision_before(path: Path) -> list[str]:
-    """The precision of a run that was made before it was one setting: it keeps its own."""
+    """The precision of a run from a version without the setting `precision`, which is kept."""
     config = saved_settings(path) if path.exists() else OmegaConf.create()
     before = OmegaConf.select(config, "trainer.lightning.precision")
     return [] if before is None or "precision" in config else [f"precision={before}"]

@@ -1,4 +1,4 @@
-"""Whether a value of a configuration is of the kind that an annotation asks for, and that kind in words."""
+"""Checks whether a configuration value matches a type annotation, and describes the type in words."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ PLAIN = {
 
 
 def accepts(kind: ast.expr, value: Any) -> bool:
-    """Whether a plain value, list or mapping is of a kind.
+    """Whether a plain value, list or mapping matches a type annotation.
 
-    A whole number is a number; a truth value is none; NaN and infinity are none either. A class of settings takes a
-    mapping, whose entries are checked where it is looked into.
+    An integer counts as a float; booleans, NaN and infinity do not count as numbers. A class of settings accepts a
+    mapping, whose entries are checked separately.
 
     Example:
         >>> number = ast.parse("float | None", mode="eval").body
@@ -59,18 +59,18 @@ def _is_plain(name: str, value: Any) -> bool:
 
 
 def takes_text(kind: ast.expr) -> bool:
-    """Whether a text is of the kind, as which then also a number may be written."""
+    """Whether the type accepts a string, so that a number can be given for a string."""
     return any(_name(each) in TEXTS for each in _members(kind) or [kind])
 
 
 def choices(kind: ast.expr) -> list[Any]:
-    """What a `Literal` lists, also one of a union; [] where there is none."""
+    """The values of a `Literal`, also one within a union; [] if there is none."""
     found = [each for each in _members(kind) or [kind] if _name(each) == "Literal"]
     return [ast.literal_eval(each) for literal in found for each in _inside(literal)]
 
 
 def in_words(kind: ast.expr) -> str:
-    """What is expected, for a message.
+    """Describe the expected type, for a message.
 
     Example:
         >>> in_words(ast.parse("Sequence[float] | None", mode="eval").body)
@@ -89,7 +89,7 @@ def in_words(kind: ast.expr) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as the command line has it, texts in quotation marks.
+    """A value as written on the command line, strings in quotation marks.
 
     Example:
         >>> shown(None), shown("a"), shown([True, 1.5])
@@ -103,7 +103,7 @@ def shown(value: Any) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The nearest of the known names, as the end of a message; "" where none is near.
+    """The nearest known name, as the end of a message; "" if none is near.
 
     Example:
         >>> nearest("sead", ["seed", "n"])
@@ -114,7 +114,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _members(kind: ast.expr) -> list[ast.expr]:
-    """Of a union; [] of anything else."""
+    """Members of a union; [] for any other type."""
     if isinstance(kind, ast.BinOp):
         return [each for side in (kind.left, kind.right) for each in _members(side) or [side]]
     if _name(kind) == "Union":
@@ -123,14 +123,14 @@ def _members(kind: ast.expr) -> list[ast.expr]:
 
 
 def _name(kind: ast.expr) -> str:
-    """Without what stands in brackets and before dots."""
+    """Name of a type without brackets and without its module."""
     if isinstance(kind, ast.Constant):
         return "None" if kind.value is None else str(kind.value)
     return ast.unparse(kind).partition("[")[0].rpartition(".")[2]
 
 
 def _inside(kind: ast.expr) -> list[ast.expr]:
-    """What stands in brackets."""
+    """The arguments in brackets."""
     if not isinstance(kind, ast.Subscript):
         return []
     return list(kind.slice.elts) if isinstance(kind.slice, ast.Tuple) else [kind.slice]

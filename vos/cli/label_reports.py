@@ -1,4 +1,4 @@
-"""An import of answers in words: what came in, how well people agree, and what they found."""
+"""The printed report of an import of answers: counts, agreement, and the mistakes that people found."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from vos.loop.mistakes import FoundMistakes, found_mistakes
 logger = logging.getLogger(__name__)
 
 SHOWN = 20
-"""Findings of an import that are printed; all of them are in the log."""
+"""Largest number of messages of an import that are printed; all of them are in the log."""
 
 
 def print_import(report: ImportReport, ledger: Ledger, classes: Classes, title: str) -> None:
-    """Print an import: rows by what became of them, agreement, known answers, states of the texts, mistakes found."""
+    """Print an import: rows by outcome, agreement, known answers, states of the texts, mistakes found."""
     rows = [("rows", f"{report.rows}: {_counted(report.counts)}")]
     if of_oracle := len(answered_by_oracle(ledger)):
         rows.append(("answered by a declared oracle, no person", f"{of_oracle} texts"))
@@ -44,12 +44,12 @@ def print_import(report: ImportReport, ledger: Ledger, classes: Classes, title: 
 
 
 def _counted(counts: Mapping[str, int]) -> str:
-    """Those that there are."""
+    """The nonzero counts, in words."""
     return ", ".join(f"{n:,} {name}" for name, n in counts.items() if n) or "none"
 
 
 def _agreement(report: Mapping[str, float | int | None]) -> list[tuple[str, str]]:
-    """Krippendorff's alpha of all texts and of each kind, where two people answered some; agreement with oneself."""
+    """Krippendorff's alpha of all texts and of each kind, if two people answered some; and self-agreement."""
     rows = []
     for name, alpha in report.items():
         kind, _, of = name.partition("/")
@@ -63,14 +63,14 @@ def _agreement(report: Mapping[str, float | int | None]) -> list[tuple[str, str]
 
 
 def _print_mistakes(rounds: Mapping[int, FoundMistakes]) -> None:
-    """What the answers found, a row for each round and kind of text that has some."""
+    """Print the mistakes that the answers found, one row per round and kind of text."""
     rows = []
     for number, found in rounds.items():
         kinds = {"near the boundary": found.near, "random share": found.random, "harm missed there": found.missed}
         for kind, rate in kinds.items():
             if rate.n:
                 share = "{:.0%} ({:.0%} to {:.0%})".format(rate.k / rate.n, *rate.interval)
-                # What a text costs that was drawn for another question would be no price of a miss.
+                # Texts drawn for another purpose say nothing about the cost of finding a missed harmful text.
                 cost = f"{rate.n / rate.k:.3g}" if rate.k and rate is not found.missed else ""
                 rows.append([kind, str(number), f"{rate.k} of {rate.n}", share, cost])
     heads = ["texts", "round", "wrong", "rate", "labels per\nmistake"]

@@ -1,4 +1,4 @@
-"""Labels in the command line: a batch out after synthesis, answers in before training, the round recorded after it."""
+"""Labels on the command line: export batches after synthesis, import answers before training, record rounds."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def hidden_gold(
     featurizer: ClassifierFeaturizer,
     outputs: Classes | None = None,
 ) -> Gold:
-    """The texts with known answers that the batch hides; none where nobody is asked; `outputs`: see `choose_gold`."""
+    """The gold texts hidden in the batch; none if it is not sent to anybody; `outputs`: see `choose_gold`."""
     if config.labeling._target_ is None:
         return NO_GOLD
     plan = instantiate(config.labeling.plan)
@@ -62,7 +62,7 @@ def export_batch(
     gold: Gold = NO_GOLD,
     own: Instructions = send.NO_INSTRUCTIONS,
 ) -> SentBatch:
-    """Bring a batch out through the backend that `labeling` names, and note it in the ledger."""
+    """Export a batch through the backend that `labeling` names, and record it in the ledger."""
     backend = instantiate(config.labeling)
     with Ledger(config.ledger) as ledger:
         sent = send.export_batch(
@@ -82,18 +82,18 @@ def export_batch(
 
 
 def _import_command(config: DictConfig) -> str:
-    """What brings the answers of a page back; `{FILE}` stands for the file that it gives."""
+    """The command that imports the answers of a page; `{FILE}` stands for the downloaded file."""
     run, ledger = (setting(name, Path(config.get(name) or "RUN").absolute()) for name in ("run", "ledger"))
     return f"python train.py {run} labels=files labels.path={{FILE}} {ledger}"
 
 
 def _round(ledger: Ledger) -> int:
-    """Of the classifier that chooses texts now."""
+    """Round of the classifier that now chooses texts."""
     return max((int(event.payload["round"]) for event in ledger.events("trained")), default=0)
 
 
 def is_waiting(config: DictConfig, records: Sequence[BoundaryRecord]) -> bool:
-    """Whether somebody is still to be asked about a batch that was written."""
+    """Whether a written batch has not been sent to everybody yet."""
     if config.labeling._target_ is None or not records:
         return False
     if not Path(config.ledger).exists():
@@ -103,12 +103,12 @@ def is_waiting(config: DictConfig, records: Sequence[BoundaryRecord]) -> bool:
 
 
 def import_labels(config: DictConfig, classes: Classes) -> ImportReport:
-    """Import answers through the backend that `labels` names; print the report, the agreement and what they found.
+    """Import answers through the backend that `labels` names; print the report, agreement and found mistakes.
 
-    What is open goes into `adjudicate.csv` beside the ledger, a sheet to fill in and to import like any other.
+    Texts without a settled label are written to `adjudicate.csv` next to the ledger, a sheet to fill in and import.
 
     Raises:
-        DataError: rows were turned away and `accept_rejected` is off. Good rows are kept all the same.
+        DataError: rows were rejected and `accept_rejected` is off. Accepted rows are stored nevertheless.
     """
     check_is_there(config.ledger)
     backend = instantiate(config.labels)
@@ -128,7 +128,7 @@ def import_labels(config: DictConfig, classes: Classes) -> ImportReport:
 
 
 def _draw_mistakes(ledger: Ledger, classes: Classes) -> None:
-    """A picture of the mistakes that answers found, beside the ledger."""
+    """Draw a picture of the mistakes that answers found, next to the ledger."""
     rounds = {
         number: {"near the boundary": (found.near.k, found.near.n), "random share": (found.random.k, found.random.n)}
         for number, found in found_mistakes(ledger, classes).items()
@@ -138,7 +138,7 @@ def _draw_mistakes(ledger: Ledger, classes: Classes) -> None:
 
 
 def _write_open(report: ImportReport, ledger: Ledger) -> None:
-    """The sheet of open texts; left as it is while rows of it are to be mended, which are named by their lines."""
+    """Write the sheet of open texts, unless the old sheet has rejected rows to correct, which are named by line."""
     path = ledger.path.with_name("adjudicate.csv")
     if any(each.source == path.name and each.outcome in ("rejected", "unknown") for each in report.findings):
         return
@@ -147,7 +147,7 @@ def _write_open(report: ImportReport, ledger: Ledger) -> None:
 
 
 def merge_labels(config: DictConfig, data: TextData) -> NextRound:
-    """The run's texts, with the labels that the ledger has settled."""
+    """Merge the settled labels of the ledger into the run's texts."""
     with Ledger(config.ledger) as ledger:
         found = next_round(data, ledger, instantiate(config.mix))
     if not found.labels:
@@ -167,9 +167,9 @@ class LabelRound(NamedTuple):
 
 
 def record_round(config: DictConfig, new: NextRound, final: Mapping[str, float]) -> LabelRound:
-    """Mark the labels as trained on, add the round to the table and its picture.
+    """Mark the labels as trained on, and add the round to the table and its picture.
 
-    The same round recorded again changes nothing.
+    Recording the same round again changes nothing.
     """
     with Ledger(config.ledger) as ledger:
         done = {event.batch: int(event.payload["round"]) for event in ledger.events("trained")}
@@ -187,7 +187,7 @@ def record_round(config: DictConfig, new: NextRound, final: Mapping[str, float])
 
 
 def tell_round(found: LabelRound) -> None:
-    """Say whether another round of labels is worth it, and who gave these."""
+    """Print whether another round of labels is worthwhile, and who gave these labels."""
     worth = f"stop, {found.stop}" if found.stop else "another round is worth it"
     logger.info("labelling round %d: %s", found.number, worth)
     if found.of_oracle:
@@ -195,7 +195,7 @@ def tell_round(found: LabelRound) -> None:
 
 
 def label_pictures(config: DictConfig) -> dict[str, Path]:
-    """Pictures of the project's rounds of labels that there are, by their short names."""
+    """Existing pictures of the project's labelling rounds, by short name."""
     folder = Path(config.ledger).parent
     files = {"pictures/labelling_rounds": folder / f"{STEM}.png", "pictures/mistakes": folder / MISTAKES}
     return {name: path for name, path in files.items() if path.exists()}

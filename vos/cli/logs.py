@@ -1,4 +1,4 @@
-"""Messages of a run on the screen: what is said, without dates and names of modules, which the log file has."""
+"""Log messages of a run on the screen, without dates and module names, which are in the log file."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from vos.cli.processes import is_first
 from vos.console import say
 
 LOGGED = (
-    r".*LOAD REPORT",  # of transformers, about heads that are new; `vos.models.missing` tells of all others
+    r".*LOAD REPORT",  # transformers on new heads; others: `vos.models.missing`
 )
-"""Messages that libraries log and a user can do nothing about, as regular expressions; the log file has them."""
+"""Regular expressions of library messages that a user can do nothing about; they appear only in the log file."""
 
 
 class LineHandler(logging.Handler):
-    """Prints messages as lines of the console, those of a higher level with a word before them.
+    """Prints messages as console lines, with the level as a prefix if it is above INFO.
 
-    Of several processes that train together only the first says what is no warning.
+    With several training processes, only the first prints messages below WARNING.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -41,11 +41,11 @@ class LineHandler(logging.Handler):
 
 
 def _of_python(message: str) -> str:
-    """A warning of Python in one line: category and text, and where it was raised."""
+    """A Python warning in one line: category, text and location."""
     place, _, said = message.partition(": ")
     return f"{' '.join(said.splitlines()[0].split())} ({place})" if said else message
 
 
 def is_noise(message: str) -> bool:
-    """Whether a message that a library logged is of no use to a user."""
+    """Whether a library's message is of no use to a user."""
     return any(re.match(each, message, re.DOTALL) for each in LOGGED)

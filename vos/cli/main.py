@@ -1,4 +1,4 @@
-"""The programs `train`, `synthesize` and `atlas`: Hydra around them, every failure as one line and an exit code."""
+"""Entry points of `train`, `synthesize` and `atlas` under Hydra; every failure is one line and an exit code."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from vos.storage.lock import owned
 __all__ = ["SweepComparison", "atlas", "main", "synthesize", "train"]
 
 PROGRAM = "VOS_PROGRAM"
-"""Environment variable that names the program to the processes it starts: they are given its settings alone."""
+"""Environment variable that tells child processes which program they belong to; they receive only its settings."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """`python -m vos train|synthesize|atlas`: the first argument names the program, the others are its own."""
+    """`python -m vos train|synthesize|atlas`: the first argument names the program, the rest is passed to it."""
     programs = {"train": train, "synthesize": synthesize, "atlas": atlas}
     given = sys.argv[1:] if arguments is None else list(arguments)
     if not is_first() and os.environ.get(PROGRAM) in programs:
@@ -51,25 +51,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def train() -> None:
-    """Train, refine and measure, or simulate; the metric named by `optimized_metric`, for sweepers."""
+    """Train, refine and measure, or simulate; returns the metric named by `optimized_metric` to sweepers."""
     _run("train", _train)
 
 
 def synthesize() -> None:
-    """Make the batch of a finished run, or check the file that `verify` names."""
+    """Make a batch from a finished run, or check the file that `verify` names."""
     _run("synthesize", _synthesize)
 
 
 def atlas() -> None:
-    """Explain the boundary of a finished run: arrays, and one offline page of them."""
+    """Explain the boundary of a finished run: arrays, and one offline page that shows them."""
     _run("atlas", _atlas)
 
 
 def _run(name: str, job: Callable[[DictConfig], object]) -> None:
-    """Compose the configuration from the command line and run the job with it, to the end of the process."""
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come through to here instead of ending the process
-    # Read when torch is loaded. Threads that spin while they wait keep the core from the one they wait for: beside
-    # other work a training step takes many times as long as with one thread (`python -m benchmarks.speed.threads`).
+    """Compose the configuration from the command line, run the job with it, and exit."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra re-raises errors instead of exiting
+    # Read when torch is imported. Threads that spin while waiting take the core from the thread they wait for: next to
+    # other load a training step takes many times as long as with one thread (`python -m benchmarks.speed.threads`).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     prepare()
     try:
@@ -101,7 +101,7 @@ def _composed_and_run(name: str, job: Callable[[DictConfig], object]) -> None:
 
 
 def _train(config: DictConfig) -> float:
-    """One training; in a sweep a failed one is noted down, and the sweep goes on."""
+    """Run one training; in a sweep a failure is recorded, and the sweep continues."""
     directory = Path(HydraConfig.get().runtime.output_dir)
     overrides = list(HydraConfig.get().overrides.task)
     try:
@@ -126,7 +126,7 @@ def _train(config: DictConfig) -> float:
 
 
 def _trained(config: DictConfig, overrides: list[str], directory: Path) -> float:
-    """Train in a directory that nobody else uses; a start that fails leaves no directory behind."""
+    """Train in a locked directory; a start that fails leaves no directory behind."""
     with owned(directory) if is_first() else nullcontext():
         fresh = is_first() and not (directory / "manifest.json").exists()
         try:
@@ -174,7 +174,7 @@ def _atlas(config: DictConfig) -> None:
 
 
 def _to_the_end(job: Callable[[], None], kept: str) -> None:
-    """Run a job that can be repeated after an interruption; what it is told by a failure is one line."""
+    """Run a job that can be repeated after an interruption; a failure is reported in one line."""
     try:
         job()
     except KeyboardInterrupt as error:
@@ -191,7 +191,7 @@ class SweepComparison(Callback):
     """Hydra callback: when a sweep ends, compare its runs in one table and one picture."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002 - Hydra's signature
-        """Compare the runs that succeeded and name those that failed; with these the program ends without success."""
+        """Compare the successful runs and list the failed ones; if there are any, exit with their code."""
         from vos.cli.comparison import compare_sweep
 
         if code := compare_sweep(Path(config.hydra.sweep.dir), OmegaConf.select(config, "logger.wandb")):

@@ -1,4 +1,4 @@
-"""What the stored answers of a demonstration say of a batch, said to be those of a declared oracle."""
+"""Evaluates a batch by the stored answers of a demonstration, declared as those of an oracle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vos.types import Featurizer
 def oracle_view(
     config: DictConfig, data: TextData, records: Sequence[BoundaryRecord], featurizer: Featurizer
 ) -> list[tuple[str, str]]:
-    """Rows of a table of counts; none where the pool has no stored answers."""
+    """Rows of a table of counts; none if the pool has no stored answers."""
     source = instantiate(saved_settings(RunDirectory(config.run).config_path).data)
     if config.pool.path is not None or not isinstance(source, EmbeddedData):
         return []
@@ -35,6 +35,6 @@ def oracle_view(
 
 
 def in_share(rate: Rate) -> str:
-    """So many of so many, with the 95 % interval."""
+    """`k of n`, with the share and its 95 % interval."""
     low, high = rate.interval
     return f"{rate.k} of {rate.n}: {rate.k / rate.n:.0%} ({low:.0%} to {high:.0%})"

@@ -1,4 +1,4 @@
-"""Overrides that cannot be used: misspelt ones, and those that have another name now."""
+"""Error messages for unusable overrides: misspelt or renamed ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vos.cli.kinds import nearest
 from vos.errors import ConfigError
 
 SWEEP_PLUGINS = ("joblib", "submitit", "optuna")
-"""Beginnings of the options that the extra `sweep` brings."""
+"""Prefixes of the options that the extra `sweep` installs."""
 
 RENAMED = {
     "callbacks.monitor": "refine.monitor",
@@ -46,27 +46,27 @@ RENAMED = {
     "candidates.selection.max_source_share.steered": "candidates.selection.max_source_share.smc",
     "candidates.selection.max_source_share.edited": "candidates.selection.max_source_share.counterfactual",
 }
-"""Options and settings of earlier versions and their names now.
+"""Options and settings of earlier versions and their current names.
 
-A setting stands for everything below it too, the first match counts.
+A setting also stands for everything below it; the first match counts.
 """
 
 
 def quoted_path(path: str | Path) -> str:
-    """A path as Hydra's grammar takes it, whatever characters it has."""
+    """A path with any characters, quoted for Hydra's override grammar."""
     escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 
 
 def refuse_old_names(overrides: Iterable[str], where: str = "") -> None:
-    """Refuse an override by its name of version 0.1, and one without a name.
+    """Refuse an override with its name of version 0.1, and one without a name.
 
     Args:
         overrides: as on the command line.
-        where: told before the message.
+        where: prefix of the message.
 
     Raises:
-        ConfigError: names what to write in its place.
+        ConfigError: names what to write instead.
     """
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
@@ -79,7 +79,7 @@ def refuse_old_names(overrides: Iterable[str], where: str = "") -> None:
 
 
 def advice(error: Exception, program: str, overrides: Sequence[str]) -> str:
-    """What Hydra found wrong with the overrides, in one line that names the nearest setting or option that exists."""
+    """Hydra's error about the overrides, in one line with the nearest existing setting or option."""
     cause = error.__cause__
     why = f": {cause}" if isinstance(cause, OmegaConfBaseException) else ""
     message = " ".join(f"{error}{why}".split())
@@ -98,7 +98,7 @@ def advice(error: Exception, program: str, overrides: Sequence[str]) -> str:
 
 
 def _settings(program: str, overrides: Sequence[str]) -> list[str]:
-    """Every setting that there is under the options chosen on the command line."""
+    """All settings that exist with the options chosen on the command line."""
     chosen = [each for each in overrides if (folder() / re.split("[=@]", each.lstrip("+~"))[0]).is_dir()]
     plain = OmegaConf.to_container(composed(program, chosen), resolve=False)
     return list(_names(plain)) if isinstance(plain, dict) else []

@@ -1,4 +1,4 @@
-"""Where the shards of a pool are scored: here, in processes of this machine, or on a Ray cluster. One result."""
+"""Where the shards of a pool are scored: in one process, in several, or on a Ray cluster, with the same result."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from vos.synthesis.pool_pass import Engine, ShardedPass, ShardTask
 logger = logging.getLogger(__name__)
 
 WHERE_SCORED = ("engine", "workers")
-"""Settings of the pool that change nothing that is computed."""
+"""Settings of the pool that do not affect the result."""
 
 
 def check_engine(config: DictConfig) -> None:
-    """Refuse workers or a cluster that cannot be used, before any work.
+    """Check before any work that the workers or the cluster can be used.
 
     Raises:
-        ConfigError: the pool is one file or comes with the data, the way of choosing reads it from its start to its
-            end, Ray is not installed, or no cluster answers.
+        ConfigError: the pool is one file or part of the data, the acquisition reads it sequentially, Ray is not
+            installed, or no cluster answers.
     """
     engine, workers = str(config.pool.engine), int(config.pool.workers)
     if engine == "local" and workers <= 1:
@@ -54,7 +54,7 @@ def check_engine(config: DictConfig) -> None:
 
 
 def sharded_pass(config: DictConfig, pool: object) -> ShardedPass | None:
-    """How a pool of many files is scored; None for one that is read from its start to its end."""
+    """How a pool of many files is scored; None for a pool that is read sequentially."""
     if not isinstance(pool, ShardedPool):
         return None
     folder = Path(config.paths.cache) / "shards"
@@ -68,7 +68,7 @@ def sharded_pass(config: DictConfig, pool: object) -> ShardedPass | None:
 
 
 _SCORER: list[Scorer] = []
-"""That of a worker process."""
+"""The scorer of a worker process."""
 
 
 def _start(settings: str, threads: int) -> None:
@@ -81,11 +81,11 @@ def _do(shard: Shard, task: ShardTask, path: Path) -> int:
 
 @dataclass(frozen=True)
 class ProcessEngine:
-    """Processes of this machine.
+    """Scores shards in processes on this machine.
 
     Attributes:
         settings: see `vos.cli.shard_scorer.Scorer`.
-        workers: processes.
+        workers: number of processes.
         patience: see `results`.
     """
 

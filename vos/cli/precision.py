@@ -1,4 +1,4 @@
-"""`precision` of a training, and the dtype of a local language model: decided before any work, and kept with it."""
+"""Resolves the `precision` of a training and the dtype of a local language model before any work, and stores them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from vos.models.precision import AUTO, settled
 
 
 def with_precision(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, list[str]]:
-    """The configuration with a precision that Lightning knows, and the overrides that reproduce it.
+    """Return the configuration with a precision that Lightning knows, and the overrides that reproduce it.
 
-    The decision stands among the overrides of the run, so that one that is resumed, and one that goes on from it, have
-    the same, on whatever machine.
+    The choice is stored with the overrides of the run, so that resuming or continuing the run on another machine uses
+    the same precision.
     """
     lightning = config.trainer.lightning
     if lightning.precision != AUTO:
@@ -27,9 +27,9 @@ def with_precision(config: DictConfig, overrides: list[str]) -> tuple[DictConfig
 
 
 def with_dtype(config: DictConfig) -> DictConfig:
-    """The configuration with a dtype of the local language model that is the same on every machine.
+    """Return the configuration with a fixed dtype of the local language model.
 
-    It stands beside the batch, so that texts can be made again where another would be chosen.
+    It is stored with the batch, so that texts can be reproduced on a machine that would choose another dtype.
     """
     writes = OmegaConf.select(config, "candidates.generation") is not None
     if not writes or OmegaConf.select(config, "language_model.dtype") != AUTO_DTYPE:

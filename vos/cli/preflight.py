@@ -1,4 +1,4 @@
-"""What can be checked before any work: settings, devices, packages, folders, and whoever is to be asked."""
+"""Checks before any work: settings, devices, packages, folders, language models and labelling tools."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from vos.models.precision import AUTO, FULL
 from vos.training.sharding import SHARDED, check_gpus, register
 
 SIZES = {"n_classes": 2, "n_features": 8}
-"""Of the objects that are built for a check alone."""
+"""Seed of the objects that are built only for a check."""
 
 WIDEST = 4096
-"""Features of the widest density that is built for a check; encoders are narrower."""
+"""Largest number of features of a density built for a check; encoders have fewer."""
 
 
 def _no_memory() -> tuple[Tensor, Tensor]:
@@ -43,7 +43,7 @@ def _completed(node: DictConfig) -> object:
 
 
 def _density(node: DictConfig) -> object:
-    """Of as many features as its rank needs: those of the classifier are not known yet."""
+    """Build a density with as many features as its rank needs; the classifier's number is not known yet."""
     sizes = SIZES | {"n_features": min(max(SIZES["n_features"], int(node.get("rank") or 0)), WIDEST)}
     return unwrapped(lambda: completed(instantiate(node), **sizes))
 
@@ -95,7 +95,7 @@ ATLAS: dict[str, Build] = {"outliers": _sampler, "pool": built}
 
 
 def check_training(config: DictConfig) -> None:
-    """Refuse a training that cannot work, before it reads a text or makes a folder.
+    """Check a training before it reads a text or creates a folder.
 
     Raises:
         VosError: what was expected and found.
@@ -103,7 +103,7 @@ def check_training(config: DictConfig) -> None:
     quiet_libraries()
     check_settings(config, TRAIN)
     check_folder("paths.cache", Path(config.paths.cache))
-    if not config.resume:  # a run that goes on may have its texts already
+    if not config.resume:  # a resumed run may have its texts already
         check_language_model(config, "exposure.language_model")
     if OmegaConf.select(config, "labels"):
         check_is_there(config.ledger)
@@ -112,7 +112,7 @@ def check_training(config: DictConfig) -> None:
 
 
 def check_synthesis(config: DictConfig) -> None:
-    """Refuse a synthesis that cannot work, before it scores the pool.
+    """Check a synthesis before it scores the pool.
 
     Raises:
         VosError: what was expected and found.
@@ -127,11 +127,11 @@ def check_synthesis(config: DictConfig) -> None:
 
 
 def check_language_model(config: DictConfig, place: str) -> None:
-    """Refuse a server of a language model that cannot be used; other models, and one that nobody asks, are let be.
+    """Check the server of a language model; local models, and models that are not used, are not checked.
 
     Args:
-        config: of a program.
-        place: the setting that refers to the language model where something is to be written.
+        config: configuration of a program.
+        place: the setting that refers to the language model if something is to be written.
 
     Raises:
         VosError: what was expected and found.
@@ -144,7 +144,7 @@ def check_language_model(config: DictConfig, place: str) -> None:
 
 
 def check_atlas(config: DictConfig) -> None:
-    """Refuse an atlas that cannot be made, before it reads a text.
+    """Check an atlas before it reads a text.
 
     Raises:
         VosError: what was expected and found.
@@ -163,7 +163,7 @@ def check_atlas(config: DictConfig) -> None:
 
 
 def check_sending(config: DictConfig, output: Path) -> None:
-    """Refuse a batch that nobody could be asked about: no token, no server, no permission, no place for files.
+    """Check that a batch can be sent: token, server, permission and a writable folder.
 
     Raises:
         VosError: what was expected and found.
@@ -180,14 +180,14 @@ def check_sending(config: DictConfig, output: Path) -> None:
 
 
 def check_gold(config: DictConfig, label_names: Sequence[str]) -> None:
-    """Refuse a file of known answers that cannot be used with these classes."""
+    """Check that a file of gold texts can be used with these classes."""
     path = OmegaConf.select(config, "labeling.plan.gold_path")
     if path:
         read_gold(path, label_names)
 
 
 def check_device(device: str) -> None:
-    """Raise ConfigError unless `device` names one that is here."""
+    """Raise ConfigError unless `device` exists on this machine."""
     try:
         kind = torch.device(device).type
         torch.empty(1, device=device)
@@ -199,7 +199,7 @@ def check_device(device: str) -> None:
 
 
 def check_folder(setting: str, folder: Path) -> None:
-    """Raise RunError unless `folder` can be written to, or made; nothing is made."""
+    """Raise RunError unless `folder` is writable or can be created; nothing is created."""
     there = folder
     while not there.exists() and there != there.parent:
         there = there.parent

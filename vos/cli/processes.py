@@ -1,4 +1,4 @@
-"""Several processes that train together: which is the first, and how they end."""
+"""Distributed training: which process is the first, and how the processes exit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
-"""Environment variables by which launchers number their processes, as pytorch-lightning reads them."""
+"""Environment variables in which launchers set the rank of a process, as pytorch-lightning reads them."""
 
 
 def is_first() -> bool:
@@ -24,11 +24,11 @@ def train_together() -> bool:
 
 
 def leave_together(code: int) -> None:
-    """End this process at once with `code` if it is one of several that trained together; else do nothing.
+    """Exit this process immediately with `code` if it is one of several that trained together; otherwise do nothing.
 
-    The threads of gloo outlive a destroyed group and can abort a process ("terminate called without an active
-    exception", exit code 134) while the interpreter takes itself apart, although all work is done. So the
-    interpreter is left out: the processes wait for each other, let go of the group, write out what is buffered and go.
+    The threads of gloo outlive a destroyed process group and can abort a process ("terminate called without an active
+    exception", exit code 134) during interpreter shutdown, although all work is done. So shutdown is skipped: the
+    processes wait for each other, destroy the group, flush their output and exit.
     """
     if not train_together():
         return
@@ -37,7 +37,7 @@ def leave_together(code: int) -> None:
         if code == 0:
             distributed.barrier()
             distributed.destroy_process_group()
-    except RuntimeError as error:  # the other process went first; its own exit code tells what became of it
+    except RuntimeError as error:  # the other process has exited; its own exit code reports its failure
         sys.stderr.write(f"the processes did not end together: {' '.join(str(error).split())}\n")
     finally:
         logging.shutdown()

@@ -1,4 +1,4 @@
-"""How far a synthesis or an atlas is, as bars."""
+"""Progress bars of a synthesis or an atlas."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from vos.training.progress import LeftColumn, RateColumn
 
 
 def synthesis_bars(n_pool: int | None, enabled: bool) -> tuple[Bars, Progress]:
-    """A bar for the texts of the pool, and one for the texts that are made once the first is begun.
+    """A bar for the texts of the pool, and one for made texts that appears with the first of them.
 
     Args:
-        n_pool: texts of the pool, None when unknown.
+        n_pool: number of texts in the pool, None if unknown.
         enabled: whether anything is drawn.
 
     Returns:
-        The bars, to be entered, and what moves them.
+        The bars, a context manager, and the functions that advance them.
     """
     bars = _bars(enabled)
     pool, made = bars.add_task("pool", total=n_pool), bars.add_task("made for targets", total=None, visible=False)
@@ -33,13 +33,13 @@ def synthesis_bars(n_pool: int | None, enabled: bool) -> tuple[Bars, Progress]:
 
 
 def atlas_bars(enabled: bool) -> tuple[Bars, Callable[[int], None], Watcher]:
-    """A bar for the texts of the pool, and one for each producer when it begins.
+    """A bar for the texts of the pool, and one for each producer when it starts.
 
     Args:
         enabled: whether anything is drawn.
 
     Returns:
-        The bars, to be entered, what moves that of the pool, and what begins and ends the others.
+        The bars, a context manager; the function that advances the pool's bar; those that begin and end the others.
     """
     bars = _bars(enabled)
     tasks = {"pool": bars.add_task("pool", total=None)}
@@ -60,7 +60,7 @@ def atlas_bars(enabled: bool) -> tuple[Bars, Callable[[int], None], Watcher]:
 
 
 def _bars(enabled: bool) -> Bars:
-    """Bars that move on a terminal; a log file, where nothing moves, has none."""
+    """Progress bars on a terminal; none in a log file."""
     return Bars(
         TextColumn("{task.description}"),
         BarColumn(None),

@@ -1,4 +1,4 @@
-"""The shards of a pool scored on a Ray cluster: what a lost node had in hand goes to the others."""
+"""Scores the shards of a pool on a Ray cluster; the shards of a lost node go to the other nodes."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ logger = logging.getLogger(__name__)
 ADDRESS = "RAY_ADDRESS"
 
 AT_A_TIME = 2
-"""Shards in the hands of each worker while there are enough, so that none is idle between two."""
+"""Shards queued at each worker, if there are enough, so that no worker is idle between two."""
 
 TRIES = 3
-"""Workers that may be lost over one shard, or one after the other before any is ready."""
+"""Number of workers that may be lost on one shard, or in a row before any worker is ready."""
 
 Work = tuple[Shard, Path]
 
 
 @dataclass(frozen=True)
 class RayEngine:
-    """A Ray cluster: that of RAY_ADDRESS, the one this process is connected to, or one on this machine for the time.
+    """A Ray cluster: that of RAY_ADDRESS, the one this process is connected to, or a temporary one on this machine.
 
-    Results come back to this process, which writes the files; run, model and shards must be readable on every node. The
-    shards of a node that is lost are scored by the others.
+    Results are sent to this process, which writes the files; run, model and shards must be readable on every node. The
+    shards of a lost node are scored by the other nodes.
 
     Attributes:
         settings: see `vos.cli.shard_scorer.Scorer`.
-        workers: actors with one CPU each; 1: as many as the cluster has CPUs, less one.
-        device: where the encoder runs; with cuda an actor takes a GPU, and there are as many as GPUs.
-        patience: seconds in which at least one worker must be ready.
-        scorer: class of the actors, made of the settings, see `RayScorer`.
+        workers: number of actors with one CPU each; 1: as many as the cluster has CPUs, minus one.
+        device: device of the encoder; with cuda there is one actor per GPU.
+        patience: seconds within which at least one worker must be ready.
+        scorer: class of the actors, constructed from the settings, see `RayScorer`.
     """
 
     settings: str
@@ -66,7 +66,7 @@ class RayEngine:
             kind = "GPU" if self.device.startswith("cuda") else "CPU"
             there = int(ray.cluster_resources().get(kind, 0))
             n = min(self._wanted(there, kind), len(waiting))
-            # Lost workers are replaced here, not by Ray: what they had in hand must not wait for a node to come back.
+            # Lost workers are replaced here, not by Ray: their shards must not wait until a node comes back.
             needs = {"num_cpus": 1, "num_gpus": int(kind == "GPU"), "max_restarts": 0, "max_task_retries": 0}
             actor = ray.remote(**needs)(self.scorer or RayScorer)
             deal = _Deal(ray, lambda: actor.remote(self.settings), task, self.patience)
@@ -76,7 +76,7 @@ class RayEngine:
                 ray.shutdown()
 
     def _wanted(self, there: int, kind: str) -> int:
-        """How many workers a cluster with so many CPUs or GPUs is to have."""
+        """Number of workers for a cluster with `there` CPUs or GPUs."""
         if self.workers > there > 0:
             logger.warning("pool.workers=%d: the cluster has %d %ss; as many score", self.workers, there, kind)
             return there
@@ -86,12 +86,12 @@ class RayEngine:
 
 
 class _Deal:
-    """Deals shards to workers that are ready, and writes what comes back.
+    """Distributes shards to ready workers, and writes their results.
 
     Args:
-        ray: the module, connected.
+        ray: the module `ray`, connected.
         start: starts a worker, see `RayScorer`.
-        task: what is done with a shard.
+        task: the task to run on each shard.
         patience: see `RayEngine`.
     """
 
@@ -105,7 +105,7 @@ class _Deal:
         self.never_ready = 0
 
     def run(self, n: int, work: list[Work]) -> Iterator[int]:
-        """Yields the number of texts of each shard that is done."""
+        """Yield the number of texts of each finished shard."""
         self.waiting.extend(work)
         for _ in range(n):
             self._start()
@@ -127,7 +127,7 @@ class _Deal:
         self.starting[worker.load.remote()] = worker
 
     def _welcome(self, ref: Any) -> None:
-        """A worker has read run and model: from now on it is given shards."""
+        """Register a worker that has loaded run and model: from now on it receives shards."""
         worker = self.starting.pop(ref)
         if self._result(ref) is None:
             self.never_ready += 1
@@ -143,7 +143,7 @@ class _Deal:
         self._give()
 
     def _give(self) -> None:
-        """Hand out shards: one to each worker first, and another while there are more than workers."""
+        """Distribute shards: first one to each worker, then a second while there are more shards than workers."""
         held = Counter(id(worker) for worker, _ in self.running.values())
         for round_ in range(AT_A_TIME):
             for worker in self.ready:
@@ -167,7 +167,7 @@ class _Deal:
         yield n
 
     def _result(self, ref: Any) -> Any:
-        """What a worker gives back; None where it was lost.
+        """The result of a worker; None if the worker was lost.
 
         Raises:
             VosError: what the worker raised.
@@ -182,12 +182,12 @@ class _Deal:
             return None
 
     def _lost(self, worker: Any) -> None:
-        """Give the shards of a lost worker to the others, and start another worker, which waits for a free CPU."""
+        """Give the shards of a lost worker to the others, and start a new worker, which waits for a free CPU."""
         mine = {ref: work for ref, (each, work) in self.running.items() if each is worker}
         for ref in mine:
             del self.running[ref]
         self.ready.remove(worker)
-        self.ray.kill(worker)  # it may live, with its results lost
+        self.ray.kill(worker)  # it may still be alive although its results are lost
         first, *_ = mine.values()
         self.losses[first[1]] += 1
         if self.losses[first[1]] >= TRIES:
@@ -209,7 +209,7 @@ class _Deal:
 
 
 class RayScorer:
-    """A `Scorer` whose files travel as bytes."""
+    """A `Scorer` that returns its files as bytes."""
 
     def __init__(self, settings: str) -> None:
         self.settings = settings
@@ -220,7 +220,7 @@ class RayScorer:
         return True
 
     def do(self, shard: Shard, task: ShardTask) -> tuple[bytes, int]:
-        """What the task leaves of a shard, and the number of its texts."""
+        """Run the task on a shard; returns the content of its file and the number of texts."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "shard"
             n = self.scorer.do(shard, task, path)
@@ -228,7 +228,7 @@ class RayScorer:
 
 
 def check_ray() -> None:
-    """Refuse to begin without Ray, or with a RAY_ADDRESS at which nothing answers.
+    """Check that Ray is installed, and that the cluster at RAY_ADDRESS answers.
 
     Raises:
         ConfigError: what was expected and found.
@@ -250,7 +250,7 @@ def check_ray() -> None:
 
 
 def _connect(ray: Any) -> None:
-    """Connect, quietly."""
+    """Connect to the cluster without log output."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = os.environ.get(ADDRESS) or "local"
     options: dict[str, Any] = {}
@@ -259,6 +259,6 @@ def _connect(ray: Any) -> None:
         options = {"include_dashboard": False}
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except Exception as error:  # Ray's own have no root in common
+    except Exception as error:  # Ray's exceptions have no common base class
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RunError(f"pool.engine=ray: cannot connect to the cluster at {ADDRESS}={address}: {reason}") from error

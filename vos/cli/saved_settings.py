@@ -1,7 +1,7 @@
-"""The settings that a run keeps, read again: they may come from somebody else, and may run no code of their own.
+"""Reads the settings stored with a run safely: they may come from somebody else, and must not run arbitrary code.
 
-A file of a run may build what the configuration of this package builds, and nothing else; it may refer to its own
-values, and not to the environment. The command line is the user's own and may do both.
+A file of a run may only build objects that the configuration of this package builds, and may refer to its own values
+but not to the environment. The command line comes from the user and may do both.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from vos.errors import ConfigError
 from vos.generation.server.transport import LOCAL
 
 ALLOW = "VOS_ALLOW"
-"""Environment variable: what files of runs may name besides, separated by commas: packages or classes, resolvers, and
-hosts that are given keys."""
+"""Environment variable with further names that files of runs may use, separated by commas: packages or classes,
+resolvers, and hosts to which keys may be sent."""
 
 INTERPOLATION = re.compile(r"\$\{\s*([^:}$]*)([:}$]?)")
-"""The start of an interpolation; a colon after its name calls a resolver, a dollar sign makes a name of another one."""
+"""Start of an interpolation; a colon after its name calls a resolver, a dollar sign nests another interpolation."""
 
 OPTION = re.compile(r"\w[\w-]*")
-"""Name of an option of a group; with a path in it Hydra would read any file of the disk."""
+"""Name of an option of a group; a path is not allowed, because Hydra would read any file on the disk."""
 
 
 def saved_settings(path: Path) -> DictConfig:
-    """The mapping in a `config.yaml` or `synthesis.yaml`.
+    """Read a `config.yaml` or `synthesis.yaml`.
 
     Raises:
-        ConfigError: it is no such file, or names what no file of a run may name.
+        ConfigError: the file is not of this kind, or names something that files of a run must not name.
     """
     plain = plain_settings(path)
     if not isinstance(plain, dict):
@@ -49,10 +49,10 @@ def saved_settings(path: Path) -> DictConfig:
 
 
 def saved_overrides(path: Path, before: Iterable[str] = ()) -> list[str]:
-    """The overrides in an `overrides.yaml`, after those that were made from the files beside it.
+    """Read an `overrides.yaml`; the result begins with the overrides `before`.
 
     Raises:
-        ConfigError: see `saved_settings`; or one of them concerns Hydra itself.
+        ConfigError: see `saved_settings`; or an override changes Hydra's own settings.
     """
     found = [*before, *plain_overrides(path)]
     try:
@@ -74,10 +74,10 @@ def saved_overrides(path: Path, before: Iterable[str] = ()) -> list[str]:
 
 
 def plain_overrides(path: Path) -> list[str]:
-    """The overrides in an `overrides.yaml` as they were written, to be shown.
+    """Read an `overrides.yaml` without checks, only to show the overrides.
 
     Raises:
-        ConfigError: it is no such file.
+        ConfigError: the file is not of this kind.
     """
     plain = plain_settings(path)
     if not isinstance(plain, list):
@@ -86,12 +86,12 @@ def plain_overrides(path: Path) -> list[str]:
 
 
 def check_addresses(path: Path, config: DictConfig, given: Sequence[str] | None) -> None:
-    """Refuse a server elsewhere that only a file of a run names, and that a key of the environment would be sent to.
+    """Refuse to send a key from the environment to a remote server that only a file of a run names.
 
     Args:
-        path: of the file.
-        config: what it says, composed.
-        given: overrides of the command line, an address in one of them is the user's; None where it takes none.
+        path: path of the file.
+        config: its settings, composed.
+        given: overrides of the command line, whose addresses come from the user; None if there cannot be any.
 
     Raises:
         ConfigError: see above.
@@ -118,10 +118,10 @@ def _host(url: str) -> str | None:
 
 
 def plain_settings(path: Path) -> Any:
-    """What stands in a file of YAML, nothing of it resolved.
+    """Read a YAML file without resolving interpolations.
 
     Raises:
-        ConfigError: it cannot be read.
+        ConfigError: the file cannot be read.
     """
     try:
         return OmegaConf.to_container(OmegaConf.load(path), resolve=False)
@@ -155,9 +155,9 @@ def _allowed() -> frozenset[str]:
 
 @cache
 def _targets() -> frozenset[str]:
-    """What the files of conf/ build, with what that is made of by default.
+    """The targets of the files in conf/, including those of default arguments.
 
-    No name is taken for its beginning: `vos.storage.environment.subprocess.run` begins like one of ours.
+    Names are compared whole, not by prefix: `vos.storage.environment.subprocess.run` starts like one of ours.
     """
     files = [path for path in folder().rglob("*.yaml") if "hydra" not in path.relative_to(folder()).parts]
     nodes = [with_defaults(OmegaConf.to_container(OmegaConf.load(path))) for path in files]
@@ -165,7 +165,7 @@ def _targets() -> frozenset[str]:
 
 
 def _leaves(node: Any, path: str) -> Iterator[tuple[str, str, Any]]:
-    """Dotted name, last key and value of everything that is neither a mapping nor a list."""
+    """Dotted name, last key and value of every leaf."""
     if isinstance(node, Mapping | list):
         pairs = node.items() if isinstance(node, Mapping) else enumerate(node)
         for key, value in pairs:

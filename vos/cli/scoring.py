@@ -1,4 +1,4 @@
-"""How a large pool is scored: with which runtime, in which precision, in how many threads."""
+"""How a large pool is scored: the runtime, the precision and the number of threads."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from vos.models.openvino_encoder import OpenVinoEncoder, import_openvino
 from vos.models.precision import AUTO, MIXED, settled
 
 FAST_FROM = 3
-"""Fast scores pay where a pool is so many times what is kept of it, and scored again."""
+"""Fast scoring is worthwhile if the pool is this many times the part that is kept and scored again exactly."""
 
 MOST_WORKERS = 16
-"""Each holds what the encoder computes of a batch, some 100 MB with 22 M parameters."""
+"""Largest number of workers; each holds the activations of a batch, some 100 MB with 22 M parameters."""
 
 TORCH, OPENVINO = "torch", "openvino"
 
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def check_runtime(config: DictConfig) -> None:
-    """Refuse a runtime that cannot score, before any work.
+    """Check before any work that the runtime can score.
 
     Raises:
         ConfigError: its package is not installed, or it does not run on the device.
@@ -42,7 +42,7 @@ def check_runtime(config: DictConfig) -> None:
 
 
 def with_scoring(config: DictConfig) -> DictConfig:
-    """The configuration with a precision of scoring that is the same in every process that scores."""
+    """Return the configuration with a fixed scoring precision, the same in every scoring process."""
     if str(config.precision) != AUTO:
         return config
     accelerator = "cpu" if str(config.device).startswith("cpu") else "gpu"
@@ -52,14 +52,14 @@ def with_scoring(config: DictConfig) -> DictConfig:
 
 
 def n_workers(config: DictConfig) -> int:
-    """Batches that are encoded at a time: as many as torch would use threads, which OMP_NUM_THREADS sets."""
+    """Number of batches encoded in parallel: torch's number of threads, which OMP_NUM_THREADS sets."""
     return min(torch.get_num_threads(), MOST_WORKERS) if str(config.device) == "cpu" else 1
 
 
 def scores_fast(config: DictConfig, n_pool: int) -> bool:
-    """Whether a pool of this size is scored otherwise than by torch in float32.
+    """Whether a pool of this size is scored faster than with torch in float32.
 
-    `acquisition=targets` keeps too little of the pool to mend what rounding moves; it scores in float32.
+    `acquisition=targets` keeps too little of the pool to correct rounding errors, so it scores in float32.
     """
     acquisition = synthesis_settings(config).acquisition
     runtime, precision = str(config.runtime), str(config.precision)
@@ -73,7 +73,7 @@ def scores_fast(config: DictConfig, n_pool: int) -> bool:
 
 
 def arithmetic(config: DictConfig) -> str:
-    """What computes fast scores: the name of their cache, in the identity of shards and in the report of a batch."""
+    """Name of the fast arithmetic, used for its cache, in the identity of shards and in the report of a batch."""
     rounding = "bfloat16" if str(config.precision) == MIXED else "float32"
     return rounding if str(config.runtime) == TORCH else f"{config.runtime}-{rounding}"
 
@@ -82,10 +82,10 @@ def arithmetic(config: DictConfig) -> str:
 def fast_featurizer(
     config: DictConfig, classifier: TextClassifier, n_pool: int
 ) -> Iterator[ClassifierFeaturizer | None]:
-    """What scores a large pool fast, with a cache of its own; None where that gains nothing.
+    """The featurizer for fast scoring of a large pool, with its own cache; None if it is not worthwhile.
 
     Raises:
-        ModelError: the runtime cannot take the encoder.
+        ModelError: the runtime cannot run the encoder.
     """
     if not scores_fast(config, n_pool):
         yield None
@@ -106,7 +106,7 @@ def fast_featurizer(
 def fast_scores(
     config: DictConfig, classifier: TextClassifier, workers: int, cache: FeatureCache | None = None
 ) -> ClassifierFeaturizer:
-    """What computes fast scores, as the configuration says; `workers` as of `ClassifierFeaturizer`.
+    """The configured featurizer for fast scoring; `workers`: see `n_workers` of `ClassifierFeaturizer`.
 
     Raises:
         ModelError: see `OpenVinoEncoder`.

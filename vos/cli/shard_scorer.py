@@ -1,4 +1,4 @@
-"""What scores shards of a pool in a process of its own, on this machine or another."""
+"""Scores shards of a pool in a separate process, on this machine or another."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ GOES_ON = "the same command goes on with the files that are missing"
 
 
 class Scorer:
-    """Scores shards in a process of its own: reads run and classifier once.
+    """Scores shards in a separate process, which loads run and classifier once.
 
     Args:
         settings: the configuration of the synthesis, as YAML.
-        threads: of torch.
+        threads: number of torch threads.
     """
 
     def __init__(self, settings: str, threads: int) -> None:
-        # Here, as `vos.cli.synthesize` imports this module.
+        # Imported here because `vos.cli.synthesize` imports this module.
         from vos.cli.quiet import quiet_libraries
         from vos.cli.synthesize import build_job, open_run
 
@@ -46,26 +46,26 @@ class Scorer:
 
     @cached_property
     def job(self) -> SynthesisJob:
-        """The synthesis, as the process that began it has it."""
+        """The same synthesis job as in the main process."""
         return self._build(ClassifierFeaturizer(self.classifier, device=self.settings.device))
 
     @cached_property
     def fast(self) -> ClassifierFeaturizer:
-        """What computes the fast scores of a large pool."""
+        """The featurizer for fast scores of a large pool."""
         return fast_scores(self.settings, self.classifier, self.threads)
 
     @cached_property
     def surroundings(self) -> Surroundings:
-        """Of the virtual outliers, which are drawn anew."""
+        """Surroundings of the virtual outliers, which are drawn again with the same seed."""
         _, space, outliers = draw_outliers(self.job)
         return Surroundings(space, outliers, self.job.settings.potential.delta)
 
     def do(self, shard: Shard, task: ShardTask, path: Path) -> int:
-        """Leave what a task makes of a shard in a file; returns the number of its texts.
+        """Run a task on a shard and write its result to a file; returns the number of texts.
 
         Raises:
-            RunError: something failed that nobody foresaw; names the shard and the place in one line.
-            VosError: as the task does.
+            RunError: an unexpected error; the message names the shard and the code location in one line.
+            VosError: raised by the task.
         """
         try:
             return self._do(shard, task, path)

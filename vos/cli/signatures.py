@@ -1,7 +1,7 @@
-"""What a class or function takes, read from its source: names, defaults and what they mean.
+"""Reads the parameters of a class or function from its source: names, defaults and meanings.
 
-A default stands in one place, the signature of the class that uses it, and the configuration takes it from there. The
-source is read and not imported, so that `--help` answers before torch could be loaded.
+A default is defined in one place, the signature of the class that uses it, and the configuration reads it from there.
+The source is parsed, not imported, so that `--help` need not wait for torch to load.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ import vos
 PACKAGE = Path(vos.__file__).parent
 
 REQUIRED = object()
-"""In place of a default where there is none."""
+"""Marks a parameter without a default."""
 
 UNWRITABLE = ("Callable", "Tensor", "Memory")
-"""Types of arguments that no configuration can hold: their defaults are none of its business."""
+"""Types of arguments that YAML cannot represent; their defaults are not put into the configuration."""
 
 NO_ARGUMENT = re.compile(r"init=False|ClassVar")
-"""In a line of a dataclass that its constructor does not take."""
+"""Marks a field of a dataclass that is not an argument of its constructor."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """An argument.
+    """A parameter of a class or function.
 
     Attributes:
         default: a plain value, a mapping with a `_target_` for an object of this package, or `REQUIRED`.
-        doc: what it means, one line.
-        kind: its annotation, names of unions and choices written out; None where there is none.
+        doc: its meaning, one line.
+        kind: its annotation, with type aliases expanded; None if it has none.
     """
 
     default: Any
@@ -49,13 +49,13 @@ Argument = tuple[str, ast.expr | None, ast.expr | None]
 
 @cache
 def parameters(target: str) -> dict[str, Parameter]:
-    """Arguments by name of a class, a function or a class's constructor method, in their order.
+    """Return the parameters, in order, of a class, a function or a method that constructs an object.
 
     Args:
         target: dotted name within this package, as in `_target_`.
 
     Raises:
-        LookupError: there is no such definition.
+        LookupError: no such definition.
 
     Example:
         >>> parameters("vos.outliers.BoundarySampler")["margin"].default
@@ -74,13 +74,13 @@ def parameters(target: str) -> dict[str, Parameter]:
 
 
 def node_parameters(node: Mapping[Any, Any]) -> dict[str, Parameter]:
-    """Arguments of what a node of a configuration builds; none where it builds nothing of this package."""
+    """Parameters of the object that a configuration node builds; none if it builds nothing of this package."""
     target = str(node.get("_target_") or "")
     return parameters(target) if target.startswith(f"{PACKAGE.name}.") else {}
 
 
 def _parameters(module: str, node: ast.ClassDef | ast.FunctionDef, docs: dict[str, str]) -> dict[str, Parameter]:
-    """Of a function its arguments, of a class those of `__init__`, of a dataclass its fields, those of bases first."""
+    """Arguments of a function, of a class's `__init__`, or fields of a dataclass, those of base classes first."""
     docs = docs | _docs(node)
     init = _method(node, "__init__")
     if init is not None:
@@ -109,7 +109,7 @@ def _arguments(node: ast.ClassDef | ast.FunctionDef) -> Iterator[Argument]:
 
 
 def _kind(module: str, annotation: ast.expr | None) -> ast.expr | None:
-    """An annotation, with what a name of this package stands for in place of the name, as for a union or choices."""
+    """An annotation, with type aliases of this package expanded, such as unions and literals."""
     if isinstance(annotation, ast.Name):
         origin, named = _find(module, annotation.id)
         return _kind(origin, named.value) if isinstance(named, ast.Assign) else annotation
@@ -120,7 +120,7 @@ def _kind(module: str, annotation: ast.expr | None) -> ast.expr | None:
 
 
 def _default(module: str, annotation: ast.expr | None, node: ast.expr | None) -> Any:
-    """A default as a configuration can hold it; `REQUIRED` where there is none such."""
+    """A default as a YAML value; `REQUIRED` if there is none that YAML can represent."""
     unwritable = annotation is not None and any(name in ast.unparse(annotation) for name in UNWRITABLE)
     return REQUIRED if node is None or unwritable else _value(module, node)
 
@@ -143,7 +143,7 @@ def _value(module: str, node: ast.expr) -> Any:
 
 
 def _find(module: str, name: str) -> tuple[str, ast.stmt | None]:
-    """A class, function or constant by its name in a module of this package, with the module that defines it."""
+    """Find a class, function or constant of a module by name; returns it with the module that defines it."""
     for node in _body(module):
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
             return module, node
@@ -163,7 +163,7 @@ def _method(node: ast.stmt | None, name: str) -> ast.FunctionDef | None:
 
 @cache
 def _body(module: str) -> list[ast.stmt]:
-    """The statements of a module of this package; none where there is no such module."""
+    """The statements of a module of this package; none if the module does not exist."""
     path = PACKAGE.parent.joinpath(*module.split("."))
     for file in (path.with_suffix(".py"), path / "__init__.pyi", path / "__init__.py"):
         if path.is_relative_to(PACKAGE) and file.is_file():
@@ -172,7 +172,7 @@ def _body(module: str) -> list[ast.stmt]:
 
 
 def _docs(node: ast.ClassDef | ast.FunctionDef) -> dict[str, str]:
-    """What the sections `Args` and `Attributes` of a docstring say of each name."""
+    """The descriptions of names in the sections `Args` and `Attributes` of a docstring."""
     text = ast.get_docstring(node) or ""
     sections = re.findall(r"^(?:Args|Attributes):\n((?:[ ]+.*\n?|\n)*)", text, re.MULTILINE)
     entries = re.findall(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", "\n".join(sections), re.MULTILINE)

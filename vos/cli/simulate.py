@@ -1,4 +1,4 @@
-"""The whole loop with a declared oracle, from a configuration to a table, a picture and metrics.json."""
+"""Simulates the whole loop with a declared oracle; writes a table, a picture and metrics.json."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ HEADS = {
     "error_easy": "of plain\ntexts",
     "error_band": "near the\nboundary",
 }
-"""Heads of the table's columns, by the name of the error rate."""
+"""Column heads of the table, by the name of the error rate."""
 
 
 def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path) -> dict[str, float]:
-    """Choose, label, retrain and measure for every seed and strategy under `directory`; returns the final figures.
+    """Choose, label, retrain and measure for every seed and strategy under `directory`; returns the final metrics.
 
-    A finished simulation is not run again; an interrupted one goes on with the strategy and seed it had begun.
+    A finished simulation is not run again; an interrupted one continues with the strategy and seed it had started.
     """
     config, overrides = with_precision(config, list(overrides))
     started = time.monotonic()
@@ -79,7 +79,7 @@ def run_simulation(config: DictConfig, overrides: Sequence[str], directory: Path
 
 
 def _check_optimized(name: str, settings: SimulationSettings, metrics: Sequence[str]) -> None:
-    """Refuse a metric for sweepers that these rounds will not have measured."""
+    """Check that the metric for sweepers is one that the simulation measures."""
     strategy, _, metric = name.partition("/")
     if strategy not in settings.strategies or metric.partition("/")[0] not in metrics:
         raise ConfigError(
@@ -96,7 +96,7 @@ def _no_texts() -> tuple[Tensor, Tensor]:
 
 
 def _oracle(config: DictConfig, data: TextData) -> Oracle:
-    """The stored answers of the pool, where the data come with them."""
+    """The stored answers of the pool, if the data include them."""
     source = instantiate(config.data)
     if not isinstance(source, StoredAnswers) or data.pool.size == 0:
         raise ConfigError(
@@ -107,7 +107,7 @@ def _oracle(config: DictConfig, data: TextData) -> Oracle:
 
 
 def _fit(config: DictConfig, settings: SimulationSettings, data: TextData, folder: Path) -> Fit:
-    """The pipeline's own training; over a frozen encoder logistic regression, whose one optimum takes seconds."""
+    """The pipeline's own training; with a frozen encoder, logistic regression, which takes seconds."""
     if not config.model.freeze:
         return PipelineFit(data, job_builder(config, folder), bool(config.warm_start))
     featurizers = build_featurizers(config, data, new_classifier(config, data))
@@ -115,7 +115,7 @@ def _fit(config: DictConfig, settings: SimulationSettings, data: TextData, folde
 
 
 def job_builder(config: DictConfig, folder: Path) -> JobBuilder:
-    """Builds jobs without refinement, reports or shared state, one after the other in one directory."""
+    """Return a function that builds jobs without refinement, reports or shared state, in one directory."""
 
     def build(data: TextData, seed: int, warm: bool) -> TrainingJob:
         changed = config.copy()
@@ -136,7 +136,7 @@ def job_builder(config: DictConfig, folder: Path) -> JobBuilder:
 
 
 def _measured(rows: Rows) -> list[str]:
-    """The error rates that every row has: texts without levels have none by level."""
+    """The error rates that all rows have; texts without levels have none by level."""
     return [metric for metric in METRICS if all(metric in row for row in rows)]
 
 
@@ -151,7 +151,7 @@ def _picture(path: Path, rows: Rows, strategies: Sequence[str]) -> None:
 
 
 def _final(rows: Rows, settings: SimulationSettings) -> dict[str, float]:
-    """Relative reductions against random choice in the last round, where random choice took part."""
+    """Relative reductions against random choice in the last round, if random choice was simulated."""
     last = settings.rounds
     final: dict[str, float] = {}
     for strategy in settings.strategies:

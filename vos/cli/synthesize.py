@@ -1,4 +1,4 @@
-"""Build a synthesis job from a configuration and a finished run, and run it."""
+"""Builds a synthesis job from a configuration and a finished run, and runs it."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ from vos.types import Example
 logger = logging.getLogger(__name__)
 
 SETTINGS_FILE = "synthesis.yaml"
-"""What a batch was made with; `verify` draws its targets anew from it."""
+"""File with the settings of a batch, from which `verify` draws its targets again."""
 
 UNFINISHED = "unfinished"
-"""Folder of a batch that is to take the place of another, while it is made."""
+"""Temporary folder of a batch that will replace another."""
 
 PARTS = (SETTINGS_FILE, REPORT, SHEET, JOURNAL, WRITING_TARGETS, BATCH)
-"""Files of a batch, itself the last."""
+"""Files of a batch, the batch itself last."""
 
 MOVING = "moving.json"
-"""Names of those that a batch has, there while it takes the place of another."""
+"""File that lists the files of the new batch while it replaces the old one."""
 
 NOT_OF_THE_BATCH = ("verify", "verification", "overwrite", "progress", "labeling", "ledger", "precision", "runtime")
-"""Settings that change nothing that is computed."""
+"""Settings that do not affect the result."""
 
 
 def run_synthesis(config: DictConfig) -> SynthesisResult:
@@ -77,7 +77,7 @@ def run_synthesis(config: DictConfig) -> SynthesisResult:
 
 
 def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
-    """Make the batch; one that stands there, made with the same settings and not sent, is sent."""
+    """Make the batch; an existing batch with the same settings that was not sent yet is sent instead."""
     _finish_replacing(output)
     written = None if config.overwrite else _waiting(config, output)
     open_cache(config)
@@ -86,7 +86,7 @@ def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
     if config.pool.path is not None:
         data = replace(data, pool=instantiate(config.pool).open())
     shards = sharded_pass(config, data.pool)
-    # A bad row shows now, and not after hours of scoring.
+    # A bad row is found now, not after hours of scoring.
     read = (
         count_truncation(classifier, (each.text for each in data.pool)) if shards is None else shards.check(classifier)
     )
@@ -118,15 +118,15 @@ def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
 
 
 def _in_data_classes(records: Sequence[BoundaryRecord], classifier: TextClassifier) -> tuple[BoundaryRecord, ...]:
-    """The records as people see them, who answer with the data's classes and not with a model's outputs."""
+    """The records with the data's classes, which people answer with, instead of the model's outputs."""
     return tuple(replace(each, probability=classifier.by_data_class(each.probability)) for each in records)
 
 
 def open_run(config: DictConfig) -> tuple[RunDirectory, TextData, TextClassifier]:
-    """The finished run that `config.run` names, its texts and its classifier.
+    """Open the finished run that `config.run` names; returns it with its texts and its classifier.
 
     Raises:
-        RunError: it is not whole, or its data or its model have changed since.
+        RunError: the run is incomplete, or its data or model have changed since.
     """
     run = RunDirectory(config.run)
     manifest = run.open_finished()
@@ -161,10 +161,10 @@ def build_job(config: DictConfig, run: RunDirectory, data: TextData, featurizer:
 
 
 def _make(config: DictConfig, job: SynthesisJob, output: Path) -> SynthesisResult:
-    """The batch, with the settings that `verify` needs beside it.
+    """Make the batch and store the settings that `verify` needs.
 
-    Where it takes the place of another, it is made in a folder of its own and moved when it is whole: until then the
-    old one stands, and the two never mix.
+    If it replaces another batch, it is made in a temporary folder and moved when it is complete: until then the old
+    batch remains, and the two are never mixed.
     """
     making = output / UNFINISHED if (output / BATCH).exists() else output
     write_atomically(making / SETTINGS_FILE, _of_the_batch(config))
@@ -176,9 +176,9 @@ def _make(config: DictConfig, job: SynthesisJob, output: Path) -> SynthesisResul
 
 
 def _finish_replacing(output: Path) -> None:
-    """Let a batch that is whole take the place of the old one; also one that was killed while it did so.
+    """Replace the old batch by the complete new one; also finishes a replacement that was interrupted.
 
-    The batch is moved last: as long as it is there to be moved, the others are not all where they belong.
+    The batch file is moved last: while it is still in the temporary folder, the replacement is not finished.
     """
     making = output / UNFINISHED
     if not (making / BATCH).exists():
@@ -193,12 +193,12 @@ def _finish_replacing(output: Path) -> None:
         elif name not in parts:
             (output / name).unlink(missing_ok=True)
     began.unlink(missing_ok=True)
-    with suppress(OSError):  # something else lies there
+    with suppress(OSError):  # the folder contains other files
         making.rmdir()
 
 
 def _of_the_batch(config: DictConfig) -> str:
-    """The settings that decide what is chosen, as YAML."""
+    """The settings that affect the choice of texts, as YAML."""
     kept = OmegaConf.masked_copy(config, [str(key) for key in config if key not in NOT_OF_THE_BATCH])
     for name in WHERE_SCORED:
         kept.pool.pop(name, None)
@@ -206,10 +206,10 @@ def _of_the_batch(config: DictConfig) -> str:
 
 
 def _waiting(config: DictConfig, output: Path) -> list[BoundaryRecord] | None:
-    """The batch in this folder if these settings made it and somebody is still to be asked; None where there is none.
+    """The batch in this folder if it was made with these settings and not fully sent; None if there is no batch.
 
     Raises:
-        RunError: another batch, or one that everybody was asked about, stands there.
+        RunError: the folder has a different batch, or one that was already sent.
     """
     existing, settings = output / BATCH, output / SETTINGS_FILE
     if not existing.exists():
@@ -226,7 +226,7 @@ def _waiting(config: DictConfig, output: Path) -> list[BoundaryRecord] | None:
 
 
 def _as_written(records: Sequence[BoundaryRecord], run: RunDirectory, output: Path) -> SynthesisResult:
-    """What a synthesis left in this folder."""
+    """The result of an earlier synthesis, read from this folder."""
     if {record.run_hash for record in records} != {run_hash(run)}:
         raise RunError(f"{output / BATCH} is not of run={run.path} as it is now; replace it with overwrite=true")
     report = read_json(output / REPORT)
@@ -242,7 +242,7 @@ def _as_written(records: Sequence[BoundaryRecord], run: RunDirectory, output: Pa
 
 
 def _asked_before(config: DictConfig) -> list[Example]:
-    """Texts that people were asked about already: a text is asked once."""
+    """Texts that people were already asked to label; no text is asked twice."""
     if config.labeling._target_ is None or not Path(config.ledger).exists():
         return []
     with Ledger(config.ledger) as ledger:

@@ -1,4 +1,4 @@
-"""Reports of a job in words."""
+"""Formats values of reports for people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def in_words(value: Any) -> str:
-    """A value of a report as a person reads it: counts by name, lists with commas, four digits; empty for nothing."""
+    """Format a value of a report: counts by name, lists with commas, four significant digits; "" for an empty value."""
     if isinstance(value, dict):
         return ", ".join(f"{name.replace('_', ' ')} {in_words(each) or 'none'}" for name, each in value.items())
     if isinstance(value, list | tuple):

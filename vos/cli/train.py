@@ -1,4 +1,4 @@
-"""Run the training job that a configuration describes, and keep what it gave."""
+"""Runs the training job that a configuration describes, and stores its results."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ logger = logging.getLogger(__name__)
 ABOUT_FILES = ("paths", "logger", "callbacks", "resume", "optimized_metric")
 ABOUT_LABELS = ("labels", "ledger", "dry_run", "accept_rejected", "stop")
 PRIVATE_KEYS = (*ABOUT_FILES, *ABOUT_LABELS)
-"""Settings that change nothing that is computed; they stay out of a run's hash: a resumed run may change them."""
+"""Settings that do not affect the result; they are not part of a run's hash, so a resumed run may change them."""
 
 
 def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) -> dict[str, float]:
     """Train, refine, measure and save under `directory`; returns the final metrics.
 
-    A finished run of the same settings is not run again; an interrupted one goes on where it stood.
+    A finished run with the same settings is not run again; an interrupted one continues where it stopped.
     """
     config, overrides = with_precision(config, list(overrides))
     started = time.monotonic()
@@ -70,7 +70,7 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     try:
         result = refine(job)
         content = save_results(job, result)
-        # Before the run is finished: one that was killed in between records it again, which changes nothing.
+        # Recorded before the run is marked finished: a killed run records it again, which changes nothing.
         labelled = None if new is None else record_round(config, new, content["final"])
         for name, path in label_pictures(config).items() if labelled else ():
             for reporter in job.reporters:
@@ -92,11 +92,11 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
 
 
 ONE_PROCESS = {"accelerator": "cpu", "devices": 1, "strategy": "auto", "num_nodes": 1}
-"""Where a run is computed, in settings of Lightning; they stay out of its hash, so that a run may go on elsewhere."""
+"""Lightning settings for the hardware; they are not part of a run's hash, so a run may be resumed elsewhere."""
 
 
 def begin(run: RunDirectory, config: DictConfig, overrides: Sequence[str], data: TextData) -> None:
-    """Start a run, or take it up, and keep its overrides unless it is finished."""
+    """Start or resume a run, and store its overrides unless it is finished."""
     settings = public_yaml(config)
     facts = {
         "config_hash": text_hash(public_yaml(in_one_process(config))),
@@ -117,7 +117,7 @@ def begin(run: RunDirectory, config: DictConfig, overrides: Sequence[str], data:
 
 
 def in_one_process(config: DictConfig) -> DictConfig:
-    """The configuration as one process on the CPU would have it."""
+    """The configuration as it would be for one process on the CPU."""
     config = copy.deepcopy(config)
     for name, value in ONE_PROCESS.items():
         if name in config.trainer.lightning:
@@ -126,7 +126,7 @@ def in_one_process(config: DictConfig) -> DictConfig:
 
 
 def _tell_of_moving(run: RunDirectory, config: DictConfig) -> None:
-    """Say where a run that goes on began, if that was elsewhere."""
+    """Print where a resumed run was started, if it was on other hardware."""
     before, now = (
         {name: OmegaConf.select(each, f"trainer.lightning.{name}") for name in ONE_PROCESS}
         for each in (OmegaConf.create(plain_settings(run.config_path)), config)
@@ -136,9 +136,9 @@ def _tell_of_moving(run: RunDirectory, config: DictConfig) -> None:
 
 
 def _data(config: DictConfig, run: RunDirectory) -> tuple[TextData, NextRound | None]:
-    """The run's texts; with `labels`, people's answers imported and mixed in.
+    """The run's texts; with `labels`, people's answers are imported and merged.
 
-    A run that is resumed keeps the training texts it began with, whatever has been answered since.
+    A resumed run keeps the training texts it started with, even if there are new answers.
     """
     data = load_data(config)
     if run.train.exists():
@@ -156,9 +156,9 @@ def _data(config: DictConfig, run: RunDirectory) -> tuple[TextData, NextRound | 
 
 
 def public_yaml(config: DictConfig) -> str:
-    """The resolved settings that decide what is computed, as YAML.
+    """The resolved settings that affect the result, as YAML.
 
-    Where the cache lies is not among them; settings below it name it CACHE.
+    The folder of the cache is not included; in paths below it, it is replaced by CACHE.
     """
     config = copy.deepcopy(config)
     OmegaConf.update(config, "paths.cache", "CACHE", merge=False)
@@ -168,7 +168,7 @@ def public_yaml(config: DictConfig) -> str:
 
 
 def _list_skipped(data: TextData, directory: Path) -> None:
-    """Write `skipped.jsonl`, one line for each row that was left out, and say how many."""
+    """Write `skipped.jsonl`, one line per skipped row, and log how many there are."""
     if data.skipped:
         path = directory / "skipped.jsonl"
         write_json_lines(path, map(asdict, data.skipped))
@@ -176,7 +176,7 @@ def _list_skipped(data: TextData, directory: Path) -> None:
 
 
 def _summary(run: RunDirectory, content: dict[str, Any], data: TextData) -> None:
-    """What the run took and wrote."""
+    """Print the run's time, memory and files."""
     manifest = run.manifest
     took = f"{duration(manifest['wall_seconds'])}, {memory(manifest['peak_memory_mib'])} of memory at most"
     rows = [

@@ -1,4 +1,4 @@
-"""From the groups of a training configuration to the parts of a run: one builder for each part."""
+"""Builds the parts of a training run from the groups of its configuration, one function per part."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from vos.training.settings import StepSettings
 logger = logging.getLogger(__name__)
 
 ROUND_0_DEPENDS_ON = ["model", "trainer", "optimizer", "schedule", "loader", "seed"]
-"""Settings that decide the weights at the end of round 0, beside the data and what `build_cache` adds."""
+"""Settings that decide the weights at the end of round 0, besides the data and what `build_cache` adds."""
 
 
 def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> TrainingJob:
@@ -57,7 +57,7 @@ def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> Training
 
 
 def build_settings(config: DictConfig) -> RunSettings:
-    """What the run does; the band is that of the run that this one goes on from."""
+    """Build the settings of the run; the band is taken from the run that this one continues, if any."""
     band = None
     if config.run is not None:
         RunDirectory(config.run).open_finished()
@@ -84,7 +84,7 @@ def starts_warm(config: DictConfig) -> bool:
 
 
 def build_classifier(config: DictConfig, data: TextData) -> TextClassifier:
-    """A new classifier, or that of the run that this one goes on from."""
+    """A new classifier, or that of the run that this one continues."""
     if config.run is not None:
         logger.info("run=%s: %s start", config.run, "warm" if config.warm_start else "cold")
     if not starts_warm(config):
@@ -105,19 +105,19 @@ def new_classifier(config: DictConfig, data: TextData) -> TextClassifier:
 
 
 def build_featurizers(config: DictConfig, data: TextData, classifier: TextClassifier) -> Featurizers:
-    """Over the classifier, with the cache that all runs share."""
+    """Featurizers of the classifier, with the cache that all runs share."""
     cache = Path(config.paths.cache) / "features"
     return Featurizers(classifier, partial(new_classifier, config, data), cache, device_of(config))
 
 
 def device_of(config: DictConfig) -> str:
-    """Where features are computed outside of training."""
+    """The device on which features are computed outside of training."""
     wants_gpu = config.trainer.lightning.accelerator in ("gpu", "cuda", "auto")
     return "cuda" if wants_gpu and torch.cuda.is_available() else "cpu"
 
 
 def build_memory(config: DictConfig, data: TextData, classifier: TextClassifier) -> FeatureBank | FeatureQueue:
-    """What the density is fitted to: the latest features of all training texts, or of some a class."""
+    """The buffer that the density is fitted to: the latest features of all training texts, or of some per class."""
     if config.density.memory == "all":
         return FeatureBank(len(data.train), classifier.n_features)
     if config.density.memory == "queue":
@@ -169,7 +169,7 @@ def build_datamodule(config: DictConfig, data: TextData, featurizers: Featurizer
 
 
 def build_cache(config: DictConfig, data: TextData) -> RoundCache | None:
-    """Where finished rounds 0 are shared; None where round 0 depends on the outliers, or trains nothing."""
+    """The cache of finished round 0 states; None if round 0 depends on the outliers, or trains nothing."""
     epochs = config.trainer.max_epochs
     if starts_warm(config) or epochs == 0 or (config.loss.module and config.loss.settings.start_epoch < epochs):
         return None
@@ -186,7 +186,7 @@ def build_cache(config: DictConfig, data: TextData) -> RoundCache | None:
 
 
 def build_reporters(config: DictConfig, run: RunDirectory) -> list[Reporter]:
-    """The console, and what the group `logger` names."""
+    """The console reporter, and those of the group `logger`."""
     reporters: list[Reporter] = [ConsoleReporter(with_table=not in_sweep())]
     if config.logger.csv:
         reporters.append(CsvReporter(run.path))

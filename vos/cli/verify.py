@@ -19,22 +19,22 @@ from vos.synthesis.mismatches import Verification
 from vos.synthesis.verify import check_is_there, verify
 
 ALLOWED = ("verify", "verification", "run", "device", "paths", "progress")
-"""Settings that may be given beside `verify`; the others are those of the file."""
+"""Settings that may be given together with `verify`; all others come from the file."""
 
 TARGETS = ("per_target", "index", "approximate")
-"""Settings of acquisition=targets that stood under `candidates` before there were other ways."""
+"""Settings of acquisition=targets that earlier versions had under `candidates`."""
 
 SHOWN = 20
-"""Mismatches that are printed."""
+"""Largest number of mismatches that are printed."""
 
 
 def run_verification(config: DictConfig, overrides: Sequence[str]) -> Verification:
     """Check the file and print what was checked: counts, and every mismatch up to a limit; never a text.
 
     Raises:
-        ConfigError: the file or its settings are not there, or settings are given that are not the file's.
-        DataError: the file is damaged, or holds no text.
-        RunError: the run is not whole, or its data or its model have changed since.
+        ConfigError: the file or its settings are missing, or other settings than the file's are given.
+        DataError: the file is damaged, or has no texts.
+        RunError: the run is incomplete, or its data or model have changed since.
     """
     quiet_libraries()
     path = Path(config.verify)
@@ -47,7 +47,7 @@ def run_verification(config: DictConfig, overrides: Sequence[str]) -> Verificati
 
 
 def _settings_of(path: Path, config: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """The settings that stand beside the file, with the run and the machine of the command line."""
+    """The settings stored with the file, with the run and the hardware of the command line."""
     others = [each for each in overrides if each.lstrip("+~").split("=")[0].split(".")[0] not in ALLOWED]
     if others:
         raise ConfigError(f"verify: the settings are those of the file, leave out {others}; allowed: {list(ALLOWED)}")
@@ -69,7 +69,7 @@ def _settings_of(path: Path, config: DictConfig, overrides: Sequence[str]) -> Di
 
 
 def _as_now(saved: DictConfig) -> DictConfig:
-    """Settings of a batch as they are written now: before `acquisition` there was one way, and it stood elsewhere."""
+    """Convert the settings of a batch from before the group `acquisition` existed."""
     if "acquisition" not in saved:
         moved = {name: saved.candidates.pop(name) for name in TARGETS if name in saved.candidates}
         saved.acquisition = {"_target_": "vos.mining.acquisition.TargetAcquisition", **moved}

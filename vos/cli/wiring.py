@@ -1,6 +1,6 @@
-"""What the program knows and a configuration cannot: sizes, and the memory of features.
+"""Fills in arguments that are known only at run time: sizes, and the buffer of features.
 
-A configuration leaves such an argument open with `_partial_: true`; it is filled here by its name, whatever the object.
+A configuration leaves such an argument open with `_partial_: true`; it is filled in here by its name.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from vos.types import OutlierSampler
 
 
 def completed(made: Any, **known: Any) -> Any:
-    """What `instantiate` made; a partial is called with those of the known values that its constructor names.
+    """Complete an object of `instantiate`; a partial is called with those known values that its constructor accepts.
 
-    A density takes `n_classes` and `n_features`; a loss takes both or the first alone.
+    A density takes `n_classes` and `n_features`; a loss takes both or only the first.
     """
     if not isinstance(made, partial):
         return made
@@ -34,22 +34,22 @@ def completed(made: Any, **known: Any) -> Any:
 def build_sampler(
     config: DictConfig, harmful: Sequence[int], memory: Callable[[], tuple[Tensor, Tensor]]
 ) -> OutlierSampler:
-    """The sampler of the group `outliers`; one that draws around texts, and not from a Gaussian alone, reads `memory`.
+    """Build the sampler of the group `outliers`; a sampler that draws around texts reads `memory`.
 
     Args:
         config: the group.
-        harmful: indices of the harmful classes; a sampler between sides draws between these and the others.
-        memory: gives features (n, d) and labels (n,) of the training texts.
+        harmful: indices of the harmful classes, for samplers that draw between the two sides.
+        memory: returns features (n, d) and labels (n,) of the training texts.
     """
     sampler: OutlierSampler = completed(instantiate(config, _convert_="all"), memory=memory)
     return with_sides(sampler, harmful)
 
 
 def synthesis_settings(config: DictConfig) -> SynthesisSettings:
-    """What `candidates` and `acquisition` say together.
+    """Build the settings from the groups `candidates` and `acquisition`.
 
     Raises:
-        ConfigError: they do not go together.
+        ConfigError: the two groups are incompatible.
     """
     settings: SynthesisSettings = instantiate(config.candidates)
     return dataclasses.replace(settings, acquisition=instantiate(config.acquisition))

@@ -1,4 +1,4 @@
-"""How the activations of texts are distributed, and the memory that this is fitted to."""
+"""Densities of the features of texts, and the buffers of features that they are fitted to."""
 
 from vos.density.base import GaussianDensity
 from vos.density.covariance import (
@@ -14,7 +14,7 @@ from vos.density.queue import FeatureBank, FeatureQueue
 from vos.density.streaming import StreamingMoments
 
 load_density = GaussianDensity.load
-"""The density that `save` wrote, as the class that wrote it."""
+"""Load a density that `save` wrote, as an instance of the class that wrote it."""
 
 __all__ = [
     "COVARIANCES",

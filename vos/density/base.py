@@ -24,20 +24,20 @@ logger = logging.getLogger(__name__)
 
 
 class GaussianDensity(CalibratedRadii):
-    """`h | class c ~ N(μ_c, Σ_c)` with `Σ_c = L_c L_cᵀ`; a subclass says how `L` is estimated, kept and applied.
+    """`h | class c ~ N(μ_c, Σ_c)` with `Σ_c = L_c L_cᵀ`; a subclass defines how `L` is estimated, stored and applied.
 
-    A class takes part as soon as it has two texts, which must differ where it has a covariance of its own; under a
-    shared one it is enough that those of some class do. The others are left out and named in the log. Everything is
-    computed and kept in float64, whatever the dtype of the features.
+    A class is ready once it has at least two texts. With one covariance per class, its texts must differ; with a shared
+    covariance, it is enough that the texts of some class differ. Classes that are not ready are left out and named in
+    the log. Everything is computed and stored in float64, whatever the dtype of the features.
 
     Attributes:
         n_classes: C.
         n_features: d.
         tied: one covariance for all classes.
-        means: (C, d) float64; zeros for classes not ready.
-        counts: (C,) int64, texts of each class in the last fit.
-        ready: (C,) bool, classes that can be drawn from and measured against.
-        jitter: () float64, what was added to the diagonal of the covariance, the largest over classes.
+        means: (C, d) float64; zeros for classes that are not ready.
+        counts: (C,) int64, number of texts of each class in the last fit.
+        ready: (C,) bool, classes that can be sampled and used for distances.
+        jitter: () float64, the value added to the diagonal of the covariance, the largest over classes.
     """
 
     counts: Tensor
@@ -59,7 +59,7 @@ class GaussianDensity(CalibratedRadii):
 
     @abstractmethod
     def _fit_factor(self, centered: Tensor, labels: Tensor, ready: Tensor) -> None:
-        """Estimate and keep `L` and `jitter` from rows (n, d) centred on their class means, labels (n,), ready (C,)."""
+        """Estimate `L` and `jitter` from rows (n, d) centred on their class means, labels (n,) and ready (C,)."""
 
     @abstractmethod
     def log_determinant(self) -> Tensor:
@@ -71,7 +71,7 @@ class GaussianDensity(CalibratedRadii):
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """Arguments of the constructor, as JSON can hold them."""
+        """Arguments of the constructor, as JSON-serialisable values."""
 
     def extra_repr(self) -> str:
         """Settings, for `print(module)`."""
@@ -83,7 +83,7 @@ class GaussianDensity(CalibratedRadii):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote, onto the CPU, as the class that wrote it: this one or one below it.
+        """Read a density that `save` wrote, onto the CPU, as the class that wrote it: this class or a subclass.
 
         Raises:
             RunError: there is no such file, or it is not a density of this version and kind.
@@ -107,7 +107,7 @@ class GaussianDensity(CalibratedRadii):
 
     @torch.no_grad()
     def fit(self, features: Tensor, labels: Tensor) -> Self:
-        """Fit means and covariance, in place; where no class is ready the former fit stays as it was.
+        """Fit means and covariance in place; if this fails, the former fit is unchanged.
 
         Args:
             features: (n, d) floats of any dtype.
@@ -129,7 +129,7 @@ class GaussianDensity(CalibratedRadii):
             rows = labels == c
             means[c] = features[rows].mean(0)
             centered[rows] = features[rows] - means[c]
-        # Identical texts differ from their mean by rounding alone, which is no variance.
+        # Identical texts differ from their mean only by rounding error, which does not count as variance.
         rounding = 16 * torch.finfo(centered.dtype).eps * features.abs().amax(0)
         centered[centered.abs() <= rounding] = 0.0
         varied = torch.zeros_like(self.ready)
@@ -153,8 +153,8 @@ class GaussianDensity(CalibratedRadii):
         squared = h.new_full((h.shape[0], self.n_classes), math.inf)
         ready = self.ready.nonzero()[:, 0]
         if self.tied:
-            # Whitened once for all classes; centring first keeps the differences free of cancellation, and so does
-            # a cdist without the matrix-product shortcut.
+            # Whitened once for all classes. Centring first, and a cdist without the matrix-product shortcut, avoid
+            # cancellation in the differences.
             center = self.means[ready].mean(0)
             points, means = self._solve(h - center, 0), self._solve(self.means[ready] - center, 0)
             squared[:, ready] = torch.cdist(points, means, compute_mode="donot_use_mm_for_euclid_dist").square()
@@ -172,9 +172,9 @@ class GaussianDensity(CalibratedRadii):
         return -0.5 * (self.mahalanobis(h) + normalizer)
 
     def within_class_covariance(self) -> Tensor:
-        """`Σ` (d, d) float64; where every class has its own, their mean, weighted by the texts of the ready classes.
+        """`Σ` (d, d) float64; with one covariance per class, the mean over ready classes weighted by their texts.
 
-        Built from `L`, so the jitter is part of it. At d = 4,096 it takes 134 MB. Raises as `sample` does.
+        Built from `L`, so it includes the jitter. At d = 4,096 it takes 134 MB. Raises as `sample` does.
         """
         self._require_fit()
         identity = torch.eye(self.n_features).to(self.means)
@@ -204,7 +204,7 @@ class GaussianDensity(CalibratedRadii):
 
         Raises:
             ConfigError: `n_per_class` below one.
-            NotFittedError: no class is ready, or all that are have been left out.
+            NotFittedError: no class is ready, or all ready classes have been left out.
         """
         if n_per_class < 1:
             raise ConfigError(f"expected at least one draw a class, got n_per_class={n_per_class}")
@@ -215,21 +215,21 @@ class GaussianDensity(CalibratedRadii):
         return torch.tensor(classes, device=self.ready.device).repeat_interleave(n_per_class)
 
     def without(self, classes: Iterable[int]) -> Self:
-        """The same density, its buffers shared, that gives no draws from these classes.
+        """A view of this density, sharing its buffers, that draws no points from these classes.
 
-        They stay ready: points are measured against them, and boundaries to them count. What this density leaves out
-        already stays left out.
+        They stay ready: distances to them and boundaries with them still count. Classes that this density already
+        leaves out stay left out.
         """
         view = copy.copy(self)
         view._left_out = tuple(sorted({*self._left_out, *classes}))
         return view
 
     def _who_is_ready(self, counts: Tensor, varied: Tensor) -> Tensor:
-        """Classes (C,) that can be fitted, from their texts and whether these differ; names the others in the log.
+        """Classes (C,) that can be fitted, given their text counts and whether the texts differ; logs the others.
 
-        They are named once for every change of their set; training refits every few steps.
+        They are logged only when their set changes, because training refits every few steps.
         """
-        # A class of identical texts has a place under a covariance that others share, and none under its own.
+        # A class of identical texts can be fitted with a shared covariance, but not with one of its own.
         ready = (counts >= 2) & (varied.any() if self.tied else varied)
         if not ready.any():
             found = shown([f"class {c}: {n}" for c, n in enumerate(counts.tolist())])

@@ -1,7 +1,8 @@
-"""The law of the distance of real texts from their class, as texts that were held out show it.
+"""The distribution of the distance of real texts from their class, estimated from held-out texts.
 
-Under the true parameters of a Gaussian the squared Mahalanobis distance is chi-square. Under fitted ones, with about as
-many features as texts and an encoder that was trained on these very texts, it is not: held-out texts lie far outside.
+Under the true parameters of a Gaussian the squared Mahalanobis distance is chi-square distributed. Under fitted
+parameters, with about as many features as texts and an encoder trained on the same texts, it is not: held-out texts lie
+much farther out.
 """
 
 from __future__ import annotations
@@ -20,31 +21,32 @@ TAIL_SHARE = 0.1
 """The generalised-Pareto tail is fitted to this share of the distances, the largest."""
 
 FEWEST_IN_TAIL = 10
-"""And to so many at least, where there are as many."""
+"""The tail is fitted to at least this many distances, if there are as many."""
 
 LARGEST_SHAPE = 0.5
-"""Of the tail, either sign. Beyond one half it would have no variance, and a few texts would make a radius endless."""
+"""Bound on the shape of the tail, of either sign. Above one half the tail has no variance, and a few texts could make a
+radius unbounded."""
 
 FEW = 30
-"""With fewer texts than this the tail is at least as long as that of a chi-square law of their size."""
+"""With fewer texts than this the tail is at least as long as that of a chi-square distribution of the same scale."""
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOutLaw:
     """Quantiles of the squared distances of n held-out texts to their own class.
 
-    A new text lies beyond the k-th smallest of n distances with probability `1 - k / (n + 1)`, whatever their law is;
-    so the k-th is the quantile `k / (n + 1)`, and between them it is interpolated. Below the smallest the quantiles are
-    those of a chi-square law scaled to meet it; beyond the largest they are *extrapolated* by a generalised-Pareto tail
-    that is fitted to the largest tenth and set on the largest.
+    A new text lies beyond the k-th smallest of n distances with probability `1 - k / (n + 1)`, whatever the
+    distribution; so the k-th distance is the quantile `k / (n + 1)`, with interpolation in between. Below the smallest
+    distance the quantiles are those of a chi-square distribution scaled to match it; beyond the largest they are
+    *extrapolated* with a generalised-Pareto tail fitted to the largest tenth and starting at the largest distance.
 
     Attributes:
         squared: (n,) float64, ascending, n >= 1.
-        d: features, the degrees of freedom of the chi-square laws.
+        d: number of features, the degrees of freedom of the chi-square distributions.
 
     Source: probability-weighted moments of Hosking and Wallis 1987, "Parameter and quantile estimation for the
-    generalized Pareto distribution"; their shape is shrunk towards the exponential tail as ten more texts would, as it
-    varies much in small samples.
+    generalized Pareto distribution". The shape is shrunk towards the exponential tail with the weight of ten texts,
+    because it varies much in small samples.
 
     Example:
         >>> law = HeldOutLaw(np.array([4.0, 5.0, 6.0]), d=5)
@@ -57,7 +59,7 @@ class HeldOutLaw:
 
     @property
     def n(self) -> int:
-        """Held-out texts."""
+        """Number of held-out texts."""
         return len(self.squared)
 
     @property
@@ -66,10 +68,10 @@ class HeldOutLaw:
         return self.n / (self.n + 1)
 
     def squared_radius(self, beyond: Array) -> Array:
-        """The radius beyond which lies the share `beyond` of new texts: its square, elementwise.
+        """Square of the radius beyond which the share `beyond` of new texts lies, elementwise.
 
         Args:
-            beyond: shares `1 - q` in (0, 1]; a share and not a quantile, which near one would lose all digits.
+            beyond: shares `1 - q` in (0, 1]; not quantiles `q`, which lose all digits near one.
         """
         first = 1.0 / (self.n + 1)
         places = first * np.arange(1, self.n + 1)
@@ -91,7 +93,7 @@ class HeldOutLaw:
 
     @cached_property
     def tail(self) -> tuple[float, float, float]:
-        """Shape, scale and the share beyond the threshold of the generalised-Pareto tail; scale zero without spread."""
+        """Shape and scale of the generalised-Pareto tail and the share beyond its threshold; scale 0 without spread."""
         m = max(math.ceil(TAIL_SHARE * self.n), min(FEWEST_IN_TAIL, self.n - 1))
         m = min(m, self.n - 1)
         if m < 1:
@@ -132,14 +134,14 @@ class HeldOutLaw:
 
 
 _TINY = 1e-200
-"""In the place of a distance of zero, which no scale meets; large enough that its inverse can be multiplied."""
+"""Replaces a distance of zero, which no scale can match; large enough that its inverse does not overflow."""
 
 
 def chi_square_radius(d: int, beyond: Array) -> Array:
-    """Squared radii beyond which lies the share `beyond` of a Gaussian in d dimensions, elementwise.
+    """Squared radii beyond which the share `beyond` of a d-dimensional Gaussian lies, elementwise.
 
-    Computed from the tail: a quantile of `1 - beyond` is infinite below 1e-16. The special function and not
-    `scipy.stats`, whose checks of arguments would take half of the time of a draw.
+    Computed from the tail, because the quantile of `1 - beyond` is infinite below 1e-16. Uses the special function
+    instead of `scipy.stats`, whose argument checks would take half of the time of a draw.
     """
     return np.asarray(_chi2_beyond(d, beyond), dtype=np.float64)
 
@@ -155,13 +157,13 @@ def _chi2_beyond(d: int, beyond: Array | float) -> Array:
 
 
 def _box_cox(ratio: Array | float, shape: float) -> Array:
-    """`(ratio^shape - 1) / shape`, the logarithm at zero: how far out, in scales, the tail is so many times rarer."""
+    """`(ratio^shape - 1) / shape`, for shape 0 `log ratio`: where the tail is `ratio` times rarer, in scales."""
     log = np.log(ratio)
     return np.asarray(log if abs(shape) < 1e-9 else np.expm1(shape * log) / shape)
 
 
 def _log_inverse_box_cox(y: Array, shape: float) -> Array:
-    """The logarithm of the ratio of which y is the `_box_cox`; infinite beyond the end of a tail that has one."""
+    """Logarithm of the ratio whose `_box_cox` is y; infinite beyond the end of a bounded tail."""
     if abs(shape) < 1e-9:
         return y
     with np.errstate(divide="ignore"):

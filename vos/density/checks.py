@@ -1,4 +1,4 @@
-"""What densities, scores, losses and metrics ask of the tensors that they are given."""
+"""Argument checks shared by densities, scores, losses and metrics."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def at_least_float32(values: Tensor) -> Tensor:
 
 
 def check_logits(logits: Tensor) -> Tensor:
-    """Logits (n, C) as a score computes with them, float32 at least.
+    """Check logits (n, C) and return them in at least float32.
 
-    Eight bits of bfloat16 tie scores that the logits tell apart: of an AUROC they leave two digits.
+    In bfloat16 (8 bits) different scores become ties: an AUROC would keep only two digits.
 
     Raises:
         ShapeError: not (n, C) floats with C >= 1.
@@ -30,7 +30,7 @@ def check_logits(logits: Tensor) -> Tensor:
 
 
 def check_rows(values: Tensor, expected: str) -> None:
-    """Refuse what are not rows of at least one float; `expected` names them and their shape.
+    """Check that values are rows of at least one float; `expected` describes them and their shape.
 
     Raises:
         ShapeError: not two dimensions, no column, or not floats.
@@ -40,7 +40,7 @@ def check_rows(values: Tensor, expected: str) -> None:
 
 
 def check_width(features: Tensor, n_features: int) -> None:
-    """Refuse features that are not (n, d) with `d = n_features`.
+    """Check that features are (n, d) with `d = n_features`.
 
     Raises:
         ShapeError: another shape.
@@ -50,9 +50,9 @@ def check_width(features: Tensor, n_features: int) -> None:
 
 
 def check_labels(labels: Tensor, n_classes: int) -> None:
-    """Refuse labels that are no class indices: OOD (-1), the -100 of ignored texts, or an index of no class.
+    """Check that labels are class indices; -1 (OOD), -100 (ignored) and indices >= C are refused.
 
-    Two numbers are read back from the labels' device: microseconds on a CPU, a wait for the queue of a GPU.
+    Reads two numbers back from the labels' device: microseconds on a CPU, a synchronisation on a GPU.
 
     Args:
         labels: (n,) int64 in [0, C).
@@ -76,7 +76,7 @@ def check_labels(labels: Tensor, n_classes: int) -> None:
 
 
 def check_finite(values: Tensor, name: str) -> None:
-    """Refuse what a model that has diverged gives; `name` says what the rows (n, k) are.
+    """Check that all rows (n, k) are finite, as those of a diverged model are not; `name` describes them.
 
     Raises:
         DataError: a row holds NaN or infinity.
@@ -91,7 +91,7 @@ def check_finite(values: Tensor, name: str) -> None:
 
 
 def check_fit_data(features: Tensor, labels: Tensor, n_classes: int, n_features: int) -> None:
-    """Refuse what no density can be fitted to.
+    """Check features and labels that a density is to be fitted to.
 
     Args:
         features: (n, d) floats, n >= 1.

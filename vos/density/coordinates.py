@@ -12,7 +12,7 @@ from vos.density.precision import FixedPrecision
 
 
 class ClassCoordinates(FixedPrecision, ABC):
-    """`h = μ_c + L_c z`, with `Σ_c = L_c L_cᵀ`; a subclass says how `L` is kept and applied.
+    """`h = μ_c + L_c z`, with `Σ_c = L_c L_cᵀ`; a subclass defines how `L` is stored and applied.
 
     Attributes:
         tied: one `L` for all classes.
@@ -43,14 +43,14 @@ class ClassCoordinates(FixedPrecision, ABC):
         return self.means[labels] + self._class_by_class(self._apply_factor, z.to(self.means), labels)
 
     def pull_back(self, normals: Tensor, label: int) -> Tensor:
-        """`Lᵀ w` (k, d) float64 of normals (k, d): how linear functions of `h` look in the coordinates of a class.
+        """`Lᵀ w` (k, d) float64 of normals (k, d): linear functions of `h` in the coordinates of a class.
 
         The norm of a row is the standard deviation of `w·h` within that class.
         """
         return self._apply_transpose(normals.to(self.means), label)
 
     def _class_by_class(self, maps: Callable[[Tensor, int], Tensor], rows: Tensor, labels: Tensor) -> Tensor:
-        """What `maps` makes of rows (n, d), given the class of each; once for all where the classes share `L`."""
+        """Apply `maps` to rows (n, d) class by class, or to all rows at once if the classes share `L`."""
         if self.tied:
             return maps(rows, 0)
         mapped = torch.empty_like(rows)

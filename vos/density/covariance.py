@@ -1,9 +1,9 @@
 """Covariance estimates of centred features, and their Cholesky factor.
 
 All estimates divide by `n`, as VOS and scikit-learn do. Features centred on C class means have lost C degrees of
-freedom, so the tied estimate is smaller than the truth by the factor (n - C) / n on average. The share by which an
-estimate is shrunk counts these n - C degrees of freedom, not the n rows: `m` rows centred on their own mean carry the
-news of m - 1, and where texts a class are few, taking them for m halves the share or worse.
+freedom, so the tied estimate is smaller than the true covariance by the factor (n - C) / n on average. The shrinkage is
+computed from these n - C degrees of freedom, not from the n rows: `m` rows centred on their own mean carry the
+information of m - 1, and with few texts per class, counting m would halve the shrinkage or worse.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ def empirical_covariance(centered: Tensor, class_sizes: Tensor | None = None) ->
 
 
 def ledoit_wolf_covariance(centered: Tensor, class_sizes: Tensor | None = None) -> Tensor:
-    """Empirical covariance shrunk towards `trace/d · I` by the share of Ledoit and Wolf, for rows centred on classes.
+    """Ledoit-Wolf covariance for rows centred on their class means: shrunk towards `trace/d · I`.
 
-    The share is the estimated squared error of the empirical covariance over its squared distance from the target.
+    The shrinkage is the estimated squared error of the empirical covariance over its squared distance from the target.
     Two things differ from the formula for independent rows:
 
-    - A row of a class of `m` keeps `1 - 1/m` of its variance, and the rows together `ν = n - C` degrees of freedom.
-      Both enter, so that the estimate of the error has no bias for Gaussian rows, also for two texts a class.
-    - The share is `2 / (ν + 1)` at least, the least that OAS takes for any covariance. Where the texts are a few
-      near-duplicates, as two centred ones always are, their fourth moments see no error at all.
+    - A row of a class of `m` rows keeps `1 - 1/m` of its variance, and all rows have `ν = n - C` degrees of freedom.
+      Both are corrected for, so the estimated error is unbiased for Gaussian rows, even with two texts per class.
+    - The shrinkage is at least `2 / (ν + 1)`, the smallest value that OAS gives for any covariance. If the texts are a
+      few near-duplicates (two centred rows always are), their fourth moments show no error at all.
 
-    For classes of one size the share is that of Ledoit and Wolf times `n / (ν - 1)`, so it tends to theirs as texts a
-    class grow.
+    For classes of equal size the shrinkage is that of Ledoit and Wolf times `n / (ν - 1)`, so it tends to theirs as
+    the number of texts per class grows.
 
     Args:
         centered: (n, d) float64, each row with the mean of its class taken away, n >= 2.
@@ -76,7 +76,7 @@ def ledoit_wolf_covariance(centered: Tensor, class_sizes: Tensor | None = None) 
 
 
 def oas_covariance(centered: Tensor, class_sizes: Tensor | None = None) -> Tensor:
-    """Empirical covariance shrunk towards `trace/d · I` by the oracle-approximating share, better for Gaussian data.
+    """Oracle-approximating shrinkage (OAS) towards `trace/d · I`; more accurate than Ledoit-Wolf for Gaussian data.
 
     Args:
         centered: (n, d) float64, each row with the mean of its class taken away, n >= 2.
@@ -100,7 +100,7 @@ COVARIANCES: dict[str, Callable[[Tensor, Tensor | None], Tensor]] = {
     "ledoit_wolf": ledoit_wolf_covariance,
     "oas": oas_covariance,
 }
-"""Estimators by the name that a configuration uses."""
+"""Estimators by their name in the configuration."""
 
 
 def oas_from_scatter(scatter: Tensor, n: int, degrees: float) -> Tensor:
@@ -137,10 +137,10 @@ Ledoit-Wolf needs fourth moments around the class means too.
 
 
 def cholesky_with_jitter(cov: Tensor) -> tuple[Tensor, float]:
-    """Lower Cholesky factor of `cov + jitter · I`, with the smallest jitter of a ladder that makes it well defined.
+    """Lower Cholesky factor of `cov + jitter · I`, with the smallest jitter in a list that makes it well defined.
 
-    The ladder scales with trace(cov) / d, so that it means the same for features of any size. A factor whose smallest
-    squared pivot drowns in rounding error is refused even where LAPACK lets it pass.
+    The jitters are multiples of trace(cov) / d, so that they suit features of any scale. A factor whose smallest
+    squared pivot is within rounding error is refused even if LAPACK accepts it.
 
     Args:
         cov: (d, d) float64, symmetric, positive semi-definite up to rounding.
@@ -150,7 +150,7 @@ def cholesky_with_jitter(cov: Tensor) -> tuple[Tensor, float]:
 
     Raises:
         ShapeError: `cov` is not square float64, not finite or not symmetric.
-        InfeasibleError: no variance at all, or `cov` is indefinite by more than the ladder can mend.
+        InfeasibleError: no variance at all, or `cov` is indefinite even with the largest jitter.
     """
     d = cov.shape[-1]
     if cov.shape != (d, d) or d == 0 or cov.dtype != torch.float64:
@@ -184,12 +184,12 @@ def _shrunk(sample: Tensor, share: float) -> Tensor:
 
 
 def _ratio(error: Tensor, distance: Tensor) -> float:
-    """`error / distance` within [0, 1]; 1 where a covariance is its target, at no distance but for rounding."""
+    """`error / distance` clipped to [0, 1]; 1 if the covariance equals its target up to rounding."""
     return 1.0 if float(distance) <= 0.0 else min(max(float(error / distance), 0.0), 1.0)
 
 
 def _check_centered(centered: Tensor, class_sizes: Tensor | None) -> Tensor:
-    """The share of its variance that each row has kept, (n,) float64."""
+    """The share of its variance that each row keeps after centring, (n,) float64."""
     if centered.ndim != 2 or centered.shape[0] < 2 or centered.shape[1] < 1 or centered.dtype != torch.float64:
         raise ShapeError(
             "expected centred features (n, d) float64 with n >= 2 and d >= 1, "

@@ -15,7 +15,7 @@ from vos.errors import ConfigError
 
 
 class ClassConditionalGaussian(GaussianDensity):
-    """`h | class c ~ N(μ_c, Σ)`, with one Σ for all classes (tied) or one for each; see `GaussianDensity`.
+    """`h | class c ~ N(μ_c, Σ)`, with one Σ for all classes (tied) or one per class; see `GaussianDensity`.
 
     Args:
         n_classes: C.
@@ -24,7 +24,7 @@ class ClassConditionalGaussian(GaussianDensity):
         tied: one covariance for all classes.
 
     Attributes:
-        cholesky: `L`, (d, d) float64 when tied, else (C, d, d); identity where nothing is fitted.
+        cholesky: `L`, (d, d) float64 when tied, otherwise (C, d, d); the identity before a fit.
 
     Raises:
         ConfigError: an unknown `covariance`, or a size below one.
@@ -61,10 +61,10 @@ class ClassConditionalGaussian(GaussianDensity):
 
     @torch.no_grad()
     def fit_moments(self, moments: StreamingMoments) -> Self:
-        """Fit from moments that were gathered batch by batch; as `fit` on all batches at once, up to rounding.
+        """Fit from moments accumulated batch by batch; equals `fit` on all batches at once, up to rounding.
 
         Args:
-            moments: of the same sizes, and tied as this density is.
+            moments: with the same sizes and the same `tied` as this density.
 
         Returns:
             self.
@@ -112,13 +112,13 @@ class ClassConditionalGaussian(GaussianDensity):
         self._keep_factors(covariance_of, ready)
 
     def _keep_factors(self, covariance_of: Callable[[int | None], Tensor], ready: Tensor) -> None:
-        """Factorise the covariance of each ready class, or the one that all share (None)."""
+        """Factorise the covariance of each ready class, or the shared covariance (None)."""
         if self.tied:
             factor, jitter = cholesky_with_jitter(covariance_of(None))
             self.cholesky.copy_(factor)
             self.jitter.fill_(jitter)
             return
-        # All of them before any is kept: a class that cannot be factorised leaves the density as it was.
+        # All are factorised before any is stored: if one fails, the density is unchanged.
         found = {c: cholesky_with_jitter(covariance_of(c)) for c in range(self.n_classes) if ready[c]}
         self.cholesky.copy_(torch.eye(self.n_features, dtype=torch.float64).expand_as(self.cholesky))
         for c, (factor, _) in found.items():

@@ -22,10 +22,10 @@ _KEY = "vos_density"
 
 
 def write_density(path: Path, tensors: Mapping[str, Tensor], settings: Mapping[str, Any]) -> None:
-    """Write tensors and settings; the same content gives the same bytes, and the file appears whole or not at all."""
+    """Write tensors and settings atomically; the same content gives the same bytes."""
     content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = json.dumps({"format_version": FORMAT_VERSION, **settings, SEAL: OPEN}, sort_keys=True, allow_nan=False)
-    with replacing(path) as partial:  # one key: the library keeps no order among several
+    with replacing(path) as partial:  # one key: the library does not preserve the order of several
         save_sealed(partial, lambda _: save_file(content, partial, metadata={_KEY: header}))
 
 
@@ -44,7 +44,7 @@ def read_density(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise RunError(f"{path}: expected a density file, got {type(error).__name__}: {error}") from error
     version = settings.pop("format_version", None)
     settings.pop(SEAL, None)
-    settings.setdefault("kind", "ClassConditionalGaussian")  # the only one when files did not name theirs
+    settings.setdefault("kind", "ClassConditionalGaussian")  # the only kind when files did not yet name it
     if version != FORMAT_VERSION:
         raise RunError(f"{path}: expected density format {FORMAT_VERSION}, found {version}: fit and save it again")
     return tensors, settings

@@ -15,11 +15,11 @@ from vos.errors import ConfigError
 class LowRankGaussian(GaussianDensity):
     """`h | class c ~ N(μ_c, Σ)`, one `Σ = U Uᵀ + diag(ψ)` for all classes with `U` (d, k).
 
-    The within-class covariance is shrunk as OAS shrinks it, `(1 - ρ) S + ρ (tr S / d) I`. `U` holds the k leading
-    directions of the first part with their variances, and `ψ` the second part and what `U` leaves of the first one's
-    diagonal; so Σ has the diagonal of the shrunk covariance, and is all of it once k is the rank of S. Without
-    shrinkage `ψ` would vanish as k nears the number of texts. Everything costs O(d k) a text, and no (d, d) matrix is
-    formed: at d = 4,096 and k = 64 the factor takes 2 MB where a Cholesky factor takes 134.
+    The within-class covariance is shrunk with OAS, `(1 - ρ) S + ρ (tr S / d) I`. `U` holds the k leading directions of
+    the first term, scaled by their standard deviations; `ψ` holds the second term and the part of the first term's
+    diagonal that `U` does not explain. So Σ has the diagonal of the shrunk covariance, and equals it once k is the rank
+    of S. Without shrinkage `ψ` would vanish as k nears the number of texts. The cost is O(d k) per text, and no (d, d)
+    matrix is formed: at d = 4,096 and k = 64 the factor takes 2 MB, a Cholesky factor 134 MB.
 
     With `D = diag(ψ)^½` and the thin decomposition `D⁻¹U = Q S Rᵀ`, the square root of Σ is
     `L = D (I + Q (√(1 + S²) - 1) Qᵀ)`.
@@ -37,8 +37,8 @@ class LowRankGaussian(GaussianDensity):
     Raises:
         ConfigError: `rank` outside [1, d], or a size below one.
 
-    Source: the principal-factor start of factor analysis (Mardia, Kent and Bibby 1979, section 9.3), taken as it is,
-    from the shrunk covariance; for its share see `vos.density.covariance.oas_covariance`.
+    Source: the principal-factor initialisation of factor analysis (Mardia, Kent and Bibby 1979, section 9.3), without
+    iterations, applied to the shrunk covariance; for the shrinkage see `vos.density.covariance.oas_covariance`.
     """
 
     scale: Tensor
@@ -75,7 +75,7 @@ class LowRankGaussian(GaussianDensity):
         k = min(self.rank, len(values))
         loadings = directions[:k].mT * ((1.0 - share) * spectrum[:k]).sqrt()  # U, (d, k)
         variance = rows.square().mean(0)
-        # At least ρ tr S / d, and ρ is 2 / (n - C + 1) or more: far above what rounding leaves of a difference of zero.
+        # At least ρ tr S / d with ρ >= 2 / (n - C + 1): far above the rounding error of a difference of zero.
         rest = (1.0 - share) * variance - loadings.square().sum(-1) + share * variance.mean()
         self.scale.copy_(rest.sqrt())
         self.jitter.zero_()

@@ -1,4 +1,4 @@
-"""Distances to nearest neighbours, the density estimate that assumes nothing."""
+"""Distances to nearest neighbours, a density estimate without distributional assumptions."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import torch
 from torch import Tensor
 
 BLOCK = 1024
-"""Rows that are compared with the bank at once; bounds the memory."""
+"""Rows compared with the bank at once; bounds memory."""
 
 
 def kth_distance(rows: Tensor, bank: Tensor, k: int) -> Tensor:
     """Euclidean distance to the k-th nearest row of a bank: (n,) of rows (n, d) and bank (N, d), both float64.
 
-    A row that is in the bank counts itself as its nearest. A bank with fewer rows than `k` is used to its last row.
+    A row that is also in the bank is its own nearest neighbour. If the bank has fewer than `k` rows, the farthest row
+    counts.
     """
     k = min(k, len(bank))
-    # The search multiplies matrices, which cancels where norms are large against distances: an offset that all rows
-    # share must not count among the norms.
+    # The search uses a matrix product, which cancels when norms are large compared with distances: so an offset shared
+    # by all rows is removed first.
     center = bank.mean(0)
     rows, bank = rows - center, bank - center
     distances = rows.new_empty(len(rows))
     for start in range(0, len(rows), BLOCK):
         part = rows[start : start + BLOCK]
         neighbour = torch.cdist(part, bank).topk(k, largest=False).indices[:, -1]
-        # It cancels near zero too, so the distance that counts is taken directly.
+        # It also cancels near zero, so the final distance is computed directly.
         distances[start : start + BLOCK] = (part - bank[neighbour]).norm(dim=-1)
     return distances

@@ -1,4 +1,4 @@
-"""Buffers whose precision is part of their meaning."""
+"""Buffers that must keep their dtype."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class FixedPrecision(nn.Module):
     """A module whose tensors follow `.to(device)` and keep their dtype under `.half()` and `.to(dtype)`.
 
-    A covariance factor in half precision is no factor, and a round trip through it cannot be undone; so a cast of the
-    model that contains this module moves it and changes no digit of it.
+    A covariance factor is useless in half precision, and a cast there and back loses its digits; so casting a model
+    that contains this module moves its buffers between devices but never changes their values.
     """
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> FixedPrecision:

@@ -1,7 +1,7 @@
-"""Where the features that a density is fitted to are kept between steps.
+"""Buffers that store the features that a density is fitted to, between training steps.
 
-Both memories have one interface, `push(features, labels, index)` and `contents()`, and keep their state in buffers, in
-float32: features come from the network in that precision or less.
+Both have the same interface, `push(features, labels, index)` and `contents()`, and store their state in float32
+buffers: the network's features have that precision or less.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FeatureBank(FixedPrecision):
 
     @torch.no_grad()
     def push(self, features: Tensor, labels: Tensor, index: Tensor) -> None:
-        """Replace the rows `index`; where an index comes twice in a batch, its last row stays.
+        """Replace the rows `index`; if an index occurs twice in a batch, its last row wins.
 
         Args:
             features: (b, d) floats.
@@ -54,7 +54,7 @@ class FeatureBank(FixedPrecision):
         _check_batch(features, labels, index, self.features.shape[1])
         _check_range(index, len(self.seen), "index")
         _check_range(labels, None, "label")
-        # Writing to a repeated index has no defined order on a GPU, so repeats go first.
+        # Writing to a repeated index has no defined order on a GPU, so repeats are removed first.
         values, order = index.sort(stable=True)
         last = order[torch.cat([values[1:] != values[:-1], values.new_ones(1, dtype=torch.bool)])[: len(values)]]
         rows = index[last].to(self.seen.device)
@@ -73,7 +73,7 @@ class FeatureBank(FixedPrecision):
 
 
 class FeatureQueue(FixedPrecision):
-    """The last `capacity` features of each class, the memory of the original algorithm; `index` is ignored.
+    """The last `capacity` features of each class, as in the original VOS algorithm; `index` is ignored.
 
     Args:
         n_classes: C.
@@ -105,7 +105,7 @@ class FeatureQueue(FixedPrecision):
 
     @torch.no_grad()
     def push(self, features: Tensor, labels: Tensor, index: Tensor) -> None:
-        """Append rows in batch order; of a batch larger than the capacity the newest rows stay.
+        """Append rows in batch order; of a batch larger than the capacity, only the newest rows are stored.
 
         Args:
             features: (b, d) floats.
@@ -132,11 +132,11 @@ class FeatureQueue(FixedPrecision):
 
     @property
     def is_full(self) -> bool:
-        """Whether texts of every class have been seen; how many there are, a queue cannot know."""
+        """Whether texts of every class have been seen; a queue cannot know how many texts there are."""
         return bool((self.filled > 0).all())
 
     def contents(self) -> tuple[Tensor, Tensor]:
-        """Features (m, d) float32 and labels (m,) int64, class by class, in no promised order within one; copies."""
+        """Features (m, d) float32 and labels (m,) int64, by class, in no guaranteed order within a class; copies."""
         n_classes, capacity, _ = self.features.shape
         used = torch.arange(capacity, device=self.filled.device) < self.filled[:, None]
         return self.features[used], torch.arange(n_classes, device=self.filled.device).repeat_interleave(self.filled)

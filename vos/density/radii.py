@@ -1,4 +1,4 @@
-"""Radii of a density: how far from its class a share of real texts lies."""
+"""Calibrated radii of a density: the distance from a class within which a given share of real texts lies."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from vos.density.coordinates import ClassCoordinates
 logger = logging.getLogger(__name__)
 
 TEXTS_OF_A_CLASS = 100
-"""A class with so many held-out texts has radii of its own; the others share those of all texts."""
+"""A class with at least this many held-out texts has its own radii; the others use those of all texts."""
 
 _ALL = -1
-"""In the place of a class: the texts of all of them."""
+"""Used in place of a class index: the texts of all classes."""
 
 ROWS_OF_SCALE = 256
-"""Training rows, evenly picked, whose mean squared distance is the unit of the held-out ones."""
+"""Number of training rows, evenly spaced, whose mean squared distance is the unit of the held-out distances."""
 
 
 class CalibratedRadii(ClassCoordinates):
-    """Radii that hold a share of the texts which neither the encoder nor the density has seen.
+    """Radii that contain a given share of texts that neither the encoder nor the density was fitted to.
 
-    `calibrate` measures held-out texts, and keeps their squared distances in units of the mean of the training texts in
-    the same fit. So a refit, which measures some training texts anew, moves the radii with it and needs no held-out
-    text. Where nothing was held out the radii are those of a chi-square law, which is said once in the log.
+    `calibrate` measures held-out texts, and stores their squared distances in units of the mean squared distance of
+    training texts in the same fit. A refit measures some training texts again, so the radii adapt without held-out
+    texts. Without held-out texts the radii are those of a chi-square distribution; the log says so once.
 
     Attributes:
         held_out: (n,) float64, squared distances of the held-out texts in units of `training_scale`, ascending.
@@ -53,7 +53,7 @@ class CalibratedRadii(ClassCoordinates):
         self.register_buffer("held_out_labels", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("training_scale", torch.ones((), dtype=torch.float64))
         self._laws: dict[int, HeldOutLaw] = {}
-        self._said: set[str] = set()  # one for all views of this density
+        self._said: set[str] = set()  # shared by all views of this density
 
     @property
     def is_calibrated(self) -> bool:
@@ -62,13 +62,13 @@ class CalibratedRadii(ClassCoordinates):
 
     @torch.no_grad()
     def calibrate(self, features: Tensor, labels: Tensor) -> Self:
-        """Measure texts that neither the encoder nor this density was fitted to; replaces what was measured before.
+        """Calibrate on texts that neither the encoder nor this density was fitted to; replaces earlier calibrations.
 
-        Texts of classes that are not ready have no distance and are left out; where no text is left, the density is as
-        before, which the log says.
+        Texts of classes that are not ready have no distance and are left out; if no text remains, the density is
+        unchanged, with a message in the log.
 
         Args:
-            features: (n, d) floats of any dtype, of the model in evaluation.
+            features: (n, d) floats of any dtype, from the model in evaluation mode.
             labels: (n,) int64 in [0, C).
 
         Returns:
@@ -97,17 +97,17 @@ class CalibratedRadii(ClassCoordinates):
         return self.whiten(features, labels).square().sum(-1)
 
     def squared_radii(self, distance: float, labels: Tensor) -> Tensor:
-        """Squared radius that holds the share `distance` of the texts of each class in labels (m,): (m,) float64."""
+        """Squared radius (m,) float64 within which the share `distance` of the texts of each class in labels lies."""
         return self.squared_radii_beyond(
             torch.full(labels.shape, 1.0 - distance, dtype=torch.float64, device=labels.device), labels
         )
 
     def squared_radii_beyond(self, tail: Tensor, labels: Tensor) -> Tensor:
-        """Squared radii (m,) float64 beyond which lie such shares of the texts of such classes.
+        """Squared radii (m,) float64 beyond which the shares `tail` of the texts of each class lie.
 
         Args:
             tail: (m,) shares in (0, 1].
-            labels: (m,) int64, the classes.
+            labels: (m,) int64 class indices.
         """
         if not self.is_calibrated:
             self.say_if_uncalibrated()
@@ -119,7 +119,8 @@ class CalibratedRadii(ClassCoordinates):
     def share_beyond(self, squared: Tensor, labels: Tensor) -> Tensor:
         """The share of the texts of the classes in labels (m,) beyond squared distances (m,): (m,) float64.
 
-        One less this is the distance `q` of a point: farther from its class than the share `q` of real texts.
+        One minus this value is the distance `q` of a point: it lies farther from its class than the share `q` of real
+        texts.
         """
         if not self.is_calibrated:
             found = chi_square_beyond(self.n_features, squared.double().cpu().numpy())
@@ -129,7 +130,7 @@ class CalibratedRadii(ClassCoordinates):
         return torch.from_numpy(found).to(self.means.device)
 
     def law_of(self, label: int) -> HeldOutLaw:
-        """The quantiles that hold for a class, in units of `training_scale`: its own, or those of all texts.
+        """The quantiles used for a class, in units of `training_scale`: its own, or those of all texts.
 
         The density must be calibrated.
         """
@@ -151,7 +152,7 @@ class CalibratedRadii(ClassCoordinates):
         return beyond
 
     def _by_law(self, of: Callable[[HeldOutLaw, Array], Array], values: Tensor, labels: Tensor) -> Array:
-        """What the law of each row's class makes of its value, rows that share a law at once."""
+        """Apply `of` to each row's value and the distribution of its class, grouped by distribution."""
         given, owners = values.cpu().numpy(), labels.cpu().numpy()
         found = np.empty(given.shape)
         laws = {c: self.law_of(c) for c in np.unique(owners).tolist()}
@@ -161,19 +162,19 @@ class CalibratedRadii(ClassCoordinates):
         return found
 
     def _measure_scale(self, features: Tensor, labels: Tensor) -> None:
-        """Take the mean squared distance of some training rows (n, d), of ready classes, as the unit."""
+        """Set the unit to the mean squared distance of some training rows (n, d) of ready classes."""
         rows = self.ready[labels].nonzero()[:, 0]
         rows = rows[:: max(1, -(-len(rows) // ROWS_OF_SCALE))]
         scale = self.own_mahalanobis(features[rows], labels[rows]).mean()
-        if scale > 0.0:  # each class of one text, several times: no spread to measure with
+        if scale > 0.0:  # zero if each class is one repeated text
             self.training_scale.copy_(scale)
 
     @abstractmethod
     def _require_fit(self) -> None:
-        """Refuse to measure before a fit."""
+        """Raise unless the density is fitted."""
 
     def say_if_uncalibrated(self) -> None:
-        """Say once in the log that the radii are those of a chi-square law, where they are."""
+        """Log once that the radii are those of a chi-square distribution, if the density is not calibrated."""
         if not self.is_calibrated and not self._said:
             self._said.add("chi-square")
             logger.warning(
@@ -182,7 +183,7 @@ class CalibratedRadii(ClassCoordinates):
             )
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Take as many held-out texts as there are; a state of before there were any is one that is not calibrated."""
+        """Load any number of held-out texts; a state dict from before calibration existed loads as uncalibrated."""
         absent: Mapping[str, Tensor] = {
             "held_out": self.held_out.new_zeros(0),
             "held_out_labels": self.held_out_labels.new_zeros(0),

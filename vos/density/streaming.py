@@ -1,4 +1,4 @@
-"""Class moments gathered batch by batch, for sets of texts whose features do not fit in memory."""
+"""Class moments accumulated batch by batch, for data sets whose features do not fit in memory."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from vos.errors import ConfigError
 class StreamingMoments(FixedPrecision):
     """Counts, means and scatter matrices of classes, updated by batches in any order.
 
-    The scatter is kept around the running mean, not as sums of raw outer products, whose difference cancels when the
-    means are large against the spread.
+    The scatter is stored around the running mean, not as sums of raw outer products, whose difference cancels when the
+    means are large compared with the spread.
 
-    Enough for `empirical` and `oas`, not for `ledoit_wolf`, which needs `Σ ‖h - μ‖⁴` too. A mean that moves by δ
-    changes that sum by `4 δᵀ S δ` among others, with the scatter `S` of its class alone: exact sums for a tied density
-    would take C matrices (d, d), where one is kept.
+    Sufficient for `empirical` and `oas`, but not for `ledoit_wolf`, which also needs `Σ ‖h - μ‖⁴`. When a mean moves by
+    δ, that sum changes by terms such as `4 δᵀ S δ` with the scatter `S` of that class: exact sums for a tied density
+    would take C matrices (d, d) instead of one.
 
     Args:
         n_classes: C.
@@ -72,7 +72,7 @@ class StreamingMoments(FixedPrecision):
 
     @torch.no_grad()
     def merge(self, other: StreamingMoments) -> Self:
-        """Add the texts that `other` has seen, as those of another process.
+        """Add the texts that `other` has seen, for example in another process.
 
         Raises:
             ConfigError: sizes or tying differ.

@@ -1,8 +1,8 @@
 """Regularisers on texts and virtual outliers, all with the signature of `OutlierLoss`.
 
-Virtual outliers are drawn without gradient, so the outlier side of a loss moves the head and the loss's own parameters;
-the text side moves the encoder too, and so do auxiliary outlier texts in their place. Each side is averaged on its
-own and the two halves weigh the same, whatever the number of outliers.
+Virtual outliers are drawn without gradient, so the outlier term of a loss trains only the head and the loss's own
+parameters; the text term also trains the encoder, and so do auxiliary outlier texts used instead of virtual outliers.
+The two terms are averaged separately and have equal weight, whatever the number of outliers.
 """
 
 from vos.density.checks import at_least_float32

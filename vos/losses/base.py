@@ -1,4 +1,4 @@
-"""What a training step calls, and what all losses share: two sides of equal weight."""
+"""The protocol that a training step calls, and the base class of all losses: two terms of equal weight."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class OutlierLoss(Protocol):
-    """What a training step calls."""
+    """A loss on a batch of texts and a set of virtual outliers, as a training step calls it."""
 
     def __call__(
         self, logits: Tensor, features: Tensor, labels: Tensor, outlier_logits: Tensor, outlier_features: Tensor
@@ -40,10 +40,10 @@ class OutlierLoss(Protocol):
 
 
 class OutlierRegularizer(nn.Module, ABC):
-    """A loss with a text side and an outlier side of equal weight; see `OutlierLoss`.
+    """A loss with a text term and an outlier term of equal weight; see `OutlierLoss`.
 
-    Both sides are computed in float32 at least, whatever autocast says: energies and hinges of half-precision logits
-    lose the digits that the loss is about.
+    Both terms are computed in at least float32, also under autocast: energies and hinges of half-precision logits
+    would be too inexact.
     """
 
     def __init__(self, n_classes: int, at_least: int = 1) -> None:
@@ -55,7 +55,7 @@ class OutlierRegularizer(nn.Module, ABC):
     def forward(
         self, logits: Tensor, features: Tensor, labels: Tensor, outlier_logits: Tensor, outlier_features: Tensor
     ) -> Tensor:
-        """See `OutlierLoss`; a loss that is not calibrated is so on the texts of its first batch, with a warning."""
+        """See `OutlierLoss`; an uncalibrated loss is calibrated on the texts of its first batch, with a warning."""
         check_batch(self.n_classes, logits, features, labels, outlier_logits, outlier_features)
         with torch.autocast(logits.device.type, enabled=False):
             logits = at_least_float32(logits)
@@ -74,16 +74,16 @@ class OutlierRegularizer(nn.Module, ABC):
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether all thresholds are known; those that are not given come from texts, see `calibrate`."""
+        """Whether all thresholds are set; thresholds that are not given are computed from texts, see `calibrate`."""
         return True
 
     def calibrate(self, logits: Tensor) -> None:
-        """Take the thresholds that are not given from the logits (n, C) of the training texts.
+        """Compute the thresholds that are not given from the logits (n, C) of the training texts.
 
         Raises:
             ShapeError: the logits are not (n, C) with n >= 1.
-            DataError: a row of them with NaN or infinity.
-            ConfigError: a calibrated threshold does not go with a given one.
+            DataError: a row of logits with NaN or infinity.
+            ConfigError: a computed threshold contradicts a given one.
         """
 
     @abstractmethod
@@ -98,11 +98,11 @@ class OutlierRegularizer(nn.Module, ABC):
 def check_batch(
     n_classes: int, logits: Tensor, features: Tensor, labels: Tensor, outlier_logits: Tensor, outlier_features: Tensor
 ) -> None:
-    """Refuse a batch that is not what `OutlierLoss` documents.
+    """Check that a batch is as `OutlierLoss` documents it.
 
-    A label of no class is looked for here, in every batch, since no loss would say so by itself: C is the class of
-    outliers to one of them, and others never read the labels. Where a GPU is waited for, it has just been waited for:
-    a training step puts its features into a memory first, which looks at the labels too.
+    Labels are checked in every batch, because the losses themselves would not notice a wrong one: for one of them C is
+    the class of outliers, and others never read the labels. The check adds no synchronisation of a GPU: the training
+    step has already stored its features in a `FeatureBank` or `FeatureQueue`, which reads the labels too.
 
     Raises:
         ShapeError: shapes or dtypes differ from the documented ones, or a side is empty.

@@ -1,4 +1,4 @@
-"""Losses on the energy of the logits: VOS's learned one, and the hinges of energy-bounded learning."""
+"""Losses on the energy of the logits: the learned one of VOS, and the hinges of energy-bounded learning."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vos.scores import energy, weighted_energy
 
 
 class EnergyUncertainty(OutlierRegularizer):
-    """The uncertainty loss of VOS: a classifier φ on a weighted energy tells texts from outliers.
+    """The uncertainty loss of VOS: a classifier φ on a weighted energy separates texts from outliers.
 
     With the energy `E(x) = -log Σ_c relu(w_c) exp(x_c)`, two-way cross-entropy of `φ(-E)` with texts as 1 and outliers
     as 0. Weights start at one, where `E` is the energy of `EnergyMargin` and of `vos.scores`; linear φ starts as
@@ -27,18 +27,18 @@ class EnergyUncertainty(OutlierRegularizer):
     Args:
         n_classes: C.
         phi: "linear" (1 -> 2, the paper's) or "mlp" (1 -> 512 -> 2, Dream-OOD's).
-        seed: of the MLP's random weights; the global random state is not used.
+        seed: seed of the MLP's random weights; the global random state is not used.
 
     Attributes:
-        class_weights: (C,) `w`. Those at or below zero count as zero; were all of them so, all count as one. NaN
-            makes the loss NaN.
+        class_weights: (C,) `w`. Weights at or below zero count as zero; if all are, all count as one. NaN makes the
+            loss NaN.
         phi: maps negative energies (n, 1) to logits (n, 2), outlier first.
 
     Raises:
         ConfigError: another `phi`, or fewer than one class.
 
-    Source: Du et al. 2022; `train_virtual.py:161-196`, which calls the negative the energy, and averages texts and
-    outliers together, so that 128 texts outweigh 10 outliers.
+    Source: Du et al. 2022; `train_virtual.py:161-196`, which calls the negative of `E` the energy, and averages texts
+    and outliers together, so that 128 texts outweigh 10 outliers.
     """
 
     def __init__(self, n_classes: int, phi: Literal["linear", "mlp"] = "linear", seed: int = 0) -> None:
@@ -66,30 +66,31 @@ class EnergyUncertainty(OutlierRegularizer):
 
 
 class EnergyMargin(OutlierRegularizer, FixedPrecision):
-    """Squared hinges that hold the energy of texts below one threshold and that of outliers above another.
+    """Squared hinges that keep the energy of texts below one threshold and that of outliers above another.
 
     Texts `relu(E - m_in)²`, outliers `relu(m_out - E)²` times `outlier_weight`, with the energy `E = -logsumexp(x)`.
 
-    Energies of text heads differ in scale from one data set to the next, so a threshold that is not given is a quantile
-    of the energies of the training texts (`calibrate`), or else of those of the first batch, and stays there.
+    The scale of energies differs between data sets, so a threshold that is not given is set once to a quantile of the
+    energies of the training texts (`calibrate`), or of the first batch if `calibrate` was not called.
 
     Args:
         n_classes: C.
-        m_in: texts below this energy cost nothing, logit units; None calibrates it.
-        m_out: outliers above this energy cost nothing, not below `m_in`; None calibrates it.
-        in_quantile: of the training texts' energies, where `m_in` is None.
+        m_in: texts below this energy have zero loss, logit units; None calibrates it.
+        m_out: outliers above this energy have zero loss, at least `m_in`; None calibrates it.
+        in_quantile: quantile of the training texts' energies to use if `m_in` is None.
         out_quantile: the same for `m_out`.
-        outlier_weight: of the outlier side; 0 leaves the hinge on texts alone.
+        outlier_weight: weight of the outlier term; 0 leaves only the hinge on texts.
 
     Attributes:
-        thresholds: (2,) float64 buffer, `m_in` and `m_out`; NaN until calibrated. Casting the loss leaves its digits
-            alone.
+        thresholds: (2,) float64 buffer, `m_in` and `m_out`; NaN until calibrated. Casting the loss does not change its
+            dtype.
 
     Raises:
-        ConfigError: `m_out < m_in`, quantiles outside [0, 1] or falling, a negative weight, or fewer than one class.
+        ConfigError: `m_out < m_in`, quantiles outside [0, 1] or `out_quantile < in_quantile`, a negative weight, or
+            fewer than one class.
 
-    Source: Liu et al. 2020, energy-bounded learning; `CIFAR/train.py` of their code has m_in -25 and m_out -7 and a sum
-    in place of our mean of both sides. Calibrated thresholds and the hinge on texts alone are ours.
+    Source: Liu et al. 2020, energy-bounded learning; `CIFAR/train.py` of their code has m_in -25 and m_out -7, and the
+    sum of both terms where we take the mean. Calibrated thresholds and the hinge on texts alone are ours.
     """
 
     thresholds: Tensor
@@ -122,14 +123,14 @@ class EnergyMargin(OutlierRegularizer, FixedPrecision):
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether both thresholds are known."""
+        """Whether both thresholds are set."""
         return not bool(self.thresholds.isnan().any())
 
     @torch.no_grad()
     def calibrate(self, logits: Tensor) -> None:
-        """Take the thresholds that are not given from the logits (n, C) of the training texts, n >= 1.
+        """Compute the thresholds that are not given from the logits (n, C) of the training texts, n >= 1.
 
-        A refused calibration leaves the thresholds as they were.
+        If an error is raised, the thresholds are unchanged.
 
         Raises:
             ShapeError: logits are not (n, C), or there is no text.
@@ -143,7 +144,7 @@ class EnergyMargin(OutlierRegularizer, FixedPrecision):
             )
         check_finite(logits, "logits of the training texts")
         energies = energy(logits).double()
-        # Of sorted energies, as `quantile` refuses more than 16 million; the value is that of a text.
+        # Read from sorted energies, because `torch.quantile` refuses more than 16 million values; not interpolated.
         order = energies.sort().values
         measured = torch.stack([order[round(q * (len(order) - 1))] for q in self.quantiles])
         thresholds = torch.where(self.thresholds.isnan(), measured.to(self.thresholds), self.thresholds)

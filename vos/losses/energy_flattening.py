@@ -1,4 +1,4 @@
-"""Texts drawn to low energy, outliers held without confidence."""
+"""A loss that pulls texts to low energy and outliers to uniform probabilities."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from vos.losses.flattening import BoundaryFlattening
 
 
 class EnergyFlattening(OutlierRegularizer):
-    """The text side of `EnergyMargin` beside the outlier side of `BoundaryFlattening`.
+    """The text term of `EnergyMargin` with the outlier term of `BoundaryFlattening`.
 
-    Texts `relu(E - m_in)²`; outliers `outlier_weight` times `KL(uniform ‖ softmax(x))`. With two classes a hinge that
-    asks outliers for high energy takes back what the texts' hinge gives (docs/RESULTS.md); one that takes their
-    confidence does not.
+    Texts `relu(E - m_in)²`; outliers `outlier_weight` times `KL(uniform ‖ softmax(x))`. With two classes, a hinge that
+    pushes outliers to high energy undoes the gain of the texts' hinge (docs/RESULTS.md); reducing the confidence on
+    outliers does not.
 
     Args:
         n_classes: C, at least two.
-        m_in: texts below this energy cost nothing, logit units; None calibrates it, see `EnergyMargin`.
-        in_quantile: of the training texts' energies, where `m_in` is None.
-        outlier_weight: of the outlier side, not negative.
+        m_in: texts below this energy have zero loss, logit units; None calibrates it, see `EnergyMargin`.
+        in_quantile: quantile of the training texts' energies to use if `m_in` is None.
+        outlier_weight: weight of the outlier term, not negative.
 
     Raises:
         ConfigError: a quantile outside [0, 1], a negative weight, or fewer than two classes.
 
-    Source: ours, of the two parts.
+    Source: ours, a combination of the two.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class EnergyFlattening(OutlierRegularizer):
             raise ConfigError(
                 f"loss: expected in_quantile in [0, 1] and outlier_weight >= 0, got {in_quantile} and {outlier_weight}"
             )
-        # The upper threshold is out of reach: the outlier side of this part is not asked for.
+        # The upper threshold is never used: only the text term of `EnergyMargin` is.
         self.texts = EnergyMargin(n_classes, m_in, math.inf, in_quantile, 1.0, outlier_weight)
         self.outliers = BoundaryFlattening(n_classes, id_margin=0.0)
 
@@ -49,11 +49,11 @@ class EnergyFlattening(OutlierRegularizer):
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether the threshold is known."""
+        """Whether the threshold is set."""
         return self.texts.is_calibrated
 
     def calibrate(self, logits: Tensor) -> None:
-        """See `EnergyMargin.calibrate`, which also says what is refused."""
+        """See `EnergyMargin.calibrate`, also for the errors raised."""
         self.texts.calibrate(logits)
 
     def id_loss(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:

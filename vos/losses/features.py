@@ -1,4 +1,4 @@
-"""Losses that see the features, and so what a head of few classes cannot."""
+"""Losses on the features, which hold more information than the logits of a few classes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from vos.losses.networks import MLP_WIDTH, linear, mlp, two_way
 
 
 class FeatureUncertainty(OutlierRegularizer):
-    """An MLP on the features tells texts from outliers: it sees what a head of few classes cannot.
+    """An MLP on the features separates texts from outliers; features hold more information than a few logits.
 
-    Two-way cross-entropy with texts as 1 and outliers as 0. The encoder learns from the text side alone.
+    Two-way cross-entropy with texts as 1 and outliers as 0. Only the text term trains the encoder.
 
     Args:
         n_classes: C.
         n_features: d.
         width: hidden units.
-        seed: of the random weights; the global random state is not used.
+        seed: seed of the random weights; the global random state is not used.
 
     Attributes:
         mlp: maps features (n, d) to logits (n, 2), outlier first.
@@ -59,7 +59,7 @@ class ExtraClass(OutlierRegularizer):
     Raises:
         ConfigError: a size below one.
 
-    Source: Zhan et al. 2021 (DCLOOS), the (K+1)-way classifier for convex mixes; there both sides are averaged
+    Source: Zhan et al. 2021 (DCLOOS), the (K+1)-way classifier for convex mixes; there texts and outliers are averaged
     together.
     """
 
@@ -70,7 +70,7 @@ class ExtraClass(OutlierRegularizer):
         self.outlier_logit = linear(torch.zeros(1, n_features))
 
     def id_loss(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy against the own class."""
+        """Cross-entropy against the true class."""
         return functional.cross_entropy(self.all_logits(logits, features), labels)
 
     def ood_loss(self, logits: Tensor, features: Tensor) -> Tensor:

@@ -1,11 +1,11 @@
-"""No confidence on outliers.
+"""A loss that reduces the confidence on outliers.
 
 Why outliers are drawn in a band and not exactly on the boundary: flattening pulls the softmax of an outlier towards
-uniform. For two classes its value is `log cosh(m/2)` in the margin `m` alone, with the derivative `tanh(m/2) / 2`: zero
-at `m = 0`. A point drawn at margin 0 is already where the loss wants it, and exerts no force until a later step has
-moved the boundary away from it. Points drawn in a band `|m| <= β` are pulled to the boundary from both sides, and it is
-they that lower the slope of the head across it. The energy loss is blind to margins near 0 in its own way: there
-the energy of two classes changes with the sum of the logits, and not with their difference.
+uniform. For two classes its value is `log cosh(m/2)`, a function of the margin `m` alone, with the derivative
+`tanh(m/2) / 2`: zero at `m = 0`. A point drawn at margin 0 already has the smallest loss and no gradient, until a later
+step moves the boundary away from it. Points drawn in a band `|m| <= β` are pulled to the boundary from both sides, and
+these reduce the slope of the head across it. The energy loss is also insensitive to margins near 0: there the energy of
+two classes changes with the sum of the logits, not with their difference.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from vos.losses.base import OutlierRegularizer
 
 
 class BoundaryFlattening(OutlierRegularizer):
-    """No confidence on outliers, a margin on texts.
+    """Uniform probabilities on outliers, a margin on texts.
 
     Outliers: `KL(uniform ‖ softmax(x)) = logsumexp(x) - mean(x) - log C`, zero for equal logits. Texts:
-    `relu(id_margin - m)²` with `m` the logit of the true class less that of its best rival, which keeps the flattened
-    region from spreading over them.
+    `relu(id_margin - m)²` with `m` the logit of the true class minus the largest other logit, which keeps the flattened
+    region from spreading over the texts.
 
     Args:
         n_classes: C, at least two.
-        id_margin: margin asked of texts, logit units, not negative; 0 asks for the right side alone.
+        id_margin: smallest margin of texts without loss, logit units, not negative; 0: correct predictions have none.
 
     Raises:
         ConfigError: fewer than two classes, or a negative `id_margin`.
 
-    Source: the outlier side is the confidence loss of Lee et al. 2018 (equation 1) and Hendrycks et al. 2019 (Outlier
-    Exposure); the text side is ours.
+    Source: the outlier term is the confidence loss of Lee et al. 2018 (equation 1) and Hendrycks et al. 2019 (Outlier
+    Exposure); the text term is ours.
     """
 
     def __init__(self, n_classes: int, id_margin: float = 0.0) -> None:

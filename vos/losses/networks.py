@@ -1,4 +1,4 @@
-"""The small classifiers that tell texts from outliers, initialised without the global random state."""
+"""Small classifiers that separate texts from outliers, initialised without the global random state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def two_way(classifier: nn.Module, inputs: Tensor, target: int) -> Tensor:
 
 
 def linear(weight: Tensor) -> nn.Linear:
-    """A layer of these weights (out, in) and zero bias."""
+    """A linear layer with these weights (out, in) and zero bias."""
     # skip_init: the default initialisation would draw from the global generator, only to be overwritten.
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0])  # type: ignore[no-untyped-call]
     with torch.no_grad():

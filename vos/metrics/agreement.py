@@ -1,4 +1,4 @@
-"""Whether a classifier agrees with the labels less than chance, as one whose classes are mixed up does."""
+"""Detects a classifier that agrees with the labels less than chance, as one whose classes are swapped does."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import Tensor
 logger = logging.getLogger(__name__)
 
 STANDARD_ERRORS = 2.5
-"""How far below chance the agreement must lie: an untrained classifier is there once in 160 times."""
+"""How far below chance the agreement must be; an untrained classifier reaches this once in 160 times."""
 
 
 def below_chance(logits: Tensor, labels: Tensor) -> tuple[float, float] | None:
-    """Accuracy and the accuracy expected by chance, where the first is clearly below the second; None otherwise.
+    """Return accuracy and the accuracy expected by chance if the first is clearly below the second; otherwise None.
 
-    Chance keeps both what is predicted how often and what occurs how often, as in Cohen's kappa: a classifier that
-    always says the same is at chance.
+    Chance is computed from the frequencies of predictions and labels, as in Cohen's kappa: a classifier that always
+    predicts the same class is at chance.
 
     Args:
         logits: (n, C).
@@ -43,14 +43,14 @@ def below_chance(logits: Tensor, labels: Tensor) -> tuple[float, float] | None:
 def report_below_chance(
     logits: Tensor, labels: Tensor, label_names: Sequence[str], where: str, class_of_output: Sequence[int] | None = None
 ) -> None:
-    """Log an error where `below_chance`: nothing else would show that outputs stand for other classes.
+    """Log an error if the agreement is below chance, which suggests that outputs are assigned to wrong classes.
 
     Args:
         logits: (n, C).
         labels: (n,) int64 class indices.
-        label_names: of the C classes; or of the classes that the C outputs count as.
-        where: which texts these are, for the message.
-        class_of_output: (C,) index into `label_names` for each output; None: each has its own.
+        label_names: names of the C classes, or of the classes that the C outputs count as.
+        where: description of the texts, for the message.
+        class_of_output: (C,) index into `label_names` for each output; None: one class per output.
     """
     if class_of_output is not None:
         class_of = torch.tensor(class_of_output, device=logits.device)

@@ -1,6 +1,7 @@
-"""The classifier at its decision boundary.
+"""Measures of a classifier at its decision boundary.
 
-The band is the set of texts with `|margin| <= band`, in logit units; its width is fixed once, so that rounds compare.
+The band is the set of texts with `|margin| <= band`, in logit units; its width is fixed once, so that rounds can be
+compared.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def true_class_margin(logits: Tensor, labels: Tensor) -> Tensor:
-    """Logit of the true class less that of its best rival: (n,), float32 at least; negative when wrong.
+    """Logit of the true class minus the largest other logit: (n,), at least float32; negative when wrong.
 
     Args:
         logits: (n, C).
@@ -47,7 +48,7 @@ def true_class_margin(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def band_width(margins: Tensor, share: float = 0.1) -> float:
-    """Half-width of the band that holds the share of texts nearest the boundary.
+    """Half-width of the band that contains the given share of texts, those nearest the boundary.
 
     Args:
         margins: (n,) logit units, n >= 1.
@@ -68,11 +69,11 @@ def band_width(margins: Tensor, share: float = 0.1) -> float:
 
 
 def standardized_distance(density: GaussianDensity, head: LinearHead, harmful: Sequence[int]) -> Tensor:
-    """How many standard deviations of a class its mean is away from the boundary: `|δ|/s`, (C,) float64.
+    """Distance of each class mean from the boundary in standard deviations of the class: `|δ|/s`, (C,) float64.
 
-    For more than two classes, from the nearest of the boundaries with its rivals; where classes are harmful, with those
-    of the other side. +inf for classes that are not ready
-    and for pairs that the head does not tell apart. Compares across features and heads of any scale.
+    With more than two classes, the distance to the nearest boundary with another class; if some classes are harmful,
+    with a class of the other side. +inf for classes that are not ready and for pairs with equal rows of the head.
+    Comparable across features and heads of any scale.
 
     Raises:
         ShapeError: fewer than two classes.
@@ -95,9 +96,9 @@ def standardized_distance(density: GaussianDensity, head: LinearHead, harmful: S
 
 
 def pair_consistency(predictions: Tensor, labels: Tensor, pairs: Sequence[str | None]) -> float | None:
-    """Share of minimal pairs with both texts right; None when there is no pair.
+    """Share of minimal pairs whose texts are all predicted correctly; None if there is no pair.
 
-    A pair is a key that two texts or more share; a text whose partner is elsewhere counts for nothing.
+    A pair is a key shared by at least two texts; a text whose partner is not in the set is ignored.
 
     Args:
         predictions: (n,) int64.
@@ -131,9 +132,9 @@ def error_by_level(predictions: Tensor, labels: Tensor, levels: Sequence[int | N
 
 
 def outlier_energy_auroc(id_logits: Tensor, outlier_logits: Tensor) -> Tensor:
-    """AUROC by which the energy tells virtual outliers from texts: what the head can see of them.
+    """AUROC of the energy in separating virtual outliers from texts, that is, how visible they are to the head.
 
-    0.5 means that a loss on the energy has nothing to learn from these outliers.
+    At 0.5 a loss on the energy has nothing to learn from these outliers.
 
     Args:
         id_logits: (n, C).
@@ -153,13 +154,13 @@ def boundary_report(
     levels: Sequence[int | None],
     pairs: Sequence[str | None],
 ) -> dict[str, float]:
-    """Everything known of a labelled set at the boundary, as flat names.
+    """All boundary metrics of a labelled set, in a flat dictionary.
 
     `accuracy`, `error`, `brier`, `ece`; the same over the texts of the band as `band_...`, with `band_share`;
-    `pair_consistency`; `error_label{y}_level{l}`; where a class is harmful `average_precision` and `recall_at_fpr05`
+    `pair_consistency`; `error_label{y}_level{l}`; if a class is harmful, `average_precision` and `recall_at_fpr05`
     (see `vos.metrics.detection`), and `false_negative_rate`, the share of harmful texts that are predicted as a class
-    that is not, with its 95 % Wilson interval as `..._low` and `..._high`. Taking one harmful class for another is an
-    error and no miss. A name whose set of texts is empty is left out; no value is ever NaN.
+    that is not harmful, with its 95 % Wilson interval as `..._low` and `..._high`. Predicting one harmful class instead
+    of another is an error but not a false negative. A metric over an empty set of texts is left out; no value is NaN.
 
     Args:
         logits: (n, C) with n >= 1 and C >= 2.
@@ -207,7 +208,7 @@ def _quality(probabilities: Tensor, predictions: Tensor, labels: Tensor) -> dict
 
 
 def _group(values: Sequence[bool], keys: Sequence[Key | None]) -> dict[Key, list[bool]]:
-    """Values by key; those without a key are left out."""
+    """Group values by key; values without a key are left out."""
     groups: defaultdict[Key, list[bool]] = defaultdict(list)
     for value, key in zip(values, keys, strict=True):
         if key is not None:

@@ -1,4 +1,4 @@
-"""Are the predictions right, and are the probabilities honest?"""
+"""Accuracy, Brier score, calibration error and the Wilson interval."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vos.errors import ConfigError, ShapeError
 
 
 def accuracy(predictions: Tensor, labels: Tensor) -> Tensor:
-    """Share of right predictions: scalar float64 of predictions (n,) and labels (n,), both int64.
+    """Share of correct predictions: scalar float64 of predictions (n,) and labels (n,), both int64.
 
     Raises:
         ShapeError: shapes differ, or no text.
@@ -86,7 +86,7 @@ def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int 
 def wilson_interval(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a share: lower and upper bound, given k successes in n trials.
 
-    It keeps its level for shares near 0 and 1 and for small n, where the normal interval fails.
+    Its coverage holds for shares near 0 and 1 and for small n, where the normal approximation fails.
 
     Raises:
         ConfigError: not `0 <= k <= n` with n >= 1, or `confidence` outside (0, 1).
@@ -104,7 +104,7 @@ def wilson_interval(k: int, n: int, confidence: float = 0.95) -> tuple[float, fl
     share = k / n
     center = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = math.sqrt(z2) / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    # At k = 0 and k = n a bound is 0 or 1 exactly; rounding must not carry it outside.
+    # At k = 0 and k = n a bound is exactly 0 or 1; rounding must not move it outside [0, 1].
     return (0.0 if k == 0 else center - half), (1.0 if k == n else center + half)
 
 

@@ -1,6 +1,6 @@
-"""How well a classifier finds harm where harmful texts are few, and an accuracy says little.
+"""How well a classifier finds harmful texts when they are rare, where accuracy says little.
 
-Both measures go by the order of the margins alone, so that no threshold is chosen.
+Both measures depend only on the order of the margins, so that no threshold has to be chosen.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from vos.metrics.ood import aupr, fpr_at_tpr
 from vos.types import harmful_mask
 
 FALSE_POSITIVES = 0.05
-"""Share of harmless texts that may be flagged where recall is measured."""
+"""Largest share of harmless texts that may be flagged when recall is measured."""
 
 
 def average_precision(harmless: Tensor, harmful: Tensor) -> Tensor:
-    """Mean precision over the harmful texts, in falling order of the margins: precision weighted by steps of recall.
+    """Average precision of ranking texts by descending margin: precision weighted by steps of recall.
 
-    Texts of the same margin are flagged together. A classifier that knows nothing has the share of harmful texts.
+    Texts with equal margins are flagged together. Chance level is the share of harmful texts.
 
     Args:
         harmless: (n,) margins of harmless texts, higher = more harmful.
@@ -41,11 +41,11 @@ def average_precision(harmless: Tensor, harmful: Tensor) -> Tensor:
 
 
 def recall_at_fpr(harmless: Tensor, harmful: Tensor, fpr: float = FALSE_POSITIVES) -> Tensor:
-    """Share of harmful texts that are found by the lowest threshold that flags at most `fpr` of the harmless ones.
+    """Share of harmful texts found by the lowest threshold that flags at most `fpr` of the harmless ones.
 
-    Texts of the same margin are flagged together or not at all: where flagging them would flag too many harmless ones,
-    none of them is, and the harmful ones among them count as not found. With fewer than `1 / fpr` harmless texts not
-    one of them may be flagged.
+    Texts with equal margins are flagged together or not at all: if flagging them would flag too many harmless texts,
+    none of them is flagged, and the harmful ones among them count as not found. With fewer than `1 / fpr` harmless
+    texts, none of those may be flagged.
 
     Args:
         harmless: (n,) margins of harmless texts, higher = more harmful.
@@ -74,7 +74,7 @@ def recall_at_fpr(harmless: Tensor, harmful: Tensor, fpr: float = FALSE_POSITIVE
 def detection_report(logits: Tensor, labels: Tensor, harmful: Sequence[int]) -> dict[str, float]:
     """`average_precision` and `recall_at_fpr05` of the harmful classes against the rest.
 
-    Empty where no class is harmful, and where the texts are all harmful or all harmless: neither is defined.
+    Empty if no class is harmful, or if the texts are all harmful or all harmless: then neither is defined.
 
     Args:
         logits: (n, C) with C >= 2.

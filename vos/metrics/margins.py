@@ -1,8 +1,8 @@
 """The margin of a prediction, and the side of the boundary that a text lies on.
 
-The sign of a margin is the side of the argmax, so that side, margin and prediction never disagree. Where the two logits
-that decide are equal the margin is zero, and the argmax, which takes the first of equal logits, still lies on one side:
-the sign of the zero says which. IEEE floats, JSON and CSV keep it (`-0.0`); `on_harmful_side` reads it.
+The sign of a margin is the side of the argmax, so that side, margin and prediction never disagree. If the two deciding
+logits are equal, the margin is zero; the argmax takes the first of equal logits and so still lies on one side, which is
+stored in the sign of the zero. IEEE floats, JSON and CSV preserve it (`-0.0`); `on_harmful_side` reads it.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from vos.types import harmful_mask
 
 
 def margin(logits: Tensor, harmful: Sequence[int]) -> Tensor:
-    """Largest logit of the harmful classes less the largest of the others: (n,), float32 at least, in logit units.
+    """Largest logit of the harmful classes minus the largest of the others: (n,), at least float32, in logit units.
 
-    With two classes the usual difference, harmful minus harmless. It is positive where the argmax is harmful, negative
-    where it is not; see above for zero.
+    With two classes this is the usual difference, harmful minus harmless. It is positive if the argmax is harmful and
+    negative if it is not; zero carries a sign, see the module's docstring.
 
     Args:
         logits: (n, C) with C >= 2.
-        harmful: indices of the harmful classes. () where no class is: the margin is then the largest logit less the
-            second largest, never negative, and there are no sides.
+        harmful: indices of the harmful classes. If (), no class is harmful: the margin is then the largest logit minus
+            the second largest, never negative, and there are no sides.
 
     Raises:
         ShapeError: logits are not (n, C) with C >= 2.
-        ConfigError: harmful classes that are not there, or no class that is not harmful.
+        ConfigError: an unknown harmful class, or every class is harmful.
 
     Example:
         >>> logits = torch.tensor([[1.0, 3.0, 0.5], [2.0, -1.0, 1.5]])
@@ -49,8 +49,8 @@ def margin(logits: Tensor, harmful: Sequence[int]) -> Tensor:
 def deciding_pair(logits: Tensor, harmful: Sequence[int]) -> Tensor:
     """The two classes whose logits a margin compares: (n, 2) int64, the harmful one first, of logits (n, C).
 
-    Where no class is harmful, the class of the largest logit and that of the second largest. Near a point where the
-    pair does not change, the margin is linear in the features.
+    If no class is harmful, the classes of the largest and the second largest logit. Where the pair does not change,
+    the margin is linear in the features.
 
     Raises:
         ShapeError: see `margin`.

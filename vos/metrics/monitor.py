@@ -1,4 +1,4 @@
-"""The metrics that a fit and the choice of a round may go by."""
+"""The metrics by which early stopping and the choice of the best round can be made."""
 
 from torch import Tensor
 
@@ -6,7 +6,7 @@ from vos.density.checks import at_least_float32, check_finite, check_labels
 from vos.metrics.calibration import accuracy, brier, expected_calibration_error
 
 MONITORS = ("boundary/val/brier", "boundary/val/error", "boundary/val/ece")
-"""Metrics of a round, lower is better, that every validation pass of a fit measures too."""
+"""Metrics of a round, lower is better, that every validation pass of a fit also measures."""
 
 
 def epoch_name(monitor: str) -> str:
@@ -20,9 +20,9 @@ def epoch_name(monitor: str) -> str:
 
 
 def epoch_metrics(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """What a validation pass measures, by the names of `epoch_name`; lower is better.
+    """Metrics of a validation pass, keyed by `epoch_name`; lower is better.
 
-    The Brier score moves smoothly and punishes confident mistakes; the error counts texts and jumps.
+    The Brier score changes smoothly and punishes confident mistakes; the error rate changes in steps.
 
     Args:
         logits: (n, C) floats.

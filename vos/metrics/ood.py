@@ -1,7 +1,7 @@
-"""How well scores tell OOD texts from ID texts; scores follow the law of `vos.scores`, higher = more OOD.
+"""How well scores separate OOD texts from ID texts; as in `vos.scores`, a higher score is more OOD.
 
-Metrics depend on the order of the scores alone: monotone maps and permutations change nothing, and infinite scores are
-allowed. They are exact under ties.
+Metrics depend only on the order of the scores: monotone maps and permutations change nothing, infinite scores are
+allowed, and ties are handled exactly.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vos.errors import ConfigError, DataError, ShapeError
 
 
 def auroc(id_scores: Tensor, ood_scores: Tensor) -> Tensor:
-    """Probability that an OOD text scores above an ID text, ties counted by half.
+    """Probability that an OOD text scores above an ID text; ties count half.
 
     Args:
         id_scores: (n,) floats, higher = more OOD.
@@ -129,7 +129,7 @@ def fpr_at_tpr_ood(id_scores: Tensor, ood_scores: Tensor, tpr: float = 0.95) -> 
 
 
 def _as_scores(value: Tensor, scores: Tensor) -> Tensor:
-    """The value with the device and dtype of the scores; half precision would round a share to two digits."""
+    """The value on the device of the scores, in their dtype but at least float32; half precision has two digits."""
     return value.to(device=scores.device, dtype=torch.promote_types(scores.dtype, torch.float32))
 
 

@@ -1,4 +1,4 @@
-"""A text classifier as this package sees it: penultimate features, then one linear head."""
+"""The base class of text classifiers: penultimate features, then one linear head."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ FORMAT_VERSION = 1
 class TextClassifier(nn.Module, ABC):
     """Features (b, d) from token ids, logits (b, C) from a linear head on the features.
 
-    Training and measuring take the same way, `features`, then `dropout` (in training mode only), then `head`: features
-    never carry the dropout that stands directly before the head, whoever built the model.
+    Training and evaluation compute `features`, then `dropout` (in training mode only), then `head`: the dropout
+    directly before the head is never applied to `features`, whoever built the model.
 
     Attributes:
         head: the last layer; its bias may be None.
-        dropout: what stands directly before the head; its rate is `dropout_rate`.
+        dropout: the dropout directly before the head; its rate is `dropout_rate`.
         tokenizer: the Hugging Face tokenizer that belongs to the encoder.
         label_names: names of the C classes.
-        harmful: indices of the harmful classes; () where no class is.
-        data_classes: names of the classes of the data; where a model has more outputs than the data classes, its
-            outputs are the C classes, and several of them count as one class of the data. Else `label_names`.
+        harmful: indices of the harmful classes; () if no class is harmful.
+        data_classes: names of the classes of the data. If the model has more outputs than the data has classes, the
+            outputs are the C classes, and several of them count as one class of the data; otherwise `label_names`.
         class_of_output: for each of the C classes the index of its class in `data_classes`.
-        max_length: texts are cut after this many tokens.
-        head_is_new: True when the head has random weights, so that the model means nothing before training.
+        max_length: texts are truncated to this many tokens.
+        head_is_new: True if the head has random weights, so that predictions are meaningless before training.
     """
 
     head: nn.Linear
@@ -61,7 +61,7 @@ class TextClassifier(nn.Module, ABC):
         self.class_of_output = tuple(range(len(label_names)))
         self.max_length = max_length
         self.head_is_new = head_is_new
-        self._own_padding = tokenizer.pad_token  # what pads is settled later, see `vos.models.padding`
+        self._own_padding = tokenizer.pad_token  # the padding token is chosen later, see `vos.models.padding`
         self._special_ids = frozenset(tokenizer.all_special_ids)
         self.dropout = nn.Identity()
 
@@ -71,11 +71,11 @@ class TextClassifier(nn.Module, ABC):
 
     @abstractmethod
     def save_weights(self, directory: Path) -> dict[str, Any]:
-        """Write weights in Hugging Face layout; return what `vos.json` must know to load them again."""
+        """Write weights in Hugging Face layout; return the entries of `vos.json` that are needed to load them."""
 
     @abstractmethod
     def facts(self) -> tuple[str, ...]:
-        """What decides the features beside weights, tokenizer and cut: the architecture and the pooling."""
+        """Everything that decides the features besides weights, tokenizer and truncation: architecture and pooling."""
 
     @property
     def n_features(self) -> int:
@@ -88,15 +88,15 @@ class TextClassifier(nn.Module, ABC):
         return self.head.out_features
 
     def count_as(self, data_classes: Sequence[str], class_of_output: Sequence[int]) -> None:
-        """Let every output count as a class of the data, see `data_classes`; `harmful` is to be set after it."""
+        """Assign every output to a class of the data, see `data_classes`; call `set_harmful` afterwards."""
         self.data_classes, self.class_of_output = tuple(data_classes), tuple(class_of_output)
 
     def set_harmful(self, harmful: Sequence[int]) -> None:
-        """Say which classes are harmful, by indices into `data_classes`."""
+        """Set the harmful classes, as indices into `data_classes`."""
         self.harmful = tuple(i for i, c in enumerate(self.class_of_output) if c in harmful)
 
     def by_data_class(self, probability: Mapping[str, float]) -> dict[str, float]:
-        """Probabilities by output, added up by class of the data; those that are by class already stay as they are."""
+        """Sum the probabilities of outputs by class of the data; probabilities by class are returned unchanged."""
         added: dict[str, float] = {}
         class_of = {name: self.data_classes[c] for name, c in zip(self.label_names, self.class_of_output, strict=True)}
         for name, value in probability.items():
@@ -105,7 +105,7 @@ class TextClassifier(nn.Module, ABC):
 
     @property
     def dropout_rate(self) -> float:
-        """Probability that `dropout` zeroes a feature in training mode; 0 where nothing stands before the head."""
+        """Probability that `dropout` zeroes a feature in training mode; 0 if there is no dropout before the head."""
         return float(getattr(self.dropout, "p", 0.0))
 
     def linear_head(self) -> LinearHead:
@@ -113,31 +113,31 @@ class TextClassifier(nn.Module, ABC):
         return LinearHead.of(self.head)
 
     def features(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Features (b, d) before the dropout of the head, in any mode.
+        """Features (b, d) before the head's dropout, in training and evaluation mode.
 
         A batch that already carries `features` (a frozen encoder, encoded once) skips the encoder.
         """
         return batch["features"] if "features" in batch else self.encode(batch)
 
     def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Features (b, d), before the head's dropout, and logits (b, C), after it, float32 at least; see `features`."""
+        """Features (b, d) before the head's dropout and logits (b, C) after it, at least float32; see `features`."""
         features = self.features(batch)
         return features, self.linear_head().logits(self.dropout(features))
 
     def freeze_encoder(self) -> None:
-        """Train the head alone from here on."""
+        """Make only the head trainable from here on."""
         head = {id(parameter) for parameter in self.head.parameters()}
         for parameter in self.parameters():
             parameter.requires_grad = id(parameter) in head
 
     @property
     def encoder_is_frozen(self) -> bool:
-        """True when the head alone can train."""
+        """True if only the head is trainable."""
         head = {id(parameter) for parameter in self.head.parameters()}
         return not any(p.requires_grad for p in self.parameters() if id(p) not in head)
 
     def encoder_fingerprint(self) -> str:
-        """SHA-256 (hex, 16 characters) of all that decides a text's features: weights, tokenizer, cut, architecture."""
+        """SHA-256 (16 hex characters) of all that decides features: weights, tokenizer, truncation, architecture."""
         digest = hashlib.sha256()
         head = {id(parameter) for parameter in self.head.parameters()}
         for name, value in sorted(self.state_dict(keep_vars=True).items()):
@@ -150,7 +150,7 @@ class TextClassifier(nn.Module, ABC):
         return digest.hexdigest()[:16]
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex, 16 characters) of all that decides a text's logits: the encoder's fingerprint and the head."""
+        """SHA-256 (16 hex characters) of everything that decides logits: the encoder's fingerprint and the head."""
         digest = hashlib.sha256(self.encoder_fingerprint().encode())
         for tensor in self.linear_head():
             digest.update(_tensor_bytes(tensor))
@@ -173,9 +173,9 @@ class TextClassifier(nn.Module, ABC):
         write_json(directory / "vos.json", facts)
 
     def _save_tokenizer(self, directory: Path) -> None:
-        """Write the tokenizer; a word that pads in memory stays a word in the file, where it would become special."""
+        """Write the tokenizer; an ordinary token used for padding in memory is not saved as a special token."""
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
-        if backend is not None:  # what the last call padded and cut is no rule: the same model gives the same file
+        if backend is not None:  # drop the padding and truncation of the last call: the same model gives the same file
             backend.no_padding()
             backend.no_truncation()
         self.tokenizer.init_kwargs["truncation_side"] = self.tokenizer.truncation_side  # no_truncation took it away
@@ -189,7 +189,7 @@ class TextClassifier(nn.Module, ABC):
 def harmful_of(facts: Mapping[str, Any]) -> tuple[int, ...]:
     """Indices of the harmful classes of a saved model, from its `vos.json`.
 
-    Folders of older versions do not name them; their last class was the harmful one of two, and counts as harmful.
+    Folders of older versions do not list them; there the second of two classes was the harmful one.
     """
     names = list(facts["label_names"])
     if "harmful" not in facts:
@@ -205,12 +205,12 @@ def check_two_or_more(label_names: tuple[str, ...]) -> None:
 
 
 def _tensor_bytes(tensor: Tensor) -> bytes:
-    # bfloat16 has no numpy twin, so the bits are read as bytes.
+    # NumPy has no bfloat16, so the bits are read as bytes.
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def _tokenizer_bytes(tokenizer: Any) -> bytes:
-    """The tokenizer's rules, without the padding and truncation state that its last call left behind."""
+    """The tokenizer's rules, without the padding and truncation state of its last call."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return json.dumps(tokenizer.get_vocab(), sort_keys=True, allow_nan=False).encode()

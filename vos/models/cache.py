@@ -1,4 +1,4 @@
-"""Features on disk, keyed by the encoder's fingerprint and the text's content."""
+"""A cache of features on disk, keyed by the encoder's fingerprint and the text."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from vos.storage.sqlite import enter_wal, is_damage
 logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 60.0
-"""How long to wait for another process that writes."""
+"""How long to wait for another process that is writing."""
 
 QUERY_ROWS = 500
-"""Keys a query; SQLite's default limit of bound variables is 999 in old builds."""
+"""Keys per query; older SQLite builds allow 999 bound variables by default."""
 
 
 def content_key(text: str) -> bytes:
-    """BLAKE2b (16 bytes) of the text as it is: features depend on every character."""
+    """BLAKE2b hash (16 bytes) of the unmodified text, because features depend on every character."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class FeatureCache:
     """A SQLite table from a text's content hash to its features (d,) in float32.
 
-    One file an encoder. Several processes may use it at once; a killed process loses at most its last chunk.
-    Memory does not grow with the number of rows. A damaged row counts as missing, a damaged file is started again.
+    There is one file per encoder. Several processes may use it at once; a killed process loses at most its last chunk.
+    Memory does not grow with the number of rows. A damaged row counts as missing; a damaged file is replaced.
 
     Args:
-        directory: where the files lie; made if missing.
+        directory: folder of the files; created if missing.
         encoder_fingerprint: see `TextClassifier.encoder_fingerprint`.
         n_features: d.
     """
@@ -66,10 +66,10 @@ class FeatureCache:
         return connection
 
     def _anew(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
-        """An empty file in place of one that is damaged.
+        """Replace a damaged file by an empty one.
 
         Raises:
-            sqlite3.OperationalError: it is not damaged, but locked, or the disk is full.
+            sqlite3.OperationalError: the file is not damaged but locked, or the disk is full.
         """
         if not is_damage(error):
             raise error
@@ -134,7 +134,7 @@ def _with_sum(key: bytes, value: bytes) -> bytes:
 
 
 def _checked(key: bytes, value: bytes, n_features: int) -> bytes | None:
-    """The features of a row; None where they are not what was stored."""
+    """The features of a row; None if the row is damaged."""
     if len(value) != 4 * n_features + 4 or _with_sum(key, value[:-4]) != value:
         return None
     return value[:-4]

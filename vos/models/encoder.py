@@ -22,7 +22,7 @@ from vos.storage.extras import install_command
 from vos.storage.machine import out_of_memory
 
 BUNDLED = "bundled"
-"""Name of the encoder that comes from the package index (all-MiniLM-L6-v2, 22 M parameters, d = 384)."""
+"""Name of the encoder that is installed as a Python package (all-MiniLM-L6-v2, 22 M parameters, d = 384)."""
 
 POOLINGS = ("mean", "cls")
 
@@ -46,19 +46,19 @@ def model_location(name: str) -> str:
 
 
 def load_pretrained(loader: Any, name: str, **options: Any) -> Any:
-    """`loader.from_pretrained(name)` with an error that says what to do when the model cannot be had.
+    """`loader.from_pretrained(name)` with an error that says what to do if the model cannot be loaded.
 
-    Code that comes with a model is never run, and nobody is asked whether it may be.
+    Code that comes with a model is never run, and there is no prompt that asks for it.
 
     Raises:
-        ModelError: a file is missing, cut off or of another model, the model needs code of its own, or the hub cannot
-            be reached.
+        ModelError: a file is missing, truncated or of another model, the model needs custom code, or the hub cannot be
+            reached.
     """
     location = model_location(name)
     try:
         return loader.from_pretrained(location, trust_remote_code=False, **options)
     except Exception as error:  # a damaged file fails in whichever library reads it, each with errors of its own
-        if out_of_memory(error):  # the model is there: nobody may do without it
+        if out_of_memory(error):  # the model exists, so it must not be reported as missing
             raise
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelError(
@@ -76,7 +76,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Tensors of a safetensors file.
 
     Raises:
-        ModelError: the file is missing or cut off.
+        ModelError: the file is missing or truncated.
     """
     try:
         weights: dict[str, Tensor] = load_file(path)
@@ -86,23 +86,23 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 class EncoderClassifier(TextClassifier):
-    """Any Hugging Face encoder, pooled to one vector a text, and a linear head.
+    """Any Hugging Face encoder, pooled to one vector per text, with a linear head.
 
     Args:
         name: "bundled", a hub name, or a local folder in Hugging Face layout.
         label_names: names of the C classes.
         pooling: "mean" over the attended tokens, or "cls" (the first token).
-        max_length: tokens of a text that are read, special ones among them; a longer text is cut. None: 128, or as many
-            as the model has positions for where these are fewer.
-        truncation_side: "right" loses the end of a long text, "left" its beginning; None: as the tokenizer says, and
-            nearly all say right.
-        dropout: probability on the features before the head, in training only.
-        freeze: train the head alone.
+        max_length: tokens per text, including special tokens; longer texts are truncated. None: 128, or the number of
+            positions of the model if that is smaller.
+        truncation_side: "right" cuts off the end of a long text, "left" its beginning; None: the tokenizer's setting,
+            which is nearly always "right".
+        dropout: dropout probability on the features before the head, in training only.
+        freeze: train only the head.
         seed: seed of the head's initial weights.
-        harmful: indices of the harmful classes; () where no class is.
+        harmful: indices of the harmful classes; () if no class is harmful.
 
     Raises:
-        ModelError: the encoder cannot be loaded, does not fit its tokenizer, or reads padded texts otherwise.
+        ModelError: the encoder cannot be loaded, does not fit its tokenizer, or padding changes its features.
         ConfigError: unknown pooling or side, or `max_length` above the encoder's positions.
     """
 

@@ -1,4 +1,4 @@
-"""A frozen classifier that turns texts into features and logits, length-bucketed and cached."""
+"""Computes features and logits of texts with a frozen classifier, in batches by length and with a cache."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Encode = Callable[[Mapping[str, Tensor]], Tensor]
 """Features (b, d) float32 of a batch with `input_ids` and `attention_mask`, both (b, t) int64, on the CPU."""
 
 Later = Callable[[Sequence[Sequence[int]]], Callable[[], Tensor]]
-"""Takes the token ids of a batch, and gives what waits for its features (b, d)."""
+"""Takes the token ids of a batch, and returns a function that waits for its features (b, d)."""
 
 
 @dataclass(frozen=True)
 class _Started:
-    """Texts whose features are on their way.
+    """Texts whose features are being computed.
 
     Attributes:
         texts: n texts.
-        features: (n, d); the rows that were cached are there.
-        missing: the other rows.
-        batches: places in `missing`, and what waits for their features.
+        features: (n, d); only the rows that were cached are filled.
+        missing: indices of the other rows.
+        batches: positions in `missing`, and a function that waits for their features.
     """
 
     texts: Sequence[str]
@@ -46,15 +46,15 @@ class ClassifierFeaturizer:
     """Implements the `Featurizer` protocol over a `TextClassifier`.
 
     Args:
-        classifier: in evaluation mode during a call; the modes of all its modules are restored after, whatever happens.
-        cache: where features of texts seen before are kept, or None.
-        max_tokens: padded tokens in one batch; bounds memory whatever the lengths.
-        device: where the encoder runs, and stays unless the call fails; results always come back on the CPU in float32.
-        bfloat16: the encoder runs under bfloat16 autocast; the head, on its features, in float32 all the same. Its
-            cache must then be one of its own.
-        n_workers: batches that are encoded at a time, each by one thread, see `vos.models.workers`; the next chunk of a
-            stream is tokenised meanwhile. 1: one after the other, by as many threads as torch has.
-        encode: encodes in place of the classifier, which is left where it is; for a cache of its own.
+        classifier: is in evaluation mode during a call; the modes of all its modules are restored afterwards, also
+            after an error.
+        cache: cache of features, or None.
+        max_tokens: largest number of padded tokens in a batch; bounds memory for texts of any length.
+        device: device of the encoder, which stays there unless the call fails; results are always float32 on the CPU.
+        bfloat16: run the encoder under bfloat16 autocast; the head still runs in float32. Needs a separate cache.
+        n_workers: number of batches encoded in parallel, each by one thread, see `vos.models.workers`; the next chunk
+            of a stream is tokenised meanwhile. 1: one batch at a time, with all of torch's threads.
+        encode: encodes instead of the classifier, which is not moved; needs a separate cache.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class ClassifierFeaturizer:
             return self._finished(self._started(texts, later))
 
     def stream(self, examples: Iterator[Example], chunk_size: int) -> Iterator[tuple[list[Example], FeatureBatch]]:
-        """Features of `chunk_size` examples at a time; several workers have the next chunk before them as well."""
+        """Features of `chunk_size` examples at a time; with several workers the next chunk is already being encoded."""
         ahead = 0 if self.n_workers == 1 else 1
         waiting: deque[tuple[list[Example], _Started]] = deque()
         with self._encoding() as later:
@@ -105,7 +105,7 @@ class ClassifierFeaturizer:
                 yield part, self._finished(started)
 
     def _started(self, texts: Sequence[str], later: Later) -> _Started:
-        """Look texts up, and have those that are not cached encoded."""
+        """Look texts up in the cache, and start encoding the others."""
         if self.cache is None:
             features, missing = torch.empty(len(texts), self.classifier.n_features), list(range(len(texts)))
         else:
@@ -117,7 +117,7 @@ class ClassifierFeaturizer:
         return _Started(texts, features, missing, batches)
 
     def _finished(self, started: _Started) -> FeatureBatch:
-        """Wait for the features, and keep those that are new."""
+        """Wait for the features, and cache the new ones."""
         features, missing = started.features, torch.tensor(started.missing, dtype=torch.int64)
         for places, outcome in started.batches:
             features[missing[places]] = outcome()
@@ -127,7 +127,7 @@ class ClassifierFeaturizer:
 
     @torch.no_grad()
     def _encoded(self, ids: Sequence[Sequence[int]], products: Products) -> Tensor:
-        """Features (b, d) of a batch, in whatever thread."""
+        """Features (b, d) of a batch; may be called in any thread."""
         tokenizer = self.classifier.tokenizer
         batch = token_batch(ids, tokenizer.pad_token_id, tokenizer.padding_side)
         if self.encode is not None:
@@ -137,7 +137,7 @@ class ClassifierFeaturizer:
 
     @contextmanager
     def _encoding(self) -> Iterator[Later]:
-        """What has batches encoded; the classifier is as it was before when nothing runs any more."""
+        """Context of a function that encodes batches; restores the classifier when no batch is running any more."""
         products = Products(self.device, self.bfloat16)
         with ExitStack() as stack:
             if self.encode is None:
@@ -146,7 +146,7 @@ class ClassifierFeaturizer:
             yield lambda ids: submit(partial(self._encoded, ids, products))
 
     def _batches(self, order: Sequence[int], ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-        """Rows in ascending length, cut so that rows x longest stays within `max_tokens`."""
+        """Rows by ascending length, split so that rows times longest text is at most `max_tokens`."""
         rows: list[int] = []
         for i in order:
             if rows and (len(rows) + 1) * len(ids[i]) > self.max_tokens:
@@ -159,8 +159,8 @@ class ClassifierFeaturizer:
 
 @contextmanager
 def evaluating(classifier: TextClassifier, device: torch.device) -> Iterator[None]:
-    """The classifier in evaluation mode on the device; a failure leaves it where it was."""
-    modes = {module: module.training for module in classifier.modules()}  # a frozen encoder's are not all the same
+    """Context with the classifier in evaluation mode on the device; after an error it is moved back."""
+    modes = {module: module.training for module in classifier.modules()}  # they differ if the encoder is frozen
     before = classifier.head.weight.device
     try:
         classifier.eval().to(device)

@@ -19,10 +19,10 @@ KINDS: dict[str, type[EncoderClassifier] | type[PretrainedClassifier]] = {
 
 
 def saved_classes(directory: str | Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Names of the classes of the data in index order, and the indices of the harmful ones, as a classifier has them.
+    """Return the class names of the data in index order and the indices of the harmful ones, from a saved classifier.
 
     Args:
-        directory: of the classifier.
+        directory: folder of the classifier.
 
     Raises:
         ModelError: see `load_classifier`.
@@ -35,7 +35,7 @@ def saved_classes(directory: str | Path) -> tuple[tuple[str, ...], tuple[int, ..
 
 
 def saved_harmful(directory: str | Path) -> list[str]:
-    """Names of the harmful ones among the outputs of the classifier in `directory`.
+    """Return the names of the harmful outputs of the classifier in `directory`.
 
     Raises:
         ModelError: see `load_classifier`.
@@ -45,7 +45,7 @@ def saved_harmful(directory: str | Path) -> list[str]:
 
 
 def load_classifier(directory: str | Path) -> TextClassifier:
-    """The classifier in `directory`, in evaluation mode.
+    """Load the classifier in `directory`, in evaluation mode.
 
     Raises:
         ModelError: `vos.json` is missing, unreadable, or of another format version.

@@ -1,4 +1,4 @@
-"""Weights that a model needs and its files do not have: they start at random, which spoils all but a new head."""
+"""Warns of weights that a model's files lack: they are initialised at random, which is right only for a new head."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ logger = logging.getLogger(__name__)
 
 
 def warn_of_missing(name: str, loading: Mapping[str, Any], new: Sequence[str] = ()) -> list[str]:
-    """Warn where weights of the encoder are missing.
+    """Warn if weights of the encoder are missing.
 
     Args:
-        name: of the model.
-        loading: what `from_pretrained(..., output_loading_info=True)` gives beside the model.
-        new: beginnings of the names of weights that may be new, such as those of the head.
+        name: name of the model.
+        loading: the loading info of `from_pretrained(..., output_loading_info=True)`.
+        new: prefixes of the names of weights that may be missing, such as those of the head.
 
-    Returns: their names; a pooler counts for nothing, which checkpoints of plain encoders lack.
+    Returns: names of the missing weights, without a pooler, which checkpoints of plain encoders lack.
     """
     found = sorted(key for key in loading["missing_keys"] if "pooler." not in key and not key.startswith(tuple(new)))
     if found:

@@ -1,8 +1,8 @@
-"""Products of an encoder by oneDNN, where that is faster than what torch takes.
+"""Matrix products of an encoder with oneDNN, if that is faster than the library that torch uses.
 
-torch gives products in float32 to MKL, which uses half the width of an AMD processor's vectors; oneDNN has all of it.
-The outcome is float32 by either, and differs in the last digits. In bfloat16 torch takes oneDNN itself, but arranges
-the weights anew for each batch, and its attention is made for longer texts than these.
+For float32 products torch uses MKL, which uses half the vector width of AMD processors; oneDNN uses all of it. Both
+compute in float32, and the results differ in the last digits. For bfloat16 torch uses oneDNN itself, but repacks the
+weights for every batch, and its attention kernel is made for longer texts.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from torch.overrides import TorchFunctionMode
 from vos.models.precision import multiplies_bfloat16
 
 LEAST_GAIN = 1.5
-"""Below this ratio of times torch's own choice stays.
+"""Below this speed-up torch's own choice is kept.
 
-It is 2.2 on an AMD processor, and should be 1 where MKL uses the whole width: far enough from either that two processes
-on one machine, which measure it anew, decide alike.
+The speed-up is 2.2 on an AMD processor, and should be 1 if MKL uses the full vector width. The threshold is far from
+both, so that two processes on one machine, which each measure it, decide alike.
 """
 
 SHORT = 128
-"""Tokens up to which the whole table of attention is cheaper than torch's kernel, which goes over it in blocks."""
+"""Number of tokens up to which computing the full attention matrix is cheaper than torch's blockwise kernel."""
 
 _SIZE = (256, 384, 1536)  # the feed-forward product of a small encoder over some 256 tokens
 _REPEATS = 5
@@ -36,11 +36,11 @@ _TOLERANCE = 1e-4  # of products of standard normal numbers over the square root
 
 
 class Products:
-    """How the products of an encoder are computed: made for weights that stay as they are, entered by every thread.
+    """How the matrix products of an encoder are computed; for fixed weights, and entered by every thread.
 
     Args:
-        device: of the encoder.
-        bfloat16: under autocast; else in float32.
+        device: device of the encoder.
+        bfloat16: compute under bfloat16 autocast, otherwise in float32.
     """
 
     def __init__(self, device: torch.device, bfloat16: bool) -> None:
@@ -51,7 +51,7 @@ class Products:
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """Within it, and without gradients, products are computed so in the thread that enters it."""
+        """Context in which products without gradients are computed this way, in the thread that enters it."""
         autocast = torch.autocast(self.device.type, torch.bfloat16) if self.bfloat16 else nullcontext()
         with autocast, _ByOneDnn(self) if self._by_onednn else nullcontext():
             yield
@@ -64,7 +64,7 @@ class Products:
         return _linear(x.to(torch.bfloat16), self._arranged(weight), bias)
 
     def _arranged(self, weight: Tensor) -> Tensor:
-        """The weight in bfloat16, arranged once; it is kept beside its source, so that no other takes its place."""
+        """The weight in bfloat16, packed once; stored with its source tensor, so that its id is not reused."""
         kept = self._packed.get(id(weight))
         if kept is None:
             arranged = torch.ops.mkldnn._reorder_linear_weight(weight.detach().to(torch.bfloat16))
@@ -73,7 +73,7 @@ class Products:
 
 
 class _ByOneDnn(TorchFunctionMode):
-    """Takes the place of linear layers and of attention in the thread that enters it."""
+    """Replaces linear layers and attention in the thread that enters it."""
 
     def __init__(self, products: Products) -> None:
         super().__init__()
@@ -93,11 +93,11 @@ class _ByOneDnn(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
     def _fits(self, x: Tensor, weight: Tensor) -> bool:
-        """Whether these are to be multiplied: on the CPU, in its precision, without gradients, something to do."""
+        """Whether oneDNN should compute this product: on the CPU, in the right dtype, no gradients, not empty."""
         plain = weight.dtype == torch.float32 and weight.device.type == "cpu" and x.numel() > 0 and x.ndim > 1
         if self.products.bfloat16:
             precise = x.dtype in (torch.float32, torch.bfloat16)
-        else:  # who calls under autocast of its own has that
+        else:  # a caller's own autocast is respected
             precise = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
         return plain and precise and isinstance(weight, nn.Parameter) and not torch.is_grad_enabled()
 
@@ -114,16 +114,16 @@ def _attention(
 
 
 def _is_there() -> bool:
-    """Whether this torch has oneDNN, and lets it be asked."""
+    """Whether this build of torch has oneDNN and exposes its operators."""
     available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return available and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 @cache
 def gain() -> float:
-    """How many times faster oneDNN multiplies in float32 than what torch takes; 0 where it cannot.
+    """How many times faster oneDNN multiplies in float32 than torch's default; 0 if oneDNN is missing.
 
-    Measured once a process, in a few milliseconds of the asking thread.
+    Measured once per process, in a few milliseconds of the calling thread.
     """
     if not _is_there():
         return 0.0
@@ -133,7 +133,7 @@ def gain() -> float:
     weight, bias = torch.randn(columns, inner, generator=generator) / inner**0.5, torch.zeros(columns)
     ways: tuple[Callable[[Tensor, Tensor, Tensor], Tensor], ...] = (functional.linear, _linear)
     best = [float("inf")] * len(ways)
-    with torch.no_grad(), torch.autocast("cpu", enabled=False):  # whoever asks may be under autocast
+    with torch.no_grad(), torch.autocast("cpu", enabled=False):  # the caller may be under autocast
         if not torch.allclose(functional.linear(x, weight, bias), _linear(x, weight, bias), atol=_TOLERANCE):
             return 0.0
         for _ in range(_REPEATS):

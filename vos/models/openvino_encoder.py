@@ -1,4 +1,4 @@
-"""A classifier's encoder compiled by OpenVINO: the same features up to rounding, in fewer seconds of a processor."""
+"""A classifier's encoder compiled by OpenVINO: the same features up to rounding, in less CPU time."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ OPTION = "runtime=openvino"
 INPUTS = ("input_ids", "attention_mask")
 
 TOLERANCE = {"f32": 1e-3, "bf16": 0.1}
-"""Largest difference of features from torch's in float32, by their norm, before a conversion counts as failed."""
+"""Largest relative difference from torch's float32 features; above it a conversion counts as failed."""
 
 _WHAT_TO_DO = "use runtime=torch"
 
 
 class OpenVinoEncoder:
-    """Features of a batch on the CPU; several threads may ask at a time.
+    """Computes features of batches on the CPU; several threads may call it at once.
 
     Args:
-        classifier: its encoder is converted in memory, for batches of any shape; it stays as it is.
-        bfloat16: products in bfloat16 where the processor has them; otherwise in float32. OpenVINO takes bfloat16 by
-            itself unless it is told.
-        n_streams: batches that are encoded at a time, each by one thread.
+        classifier: its encoder is converted in memory, for batches of any shape; it is not modified.
+        bfloat16: True: products in bfloat16 if the processor supports it; False: always float32, which has to be set
+            because OpenVINO would choose bfloat16 by itself.
+        n_streams: number of batches encoded in parallel, each by one thread.
 
     Raises:
         ConfigError: the package is not installed.
-        ModelError: the encoder cannot be converted, or gives other features then.
+        ModelError: the encoder cannot be converted, or the converted one gives different features.
     """
 
     def __init__(self, classifier: TextClassifier, bfloat16: bool = False, n_streams: int = 1) -> None:
@@ -67,7 +67,7 @@ class OpenVinoEncoder:
 
     @property
     def compiled_precision(self) -> str:
-        """What the products are in: "f32" or "bf16"."""
+        """The dtype of the products: "f32" or "bf16"."""
         return str(self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
 
     def __call__(self, batch: Mapping[str, Tensor]) -> Tensor:
@@ -80,7 +80,7 @@ class OpenVinoEncoder:
 
     @torch.no_grad()
     def _difference(self) -> float:
-        """Largest difference from the classifier's own features, by their norm, over batches of several shapes."""
+        """Largest relative difference from the classifier's own features, over batches of several shapes."""
         classifier, worst = self._classifier, 0.0
         tokenizer = classifier.tokenizer
         texts = probe_texts(tokenizer)
@@ -95,16 +95,16 @@ class OpenVinoEncoder:
 
 
 def import_openvino(module: str = "openvino") -> Any:
-    """A module of the package.
+    """Import a module of the package.
 
     Raises:
-        ConfigError: it is not installed; names the extra.
+        ConfigError: the package is not installed; the message names the extra to install.
     """
     return optional(module, "openvino", OPTION)
 
 
 class _Encode(nn.Module):
-    """The encoder of a classifier with tensors for arguments."""
+    """The encoder of a classifier with tensors as arguments, for tracing."""
 
     def __init__(self, classifier: TextClassifier) -> None:
         super().__init__()
@@ -115,9 +115,9 @@ class _Encode(nn.Module):
 
 
 def _converted(classifier: TextClassifier) -> Any:
-    """The model of OpenVINO.
+    """Convert the encoder to an OpenVINO model.
 
-    Not by `openvino.convert_model`, which tells its makers of every call unless somebody has forbidden it.
+    Does not call `openvino.convert_model`, which sends telemetry unless it has been disabled.
     """
     frontend = (
         optional("openvino.frontend", "openvino", "runtime=openvino").FrontEndManager().load_by_framework("pytorch")
@@ -125,9 +125,9 @@ def _converted(classifier: TextClassifier) -> Any:
     decoders = optional("openvino.frontend.pytorch.ts_decoder", "openvino", "runtime=openvino")
     tokenizer = classifier.tokenizer
     ids = tokenize(tokenizer, probe_texts(tokenizer), min(PROBE_LENGTH, classifier.max_length))
-    # Padded, as where nothing is masked a model leaves the mask out.
+    # The example batch is padded, because without padding some models drop the mask from the graph.
     example = token_batch(ids, tokenizer.pad_token_id, tokenizer.padding_side)
     with torch.no_grad(), evaluating(classifier, torch.device("cpu")), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of tracing: what depends on a shape is found out by `_difference`
+        warnings.simplefilter("ignore")  # tracer warnings: dependence on a shape is detected by `_difference`
         decoder = decoders.TorchScriptPythonDecoder(_Encode(classifier), example_input=example)
     return frontend.convert(frontend.load(decoder))

@@ -1,4 +1,4 @@
-"""Which output of a model means which class of the data: told by their names, or asked for; never by their places."""
+"""Which output of a model means which class of the data: decided by names or settings, never by their order."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ LabelMap = Mapping[str | int, str | int]
 
 
 def _numbered(name: object) -> str:
-    """What transformers calls output i when nobody names it, LABEL_i, as the class `i`."""
+    """Read LABEL_i, the name that transformers gives to an unnamed output i, as the class name `i`."""
     return re.sub(r"^label(\d+)$", r"\1", fold_name(name))
 
 
 FOLDS: tuple[Callable[[object], str], ...] = (str, fold_name, _numbered)
-"""Ways to compare names, from the strictest; a looser one counts where the stricter ones leave something open."""
+"""Ways to compare names, strictest first; a looser one is used only for names that stricter ones do not match."""
 
 
 def match_outputs(
     outputs: Sequence[str], classes: Sequence[str], label_map: LabelMap | None = None, exclusive: bool = True
 ) -> list[int]:
-    """The index of the output of each class.
+    """Return, for each class, the index of its output.
 
-    A single output and a single class that are left over belong together, as every text has one class.
+    If exactly one output and one class are left unmatched, they are matched, because every text has one class.
 
     Args:
-        outputs: names of the model's outputs, C of them.
-        classes: names of the data's classes, C of them.
-        label_map: output to class, for those that names do not settle; it goes before names.
-        exclusive: whether a text has one output (softmax); where it may have several, nothing belongs together by
-            being left over.
+        outputs: names of the model's C outputs.
+        classes: names of the data's C classes.
+        label_map: output to class, for names that do not match; it takes precedence over names.
+        exclusive: whether a text has exactly one class (softmax); if it may have several, a single left-over pair is
+            not matched.
 
     Raises:
-        ConfigError: the numbers differ, `label_map` names what is not there, or names do not settle it.
+        ConfigError: the numbers differ, `label_map` has an unknown name, or the names do not match.
 
     Example:
         >>> match_outputs(["HARM", "SAFE"], ["safe", "harm"])
@@ -63,10 +63,10 @@ def match_outputs(
 
 
 def class_of_output(output: str, classes: Sequence[str], label_map: LabelMap | None = None) -> int:
-    """The class that the only output of a model speaks for.
+    """Return the index of the class that a model's only output stands for.
 
     Raises:
-        ConfigError: `label_map` names what is not there, or the name does not settle it.
+        ConfigError: `label_map` has an unknown name, or the output's name matches no class.
 
     Example:
         >>> class_of_output("Safe", ["harm", "safe"])
@@ -75,7 +75,7 @@ def class_of_output(output: str, classes: Sequence[str], label_map: LabelMap | N
     mapped = read_label_map([output], classes, label_map)
     if mapped:
         return mapped[0]
-    for key in FOLDS[:2]:  # the only output is called LABEL_0 whatever it means
+    for key in FOLDS[:2]:  # a single unnamed output is called LABEL_0 whatever it means
         same = [c for c, name in enumerate(classes) if key(name) == key(output)]
         if len(same) == 1:
             return same[0]
@@ -83,10 +83,10 @@ def class_of_output(output: str, classes: Sequence[str], label_map: LabelMap | N
 
 
 def find_output(outputs: Sequence[str], wanted: str | int, setting: str) -> int:
-    """The index of an output that a setting names, by its name however written, or by its index.
+    """Return the index of the output that a setting names, by name (in any spelling) or by index.
 
     Raises:
-        ConfigError: there is no such output, or there are several.
+        ConfigError: no such output, or several.
     """
     for key in FOLDS[:2]:
         same = [i for i, name in enumerate(outputs) if key(name) == key(wanted)]
@@ -107,7 +107,7 @@ def with_positive(
     label_map: LabelMap | None,
     positive_label: str | int | None,
 ) -> LabelMap | None:
-    """`label_map`, and that `positive_label` means the harmful class.
+    """Return `label_map` with `positive_label` added as an output of the harmful class.
 
     Args:
         outputs: names of the model's outputs.
@@ -117,7 +117,7 @@ def with_positive(
         positive_label: name or index of an output; None leaves `label_map` as it is.
 
     Raises:
-        ConfigError: not one class is harmful, or the output or its class bears the name of another.
+        ConfigError: not exactly one class is harmful, or the output or its class is already matched otherwise.
     """
     if positive_label is None:
         return label_map
@@ -140,10 +140,10 @@ def with_positive(
 
 
 def harmful_class(classes: Sequence[str], harmful: Sequence[int], output: str) -> int:
-    """The index of the harmful class that `model.positive_label` speaks of: of several, the one of the output's name.
+    """Return the index of the harmful class that `model.positive_label` refers to; of several, the one with its name.
 
     Raises:
-        ConfigError: none is harmful, or several are.
+        ConfigError: no class is harmful, or several are and none has the output's name.
     """
     harmful = [c for c in harmful if fold_name(classes[c]) == fold_name(output)] or harmful
     if len(harmful) != 1:
@@ -157,16 +157,16 @@ def harmful_class(classes: Sequence[str], harmful: Sequence[int], output: str) -
 def group_outputs(
     outputs: Sequence[str], classes: Sequence[str], label_map: LabelMap | None = None, rest: int | None = None
 ) -> list[int]:
-    """The class of each output, where several outputs mean one class.
+    """Return the class of each output, if several outputs mean one class.
 
     Args:
         outputs: names of the model's outputs, more than there are classes.
         classes: names of the data's classes.
-        label_map: output to class; it goes before names.
-        rest: the class of the outputs that `label_map` does not name; None: their names say it.
+        label_map: output to class; it takes precedence over names.
+        rest: the class of the outputs that are not in `label_map`; None: decided by their names.
 
     Raises:
-        ConfigError: `label_map` names what is not there, names do not settle it, or a class has no output.
+        ConfigError: `label_map` has an unknown name, a name matches no class, or a class has no output.
 
     Example:
         >>> group_outputs(["Hate", "Offensive", "Neither"], ["safe", "hate"], {"Hate": "hate"}, rest=0)
@@ -188,7 +188,7 @@ def group_outputs(
 def read_label_map(
     outputs: Sequence[str], classes: Sequence[str], label_map: LabelMap | None, shared: bool = False
 ) -> dict[int, int]:
-    """`label_map` as indices, output to class; empty for None.
+    """Return `label_map` with indices, output to class; empty for None.
 
     Args:
         outputs: names of the model's outputs.
@@ -197,7 +197,7 @@ def read_label_map(
         shared: whether several outputs may mean one class.
 
     Raises:
-        ConfigError: an output or class that is not there, or one that is named twice.
+        ConfigError: an unknown output or class, or one that is named twice.
     """
     found: dict[int, int] = {}
     for wanted, name in (label_map or {}).items():

@@ -1,4 +1,4 @@
-"""How a model must be padded, so that what it says of a text does not depend on the other texts of a batch."""
+"""Finds the padding with which a model's output for a text does not depend on the other texts of the batch."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from vos.models.tokenizer import position_limit
 from vos.types import token_batch, tokenize
 
 TOLERANCE = 1e-4
-"""Largest |difference| allowed between a text alone and the same text padded, by the largest value or by 1."""
+"""Largest difference allowed between the outputs for a text alone and padded, relative to the largest value or 1."""
 
 PROBE_LENGTH = 24
-"""Tokens of a probed text at most, also where texts will be cut before: those of one length would not be padded."""
+"""Largest number of tokens of a probe text, even if texts are truncated earlier: equal lengths need no padding."""
 
 Batch = Mapping[str, Tensor]
 """Inputs of a model by name; `input_ids` and `attention_mask` are (b, t) int64."""
@@ -25,12 +25,12 @@ Batch = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Reader:
-    """A model as it is probed.
+    """The functions through which a model is probed.
 
     Attributes:
-        alone: values (1, k) of one text, from all that the tokenizer gives for it: the truth.
-        padded: values (b, k) of `input_ids` and `attention_mask`.
-        model: of transformers; its configuration may be given another padding token.
+        alone: outputs (1, k) for one text, from everything that the tokenizer returns for it; the reference.
+        padded: outputs (b, k) for `input_ids` and `attention_mask`.
+        model: a transformers model; the padding token in its configuration may be changed.
     """
 
     alone: Callable[[Batch], Tensor]
@@ -40,11 +40,11 @@ class Reader:
 
 @dataclass(frozen=True)
 class Probe:
-    """Two texts of different length, and what the model says of each alone.
+    """Two texts of different length, and the model's outputs for each alone.
 
     Attributes:
-        batch: both, padded as the model needs it.
-        values: (2, k).
+        batch: both texts, padded as the model needs it.
+        values: outputs (2, k).
     """
 
     batch: dict[str, Tensor]
@@ -60,18 +60,18 @@ class Probe:
 
 @torch.no_grad()
 def settle_padding(reader: Reader, tokenizer: Any, max_length: int) -> Probe:
-    """Find the padding token and the side under which a padded text says what it says alone, and tell the tokenizer.
+    """Find the padding token and side that do not change the model's output, and set them in the tokenizer.
 
     A model may look for the last token that is not its `pad_token_id`, count positions from there, or read the last
     column. So the model's own padding token is tried before the tokenizer's, and the right side before the left.
 
     Args:
         reader: the model, in evaluation mode.
-        tokenizer: of the model; its `pad_token` and `padding_side` are set.
-        max_length: tokens after which texts are cut.
+        tokenizer: the model's tokenizer; its `pad_token` and `padding_side` are set.
+        max_length: texts are truncated to this many tokens.
 
     Raises:
-        ModelError: the model cannot read a text, or no way of padding leaves it as it is.
+        ModelError: the model fails on a text, or every padding changes its output.
     """
     kind, config = type(reader.model).__name__, reader.model.config
     texts, limit = probe_texts(tokenizer), position_limit(reader.model)
@@ -91,7 +91,7 @@ def settle_padding(reader: Reader, tokenizer: Any, max_length: int) -> Probe:
                 difference = probe.differs(reader.padded(probe.batch))
             except Exception:  # noqa: S112 - a way that fails is no way; the last words are said below
                 continue
-            if difference <= 1 or not alone.isfinite().all():  # weights that are not numbers: the caller finds it out
+            if difference <= 1 or not alone.isfinite().all():  # NaN weights: the caller detects them
                 if tokenizer.pad_token_id != token:
                     tokenizer.pad_token = tokenizer.convert_ids_to_tokens(token)
                 tokenizer.padding_side = side
@@ -105,7 +105,7 @@ def settle_padding(reader: Reader, tokenizer: Any, max_length: int) -> Probe:
 
 
 def probe_texts(tokenizer: Any) -> list[str]:
-    """A short and a longer text of words that the tokenizer knows."""
+    """A short and a longer text made of words in the tokenizer's vocabulary."""
     special = set(tokenizer.all_special_ids)
     known = sorted(set(tokenizer.get_vocab().values()) - special)
     some = [known[int(place)] for place in torch.linspace(0, len(known) - 1, 15)]
@@ -113,7 +113,7 @@ def probe_texts(tokenizer: Any) -> list[str]:
 
 
 def _as_given(tokenizer: Any, text: str, max_length: int, model: Any) -> Batch:
-    """Inputs of one text; token types of zero are what a model assumes where none are given."""
+    """Inputs of one text; without token types, a model assumes zeros."""
     batch = tokenizer(text, truncation=True, max_length=max_length, return_tensors="pt")
     types = ["token_type_ids"] if "token_type_ids" in batch and batch["token_type_ids"].any() else []
     return _on(model, {name: batch[name] for name in ("input_ids", "attention_mask", *types)})
@@ -124,7 +124,7 @@ def _on(model: Any, batch: Batch) -> dict[str, Tensor]:
 
 
 def _padding_tokens(tokenizer: Any, own: int | None, n_embeddings: int) -> Iterator[int]:
-    """Tokens that may pad: the model's, the tokenizer's, the end of a text, then the other special ones."""
+    """Candidate padding tokens: the model's, the tokenizer's, the end-of-text token, then other special tokens."""
     candidates: Sequence[int | None] = (own, tokenizer.pad_token_id, tokenizer.eos_token_id, *tokenizer.all_special_ids)
     seen: set[int] = set()
     for token in candidates:

@@ -1,4 +1,4 @@
-"""Whether bfloat16 autocast pays on this processor: one timed product, kept in the cache."""
+"""Whether bfloat16 autocast is faster on this processor: one timed product, stored in the cache."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import torch
 from vos.storage.json_files import read_json, write_json
 
 AUTO, FULL, MIXED = "auto", "32-true", "bf16-mixed"
-"""`AUTO`: `MIXED` where it pays, else `FULL`. The names are Lightning's."""
+"""`AUTO`: `MIXED` if it is faster, otherwise `FULL`. The names are Lightning's."""
 
 LEAST_GAIN = 1.3
-"""Below this ratio of times the rounding is not worth it; bfloat16 instructions give 2 and more, none less than 1."""
+"""Below this speed-up rounding is not worth it; with bfloat16 instructions it is at least 2, without them below 1."""
 
 KEPT = "bfloat16.json"
 _SIZE = (256, 384, 1536)  # the feed-forward product of a small encoder over some 256 tokens
@@ -22,12 +22,12 @@ _REPEATS = 7
 
 
 def settled(precision: str, accelerator: str, cache: Path) -> str:
-    """The precision that is used: `AUTO` decided, any other as it is.
+    """Return the precision to use: `AUTO` is resolved, any other value is returned unchanged.
 
     Args:
-        precision: as a setting names it.
+        precision: value of the setting.
         accelerator: Lightning's name: "cpu", "gpu", "cuda" or "auto".
-        cache: folder where the gain on this processor is kept, so that every process here decides alike.
+        cache: folder that stores the measured speed-up, so that every process on this machine decides alike.
     """
     if precision != AUTO:
         return precision
@@ -39,7 +39,7 @@ def settled(precision: str, accelerator: str, cache: Path) -> str:
 def multiplies_bfloat16(device: str | torch.device = "cpu") -> bool:
     """Whether the device multiplies in bfloat16, and does not merely emulate it.
 
-    Told from what the processor says of itself: quicker than `bfloat16_gain`, and the same however busy the machine is.
+    Read from the processor's flags: quicker than `bfloat16_gain`, and independent of the load of the machine.
     """
     if torch.device(device).type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
@@ -50,7 +50,7 @@ def bfloat16_gain(cache: Path | None = None) -> float:
     """How many times faster a product is in bfloat16 than in float32 on this processor.
 
     Args:
-        cache: folder of the file that keeps it by processor; None measures anew.
+        cache: folder of the file that stores it by processor; None: always measure.
     """
     kept = read_json(cache / KEPT) if cache is not None and (cache / KEPT).exists() else {}
     name = processor()
@@ -62,7 +62,7 @@ def bfloat16_gain(cache: Path | None = None) -> float:
 
 
 def processor() -> str:
-    """The processor's name, as Linux tells it where it does."""
+    """The processor's name, from Linux if available."""
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return named[0] if named else platform.processor() or platform.machine()
@@ -70,7 +70,7 @@ def processor() -> str:
 
 @torch.no_grad()
 def _measured() -> float:
-    """Smallest times, taken in turns: what else the machine does meets both alike."""
+    """The ratio of the smallest times, measured alternately so that other load affects both alike."""
     rows, inner, columns = _SIZE
     generator = torch.Generator().manual_seed(0)
     left, right = torch.randn(rows, inner, generator=generator), torch.randn(inner, columns, generator=generator)

@@ -31,41 +31,41 @@ from vos.models.tokenizer import checked_length
 logger = logging.getLogger(__name__)
 
 MULTI_LABEL = "multi_label_classification"
-"""What transformers calls a model whose outputs are independent of each other, each a sigmoid."""
+"""The `problem_type` of transformers for a model with independent outputs, each a sigmoid."""
 
 
 class PretrainedClassifier(TextClassifier):
-    """An existing `AutoModelForSequenceClassification`, its head lifted out.
+    """An existing `AutoModelForSequenceClassification`, split into its body and its head.
 
-    The head is replaced by the identity, so that the model's own `logits` output is the head's input: whatever pooling
-    the architecture does (a pooler, the last token of a decoder) stays its own. The dropout directly before the head is
-    lifted out too and becomes `dropout`; what the model drops earlier stays in its body.
+    The head is replaced by the identity, so that the model's own `logits` output is the head's input: the pooling of
+    the architecture (a pooler, the last token of a decoder) is preserved. The dropout directly before the head is
+    removed from the model and becomes `dropout`; earlier dropouts stay in the body.
 
-    The outputs are brought into the order of the data's classes by their names; see `match_outputs`. A model with one
-    logit, and one output of a multi-label model, become two logits [0, z], whose softmax is the sigmoid of z.
+    The outputs are reordered to match the data's classes by name; see `match_outputs`. A model with one logit, and one
+    output of a multi-label model, become two logits [0, z], whose softmax is the sigmoid of z.
 
-    Of a softmax with more outputs than the data has classes all outputs are kept, in their order and with their names:
+    If a softmax has more outputs than the data has classes, all outputs are kept, in their order and with their names:
     they are the classes of this classifier, and several of them count as one class of the data (`class_of_output`), as
-    `positive_label` or `label_map` says. All outputs that count as a harmful class are harmful.
+    set by `positive_label` or `label_map`. All outputs that count as a harmful class are harmful.
 
     Args:
         name: hub name or local folder.
         label_names: names of the data's classes, in the order of their indices.
-        max_length: tokens of a text that are read, special ones among them; a longer text is cut. None: 128, or as many
-            as the model has positions for where these are fewer.
-        truncation_side: "right" loses the end of a long text, "left" its beginning; None: as the tokenizer says, and
-            nearly all say right.
-        label_map: output (name or index) to class, such as {LABEL_0: harm, LABEL_1: safe}, where names do not say it.
-            Where there are more outputs than classes, several outputs may have one class.
-        positive_label: the output (name or index) that means the harmful class. Of a multi-label model this output
-            alone is kept; of all others every output, and its probabilities stay its own: where the data has two
-            classes, the outputs that are not named count as the harmless one.
-        freeze: train the head alone.
-        seed: seed of the head's initial weights, where the model comes without a head.
-        harmful: indices of the harmful classes; () where no class is.
+        max_length: tokens per text, including special tokens; longer texts are truncated. None: 128, or the number of
+            positions of the model if that is smaller.
+        truncation_side: "right" cuts off the end of a long text, "left" its beginning; None: the tokenizer's setting,
+            which is nearly always "right".
+        label_map: output (name or index) to class, such as {LABEL_0: harm, LABEL_1: safe}, if the names do not match.
+            If there are more outputs than classes, several outputs may have one class.
+        positive_label: the output (name or index) that means the harmful class. Of a multi-label model only this
+            output is kept; of other models all outputs are kept with their probabilities, and if the data has two
+            classes, all other outputs count as the harmless one.
+        freeze: train only the head.
+        seed: seed of the head's initial weights, if the model comes without a head.
+        harmful: indices of the harmful classes; () if no class is harmful.
 
     Raises:
-        ModelError: the model cannot be loaded or split, does not fit its tokenizer, or reads padded texts otherwise.
+        ModelError: the model cannot be loaded or split, does not fit its tokenizer, or padding changes its output.
         ConfigError: it is not clear which output means which class, or `max_length` is above the model's positions.
     """
 
@@ -105,7 +105,7 @@ class PretrainedClassifier(TextClassifier):
 
     @staticmethod
     def _resize_head(model: Any, head_name: str, n_classes: int) -> None:
-        """Give a head that has no weights of its own yet as many outputs as the data has classes."""
+        """Give a head without pretrained weights as many outputs as the data has classes."""
         old: Any = model.get_submodule(head_name)
         new = nn.Linear(old.in_features, n_classes, bias=old.bias is not None)
         nn.init.normal_(new.weight, std=0.02)
@@ -116,7 +116,7 @@ class PretrainedClassifier(TextClassifier):
         model.num_labels = n_classes
 
     def _split(self) -> None:
-        """Settle the padding, lift the head out, and check that head(features) gives the model's own logits."""
+        """Choose the padding, replace the head, and check that head(features) equals the model's own logits."""
         self.body.eval()
         reader = Reader(self._own_logits, self._own_logits, self.body)
         probe = settle_padding(reader, self.tokenizer, self.max_length)
@@ -131,7 +131,7 @@ class PretrainedClassifier(TextClassifier):
             )
 
     def _own_logits(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """What the model gives as it is, (b, outputs); it is not split yet."""
+        """Logits (b, outputs) of the model before it is split."""
         return torch.cat([self._logits({n: t[rows] for n, t in batch.items()}) for rows in self._alike(batch)])
 
     def _logits(self, batch: Mapping[str, Tensor]) -> Tensor:
@@ -139,10 +139,10 @@ class PretrainedClassifier(TextClassifier):
         return out.logits
 
     def _alike(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
-        """Rows that the model takes together.
+        """Groups of rows that the model accepts in one batch.
 
-        An encoder-decoder classifier reads the place of the last end-of-text token and refuses rows with unlike numbers
-        of them; a text that spells the token out has one more.
+        An encoder-decoder classifier pools at the last end-of-text token and refuses rows with different numbers of
+        these tokens; a text that contains the token literally has one more.
         """
         ids, end = batch["input_ids"], self.body.config.eos_token_id
         if not self.body.config.is_encoder_decoder or not isinstance(end, int):
@@ -151,11 +151,11 @@ class PretrainedClassifier(TextClassifier):
         return [torch.nonzero(numbers == number)[:, 0] for number in torch.unique(numbers)]
 
     def _swap_head(self, module: nn.Module) -> nn.Linear:
-        """Put `module` where the head stands; return what stood there."""
+        """Replace the head by `module`; return what was there before."""
         return swap(self.body, self.head_name, module)  # type: ignore[return-value]
 
     def _match_labels(self, label_map: LabelMap | None, positive_label: str | int | None) -> None:
-        """Bring the head's rows into the order of `label_names`."""
+        """Reorder the head's rows to the order of `label_names`."""
         config, classes = self.body.config, self.label_names
         outputs = [str(config.id2label[i]) for i in range(self.head.out_features)]
         if self.head_is_new:
@@ -182,7 +182,7 @@ class PretrainedClassifier(TextClassifier):
         config.label2id = {name: i for i, name in enumerate(classes)}
 
     def _keep_outputs(self, outputs: list[str], group: list[int]) -> None:
-        """Make the outputs the classes, each of which counts as the class of the data that `group` gives."""
+        """Use the outputs as classes, each of which counts as the class of the data in `group`."""
         check_two_or_more(tuple(outputs))
         classes, harmful = self.label_names, self.harmful
         self.label_names = tuple(outputs)
@@ -193,7 +193,7 @@ class PretrainedClassifier(TextClassifier):
 
     @torch.no_grad()
     def _to_two_logits(self, row: int, speaks_for: int) -> None:
-        """Keep one output as the logit of one class; that of the other is 0."""
+        """Keep one output as the logit of one class; the other class has the logit 0."""
         if len(self.label_names) != 2:
             raise ModelError(f"model: one logit needs data with two classes, got {list(self.label_names)}")
         old, self.head = self.head, nn.Linear(self.head.in_features, 2)
@@ -229,10 +229,10 @@ class PretrainedClassifier(TextClassifier):
 
     def save_weights(self, directory: Path) -> dict[str, Any]:
         """See `TextClassifier.save_weights`; the folder loads with AutoModelForSequenceClassification."""
-        # For a reader of the model alone.
+        # For users who load the saved model with transformers alone.
         self.body.config.harmful_classes = [self.label_names[c] for c in self.harmful]
         self._swap_head(self.head)
-        try:  # dropouts have no weights, so that the one that was lifted out is not missed
+        try:  # the removed dropout has no weights, so nothing is missing from the file
             self.body.save_pretrained(directory, safe_serialization=True)
         finally:
             self._swap_head(nn.Identity())

@@ -1,4 +1,4 @@
-"""Take a classifier of transformers apart before its last linear layer, and before the dropout in front of that."""
+"""Splits a transformers classifier before its last linear layer, and before the dropout in front of it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def last_linear(model: nn.Module, out_features: int) -> str:
 
 
 def swap(model: nn.Module, name: str, module: nn.Module) -> nn.Module:
-    """Put `module` where the submodule of that dotted name stands; return what stood there."""
+    """Replace the submodule with this dotted name by `module`; return the old one."""
     parent, _, attribute = name.rpartition(".")
     owner = model.get_submodule(parent)
     previous: nn.Module = getattr(owner, attribute)
@@ -47,13 +47,13 @@ def swap(model: nn.Module, name: str, module: nn.Module) -> nn.Module:
 
 
 class LastInput(nn.Module):
-    """Stands where a dropout stood, and keeps what came in last: before the head, that is the features.
+    """Replaces a dropout and records its last input: directly before the head, that is the features.
 
-    Some heads apply one dropout twice, before their dense layer and before the last linear one. The first use goes on
-    as it was; what the second gives is not used. Each thread has its own.
+    Some heads apply one dropout twice, before their dense layer and before the last linear layer. The first use works
+    as before; the output of the second is not used. The recorded input is per thread.
 
     Args:
-        dropout: acts where it is not the last use.
+        dropout: the replaced dropout, which still acts in all but the last use.
     """
 
     def __init__(self, dropout: nn.Module) -> None:
@@ -68,21 +68,21 @@ class LastInput(nn.Module):
         return dropped
 
     def take(self) -> Tensor:
-        """What came in last, once: the graph of a step is not kept beyond it."""
+        """Return the last input and forget it, so that the graph of a step is not kept alive."""
         return self._kept.pop(get_ident())
 
 
 def lift_dropout(model: nn.Module, head_name: str, batch: Mapping[str, Tensor]) -> tuple[LastInput | None, nn.Module]:
-    """Take the dropout out that stands directly before the head of a model.
+    """Replace the dropout directly before the head of a model.
 
     Args:
         model: in evaluation mode.
-        head_name: of its last linear layer.
-        batch: inputs that the model takes.
+        head_name: dotted name of its last linear layer.
+        batch: valid inputs of the model.
 
     Returns:
-        What stands in its place and gives the features before it, and the dropout itself; None and an identity where no
-        dropout stands there, or where the head acts on every token, (b, t, d), and the model chooses among them later.
+        The replacement, which records the features, and the dropout itself; None and an identity if there is no such
+        dropout, or if the head acts on every token, (b, t, d), and the model selects one of them later.
     """
     calls: list[tuple[str, Tensor]] = []
     entered: list[Tensor] = []

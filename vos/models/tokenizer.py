@@ -1,4 +1,4 @@
-"""The tokenizer of a classifier: read, held against the model, and told on which side it cuts and pads."""
+"""The tokenizer of a classifier: loaded, checked against the model, and set to truncate on the right side of a text."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from torch import nn
 from vos.errors import ConfigError, ModelError
 
 USUAL_LENGTH = 128
-"""Tokens of a text that are read where nothing else is set."""
+"""Default for the largest number of tokens of a text."""
 
 SIDES = ("left", "right")
-"""Where a text may be cut or padded."""
+"""Sides on which a text may be truncated or padded."""
 
 
 def prepare_tokenizer(tokenizer: Any, location: str, truncation_side: str | None) -> Any:
-    """The tokenizer of a model, told where to cut.
+    """Check a model's tokenizer and set its truncation side.
 
     Args:
-        tokenizer: as transformers loads it.
+        tokenizer: as loaded by transformers.
         location: the hub name or local folder that it was loaded from.
-        truncation_side: "right" loses the end of a long text, "left" its beginning; None: as the tokenizer says.
+        truncation_side: "right" cuts off the end of a long text, "left" its beginning; None: the tokenizer's setting.
 
     Raises:
         ConfigError: an unknown side.
@@ -31,7 +31,7 @@ def prepare_tokenizer(tokenizer: Any, location: str, truncation_side: str | None
     if truncation_side is not None and truncation_side not in SIDES:
         raise ConfigError(f"model.truncation_side: expected one of {SIDES}, got {truncation_side!r}")
     folder, files = Path(location), set(getattr(tokenizer, "vocab_files_names", {}).values())
-    # Without its files, transformers makes up a tokenizer that knows a handful of special tokens.
+    # If its files are missing, transformers creates a tokenizer with only a few special tokens.
     if folder.is_dir() and files and not any((folder / each).exists() for each in files):
         raise ModelError(
             f"{location}: expected the tokenizer's files beside the model, found none of {sorted(files)}; "
@@ -45,15 +45,15 @@ def prepare_tokenizer(tokenizer: Any, location: str, truncation_side: str | None
 
 
 def checked_length(tokenizer: Any, model: Any, max_length: int | None) -> int:
-    """Tokens after which texts are cut; raises before any work where texts would fail in the middle of it.
+    """Return the number of tokens to truncate to; raises early if texts would fail later.
 
     Args:
-        tokenizer: of the model.
-        model: of transformers.
-        max_length: as set; None takes `USUAL_LENGTH`, or the model's positions where these are fewer.
+        tokenizer: the model's tokenizer.
+        model: a transformers model.
+        max_length: value of the setting; None: `USUAL_LENGTH`, or the model's number of positions if that is smaller.
 
     Raises:
-        ModelError: the tokenizer, or its padding token, reaches beyond the embeddings.
+        ModelError: the tokenizer, or its padding token, has ids beyond the embeddings.
         ConfigError: `max_length` is above the positions that the model has, or leaves no room for a word.
     """
     rows, kind = int(model.get_input_embeddings().num_embeddings), type(model).__name__
@@ -85,9 +85,9 @@ def checked_length(tokenizer: Any, model: Any, max_length: int | None) -> int:
 
 
 def position_limit(model: nn.Module) -> int | None:
-    """Tokens that a model has positions for; None where its positions are relative and have no end.
+    """Number of tokens that a model has positions for; None if its positions are relative and unlimited.
 
-    A table of positions may keep rows that no token uses: those up to the padding's, or a fixed offset.
+    A position table may have rows that no token uses: those up to the padding index, or a fixed offset.
     """
     for name, module in model.named_modules():
         last = name.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""How many texts a classifier reads in part only, and how much of them it does not read."""
+"""Counts how many texts are truncated by a classifier, and how many tokens they lose."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Truncation:
-    """Counts of texts; those of two parts add up to those of the whole.
+    """Counts of truncated texts; the counts of two parts of a data set can be added.
 
     Attributes:
-        texts: that were read.
-        lost: number of texts by the tokens of them that are not read; those that are read whole are left out.
+        texts: number of texts.
+        lost: number of truncated texts by number of lost tokens.
     """
 
     texts: int = 0
     lost: Counter[int] = field(default_factory=Counter)
 
     def add(self, other: Truncation) -> None:
-        """Take the counts of another part in."""
+        """Add the counts of another part."""
         self.texts += other.texts
         self.lost.update(other.lost)
 
     def median(self) -> int:
-        """Tokens lost of the median text that is cut, the higher one where two are in the middle."""
+        """Tokens lost by the median truncated text; the higher value if two are in the middle."""
         before, half = 0, self.lost.total() // 2
         for tokens, n in sorted(self.lost.items()):
             before += n
@@ -42,11 +42,11 @@ class Truncation:
         raise ValueError("expected at least one text that is cut, found none")
 
     def warn(self, classifier: TextClassifier, name: str) -> None:
-        """Warn where texts are longer than the classifier reads.
+        """Warn if texts are longer than the classifier reads.
 
         Args:
-            classifier: whose `max_length` cuts them.
-            name: of the texts, for the message.
+            classifier: the classifier whose `max_length` truncates them.
+            name: name of the set of texts, for the message.
         """
         if not self.lost:
             return
@@ -60,11 +60,11 @@ class Truncation:
 
 
 def count_truncation(classifier: TextClassifier, texts: Iterable[str]) -> Truncation:
-    """Count texts, and those that are longer than the classifier reads; memory does not grow with their number.
+    """Count texts and truncated texts; memory does not grow with their number.
 
     Args:
-        classifier: whose tokenizer and `max_length` count.
-        texts: read once.
+        classifier: the classifier whose tokenizer and `max_length` are used.
+        texts: iterated over once.
     """
     counts = Truncation()
     remaining = iter(texts)
@@ -74,12 +74,12 @@ def count_truncation(classifier: TextClassifier, texts: Iterable[str]) -> Trunca
 
 
 def warn_of_truncation(classifier: TextClassifier, name: str, texts: Iterable[str]) -> None:
-    """Warn once where texts are longer than the classifier reads, see `Truncation.warn`."""
+    """Warn once if texts are longer than the classifier reads, see `Truncation.warn`."""
     count_truncation(classifier, texts).warn(classifier, name)
 
 
 def tell_truncation(classifier: TextClassifier, splits: Mapping[str, Iterable[str]]) -> None:
-    """Warn of every split that is read in part only; where none is, say so."""
+    """Warn of every split with truncated texts; if there is none, print so."""
     counts = {name: count_truncation(classifier, texts) for name, texts in splits.items()}
     for name, found in counts.items():
         found.warn(classifier, name)
@@ -88,7 +88,7 @@ def tell_truncation(classifier: TextClassifier, splits: Mapping[str, Iterable[st
 
 
 def _unread(tokenizer: Any, texts: list[str], max_length: int) -> list[int]:
-    # No token stands for less than a byte, so that short texts need not be tokenised.
+    # A token stands for at least one byte, so short texts need not be tokenised.
     room = max_length - int(tokenizer.num_special_tokens_to_add()) - 1
     long = [text for text in texts if len(text.encode("utf-8", "surrogatepass")) > room]
     if not long:

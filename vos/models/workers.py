@@ -1,8 +1,8 @@
-"""Work on the processor side by side: several calls at a time, each with one thread of torch.
+"""Parallel work on the CPU: several calls at a time, each with one thread of torch.
 
-Threads inside an operation wait for each other at its end. Where another process has one of the cores, all of them wait
-for the thread that shares it, and two threads take longer than one. Threads that each work on a batch of their own wait
-for nobody: a core that is half free does half as many batches.
+Threads within one operation wait for each other at its end. If another process uses one of the cores, all of them wait
+for the thread on that core, and two threads take longer than one. Threads that each work on their own batch do not
+wait: a core that is half free does half as many batches.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from typing import Any
 import torch
 
 Submit = Callable[[Callable[[], Any]], Callable[[], Any]]
-"""Takes work, and gives what waits for its outcome."""
+"""Takes a function to run, and returns a function that waits for its result."""
 
 
 @contextmanager
 def side_by_side(n: int) -> Iterator[Submit]:
-    """What does work in `n` threads, or at once where `n` is 1; work that waits is dropped at the end.
+    """Context of a function that runs work in `n` threads, or immediately if `n` is 1.
 
-    While it is there torch has one thread for an operation, also in the thread that asks.
+    Work that has not started when the context ends is dropped. Within the context torch uses one thread per operation,
+    also in the calling thread.
 
     Example:
         >>> with side_by_side(2) as submit:
@@ -34,7 +35,7 @@ def side_by_side(n: int) -> Iterator[Submit]:
         yield _at_once
         return
     before = torch.get_num_threads()
-    torch.set_num_threads(1)  # new threads take it over
+    torch.set_num_threads(1)  # inherited by new threads
     executor = ThreadPoolExecutor(n, "encoder")
     try:
         yield lambda work: executor.submit(work).result

@@ -14,18 +14,18 @@ from vos.models.splitting import last_linear
 from vos.models.tokenizer import checked_length, position_limit
 
 LONGEST = 512
-"""Tokens that a text is cut after at most."""
+"""Largest number of tokens to truncate to."""
 
 
 class WrappedClassifier(PretrainedClassifier):
-    """A model of `AutoModelForSequenceClassification` and its tokenizer, neither of which is changed.
+    """A model of `AutoModelForSequenceClassification` and its tokenizer, neither of which is modified.
 
-    The modules are copied, so that hooks, modes and the head of the model stay as they are; the weights are shared, so
-    that nothing is held twice.
+    The modules are copied, so that hooks, modes and the head of the model do not change; the weights are shared, so
+    that memory is not doubled.
 
     Args:
-        model: whose logits come from its last linear layer.
-        tokenizer: of the model.
+        model: a model whose logits come from its last linear layer.
+        tokenizer: the model's tokenizer.
 
     Raises:
         ModelError: the model has fewer than two classes, or cannot be split at its last linear layer.

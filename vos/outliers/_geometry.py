@@ -1,4 +1,4 @@
-"""The head as the classes see it: margins at the class means and their gradients in whitened coordinates."""
+"""Margins of the head in the coordinates of a class: their values at the class means and their whitened gradients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EQUAL_ROWS = "expected a head that tells the classes apart, got equal rows: no m
 
 
 class Gaps(NamedTuple):
-    """Margins `m(z) = a·z + m(0)` in the whitened coordinates of a class, one a row.
+    """Margins `m(z) = a·z + m(0)` in the whitened coordinates of a class, one per row.
 
     Attributes:
         normals: `a = Lᵀw`, (m, d) float64; its length `s` is the standard deviation of the margin in the class.
@@ -27,16 +27,16 @@ class Gaps(NamedTuple):
     at_mean: Tensor
 
     def distance_to(self, margins: Tensor) -> Tensor:
-        """`|δ|/s` (m,): how many standard deviations the class mean is away from the margins (m,).
+        """`|δ|/s` (m,): distance of the class mean from the margins (m,), in standard deviations.
 
-        +inf where the head has no gap at all and the margin is another one.
+        +inf if the margin is constant in the class and differs from the one requested.
         """
         delta = margins - self.at_mean
         return torch.where(delta == 0.0, torch.zeros_like(delta), delta.abs() / self.normals.norm(dim=-1))
 
 
 def head_gaps(density: GaussianDensity, head: LinearHead, labels: Tensor, plus: Tensor, minus: Tensor) -> Gaps:
-    """The margins `logit[plus] - logit[minus]` as the classes in `labels` see them.
+    """The margins `logit[plus] - logit[minus]` in the coordinates of the classes in `labels`.
 
     Args:
         density: fitted.
@@ -60,9 +60,9 @@ def head_gaps(density: GaussianDensity, head: LinearHead, labels: Tensor, plus: 
 
 
 def distinct_rows(head: LinearHead) -> Tensor:
-    """Which classes the head tells apart: (C, C) bool, False where two rows of the weight are equal.
+    """Which pairs of classes have different rows of the head's weight: (C, C) bool.
 
-    The rows themselves are compared: what is computed from equal ones may differ by rounding.
+    The rows themselves are compared, because values computed from equal rows may differ by rounding.
     """
     row: Tensor = torch.unique(head.weight.detach().double(), dim=0, return_inverse=True)[1]
     apart: Tensor = row[:, None] != row
@@ -70,16 +70,16 @@ def distinct_rows(head: LinearHead) -> Tensor:
 
 
 def allowed_rivals(density: GaussianDensity, apart: Tensor, is_harmful: Tensor) -> Tensor:
-    """For every class those that its margin may be taken against: (C, C) bool.
+    """For every class, the rivals that its margin may be taken against: (C, C) bool.
 
-    The other ready classes, where there are harmful ones those of the other side; while none of these is ready, all of
-    them. A class takes no rival that it is not told apart from, unless there is no other: then its draws have no
-    margin, which `refuse_equal_rows` says.
+    These are the other ready classes, limited to the other side if some classes are harmful; if none of them is ready,
+    all of them, ready or not. A class with an equal row of the head is a rival only if there is no other; then the
+    margin is constant, and `refuse_equal_rows` raises an error.
 
     Args:
         density: fitted.
         apart: (C, C) bool, see `distinct_rows`.
-        is_harmful: (C,) bool, nowhere True where there are no sides.
+        is_harmful: (C,) bool, all False if there are no sides.
     """
     others = other_classes(torch.ones_like(density.ready))
     if is_harmful.any():
@@ -91,22 +91,22 @@ def allowed_rivals(density: GaussianDensity, apart: Tensor, is_harmful: Tensor) 
 
 
 def compared(own: Tensor, rival: Tensor, is_harmful: Tensor) -> tuple[Tensor, Tensor]:
-    """Which logit of own and rival classes, both (m,), is taken less the other: the harmful one, else the own."""
-    turned = is_harmful[rival]  # a rival is harmful only where the own class is not
+    """Order own and rival classes, both (m,), as minuend and subtrahend: the harmful one first, or the own one."""
+    turned = is_harmful[rival]  # a rival is harmful only if the own class is not
     return torch.where(turned, rival, own), torch.where(turned, own, rival)
 
 
 def nearest_rivals(
     density: GaussianDensity, head: LinearHead, allowed: Tensor, is_harmful: Tensor, margin: float
 ) -> Tensor:
-    """For every class the rival whose margin is the fewest standard deviations away from its mean: (C,) int64.
+    """For every class, the rival whose margin is nearest to the class mean in standard deviations: (C,) int64.
 
     Args:
         density: fitted.
         head: (C, d), any float dtype.
         allowed: (C, C) bool, see `allowed_rivals`.
         is_harmful: see `allowed_rivals`.
-        margin: logit units, of the pair as `compared` orders it.
+        margin: logit units, with the pair ordered by `compared`.
     """
     own, rival = allowed.nonzero().unbind(-1)
     gaps = head_gaps(density, head, own, *compared(own, rival, is_harmful))
@@ -116,7 +116,7 @@ def nearest_rivals(
 
 
 def refuse_equal_rows(apart: Tensor, labels: Tensor, plus: Tensor, minus: Tensor) -> None:
-    """Refuse margins between two classes that the head does not tell apart.
+    """Refuse margins between two classes with equal rows of the head.
 
     Args:
         apart: (C, C) bool, see `distinct_rows`.
@@ -125,7 +125,7 @@ def refuse_equal_rows(apart: Tensor, labels: Tensor, plus: Tensor, minus: Tensor
         minus: (m,) int64.
 
     Raises:
-        InfeasibleError: there are such rows; names the classes drawn from of all of them.
+        InfeasibleError: there are such margins; its `classes` are the classes drawn from.
     """
     equal = ~apart.to(labels.device)[plus, minus]
     if equal.any():
@@ -133,12 +133,12 @@ def refuse_equal_rows(apart: Tensor, labels: Tensor, plus: Tensor, minus: Tensor
 
 
 def other_classes(pool: Tensor) -> Tensor:
-    """For every class the others of a pool (C,) bool: (C, C) bool."""
+    """For every class, the other classes in a pool (C,) bool: (C, C) bool."""
     return pool & ~torch.eye(len(pool), dtype=torch.bool, device=pool.device)
 
 
 def pick_class(allowed: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """For each label a class (m,) chosen uniformly among those that its row of `allowed` (C, C) bool holds, if any."""
+    """For each label, a class (m,) chosen uniformly among those allowed by its row of `allowed` (C, C) bool, if any."""
     counts = allowed.sum(1)
     first = counts.cumsum(0) - counts
     place = (uniform((len(labels),), generator, labels.device) * counts[labels]).long()

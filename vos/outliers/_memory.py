@@ -1,4 +1,4 @@
-"""Reading the features of texts where a sampler needs them and not only their Gaussian."""
+"""Access to the features of texts, for samplers that need more than the fitted Gaussian."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Memory = Callable[[], tuple[Tensor, Tensor]]
 
 
 def read(memory: Memory, density: GaussianDensity) -> tuple[Tensor, Tensor]:
-    """Features (n, d) float64 and labels (n,) on the density's device, rows of every ready class among them.
+    """Features (n, d) float64 and labels (n,) on the density's device, with rows of every ready class.
 
     Raises:
         DataError: a ready class has no row, so the density was fitted to something else.
@@ -33,7 +33,7 @@ def read(memory: Memory, density: GaussianDensity) -> tuple[Tensor, Tensor]:
 
 
 def at_most(labels: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """Rows, ascending, of n texts of each class in labels (N,) chosen uniformly; of all where a class has fewer."""
+    """Rows, ascending, of n texts per class in labels (N,), chosen uniformly; all texts of a class with fewer."""
     order = uniform((len(labels),), generator, labels.device).argsort()
     order = order[labels[order].argsort(stable=True)]  # class by class, shuffled within each
     counts = torch.bincount(labels)
@@ -42,7 +42,7 @@ def at_most(labels: Tensor, n: int, generator: torch.Generator) -> Tensor:
 
 
 def pick_rows(labels: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
-    """Rows (m,) chosen uniformly, with replacement, among those of `labels` (n,) that equal `wanted` (m,)."""
+    """For each class in `wanted` (m,), a row of that class in `labels` (n,), chosen uniformly with replacement."""
     order = labels.argsort(stable=True)
     counts = torch.bincount(labels, minlength=int(wanted.max()) + 1)
     first = counts.cumsum(0) - counts

@@ -1,8 +1,8 @@
-"""The law of the radius where linear values alone are asked for.
+"""The distribution of the radius when only linear values are prescribed.
 
-In the whitened coordinates of a class let `r` have some law and the direction be uniform. Given K linear values, whose
-nearest solution has the length `e`, the density of `r` is that of its law times `(1 - e²/r²)^((d-K-2)/2) / r^K`. Of the
-chi law of a Gaussian this leaves `r² = e² + χ²_{d-K}`, which needs no weights.
+In the whitened coordinates of a class let the direction be uniform and `r` have some density. Given K linear values,
+whose nearest solution has the length `e`, the density of `r` is the original one times `(1 - e²/r²)^((d-K-2)/2) / r^K`.
+For the chi distribution of a Gaussian this gives `r² = e² + χ²_{d-K}`, which needs no weights.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from vos.density.calibration import Array, HeldOutLaw, chi_square_radius
 from vos.outliers._radial import uniform
 
 CELLS = 400
-"""Cells into which the part of the law that can have the values is cut; they grow finer towards its largest radii."""
+"""Cells into which the feasible part of the distribution is cut; they get finer towards the largest radii."""
 
 TRUSTED = 0.999
-"""The law is used up to this quantile, and to the largest held-out text where that is farther. Weights that grow by
-powers of ten would otherwise put every draw far out in a tail that no text has shown."""
+"""The distribution is used up to this quantile, or up to the largest held-out text if that is farther. Otherwise the
+weights, which grow by powers of ten, would put every draw far out in a tail without any observed text."""
 
 FEASIBLE = 0.01
-"""Where fewer texts than this share lie far enough out to have the values, the law says too little of those that do."""
+"""If a smaller share of texts lies far enough out to have the values, the calibrated distribution is not used."""
 
 _ROWS = 4096
 
@@ -31,10 +31,10 @@ _ROWS = 4096
 def natural_radii(
     density: GaussianDensity, labels: Tensor, nearest: Tensor, n_values: int, generator: torch.Generator
 ) -> Tensor | None:
-    """Radii of draws that are given K linear values, under the calibrated law of their classes.
+    """Radii of draws with K prescribed linear values, under the calibrated distribution of their classes.
 
-    Where next to no text is as far out as the nearest point with these values, the law is that of a Gaussian whose
-    median is the calibrated one: `r² = e² + c χ²_{d-K}`.
+    If almost no text is as far out as the nearest point with these values, the radii are those of a Gaussian with the
+    calibrated median: `r² = e² + c χ²_{d-K}`.
 
     Args:
         density: fitted.
@@ -44,7 +44,7 @@ def natural_radii(
         generator: the only source of randomness.
 
     Returns:
-        (m,) float64, or None for the chi law of a density that is not calibrated, and where no direction is free.
+        (m,) float64, or None if the density is not calibrated (the chi distribution holds) or no direction is free.
     """
     free = density.n_features - n_values
     if not density.is_calibrated or free < 1:
@@ -63,15 +63,15 @@ def natural_radii(
 
 
 def weighted_radii(law: HeldOutLaw, smallest: Array, n_values: int, u: Array) -> Array:
-    """Squared radii (m,) of a law given that K values leave at least the squared radii `smallest` (m,).
+    """Draw squared radii (m,) given K prescribed values, which need at least the squared radii `smallest` (m,).
 
     Args:
-        law: of the squared radius.
+        law: distribution of the squared radius.
         smallest: `e²`, float64.
         n_values: K, below d.
-        u: (2, m) float64 uniforms in [0, 1): of the cell, and of the place within it.
+        u: (2, m) float64 uniforms in [0, 1), for the cell and the position within it.
     """
-    last = min(1.0 - TRUSTED, 1.0 - law.largest_measured)  # the share that the law is not trusted for
+    last = min(1.0 - TRUSTED, 1.0 - law.largest_measured)  # the share beyond which the distribution is not used
     first = law.share_beyond(smallest)
     found = np.empty(len(smallest))
     far = first < max(FEASIBLE, last)
@@ -80,14 +80,14 @@ def weighted_radii(law: HeldOutLaw, smallest: Array, n_values: int, u: Array) ->
     near = (~far).nonzero()[0]
     if len(near) == 0:
         return found
-    share = np.linspace(1.0, 0.0, CELLS + 1) ** 2  # of what is feasible, left beyond each edge of a cell
+    share = np.linspace(1.0, 0.0, CELLS + 1) ** 2  # feasible probability beyond each edge of a cell
     beyond = last + (first[near, None] - last) * share
     edges = np.maximum(law.squared_radius(beyond.ravel()).reshape(beyond.shape), smallest[near, None])
     squared = 0.5 * (edges[:, 1:] + edges[:, :-1])
     with np.errstate(divide="ignore", invalid="ignore"):
         log = 0.5 * (law.d - n_values - 2) * np.log1p(-smallest[near, None] / squared)
         log += np.log(share[:-1] - share[1:]) - 0.5 * n_values * np.log(squared)
-    log[~np.isfinite(log)] = -np.inf  # a cell without width at the nearest point itself
+    log[~np.isfinite(log)] = -np.inf  # a cell of zero width at the nearest point itself
     weights = np.exp(log - np.maximum(log.max(1, keepdims=True), -1e300))
     total = weights.cumsum(1)
     cell = np.minimum((total <= u[0, near, None] * total[:, -1:]).sum(1), CELLS - 1)

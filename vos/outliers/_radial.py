@@ -11,17 +11,17 @@ from vos.types import LinearHead, VirtualOutliers
 
 
 def shell(distance: float | None, labels: Tensor, density: GaussianDensity) -> Tensor | None:
-    """The radius that holds the share `distance` of the texts of each class in labels (n,): (n,) float64, or None."""
+    """The radius within which the share `distance` of each class in labels (n,) lies: (n,) float64; None for None."""
     return None if distance is None else density.squared_radii(distance, labels).sqrt()
 
 
 def normal(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
-    """Standard-normal draws in float64, drawn where the generator lives and then moved."""
+    """Standard-normal draws in float64, drawn on the generator's device and then moved."""
     return torch.randn(shape, dtype=torch.float64, device=generator.device, generator=generator).to(device)
 
 
 def uniform(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
-    """Uniform draws from [0, 1) in float64, drawn where the generator lives and then moved."""
+    """Uniform draws from [0, 1) in float64, drawn on the generator's device and then moved."""
     return torch.rand(shape, dtype=torch.float64, device=generator.device, generator=generator).to(device)
 
 
@@ -32,7 +32,7 @@ def unit(vectors: Tensor) -> Tensor:
 
 
 def labels_to_draw(density: GaussianDensity, head: LinearHead, n_per_class: int) -> Tensor:
-    """Labels (m,) of the points that a sampler is asked for, in class order; refuses a head that does not fit.
+    """Labels (m,) of the points to draw, in class order; checks that the head fits the density.
 
     Raises:
         ConfigError: see `GaussianDensity.ready_labels`.
@@ -49,7 +49,7 @@ def labels_to_draw(density: GaussianDensity, head: LinearHead, n_per_class: int)
 
 
 def check_open_unit(name: str, value: float | None) -> None:
-    """Refuse a probability outside (0, 1); None passes.
+    """Refuse a value outside (0, 1); None is accepted.
 
     Raises:
         ConfigError: `value` outside (0, 1).
@@ -59,13 +59,13 @@ def check_open_unit(name: str, value: float | None) -> None:
 
 
 def as_outliers(features: Tensor, labels: Tensor, mahalanobis: Tensor, head: LinearHead) -> VirtualOutliers:
-    """The draws as the head takes them: features in the head's dtype, everything on its device."""
+    """The draws as outliers, with features in the head's dtype and everything on its device."""
     device = head.weight.device
     return VirtualOutliers(features.to(head.weight), labels.to(device), mahalanobis.to(device))
 
 
 def measured(features: Tensor, labels: Tensor, density: GaussianDensity, head: LinearHead) -> VirtualOutliers:
-    """Points (m, d) of feature space as outliers of the classes in labels (m,), their distances measured."""
+    """Points (m, d) of feature space as outliers of the classes in labels (m,), with computed distances."""
     return as_outliers(features, labels, density.whiten(features, labels).square().sum(-1), head)
 
 

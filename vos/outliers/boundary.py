@@ -1,7 +1,7 @@
 """Draws at a chosen margin to the decision boundary, and at a chosen radius from the class.
 
 The mathematics is in `vos.outliers.conditional_margin`: given margin and radius, a Gaussian class is uniform on the
-sphere where the hyperplane of the margin and the shell of the radius meet.
+sphere in which the hyperplane of the margin intersects the shell of the radius.
 """
 
 from __future__ import annotations
@@ -30,42 +30,42 @@ from vos.outliers.conditional_margin import refuse_infeasible, whitened_at_margi
 from vos.types import LinearHead, VirtualOutliers, harmful_mask
 
 OWN_ROUNDS, SIDE_ROUNDS = 10, 20
-"""Where the margin should decide between the sides: rounds in which the class drawn from is one of the two compared,
-and rounds after which it need not decide, unless `runner_up` says so."""
+"""If the margin should decide between the sides: the number of rounds in which the class drawn from is one of the two
+compared classes, and the number of rounds after which the margin need not decide, unless `runner_up` is set."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoundarySampler:
     """Draws at a margin to the boundary, from every ready class; see `OutlierSampler`.
 
-    Where classes are harmful the margin is that of `vos.metrics.margins.margin`: the logit of a harmful class less that
-    of one which is not, one of the two being the class drawn from and the other a rival among the ready classes of the
-    other side. Where that pair does not come to decide, see `runner_up`, it may be any two classes across the sides:
-    the boundary nearest to a class need not be its own. Without harmful classes it is, of two classes,
-    `logit_1 - logit_0` whatever class a point is drawn from, and of more that of the drawn class against a rival among
-    the other ready ones. While no rival is ready, all are rivals. A class whose row of the head equals that of the
-    drawn class is no rival.
+    If some classes are harmful, the margin is that of `vos.metrics.margins.margin`: the logit of a harmful class minus
+    that of a class that is not. One of the two is the class drawn from, the other is its rival, a ready class of the
+    other side. If no point is found where these two logits decide (see `runner_up`), any two classes of different
+    sides may be compared, because the boundary nearest to a class need not be its own. Without harmful classes the
+    margin is `logit_1 - logit_0` for two classes, whatever class a point is drawn from; for more classes, the logit of
+    the class drawn from minus that of its rival, another ready class. If no rival is ready, all classes are rivals. A
+    class with the same row of the head as the class drawn from is never a rival.
 
     Attributes:
-        margin: centre of the margins asked for, logit units.
+        margin: centre of the requested margins, logit units.
         band: margins are uniform in `[margin - band, margin + band]`; an outlier exactly at margin 0 has no gradient
-            under `vos.losses`, which says why.
-        distance: every draw lies farther from its class than this share of real texts, in (0, 1); None for the natural
-            law of the radius given the margin, which any model has.
+            under `BoundaryFlattening`, see `vos.losses.flattening`.
+        distance: every draw lies farther from its class than this share of real texts, in (0, 1); None: the radius is
+            drawn from its distribution given the margin, which is always feasible.
         pair: two classes (c, j): the margin is `logit_c - logit_j` whatever class a point is drawn from, and only these
             two are drawn from.
-        harmful: indices of the harmful classes; () where no class is. The programs fill it in from the data.
+        harmful: indices of the harmful classes; () if no class is harmful. The command-line tools set it from the data.
         rival: with more than two classes and no pair, "any": a rival chosen uniformly for every draw; "nearest": the
-            one whose margin lies the fewest standard deviations away from the class mean. Of many classes most pairs
-            never meet.
-        runner_up: keep only points where the margin is the one which decides: the two logits compared are the two
-            largest, or, where classes are harmful, each the largest of its side. Rival, margin and point are drawn anew
-            until they fit. None: where classes are harmful and no pair is asked for, the points that fit are preferred;
-            of a head that hardly tells the classes of one side apart there may be none, and a point is then kept as it
-            is, with the margin asked for against its own rival.
+            rival whose boundary is nearest to the class mean in standard deviations. With many classes most pairs
+            have no common boundary.
+        runner_up: True: keep only points where the compared logits decide: they are the two largest, or, if some
+            classes are harmful, each is the largest of its side. Rival, margin and point are redrawn until this holds.
+            None: if some classes are harmful and no pair is given, such points are preferred; if none is found, as
+            for a head that hardly separates the classes of one side, a point with the requested margin against its
+            rival is kept.
         nearest: keep only points that are nearer to the mean of their own class than to any other, in Mahalanobis
             distance.
-        max_rounds: how often rejected points are drawn anew.
+        max_rounds: how often rejected points are redrawn.
 
     Raises:
         ConfigError: an option out of range.
@@ -101,12 +101,12 @@ class BoundarySampler:
         """Draw `n_per_class` points for every ready class (of the pair, where one is given), in class order.
 
         Raises:
-            InfeasibleError: margin and radius exclude each other for a class, and the message says which radius does
-                not; the head does not tell a class from any other; or no point passed `runner_up` or `nearest` in
-                `max_rounds` rounds.
-            ConfigError: `n_per_class` below one, a single class, which has no boundary, or a pair or harmful classes
-                beyond the classes.
-            NotFittedError: no class is ready, or none of the pair.
+            InfeasibleError: margin and radius exclude each other for a class (the message names the smallest feasible
+                radius); a class has the same row of the head as all others; or no point passed `runner_up` or
+                `nearest` in `max_rounds` rounds.
+            ConfigError: `n_per_class` below one, a single class (which has no boundary), or a class index in `pair` or
+                `harmful` that is out of range.
+            NotFittedError: no class is ready, or neither class of the pair.
             ShapeError: the head does not fit the density.
         """
         labels = self._labels(density, head, n_per_class)
@@ -150,10 +150,10 @@ class BoundarySampler:
         *,
         any_pair: bool,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Whitened points (m, d) of the classes in labels (m,), the logits that their margins compare, and which count.
+        """Draw whitened points (m, d) for labels (m,); returns them, the compared logits, and which draws are valid.
 
-        With `any_pair` the margin is that of any two classes across the sides; where such a pair has no point at the
-        radius, another pair may have one, so the draw does not count.
+        With `any_pair` the margin compares any two classes of different sides; if such a pair has no point at the
+        radius, the draw is invalid, because another pair may have one.
         """
         apart = distinct_rows(head)
         if any_pair:
@@ -194,12 +194,12 @@ class BoundarySampler:
 
     @property
     def _seeks_sides(self) -> bool:
-        """Whether points are wanted whose margin decides between the sides."""
+        """Whether points are preferred whose margin decides between the sides."""
         return self._decides and bool(self.harmful) and self.pair is None
 
     @property
     def _decides(self) -> bool:
-        """Whether only points are kept where the margin is the one which decides."""
+        """Whether only points are kept where the compared logits decide."""
         return bool(self.harmful) and self.pair is None if self.runner_up is None else self.runner_up
 
     def _accepts(
@@ -213,7 +213,7 @@ class BoundarySampler:
         *,
         decides: bool,
     ) -> Tensor:
-        """Which points (m, d) keep the inequalities: (m,) bool."""
+        """Which points (m, d) satisfy the inequalities: (m,) bool."""
         kept = torch.ones_like(labels, dtype=torch.bool)
         if decides and density.n_classes > 2:
             logits = LinearHead(*(t.detach().to(h) for t in head)).logits(h)
@@ -232,7 +232,7 @@ class BoundarySampler:
 
 
 def _pairs_across(is_harmful: Tensor, apart: Tensor, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Harmful and other classes (n,) and (n,), uniform among the pairs that the head tells apart."""
+    """Harmful and other classes (n,) and (n,), uniform among the pairs with different rows of the head."""
     plus, minus = (is_harmful[:, None] & ~is_harmful & apart.to(is_harmful.device)).nonzero().unbind(-1)
     at = (uniform((n,), generator, is_harmful.device) * len(plus)).long()
     return plus[at], minus[at]

@@ -27,12 +27,12 @@ def smallest_feasible_radius(
     Args:
         mean: (d,) float64.
         cholesky: `L`, (d, d) float64.
-        normal: `w`, (d,) or one a row (m, d).
+        normal: `w`, (d,) or (m, d), one per row.
         offset: `b`, a number or (m,).
         margins: `m`, (m,) float64.
 
     Returns:
-        (m,) float64; +inf where `w` is zero and the margin is not `b`.
+        (m,) float64; +inf if `w` is zero and the margin is not `b`.
     """
     return Gaps(normal @ cholesky, normal @ mean + offset).distance_to(margins)
 
@@ -46,15 +46,15 @@ def draw_at_margin(
     radii: Tensor | None,
     generator: torch.Generator,
 ) -> Tensor:
-    """Draw `h ~ N(mean, LLᵀ)` given `w·h + b = m` and, where radii are given, given the Mahalanobis radius too.
+    """Draw `h ~ N(mean, LLᵀ)` given `w·h + b = m` and, if radii are given, given the Mahalanobis radius.
 
     Args:
         mean: (d,) float64.
         cholesky: `L`, (d, d) float64.
-        normal: `w`, (d,) or one a row (m, d), float64.
+        normal: `w`, (d,) or (m, d), one per row, float64.
         offset: `b`, a number or (m,).
         margins: `m`, (m,) float64.
-        radii: (m,) float64, or None for the natural law `r² = (δ/s)² + ρ²`, `ρ² ~ χ²_{d-1}`.
+        radii: (m,) float64, or None for their distribution given the margin, `r² = (δ/s)² + ρ²`, `ρ² ~ χ²_{d-1}`.
         generator: the only source of randomness.
 
     Returns:
@@ -77,7 +77,7 @@ def draw_at_margin(
 
 
 def whitened_at_margin(a: Tensor, delta: Tensor, radii: Tensor | None, generator: torch.Generator) -> Tensor:
-    """Draw `z ~ N(0, I)` given `a·z = δ`, one constraint a row, and given `‖z‖ = r` where radii are given.
+    """Draw `z ~ N(0, I)` given `a·z = δ`, one constraint per row, and given `‖z‖ = r` if radii are given.
 
     Args:
         a: (m, d) float64, none of the rows zero.
@@ -96,7 +96,7 @@ def whitened_at_margin(a: Tensor, delta: Tensor, radii: Tensor | None, generator
         raise InfeasibleError(EQUAL_ROWS)
     axis = a / s[:, None]
     g = normal(a.shape, generator, a.device)
-    for _ in range(2):  # the second pass removes what rounding left of the first, where g is nearly parallel to a
+    for _ in range(2):  # the second pass removes rounding error if g is nearly parallel to a
         g = g - (g * axis).sum(-1, keepdim=True) * axis
     shift = delta / s
     return shift[:, None] * axis + on_sphere(g, shift.square(), radii)
@@ -111,19 +111,19 @@ def refuse_infeasible(
     labels: Tensor | None,
     density: GaussianDensity | None = None,
 ) -> None:
-    """Refuse margins and radii that no point has together, naming the worst row.
+    """Refuse margins and radii that exclude each other, naming the worst row.
 
     Args:
         smallest: (m,) smallest feasible radii, see `smallest_feasible_radius`.
-        radii: (m,) radii asked for, or None, which refuses nothing.
-        margins: (m,) margins asked for, for the message.
-        n_constraints: K; where K = d the constraints leave a single point, and so a single radius.
+        radii: (m,) requested radii, or None, for which nothing is refused.
+        margins: (m,) requested margins, for the message.
+        n_constraints: K; if K = d the constraints leave a single point, and so a single radius.
         d: feature dimension.
         labels: (m,) classes, for the message, or None.
-        density: says in the message which distance the smallest radius is; None: that of a Gaussian.
+        density: converts the smallest radius to a distance in the message; None: that of a Gaussian.
 
     Raises:
-        InfeasibleError: a row has a radius below the smallest feasible one; names the classes of all such rows.
+        InfeasibleError: a radius below the smallest feasible one; its `classes` are those of all such rows.
     """
     if radii is None:
         return
@@ -148,14 +148,14 @@ def refuse_infeasible(
 
 
 def on_sphere(g: Tensor, fixed: Tensor, radii: Tensor | None) -> Tensor:
-    """The part within the plane: `g` as it is, or scaled so that it completes the squared length `fixed` to `r²`."""
+    """The part within the plane: `g` unchanged, or scaled so that its squared length plus `fixed` is `r²`."""
     if radii is None:
         return g
     return (radii.square() - fixed).clamp_min(0.0).sqrt()[:, None] * unit(g)
 
 
 def _quantile(beyond: float) -> str:
-    """The distance beyond which this share lies, legible near one too."""
+    """The distance beyond which this share lies, with enough digits near one."""
     if beyond > 1e-4:
         return f"{1.0 - beyond:.6g}"
     return f"1 - {beyond:.3g}" if beyond > 0.0 else "1 to all digits"

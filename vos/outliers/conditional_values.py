@@ -31,7 +31,7 @@ def draw_at_values(
     radii: Tensor | None,
     generator: torch.Generator,
 ) -> Tensor:
-    """Draw `h ~ N(mean, LLᵀ)` given K linear values `w_k·h + b_k = v_k` and, where radii are given, the radius too.
+    """Draw `h ~ N(mean, LLᵀ)` given K linear values `w_k·h + b_k = v_k` and, if radii are given, the radius.
 
     Args:
         mean: (d,) float64.
@@ -39,7 +39,7 @@ def draw_at_values(
         normals: `w`, (K, d) float64, linearly independent, K <= d.
         offsets: `b`, (K,) float64.
         values: `v`, (m, K) float64.
-        radii: (m,) float64, or None for the natural law `r² = ‖A⁺δ‖² + ρ²`, `ρ² ~ χ²_{d-K}`.
+        radii: (m,) float64, or None for their distribution given the values, `r² = ‖A⁺δ‖² + ρ²`, `ρ² ~ χ²_{d-K}`.
         generator: the only source of randomness.
 
     Returns:
@@ -63,7 +63,7 @@ def draw_at_class_values(
     radii: Tensor | None,
     generator: torch.Generator,
 ) -> Tensor:
-    """`draw_at_values` from the classes of any density, whatever form its covariance has.
+    """`draw_at_values` for the classes of any density, whatever the form of its covariance.
 
     Args:
         density: fitted.
@@ -71,15 +71,15 @@ def draw_at_class_values(
         normals: `w`, (K, d) floats, linearly independent, K <= d.
         offsets: `b`, (K,) floats.
         values: `v`, (m, K) floats.
-        radii: Mahalanobis radii (m,) floats, or None for their natural law: that of held-out texts given the values,
-            where the density is calibrated.
-        generator: the only source of randomness; the draws of a class take their numbers after those of lower classes.
+        radii: Mahalanobis radii (m,) floats, or None for their distribution given the values: that of held-out texts,
+            if the density is calibrated.
+        generator: the only source of randomness, used class by class in ascending order.
 
     Returns:
         (m, d) float64.
 
     Raises:
-        InfeasibleError: see `draw_at_values`; names the lowest class that has such rows.
+        InfeasibleError: see `draw_at_values`; names the lowest such class.
         NotFittedError: a class is not ready.
 
     Example:
@@ -126,7 +126,7 @@ def whitened_at_class_values(
 
 
 def class_bases(density: GaussianDensity, normals: Tensor) -> Callable[[int], tuple[Tensor, Tensor]]:
-    """`row_basis` of the normals (K, d) in the coordinates of a class; computed once where the classes share them.
+    """`row_basis` of the normals (K, d) in the coordinates of a class; computed once if the classes share them.
 
     Raises:
         InfeasibleError: the normals are linearly dependent.
@@ -141,7 +141,7 @@ def row_basis(a: Tensor) -> tuple[Tensor, Tensor]:
     """`Aᵀ = Q R` with `Q` (d, K) orthonormal and `R` (K, K) upper triangular.
 
     Raises:
-        InfeasibleError: the rows of A (K, d) are linearly dependent, K > d among others.
+        InfeasibleError: the rows of A (K, d) are linearly dependent, for example because K > d.
     """
     k, d = a.shape
     basis, r = torch.linalg.qr(a.mT)
@@ -164,7 +164,7 @@ def nearest_at_values(r: Tensor, delta: Tensor) -> Tensor:
 
 
 def whitened_at_values(basis: Tensor, y: Tensor, radii: Tensor | None, generator: torch.Generator) -> Tensor:
-    """Draw `z ~ N(0, I)` given `Qᵀz = y`, and given `‖z‖ = r` where radii are given.
+    """Draw `z ~ N(0, I)` given `Qᵀz = y`, and given `‖z‖ = r` if radii are given.
 
     Args:
         basis: `Q`, (d, K) float64 with orthonormal columns.
@@ -179,5 +179,5 @@ def whitened_at_values(basis: Tensor, y: Tensor, radii: Tensor | None, generator
     for _ in range(2):  # as in `whitened_at_margin`
         g = g - (g @ basis) @ basis.mT
     n_features, n_values = basis.shape
-    # Where no direction is free the radius follows, and what rounding left in the one given would be drawn.
+    # If no direction is free, the values determine the radius; the given one would only add rounding error.
     return y @ basis.mT + on_sphere(g, y.square().sum(-1), radii if n_values < n_features else None)

@@ -1,9 +1,9 @@
 """Draws at a chosen energy.
 
-Logits depend on C numbers of the d: in whitened coordinates `logits = ν + A z` with `ν` the logits of the class mean,
-and with `Aᵀ = QR` only `y = Qᵀz` matters, `logits = ν + Rᵀy`. So logits are drawn in C dimensions and lifted to d
-dimensions by adding what is orthogonal to Q: a standard normal, whose length is that of held-out texts at these logits
-where the density is calibrated. All of it is exact.
+Logits depend on only C of the d coordinates: in whitened coordinates `logits = ν + A z` with `ν` the logits of the
+class mean, and with `Aᵀ = QR` only `y = Qᵀz` matters, `logits = ν + Rᵀy`. So `y` is drawn in C dimensions, and a
+standard normal orthogonal to Q is added; if the density is calibrated, its length is that of held-out texts with these
+logits. The draws are exact.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from vos.outliers.conditional_values import class_bases, whitened_at_values
 from vos.types import LinearHead, VirtualOutliers
 
 PROPOSALS = 1024
-"""Proposals a round; their cost is small against that of lifting what is kept."""
+"""Proposals per round; they are cheap compared with extending the accepted ones to d dimensions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnergySampler:
-    """Draws of a prescribed energy `-logsumexp(logits)`, from every ready class; see `OutlierSampler`.
+    """Draws with a prescribed energy `-logsumexp(logits)`, from every ready class; see `OutlierSampler`.
 
-    Adding one number to all logits lowers the energy by it. So in the coordinates `y = v + t ê`, with `ê` along that
-    direction, every `v` has exactly one `t(v)` on the level set, and the law of `v` on it has the density
+    Adding a constant to all logits lowers the energy by that constant. So in the coordinates `y = v + t ê`, with `ê`
+    along that direction, every `v` has exactly one `t(v)` on the level set, and the density of `v` on it is
     `∝ exp(-½‖v‖² - ½ t(v)²)`. It is drawn by rejection:
 
-    - Where the class mean has a lower energy than asked for, the set of higher logsumexp is left behind and the rest is
-      convex; `y*`, its nearest point, gives `‖y‖² >= ‖y*‖² + ‖y - y*‖²`. Proposals `v ~ N(v*, I)` are accepted with
-      probability `exp(-½(‖y‖² - ‖y*‖² - ‖v - v*‖²))`, which stays fair however far the level is.
-    - Where it has a higher energy, proposals `v ~ N(0, I)` are accepted with probability `exp(-½ t²)`.
+    - If the class mean has a lower energy than requested, the set of at least the requested energy is convex, and its
+      nearest point `y*` satisfies `‖y‖² >= ‖y*‖² + ‖y - y*‖²`. Proposals `v ~ N(v*, I)` are accepted with probability
+      `exp(-½(‖y‖² - ‖y*‖² - ‖v - v*‖²))`, which does not vanish however far away the level is.
+    - If it has a higher energy, proposals `v ~ N(0, I)` are accepted with probability `exp(-½ t²)`.
 
-    Of a head whose rows are all multiples of one, such as `[0, z]` of a single logit, see `whitened_at_level`.
+    For a head whose rows are multiples of one vector, such as `[0, z]` of a single logit, see `whitened_at_level`.
 
     Attributes:
-        energy: of every draw, logit units; temperature 1.
-        max_rounds: rounds of at least 1,024 proposals for a class.
+        energy: energy of every draw, logit units; temperature 1.
+        max_rounds: largest number of rounds, of at least 1,024 proposals each, for a class.
 
     Raises:
         ConfigError: an energy that is NaN or infinite, or `max_rounds` below one.
@@ -65,8 +65,8 @@ class EnergySampler:
         """Draw `n_per_class` points for every ready class, in class order.
 
         Raises:
-            InfeasibleError: rows of the head are dependent and not all multiples of one, or an energy that a class
-                reaches too rarely or never.
+            InfeasibleError: rows of the head are dependent but not multiples of one vector, or a class reaches the
+                energy too rarely or never.
             ConfigError: `n_per_class` below one.
             NotFittedError: no class is ready.
             ShapeError: the head does not fit the density.

@@ -1,4 +1,4 @@
-"""Draws for the classes that can have them, where a request excludes the others."""
+"""Draws for those classes for which a request is feasible."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SHOWN_REASONS = 2
 
 @dataclass(frozen=True)
 class FeasibleDraw:
-    """What could be drawn, and what could not.
+    """The draws of the feasible classes, and the reasons for the others.
 
     Attributes:
-        outliers: of the classes that can have them, in class order, or None when no class can.
-        left_out: for every other class the reason, which names the smallest feasible radius where there is one.
-        share_left_out: share of the classes asked for that are left out, in [0, 1].
+        outliers: draws of the feasible classes, in class order, or None if no class is feasible.
+        left_out: for every other class the reason, with the smallest feasible radius if there is one.
+        share_left_out: share of the requested classes that are left out, in [0, 1].
     """
 
     outliers: VirtualOutliers | None
@@ -30,7 +30,7 @@ class FeasibleDraw:
     share_left_out: float
 
     def warning(self) -> str:
-        """One line that says which classes are left out, and why; of many classes the first few."""
+        """One line that names the classes left out (of many, the first few), and why."""
         names = [str(c) for c in sorted(self.left_out)]
         reasons = list(dict.fromkeys(self.left_out.values()))
         return (
@@ -44,9 +44,9 @@ def draw_where_feasible(
 ) -> FeasibleDraw:
     """Draw `n_per_class` points for every ready class for which the sampler's request can be met.
 
-    A class of which a single draw cannot be met is left out as a whole, so that what is drawn for the others is exactly
-    what was asked for. A class that the density leaves out (`GaussianDensity.without`) is not asked for. For a training
-    run: a boundary moves, and a request that a class cannot meet now it may meet some steps later.
+    A class for which even one draw is infeasible is left out as a whole, so that the other classes have exactly the
+    requested draws. A class that the density leaves out (`GaussianDensity.without`) is not requested. Meant for
+    training: the boundary moves, and a request that is infeasible for a class now may be feasible some steps later.
 
     Raises:
         NotFittedError: the sampler cannot draw yet from this density.
@@ -58,7 +58,7 @@ def draw_where_feasible(
         try:
             outliers = sampler(density.without(left_out), head, n_per_class, generator)
         except InfeasibleError as error:
-            # An error of no class in particular is one of the head, and so of all classes.
+            # An error that names no class comes from the head, and so concerns all classes.
             left_out |= dict.fromkeys(error.classes or density.ready_labels(1).tolist(), str(error))
         except NotFittedError:
             if not left_out:

@@ -21,10 +21,10 @@ class LogitSampler:
 
     Attributes:
         logits: one for every class.
-        relative: prescribe only the differences between logits (C - 1 constraints); equal ones ask for points on which
-            all classes tie.
-        distance: every draw lies farther from its class than this share of real texts, in (0, 1); None for the natural
-            law of the radius given the logits.
+        relative: prescribe only the differences between logits (C - 1 constraints); equal logits give points where all
+            classes tie.
+        distance: every draw lies farther from its class than this share of real texts, in (0, 1); None: the radius is
+            drawn from its distribution given the logits.
 
     Raises:
         ConfigError: fewer than two logits, one that is NaN or infinite, or a distance outside (0, 1).
@@ -48,7 +48,7 @@ class LogitSampler:
         """Draw `n_per_class` points for every ready class, in class order.
 
         Raises:
-            InfeasibleError: no point of a class has these logits, at this radius where one is given.
+            InfeasibleError: no point of a class has these logits, or none at the given radius.
             ConfigError: `n_per_class` below one, or another number of classes.
             NotFittedError: no class is ready.
             ShapeError: the head does not fit the density.

@@ -1,4 +1,4 @@
-"""Two simple rivals of the Gaussian samplers: mixes between classes, and plain noise."""
+"""Two simple baselines for the Gaussian samplers: mixes between classes, and isotropic noise."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from vos.types import LinearHead, VirtualOutliers, harmful_mask
 
 @dataclass(frozen=True, kw_only=True)
 class MixSampler:
-    """Convex mixes `s h_i + (1 - s) h_j` of points of two classes, the text baseline to beat; see `OutlierSampler`.
+    """Convex mixes `s h_i + (1 - s) h_j` of points of two classes, a baseline; see `OutlierSampler`.
 
-    `h_i` is of the class drawn from, `h_j` of another ready class, chosen uniformly; where classes are harmful, of the
-    other side where one of it is ready.
+    `h_i` is a point of the class drawn from, `h_j` of another ready class, chosen uniformly; if some classes are
+    harmful, of a class of the other side if one is ready.
 
     Attributes:
         low: `s` is uniform in `[low, high]`, within [0, 1].
         high: see `low`.
-        harmful: indices of the harmful classes; () where no class is. The programs fill it in from the data.
-        memory: texts are mixed, from a memory such as `FeatureBank.contents`; without one, draws from the Gaussians.
+        harmful: indices of the harmful classes; () if no class is harmful. The command-line tools set it from the data.
+        memory: source of the features of texts to mix, such as `FeatureBank.contents`; None: mix draws from the
+            Gaussians.
 
     Raises:
         ConfigError: not `0 <= low <= high <= 1`.
@@ -51,7 +52,7 @@ class MixSampler:
         """Draw `n_per_class` points for every ready class, in class order.
 
         Raises:
-            ConfigError: `n_per_class` below one, or harmful classes beyond the classes.
+            ConfigError: `n_per_class` below one, or an unknown harmful class.
             DataError: a ready class has no texts in the memory.
             NotFittedError: fewer than two classes are ready.
             ShapeError: the head does not fit the density.
@@ -78,7 +79,7 @@ class MixSampler:
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseSampler:
-    """Isotropic noise around the class means, the control that knows no direction; see `OutlierSampler`.
+    """Isotropic noise around the class means, a control without any preferred direction; see `OutlierSampler`.
 
     Attributes:
         scale: standard deviation of the noise, in standard deviations of a feature within the class.

@@ -1,4 +1,4 @@
-"""Outliers around the texts that lie outermost in their class, without a density model (NPOS)."""
+"""Outliers around the outermost texts of each class, without a density model (NPOS)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from vos.types import LinearHead, VirtualOutliers
 
 
 class _Known:
-    """Boundary rows by class of the texts that were seen last; they take longer to find than texts to compare."""
+    """Cache of the boundary rows by class of the last texts; finding them is slower than comparing the texts."""
 
     def __init__(self) -> None:
         self._content: tuple[Tensor, Tensor] | None = None
         self._rows: dict[int, Tensor] = {}
 
     def rows_of(self, features: Tensor, owners: Tensor) -> dict[int, Tensor]:
-        """What is known of texts (n, d) of classes (n,): empty when one of them differs by a bit."""
+        """The cached rows for texts (n, d) of classes (n,); empty if anything has changed."""
         if self._content is None or not all(map(_same, self._content, (features, owners))):
-            self._content = (features.clone(), owners.clone())  # what a memory gives may be written to later
+            self._content = (features.clone(), owners.clone())  # the given tensors may be overwritten later
             self._rows = {}
         return self._rows
 
@@ -37,30 +37,31 @@ def _same(a: Tensor, b: Tensor) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class NeighborSampler:
-    """Noise around boundary texts, the candidate farthest from all texts kept; see `OutlierSampler`.
+    """Noise around boundary texts; of several candidates the one farthest from all texts; see `OutlierSampler`.
 
-    For every class: the `boundary` texts with the largest distance to their k-th neighbour are its boundary texts. Each
-    outlier starts from one of them, chosen at random; of `candidates` Gaussian points around it, the one with the
-    largest distance to its k-th neighbour is kept. Neighbours are texts of all classes.
+    The boundary texts of a class are the `boundary` texts with the largest distance to their k-th nearest neighbour.
+    Each outlier starts from one of them, chosen at random; of `candidates` Gaussian points around it, the one with the
+    largest distance to its k-th nearest neighbour is kept. Neighbours are texts of all classes.
 
-    The cost of finding boundary texts is quadratic in the texts, that of a candidate linear. While the memory gives the
-    same texts, as under a frozen encoder, boundary texts are found once; `texts` bounds the cost where it does not.
+    Finding boundary texts costs time quadratic in the number of texts; a candidate costs linear time. If the memory
+    returns the same features again, as with a frozen encoder, boundary texts are found only once; otherwise `texts`
+    bounds the cost.
 
     Attributes:
-        memory: where the features of the texts are, such as `FeatureBank.contents`.
-        k: which neighbour.
-        boundary: boundary texts a class, fewer where the class has fewer.
+        memory: source of the features of the texts, such as `FeatureBank.contents`.
+        k: which nearest neighbour.
+        boundary: boundary texts per class, or all texts of a class with fewer.
         candidates: points drawn for every outlier.
         noise: standard deviation of the points, in standard deviations of a feature within the class.
-        texts: of how many texts of each class boundary texts and neighbours are looked for, chosen at random anew for
-            every call; None: of all.
+        texts: number of texts per class, chosen at random for every call, among which boundary texts and neighbours
+            are searched; None: all texts.
 
     Raises:
         ConfigError: an option out of range.
 
-    Source: Tao et al. 2023 (NPOS). The released filter (`KNN.py:45-52`) reshapes distances in another
-    order than its points and keeps near-random ones; ours equals brute force. NPOS works on the unit sphere, which its
-    own loss shapes; ours in the features that the head sees, so the noise is measured in units of the class.
+    Source: Tao et al. 2023 (NPOS). The released filter (`KNN.py:45-52`) reshapes distances in a different order than
+    the points and so keeps nearly random ones; ours equals brute force. NPOS works on the unit sphere, as its loss
+    requires; ours works on the input features of the head, so the noise is in units of the class's deviation.
     """
 
     memory: Memory
@@ -111,14 +112,14 @@ class NeighborSampler:
 
 
 def boundary_rows(features: Tensor, members: Tensor, k: int, n: int) -> Tensor:
-    """Rows of the n members (n,) bool whose k-th other text is farthest, farthest first."""
+    """The n rows of `members` (bool) whose k-th nearest other text is farthest away, farthest first."""
     rows = members.nonzero()[:, 0]
     distances = kth_distance(features[rows], features, k + 1)  # a text is its own nearest
     return rows[distances.topk(min(n, len(rows))).indices]
 
 
 def farthest(points: Tensor, features: Tensor, k: int) -> Tensor:
-    """Of the candidates in points (m, j, d), for each of m the one whose k-th text is farthest: (m, d)."""
+    """For each of m, the candidate in points (m, j, d) whose k-th nearest text is farthest away: (m, d)."""
     m, j, d = points.shape
     distances = kth_distance(points.reshape(m * j, d), features, k).view(m, j)
     return points[torch.arange(m, device=points.device), distances.argmax(-1)]

@@ -1,4 +1,4 @@
-"""Which classes are harmful, told to a sampler that draws between the two sides."""
+"""Passes the harmful classes to a sampler that draws between the two sides."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from vos.types import OutlierSampler
 
 
 def with_sides(sampler: OutlierSampler, harmful: Sequence[int]) -> OutlierSampler:
-    """The sampler with these harmful classes, where it draws between sides and has none of its own.
+    """Return the sampler with these harmful classes, if it uses harmful classes and none are set.
 
     Args:
-        sampler: stays as it is.
-        harmful: indices of the harmful classes; () where no class is.
+        sampler: not modified.
+        harmful: indices of the harmful classes; () if no class is harmful.
 
     Example:
         >>> with_sides(BoundarySampler(), (2,)).harmful, with_sides(BoundarySampler(harmful=[0]), (2,)).harmful

@@ -1,8 +1,8 @@
 """Exact draws from the low-likelihood tail of each class.
 
-With `h = μ + Lz` the density falls with `r² = ‖z‖²` alone, and the direction of `z` is uniform and independent of it.
-So the outermost points are drawn directly: a radius from the tail of its law, then a direction. The law is that of
-texts which were held out; of a density that is not calibrated, `r² ~ χ²_d`.
+With `h = μ + Lz` the density depends only on `r² = ‖z‖²`, and the direction of `z` is uniform and independent of it.
+So the outermost points are drawn directly: a radius from the tail of its distribution, then a direction. The
+distribution is that of held-out texts; for an uncalibrated density, `r² ~ χ²_d`.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ class TailSampler:
     """Low-likelihood draws from every ready class; see `OutlierSampler`. Exactly one option is given.
 
     Attributes:
-        distance: every draw lies farther out than this share of real texts, and on one shell; in (0, 1).
-        epsilon: draws from the part of the class outside the region of probability `1 - epsilon`, in (0, 1].
-        draws: the `n_per_class` least likely of so many draws, least likely first. The paper draws them all.
+        distance: every draw lies on the shell outside which the share `1 - distance` of real texts lies; in (0, 1).
+        epsilon: draws come from the outermost share `epsilon` of the class, in (0, 1].
+        draws: the result is the `n_per_class` least likely of this many draws, least likely first. The paper really
+            draws them all; here only the result is drawn.
 
     Raises:
         ConfigError: not exactly one option, or one out of range.

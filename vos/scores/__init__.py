@@ -1,7 +1,7 @@
-"""OOD scores: one number a text, higher = more out-of-distribution, always.
+"""OOD scores: one number per text, always higher = more out-of-distribution.
 
-Scores of logits are float32 at least, and float64 where the logits are; scores of features are float64. The device is
-that of what is scored.
+Scores of logits are at least float32, and float64 if the logits are; scores of features are float64. They are on the
+device of the input.
 """
 
 from vos.scores.features import knn, mahalanobis, relative_mahalanobis, standardized_sum

@@ -1,4 +1,4 @@
-"""Scores of the features, and sums of scores."""
+"""OOD scores computed from features, and sums of scores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def mahalanobis(density: GaussianDensity, features: Tensor) -> Tensor:
 
 
 def relative_mahalanobis(density: GaussianDensity, background: GaussianDensity, features: Tensor) -> Tensor:
-    """Squared Mahalanobis distance to the nearest class, less that to all texts as one class: (n,) float64.
+    """Squared Mahalanobis distance to the nearest class, minus that to all texts as one class: (n,) float64.
 
     Args:
         density: fitted with class labels.
@@ -43,10 +43,10 @@ def knn(features: Tensor, bank: Tensor, k: int = 10, normalize: bool = True) -> 
     """Euclidean distance to the k-th nearest row of a bank of ID features: (n,) float64 of features (n, d).
 
     Args:
-        features: (n, d). A row that is in the bank too counts itself as its nearest.
+        features: (n, d). A row that is also in the bank is its own nearest neighbour.
         bank: (N, d), N >= 1.
-        k: at least one; a bank with fewer rows than `k` is used to its last row.
-        normalize: scale all rows to length one first, as the paper found necessary.
+        k: at least one; if the bank has fewer than `k` rows, the farthest row counts.
+        normalize: first scale all rows to length one, which the paper found necessary.
 
     Raises:
         ConfigError: `k` below one.
@@ -71,14 +71,15 @@ def standardized_sum(scores: Sequence[Tensor], references: Sequence[Tensor]) -> 
 
     Args:
         scores: at least one, (n,) each.
-        references: for each, the same score of ID texts (m,), m >= 1; only their means and deviations enter. A score
-            that is the same for all of them is not scaled.
+        references: for each score, its values on ID texts (m,), m >= 1; only their mean and standard deviation are
+            used. A score with zero standard deviation is not scaled.
 
     Raises:
-        ShapeError: no score, an empty reference, or another number of references.
+        ShapeError: no score, an empty reference, or a different number of references.
 
-    Source: ours. Scores that fail on different texts add up: a fine-tuned energy and the nearest neighbour in the
-    features of the encoder before training, which still hold what training for the classes let go of.
+    Source: ours. Scores that fail on different texts complement each other: for example the energy of a fine-tuned
+    classifier and the nearest neighbour in the features of the encoder before fine-tuning, which retain information
+    that fine-tuning discards.
     """
     if not scores or len(scores) != len(references) or not all(len(reference) for reference in references):
         raise ShapeError(

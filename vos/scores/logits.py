@@ -1,4 +1,4 @@
-"""Scores of the logits alone, computed and returned in float32 at least."""
+"""OOD scores computed from logits, in at least float32."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from vos.errors import ConfigError, ShapeError
 def msp(logits: Tensor) -> Tensor:
     """One minus the largest softmax probability: (n,) in [0, 1 - 1/C] of logits (n, C).
 
-    Computed as the probability of all other classes, so that confident texts keep their order where `1 - p` would round
-    to zero.
+    Computed as the sum of all other probabilities, so that confident texts keep their order when `1 - p` would round to
+    zero.
 
     Source: Hendrycks and Gimpel 2017 (MSP); there the score is `p`, higher = more in-distribution.
     """
@@ -55,20 +55,20 @@ def energy(logits: Tensor, temperature: float = 1.0) -> Tensor:
 def weighted_energy(logits: Tensor, weights: Tensor) -> Tensor:
     """Free energy with a weight for every class, `-log Σ_c relu(w_c) exp(x_c)`: (n,) of logits (n, C), weights (C,).
 
-    A class of weight zero or less does not count, however large its logit. Were all of them so, all count as one: the
-    energy is the plain one, and stays finite. A weight that is NaN gives NaN: it has diverged, and is not left out.
+    A class with weight zero or less does not count, however large its logit. If no weight is positive, all weights
+    count as one, so that the energy stays finite. A NaN weight gives NaN, because it means divergence.
 
     Raises:
         ShapeError: shapes are not these.
 
-    Source: Du et al. 2022 (VOS); `train_virtual.py:161-176` returns the negative, and takes log 0 where a class of
+    Source: Du et al. 2022 (VOS); `train_virtual.py:161-176` returns the negative, and takes log 0 if a class with
     weight zero has by far the largest logit.
     """
     logits = check_logits(logits)
     if weights.shape != logits.shape[1:]:
         raise ShapeError(f"expected weights ({logits.shape[1]},), got {tuple(weights.shape)}")
     weights = at_least_float32(weights)
-    positive = ~(weights <= 0.0)  # NaN among them
+    positive = ~(weights <= 0.0)  # True for NaN
     active = positive | ~positive.any()
     finite = torch.where(positive, weights, torch.ones_like(weights))  # no log of zero, whose gradient is NaN
     return -torch.logsumexp((logits + finite.log()).masked_fill(~active, -math.inf), -1)

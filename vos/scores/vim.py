@@ -1,4 +1,4 @@
-"""The score that reads features and logits together."""
+"""The OOD score ViM, computed from features and logits together."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from vos.types import LinearHead
 
 
 class ViM(FixedPrecision):
-    """Virtual-logit matching: the part of a feature outside the principal space of the texts, as one more logit.
+    """Virtual-logit matching: the part of a feature outside the principal subspace of the texts, as an extra logit.
 
-    `score = α ‖(h - o) R‖ - logsumexp(logits)`, with `o` the point where all logits are zero (in least squares), `R`
-    the directions beyond the `n_principal` leading ones of the texts around `o`, and `α` such that the virtual logit
-    has the mean of the largest logits of the texts. A monotone map of the paper's probability of the virtual logit.
+    `score = α ‖(h - o) R‖ - logsumexp(logits)`, with `o` the point where all logits are zero (in the least-squares
+    sense), `R` all principal directions of the texts around `o` except the `n_principal` leading ones, and `α` such
+    that the mean virtual logit equals the mean of the texts' largest logits. A monotone map of the paper's probability
+    of the virtual logit.
 
     Args:
         n_features: d.
-        n_principal: leading directions that are left out, in [1, d); by default the paper's 1,000 for d >= 1,500, 512
-            for d >= 768, else half of d.
+        n_principal: number of leading directions left out, in [1, d); by default, as in the paper, 1,000 for
+            d >= 1,500, 512 for d >= 768, and otherwise half of d.
 
     Attributes:
         origin: `o`, (d,) float64.
@@ -55,14 +56,14 @@ class ViM(FixedPrecision):
 
     @torch.no_grad()
     def fit(self, features: Tensor, head: LinearHead) -> Self:
-        """Fit to ID features (n, d) and the head that reads them; returns self. Refused, it stays as it was.
+        """Fit to ID features (n, d) and the head that reads them; returns self. On an error nothing changes.
 
         Raises:
-            ShapeError: features are not (n, d) with n >= 1, or the head is not of d features.
-            DataError: a row of features with NaN or infinity; no text has a part outside of the principal space, as
-                where `n_principal` texts or fewer span it; or the largest logits of the texts are not positive in the
-                mean. The paper does not speak of these: `α` would be infinite, or a larger part outside would make a
-                text *less* out-of-distribution.
+            ShapeError: features are not (n, d) with n >= 1, or the head does not have d features.
+            DataError: a row of features with NaN or infinity; no text has a part outside the principal subspace, as
+                with at most `n_principal` texts; or the mean of the texts' largest logits is not positive. The paper
+                does not treat the last two cases: `α` would be infinite, or a larger part outside would make a text
+                *less* out-of-distribution.
         """
         check_width(features, len(self.origin))
         self._check_head(head)
@@ -70,7 +71,7 @@ class ViM(FixedPrecision):
             raise ShapeError(f"ViM: expected features (n, {len(self.origin)}) of at least one text, got none")
         check_finite(features, "features")
         h, weight, bias = features.to(self.origin), head.weight.to(self.origin), head.bias.to(self.origin)
-        # Least squares of smallest norm; gelsd is the driver that allows dependent rows, and runs on the CPU alone.
+        # Minimum-norm least squares; the driver gelsd allows dependent rows, and runs only on the CPU.
         solution = torch.linalg.lstsq(weight.cpu(), -bias.cpu()[:, None], driver="gelsd").solution[:, 0]
         origin = solution.to(self.origin)
         centered = h - origin
@@ -99,9 +100,9 @@ class ViM(FixedPrecision):
         return score
 
     def _scale(self, top: Tensor, centered: Tensor, residual: Tensor) -> Tensor:
-        """`α` () of the largest logits (n,), the features (n, d) around `o` and the directions `R`."""
+        """`α` () from the largest logits (n,), the features (n, d) relative to `o` and the directions `R`."""
         outside = (centered @ residual).norm(dim=-1).mean()
-        # The directions are known up to rounding, and so is what lies along them.
+        # The directions are known only up to rounding, and so are the components along them.
         if not outside > 1e-9 * centered.norm(dim=-1).mean():
             kept = len(self.origin) - self.residual.shape[1]
             raise DataError(
