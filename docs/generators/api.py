@@ -84,6 +84,7 @@ def constant_doc(module_name: str, name: str) -> str:
     return ""
 
 
+LETTER = re.compile(r"^(\s+\w+: )([A-Za-z]\.)(?=\s|$)")
 SECTION = re.compile(r"^(Returns|Raises|Yields|Note|Source): +(\S.*)$")
 """A section of one line."""
 
@@ -91,12 +92,16 @@ SECTION = re.compile(r"^(Returns|Raises|Yields|Note|Source): +(\S.*)$")
 def restructured(text: str) -> str:
     r"""A docstring as reStructuredText: sections of one line opened, marks outside of code escaped.
 
+    An argument that is told by a letter, such as `d.`, would begin a list.
+
     Example:
         >>> print(restructured("A name_ of |x| and `y`.\n\nReturns: a number"))
         A name\_ of \|x\| and `y`.
         <BLANKLINE>
         Returns:
             a number
+        >>> print(restructured("    n_features: d."))
+            n_features: \d.
     """
     lines = []
     for line in text.splitlines():
@@ -104,6 +109,7 @@ def restructured(text: str) -> str:
         if section and section[1] != "Source":
             lines += [f"{section[1]}:", f"    {_escaped(section[2])}"]
         else:
+            line = LETTER.sub(r"\1\\\2", line)
             lines.append(line if line.lstrip().startswith((">>>", "...")) else _escaped(line))
     return "\n".join(lines)
 

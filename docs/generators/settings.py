@@ -23,6 +23,9 @@ PROGRAMS = {
 }
 """Programs, as they are called in a checkout and once installed."""
 
+OPTIONAL = "optional "
+"""Of a group in a list of defaults: an option that is not there is no error."""
+
 PLAIN_GROUPS = ("hydra", "experiment", "sweep")
 """Groups whose files change settings of others, or are Hydra's own."""
 
@@ -78,7 +81,7 @@ def group_defaults(program: str) -> dict[str, str]:
     for line in _yaml(folder() / f"{program}.yaml")["defaults"]:
         if isinstance(line, dict) and not str(next(iter(line))).startswith("override"):
             ((group, option),) = line.items()
-            found[str(group)] = str(option or "")
+            found[str(group).removeprefix(OPTIONAL)] = str(option or "")
     return found
 
 
@@ -181,7 +184,7 @@ def _group_comments(program: str) -> dict[str, str]:
     """What the list of defaults says of each group; the options that it names stand in a column of their own."""
     found = {}
     for line in (folder() / f"{program}.yaml").read_text("utf-8").splitlines():
-        if (key := KEY.match(line.replace("- ", "", 1))) and line.startswith("  - ") and key[3]:
+        if (key := KEY.match(line.replace("- ", "", 1).replace(OPTIONAL, ""))) and line.startswith("  - ") and key[3]:
             found[key[2]] = key[3].partition(":")[0]
     return found
 

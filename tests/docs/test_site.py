@@ -23,6 +23,9 @@ from vos.cli.compose import composed
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 """Elements that a browser loads by itself; of links only styles, icons and the like."""
 
+CODE = ("code", "pre", "script", "style", "svg")
+"""What stands in them is no prose."""
+
 
 class Page(HTMLParser):
     """Ids, links and loaded files of a page."""
@@ -30,16 +33,28 @@ class Page(HTMLParser):
     def __init__(self, path):
         super().__init__()
         self.ids, self.links, self.loaded = set(), [], []
+        self.inside, self.tags, self.prose, self.lists = [], [], [], []
         self.feed(path.read_text("utf-8"))
 
     def handle_starttag(self, tag, attrs):
         values = dict(attrs)
+        self.tags.append(tag)
+        self.lists += [values.get("class") or ""] * (tag == "ol")
+        self.inside += [tag] * (tag in CODE)
         if values.get("id"):
             self.ids.add(values["id"])
         if tag == "a" and values.get("href"):
             self.links.append(values["href"])
         if tag in LOADED and values.get(LOADED[tag]):
             self.loaded.append(values[LOADED[tag]])
+
+    def handle_endtag(self, tag):
+        if tag in CODE:
+            self.inside.remove(tag)
+
+    def handle_data(self, data):
+        if not self.inside:
+            self.prose.append(data)
 
 
 @pytest.fixture(scope="module")
@@ -85,15 +100,25 @@ def test_no_page_loads_anything_from_the_network(site):
 
 
 @pytest.mark.slow
+def test_pages_have_one_title_and_show_no_markup(site):
+    own = {path: page for path, page in site.items() if path.name not in ("genindex.html", "search.html")}
+    assert [path.name for path, page in own.items() if page.tags.count("h1") != 1] == []
+    shown = {path.name: re.findall(r"\]\(|```|:::", "".join(page.prose)) for path, page in own.items()}
+    assert {name: marks for name, marks in shown.items() if marks} == {}
+    # An argument that is told by a letter is no list.
+    lettered = [path.name for path, page in own.items() if any("alpha" in each for each in page.lists)]
+    assert lettered == []
+
+
+@pytest.mark.slow
 def test_no_page_is_wider_than_the_window(site, browser):
     names = ("RESULTS.html", "made_texts.html", "files.html", "command_line.html")
-    paths = [path for path in site if path.name in names]
-    assert len(paths) == len(names)
+    assert sum(path.name in names for path in site) == len(names)
     wide = []
     tab = browser.new_page()
-    for path in paths:
-        tab.goto(path.as_uri())
-        for width in (390, 800, 1024, 1100, 1440):
+    for path in site:
+        tab.goto(path.as_uri(), wait_until="domcontentloaded")
+        for width in (390, 800, 1024, 1100, 1440) if path.name in names else (390,):
             tab.set_viewport_size({"width": width, "height": 900})
             if (found := tab.evaluate("document.documentElement.scrollWidth")) > width:
                 wide.append(f"{path.name}: {found} at {width}")
