@@ -32,8 +32,11 @@ STEPS = {
     "consensus": "texts settled by vote",
     "state": "states of texts",
 }
-SOAKED = {"memory_mib": "memory, MiB", "handles": "open handles", "threads": "threads",
-          "temporary_files": "temporary files"}  # fmt: skip
+SOAKED = {"used_mib": "memory in use, MiB", "memory_mib": "resident memory, MiB", "handles": "open handles",
+          "threads": "threads", "temporary_files": "temporary files"}  # fmt: skip
+
+OF_LIBRARIES = """Memory in use grows by objects of libraries: numpy makes a type for each new size of a saved tensor,
+and rich keeps the widths of what it has printed, up to a bound."""
 
 
 def main() -> None:
@@ -124,10 +127,12 @@ def _soak(found: Figures) -> list[str]:
     rows = [
         [words, _number(found[f"{key}/last"]), f"{found[f'{key}/slope']:+.3g} ± {found[f'{key}/slope_half']:.3g}"]
         for key, words in SOAKED.items()
+        if f"{key}/last" in found
     ]
     told = f"{found['turns']} turns of the whole loop took {_number(found['minutes'])} minutes (`make faults-soak`)"
-    growing = [words for key, words in SOAKED.items() if found[f"{key}/grows"]]
+    growing = [words for key, words in SOAKED.items() if found.get(f"{key}/grows")]
     verdict = f"What grows beyond noise: {', '.join(growing)}." if growing else "Nothing grows beyond noise."
+    verdict += f" {OF_LIBRARIES}" if found.get("used_mib/grows") else ""
     growth = "The last column is the growth a turn after the first third, with its 95 % interval"
     return [head, f"{told}. {growth}. {verdict}\n", *_table(["what", "at the end", "a turn"], rows)]
 

@@ -2,15 +2,16 @@
 
 Each turn chooses a batch from a pool of its own, writes the page and the ledger, brings answers back and trains the
 next round with them, all at a small scale. After each, the process's memory, open handles, threads and temporary files
-are counted; memory after the allocator gave back what it does not use, which it else holds on to, and without the
-kernels that torch and oneDNN keep, one for each shape of a batch: they grow by some 3 MiB a turn up to a bound of
-1,024 each, and would hide what grows without one. The slope of each count over the turns after the first third, with
-its 95 % interval, is printed; a thing that grows has an interval above 0.
-The last line is one JSON object.
+are counted. Memory is counted twice: what the C library has handed out and not got back, Python's objects included,
+and what is resident, which also holds gaps between what is in use. Kernels that torch and oneDNN keep, one for each
+shape of a batch, are left out: they grow by some 3 MiB a turn up to a bound of 1,024 each, and would hide what grows
+without one. The slope of each count over the turns after the first third, with its 95 % interval, is printed; a thing
+that grows has an interval above 0. The last line is one JSON object. Linux with glibc alone.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -30,19 +31,31 @@ from benchmarks.fuzz.commands import HARMFUL, call, small_synthesis, small_train
 from vos.cli.main import synthesize, train
 from vos.storage.memory import give_back_memory
 
-COUNTED = ("memory_mib", "handles", "threads", "temporary_files")
+COUNTED = ("used_mib", "memory_mib", "handles", "threads", "temporary_files")
 QUICK_TURNS = 3
-WITHOUT_KERNELS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "1", "LRU_CACHE_CAPACITY": "1"}
-"""Environment in which oneDNN and torch keep one kernel each; both read it when torch is imported."""
+ENVIRONMENT = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "1", "LRU_CACHE_CAPACITY": "1", "PYTHONMALLOC": "malloc"}
+"""With it oneDNN and torch keep one kernel each, and Python's objects are counted; it is read when a process starts."""
+
+
+class _MallInfo(ctypes.Structure):
+    """`struct mallinfo2` of glibc."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    )
 
 
 @without_warnings()
 def main() -> None:
     """Turn until the time is over; print the slopes; end with the JSON line."""
     options = command_line(__doc__, f"{QUICK_TURNS} turns").parse_args()
-    if not WITHOUT_KERNELS.keys() <= os.environ.keys():
+    if not ENVIRONMENT.keys() <= os.environ.keys():
         again = [sys.executable, "-m", "benchmarks.load.soak", *sys.argv[1:]]
-        os.execve(sys.executable, again, WITHOUT_KERNELS | os.environ)  # noqa: S606 - this program, again
+        os.execve(sys.executable, again, ENVIRONMENT | os.environ)  # noqa: S606 - this program, again
     minutes = float(os.environ.get("SOAK_MINUTES", "60"))
     with tempfile.TemporaryDirectory() as folder:
         tempfile.tempdir = os.environ["TMPDIR"] = f"{folder}/temporary"
@@ -101,12 +114,16 @@ def _succeed(program: Any, *arguments: object) -> None:
 
 def count() -> dict[str, float]:
     """What this process holds now, after it has given back to the system what it does not use."""
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = _MallInfo
     gc.collect()
     give_back_memory()
     status = Path("/proc/self/status").read_text("utf-8")
     resident = re.search(r"VmRSS:\s+(\d+) kB", status)
     assert resident is not None
+    handed_out = mallinfo2()
     return {
+        "used_mib": (handed_out.uordblks + handed_out.hblkhd) / 2**20,
         "memory_mib": int(resident[1]) / 1024,
         "handles": len(os.listdir("/proc/self/fd")),
         "threads": len(os.listdir("/proc/self/task")),
