@@ -1,7 +1,7 @@
-"""Texts in: sources, validation, leak-free splits, and batches.
+"""Loading texts: sources, validation, leak-free splits, and batches.
 
-The names stand in the stub beside this file; each is loaded when it is first used, so that files are read without
-torch.
+The names are listed in the stub file `__init__.pyi`; each is imported when it is first used, so that files can be read
+without torch.
 """
 
 import lazy_loader

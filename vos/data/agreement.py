@@ -1,4 +1,4 @@
-"""Rows of all splits to examples: they must agree with each other on ids, texts and labels."""
+"""Converts the rows of all splits to examples, and checks that ids, texts and labels are consistent."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def agree(
     log: ProblemLog,
     on_leak: str,
 ) -> dict[str, list[Example]]:
-    """Examples of each split, with class indices; repeated rows are left out.
+    """Return the examples of each split, with class indices and without repeated rows.
 
-    A text that stands in several splits stays in the first of them: give those that must stay whole (test) first.
+    A text that occurs in several splits is kept in the first of them: pass the test split first.
 
     Args:
-        parsed: good rows, by split name.
-        codec: gives class indices.
+        parsed: valid rows, by split name.
+        codec: maps labels to class indices.
         label_column: for messages.
-        id_column: for messages; None when ids are hashes of the texts.
-        log: receives bad rows; repeated rows enter its `skipped`.
+        id_column: for messages; None if ids are hashes of the texts.
+        log: receives invalid rows; repeated rows are added to its `skipped`.
         on_leak: see `without_leaks`.
 
     Raises:
-        DataError: there are bad rows and they are not skipped; or see `without_leaks`.
+        DataError: there are invalid rows and they are not skipped; or see `without_leaks`.
     """
     known = {split: list(_with_known_label(rows, codec, label_column, log)) for split, rows in parsed.items()}
     everything = [row for rows in known.values() for row in rows]
@@ -59,7 +59,7 @@ def agree(
 
 
 def check_classes(examples: Mapping[str, Sequence[Example]], names: Sequence[str], sources: Mapping[str, str]) -> None:
-    """Whether every class has a training text, and every labelled split at least two classes.
+    """Check that every class has a training text, and every labelled split at least two classes.
 
     Args:
         examples: by split name.
@@ -96,7 +96,7 @@ def _with_known_label(
 
 
 def _disputed(rows: Sequence[ParsedRow], codec: LabelCodec, column: str, log: ProblemLog) -> set[str]:
-    """Uids of texts that carry different labels. All their rows are bad: nothing says which label is right."""
+    """Uids of texts with contradictory labels. All their rows are invalid, because no label is known to be right."""
     first: dict[str, ParsedRow] = {}
     rival: dict[str, ParsedRow] = {}
 
@@ -118,9 +118,9 @@ def _disputed(rows: Sequence[ParsedRow], codec: LabelCodec, column: str, log: Pr
 def _is_new(
     row: ParsedRow, texts: dict[str, ParsedRow], ids: dict[str, ParsedRow], id_column: str | None, log: ProblemLog
 ) -> bool:
-    """Whether this is the first row with its text, under an id of its own; notes the reason in the log when it is not.
+    """Whether this is the first row with its text and with its id; otherwise the reason is added to the log.
 
-    It enters `texts` and `ids`, the rows so far by uid and by id.
+    Adds the row to `texts` and `ids`, the rows so far by uid and by id.
     """
     twin = texts.setdefault(row.uid, row)
     if twin is not row:

@@ -1,4 +1,4 @@
-"""From sources of rows to `TextData`: read, check, cut the splits that have no source of their own."""
+"""Builds `TextData` from sources of rows: reads and checks them, and splits off sets without their own source."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Somewhere that rows come from.
+    """A source of rows.
 
     Attributes:
         name: file, or data set and split.
-        rows: opens it and yields its rows lazily, from the start on every call.
-        size: number of rows where that is known without a pass.
+        rows: opens the source and yields its rows lazily, from the start on every call.
+        size: number of rows if it is known without reading them.
     """
 
     name: str
@@ -40,17 +40,17 @@ class Source:
 def assemble(
     sources: Mapping[str, Source], settings: TableSettings, declared: tuple[str, ...] | None = None
 ) -> TextData:
-    """Read and check all sources, then cut.
+    """Read and check all sources, then split.
 
     Args:
-        sources: labelled ones of train and, where given, test and val, see `agree` for their order; pool, of which only
-            the first row is read here; ood, texts of another kind.
-        settings: columns, classes, what a good row is, and what to cut where no source is given.
-        declared: class names in index order, where the data set itself names them.
+        sources: the labelled sources train and, if given, test and val (for their order see `agree`); pool, of which
+            only the first row is read here; ood, out-of-distribution texts.
+        settings: columns, classes, rules for rows, and the shares to split off if there is no source.
+        declared: class names in index order, if the data set declares them.
 
     Raises:
         DataError: see `agree`, `check_classes` and `split_groups`.
-        ConfigError: shares or class options that cannot work.
+        ConfigError: invalid shares or class options.
     """
     cut = settings.cut(set(sources))
     log = ProblemLog(settings.skips)
@@ -99,15 +99,15 @@ def _question(names: Sequence[str], column: str) -> str:
 
 
 def _positive(raw: Sequence[str], settings: TableSettings, listed: Collection[str]) -> Positive:
-    """The harmful classes; where lists of labels were reduced, the one that the harmful ones became.
+    """The harmful classes; if lists of labels were reduced to one label, the harmful one of these.
 
     Args:
         raw: labels of the training rows.
-        settings: they name the harmful ones.
-        listed: every label that stands in a list.
+        settings: settings that name the harmful classes.
+        listed: every label that occurs in a list.
 
     Raises:
-        ConfigError: a harmful one stands in no row.
+        ConfigError: a harmful class occurs in no row.
     """
     harmful = settings.harmful()
     if not harmful or not set(raw) <= {any_of(harmful[:1], harmful), any_of((), harmful)}:
@@ -125,10 +125,10 @@ def _say_spellings(codec: LabelCodec, raw: Sequence[str]) -> None:
 
 
 def open_pool(source: Source, settings: RowSettings) -> PoolSource:
-    """A pool over `source`, after a look at its first row, so that a wrong column name shows now and not hours later.
+    """Open a pool over `source` and check its first row, so that a wrong column name is found now and not hours later.
 
     Raises:
-        DataError: a column is missing, or there is no row at all.
+        DataError: a column is missing, or there are no rows.
     """
     checked_rows(source.name, source.rows(), settings)
 

@@ -1,4 +1,4 @@
-"""Batches of texts of similar length, the same on every run, and their padding."""
+"""Reproducible batches of texts of similar length, and their padding."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 BATCHES_PER_BUCKET = 8
-"""Neighbours in length that are shuffled together. More mixes better, fewer pads less."""
+"""Number of batches of similar length that are shuffled together. More mix better, fewer need less padding."""
 
 
 def share_of_rank(n: int, rank: int, world_size: int) -> list[int]:
-    """Which of `n` rows, at least one, one of several processes takes: every `world_size`-th.
+    """The rows, of `n >= 1`, that one of several processes takes: every `world_size`-th.
 
-    No process may be without a row, so where there are fewer rows than processes, some take a row that another has.
+    No process may be without a row, so if there are fewer rows than processes, some rows are taken twice.
 
     Example:
         >>> [share_of_rank(5, rank, 2) for rank in range(2)], [share_of_rank(2, rank, 3) for rank in range(3)]
@@ -33,28 +33,29 @@ def share_of_rank(n: int, rank: int, world_size: int) -> list[int]:
 
 
 class LengthBucketedSampler(Sampler[list[int]]):
-    """Batches of indices of similar length, shuffled by (seed, epoch) alone.
+    """Batches of indices of texts with similar length; the shuffling depends only on (seed, epoch).
 
-    Indices are sorted by length, longest first, and cut into buckets of `BATCHES_PER_BUCKET` batches. An epoch shuffles
-    each bucket, cuts it into batches, and shuffles the batches. The number of batches is the same in every epoch.
+    Indices are sorted by length, longest first, and cut into buckets of `BATCHES_PER_BUCKET` batches. In every epoch
+    each bucket is shuffled and cut into batches, and the batches are shuffled. The number of batches is the same in
+    every epoch.
 
-    With several ranks a batch is that of a step, and each rank takes its share of it, see `share_of_rank`: whatever
-    their number, a step sees the same texts, and an epoch has as many steps. Every index comes exactly once an epoch;
-    only a batch of fewer texts than ranks has some of them again.
+    With several ranks, a batch is that of the whole step, and each rank takes its share of it, see `share_of_rank`:
+    whatever the number of ranks, a step has the same texts, and an epoch the same number of steps. Every index occurs
+    exactly once per epoch, except that a batch with fewer texts than ranks repeats some of them.
 
-    Give it to a `DataLoader` as `sampler` with `batch_size=None`: as `batch_sampler`, Lightning would not find its
+    Pass it to a `DataLoader` as `sampler` with `batch_size=None`: with `batch_sampler`, Lightning would not find
     `set_epoch`.
 
     Args:
-        lengths: tokens of each text.
-        batch_size: indices in a batch at most, of all ranks together.
-        seed: of the shuffles.
-        rank: which rank's shares to give.
+        lengths: number of tokens of each text.
+        batch_size: largest number of indices in a batch, over all ranks.
+        seed: seed of the shuffling.
+        rank: the rank whose shares to yield.
         world_size: number of ranks.
-        shuffle: False gives the longest first, in the same order in every epoch.
+        shuffle: False: longest first, in the same order in every epoch.
 
     Raises:
-        ConfigError: a size below 1, or a rank outside the world.
+        ConfigError: a size below 1, or a rank outside [0, world_size).
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class LengthBucketedSampler(Sampler[list[int]]):
         self._longest_first = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order the next iteration gives; Lightning calls this."""
+        """Set the epoch that determines the order of the next iteration; Lightning calls this."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -107,7 +108,7 @@ class TokenCollator:
     """Pads token ids to the longest of the batch.
 
     Args:
-        tokenizer: says which token pads, and on which side; that of a `TextClassifier` says what its model needs.
+        tokenizer: defines the padding token and side; use that of the `TextClassifier`, set as its model needs.
 
     Raises:
         ConfigError: the tokenizer has no padding token.
@@ -120,10 +121,10 @@ class TokenCollator:
         self.side = str(tokenizer.padding_side)
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        """One batch.
+        """Collate one batch.
 
         Args:
-            rows: each with index (int), input_ids (list of int) and label (class index; never missing).
+            rows: each with index (int), input_ids (list of int) and label (class index; required).
 
         Returns:
             input_ids (b, t), attention_mask (b, t), labels (b,) and index (b,), all int64.

@@ -24,17 +24,17 @@ class TextDataModule(pl.LightningDataModule):
 
     A batch holds `input_ids` and `attention_mask` (b, t) int64, or `features` (b, d), and always `labels` (b,) and
     `index` (b,) int64; `index` is the position in the split's list. Training batches are shuffled by (seed, epoch) and
-    dealt to the ranks. Validation batches are sorted by length, and every rank gets all of them. The sampler deals the
-    batches itself: a distributed `Trainer` needs `use_distributed_sampler=False`.
+    distributed over the ranks. Validation batches are sorted by length, and every rank gets all of them. The sampler
+    distributes the batches itself: a distributed `Trainer` needs `use_distributed_sampler=False`.
 
     Args:
         data: the texts.
-        tokenizer: of the encoder; not used with `features`.
-        batch_size: texts in a batch at most.
-        max_length: tokens after which a text is cut.
-        seed: of the shuffles.
-        num_workers: processes that collate.
-        features: by split name ("train", "val"), (n, d): row i belongs to text i. Texts are not tokenised then.
+        tokenizer: the encoder's tokenizer; not used with `features`.
+        batch_size: largest number of texts in a batch.
+        max_length: texts are truncated to this many tokens.
+        seed: seed of the shuffling.
+        num_workers: number of worker processes of the loaders.
+        features: by split name ("train", "val"), (n, d): row i belongs to text i. Texts are then not tokenised.
 
     Raises:
         DataError: an unlabelled text in a labelled split.
@@ -93,7 +93,7 @@ class TextDataModule(pl.LightningDataModule):
         return DataLoader(dataset, batch_size=None, sampler=sampler, num_workers=self.num_workers, collate_fn=collate)
 
     def _tokens(self, split: str) -> list[list[int]]:
-        """Token ids of a split, made once: rounds of one run ask for the same loaders again."""
+        """Token ids of a split, computed once, because every round of a run asks for the loaders again."""
         if split not in self._token_ids:
             texts = [example.text for example in self._examples[split]]
             self._token_ids[split] = tokenize(self.tokenizer, texts, self.max_length)
@@ -101,7 +101,7 @@ class TextDataModule(pl.LightningDataModule):
 
 
 class _TokenRows(Dataset[Any]):
-    """Rows of a whole batch at a time, for `TokenCollator`."""
+    """Returns the rows of a whole batch at a time, for `TokenCollator`."""
 
     def __init__(self, ids: Sequence[Sequence[int]], labels: Sequence[int | None]) -> None:
         self._ids = ids
@@ -112,7 +112,7 @@ class _TokenRows(Dataset[Any]):
 
 
 class _FeatureRows(Dataset[Any]):
-    """Whole batches of features."""
+    """Returns whole batches of features."""
 
     def __init__(self, features: Tensor, labels: Sequence[int | None]) -> None:
         self._features = features

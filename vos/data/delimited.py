@@ -1,4 +1,4 @@
-"""Rows of csv and tsv files: the separator and the quoting are found in the file where they are not given."""
+"""Reads rows of csv and tsv files; separator and quoting are detected if they are not given."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CANDIDATES = (",", ";", "\t", "|")
 NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 
 SAMPLE = 50
-"""Rows that decide between separators where the header has several."""
+"""Number of rows by which a separator is chosen if the header contains several."""
 
 DECLARED = re.compile(r'"?sep=(.)"?\s*$')
-"""A first line by which spreadsheets say what separates."""
+"""A first line in which spreadsheets declare the separator."""
 
 DOUBLED = re.compile(r'(?:^|\t)"(?:[^"]|"")*""(?:[^"]|"")*"(?:\t|[\r\n]*$)')
-"""A field between tabs as only a program that quotes writes it: in quotes, with quotes within written twice."""
+"""A tab-separated field that was clearly quoted by a program: in quotes, with inner quotes doubled."""
 
 NO_FIELD_LIMIT = 2**31 - 1
 """Largest limit that fits a C long on every platform."""
@@ -37,14 +37,14 @@ _FIELD_LIMIT_LOCK = threading.Lock()
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the fields of one file are told apart.
+    """How the fields of one file are separated.
 
     Attributes:
         separator: one character.
-        quoted: fields may stand in double quotes.
-        padded: a space follows every separator and is no part of a field.
-        skip: lines in front of the header.
-        encoding: of the file.
+        quoted: fields may be enclosed in double quotes.
+        padded: every separator is followed by a space that is not part of the field.
+        skip: number of lines before the header.
+        encoding: encoding of the file.
     """
 
     separator: str
@@ -55,17 +55,17 @@ class Dialect:
 
 
 def read_delimited(path: Path, layout: FileFormat, columns: Sequence[str] = ()) -> Iterator[Row]:
-    """Rows by the names in the header; quoted fields may hold line breaks (RFC 4180).
+    """Yield rows as dictionaries by header name; quoted fields may contain line breaks (RFC 4180).
 
-    Cells that a short row lacks are None; see also `WRONG_WIDTH`.
+    Missing cells of a short row are None; see also `WRONG_WIDTH`.
 
     Args:
         path: the file.
         layout: how it is read.
-        columns: names that the header has; they help where it could be read in several ways.
+        columns: names that the header contains; they help to detect the separator.
 
     Raises:
-        DataError: no way, or several ways, to tell the fields apart; a name twice in the header; bad quoting.
+        DataError: no separator, or several possible ones; a name twice in the header; wrong quoting.
     """
     dialect = find_dialect(path, layout, columns)
     records = _records(path, dialect)
@@ -80,10 +80,10 @@ def read_delimited(path: Path, layout: FileFormat, columns: Sequence[str] = ()) 
 
 
 def find_dialect(path: Path, layout: FileFormat, columns: Sequence[str] = ()) -> Dialect:
-    """What `layout` says, and what it leaves open from the file.
+    """The settings of `layout`, with those that are None detected from the file.
 
     Raises:
-        DataError: the header can be read in several ways, or the quoting of a file with tabs cannot be told.
+        DataError: several separators are possible, or it is unclear whether a tab-separated file is quoted.
     """
     first = next(decoded_lines(path, layout.encoding), (1, ""))[1]
     declared = DECLARED.fullmatch(first.strip("\r\n"))
@@ -105,14 +105,14 @@ def _header(path: Path, dialect: Dialect) -> list[str]:
 
 
 def _separator(path: Path, dialect: Dialect, columns: Sequence[str]) -> str:
-    """The one that the header has; where it has several, the one that gives the wanted columns and even rows."""
+    """The separator in the header; of several, the one that gives the wanted columns and rows of equal width."""
     own = SEPARATOR_OF.get(path.suffix.lower(), ",")
     headers = {each: _header(path, replace(dialect, separator=each)) for each in CANDIDATES}
     found = [each for each, header in headers.items() if len(header) > 1]
     if columns:
         wanted = {each for each, header in headers.items() if set(columns) <= {name.strip() for name in header}}
         if not wanted & set(found) and own in wanted:
-            return own  # the one column that is wanted has a separator in its name
+            return own  # the only wanted column has a separator in its name
         found = [each for each in found if each in wanted] or found
     if len(found) > 1:
         even = {each: _even_rows(path, replace(dialect, separator=each), len(headers[each])) for each in found}
@@ -124,7 +124,7 @@ def _separator(path: Path, dialect: Dialect, columns: Sequence[str]) -> str:
 
 
 def _even_rows(path: Path, dialect: Dialect, width: int) -> int:
-    """How many of the first rows are as wide as the header."""
+    """Number of the first rows that are as wide as the header."""
     count = 0
     try:
         for _, fields in itertools.islice(_records(path, dialect), 1, SAMPLE + 1):
@@ -135,10 +135,10 @@ def _even_rows(path: Path, dialect: Dialect, width: int) -> int:
 
 
 def _reads_as_quoted(path: Path, dialect: Dialect, width: int) -> bool:
-    """Whether double quotes enclose fields in the whole file; texts between tabs may also hold them as they are.
+    """Whether double quotes enclose fields in the whole file; in tab-separated files they may be plain characters.
 
     Raises:
-        DataError: some of its fields can only be read so, and others cannot.
+        DataError: some fields are clearly quoted, and others cannot be.
     """
     taken: list[str] = []
     sure = 0
@@ -172,14 +172,14 @@ def _reads_as_quoted(path: Path, dialect: Dialect, width: int) -> bool:
 
 
 def _is_sure(line: str, width: int) -> bool:
-    """Whether a line shows that its file is quoted, or may be part of a text of several lines that alone would pass."""
+    """Whether a line proves that its file is quoted; otherwise it may be one line of a longer text."""
     left_open = width == 1 and line.startswith('"') and line.count('"') % 2 == 1
     return left_open or DOUBLED.search(line) is not None
 
 
 @contextmanager
 def _no_field_limit() -> Iterator[None]:
-    """Lift the limit of the csv module, which is state of the whole process, and put it back."""
+    """Context without the csv module's field limit, which is global to the process and restored afterwards."""
     with _FIELD_LIMIT_LOCK:
         before = csv.field_size_limit(NO_FIELD_LIMIT)
         try:
@@ -189,7 +189,7 @@ def _no_field_limit() -> Iterator[None]:
 
 
 def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
-    """Fields of each record, the header first, with the line where it starts; blank lines are passed over."""
+    """Fields of each record, the header first, with the line where it starts; blank lines are skipped."""
     lines = itertools.islice(decoded_lines(path, dialect.encoding), dialect.skip, None)
     if dialect.quoted:
         yield from _quoted_records(path, (line for _, line in lines), dialect)
@@ -201,7 +201,7 @@ def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
 
 
 def _quoted_records(path: Path, lines: Iterator[str], dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
-    # strict: otherwise a quote that is never closed swallows the rest of the file without a word
+    # strict: otherwise an unclosed quote silently swallows the rest of the file
     reader = csv.reader(lines, delimiter=dialect.separator, skipinitialspace=dialect.padded, strict=True)
     while True:
         start = dialect.skip + reader.line_num + 1

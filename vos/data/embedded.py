@@ -1,4 +1,4 @@
-"""The embedded corpora: read with the standard library, splits fixed in the file."""
+"""The corpora in the package: read with the standard library, with fixed splits."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ _ROWS = RowSettings(id="id", group="setting", pair="pair", level="level")
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedData:
-    """A corpus in the package. Labels of its pool are not read by `load`; `stored_answers` has them.
+    """A corpus in the package. `load` does not read the labels of its pool; `stored_answers` does.
 
     Attributes:
-        name: which one, see `CorpusName`.
-        directory: folder with another corpus of the same layout; None takes the one in the package.
-        ood: texts of another kind, for AUROC and FPR95; None: none.
-        question: what people are asked of a text when it is to be labelled; None: the question of the corpus's own rule
-            of labels, with that rule; one that names the classes for a folder without a `rule.md`.
+        name: name of the corpus, see `CorpusName`.
+        directory: folder with another corpus of the same layout; None: the one in the package.
+        ood: out-of-distribution texts for AUROC and FPR95; None: none.
+        question: question to people who label a text; None: the question in the corpus's `rule.md`, with its
+            guidelines, or, for a folder without that file, a question that names the classes.
     """
 
     name: CorpusName = "everyday"
@@ -69,7 +69,7 @@ class EmbeddedData:
         return data if self.ood is None else replace(data, ood=load_packaged_ood())
 
     def stored_answers(self) -> dict[str, str]:
-        """The class of every text of the pool, by its `text_uid`: what a declared oracle answers.
+        """The class of every text of the pool, by `text_uid`; the answers of a declared oracle.
 
         Raises:
             DataError: a text of the pool has no stored label; or see `load_pool_labels`.
@@ -77,7 +77,7 @@ class EmbeddedData:
         return {uid: LABEL_NAMES[label[0]] for uid, label in self._stored().items()}
 
     def stored_levels(self) -> dict[str, int]:
-        """The level of the texts of the pool whose level is stored, by `text_uid`; raises as `stored_answers`."""
+        """The stored levels of texts of the pool, by `text_uid`; raises as `stored_answers`."""
         return {uid: label[1] for uid, label in self._stored().items() if len(label) > 1}
 
     def _stored(self) -> dict[str, tuple[int, ...]]:
@@ -92,14 +92,14 @@ class EmbeddedData:
 
 
 def load_embedded(name: CorpusName = EmbeddedData.name, directory: str | Path | None = None) -> TextData:
-    """The texts of `EmbeddedData`.
+    """Load the texts of a corpus in the package; the same as `EmbeddedData(...).load()`.
 
     Args:
         name: see `EmbeddedData`.
         directory: see `EmbeddedData`.
 
     Raises:
-        DataError: no corpus there, or a bad row; names file, line and column.
+        DataError: no such corpus, or an invalid row; the message names file, line and column.
     """
     with _existing(name, directory, CORPUS_FILE) as path:
         log = ProblemLog()
@@ -133,7 +133,7 @@ def load_embedded(name: CorpusName = EmbeddedData.name, directory: str | Path | 
 
 
 def load_packaged_ood() -> list[Example]:
-    """The texts of `OodName`; the group of each is its kind.
+    """Load the packaged out-of-distribution texts; the group of each is its kind.
 
     Example:
         >>> from collections import Counter
@@ -149,17 +149,17 @@ def load_packaged_ood() -> list[Example]:
 def load_pool_labels(
     name: CorpusName = EmbeddedData.name, directory: str | Path | None = None
 ) -> dict[str, tuple[int, ...]]:
-    """True labels of an embedded pool, for a declared oracle and for scores: nothing else opens this file.
+    """Load the true labels of a corpus's pool, for a declared oracle and for evaluation; nothing else reads this file.
 
     Args:
         name: see `EmbeddedData`.
         directory: see `EmbeddedData`.
 
     Returns:
-        By id: (class index, level), or (class index,) where the file gives no level.
+        By id: (class index, level), or (class index,) if the file has no level.
 
     Raises:
-        DataError: no file, or a row without a known label, with a bad level, or with an id that came before.
+        DataError: no file, or a row with an unknown label, an invalid level or a repeated id.
     """
     labels: dict[str, tuple[int, ...]] = {}
     with _existing(name, directory, POOL_LABELS_FILE) as path:
@@ -178,7 +178,7 @@ def load_pool_labels(
 
 
 def _rule(corpus: str, directory: str | Path | None) -> tuple[str, str]:
-    """Question and guidelines: the first line of `rule.md`, and what follows; both "" for a folder without one."""
+    """Question and guidelines: the first line and the rest of `rule.md`; both "" for a folder without this file."""
     if directory is not None and not (Path(directory) / RULE_FILE).is_file():
         return "", ""
     with _existing(corpus, directory, RULE_FILE) as path:
@@ -187,7 +187,7 @@ def _rule(corpus: str, directory: str | Path | None) -> tuple[str, str]:
 
 
 def _check_pool(pool: Sequence[ParsedRow], labelled: Iterable[ParsedRow], log: ProblemLog) -> None:
-    """Note pool rows whose id is taken, or whose text stands in a labelled split: its label would leak."""
+    """Log pool rows with a used id, or with a text of a labelled split, whose label would leak."""
     ids: dict[str, ParsedRow] = {}
     texts: dict[str, ParsedRow] = {}
     for row in labelled:
@@ -205,7 +205,7 @@ def _check_pool(pool: Sequence[ParsedRow], labelled: Iterable[ParsedRow], log: P
 
 @contextmanager
 def _existing(corpus: str, directory: str | Path | None, file: str) -> Iterator[Path]:
-    """The file of that name in the folder, or of the corpus in the package, which need not lie unpacked."""
+    """The file with this name in the folder, or of the corpus in the package, which may be a zip file."""
     packed = resources.files("vos.data") / "corpus" / corpus / file
     with resources.as_file(packed) if directory is None else nullcontext(Path(directory) / file) as path:
         if not path.is_file():

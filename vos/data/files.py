@@ -1,4 +1,4 @@
-"""Rows of csv, tsv, jsonl, json and parquet files, lazily, with the line where each row starts."""
+"""Reads rows of csv, tsv, jsonl, json and parquet files lazily, with the line where each row starts."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from vos.errors import DataError
 from vos.storage.extras import optional
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
-"""Of the files that can be read, in any case."""
+"""Endings of the files that can be read, in upper or lower case."""
 
 PLAIN = FileFormat()
 
 PARQUET_BATCH = 1024
-"""Rows in memory at a time."""
+"""Number of rows in memory at a time."""
 
 
 def read_rows(path: str | Path, layout: FileFormat = PLAIN, columns: Sequence[str] = ()) -> Iterator[Row]:
-    """Rows of a file, by its ending: .csv, .tsv, .jsonl, .ndjson, .json or .parquet.
+    """Yield the rows of a file with the ending .csv, .tsv, .jsonl, .ndjson, .json or .parquet.
 
     Args:
         path: the file.
         layout: how it is read.
-        columns: names that are wanted; they help to find the separator.
+        columns: names of wanted columns; they help to detect the separator.
 
     Raises:
-        DataError: no such file, unknown ending, or content that is not of that kind (while iterating).
+        DataError: no such file, unknown ending, or content of another format (while iterating).
     """
     return _whole(path, tolerant_rows(path, layout, columns))
 
 
 def tolerant_rows(path: str | Path, layout: FileFormat = PLAIN, columns: Sequence[str] = ()) -> Iterator[Row]:
-    """Like `read_rows`; a line that cannot be read on its own is given as `DAMAGED`."""
+    """Like `read_rows`, but a single unreadable line is yielded as `DAMAGED`."""
     path = Path(path)
     ending = path.suffix.lower()
     if ending not in ENDINGS:
@@ -59,7 +59,7 @@ def _whole(path: str | Path, rows: Iterator[Row]) -> Iterator[Row]:
 
 def read_parquet(path: Path) -> Iterator[Row]:
     """Rows of a parquet file, `PARQUET_BATCH` in memory at a time; the line is the row number."""
-    pyarrow = optional("pyarrow", "parquet", f"{path}: a Parquet file")  # here: it takes a noticeable part of a second
+    pyarrow = optional("pyarrow", "parquet", f"{path}: a Parquet file")  # imported here because it is slow
     parquet = importlib.import_module("pyarrow.parquet")
 
     number = 0
@@ -72,6 +72,6 @@ def read_parquet(path: Path) -> Iterator[Row]:
     except UnicodeDecodeError as error:
         rows = f"rows {number + 1} to {number + PARQUET_BATCH}"
         raise DataError(f"{path}: a string in {rows} is not valid UTF-8: {error.reason}") from error
-    except (pyarrow.ArrowException, OSError, ValueError, KeyError, OverflowError) as error:  # what a value may raise
+    except (pyarrow.ArrowException, OSError, ValueError, KeyError, OverflowError) as error:  # errors of single values
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: after row {number}: expected a parquet file, found: {reason}") from error

@@ -15,7 +15,7 @@ from vos.errors import DataError
 from vos.storage.extras import optional
 
 PROBE_SECONDS = 3.0
-"""How long to wait for the hub before it counts as unreachable; its own client retries for half a minute."""
+"""Seconds to wait for the hub before it counts as unreachable; its own client retries for half a minute."""
 
 
 class Table:
@@ -23,7 +23,7 @@ class Table:
 
     Args:
         source: name and split, for messages.
-        dataset: a `datasets.Dataset`; memory-mapped, so a pass over it does not load it.
+        dataset: a `datasets.Dataset`; memory-mapped, so iterating does not load it.
     """
 
     def __init__(self, source: str, dataset: Any) -> None:
@@ -39,13 +39,13 @@ class Table:
         return None if names is None else tuple(names)
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Rows with their number from 1 and the values of those `columns` that exist; class codes become class names.
+        """Rows with their number from 1 and the values of the existing `columns`; class codes become class names.
 
-        A code of -1, which hides the labels of test sets, becomes None.
+        The code -1, which marks hidden labels of test sets, becomes None.
         """
         present = [name for name in self._dataset.column_names if name in columns]
         if len(present) < len(set(columns)):
-            present = self._dataset.column_names  # a column is missing; the error lists what there is
+            present = self._dataset.column_names  # a column is missing; the error lists the existing ones
         coded = {name: names for name in present if (names := self.class_names(name)) is not None}
         for number, row in enumerate(self._dataset.select_columns(present), 1):
             for name, names in coded.items():
@@ -55,12 +55,12 @@ class Table:
 
 
 def open_tables(name: str, config_name: str | None, splits: Mapping[str, str]) -> dict[str, Table]:
-    """The wanted splits of a data set.
+    """Open splits of a data set.
 
     Args:
         name: hub name or local folder.
         config_name: configuration, or None.
-        splits: our name of a split to the data set's own.
+        splits: our name of a split to the data set's name.
 
     Raises:
         DataError: no such data set, no network, or no such split.
@@ -74,7 +74,7 @@ def open_tables(name: str, config_name: str | None, splits: Mapping[str, str]) -
 
 def _open(name: str, config_name: str | None) -> Mapping[str, Any]:
     """All splits by name."""
-    datasets = optional("datasets", "hub", "data=hub")  # here, since it takes a noticeable part of a second
+    datasets = optional("datasets", "hub", "data=hub")  # imported here because it is slow
 
     folder = Path(name)
     try:
@@ -89,13 +89,13 @@ def _open(name: str, config_name: str | None) -> Mapping[str, Any]:
         return _open_hub_name(name, config_name)
     except DataError:
         raise
-    except Exception as error:  # the library has no root class for its errors
+    except Exception as error:  # the library's errors have no common base class
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{name}: the datasets library cannot read it: {reason}") from error
 
 
 def _open_hub_name(name: str, config_name: str | None) -> Mapping[str, Any]:
-    """A data set of the hub, from the cache on disk when the hub is out of reach."""
+    """A data set of the hub, or its copy in the cache if the hub is unreachable."""
     import datasets
 
     if hub_is_reachable():
@@ -112,7 +112,7 @@ def _open_hub_name(name: str, config_name: str | None) -> Mapping[str, Any]:
 
 
 def hub_is_reachable() -> bool:
-    """Whether the hub's host takes a connection within `PROBE_SECONDS`; taken for granted behind a proxy."""
+    """Whether the hub's host accepts a connection within `PROBE_SECONDS`; assumed true behind a proxy."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -130,7 +130,7 @@ def hub_is_reachable() -> bool:
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """Offline mode of both libraries, put back after. They read their environment variables at import alone."""
+    """Context with offline mode of both libraries, which read their environment variables only at import."""
     import datasets.config
     from huggingface_hub import constants
 

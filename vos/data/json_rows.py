@@ -1,4 +1,4 @@
-"""Rows of jsonl and json files, and what the rows of every kind of file are."""
+"""Reads rows of jsonl and json files; defines the type of rows of all files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Row = tuple[int, dict[str, Any]]
 """Line where the row starts (row number for parquet), counted from 1, and its values by column name."""
 
 WRONG_WIDTH = "\0wrong width"
-"""Key of a row whose number of fields is not the header's; the value is the pair (found, expected). Files with a NUL
-byte are refused, so no column has this name."""
+"""Key of a row whose number of fields differs from the header's; the value is (found, expected). Files with a NUL byte
+are refused, so no column has this name."""
 
 DAMAGED = "\0damaged"
-"""Key, the only one, of a line that cannot be read while the others can; the value says why."""
+"""The only key of a single unreadable line; the value is the reason."""
 
 
 def read_jsonl(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
-    """Objects of a file with one JSON object a line; blank lines are passed over. See also `DAMAGED`."""
+    """Yield the objects of a file with one JSON object per line; blank lines are skipped. See also `DAMAGED`."""
     for number, line in decoded_lines(path, encoding):
         if not line.strip():
             continue
@@ -37,12 +37,12 @@ def read_jsonl(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
 
 
 def read_json(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
-    """Objects of a file that is one JSON array of objects, see also `DAMAGED`.
+    """Yield the objects of a file that is one JSON array of objects. See also `DAMAGED`.
 
-    The file's text is held in memory, its objects are not.
+    The file's text is in memory, but not all of its objects.
     """
     lines = (line for _, line in decoded_lines(path, encoding))
-    text = "".join(f"{line[:-1]}\n" if line.endswith("\r") else line for line in lines)  # numbers of lines count these
+    text = "".join(f"{line[:-1]}\n" if line.endswith("\r") else line for line in lines)  # so that these count as lines
     line = 1
     try:
         position = _skip_space(text, 0)
@@ -70,15 +70,15 @@ def read_json(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
         raise DataError(f"{path}:{error.lineno}: column {error.colno}: not JSON: {error.msg}") from error
     except DataError:
         raise
-    except (ValueError, RecursionError) as error:  # numbers too long, or too deep a nesting
+    except (ValueError, RecursionError) as error:  # a number too long, or nested too deeply
         raise DataError(f"{path}:{line}: JSON that cannot be read: {error}") from error
 
 
 def named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of these names and values, for `object_pairs_hook`.
+    """Build a dictionary from names and values, for `object_pairs_hook`.
 
     Raises:
-        ValueError: a name stands there twice, and nothing says which value holds.
+        ValueError: a name occurs twice, so it is unclear which value is meant.
     """
     values = dict(pairs)
     if len(values) < len(pairs):
@@ -102,7 +102,7 @@ def _kind(value: Any) -> str:
 
 
 def _not_an_array(path: Path, text: str) -> str:
-    """Message for a file that does not begin with '['; raises JSONDecodeError when it is not JSON at all."""
+    """Message for a file that does not begin with '['; raises JSONDecodeError if it is not JSON."""
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""Class names: from raw values to class indices."""
+"""Converts raw label values to class names and class indices."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ QUOTED_FIRST = re.compile(r"\s*[\[{]\s*['\"]")
 TRUTH = {"true": "True", "false": "False"}
 
 NOT_A_NUMBER = ("nan", "NaN", "NAN", "<NA>", "NaT")
-"""How tables write a gap where a number or a text is missing: no sensible text, class or name."""
+"""How tables write a missing number or text; none of these is a sensible text, class or name."""
 
 MISSING = ("nan", "NaN", "NAN", "<NA>", "NaT", "None", "NA", "#N/A", "null", "NULL", "\\N")
-"""Cells that mean no value, exactly as data frames, R, spreadsheets and databases write them; "none" is a class."""
+"""Cells without a value, exactly as data frames, R, spreadsheets and databases write them; "none" is a class."""
 
 
 def label_key(value: Any, missing: Collection[str] = NOT_A_NUMBER) -> str | None:
-    """A raw label as the string that label maps use, or None when there is no label.
+    """Return a raw label as the string used in label maps, or None if there is no label.
 
-    Surrounding white space does not count; 1.0 (how tables store integers with gaps) and 1.0e+00 read as "1", in
-    whatever format; true and false read as "True" and "False", however they are written. 1 and true stay two labels.
+    Surrounding white space is ignored; 1.0 (as tables store integers with missing values) and 1.0e+00 become "1"; true
+    and false become "True" and "False", in any spelling. 1 and true are different labels.
 
     Args:
-        value: a number, a truth value, a string, or None.
+        value: a number, a boolean, a string, or None.
         missing: strings that mean no label.
 
     Example:
@@ -47,8 +47,8 @@ def label_key(value: Any, missing: Collection[str] = NOT_A_NUMBER) -> str | None
 
 
 def cell_key(value: Any, missing: Collection[str] = NOT_A_NUMBER) -> str | None:
-    """Like `label_key`, for ids and groups: every string but those in `missing` is one of its own."""
-    if hasattr(value, "item") and not getattr(value, "shape", None):  # a number of numpy or torch
+    """Like `label_key`, for ids and groups: strings are not normalised, except those in `missing`."""
+    if hasattr(value, "item") and not getattr(value, "shape", None):  # a numpy or torch scalar
         value = value.item()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -59,12 +59,12 @@ def cell_key(value: Any, missing: Collection[str] = NOT_A_NUMBER) -> str | None:
         return None
     if (whole := WHOLE.fullmatch(text)) is None:
         return text
-    sign, digits = whole.groups()  # not by `int`, which Python refuses beyond some thousand digits
+    sign, digits = whole.groups()  # not with `int`, which refuses strings of some thousand digits
     return f"-{digits}" if sign == "-" and digits != "0" else digits
 
 
 def folded(name: str) -> str:
-    """What the spellings of one class share: capitals and the width of white space do not count.
+    """Normalise the spelling of a class: lower case, single spaces.
 
     Example:
         >>> folded(" Hate  Speech") == folded("hate speech")
@@ -74,14 +74,14 @@ def folded(name: str) -> str:
 
 
 def spelled(name: Any, names: Collection[str]) -> str:
-    """The one of `names` that `name` is another spelling of; where there is none, `name` as a string."""
+    """The element of `names` of which `name` is a spelling; if there is none, `name` as a string."""
     key = str(label_key(name, ()))
     same = [each for each in names if folded(each) == folded(key)]
     return key if key in names or len(same) != 1 else same[0]
 
 
 def nested(value: Any) -> list[Any] | dict[Any, Any] | None:
-    """The list or object that a cell holds, also where a table wrote it as text; None where it holds neither.
+    """The list or object in a cell, also if a table stores it as text; None if it is neither.
 
     Example:
         >>> nested("['harm']"), nested([]), nested("[sic]")
@@ -98,13 +98,13 @@ def nested(value: Any) -> list[Any] | dict[Any, Any] | None:
             except (ValueError, RecursionError):
                 continue
             return found if isinstance(found, list | dict) else None
-        if QUOTED_FIRST.match(value):  # as numpy prints an array, for one
+        if QUOTED_FIRST.match(value):  # for example a printed numpy array
             return [one or other for one, other in QUOTED.findall(value)]
     return None
 
 
 def any_of(labels: Iterable[Any], harmful: Sequence[str]) -> str:
-    """One label for a text with several: the harmful ones joined where any of them is there, else "not" before it.
+    """Reduce several labels to one: the joined names of `harmful` if any of them occurs, otherwise "not" before it.
 
     Example:
         >>> any_of(["Threat", "spam"], ["harm", "threat"]), any_of([], ["harm"])
@@ -116,7 +116,7 @@ def any_of(labels: Iterable[Any], harmful: Sequence[str]) -> str:
 
 
 def natural_key(name: str) -> tuple[Any, ...]:
-    """Sort key: numbers by value and first, then names with the numbers in them by value.
+    """Sort key: numbers first, by value, then names, with the numbers in them compared by value.
 
     Example:
         >>> sorted(["level 10", "10", "level 9", "9", "-1"], key=natural_key)
@@ -124,7 +124,7 @@ def natural_key(name: str) -> tuple[Any, ...]:
     """
     if NUMBER.fullmatch(name):
         return (0, float(name), name)
-    parts = re.split(r"0*([0-9]+)", name)  # digits of no length can be compared without making numbers of them
+    parts = re.split(r"0*([0-9]+)", name)  # digit strings of any length are compared without conversion
     return (1, [(len(part), part) if i % 2 else (0, part) for i, part in enumerate(parts)], name)
 
 
@@ -133,22 +133,22 @@ def _sorted(names: Iterable[str]) -> tuple[str, ...]:
 
 
 class LabelCodec:
-    """From raw labels to class indices. Spellings that differ in capitals or spaces alone are one class.
+    """Maps raw labels to class indices. Spellings that differ only in case or spaces are one class.
 
     Args:
-        raw: raw labels (see `label_key`) of the training texts, each as often as it stands there; they are the classes
-            where nothing else names them, each spelled as it stands most often, in lower case where two are level.
+        raw: raw labels (see `label_key`) of all training texts; they are the classes if nothing else names them, each
+            in its most frequent spelling, and in lower case if two are equally frequent.
         label_map: raw label to class name, or None.
-        fixed: class names in index order, as a data set declares them, or None.
+        fixed: class names in index order as declared by a data set, or None.
         positive: see `vos.harmful.harmful_classes`.
 
     Attributes:
-        names: class names in index order: sorted, or as declared, and the harmful ones last.
-        harmful: indices of the harmful classes; () where no class is.
+        names: class names in index order: sorted, or as declared, with the harmful ones last.
+        harmful: indices of the harmful classes; () if no class is harmful.
         known: raw labels that have a class, sorted.
 
     Raises:
-        ConfigError: a label map that gives spellings of one label two classes, or no class; or see `class_order`.
+        ConfigError: a label map without classes, or with two classes for spellings of one label; or see `class_order`.
     """
 
     def __init__(
@@ -178,14 +178,14 @@ class LabelCodec:
         self.known = _sorted(self._index_of)
 
     def index(self, raw: str) -> int | None:
-        """Class index of a raw label, or None when it is unknown."""
+        """Class index of a raw label, or None if it is unknown."""
         if raw in self._index_of:
             return self._index_of[raw]
         places = self._by_fold.get(folded(raw), set())
         return next(iter(places)) if len(places) == 1 else None
 
     def spellings(self, raw: Iterable[str]) -> dict[str, list[str]]:
-        """By class name the raw labels that are one but for their spelling, most frequent first."""
+        """By class name, raw labels that differ only in spelling, most frequent first."""
         counts = Counter(raw)
         by_fold: dict[str, list[str]] = {}
         for name, _ in counts.most_common():

@@ -1,4 +1,4 @@
-"""Texts that would be learned from and measured on: they are looked for across splits that are given apart."""
+"""Finds leaks: texts that occur both in training and in evaluation splits from separate sources."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ logger = logging.getLogger(__name__)
 
 
 def without_leaks(rows: Mapping[str, Sequence[ParsedRow]], on_leak: str, log: ProblemLog) -> dict[str, list[ParsedRow]]:
-    """The rows of each split, less those that leak into one before it: give those that must stay whole (test) first.
+    """Remove from each split the rows that leak into an earlier split: pass the test split first.
 
-    A text that an earlier split has too, but for capitals and spaces, is left out and listed. (The very same text is
-    left to the search for repeated rows, which also compares the labels.)
+    A text that equals one in an earlier split up to case and spaces is left out and listed. (Identical texts are
+    handled by the search for repeated rows, which also compares labels.)
 
     Args:
-        rows: by split.
-        on_leak: for texts of a group or pair that an earlier split has too: "error", "drop" (listed), or "allow".
-        log: its `skipped` receives what is left out.
+        rows: rows by split.
+        on_leak: for texts of a group or pair that also is in an earlier split: "error", "drop" (listed), or "allow".
+        log: its `skipped` receives the rows that are left out.
 
     Raises:
-        DataError: groups or pairs stand in several splits, and `on_leak` is "error".
+        DataError: a group or pair occurs in several splits, and `on_leak` is "error".
     """
     texts: dict[str, ParsedRow] = {}
     shared: dict[tuple[str, str], ParsedRow] = {}
@@ -77,10 +77,10 @@ def _twin(row: ParsedRow, shared: Mapping[tuple[str, str], ParsedRow]) -> Parsed
 
 
 class HeldOut:
-    """What must not be trained on: the texts, groups and pairs of validation and test texts.
+    """Texts, groups and pairs of validation and test texts, which must not be trained on.
 
     Args:
-        examples: held out.
+        examples: the held-out examples.
     """
 
     def __init__(self, examples: Iterable[Example]) -> None:
@@ -89,16 +89,16 @@ class HeldOut:
         self._shared = {key for example in examples for key in _keys(example)}
 
     def has_text(self, text: str) -> bool:
-        """Whether it is one of them, but for capitals and spaces."""
+        """Whether the text is held out, up to case and spaces."""
         return leak_key(text) in self._texts
 
     def shares(self, example: Example) -> bool:
-        """Whether one of them is of its group or pair."""
+        """Whether a held-out example has the same group or pair."""
         return any(key in self._shared for key in _keys(example))
 
 
 def outside_only(rows: Iterable[ParsedRow], labelled: Iterable[Example], log: ProblemLog) -> list[Example]:
-    """Texts of another kind, each once, less those that are labelled texts too; what is left out is listed."""
+    """Out-of-distribution texts without repetitions and without labelled texts; rows left out are listed."""
     known = {leak_key(example.text): "a labelled text" for example in labelled}
     kept = []
     for row in rows:

@@ -1,4 +1,4 @@
-"""Bad rows, told one by one or ended in one error."""
+"""Invalid rows: listed one by one, or reported in one error."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from vos.data.records import Skipped
 from vos.errors import DataError
 
 SHOWN_PROBLEMS = 5
-"""Problems that an error spells out; the rest are counted."""
+"""Largest number of problems that an error lists; the rest are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a row.
+    """A problem with a row.
 
     Attributes:
-        line: where the row starts.
+        line: line where the row starts.
         source: file, or data set and split.
-        column: the column at fault.
-        found: what stands there; never the text itself, which may be harmful or private.
-        expected: what should stand there.
-        id: the row's id where known.
+        column: the column with the problem.
+        found: a description of the value; never the text itself, which may be harmful or private.
+        expected: what was expected.
+        id: the row's id if known.
     """
 
     source: str
@@ -36,14 +36,14 @@ class Problem:
 
 
 class ProblemLog:
-    """Collects problems. Only the first `SHOWN_PROBLEMS` are kept when they end in an error, all when rows are skipped.
+    """Collects problems: all of them if rows are skipped, otherwise the first `SHOWN_PROBLEMS`, for the error.
 
     Args:
-        skips: bad rows are left out and listed; otherwise they end in an error.
+        skips: skip and list invalid rows; otherwise they raise an error.
 
     Attributes:
-        count: how many there were.
-        skipped: rows that were left out.
+        count: number of problems.
+        skipped: the skipped rows.
     """
 
     def __init__(self, skips: bool = False) -> None:
@@ -53,7 +53,7 @@ class ProblemLog:
         self._first: list[Problem] = []
 
     def add(self, problem: Problem) -> None:
-        """Note one bad row."""
+        """Add one invalid row."""
         self.count += 1
         if self.skips:
             reason = f"column {problem.column!r}: found {problem.found}, expected {problem.expected}"
@@ -62,10 +62,10 @@ class ProblemLog:
             self._first.append(problem)
 
     def raise_if_any(self) -> None:
-        """End in one error for everything noted.
+        """Raise one error for all collected problems.
 
         Raises:
-            DataError: there are bad rows, and bad rows are not skipped.
+            DataError: there are invalid rows, and they are not skipped.
         """
         if not self._first:
             return

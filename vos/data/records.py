@@ -1,4 +1,4 @@
-"""What a data source gives: labelled splits, a pool that streams, and a list of the rows that were left out."""
+"""The output of a data source: labelled splits, a streaming pool, and a list of skipped rows."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from vos.types import Example
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A row that was left out.
+    """A skipped row.
 
     Attributes:
         source: file, or data set and split.
-        line: line where the row starts, counted from 1; row number for parquet and data sets; None when unknown.
-        reason: why, without the text itself.
-        id: the row's id where it had a usable one.
+        line: line where the row starts, counted from 1; row number for parquet and data sets; None if unknown.
+        reason: the reason, without the text itself.
+        id: the row's id if it has a valid one.
     """
 
     source: str
@@ -34,13 +34,13 @@ class Skipped:
 class PoolSource(Protocol):
     """Unlabelled texts, in any number.
 
-    Every `iter(pool)` starts afresh, and memory does not grow with the number of texts. A pool that knows its size
-    without a pass may also have `__len__`; `size` is there on every pool, None when unknown.
+    Every `iter(pool)` starts from the beginning, and memory does not grow with the number of texts. A pool that knows
+    its size without reading the texts may also have `__len__`; every pool has `size`, None if unknown.
     """
 
     @property
     def size(self) -> int | None:
-        """Number of texts, or None when only a pass would tell."""
+        """Number of texts, or None if it is unknown without reading them."""
 
     def __iter__(self) -> Iterator[Example]:
         """The texts from the start, labels None."""
@@ -50,7 +50,7 @@ class ListPool:
     """A pool in memory.
 
     Args:
-        examples: kept as they are.
+        examples: used without a copy.
     """
 
     def __init__(self, examples: Sequence[Example]) -> None:
@@ -69,12 +69,12 @@ class ListPool:
 
 
 class FilePool:
-    """A pool read from its source on every pass; it has no `__len__`, since only a pass could tell.
+    """A pool that is read from its source on every iteration; it has no `__len__`, because its size may be unknown.
 
     Args:
         path: the file, or the name of the data set and split; for messages.
         read: opens the source and yields its texts lazily, from the start on every call.
-        size: number of texts where the source says it without a pass.
+        size: number of texts if it is known without reading them.
     """
 
     def __init__(self, path: str | Path, read: Callable[[], Iterator[Example]], size: int | None = None) -> None:
@@ -88,19 +88,19 @@ class FilePool:
 
 @dataclass
 class TextData:
-    """Everything that a run reads.
+    """All texts of a run, with their classes.
 
     Attributes:
-        train: labelled.
-        val: labelled.
-        test: labelled; may be empty.
+        train: labelled training texts.
+        val: labelled validation texts.
+        test: labelled test texts; may be empty.
         pool: unlabelled texts.
         label_names: names of the C classes in index order.
-        skipped: rows that were left out, with the reason.
-        ood: texts of another kind, for AUROC and FPR95; labels None; may be empty.
-        harmful: indices of the harmful classes, ascending; () where no class is.
-        question: what people are asked of a text; "" where the source does not say.
-        guidelines: by what rule they answer it; "" where the source does not say.
+        skipped: skipped rows, with the reason.
+        ood: out-of-distribution texts for AUROC and FPR95; labels None; may be empty.
+        harmful: indices of the harmful classes, ascending; () if no class is harmful.
+        question: question to people who label a text; "" if the source has none.
+        guidelines: rule by which they answer; "" if the source has none.
     """
 
     train: list[Example]
@@ -120,10 +120,10 @@ class TextData:
         return Classes(self.label_names, self.harmful)
 
     def in_order(self, names: tuple[str, ...]) -> TextData:
-        """The same texts with class indices in the order of `names`, which are the same classes.
+        """The same texts with class indices in the order of `names`, which must be the same classes.
 
         Raises:
-            ConfigError: other classes.
+            ConfigError: the classes differ.
         """
         if names == self.label_names:
             return self
@@ -146,7 +146,7 @@ class TextData:
     def fingerprint(self) -> str:
         """SHA-256 (hex) over class names and the ids, texts and labels of train, val, test and ood, in their order.
 
-        The pool is left out: a hash of it would cost a pass over a source of any size.
+        The pool is not included, because hashing it would mean reading a source of any size.
         """
         digest = hashlib.sha256(_line(list(self.label_names)))
         for name, examples in (("train", self.train), ("val", self.val), ("test", self.test), ("ood", self.ood)):
@@ -157,5 +157,5 @@ class TextData:
 
 
 def _line(values: Sequence[str | int | None]) -> bytes:
-    """JSON keeps the borders between values: ("ab", "c") and ("a", "bc") differ."""
+    """Values as a JSON line, in which ("ab", "c") and ("a", "bc") differ."""
     return json.dumps(list(values), allow_nan=False).encode("ascii") + b"\n"

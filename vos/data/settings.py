@@ -1,4 +1,4 @@
-"""Settings of a source of texts: each default stands here, once."""
+"""Settings of the sources of texts; each default is defined here, once."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "\\t": "\t"}
-"""Separators that may be given by name, since some of them mean something to a shell."""
+"""Separators that may be given by name, because some of them are special characters of a shell."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileFormat:
-    """How csv and tsv files are read, and the encoding of every file of text.
+    """How csv and tsv files are read, and the encoding of all text files.
 
     Attributes:
-        separator: one character, or comma, semicolon, tab or pipe; None finds it in the header.
-        quoted: whether fields may stand in double quotes; None: yes, but between tabs only where the whole file reads
-            so. With false a double quote is a plain character.
-        encoding: such as cp1252 or utf-16; a byte order mark of UTF-8 may stand in front of UTF-8.
+        separator: one character, or comma, semicolon, tab or pipe; None: detected from the header.
+        quoted: whether fields may be enclosed in double quotes; None: yes, but in tab-separated files only if the whole
+            file is consistent with it. false: a double quote is an ordinary character.
+        encoding: such as cp1252 or utf-16; UTF-8 may start with a byte order mark.
 
     Raises:
         ConfigError: a separator of several characters, or an unknown encoding.
@@ -52,25 +52,25 @@ class FileFormat:
 
     @property
     def delimiter(self) -> str | None:
-        """The separator as a character; None where it is to be found."""
+        """The separator as a character; None if it is to be detected."""
         return None if self.separator is None else SEPARATORS.get(self.separator, self.separator)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextColumns:
-    """Which column of unlabelled texts holds what; None where there is no such column.
+    """Column names of unlabelled texts; None if there is no such column.
 
-    A part of a nested object is named with dots: `author.name`; of a list by its place: `labels.0`.
+    A field of a nested object is named with dots, `author.name`; an element of a list by its index, `labels.0`.
 
     Attributes:
-        text: the text.
-        id: unique ids; None makes ids from the texts (`text_uid`).
-        group: what must not be cut by a split, such as author or thread.
-        pair: what the two texts of a minimal pair share; a pair is not cut either.
-        level: the subtlety level, an integer from 0 up.
-        missing: cells of a label, an id, a group, a pair or a level that mean that there is none, exactly as written,
-            beside an empty one. A class may have any other name, such as none; one of these names is a class where
-            `label_map` has it.
+        text: column of the text.
+        id: column of unique ids; None: ids are computed from the texts (`text_uid`).
+        group: column of a group, such as author or thread, that is always kept in one split.
+        pair: column with a key shared by the two texts of a minimal pair, which are always kept in one split.
+        level: column of the subtlety level, an integer >= 0.
+        missing: values of a label, id, group, pair or level that mean "missing", exactly as written; an empty cell
+            always does. Any other value, such as none, can be a class; one of these values is a class only if it
+            occurs in `label_map`.
     """
 
     text: str = "text"
@@ -83,10 +83,10 @@ class TextColumns:
 
 @dataclass(frozen=True, kw_only=True)
 class Columns(TextColumns):
-    """Which column holds what; None where there is no such column.
+    """Column names of labelled texts; None if there is no such column.
 
     Attributes:
-        label: the class.
+        label: column of the class.
     """
 
     label: str | None = "label"
@@ -98,16 +98,16 @@ class Columns(TextColumns):
 
 @dataclass(frozen=True, kw_only=True)
 class Labels:
-    """What the classes are.
+    """The classes of labelled texts.
 
     Attributes:
-        label_map: raw value (as a string) to class name, such as {0: hate, 1: offensive}; None takes the raw values of
-            the training texts, or the names that a data set declares.
+        label_map: raw value (as a string) to class name, such as {0: hate, 1: offensive}; None: the raw values of the
+            training texts, or the class names that a data set declares.
         positive: the harmful class, or a list of them; "none" for data without harm, such as intents; None: well-known
-            words in the names of the classes decide, see `vos.harmful.harmful_classes`. Harmful classes have the last
-            indices. Where a text has a list of labels, one or several: a text with any of the harmful ones is harmful.
-        question: what people are asked of a text when it is to be labelled; None: one that names the classes, or the
-            column of the labels where the classes are mere answers such as no and yes.
+            words in the class names decide, see `vos.harmful.harmful_classes`. Harmful classes have the last indices.
+            If texts have lists of labels, a text with any of these labels is harmful.
+        question: question to people who label a text; None: one that names the classes, or the label column if the
+            classes are only answers such as no and yes.
     """
 
     label_map: Mapping[str, str | int] | None = None
@@ -115,7 +115,7 @@ class Labels:
     question: str | None = None
 
     def harmful(self) -> tuple[str, ...]:
-        """The classes that a list of labels is reduced by, see `any_of`; () where none is named."""
+        """The harmful classes for reducing lists of labels, see `any_of`; () if none is named."""
         if self.positive is None or str(self.positive).strip().casefold() == NO_HARM:
             return ()
         wanted = [self.positive] if isinstance(self.positive, str | int | float) else list(self.positive)
@@ -123,11 +123,11 @@ class Labels:
 
 
 LONGEST_QUESTION = 500
-"""Characters."""
+"""Largest number of characters of a question."""
 
 
 def check_question(setting: str, question: str | None) -> None:
-    """Refuse a question that could not be shown beside the answers.
+    """Check that a question can be shown next to the answers.
 
     Raises:
         ConfigError: blank, of several lines, or too long.
@@ -144,17 +144,17 @@ LEAK_WAYS = ("error", "drop", "allow")
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
-    """How splits without a source of their own are cut from the training texts.
+    """How splits without their own source are split off from the training texts.
 
     Attributes:
-        val_share: share for validation; not used where the split has a source. The next two likewise.
-        test_share: 0 leaves the test split empty.
-        pool_share: 0 leaves the pool empty.
-        seed: of the cut; independent of the run's seed, so that runs of several seeds share their splits.
-        on_leak: what happens where texts of one group or pair stand in several of the given splits: "error"; "drop"
-            leaves them out of the training texts, or of the validation texts where the others are test texts, and
-            lists them; "allow" keeps them, and says so. A text that stands in several splits itself, also with other
-            capitals or spaces, is always left out of the later of test, val and train, and listed.
+        val_share: share of the validation split; not used if that split has a source.
+        test_share: share of the test split, likewise; 0: empty.
+        pool_share: share of the pool, likewise; 0: empty.
+        seed: seed of the split; independent of the run's seed, so that runs with different seeds share their splits.
+        on_leak: what to do if texts of one group or pair occur in several of the given splits: "error"; "drop": leave
+            them out of the training texts (or of the validation texts, if the others are test texts) and list them;
+            "allow": keep them, with a warning. A text that itself occurs in several splits, up to case and spaces, is
+            always kept in the first of test, val and train, and otherwise left out and listed.
     """
 
     val_share: float = 0.15
@@ -164,13 +164,13 @@ class Shares:
     on_leak: str = "error"
 
     def cut(self, given: set[str]) -> dict[str, float]:
-        """Shares of the splits to cut, by split; what is left is for training.
+        """Shares of the splits to split off, by name; the rest is for training.
 
         Args:
             given: splits that have a source.
 
         Raises:
-            ConfigError: shares out of range, or no validation texts.
+            ConfigError: a share out of range, or no validation texts.
         """
         if self.on_leak not in LEAK_WAYS:
             raise ConfigError(f"on_leak: expected one of {', '.join(LEAK_WAYS)}, found {self.on_leak!r}")
@@ -187,14 +187,14 @@ class Shares:
 
 @dataclass(frozen=True, kw_only=True)
 class RowRules:
-    """What a good row is, and what happens to a bad one.
+    """Rules for valid rows, and what to do with invalid ones.
 
     Attributes:
-        on_bad_row: "raise": one error for all bad rows; "skip": left out and listed in `TextData.skipped`. Bad rows of
-            the pool show on the pass that meets them.
-        max_chars: a longer text is a bad row.
-        unescape: decode HTML entities and the `_x000D_` marks that spreadsheets leave for line breaks.
-        limit: read at most so many rows of each file or split; None reads all.
+        on_bad_row: "raise": one error for all invalid rows; "skip": they are left out and listed in `TextData.skipped`.
+            Invalid rows of the pool are found when it is read.
+        max_chars: a longer text is an invalid row.
+        unescape: decode HTML entities and the `_x000D_` codes that spreadsheets write for line breaks.
+        limit: largest number of rows read from each file or split; None: all.
 
     Raises:
         ConfigError: another `on_bad_row`, or a number below 1.
@@ -207,7 +207,7 @@ class RowRules:
 
     @property
     def skips(self) -> bool:
-        """Whether bad rows are left out."""
+        """Whether invalid rows are skipped."""
         return self.on_bad_row == "skip"
 
     def __post_init__(self) -> None:
@@ -227,7 +227,7 @@ class FileRules(RowRules, FileFormat):
 
 
 def shared(kind: type[DataclassInstance], settings: DataclassInstance) -> dict[str, Any]:
-    """The fields of `kind` that `settings` has too, with their values there."""
+    """The fields of `kind` that `settings` also has, with the values in `settings`."""
     return {each.name: getattr(settings, each.name) for each in fields(kind) if hasattr(settings, each.name)}
 
 
@@ -236,7 +236,7 @@ class RowSettings(Columns, RowRules):
     """How the rows of one table are read."""
 
     def no_label(self) -> frozenset[str]:
-        """Cells of the label's column that mean that there is none."""
+        """Values of the label column that mean "no label"."""
         return frozenset(map(str, self.missing))
 
 
@@ -245,5 +245,5 @@ class TableSettings(RowSettings, Labels, Shares):
     """How labelled tables become a `TextData`, wherever their rows come from."""
 
     def no_label(self) -> frozenset[str]:
-        """As for every table, less what `label_map` names."""
+        """The values of `missing`, except those in `label_map`."""
         return super().no_label() - {label_key(key, ()) for key in self.label_map or ()}

@@ -1,4 +1,4 @@
-"""A pool in several files: a folder, a pattern, or an address that fsspec opens, such as s3://bucket/pool/*.parquet."""
+"""A pool in several files: a folder, a glob pattern, or an fsspec address such as s3://bucket/pool/*.parquet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vos.storage.extras import install_command, optional
 from vos.types import Example
 
 MARKS_OF_VERSION = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "created")
-"""What stores say of a file that changes with its content; the first that is known counts."""
+"""Metadata of stores that change with a file's content; the first available one is used."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Shard:
 
     Attributes:
         address: path, or address with a protocol.
-        name: what tells it from the other shards: its address without the part that all of them share.
-        version: changes when the file does: size and time of change, or what the store says of it.
-        size: bytes; 0 where a store does not tell.
+        name: unique name: the address without the prefix that all shards share.
+        version: changes when the file does: size and modification time, or metadata of the store.
+        size: size in bytes; 0 if the store does not report it.
     """
 
     address: str
@@ -41,10 +41,10 @@ class Shard:
 class ShardedPool:
     """The texts of several files, one after the other in the order of their names.
 
-    A text without an id of its own has that of its content, so its id does not depend on the file it stands in.
+    A text without an id gets one from its content, so it does not depend on the file.
 
     Args:
-        shards: at least one; their names differ.
+        shards: at least one, with different names.
         open_file: opens one local file as a pool.
     """
 
@@ -62,21 +62,21 @@ class ShardedPool:
         """The texts of one shard.
 
         Raises:
-            DataError: the file is gone, empty or damaged; names it.
+            DataError: the file is missing, empty or damaged; the message names it.
         """
         with _local(shard) as path:
             yield from self._open(path)
 
 
 def find_shards(path: str) -> tuple[Shard, ...]:
-    """The files that a path names, by name.
+    """Find the files that a path refers to, sorted by name.
 
     Args:
-        path: a file; a folder, whose files with an ending of a table are taken; a pattern with `*`, `?` or `[`; with a
-            protocol in front of it (`s3://`, `gs://`, `file://`) whatever fsspec opens.
+        path: a file; a folder, whose data files are used; a pattern with `*`, `?` or `[`; or an fsspec address with a
+            protocol (`s3://`, `gs://`, `file://`).
 
     Raises:
-        DataError: nothing is there, or an empty file.
+        DataError: no file, or an empty file.
         ConfigError: the protocol needs a package that is not installed.
     """
     found = _remote(path) if "://" in path else _on_disk(path)
@@ -90,7 +90,7 @@ def find_shards(path: str) -> tuple[Shard, ...]:
 
 
 def is_sharded(path: str) -> bool:
-    """Whether a path names something else than one local file.
+    """Whether a path refers to anything other than one local file.
 
     Example:
         >>> is_sharded("pool.csv"), is_sharded("pool/*.csv"), is_sharded("s3://bucket/pool.csv")
@@ -110,17 +110,17 @@ def _on_disk(path: str) -> list[tuple[str, str, int]]:
 def _remote(path: str) -> list[tuple[str, str, int]]:
     store, inside = _store(path)
     try:
-        store.invalidate_cache()  # a store remembers what it listed before in this process
+        store.invalidate_cache()  # a store caches its listings within a process
         names = store.glob(inside) if glob.has_magic(inside) else store.find(inside)
         listed = [(name, store.info(name)) for name in names if Path(name).suffix.lower() in ENDINGS]
-    except Exception as error:  # a store's own errors have no root in common
+    except Exception as error:  # the errors of stores have no common base class
         raise DataError(f"pool.path={path}: cannot be listed: {_reason(error)}") from error
     files = [(name, info) for name, info in listed if info["type"] == "file"]
     return [(store.unstrip_protocol(name), _version(info), int(info.get("size") or 0)) for name, info in files]
 
 
 def _version(info: Mapping[str, Any]) -> str:
-    """Size and mark of a file in a store, the same whichever request told them."""
+    """Size and version of a file in a store, independent of the kind of request."""
     mark = next((info[name] for name in MARKS_OF_VERSION if info.get(name)), "")
     if isinstance(mark, datetime):
         mark = mark.astimezone(UTC).isoformat()
@@ -147,7 +147,7 @@ def _store(address: str) -> tuple[Any, str]:
 
 @contextmanager
 def _local(shard: Shard) -> Iterator[str]:
-    """The shard as a local file; a remote one is fetched, and removed afterwards."""
+    """The shard as a local file; a remote one is downloaded, and removed afterwards."""
     if "://" not in shard.address:
         yield shard.address
         return
@@ -165,7 +165,7 @@ def _local(shard: Shard) -> Iterator[str]:
 
 
 def _shared(addresses: Sequence[str]) -> str:
-    """The folder that all addresses share, with its last slash."""
+    """The folder that all addresses share, with a trailing slash."""
     first, last = min(addresses), max(addresses)
     same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     return first[: first.rfind("/", 0, same if len(addresses) > 1 else len(first)) + 1]

@@ -17,24 +17,24 @@ from vos.data.shards import ShardedPool, find_shards, is_sharded
 from vos.errors import ConfigError
 
 PoolEngine = Literal["local", "ray"]
-"""Where the shards of a pool are scored."""
+"""Ways to score the shards of a pool."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileData(TableSettings, FileRules):
-    """Texts from csv, tsv, jsonl, json (array of objects) or parquet files, each told by its ending.
+    """Texts from csv, tsv, jsonl, json (array of objects) or parquet files, recognised by their endings.
 
-    Splits without a file are cut from `train` by `split_groups`. A text that stands in several labelled files is kept
-    in the first of test, val and train, and listed in `TextData.skipped`, as is every repeated row; for texts of one
-    group see `on_leak`.
+    Splits without a file are split off from `train` by `split_groups`. A text that occurs in several labelled files is
+    kept in the first of test, val and train, and listed in `TextData.skipped`, as is every repeated row; for texts of
+    one group see `on_leak`.
 
     Attributes:
         train: file of the labelled texts.
-        val: file of validation texts, or None to cut `val_share`.
-        test: file of test texts, or None to cut `test_share`.
-        pool: file of unlabelled texts, read anew on every pass; its labels, if any, are not read. None cuts
+        val: file of validation texts; None: split off `val_share`.
+        test: file of test texts; None: split off `test_share`.
+        pool: file of unlabelled texts, read on every iteration; its labels, if any, are not read. None: split off
             `pool_share`.
-        ood: file of texts of another kind, for AUROC and FPR95; labels are not read.
+        ood: file of out-of-distribution texts for AUROC and FPR95; labels are not read.
 
     Example:
         >>> FileData(train="comments.csv", text="comment", label="toxic", positive="yes").load()
@@ -53,11 +53,11 @@ class FileData(TableSettings, FileRules):
         check_question("data.question", self.question)
 
     def load(self) -> TextData:
-        """Read and check all files but the pool, then cut.
+        """Read and check all files except the pool, then split.
 
         Raises:
-            DataError: files or rows that cannot be used; names file, line and column.
-            ConfigError: settings that cannot work together.
+            DataError: invalid files or rows; the message names file, line and column.
+            ConfigError: incompatible settings.
         """
         files = {"test": self.test, "val": self.val, "train": self.train, "pool": self.pool, "ood": self.ood}
         given = {name: path for name, path in files.items() if path is not None}
@@ -67,15 +67,15 @@ class FileData(TableSettings, FileRules):
 
 @dataclass(frozen=True, kw_only=True)
 class HubData(TableSettings):
-    """Texts that the `datasets` library reads. Its `ClassLabel` features name the classes, in their order.
+    """Texts read by the `datasets` library. `ClassLabel` features define the classes and their order.
 
     Attributes:
-        name_or_folder: name on the hub, folder that `save_to_disk` wrote, or folder of data files.
+        name_or_folder: name on the hub, folder written by `save_to_disk`, or folder of data files.
         config_name: configuration of a data set on the hub, such as hate of tweet_eval.
         train_split: name of the split with the training texts.
-        val_split: validation texts, or None to cut `val_share`.
-        test_split: test texts, or None to cut `test_share`.
-        pool_split: unlabelled texts; their labels, if any, are not read. None cuts `pool_share`.
+        val_split: split with the validation texts; None: split off `val_share`.
+        test_split: split with the test texts; None: split off `test_share`.
+        pool_split: split with unlabelled texts, whose labels, if any, are not read; None: split off `pool_share`.
     """
 
     name_or_folder: str | Path
@@ -90,11 +90,11 @@ class HubData(TableSettings):
         check_question("data.question", self.question)
 
     def load(self) -> TextData:
-        """Read and check all splits but the pool, then cut.
+        """Read and check all splits except the pool, then split.
 
         Raises:
-            DataError: no such data set, no network, no such split, or rows that cannot be used.
-            ConfigError: settings that cannot work together.
+            DataError: no such data set, no network, no such split, or invalid rows.
+            ConfigError: incompatible settings.
         """
         splits = {"test": self.test_split, "val": self.val_split, "train": self.train_split, "pool": self.pool_split}
         wanted = {ours: theirs for ours, theirs in splits.items() if theirs is not None}
@@ -123,13 +123,13 @@ def load_hub(name_or_folder: str | Path, **settings: Any) -> TextData:
 
 @dataclass(frozen=True, kw_only=True)
 class PoolFile(TextColumns, FileRules):
-    """Unlabelled texts of a file or of many, read anew on every pass.
+    """Unlabelled texts from one or many files, read on every iteration.
 
     Attributes:
         path: csv, tsv, jsonl, json (array of objects) or parquet; a folder of such files, a pattern, or an address such
             as s3://bucket/pool/*.parquet, see `vos.data.shards`; None: no file.
         engine: where the files of a pool are scored: "local", on this machine, or "ray", on the cluster of RAY_ADDRESS.
-        workers: processes that score at a time; with "ray" 1 takes all CPUs of the cluster but one.
+        workers: number of scoring processes; with "ray", 1 uses all CPUs of the cluster except one.
 
     Example:
         >>> PoolFile(path="pool.csv", text="comment").open()
@@ -142,12 +142,11 @@ class PoolFile(TextColumns, FileRules):
     workers: int = 1
 
     def open(self) -> PoolSource:
-        """Look at the first rows.
+        """Open the pool and check its first rows.
 
         Raises:
             ConfigError: no path.
-            DataError: no such file, no such column, or no row; rows that cannot be used show on the pass that meets
-                them.
+            DataError: no such file, no such column, or no rows; other invalid rows are found when they are read.
         """
         if self.path is None:
             raise ConfigError("pool: expected the path of a file, found none")

@@ -1,4 +1,4 @@
-"""Leak-free splits: groups, minimal pairs and identical texts stay together, classes keep their shares."""
+"""Stratified, leak-free splits: groups, minimal pairs and identical texts stay together."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from vos.types import Example
 def split_groups(
     examples: Sequence[Example], shares: Mapping[str, float], seed: int, label_names: Sequence[str] = ()
 ) -> dict[str, list[Example]]:
-    """Deal examples to splits so that no group, no minimal pair and no text is cut.
+    """Split examples so that each group, minimal pair and repeated text is in one split.
 
-    Examples that share a group, a pair or a text (capitals and spaces do not count), directly or through others, form
-    one component; components are dealt whole, the largest first, each to the split that then comes nearest to its share
-    of every class (for components of one text this is the method of Sainte-Laguë). Which split an example gets depends
-    on the ids, the shares in their order and the seed, not on the order of the examples; within a split the order of
+    Examples that share a group, a pair or a text (up to case and spaces), directly or transitively, form a component.
+    Components are assigned as a whole, the largest first, each to the split that then comes nearest to its share of
+    every class (for components of one text this is the method of Sainte-Laguë). The split of an example depends on the
+    ids, the shares in their order and the seed, not on the order of the examples; within a split the order of
     `examples` is kept.
 
     Args:
-        examples: ids are unique; a label of None is treated as a class that no split has to have.
+        examples: with unique ids; the label None is treated as a class that need not occur in every split.
         shares: by split name, positive, summing to 1.
-        seed: of the order in which components of one size are dealt.
+        seed: seed of the order in which components of equal size are assigned.
         label_names: for messages; without it classes are named by index.
 
     Raises:
@@ -55,8 +55,8 @@ class _Component:
     """Examples that stay together.
 
     Attributes:
-        key: the smallest id, which names the component whatever the order of the examples.
-        rows: positions in the list of examples.
+        key: the smallest id, which identifies the component independently of the order of the examples.
+        rows: indices into the list of examples.
         labels: number of examples by class.
     """
 
@@ -80,10 +80,10 @@ def _components(examples: Sequence[Example]) -> list[_Component]:
 
 
 class _Deal:
-    """Which component goes to which split.
+    """The assignment of components to splits.
 
     Args:
-        components: in the order in which they are dealt.
+        components: in the order in which they are assigned.
         shares: by split name.
     """
 
@@ -97,16 +97,16 @@ class _Deal:
         self._have: Counter[tuple[str, int | None]] = Counter()
 
     def deal_all(self) -> None:
-        """Deal every component to the split where it lowers the chi-square distance to the shares most."""
+        """Assign every component to the split where it reduces the chi-square distance to the shares most."""
         for component in self.components:
             name = min(self.names, key=partial(self._growth, component.labels))
             self.split_of.append(name)
             self._move(component, None, name)
 
     def fill_gaps(self, label_names: Sequence[str]) -> None:
-        """Give every split every class, by moving the smallest component that leaves no gap where it was.
+        """Ensure that every split has every class, by moving the smallest component whose split does not lose a class.
 
-        Each move closes a gap and opens none, so this ends.
+        Each move fills a gap and creates none, so this terminates.
 
         Raises:
             DataError: no such component.

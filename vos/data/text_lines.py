@@ -1,4 +1,4 @@
-"""Lines of a file of text, lazily, whatever ends them and in whatever encoding."""
+"""Reads the lines of a text file lazily, with any line ending and encoding."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ UTF_8 = ("utf-8", "utf-8-sig")
 def decoded_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
     """Lines of a file with their line breaks, numbered from 1, without byte order marks at its start.
 
-    Lines end at a line feed alone: other separators of Unicode are text. Where the first line ends in a carriage
-    return alone, as old spreadsheets write it, every carriage return ends a line.
+    Only a line feed ends a line: other Unicode separators are part of the text. If the first line ends in a carriage
+    return without a line feed, as old spreadsheets write it, every carriage return ends a line.
 
     Raises:
-        DataError: bytes that are not of this encoding, or a NUL byte; names line and, for UTF-8, byte column from 1.
+        DataError: bytes that are invalid in this encoding, or a NUL byte; the message names the line and, for UTF-8,
+            the byte column from 1.
     """
     lines = _utf8_lines(path) if codecs.lookup(encoding).name in UTF_8 else _other_lines(path, encoding)
     for number, line in lines:
@@ -29,12 +30,12 @@ def decoded_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, st
 
 
 def _ends_in_carriage_returns(path: Path, encoding: str) -> bool:
-    """Whether the first line does."""
+    """Whether the first line ends in a carriage return."""
     with path.open(encoding=encoding, errors="replace", newline="") as file:
         try:
             return file.readline().endswith("\r")
         except UnicodeError:
-            return False  # said when the lines are read
+            return False  # the error is raised when the lines are read
 
 
 def _utf8_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -57,7 +58,7 @@ def _utf8_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _length_of_marks(raw: bytes) -> int:
-    """Bytes of the byte order marks at the start: a file that was saved with one twice has two."""
+    """Number of bytes of the byte order marks at the start; a file that was saved twice may have two."""
     length = 0
     while raw.startswith(codecs.BOM_UTF8, length):
         length += len(codecs.BOM_UTF8)

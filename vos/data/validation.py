@@ -1,4 +1,4 @@
-"""Rows of a table, each checked on its own: columns by name, and every problem told apart and counted."""
+"""Checks each row of a table by itself: columns by name, with every problem reported and counted."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ParsedRow:
-    """A row whose own content is good; whether it agrees with the other rows is not known yet.
+    """A row with valid content; its consistency with other rows has not been checked yet.
 
     Attributes:
         source: file, or data set and split.
-        line: where the row starts.
+        line: line where the row starts.
         example: the row, without its label.
         raw_label: see `label_key`; None for unlabelled sources.
         uid: `text_uid` of the text.
-        listed: the labels of a row that has a list of them, which `raw_label` was reduced from; else ().
+        listed: the labels of a row with a list of labels, which was reduced to `raw_label`; otherwise ().
     """
 
     source: str
@@ -48,29 +48,29 @@ class ParsedRow:
 
 
 PEEKED = 100
-"""Rows that are looked at for their columns: an object may lack what others have."""
+"""Number of rows in which columns are searched, because an object may lack a field that others have."""
 
 LONGEST_LEVEL = 9
-"""Digits of a subtlety level."""
+"""Largest number of digits of a subtlety level."""
 
 LONG_NAME, WORDY_NAME = 40, 4
-"""Characters, and spaces within, from which the name of a column looks like a text."""
+"""Numbers of characters and of spaces from which a column name looks like a text."""
 
 
 def parse_rows(
     source: str, rows: Iterable[Row], settings: RowSettings, log: ProblemLog, harmful: Sequence[str] = ()
 ) -> Iterator[ParsedRow]:
-    """Rows with good content, lazily; the others go to `log`.
+    """Yield valid rows lazily; the others are added to `log`.
 
     Args:
         source: file, or data set and split.
-        rows: of it.
-        settings: which column holds what, and what a good row is.
-        log: receives bad rows.
-        harmful: classes that lists of labels are reduced by, see `any_of`; () for none, where a list is a bad row.
+        rows: rows of the source.
+        settings: columns, and the rules for valid rows.
+        log: receives invalid rows.
+        harmful: harmful classes for reducing lists of labels, see `any_of`; if (), a list is an invalid row.
 
     Raises:
-        DataError: a column is missing, or there is no row at all.
+        DataError: a column is missing, or there are no rows.
     """
     for line, row in itertools.islice(checked_rows(source, rows, settings), settings.limit):
         result = _parse(source, line, row, settings, harmful)
@@ -81,10 +81,10 @@ def parse_rows(
 
 
 def stream_examples(source: str, rows: Iterable[Row], settings: RowSettings) -> Iterator[Example]:
-    """Unlabelled examples of a pool, with flat memory: a bad row is an error at once, or is counted in the log.
+    """Yield unlabelled examples of a pool in constant memory; an invalid row raises at once, or is counted in the log.
 
     Raises:
-        DataError: a column is missing, there is no row at all, or a row is bad and bad rows are not skipped.
+        DataError: a column is missing, there are no rows, or a row is invalid and invalid rows are not skipped.
     """
     log = ProblemLog(settings.skips)
     for parsed in parse_rows(source, rows, settings, log):
@@ -98,10 +98,10 @@ def stream_examples(source: str, rows: Iterable[Row], settings: RowSettings) -> 
 
 
 def checked_rows(source: str, rows: Iterable[Row], columns: Columns) -> Iterator[Row]:
-    """The rows, after a look at the first ones: whether they are there, and have every column.
+    """Yield the rows after checking that there are some, and that the first ones have every column.
 
     Raises:
-        DataError: there is no row at all, or a column is missing; names it, the columns found, and the nearest of them.
+        DataError: there are no rows, or a column is missing; the message names it, the columns found, and the nearest.
     """
     rows = iter(rows)
     first = list(itertools.islice(rows, PEEKED))
@@ -117,7 +117,7 @@ def checked_rows(source: str, rows: Iterable[Row], columns: Columns) -> Iterator
 
 
 def _in_words(wanted: str, found: list[str]) -> str:
-    """The columns found, and what the reason may be."""
+    """The columns found, and a possible reason for a missing one."""
     if any(len(name) > LONG_NAME or name.strip().count(" ") >= WORDY_NAME for name in found):
         return f"{len(found)} columns named like texts: is the first line a header? Write one, such as text,label"
     near = difflib.get_close_matches(wanted.lower(), [each.lower() for each in found], n=1, cutoff=0.5)
@@ -126,7 +126,7 @@ def _in_words(wanted: str, found: list[str]) -> str:
 
 
 def cell(row: dict[str, Any], column: str | None) -> Any:
-    """The value of a column, or of the part of an object or list that a name with dots leads to; None without one.
+    """The value of a column, or of a nested field or list element named with dots; None if there is none.
 
     Example:
         >>> cell({"author": {"name": "ann"}, "labels": ["a", "b"]}, "labels.1")
@@ -158,7 +158,7 @@ def unescape(text: str) -> str:
 def _parse(
     source: str, line: int, row: dict[str, Any], settings: RowSettings, harmful: Sequence[str]
 ) -> ParsedRow | Problem:
-    """One row on its own."""
+    """Parse one row."""
     missing = frozenset(map(str, settings.missing))
 
     def key(column: str | None) -> str | None:
@@ -206,11 +206,11 @@ def _parse(
 
 
 Fault = tuple[str, str] | None
-"""What is found and what is expected."""
+"""What was found and what was expected."""
 
 
 def _label(row: dict[str, Any], settings: RowSettings, harmful: Sequence[str]) -> tuple[str | None, Fault]:
-    """The raw label, or what is wrong with it."""
+    """The raw label, or the problem with it."""
     if settings.label is None:
         return None, None
     value = cell(row, settings.label)
@@ -248,10 +248,10 @@ def _a_key(parts: list[Any] | dict[Any, Any] | None) -> str:
 
 
 def check_texts(source: str, texts: Iterable[object]) -> None:
-    """Whether texts in memory are such as could be read from a file.
+    """Check texts in memory by the same rules as texts from a file.
 
     Raises:
-        DataError: one is not; names its place.
+        DataError: an invalid text; the message names its position.
     """
     for place, text in enumerate(texts):
         fault = _text_fault(text, len(text)) if isinstance(text, str) else (f"a {type(text).__name__}", "a text")
@@ -260,7 +260,7 @@ def check_texts(source: str, texts: Iterable[object]) -> None:
 
 
 def _text_fault(text: str, max_chars: int) -> Fault:
-    """What is found and what is expected when a text cannot be used."""
+    """What was found and what was expected, if a text cannot be used."""
     if text.strip() in NOT_A_NUMBER:
         return f"{text.strip()!r}, as data frames write a gap", "a text"
     if not text.strip():
@@ -271,7 +271,7 @@ def _text_fault(text: str, max_chars: int) -> Fault:
 
 
 def _character_fault(text: str) -> Fault:
-    """What is found and what is expected when a string cannot be kept in files."""
+    """What was found and what was expected, if a string cannot be stored in files."""
     if match := UNPRINTABLE.search(text):
         return f"U+{ord(match[0]):04X} at character {match.start() + 1}", "characters that UTF-8 text can hold"
     return None

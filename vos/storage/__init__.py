@@ -1,1 +1,1 @@
-"""What is kept on disk: run directories, hashes, text ids, sqlite, seeds."""
+"""Storage: run directories, caches, hashes, text ids, SQLite, seeds."""

@@ -1,4 +1,4 @@
-"""Text files that are whole or absent, and their lines."""
+"""Atomically written text files, and reading their lines."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from vos.errors import DataError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to; on leaving, its file takes the place of `path`, and after an error it is removed.
+    """Context with a temporary path to write to; on success its file replaces `path`, after an error it is removed.
 
-    Readers see the old file or the whole new one, never a part. Several processes may write the same file.
+    Readers see either the old file or the complete new one. Several processes may write the same file.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -31,7 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: str) -> None:
-    """Write `content` as UTF-8 and onto the disk, so that readers see the old file or the whole new one.
+    """Write `content` as UTF-8 and sync it to disk; readers see either the old file or the complete new one.
 
     Raises:
         DataError: the disk is full or the folder is not writable; the old file is untouched.
@@ -61,8 +61,8 @@ def read_utf8(path: Path) -> str:
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
-    """The lines of a UTF-8 file with their numbers, blank ones left out.
+    """The non-blank lines of a UTF-8 file with their numbers.
 
-    Only a line feed ends a line: `str.splitlines` would also cut at U+2028, which may stand inside a text.
+    Only a line feed ends a line: `str.splitlines` would also split at U+2028, which may occur in a text.
     """
     return [(number, line) for number, line in enumerate(read_utf8(path).split("\n"), 1) if line.strip()]

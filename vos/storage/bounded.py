@@ -1,4 +1,4 @@
-"""A cache on the disk that stays below a size: what was used longest ago goes first."""
+"""A cache on disk with a size limit; the least recently used files are removed first."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ logger = logging.getLogger(__name__)
 GIB = 2**30
 
 BESIDE = ("-wal", "-shm")
-"""Ends of the files that SQLite keeps beside a database; they come and go with it."""
+"""Suffixes of the files that SQLite stores next to a database; they are removed with it."""
 
 KINDS = ("*/*.safetensors", "*/*.sqlite", "*/*.f32", "shards/*.json")
-"""What a cache holds below its folder: classifiers, features of texts, features of pools, counts of their files."""
+"""Files in a cache's folder: classifiers, features of texts, features of pools, counts of their files."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Entry:
     """A file of a cache.
 
     Attributes:
-        path: of the file.
-        size: with the files beside it, bytes.
-        used: when it was used last, seconds since 1970.
+        path: path of the file.
+        size: size in bytes, including its companion files.
+        used: time of last use, seconds since 1970.
     """
 
     path: Path
@@ -37,14 +37,14 @@ class Entry:
 
 
 def touch(path: Path) -> None:
-    """Note that a file of a cache is used now."""
-    with suppress(FileNotFoundError):  # another process has just removed it
+    """Record that a file of a cache is used now."""
+    with suppress(FileNotFoundError):  # another process may have just removed it
         os.utime(path)
 
 
 @contextmanager
 def in_use(path: Path) -> Iterator[None]:
-    """Keep a file of a cache from being removed by this or another process while the block lasts."""
+    """Context in which a file of a cache is not removed by this or another process."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with _lock_of(path).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
@@ -54,7 +54,7 @@ def in_use(path: Path) -> Iterator[None]:
 
 
 def entries(folder: Path) -> list[Entry]:
-    """The files of a cache, the one that was used longest ago first."""
+    """The files of a cache, least recently used first."""
     found = []
     for path in (each for kind in KINDS for each in folder.glob(kind)):
         with suppress(FileNotFoundError):
@@ -64,13 +64,13 @@ def entries(folder: Path) -> list[Entry]:
 
 
 def make_room(folder: Path, gib: float) -> list[Path]:
-    """Remove files of a cache until it is not larger than asked; those in use stay, whatever their size.
+    """Remove files of a cache until it is within the limit; files in use are never removed.
 
     Args:
-        folder: of the cache, with a folder for each kind of file.
-        gib: largest size of all of them together, GiB.
+        folder: folder of the cache, with a folder for each kind of file.
+        gib: largest total size, GiB.
 
-    Returns: what was removed.
+    Returns: the removed files.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -92,7 +92,7 @@ def make_room(folder: Path, gib: float) -> list[Path]:
 
 
 def _remove(path: Path) -> bool:
-    """Remove a file that nobody uses; whether it is gone."""
+    """Remove a file that is not in use; returns whether it was removed."""
     lock = _lock_of(path)
     with lock.open("a") as file:
         try:
@@ -104,11 +104,11 @@ def _remove(path: Path) -> bool:
 
 
 def remove_database(path: Path) -> None:
-    """Remove a file of a cache with what lies beside it; a process that has it open goes on with what it has."""
+    """Remove a file of a cache and its companion files; a process that has it open can still use it."""
     for part in (path, *(path.with_name(path.name + end) for end in BESIDE)):
         part.unlink(missing_ok=True)
 
 
 def _lock_of(path: Path) -> Path:
-    """Beside the file; empty, and never removed: another process may be waiting for it."""
+    """Path of the empty lock file next to a file; it is never removed, because another process may wait for it."""
     return path.with_name(f".{path.name}.lock")

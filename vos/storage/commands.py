@@ -1,4 +1,4 @@
-"""How the programs are called where this one was called, for messages that say what to type next."""
+"""How the programs are called in this environment, for messages with the next command."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 
 def command(name: str) -> str:
-    """A program as it is typed here: from a checkout, as a module, or as an installed command.
+    """The command for a program: a script of the checkout, a module, or an installed command.
 
     Args:
         name: "train", "synthesize" or "atlas".
 
-    Returns: in a program of another kind, such as a notebook, the module, which runs everywhere.
+    Returns: in any other program, such as a notebook, the module, which works everywhere.
     """
     called = Path(sys.argv[0]).name
     if called.startswith("vos-"):
         return f"vos-{name}"
-    scripts = ("train.py", "synthesize.py")  # a checkout has these, and no other
+    scripts = ("train.py", "synthesize.py")  # the only scripts of a checkout
     return f"python {name}.py" if called in scripts and f"{name}.py" in scripts else f"python -m vos {name}"

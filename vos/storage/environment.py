@@ -1,4 +1,4 @@
-"""What a manifest says of the machine and the code."""
+"""Facts about machine and code for the manifest of a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = ("torch", "transformers", "pytorch-lightning", "hydra-core", "wandb",
 
 
 def environment(device: str) -> dict[str, Any]:
-    """What the manifest says of the machine and the code."""
+    """Facts about machine and code, for the manifest."""
     return {
         "git_commit": git_commit(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
@@ -32,7 +32,7 @@ def environment(device: str) -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """Commit of the checkout that the package runs from, with "+changes" when files differ; None outside git."""
+    """Commit of the checkout that the package runs from, with "+changes" if files differ; None outside git."""
     root = Path(vos.__file__).parent.parent
     try:
         commit = _git(root, "rev-parse", "HEAD")
@@ -42,15 +42,15 @@ def git_commit() -> str | None:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    # Without a lock on the index: one of a process that is killed would stay, and stop the user's own git.
+    # Without a lock on the index: if the process were killed, the lock would remain and block the user's git.
     command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()  # noqa: S603
 
 
 def peak_memory_mib() -> int:
-    """Largest resident set of this process so far, in MiB.
+    """Peak resident set size of this process, in MiB.
 
-    Read from Linux's `VmHWM` where there is one: `ru_maxrss` starts at the size of the parent that forked the process.
+    Read from Linux's `VmHWM` if available: `ru_maxrss` starts at the size of the parent that forked the process.
     """
     status = Path("/proc/self/status")
     if status.exists():

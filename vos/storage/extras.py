@@ -12,16 +12,16 @@ from vos.storage.machine import out_of_memory
 
 
 def optional(module: str, extra: str, option: str) -> Any:
-    """A module of a package that comes with an extra.
+    """Import a module that an extra of this package installs.
 
     Args:
-        module: its name.
-        extra: of this package, which installs it.
-        option: what needs it, for the message.
+        module: name of the module.
+        extra: name of the extra.
+        option: the option that needs it, for the message.
 
     Raises:
-        ConfigError: it cannot be imported; names the extra.
-        MemoryError: it is there, and memory ended while it was imported.
+        ConfigError: the module cannot be imported; the message names the extra.
+        MemoryError: the module exists, but memory ran out during the import.
 
     Example:
         >>> optional("json", "none", "nothing").loads("1")
@@ -37,7 +37,7 @@ def optional(module: str, extra: str, option: str) -> Any:
 
 
 def install_command(extra: str) -> str:
-    """The command that installs an extra: of the checkout that the package runs from, or of the installed package.
+    """The command that installs an extra, for the checkout that the package runs from, or the installed package.
 
     Example:
         >>> "demo" in install_command("demo")

@@ -1,4 +1,4 @@
-"""JSON on disk: standard JSON, which knows no NaN and no infinity."""
+"""JSON on disk: standard JSON, without NaN and infinity."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vos.storage.atomic import write_atomically
 
 
 def finite(values: object) -> object:
-    """The same values with None in place of every number that is not finite: JSON has no word for them.
+    """The same values with None instead of every non-finite number, which JSON cannot represent.
 
     Example:
         >>> finite({"a": float("nan"), "b": [1.5, float("inf")]})
@@ -29,7 +29,7 @@ def finite(values: object) -> object:
 
 
 def json_line(values: object) -> str:
-    """One JSON value in one line, with null for numbers that are not finite.
+    """One JSON value in one line, with null for non-finite numbers.
 
     Example:
         >>> json_line({"é": float("-inf")})
@@ -39,17 +39,17 @@ def json_line(values: object) -> str:
 
 
 def write_json(path: Path, values: object) -> None:
-    """Write JSON atomically, indented, keys in the given order; numbers that are not finite become null."""
+    """Write indented JSON atomically, keys in the given order; non-finite numbers become null."""
     write_atomically(path, json.dumps(finite(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_json_lines(path: Path, rows: Iterable[object]) -> None:
-    """Write one JSON value a line, atomically; see `numbered_lines` for the way back."""
+    """Write one JSON value per line, atomically; `numbered_lines` reads them."""
     write_atomically(path, "".join(json_line(row) + "\n" for row in rows))
 
 
 def numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    """Numbers by name as they were before they were written: NaN where the file has null.
+    """Numbers by name as before writing: NaN where the file has null.
 
     Example:
         >>> numbers({"a": 1, "b": None})
@@ -62,7 +62,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        RunError: missing, cut off, or not an object.
+        RunError: the file is missing, truncated, or not an object.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

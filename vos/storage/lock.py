@@ -1,4 +1,4 @@
-"""One process at a time in one folder."""
+"""Locks: one process at a time in one folder."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ from typing import TextIO
 from vos.errors import RunError
 
 PATIENCE = 600.0
-"""Seconds that another process may hold what takes it seconds."""
+"""Seconds to wait for a lock that is normally held for seconds."""
 
 TRIES = 1000
-"""Times that a folder may go away while it is about to be owned."""
+"""Number of retries if a folder disappears while it is being locked."""
 
 logger = logging.getLogger(__name__)
 
 LOCK = ".lock"
-"""File of the lock within its folder, there while somebody holds it, or after a process was killed."""
+"""Lock file within its folder; it exists while the lock is held, or after a process was killed."""
 
 
 @contextmanager
 def owned(folder: Path, name: str = LOCK, *, wait: bool = False) -> Iterator[None]:
-    """Own a folder until the block ends; one that is missing is made, and removed again where nothing was put into it.
+    """Lock a folder for the duration of the block; a missing folder is created, and removed if it remains empty.
 
-    The lock is advisory and the system's own (`flock`): it goes with the process, so that one that was killed leaves
-    nothing to clear away. Readers need none. Where the file system knows no locks this is said, and the work goes on.
+    The lock is an advisory lock of the system (`flock`): it ends with the process, so a killed process leaves nothing
+    to clean up. Readers need no lock. If the file system does not support locks, a warning is logged and work
+    continues.
 
     Args:
-        folder: to own.
-        name: of the file of the lock; another name is another lock.
-        wait: for the other process to finish; False refuses at once.
+        folder: folder to lock.
+        name: name of the lock file; different names are different locks.
+        wait: wait for the other process to finish; False: raise at once.
 
     Raises:
-        RunError: another process owns the folder (names it), or the folder cannot be written to.
+        RunError: another process has locked the folder (the message names it), or the folder is not writable.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -62,15 +63,15 @@ def owned(folder: Path, name: str = LOCK, *, wait: bool = False) -> Iterator[Non
 
 
 def lock_within(file: TextIO, why: str, seconds: float = PATIENCE) -> None:
-    """Take the lock of an open file, for as long as it is open.
+    """Lock an open file for as long as it is open.
 
     Args:
-        file: to lock.
-        why: who holds it, for the message.
-        seconds: after which it is given up: a process that was stopped holds its locks for ever.
+        file: file to lock.
+        why: who may hold the lock, for the message.
+        seconds: timeout, because a stopped process holds its locks for ever.
 
     Raises:
-        RunError: another process has held it all the time.
+        RunError: another process held the lock until the timeout.
     """
     end = time.monotonic() + seconds
     while True:
@@ -85,14 +86,14 @@ def lock_within(file: TextIO, why: str, seconds: float = PATIENCE) -> None:
 
 
 def _locked(folder: Path, name: str, wait: bool) -> TextIO:
-    """The open file of the lock, which is held until it is closed."""
+    """The open lock file; the lock is held until it is closed."""
     tries = 0
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             file = (folder / name).open("a+", encoding="utf-8")
         except OSError as error:
-            # Another process may remove a folder that it made and left empty, between two of these lines.
+            # Between these lines another process may remove a folder that it created and left empty.
             tries += 1
             if isinstance(error, FileExistsError | FileNotFoundError) and not folder.is_file() and tries < TRIES:
                 continue
@@ -102,7 +103,7 @@ def _locked(folder: Path, name: str, wait: bool) -> TextIO:
         except BaseException:
             file.close()
             raise
-        # Whoever held it may have removed the file since it was opened here: a lock without a name is worth nothing.
+        # The previous holder may have removed the file since it was opened here: a lock on a removed file is useless.
         if _is_still(file, folder / name):
             return file
         file.close()

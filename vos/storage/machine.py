@@ -1,4 +1,4 @@
-"""Errors that are none of the program: a full disk, a folder that is gone, memory that ended, a damaged file."""
+"""Recognises errors of the machine, not the program: a full disk, a missing folder, no memory, a damaged file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENVIRONMENT = (
     *(errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ENOTEMPTY, errno.EBUSY),
     *(errno.EMFILE, errno.ENFILE),
 )
-"""Errors of the system that a user can mend: a full disk, a folder that is read-only, forbidden, gone, or a file."""
+"""System errors that a user can fix: a full disk, or a folder that is read-only, forbidden, missing, or a file."""
 
 NO_MEMORY = (
     "can't allocate memory",
@@ -23,7 +23,7 @@ NO_MEMORY = (
     "out of memory",
     "could not create a primitive",
 )
-"""What libraries say, each in a class of its own, when memory ends."""
+"""Messages of libraries that run out of memory, each with its own exception class."""
 
 NO_THREAD = ("can't start new thread", "Resource temporarily unavailable")
 
@@ -31,13 +31,14 @@ NOT_WRITTEN = (
     *("PytorchStreamWriter failed", "unexpected pos", "iostream error", "No space left on device", "File too large"),
     *("Read-only file system", "Parent directory", "I/O error", "No such file or directory"),
 )
-"""What libraries say when a file cannot be written."""
+"""Messages of libraries that cannot write a file."""
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether it is memory that ended, or processes or threads, whatever a library made of it.
+    """Whether an error means that memory, processes or threads ran out, whatever its class.
 
-    What is missing or damaged is another matter: who does without it must not do so for want of memory.
+    Code that continues without a missing or damaged file must check this first, so that it does not treat a lack of
+    memory as a missing file.
 
     Example:
         >>> out_of_memory(RuntimeError("an allocator: can't allocate memory")), out_of_memory(ImportError("no a"))
@@ -51,10 +52,10 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def machine_lacks(error: BaseException) -> str | None:
-    """What the machine lacks for a job, in words; None where it lacks nothing, and the error is a fault of the program.
+    """What the machine lacks for a job, in words; None if it lacks nothing, so that the error is a bug of the program.
 
     Args:
-        error: what a library, or the system, raised; what caused it counts too.
+        error: an exception of a library or the system; its causes are checked too.
 
     Example:
         >>> machine_lacks(MemoryError()), machine_lacks(KeyError("a"))

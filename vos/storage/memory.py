@@ -1,4 +1,4 @@
-"""Memory that was freed and that the process still holds, and the collector of cycles."""
+"""Returns freed memory to the system, and pauses the garbage collector."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 
 def give_back_memory() -> None:
-    """Give freed memory back to the system, where the C library can be asked to; elsewhere do nothing.
+    """Return freed memory to the system if the C library supports it; otherwise do nothing.
 
-    glibc keeps freed blocks of some MB for itself once it has seen the first, and what is kept of many large files
-    then lies scattered among them: merging 100 results of 25 MB took 440 MB more than merging one.
+    glibc keeps freed blocks of some MB once it has freed the first one, and small remaining allocations are scattered
+    among them: merging 100 results of 25 MB took 440 MB more than merging one.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
@@ -22,9 +22,9 @@ def give_back_memory() -> None:
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Pause Python's collector of cycles around a block that makes many objects and no cycles.
+    """Pause Python's garbage collector in a block that creates many objects without reference cycles.
 
-    Reading 30,000 answers it else looks at all of them again and again, for a fifth of the time.
+    Otherwise it scans all of them again and again: when reading 30,000 answers, a fifth of the time.
 
     Example:
         >>> with without_collector():

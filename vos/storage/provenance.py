@@ -1,4 +1,4 @@
-"""Where a text comes from: told by whoever finds or makes it, kept in its record, checked by verification."""
+"""The provenance of a text: set when it is found or written, stored in its record, checked by verification."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ GIVEN = ("pool", "labelled")
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a text comes from and what finding it cost: enough to make a made text again.
+    """Where a text comes from and what it cost; enough to reproduce a made text.
 
     Attributes:
-        source: "pool" (unlabelled texts) or "labelled" (a known answer); of made texts "lm" (plain sample), "smc"
+        source: "pool" (unlabelled texts) or "labelled" (a known answer); for made texts "lm" (plain sample), "smc"
             (sequential Monte Carlo and moves from its particles), "prefix_conditioned" (from a real text),
-            "instructed" (asked for in a chat) or "counterfactual" (a training text changed until it crosses).
-        parents: ids of the real texts that a made text descends from: the examples of its prompt, then the start of
+            "instructed" (requested in a chat) or "counterfactual" (a training text changed until its prediction flips).
+        parents: ids of the real texts that a made text descends from: the examples in its prompt, then the start of
             its chain.
-        prompt_hash: of the prompt of a made text.
-        language_model: fingerprint of the language model that made it.
-        seed: of the random numbers that made the text; for texts of the pool, of the synthesis. None when unknown.
-        lm_tokens: tokens sampled for the target before the text was there.
-        classifier_texts: texts and prefixes that the classifier read for the target before the text was there; a text
-            of the pool costs the one reading that found it. None when unknown.
+        prompt_hash: hash of the prompt of a made text.
+        language_model: fingerprint of the language model that wrote it.
+        seed: seed that produced the text; for texts of the pool, the seed of the synthesis. None if unknown.
+        lm_tokens: number of tokens sampled for the target until the text was found.
+        classifier_texts: number of texts and prefixes that the classifier read for the target until the text was found;
+            1 for a text of the pool. None if unknown.
         similarity: edit similarity of a made text to the nearest known text.
-        words_changed: words inserted, deleted or replaced in the parent; counterfactuals only.
-        parent_margin: of the parent, logit units; counterfactuals only.
-        subtlety: how the text was asked to show what it tells of, see `SUBTLETIES`; texts asked for in a chat only.
+        words_changed: number of words inserted, deleted or replaced in the parent; counterfactuals only.
+        parent_margin: margin of the parent, logit units; counterfactuals only.
+        subtlety: how openly the text was requested to show its topic, see `SUBTLETIES`; only for texts requested in a
+            chat.
     """
 
     source: str = "pool"
@@ -51,5 +52,5 @@ class Provenance:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
-        """The provenance whose `asdict` went through JSON."""
+        """The provenance from its `asdict`, read from JSON."""
         return cls(**dict(values) | {"parents": tuple(values["parents"])})

@@ -1,4 +1,4 @@
-"""The directory of one run: what lies where, whether it is whole, and its manifest."""
+"""The directory of one run: its paths, its manifest, and checks of its completeness."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from vos.storage.json_files import read_json, write_json
 from vos.storage.sealed import sealed, unsealed
 
 FORMAT_VERSION = 2
-"""Of the files of a run; 1 was written by version 0.1."""
+"""Format version of the files of a run; 1 was written by version 0.1."""
 
 
 FILES = ("config.yaml", "overrides.yaml", "metrics.json", "density.safetensors", "output_labels.json", "model/*")
-"""Of a finished run: those whose hashes stand in its manifest."""
+"""Files of a finished run whose hashes are in its manifest."""
 
 
 class RunDirectory:
     """Paths and state of a run.
 
     Args:
-        path: made by `start`, expected by `open_finished`.
+        path: created by `start`, must exist for `open_finished`.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -51,15 +51,15 @@ class RunDirectory:
         """Content of `manifest.json`.
 
         Raises:
-            RunError: missing, unreadable or damaged.
+            RunError: the file is missing, unreadable or damaged.
         """
         return unsealed(read_json(self.manifest_path), self.manifest_path)
 
     def start(self, config_yaml: str, facts: Mapping[str, object]) -> None:
-        """Make the directory, or take up one that was cut off under the same configuration.
+        """Create the directory, or continue an interrupted run with the same configuration.
 
         Raises:
-            RunError: the directory holds a finished run, or one of another configuration or version.
+            RunError: the directory has a finished run, or one with another configuration or version.
         """
         facts = {"config_hash": text_hash(config_yaml), **facts}
         if self.manifest_path.exists():
@@ -82,7 +82,7 @@ class RunDirectory:
         self.check_files()
 
     def finish(self, wall_seconds: float, facts: Mapping[str, object]) -> None:
-        """Mark the run as finished; `wall_seconds` adds to what earlier, interrupted attempts took."""
+        """Mark the run as finished; `wall_seconds` is added to the time of earlier, interrupted attempts."""
         manifest = self.manifest
         manifest |= facts
         manifest["wall_seconds"] = round(manifest.get("wall_seconds", 0.0) + wall_seconds, 1)
@@ -91,17 +91,17 @@ class RunDirectory:
         self._write_manifest({**manifest, "status": "finished"})
 
     def _kept_files(self) -> list[str]:
-        """What later work reads, by the names in `FILES`."""
+        """The existing files among `FILES`, which later programs read."""
         found = (path for pattern in FILES for path in sorted(self.path.glob(pattern)))
         return [path.relative_to(self.path).as_posix() for path in found if path.is_file()]
 
     def check_files(self) -> None:
-        """Look whether the files of a finished run, or the settings of one on its way, are those that it wrote.
+        """Check that the files of a finished run, or the settings of an unfinished one, are unchanged.
 
-        A run of an older version does not tell.
+        Runs of older versions have no hashes and are not checked.
 
         Raises:
-            RunError: one of them is missing, damaged or changed.
+            RunError: a file is missing, damaged or changed.
         """
         for name, expected in self.manifest.get("files", {}).items():
             path = self.path / name
@@ -113,7 +113,7 @@ class RunDirectory:
 
     @property
     def is_finished(self) -> bool:
-        """True when a finished run of this format version lies here."""
+        """Whether this is a finished run of the current format version."""
         if not self.manifest_path.exists():
             return False
         manifest = self.manifest
@@ -124,10 +124,10 @@ class RunDirectory:
         write_json(self.manifest_path, sealed(facts))
 
     def open_finished(self) -> dict[str, Any]:
-        """The manifest of a whole, finished run.
+        """The manifest of a complete, finished run.
 
         Raises:
-            RunError: missing, half-written, or of another version; the message says which and what to do.
+            RunError: the run is missing, unfinished, or of another version; the message says what to do.
         """
         if not self.manifest_path.exists():
             found = "no manifest.json here" if self.path.is_dir() else "no such directory"
@@ -150,7 +150,7 @@ class RunDirectory:
 
 
 def check_version(path: Path, manifest: Mapping[str, object]) -> None:
-    """Raise RunError when the manifest is of another format version."""
+    """Raise RunError if the manifest has another format version."""
     if manifest.get("format_version") != FORMAT_VERSION:
         raise RunError(
             f"run={path}: expected run format {FORMAT_VERSION}, found {manifest.get('format_version')!r} written by "
@@ -159,6 +159,6 @@ def check_version(path: Path, manifest: Mapping[str, object]) -> None:
 
 
 def run_hash(run: RunDirectory) -> str:
-    """Hash of a run's settings and data, as it goes into records."""
+    """Hash of a run's settings and data, as stored in records."""
     manifest = run.manifest
     return text_hash(f"{manifest['config_hash']} {manifest['data_fingerprint']} {manifest['model_hash']}")

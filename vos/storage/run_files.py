@@ -1,4 +1,4 @@
-"""What stands in the JSON files of a run: their types, which the reference and its JSON Schemas are made from."""
+"""Types of the JSON files of a run, from which the reference and the JSON Schemas are generated."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 
 Metrics = Mapping[str, float | None]
-"""Names of metrics to their values; null where one could not be measured."""
+"""Metric names to values; null if a metric could not be measured."""
 
 
 class Calibration(TypedDict):
     """How the distances of a run were calibrated.
 
     Attributes:
-        held_out_texts: texts that neither the encoder nor the density has seen.
-        largest_measured: distance beyond which radii are extrapolated, the least over the classes; null without any.
-        outliers: what the radii of the virtual outliers are, "measured" or "extrapolated"; null where there are none.
+        held_out_texts: number of texts that neither the encoder nor the density was fitted to.
+        largest_measured: distance beyond which radii are extrapolated, the smallest over classes; null without any.
+        outliers: whether the radii of the virtual outliers are "measured" or "extrapolated"; null without outliers.
     """
 
     held_out_texts: int
@@ -24,31 +24,31 @@ class Calibration(TypedDict):
 
 
 class Manifest(TypedDict):
-    """What ran where: `manifest.json`.
+    """`manifest.json`: the settings, versions and machine of a run, and the hashes of its files.
 
     Attributes:
-        format_version: of the files of a run; a run of another version is refused.
-        vos_version: of the package that wrote it.
+        format_version: format version of the files of a run; a run of another version is refused.
+        vos_version: version of the package that wrote it.
         status: "running" until everything is written.
-        started_unix: seconds since 1970.
-        wall_seconds: of all attempts together.
-        config_hash: of the configuration, which `resume` compares.
-        data_fingerprint: of classes, labelled texts and their ids, which every program that reads a run compares.
-        harmful_classes: names of the classes that count as harm.
-        git_commit: of the checkout; ends with "+changes" where files differ; null outside of git.
-        packages: name to version.
-        python: its version.
+        started_unix: start time, seconds since 1970.
+        wall_seconds: wall time of all attempts together.
+        config_hash: hash of the configuration, which `resume` compares.
+        data_fingerprint: hash of classes, labelled texts and their ids, which every program that reads a run compares.
+        harmful_classes: names of the harmful classes.
+        git_commit: commit of the checkout; ends with "+changes" if files differ; null outside git.
+        packages: package name to version.
+        python: Python version.
         platform: the operating system.
-        device: what it ran on.
-        threads: of torch.
-        command: how it was called.
-        seed: of the run; absent where the training was called from Python.
-        precision: of the training; absent where the training was called from Python.
-        started_from: the run that this one goes on from; null for none.
-        model_hash: of the classifier; absent until it is there.
-        calibration: see there; absent until it is there.
-        peak_memory_mib: largest resident memory; absent until the end.
-        files: hashes of settings, metrics, density and model, one of which may not change; absent until the end.
+        device: the device of the run.
+        threads: number of torch threads.
+        command: the command line.
+        seed: seed of the run; absent if the training was called from Python.
+        precision: precision of the training; absent if the training was called from Python.
+        started_from: the run that this one continues; null for none.
+        model_hash: hash of the classifier; absent until it is trained.
+        calibration: see `Calibration`; absent until it is measured.
+        peak_memory_mib: peak resident memory; absent until the end.
+        files: hashes of settings, metrics, density and model, which must not change; absent until the end.
         seal: hash of all other fields.
     """
 
@@ -78,16 +78,16 @@ class Manifest(TypedDict):
 
 
 class RunMetrics(TypedDict):
-    """What a training measured: `metrics.json`.
+    """`metrics.json`: the metrics of a training.
 
     Attributes:
-        rounds: of each round its number, `round`, and every metric of it.
-        final: metrics of the round that the run ends with.
-        kept_round: which round that is.
-        kept_because: why.
-        stopped_because: why no further round was trained.
+        rounds: for each round its number, `round`, and all of its metrics.
+        final: metrics of the round that the run keeps.
+        kept_round: number of that round.
+        kept_because: the reason for keeping it.
+        stopped_because: the reason why no further round was trained.
         refine: the settings of refinement.
-        calibration: see there.
+        calibration: see `Calibration`.
     """
 
     rounds: Sequence[Metrics]
@@ -100,13 +100,13 @@ class RunMetrics(TypedDict):
 
 
 class LabellingRound(TypedDict):
-    """A round of labels in a project: a line of `labelling_rounds.jsonl`. Every other field is a metric.
+    """A line of `labelling_rounds.jsonl`: a labelling round of a project. Every other field is a metric.
 
     Attributes:
         run: directory of the run that trained with these labels.
-        round: its number, from 1 on.
-        labels: labelled texts that went into its training.
-        labels_of_oracle: those of them that a declared oracle answered, no person.
+        round: number of the round, from 1 on.
+        labels: number of labelled texts used in its training.
+        labels_of_oracle: number of these that were answered by a declared oracle instead of a person.
     """
 
     run: str

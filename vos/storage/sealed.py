@@ -1,7 +1,7 @@
-"""Files that tell when they were damaged: a hash of the content stands in each, and is looked at when it is read.
+"""Files that contain a hash of their content, by which damage is detected when they are read.
 
-JSON has it under `SEAL`, safetensors in the header. A file without one was written by an older version and is taken as
-it is; a bit that is flipped within the name of the seal leaves the content as it was.
+JSON files have it under `SEAL`, safetensors files in the header. A file without a hash was written by an older version
+and is accepted; a flipped bit within the name of the seal does not damage the content.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ SEAL = "seal"
 """Key of the hash."""
 
 OPEN = "0" * 32
-"""Stands in place of the hash while it is computed."""
+"""Placeholder for the hash while it is computed."""
 
 PLACE = re.compile(rb'\\?"seal\\?": ?\\?"([0-9a-f]{32})')
-"""In a header, where it may stand within a value that is JSON itself: the library keeps no order among several keys."""
+"""The seal in a header, where it may be inside a value that is itself JSON: the library does not preserve the order of
+several keys."""
 
 CHUNK = 1 << 20
 
 
 def seal_of(values: Mapping[str, Any]) -> str:
-    """Hash (hex, 32 characters) of JSON values but their seal, as they come back from a file.
+    """Hash (hex, 32 characters) of JSON values without their seal, as read back from a file.
 
     Example:
         >>> seal_of({"a": 1, SEAL: "x"}) == seal_of({"a": 1})
@@ -50,7 +51,7 @@ def unsealed(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The values without their seal.
 
     Raises:
-        RunError: they are not those that were written.
+        RunError: the values differ from those that were written.
     """
     if SEAL in values and values[SEAL] != seal_of(values):
         raise damaged(path)
@@ -66,8 +67,8 @@ def save_sealed(path: Path, save: Callable[[dict[str, str]], object]) -> None:
     """Write a safetensors file and put its hash into its header.
 
     Args:
-        path: of the file, which `save` writes.
-        save: given metadata, which must go into the header.
+        path: path of the file that `save` writes.
+        save: writes the file, with the given metadata in its header.
     """
     save({SEAL: OPEN})
     with path.open("rb+") as file:
@@ -78,10 +79,10 @@ def save_sealed(path: Path, save: Callable[[dict[str, str]], object]) -> None:
 
 
 def check_sealed(path: Path) -> None:
-    """Look whether a safetensors file is as `save_sealed` wrote it.
+    """Check that a safetensors file is unchanged since `save_sealed` wrote it.
 
     Raises:
-        RunError: it is damaged, or missing.
+        RunError: the file is damaged or missing.
     """
     try:
         with path.open("rb") as file:
@@ -96,7 +97,7 @@ def check_sealed(path: Path) -> None:
 
 
 def _place(file: BinaryIO) -> int:
-    """Where the hash begins; -1 where there is none."""
+    """Offset of the hash; -1 if there is none."""
     file.seek(0)
     size = int.from_bytes(file.read(8), "little")
     found = PLACE.search(file.read(min(size, 1 << 26)))
@@ -104,7 +105,7 @@ def _place(file: BinaryIO) -> int:
 
 
 def _digest(file: BinaryIO, place: int) -> str:
-    """Of the whole file, with `OPEN` in place of the hash."""
+    """Hash of the whole file, with `OPEN` in place of the hash."""
     digest = hashlib.blake2b(digest_size=16)
     file.seek(0)
     digest.update(file.read(place) + OPEN.encode("ascii"))

@@ -1,4 +1,4 @@
-"""Settings are stored with a run: a secret stands in the environment, and settings name its variable alone."""
+"""Keeps secrets out of settings, which are stored with a run: settings only name an environment variable."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from urllib.parse import urlsplit
 from vos.errors import ConfigError
 
 VARIABLE = re.compile(r"(?![0-9a-fA-F]{32,}$)[A-Za-z_][A-Za-z0-9_]{0,63}")
-"""Name of an environment variable; many hexadecimal digits are a token."""
+"""Name of an environment variable; a long string of hexadecimal digits is a token instead."""
 
 
 def check_no_secret(prefix: str, url: str, name: str, variable: str | None) -> None:
-    """Refuse settings that hold a secret themselves; it is not shown.
+    """Refuse settings that contain a secret; the message does not show it.
 
     Args:
-        prefix: of the settings in messages, such as "labels."; may be empty.
-        url: of a server.
-        name: of the setting that names a variable.
-        variable: what that setting says; None: no secret is sent.
+        prefix: prefix of the settings in messages, such as "labels."; may be empty.
+        url: URL of a server.
+        name: name of the setting that names the environment variable.
+        variable: value of that setting; None: no secret is sent.
 
     Raises:
-        ConfigError: user or password in the address, or something else than the name of a variable.
+        ConfigError: a user or password in the URL, or a value that is not the name of a variable.
 
     Example:
         >>> check_no_secret("", "http://localhost:8080", "token_variable", "LABEL_STUDIO_API_KEY")

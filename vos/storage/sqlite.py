@@ -1,14 +1,14 @@
-"""Traps of SQLite, dealt with once."""
+"""Workarounds for pitfalls of SQLite."""
 
 import sqlite3
 import time
 
 
 def enter_wal(connection: sqlite3.Connection, seconds: float) -> None:
-    """Put the database into write-ahead logging, waiting up to `seconds` for other processes.
+    """Switch the database to write-ahead logging, waiting up to `seconds` for other processes.
 
-    While one process switches a new database over, another that asks for the same is told "database is locked" at once:
-    SQLite does not call the busy handler for this statement.
+    While one process switches a new database, another one that tries the same gets "database is locked" at once,
+    because SQLite does not call the busy handler for this statement.
 
     Raises:
         sqlite3.OperationalError: still locked after `seconds`, or another failure.
@@ -26,6 +26,6 @@ def enter_wal(connection: sqlite3.Connection, seconds: float) -> None:
 
 
 def is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Whether SQLite found a file damaged, and not locked, missing or on a full disk."""
+    """Whether SQLite found a damaged file, as opposed to a locked or missing file or a full disk."""
     known = ("malformed", "not a database", "no such column", "no such table", "already exists")
     return type(error) is sqlite3.DatabaseError or any(words in str(error) for words in known)

@@ -1,17 +1,17 @@
-"""When two texts are the same, and the names of texts that come without one."""
+"""Identity of texts: when two texts are the same, and ids for texts that have none."""
 
 import hashlib
 import re
 import unicodedata
 
 UNPRINTABLE = re.compile("[\0\ud800-\udfff]")
-"""NUL, and halves of a surrogate pair: valid in JSON escapes, but no tokenizer or file takes them."""
+"""NUL and lone surrogates: valid as JSON escapes, but no tokenizer or file accepts them."""
 
 
 def text_uid(text: str) -> str:
-    """SHA-256 (hex, first 32 characters) of the NFC-normalised text with runs of white space as one space.
+    """SHA-256 (hex, first 32 characters) of the NFC-normalised text with runs of white space replaced by one space.
 
-    Two texts are the same in this package when their uids are equal; labels are keyed by it, never by a row number.
+    In this package two texts are the same if their uids are equal; labels are keyed by uid, never by row number.
 
     Example:
         >>> text_uid("two  words") == text_uid(" two words ")
@@ -22,7 +22,7 @@ def text_uid(text: str) -> str:
 
 
 def leak_key(text: str) -> str:
-    """What two texts share that a classifier could not be asked about apart: capitals and spaces do not count.
+    """Key that is equal for texts that differ only in case and spaces, so that they must not be in different splits.
 
     Example:
         >>> leak_key("Two  words ") == leak_key("two words")
@@ -32,5 +32,5 @@ def leak_key(text: str) -> str:
 
 
 def made_id(text: str) -> str:
-    """Id of a text that a language model wrote: the same text has the same id."""
+    """Id of a text that a language model wrote; the same text has the same id."""
     return f"made-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

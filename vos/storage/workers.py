@@ -1,4 +1,4 @@
-"""Processes that work for this one, and one of them that hangs."""
+"""Collects results of worker processes, and detects workers that hang."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from vos.errors import RunError
 T = TypeVar("T")
 
 PATIENCE = 6 * 3600.0
-"""Seconds in which one of the workers must have finished something."""
+"""Seconds within which at least one worker must finish something."""
 
 
 def results(futures: Collection[Future[T]], what: str, patience: float = PATIENCE) -> Iterator[T]:
-    """What the workers give back, as it comes.
+    """Yield the results of workers as they are completed.
 
     Args:
-        futures: of a pool of processes.
-        what: they do, for the message.
-        patience: seconds after which workers of which none has finished anything are ended.
+        futures: futures of a pool of processes.
+        what: what the workers do, for the message.
+        patience: seconds without any finished result after which the workers are terminated.
 
     Raises:
-        RunError: none of them has finished anything for so long; the processes of the pool are ended.
-        Exception: what a worker raised.
+        RunError: no worker has finished anything within this time; the processes of the pool are terminated.
+        Exception: raised by a worker.
     """
     waiting = set(futures)
     while waiting:

@@ -12,14 +12,14 @@ from vos.training.progress import FitProgress
 
 
 class ResumableEarlyStopping(EarlyStopping):
-    """Early stopping that a resumed fit obeys at once when it had struck before the interruption.
+    """Early stopping that takes effect at once in a resumed fit, if it was due before the interruption.
 
     Lightning restores the count of bad epochs but not the decision to stop, so a fit killed just after its last
     checkpoint would train one epoch too many.
     """
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Stop before the first batch when patience was used up already."""
+        """Stop before the first batch if patience is already used up."""
         if self.wait_count >= self.patience:
             trainer.should_stop = True
 
@@ -30,8 +30,8 @@ def fit_callbacks(checkpoints: Path, monitor: str, patience: int, progress: str 
     Args:
         checkpoints: folder of `best.ckpt` and `last.ckpt`; the second resumes the fit exactly.
         monitor: name of the validation metric, lower is better.
-        patience: epochs without improvement after which the fit stops; negative never stops.
-        progress: name of the fit beside its bar; None draws none.
+        patience: epochs without improvement after which the fit stops; negative: never.
+        progress: name of the fit next to its progress bar; None: no bar.
     """
     # Saved at the end of the epoch, after validation, so that a resumed fit begins with a whole epoch.
     always: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}

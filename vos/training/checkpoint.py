@@ -1,4 +1,4 @@
-"""A finished round on disk: its numbers, the logits that the next shift needs, and the module's state."""
+"""Checkpoints of finished rounds: metrics, validation logits for the next boundary shift, and the module's state."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RoundCheckpoint:
-    """What a resumed run needs of a finished round.
+    """The data of a finished round that a resumed run needs.
 
     Attributes:
-        number: 0 is plain training.
-        metrics: flat names to numbers; NaN, which the file has as null, where there was nothing to measure.
-        val_logits: (n, C) of the validation texts.
+        number: number of the round; 0 is plain training.
+        metrics: flat names to numbers; NaN (null in the file) if there was nothing to measure.
+        val_logits: (n, C) logits of the validation texts.
     """
 
     number: int
@@ -40,7 +40,7 @@ class RoundCheckpoint:
     val_logits: Tensor
 
     def write(self, run: RunDirectory) -> None:
-        """Keep the round; the JSON file comes last and marks it as finished."""
+        """Write the round; the JSON file is written last and marks it as finished."""
         run.rounds.mkdir(parents=True, exist_ok=True)
         content = {"val_logits": self.val_logits.contiguous()}
         with replacing(run.rounds / f"{self.number}.safetensors") as partial:
@@ -49,7 +49,7 @@ class RoundCheckpoint:
 
 
 def read_round(run: RunDirectory, number: int) -> RoundCheckpoint | None:
-    """The finished round `number`; None where there is none, or a file of it is damaged, which is logged."""
+    """Read the finished round `number`; None if it does not exist or a file is damaged, which is logged."""
     path = run.rounds / f"{number}.json"
     if not path.exists():
         return None
@@ -66,14 +66,14 @@ def read_round(run: RunDirectory, number: int) -> RoundCheckpoint | None:
 
 
 def rounds_to_go_on_from(run: RunDirectory, best: Callable[[Sequence[RoundCheckpoint]], int]) -> list[RoundCheckpoint]:
-    """The finished rounds up to the last one that a run can go on from; the files of later ones are removed.
+    """The finished rounds up to the last one from which a run can continue; files of later rounds are removed.
 
-    A run goes on from the state of its last round, and may end with that of its best. Where one of the two is damaged
-    or missing, the rounds after an earlier whole one are made again.
+    A run continues from the state of its last round, and may end with that of its best round. If one of the two is
+    damaged or missing, the run continues from an earlier complete round.
 
     Args:
-        run: whose rounds.
-        best: number of the round to keep of those given.
+        run: directory of the run.
+        best: returns the number of the round to keep among the given ones.
     """
     found: list[RoundCheckpoint] = []
     while (kept := read_round(run, len(found))) is not None:
@@ -91,7 +91,7 @@ def rounds_to_go_on_from(run: RunDirectory, best: Callable[[Sequence[RoundCheckp
 
 
 def state_path(run: RunDirectory, number: int) -> Path:
-    """The module's state at the end of a round."""
+    """Path of the module's state at the end of a round."""
     return run.checkpoints / f"round-{number}.safetensors"
 
 
@@ -105,7 +105,7 @@ def _is_whole(path: Path) -> bool:
 
 
 def remove_damaged(folder: Path) -> None:
-    """Remove the checkpoints of a fit where one of them is damaged: its round starts again, and ends the same."""
+    """Remove the checkpoints of a fit if one is damaged: its round is then repeated, with the same result."""
     for path in sorted(folder.glob("*.ckpt")):
         if not _is_whole_archive(path):
             logger.warning("%s is damaged: its round starts again", path)
@@ -114,7 +114,7 @@ def remove_damaged(folder: Path) -> None:
 
 
 def _is_whole_archive(path: Path) -> bool:
-    """Whether the sums in an archive are those of its content; torch does not look at them."""
+    """Whether the checksums in a zip archive match its content; torch does not check them."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
@@ -143,7 +143,7 @@ def load_state(module: nn.Module, path: Path) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Around what reads a checkpoint of Lightning with `weights_only`: a pickle that names code is not run.
+    """Context for reading a Lightning checkpoint with `weights_only`, so that no code in a pickle is run.
 
     Raises:
         RunError: the checkpoint holds more than weights and plain values.

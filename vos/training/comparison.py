@@ -1,4 +1,4 @@
-"""Compare the runs of a sweep: one table, one picture."""
+"""Compares the runs of a sweep in one table and one picture."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ COMPARISON = "comparison"
 """Name of the table and the picture."""
 
 OVER_SEEDS = "comparison_over_seeds"
-"""Name of the table with means and intervals, where seeds vary."""
+"""Name of the table with means and intervals, written if seeds vary."""
 
 KEPT_ROUND = "kept_round"
-"""Column that says which round a run ended with."""
+"""Column with the round that a run kept."""
 
 PLOTTED = (
     "boundary/val/brier",
@@ -41,14 +41,14 @@ PLOTTED = (
 )
 
 RADII = "radii"
-"""Column that says where the radii of a run's virtual outliers come from."""
+"""Column with the origin of the radii of a run's virtual outliers."""
 
 
 def compare_runs(directory: Path, settings: Mapping[Path, Mapping[str, str]]) -> list[dict[str, str | float]]:
-    """Write `comparison.csv`; where seeds vary, `comparison_over_seeds.csv`; where a number does, `comparison.png`.
+    """Write `comparison.csv`; if seeds vary, `comparison_over_seeds.csv`; if a number varies, `comparison.png`.
 
     Args:
-        directory: of the sweep; receives the files.
+        directory: folder of the sweep, to which the files are written.
         settings: run directory to its overrides, "key" to "value"; runs without a finished manifest are left out
             and named in the log.
 
@@ -64,7 +64,7 @@ def compare_runs(directory: Path, settings: Mapping[Path, Mapping[str, str]]) ->
     for path, values in finished.items():
         content = read_json(RunDirectory(path).metrics_path)
         final, varied = numbers(content["final"]), {key: values.get(key, "") for key in varying}
-        # Runs may end with different rounds, which differ more than many a setting makes them.
+        # Runs may keep different rounds, and rounds often differ more than settings do.
         kept = {KEPT_ROUND: content["kept_round"]} if "kept_round" in content else {}
         rows.append({"run": path.name, **varied, **kept, **_radii(final), **final})
     picture = directory / f"{COMPARISON}.png"
@@ -80,14 +80,14 @@ def compare_runs(directory: Path, settings: Mapping[Path, Mapping[str, str]]) ->
 
 
 def over_seeds(rows: Sequence[Mapping[str, str | float]]) -> list[dict[str, str | float]]:
-    """Mean and half-width of the 95 % t-interval over seeds of every metric in `PLOTTED`, a row for each setting.
+    """Mean and half-width of the 95 % t-interval over seeds of every metric in `PLOTTED`, one row per setting.
 
     Args:
-        rows: of `compare_runs`.
+        rows: the rows of `compare_runs`.
 
     Returns:
-        The settings that vary beside the seed, `seeds`, and METRIC and METRIC_half of every metric that all runs of a
-        setting have; [] where no setting has two seeds.
+        The settings that vary besides the seed, `seeds`, and METRIC and METRIC_half for every metric that all runs of
+        a setting have; [] if no setting has two seeds.
 
     Example:
         >>> rows = [{"run": str(s), "seed": str(s), "boundary/test/accuracy": a} for s, a in enumerate((0.5, 0.7))]
@@ -117,7 +117,7 @@ def _intervals(rows: Sequence[Mapping[str, str | float]]) -> dict[str, float]:
 
 
 def _radii(final: Mapping[str, float]) -> dict[str, str]:
-    """Whether the run's outliers lie where texts were measured, or farther out; nothing of a run without outliers."""
+    """Whether the radii of the run's outliers are measured or extrapolated; {} for a run without outliers."""
     words = outlier_radii(final)
     return {} if words is None else {RADII: words}
 

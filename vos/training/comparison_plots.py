@@ -1,4 +1,4 @@
-"""Settings, strategies and rounds of labels against each other: means, intervals, and every single run."""
+"""Plots that compare settings, strategies and labelling rounds: means, intervals and single runs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from vos.training.style import COLOURS, DPI, GREY, LINES, MARKERS, legend_below,
 from vos.training.words import in_words
 
 BESIDE = 0.15
-"""How far the dots of single runs stand from their mean."""
+"""Horizontal offset of the dots of single runs from their mean."""
 
 LETTERS = 34
-"""Letters of a line of a panel's title."""
+"""Characters per line of a panel's title."""
 
 Values = Sequence[Sequence[float]]
 Bounds = Sequence[tuple[float, float]]
@@ -46,14 +46,14 @@ def metrics_figure(
     extrapolated: Collection[float] = (),
     intervals: Mapping[str, Bounds] | None = None,
 ) -> Figure:
-    """One panel a metric against `x`: every seed a dot, their mean with its 95 % t-interval.
+    """One panel per metric against `x`: a dot for every seed, and their mean with its 95 % t-interval.
 
     Args:
-        x_name: what the horizontal axis is: words, or the name of a setting.
-        x: values, ascending; the panels have them at equal distances.
-        metrics: name to one list of values (one a seed) for every x.
-        extrapolated: values of x that are farther out than any text that was measured; they are marked.
-        intervals: name to a lower and an upper bound for every x, of metrics that bring their own.
+        x_name: label of the horizontal axis: words, or the name of a setting.
+        x: values, ascending; drawn at equal distances.
+        metrics: name to one list of values (one per seed) for every x.
+        extrapolated: distances in x beyond every held-out text; they are marked.
+        intervals: name to a lower and an upper bound for every x, for metrics that have their own interval.
     """
     ticks = [f"{value:g}" + ("\nextra-\npolated" if value in extrapolated else "") for value in x]
     figure, found = panels(len(metrics), 2, (4.2, 2.7))
@@ -84,17 +84,17 @@ def learning_curves(path: Path, x: Sequence[float], curves: Mapping[str, Mapping
 
 
 def learning_figure(x: Sequence[float], curves: Mapping[str, Mapping[str, Values]]) -> Figure:
-    """One panel a metric and one line a strategy: means over seeds, with 95 % t-intervals.
+    """One panel per metric and one line per strategy: means over seeds, with 95 % t-intervals.
 
     Args:
-        x: labels, ascending.
-        curves: metric to strategy to one list of values (one a seed) for every x.
+        x: numbers of labels, ascending.
+        curves: metric to strategy to one list of values (one per seed) for every x.
     """
     figure, found = panels(len(curves), 2, (4.6, 3.4))
     width = (max(x) - min(x)) / 100.0 if len(x) > 1 else 0.0
     for axes, (metric, strategies) in zip(found, curves.items(), strict=True):
         for i, (name, values) in enumerate(strategies.items()):
-            shift = width * (i - (len(strategies) - 1) / 2)  # intervals stand beside each other
+            shift = width * (i - (len(strategies) - 1) / 2)  # intervals are drawn side by side
             _mean(axes, np.asarray(x, dtype=float) + shift, values, i, name)
         axes.set_title(_folded(in_words(metric)))
         axes.set_xlabel("texts labelled")
@@ -113,7 +113,7 @@ def mistakes_figure(rounds: Mapping[int, Mapping[str, tuple[int, int]]]) -> Figu
     """Share of wrong predictions among the texts that were labelled, by the round that proposed them.
 
     Args:
-        rounds: round to kind of text to mistakes and texts; a kind without a text is left out.
+        rounds: round to kind of text to number of mistakes and of texts; a kind without texts is left out.
     """
     kinds = list(dict.fromkeys(kind for found in rounds.values() for kind, (_, n) in found.items() if n))
     figure = Figure(figsize=(min(4.6 + 0.8 * len(rounds), 9.0), 3.8), dpi=DPI, layout="constrained")
@@ -136,7 +136,7 @@ def mistakes_figure(rounds: Mapping[int, Mapping[str, tuple[int, int]]]) -> Figu
             )  # fmt: skip
     axes.set_xticks(range(len(rounds)), [f"round {number}" for number in rounds])
     axes.set_xlim(-0.6, len(rounds) - 0.4)
-    axes.set_ylim(-0.04 * highest, min(1.04, 1.1 * highest))  # a share of 0 is seen whole
+    axes.set_ylim(-0.04 * highest, min(1.04, 1.1 * highest))  # a marker at 0 is not clipped
     axes.set_ylabel("share that is wrong")
     axes.set_xlabel("classifier that proposed the texts")
     axes.set_title("Mistakes found by the answers, 95 % intervals")
@@ -145,7 +145,7 @@ def mistakes_figure(rounds: Mapping[int, Mapping[str, tuple[int, int]]]) -> Figu
 
 
 def _mean(axes: Axes, x: NDArray[np.float64], values: Values, i: int, name: str, bounds: Bounds | None = None) -> None:
-    """Means with the intervals that are given, or those of their seeds; a single value has none."""
+    """Draw means with the given intervals, or those over seeds; a single value has none."""
     mean = np.array([np.mean(v) for v in values])
     half = np.array([half_width(v) for v in values])
     error = None if np.isnan(half).all() else np.nan_to_num(half)
@@ -158,7 +158,7 @@ def _mean(axes: Axes, x: NDArray[np.float64], values: Values, i: int, name: str,
 
 
 def _folded(words: str) -> str:
-    """A title on two lines where it is long."""
+    """A title, wrapped to two lines if it is long."""
     head, _, tail = words.partition(", ")
     return plain(f"{head},\n{tail}" if tail and len(words) > LETTERS else words)
 

@@ -1,4 +1,4 @@
-"""Rounds on the screen: a line each while a run goes on, and a table at its end."""
+"""Prints rounds on the screen: one line per round during a run, and a table at its end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ROWS = (
 )
 
 BY_KIND = "ood/called_harmful"
-"""Beginning of the rows for each kind of outside text."""
+"""Prefix of the metrics for each kind of out-of-distribution text."""
 
 LINE = (
     "boundary/val/brier",
@@ -47,10 +47,10 @@ LINE = (
 
 
 class ConsoleReporter(Reporter):
-    """One line a round while the run goes on, and a table with one column a round at its end.
+    """Prints one line per round during the run, and a table with one column per round at its end.
 
     Args:
-        with_table: whether the table is printed; the runs of a sweep are compared in one of their own.
+        with_table: whether the table is printed; for a sweep one table compares all runs instead.
     """
 
     def __init__(self, with_table: bool = True) -> None:
@@ -78,7 +78,7 @@ class ConsoleReporter(Reporter):
 
 
 def round_table(records: Sequence[RoundRecord], kept: int | None) -> None:
-    """Print a column for each round: the first, the kept one and the latest, as many as the screen has room for."""
+    """Print one column per round: the first, the kept one and the latest, as many as fit on the screen."""
     columns = ["", *(f"round {each.round}" + "\nkept" * (each.round == kept) for each in records)]
     rows: list[list[str]] = []
     group = ""

@@ -1,4 +1,4 @@
-"""Pictures of all rounds of a run, from what is kept of each."""
+"""Draws pictures of all rounds of a run from their stored results."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from vos.training.job import TrainingJob
 from vos.training.round_plots import margins_by_round, reliability
 
 BY_ROUND, RELIABILITY = "boundary_by_round.png", "reliability.png"
-"""Files in the run's folder."""
+"""File names in the run's folder."""
 
 
 def draw_rounds(job: TrainingJob, rounds: Sequence[RoundCheckpoint], kept: int) -> dict[str, Path]:
-    """Draw the margins by round, and a reliability diagram of the first round beside the kept one, or the last.
+    """Draw the margins by round, and a reliability diagram of the first round next to the kept one, or the last.
 
     Args:
-        job: of the run.
-        rounds: all of them, in order.
-        kept: number of the round that the run ends with.
+        job: job of the run.
+        rounds: all rounds, in order.
+        kept: number of the round that the run keeps.
 
     Returns:
-        Path of each picture by its short name; none where no validation text has a label.
+        Path of each picture by its short name; empty if no validation text has a label.
     """
     labels = np.array([-1 if each.label is None else each.label for each in job.data.val], dtype=np.int64)
     if not len(labels) or (labels < 0).any():

@@ -1,4 +1,4 @@
-"""Rows that the processes of a fit exchange."""
+"""Exchanges rows between the processes of a fit."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from torch import Tensor, distributed
 
 
 def gathered_rows(tensor: Tensor, all_gather: Callable[[Tensor], object]) -> Tensor:
-    """Rows (b, ...) of all ranks, rank by rank.
+    """Gather rows (b, ...) of all ranks, in rank order.
 
-    Ranks may hold batches of different sizes, as the last one of an epoch; what is exchanged must not.
+    Ranks may have batches of different sizes, such as the last one of an epoch, but exchanged tensors must have one
+    shape, so they are padded.
 
     Args:
-        tensor: (b, ...), b of this rank.
-        all_gather: stacks tensors of one shape over ranks, as that of a LightningModule.
+        tensor: (b, ...), with b of this rank.
+        all_gather: stacks tensors of one shape over ranks, as `LightningModule.all_gather` does.
 
     Raises:
-        TypeError: `all_gather` gives no tensor.
+        TypeError: `all_gather` does not return a tensor.
     """
     sizes = _stacked(torch.tensor(len(tensor), device=tensor.device), all_gather).tolist()
     filler = tensor.new_zeros(max(sizes) - len(tensor), *tensor.shape[1:])
@@ -34,7 +35,7 @@ def _stacked(tensor: Tensor, all_gather: Callable[[Tensor], object]) -> Tensor:
 
 
 def wait_for_others() -> None:
-    """Wait until all processes that train together are here; nothing where there is one.
+    """Wait until all training processes have reached this point; do nothing if there is only one.
 
     All of them write the same files, so none may remove what another is still about to write or to read.
     """

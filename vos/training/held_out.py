@@ -1,4 +1,4 @@
-"""Texts that were held out, as the measure of distance in training and after it."""
+"""Calibration of distances by held-out texts, during training and after it."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from vos.storage.run_files import Calibration
 logger = logging.getLogger(__name__)
 
 SHARES = (0.5, 0.9, 0.99)
-"""Distances whose radii are reported: how many test texts lie beyond."""
+"""Distances at whose radii the share of test texts beyond is reported."""
 
 EXTRAPOLATED = "extrapolated"
-"""Said of radii that are larger than the distance of every held-out text."""
+"""Word for radii that are larger than the distance of every held-out text."""
 
 EXTRAPOLATED_SHARE = 0.5
-"""Share of the outliers beyond every held-out text above which all of them are called so."""
+"""If more than this share of the outliers lies beyond every held-out text, the radii are reported as extrapolated."""
 
 
 def calibrate_within_fit(
     density: GaussianDensity, memory: FeatureBank | FeatureQueue, features: Tensor, labels: Tensor, *, refit: bool
 ) -> None:
-    """Measure the radii of the density on the validation texts.
+    """Calibrate the radii of the density on the validation texts.
 
-    Once an epoch, on features that the validation pass has made anyway; the steps until the next one keep the ratio
-    of held-out to training distances. A density that cannot be fitted yet stays as it is.
+    Called once per epoch with the features of the validation pass; until the next epoch the ratio of held-out to
+    training distances is kept. A density that cannot be fitted yet is unchanged.
 
     Args:
-        density: changed in place.
-        memory: of the training texts.
-        features: (n, d) floats of the validation texts, of the model in evaluation.
+        density: modified in place.
+        memory: features of the training texts.
+        features: (n, d) floats of the validation texts, from the model in evaluation mode.
         labels: (n,) int64.
-        refit: fit the density to the memory first, where no step of this fit has.
+        refit: first fit the density to the memory, if no step of this fit has done so.
     """
     if refit or not density.is_fitted:
         seen, owners = memory.contents()
@@ -52,12 +52,12 @@ def calibrate_within_fit(
 
 
 def distance_metrics(density: GaussianDensity, features: Tensor, labels: Tensor) -> dict[str, float]:
-    """`beyond_0.5`, ...: the share of texts farther from their class than a distance; 0.5, ... is what is meant.
+    """`beyond_0.5`, ...: the share of texts that lie farther from their class than a distance; ideally one minus it.
 
     Args:
-        density: fitted, and calibrated on other texts than these.
+        density: fitted, and calibrated on other texts.
         features: (n, d) floats, n >= 1.
-        labels: (n,) int64; texts of classes that are not ready are left out, and without any nothing is said.
+        labels: (n,) int64; texts of classes that are not ready are left out; if none remain, the result is empty.
     """
     known = density.ready[labels.to(density.ready.device)]
     if not known.any():
@@ -69,20 +69,20 @@ def distance_metrics(density: GaussianDensity, features: Tensor, labels: Tensor)
 
 
 def outlier_radii(metrics: Mapping[str, float]) -> str | None:
-    """What the radii of a round's virtual outliers are, "measured" or "extrapolated"; None where there are none."""
+    """Whether the radii of a round's virtual outliers are "measured" or "extrapolated"; None without outliers."""
     share = metrics.get("boundary/outlier_extrapolated_share")
     return None if share is None else (EXTRAPOLATED if share > EXTRAPOLATED_SHARE else "measured")
 
 
 def calibration_facts(density: GaussianDensity, metrics: Mapping[str, float]) -> Calibration:
-    """How the distances of a run were measured, as JSON can hold it.
+    """How the distances of a run were calibrated, as JSON-serialisable values.
 
-    `held_out_texts`; `largest_measured`, the distance beyond which radii are extrapolated, the least over classes;
+    `held_out_texts`; `largest_measured`, the distance beyond which radii are extrapolated, the smallest over classes;
     `outliers`, see `outlier_radii`.
 
     Args:
-        density: of the run, fitted.
-        metrics: of its final round.
+        density: the fitted density of the run.
+        metrics: metrics of its final round.
     """
     ready = density.ready.nonzero()[:, 0].tolist() if density.is_calibrated else []
     return {
@@ -95,7 +95,7 @@ def calibration_facts(density: GaussianDensity, metrics: Mapping[str, float]) ->
 def outlier_metrics(density: GaussianDensity, squared: Tensor, labels: Tensor) -> dict[str, float]:
     """How far out virtual outliers lie: `distance_median`, `mahalanobis_median` and `extrapolated_share`.
 
-    The last is the share that lies beyond every held-out text, where the radii are extrapolated.
+    The last is the share of outliers beyond every held-out text, where the radii are extrapolated.
 
     Args:
         density: fitted.

@@ -1,4 +1,4 @@
-"""What a training run is built from."""
+"""The parts and settings of a training run."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from vos.training.reporters import Reporter
 from vos.training.round_cache import RoundCache
 
 KEEP = ("best", "last")
-"""Rounds that a run may end with."""
+"""Ways to choose the round that a run keeps."""
 
 
 @dataclass(frozen=True)
 class FitSettings:
-    """Of every fit.
+    """Settings of every fit.
 
     Attributes:
-        max_epochs: of round 0; 0 studies the model as it is and skips every round after.
-        patience: epochs without improvement before a fit stops; negative never stops.
+        max_epochs: epochs of round 0; 0: measure the model without training it, and skip all later rounds.
+        patience: epochs without improvement before a fit stops; negative: never.
         progress: whether to draw progress bars.
-        keep_checkpoints: whether the states of the last and of the kept round stay when the run has finished.
+        keep_checkpoints: whether to keep the states of the last and of the kept round when the run has finished.
     """
 
     max_epochs: int = 4
@@ -43,23 +43,22 @@ class FitSettings:
 
 @dataclass(frozen=True)
 class RefineSettings:
-    """The retraining loop.
+    """Settings of the retraining loop.
 
     Attributes:
-        rounds: rounds after round 0 at most (the budget).
+        rounds: largest number of rounds after round 0.
         epochs: epochs of each such round.
         lr_factor: learning rates of these rounds relative to round 0.
         tolerance: the loop ends when the boundary shift of a round is at most this. The shift is the mean absolute
-            change of the probabilities of the validation texts in round 0's band since the round before.
+            change, since the previous round, of the probabilities of the validation texts in round 0's band.
         band_share: share of validation texts in the band of round 0.
-        n_outliers: draws for each class to measure outlier_energy_auroc and to draw the map.
-        monitor: the one metric of validation texts that early stopping, the checkpoint of a fit and the choice of the
-            round go by, lower is better: boundary/val/brier, boundary/val/error or boundary/val/ece.
-        keep: the round that the run ends with: best (by `monitor`, round 0 included, of equal ones the earlier) or
-            last.
+        n_outliers: draws per class for outlier_energy_auroc and for the boundary map.
+        monitor: the validation metric for early stopping, for the checkpoint of a fit and for the choice of the round,
+            lower is better: boundary/val/brier, boundary/val/error or boundary/val/ece.
+        keep: the round that the run keeps: best (by `monitor`, including round 0; the earlier of equal ones) or last.
 
     Raises:
-        ConfigError: a number outside its range, or a name that is none of these.
+        ConfigError: a number out of range, or an unknown name.
     """
 
     rounds: int = 3
@@ -85,16 +84,16 @@ class RefineSettings:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What a run does, beside how its steps learn.
+    """Settings of a run, except those of its training steps.
 
     Attributes:
-        fit: of every fit.
-        refine: of the loop.
-        seed: of everything.
-        plain_round: the round that trains for `fit.max_epochs` at the full rates; those after it refine. 0 for a new
-            classifier. One that comes trained is measured as round 0: 1 trains it on, on new labels, and None refines
-            it only.
-        band: half-width of the band of an earlier run, so that its rounds and these compare; None sets it in round 0.
+        fit: settings of every fit.
+        refine: settings of the loop.
+        seed: seed of all randomness.
+        plain_round: the round that trains for `fit.max_epochs` at the full learning rates; later rounds refine. 0 for a
+            new classifier. For a trained classifier, which is measured as round 0: 1 trains it further on new labels,
+            None only refines it.
+        band: half-width of the band of an earlier run, so that the rounds of both are comparable; None: set in round 0.
     """
 
     fit: FitSettings = field(default_factory=FitSettings)
@@ -109,15 +108,15 @@ class TrainingJob:
     """The parts of a training run.
 
     Attributes:
-        module: model, density, memory, sampler and regulariser; its sampler draws for the measurements too.
+        module: model, density, memory, sampler and regulariser; its sampler is also used for measurements.
         data: the texts.
         datamodule: their batches.
-        featurizers: over the module's classifier.
-        run: where everything goes.
+        featurizers: featurizers of the module's classifier.
+        run: output directory.
         settings: see `RunSettings`.
         trainer: `pytorch_lightning.Trainer` with device, precision and strategy bound; called for every fit.
-        reporters: receive every round.
-        cache: finished round 0 states by key, or None.
+        reporters: objects that receive every round.
+        cache: cache of finished round 0 states, or None.
     """
 
     module: ClassifierModule

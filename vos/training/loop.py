@@ -1,4 +1,4 @@
-"""One fit, and the loop of rounds around it."""
+"""A single fit, and the loop of training rounds."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ from vos.training.sharding import trainee
 logger = logging.getLogger(__name__)
 
 TABLE_ROWS = 20
-"""Texts in the table of those nearest the boundary."""
+"""Number of texts in the table of texts nearest the boundary."""
 
 NO_SHIFT = "no validation text lies in the band, so that boundary/shift is unknown and refine.tolerance ends nothing"
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a run ended with.
+    """The result of a run.
 
     Attributes:
-        records: one a round.
+        records: one per round.
         stopped_because: the rule that ended the loop.
-        kept: the round that the run ends with.
-        kept_because: why that one.
+        kept: the round that the run keeps.
+        kept_because: the reason for keeping it.
     """
 
     records: tuple[RoundRecord, ...]
@@ -66,11 +66,11 @@ class TrainingResult:
 
 
 def refine(job: TrainingJob) -> TrainingResult:
-    """Train, refit, sample, regularise, measure; again, until the boundary stops moving or the budget ends.
+    """Train, refit, sample, regularise and measure in rounds, until the boundary stops moving or the budget is used up.
 
-    A finished round is kept in the run directory and read back by a resumed run; an interrupted round resumes from its
-    last epoch. Every round goes on from the one before. On return the module holds the weights and the density of the
-    round that is kept, and the run's picture is that round's.
+    A finished round is stored in the run directory and loaded by a resumed run; an interrupted round resumes from its
+    last epoch. Every round continues from the previous one. On return the module has the weights and the density of the
+    kept round, and the run's picture shows that round.
     """
     data = job.data
     splits = {"train": data.train, "val": data.val, "test": data.test, "ood": data.ood}
@@ -118,11 +118,11 @@ def refine(job: TrainingJob) -> TrainingResult:
 
 
 def kept_round(rounds: Sequence[RoundCheckpoint], settings: RefineSettings) -> int:
-    """The number of the round to keep: the lowest of the monitored metric, of equal ones the earlier; or the last.
+    """Number of the round to keep: the one with the lowest monitored metric (the earlier of equal ones), or the last.
 
     Args:
-        rounds: all so far, in order, round 0 first.
-        settings: of the loop.
+        rounds: all rounds so far, in order, round 0 first.
+        settings: settings of the loop.
     """
     if settings.keep == "last":
         return rounds[-1].number
@@ -142,7 +142,7 @@ def _why_kept(rounds: Sequence[RoundCheckpoint], best: int, settings: RefineSett
 
 
 def _remove_states(job: TrainingJob, rounds: Sequence[RoundCheckpoint]) -> None:
-    """Remove the states of all rounds but the last, from which the next goes on, and the best, which may be kept."""
+    """Remove the states of all rounds except the last, from which the next continues, and the best."""
     needed = {rounds[-1].number, kept_round(rounds, job.settings.refine)}
     for each in rounds:
         if each.number not in needed:
@@ -150,7 +150,7 @@ def _remove_states(job: TrainingJob, rounds: Sequence[RoundCheckpoint]) -> None:
 
 
 def _rounds_to_do(job: TrainingJob) -> int:
-    """Rounds after round 0."""
+    """Number of rounds after round 0."""
     plain = job.settings.plain_round
     if job.settings.fit.max_epochs > 0 or plain is None:
         return job.settings.refine.rounds + (plain or 0)
@@ -166,7 +166,7 @@ def _rounds_to_do(job: TrainingJob) -> int:
 def _train_round(job: TrainingJob, number: int) -> None:
     """Bring the module from the end of round `number - 1` to the end of round `number`."""
     if number == 0 != job.settings.plain_round:
-        return  # it comes trained
+        return  # the classifier is already trained
     if number == 0 and job.cache is not None and job.cache.restore(job.module.classifier):
         logger.info("round 0: taken from the cache, trained before with the same settings")
         return
@@ -178,7 +178,7 @@ def _train_round(job: TrainingJob, number: int) -> None:
 
 
 def fit_round(job: TrainingJob, number: int) -> None:
-    """Train one round, without measuring it, and load its best weights; resumes from `last.ckpt` when there is one."""
+    """Train one round without measuring it, and load its best weights; resumes from `last.ckpt` if it exists."""
     fit = job.settings.fit
     epochs = fit.max_epochs if number == job.settings.plain_round else job.settings.refine.epochs
     if epochs == 0:
@@ -205,9 +205,9 @@ def fit_round(job: TrainingJob, number: int) -> None:
 
 
 def _step_settings(job: TrainingJob, number: int) -> StepSettings:
-    """How round `number` learns: draws of its own, lower rates to refine, the regulariser from its epoch on."""
+    """Step settings of round `number`: its own seed, lower rates for refining, the regulariser's start epoch."""
     own, refine = job.module.settings, job.settings.refine
-    refined = number - (job.settings.plain_round or 0)  # how many rounds of refinement this makes
+    refined = number - (job.settings.plain_round or 0)  # number of refinement rounds including this one
     first_epoch = 0 if refined == 0 else job.settings.fit.max_epochs + (refined - 1) * refine.epochs
     factor = 1.0 if refined == 0 else refine.lr_factor
     return replace(
@@ -219,7 +219,7 @@ def _step_settings(job: TrainingJob, number: int) -> StepSettings:
 
 
 def _measure_round(job: TrainingJob, number: int, before: Sequence[RoundCheckpoint]) -> RoundCheckpoint:
-    """Measure and draw the boundary; the band and the shift refer to the rounds before."""
+    """Measure and draw the boundary; the band and the shift refer to earlier rounds."""
     measurement = measure(job, number, before[0].metrics["boundary/band"] if before else job.settings.band)
     metrics = dict(measurement.metrics)
     if not before and measurement.val.labels is not None:
@@ -238,12 +238,12 @@ def _measure_round(job: TrainingJob, number: int, before: Sequence[RoundCheckpoi
 
 
 def boundary_shift(first: RoundCheckpoint, previous: Tensor, current: Tensor, harmful: Sequence[int]) -> float:
-    """Mean absolute change of the probabilities of the texts that lay in the band of round 0; NaN where none did.
+    """Mean absolute change of the probabilities of the texts in the band of round 0; NaN if the band is empty.
 
     Args:
-        first: round 0, which fixes the band.
-        previous: (n, C) validation logits of the round before.
-        current: (n, C) validation logits now.
+        first: round 0, which defines the band.
+        previous: (n, C) validation logits of the previous round.
+        current: (n, C) current validation logits.
         harmful: indices of the harmful classes.
     """
     in_band = margin(first.val_logits, harmful).abs() <= first.metrics["boundary/band"]
@@ -252,7 +252,7 @@ def boundary_shift(first: RoundCheckpoint, previous: Tensor, current: Tensor, ha
 
 
 def record(job: TrainingJob, kept: RoundCheckpoint) -> RoundRecord:
-    """What reporters receive of a kept round."""
+    """The record of a finished round for reporters."""
     margins = margin(kept.val_logits, job.data.harmful)
     rows = margins.abs().argsort()[:TABLE_ROWS].tolist()
     names = job.data.label_names
@@ -272,7 +272,7 @@ def _report(job: TrainingJob, kept: RoundCheckpoint) -> None:
 
 
 def save_results(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:
-    """Write `model/`, `density.safetensors` and `metrics.json`; return the content of the last."""
+    """Write `model/`, `density.safetensors` and `metrics.json`; return the content of `metrics.json`."""
     job.module.classifier.save(job.run.model)
     job.module.density.save(job.run.density)
     content: RunMetrics = {
@@ -289,7 +289,7 @@ def save_results(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:
 
 
 def remove_checkpoints(job: TrainingJob) -> None:
-    """Remove the states that a run on its way needs, when it is marked as finished: one killed before goes on."""
+    """Remove the states that only an unfinished run needs; called after the run is marked as finished."""
     if not job.settings.fit.keep_checkpoints:
         wait_for_others()
         shutil.rmtree(job.run.checkpoints, ignore_errors=True)

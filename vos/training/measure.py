@@ -1,4 +1,4 @@
-"""Measure the boundary of a trained classifier."""
+"""Measures the boundary of a trained classifier."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ OOD = {
     "fpr95_ood_accepted_at_95_id": fpr_at_tpr,
     "fpr95_id_rejected_at_95_ood": fpr_at_tpr_ood,
 }
-"""Metrics by name, of scores of texts inside and outside."""
+"""OOD metrics by name; functions of the scores of ID and OOD texts."""
 
 MOST_GROUPS = 5
-"""Where texts of another kind have more groups, such as an author each, there is no metric for each group."""
+"""If OOD texts have more groups than this, for example one per author, no metrics by group are computed."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """The boundary as it stands.
+    """A measurement of the boundary.
 
     Attributes:
         metrics: flat names, see `vos.metrics.boundary.boundary_report`, under `boundary/...` and `ood/...`.
         band: half-width of the band, fixed from round 0, logit units.
         val: validation texts in feature space.
         texts: validation texts on the boundary map.
-        outliers: virtual outliers on the boundary map, or None when no class can have what was asked for.
+        outliers: virtual outliers on the boundary map, or None if the request is infeasible for every class.
     """
 
     metrics: dict[str, float]
@@ -72,13 +72,13 @@ def _featurized(featurizer: Featurizer, examples: Sequence[Example]) -> FeatureB
 def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
     """Refit the density on the training features, draw outliers, and report on validation, test and OOD texts.
 
-    The memory receives the training features too. So what comes next depends on the classifier alone, and not on
-    whether it was trained just now or taken from a cache.
+    The training features are also written to the memory. So later rounds depend only on the classifier, and not on
+    whether it was just trained or taken from a cache.
 
     Args:
-        job: its module is measured on its data.
-        number: of the round; it decides the draws.
-        band: half-width of the band from round 0, or None to set it now.
+        job: the job whose module is measured on its data.
+        number: number of the round, which seeds the draws.
+        band: half-width of the band from round 0; None: set it now.
     """
     featurizer, harmful = job.featurizers.current(shared=number == 0), job.data.harmful
     density = job.module.density
@@ -123,7 +123,7 @@ def _reported(
 def _drawn(
     job: TrainingJob, head: LinearHead, number: int, val: FeatureBatch
 ) -> tuple[dict[str, float], BoundaryPoints | None]:
-    """How virtual outliers look to the head, in numbers and on the map; nothing where there is no sampler."""
+    """Metrics of virtual outliers and their points on the map; empty without a sampler."""
     if job.module.sampler is None:
         return {}, None
     density = job.module.density
@@ -151,7 +151,7 @@ def _points(job: TrainingJob, logits: Tensor, squared: Tensor, labels: Tensor) -
 def _ood_metrics(
     job: TrainingJob, featurizer: ClassifierFeaturizer, train_features: Tensor, val: FeatureBatch, test: FeatureBatch
 ) -> dict[str, float]:
-    """AUROC, AUPR and both readings of FPR95, ID texts being the test split (validation when there is none)."""
+    """AUROC, AUPR and both readings of FPR95; ID texts are the test split, or the validation split without one."""
     density, inside = job.module.density, test if job.data.test else val
     outside = featurizer.featurize([example.text for example in job.data.ood])
     scores = {
@@ -166,7 +166,7 @@ def _ood_metrics(
 
 
 def _harmful_shares(logits: Tensor, data: TextData) -> dict[str, float]:
-    """Share of the texts of another kind that the classifier calls harmful: of all, and of each of a few groups."""
+    """Share of OOD texts that the classifier predicts as harmful: over all, and by group if there are few groups."""
     if not data.harmful:
         return {}
     called = harmful_sides(margin(logits, data.harmful)).tolist()
@@ -181,9 +181,9 @@ def _harmful_shares(logits: Tensor, data: TextData) -> dict[str, float]:
 def _initial_scores(
     featurizer: ClassifierFeaturizer, data: TextData, energies: tuple[Tensor, Tensor], of_val: Tensor
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """Distance to the nearest training text as the encoder saw it before training, alone and added to the energy.
+    """Distance to the nearest training text in the features before training, alone and added to the energy.
 
-    The sum is standardised on the validation texts; where these are what is reported on, it is left out.
+    The sum is standardised on the validation texts; if these are the texts reported on, the sum is left out.
     """
     train, val, inside, outside = (
         featurizer.featurize([example.text for example in examples]).features

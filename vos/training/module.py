@@ -36,25 +36,25 @@ logger = logging.getLogger(__name__)
 
 
 class ClassifierModule(pl.LightningModule):
-    """Lightning module over a `TextClassifier`, a density, a memory of features, a sampler and a regulariser.
+    """Lightning module of a `TextClassifier`, a density, a buffer of features, a sampler and a regulariser.
 
-    Everything that learns or remembers is a submodule: the optimizer, the checkpoint, `.to()` and DDP carry the
-    encoder, the head, the energy weights, φ, the density and the memory alike.
+    Everything with parameters or state is a submodule, so the optimizer, checkpoints, `.to()` and DDP include the
+    encoder, the head, the energy weights, φ, the density and the buffer of features.
 
-    Every random number of a step is a function of (seed, epoch, batch) alone, that of dropout of the rank too. So a run
-    that was killed and resumed repeats the uninterrupted run to the bit on the same machine, with no generator state in
-    the checkpoint; and several processes, which share the texts of a step and draw the same outliers, take the steps of
-    one, dropout and rounding aside.
+    All randomness of a step depends only on (seed, epoch, batch), and for dropout also on the rank. So a resumed run
+    reproduces the uninterrupted run bit for bit on the same machine, without generator states in the checkpoint; and
+    several processes, which share the texts of a step and draw the same outliers, take the same steps as one process,
+    up to dropout and rounding.
 
     Args:
         classifier: the model to train.
         density: refitted in place from `memory`.
-        memory: features of the training texts as last seen.
+        memory: the latest features of the training texts.
         sampler: draws the virtual outliers, or None.
         regularizer: one of `vos.losses`, or None for plain cross-entropy.
         settings: see `StepSettings`.
-        outlier_texts: gives a batch of auxiliary outlier texts from a generator; they pass through the encoder, in
-            the place of virtual outliers. None draws from `sampler`.
+        outlier_texts: returns a batch of auxiliary outlier texts, given a generator; they pass through the encoder and
+            replace virtual outliers. None: draw from `sampler`.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class ClassifierModule(pl.LightningModule):
 
     @contextmanager
     def using(self, settings: StepSettings) -> Iterator[None]:
-        """Other settings for the fits inside a `with`; after it the module has its own again, whatever happened."""
+        """Context with other settings for its fits; the module's own settings are restored in any case."""
         own, self.settings = self.settings, settings
         try:
             yield
@@ -96,20 +96,20 @@ class ClassifierModule(pl.LightningModule):
         return features, logits
 
     def configure_model(self) -> None:
-        """Spread the encoder over the processes where the strategy asks for it."""
+        """Shard the encoder over the processes if the strategy asks for it."""
         if isinstance(self.trainer.strategy, EncoderSharding):
             shard(self.classifier, self.classifier.head, self.trainer.strategy.device_mesh["data_parallel"])
 
     def on_fit_start(self) -> None:
-        """Warn once a fit of each class without outliers; fit the density anew, as steps count from zero again."""
+        """Reset the warnings about classes without outliers, and refit the density, as step counts restart at zero."""
         self._warned_of.clear()
-        self._validation.clear()  # of a fit that failed
+        self._validation.clear()  # left by a failed fit
         self._fitted_at = None
 
     def on_train_epoch_start(self) -> None:
-        """Set the modes: transformers loads encoders in evaluation mode, and Lightning leaves modes as they are.
+        """Set training mode, because transformers loads encoders in evaluation mode and Lightning keeps it.
 
-        A frozen encoder stays in evaluation mode: its features are those that were cached.
+        A frozen encoder stays in evaluation mode, so that its features equal the cached ones.
         """
         self.train()
         if self.classifier.encoder_is_frozen:
@@ -117,9 +117,9 @@ class ClassifierModule(pl.LightningModule):
             self.classifier.dropout.train()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002 - Lightning's signature
-        """Seed the draws from (seed, epoch, batch), and dropout, whose texts are this rank's own, from the rank too."""
+        """Seed the draws by (seed, epoch, batch), and dropout also by the rank, because each rank has its own texts."""
         step = (self.settings.seed, self.current_epoch, batch_idx)
-        torch.manual_seed(derive_seed(*step, self.global_rank))  # dropout knows no other source
+        torch.manual_seed(derive_seed(*step, self.global_rank))  # dropout always uses the global generator
         self._generator.manual_seed(derive_seed(*step, 0))
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
@@ -130,7 +130,7 @@ class ClassifierModule(pl.LightningModule):
         """
         features, logits = self(batch)
         labels = batch["labels"]
-        # Here and not before: the memory is about to wait for the forward pass in any case.
+        # Checked only here, because storing the features waits for the forward pass anyway.
         check_labels(labels, self.classifier.n_classes)
         loss = functional.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
         self.log("train/cross_entropy", loss.detach(), prog_bar=True)
@@ -142,23 +142,23 @@ class ClassifierModule(pl.LightningModule):
         return loss if share == 1 else loss * share
 
     def _remember(self, features: Tensor, labels: Tensor, index: Tensor) -> float:
-        """Push the texts of the step; give this rank's part of them, in parts of 1 / world size.
+        """Store the features of the step; return this rank's share of its texts, in units of 1 / world size.
 
-        The ranks' gradients are averaged. Weighted by these parts, their losses are the mean over the texts of the
-        step, however many of them each rank has.
+        The ranks' gradients are averaged. With losses weighted by these shares, that is the mean over all texts of the
+        step, whatever the number of texts on each rank.
         """
         features, n_own = features.detach().float(), len(labels)
         if self.trainer.world_size > 1:
-            # Every rank keeps the whole memory, so that every rank fits the same density.
+            # Every rank stores all features, so that every rank fits the same density.
             features, labels, index = (gathered_rows(each, self.all_gather) for each in (features, labels, index))
         self.memory.push(features, labels, index)
         return n_own * self.trainer.world_size / len(labels)
 
     def _regularize(self, features: Tensor, labels: Tensor) -> Tensor | None:
-        """The regulariser's value, or None with the reason logged once when it does not act.
+        """The regulariser's value, or None if it does not act, with the reason logged once.
 
-        The logits of both its sides are the head's of features that no dropout has touched. Dropout on one side alone
-        would be a difference between texts and outliers that has nothing to do with where they lie.
+        The logits of texts and outliers are computed from features without dropout. Dropout on one of them would add a
+        difference between texts and outliers that is unrelated to their positions.
         """
         reason, outliers = self._reason_to_wait(), None
         if not reason:
@@ -179,7 +179,7 @@ class ClassifierModule(pl.LightningModule):
         return value
 
     def _reason_to_wait(self) -> str:
-        """Why the regulariser does not act at this step; empty when it does."""
+        """Why the regulariser does not act in this step; empty if it does."""
         if self.regularizer is None or (self.sampler is None and self.outlier_texts is None):
             return "no regulariser is configured"
         start = self.settings.regularization.start_epoch
@@ -191,35 +191,35 @@ class ClassifierModule(pl.LightningModule):
         return ""
 
     def _outliers(self) -> Tensor | None:
-        """Features (m, d) of a step's outliers: texts where there are any, else virtual ones.
+        """Features (m, d) of a step's outliers: auxiliary texts if given, otherwise virtual outliers.
 
-        None where no class can have virtual ones.
+        None if virtual outliers are infeasible for every class.
 
         Raises:
-            NotFittedError: virtual ones cannot be drawn yet.
+            NotFittedError: virtual outliers cannot be drawn yet.
         """
         if self.outlier_texts is not None:
             batch = {name: self._own_rows(t).to(self.device) for name, t in self.outlier_texts(self._generator).items()}
-            if "features" in batch:  # Lightning converts the training batches alone
+            if "features" in batch:  # Lightning converts only training batches
                 batch["features"] = batch["features"].to(self.classifier.head.weight.dtype)
             return self.classifier.features(batch)
         due = self.global_step % self.settings.regularization.refit_every == 0 and self.global_step != self._fitted_at
         if due or not self.density.is_fitted:
             self.density.fit(*self.memory.contents())
-            self._fitted_at = self.global_step  # the batches that gradients are gathered over are one step
+            self._fitted_at = self.global_step  # accumulated batches count as one step
         assert self.sampler is not None  # noqa: S101 - one of the two is there
         drawn = self._draw(self.sampler, self.classifier.linear_head())
         return None if drawn is None else drawn.features
 
     def _own_rows(self, rows: Tensor) -> Tensor:
-        """This rank's share of rows (b, ...) that all ranks have drawn alike."""
+        """This rank's share of rows (b, ...) that are identical on all ranks."""
         world_size = self.trainer.world_size
         return rows if world_size == 1 else rows[share_of_rank(len(rows), self.global_rank, world_size)]
 
     def _draw(self, sampler: OutlierSampler, head: LinearHead) -> VirtualOutliers | None:
-        """Outliers of the classes that can have them; None when no class can.
+        """Outliers of the classes for which the request is feasible; None if there is no such class.
 
-        A request that a class cannot meet costs the step that class's outliers and nothing else.
+        An infeasible class only goes without outliers in this step.
         """
         with torch.no_grad():
             drawn = draw_where_feasible(
@@ -232,7 +232,7 @@ class ClassifierModule(pl.LightningModule):
         return drawn.outliers
 
     def on_after_backward(self) -> None:
-        """Where the encoder is sharded, nobody else averages the gradients of the rest."""
+        """If the encoder is sharded, average the gradients of all other parameters, which nothing else does."""
         if isinstance(self.trainer.strategy, EncoderSharding):
             average_whole_gradients(self.parameters())
 
@@ -242,22 +242,22 @@ class ClassifierModule(pl.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """As Lightning clips, also where some gradients are sharded and some are not."""
+        """Clip gradients as Lightning does, also if only some of them are sharded."""
         if isinstance(self.trainer.strategy, EncoderSharding) and gradient_clip_val:
             clip_gradients(self.parameters(), gradient_clip_val)
         else:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:  # noqa: ARG002
-        """Collect features and logits; what they say is computed over the whole set at the end."""
+        """Collect features and logits; metrics are computed over the whole set at the end."""
         features, logits = self(batch)
         self._validation.append((logits.float(), batch["labels"], features.float()))
 
     def on_validation_epoch_end(self) -> None:
-        """Log loss, accuracy and the metrics that early stopping may watch.
+        """Log loss, accuracy and the metrics that early stopping may monitor.
 
-        Early stopping would end a fit that has diverged as if it were done, and patience below zero would go on with
-        it, so it is an error.
+        Divergence is an error, because early stopping would end the fit as if it were finished, and negative patience
+        would continue it.
 
         Raises:
             DataError: the model has diverged, or a label is outside [0, C).
@@ -274,19 +274,19 @@ class ClassifierModule(pl.LightningModule):
             **{f"val/{name}": x for name, x in detection_report(logits, labels, self.classifier.harmful).items()},
             **epoch_metrics(logits, labels),
         }
-        # Every rank validates on all texts, so there is nothing to reduce.
+        # Every rank validates on all texts, so no reduction is needed.
         self.log_dict(values, rank_zero_only=False, sync_dist=False)
-        self.log("brier", values["val/brier"], prog_bar=True, logger=False)  # more does not fit beside the bar
+        self.log("brier", values["val/brier"], prog_bar=True, logger=False)  # there is no room for more next to the bar
         if not self.trainer.sanity_checking and self._draws_from_epoch(self.current_epoch + 1):
             calibrate_within_fit(self.density, self.memory, features, labels, refit=self._fitted_at is None)
 
     def _draws_from_epoch(self, epoch: int) -> bool:
-        """Whether a step of this epoch draws virtual outliers, so that their radii matter."""
+        """Whether steps of this epoch draw virtual outliers, so that calibrated radii are needed."""
         drawn = self.regularizer is not None and self.sampler is not None and self.outlier_texts is None
         return drawn and epoch >= self.settings.regularization.start_epoch
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW in four groups (encoder or head side, decayed or not) whose rates move by step; see `StepSettings`."""
+        """AdamW with four groups (encoder or head side, decayed or not) and a schedule by step; see `StepSettings`."""
         optimizer = torch.optim.AdamW(self._parameter_groups())
         factor = rate_factor(self.settings.schedule, int(self.trainer.estimated_stepping_batches))
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

@@ -1,4 +1,4 @@
-"""Which parameter learns at which rate, and how the rates move over a fit."""
+"""Parameter groups of the optimizer, and the learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from vos.training.settings import OptimizerSettings, ScheduleSettings
 def parameter_groups(
     parameters: Iterable[nn.Parameter], head_side: Iterable[nn.Parameter], settings: OptimizerSettings
 ) -> list[dict[str, Any]]:
-    """Groups for AdamW, four at most: encoder or head side, decayed (matrices) or not.
+    """Parameter groups for AdamW, at most four: encoder or head side, decayed (matrices) or not.
 
     Args:
-        parameters: all that may learn; those that need no gradient are left out.
-        head_side: which of them learn at `head_lr`: the head's and the regulariser's.
-        settings: the rates and the decay.
+        parameters: all parameters; those without gradient are left out.
+        head_side: the parameters with the learning rate `head_lr`: those of the head and the regulariser.
+        settings: learning rates and weight decay.
     """
     head = {id(parameter) for parameter in head_side}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
@@ -36,7 +36,7 @@ def parameter_groups(
 
 
 def rate_factor(settings: ScheduleSettings, total: int) -> Callable[[int], float]:
-    """Factor of the peak rates at each of `total` optimizer steps."""
+    """Factor of the peak learning rates at each of `total` optimizer steps."""
     total = max(1, total)
     warmup = max(1, round(settings.warmup_share * total))
 

@@ -1,4 +1,4 @@
-"""Labels where a model has more outputs than the data has classes: which output of its class a text counts as."""
+"""Labels for a model with more outputs than the data has classes: assigns each text one output of its class."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ logger = logging.getLogger(__name__)
 def label_by_output(
     data: TextData, featurizer: ClassifierFeaturizer, run: RunDirectory, earlier: RunDirectory | None = None
 ) -> TextData:
-    """The texts with the classifier's outputs as classes; as they are where it has an output for each class.
+    """Label the texts with the classifier's outputs; unchanged if there is one output per class.
 
-    A text stays in the class that it was given. Of several outputs that count as this class it gets the one to which
-    the classifier gives the largest logit at first, so that training and density have a class for every output; people
-    are shown and asked for the classes of the data alone. What a text got is kept in the run, `output_labels.json`, for
-    all that goes on from it.
+    A text keeps its class. Of several outputs that count as this class, it gets the one with the largest logit before
+    training, so that training and density have a class for every output; people only see the classes of the data. The
+    assignment is stored in the run, in `output_labels.json`, for all runs that continue from it.
 
     Args:
         data: labelled with the classes of the data.
-        featurizer: over the classifier before any training of the run.
-        run: keeps the labels.
-        earlier: the run that this one goes on from, whose labels stay.
+        featurizer: featurizer of the classifier before any training of the run.
+        run: directory that stores the labels.
+        earlier: the run that this one continues, whose labels are kept.
     """
     classifier = featurizer.classifier
     if classifier.label_names == classifier.data_classes:
@@ -59,7 +58,7 @@ def _labelled(
     outputs_of: Sequence[Sequence[int]],
     known: Mapping[str, int],
 ) -> list[Example]:
-    """The examples with an output as label: the known one where it is of their class, else the best of their class."""
+    """The examples with an output as label: the stored one if it belongs to their class, otherwise the largest."""
     own = [[] if e.label is None else outputs_of[e.label] for e in examples]
     chosen = [known.get(text_uid(e.text)) for e in examples]
     labels = [c if c in some else (some[0] if len(some) == 1 else None) for c, some in zip(chosen, own, strict=True)]

@@ -1,4 +1,4 @@
-"""The map of the boundary: where texts and virtual outliers lie, by margin and by calibrated distance."""
+"""The boundary map: texts and virtual outliers by margin and calibrated distance."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from vos.training.style import (
 )
 
 SHOWN_CLASSES = 3
-"""Classes of a side that a picture names."""
+"""Largest number of classes of a side that a picture names."""
 
 RADII_DRAWN = (0.5, 0.9, 0.99)
-"""Distances that are marked in the boundary map."""
+"""Distances marked in the boundary map."""
 
 DISTANCES_SHOWN = (2e-3, 1.0 - 1e-5)
-"""Ends of its axis of distances."""
+"""Limits of the distance axis of the boundary map."""
 
 WIDE = 60
-"""Letters of a label, beyond which it goes on below."""
+"""Characters of a label, beyond which it is wrapped."""
 
 GRID = 200
-"""Points at which a density is drawn."""
+"""Number of points at which a density curve is evaluated."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class BoundaryPoints:
 
     Attributes:
         margins: (n,) logit units.
-        distances: (n,) in [0, 1], the share of real texts that are nearer to their class than the point is to its own.
+        distances: (n,) in [0, 1], the share of real texts that are nearer to their class than the point.
         labels: (n,) int64, the classes.
     """
 
@@ -73,17 +73,17 @@ def boundary_map(
 def boundary_figure(
     texts: BoundaryPoints, outliers: BoundaryPoints | None, band: float, classes: Classes, title: str
 ) -> Figure:
-    """Margin against distance from the class, with densities of both at the edges, the band and three radii marked.
+    """Margin against distance from the class, with marginal densities, the band and three radii.
 
-    The distance is on a logit scale, on which 0.9, 0.99 and 0.999 are equally far apart. It is the same for every run,
-    so that the pictures of a sweep can be laid side by side; what lies beyond its ends is drawn at them.
+    The distance has a logit scale, on which 0.9, 0.99 and 0.999 are equally spaced. The limits are the same for every
+    run, so that the pictures of a sweep can be compared; points beyond them are drawn at the edge.
 
     Args:
         texts: labelled texts.
-        outliers: virtual ones, or None.
-        band: half-width, logit units.
-        classes: of the texts.
-        title: of the picture.
+        outliers: virtual outliers, or None.
+        band: half-width of the band, logit units.
+        classes: classes of the texts.
+        title: title of the picture.
     """
     figure = Figure(figsize=(8.0, 6.0), dpi=DPI, layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(6, 1), height_ratios=(1, 5))
@@ -94,7 +94,7 @@ def boundary_figure(
         each.axvline(0.0, color=GREY, linewidth=0.8, zorder=1)
     _distance_axis(axes)
     if len(texts.distances):
-        top = DISTANCES_SHOWN[1]  # an area up to 1, which is infinite on this scale, is not drawn at all
+        top = DISTANCES_SHOWN[1]  # an area up to 1, infinite on this scale, would not be drawn
         farthest = min(float(texts.distances.max()), top)
         axes.axhspan(farthest, top, color=PALE, zorder=-1, label="farther than every text shown")
     for c, name in enumerate(classes.names):
@@ -115,7 +115,7 @@ def boundary_figure(
 
 
 def _distance_axis(axes: Axes) -> None:
-    """Name the radii by the share of real texts that they hold, and draw those of a half and the next nines."""
+    """Label the radii by the share of real texts within them, and draw those for 0.5, 0.9, 0.99, ..."""
     axes.set_yscale("logit")
     axes.set_ylim(*DISTANCES_SHOWN)
     ticks = (0.01, 0.1, *RADII_DRAWN, 0.999, 0.9999)
@@ -128,7 +128,7 @@ def _distance_axis(axes: Axes) -> None:
 
 
 def margin_label(classes: Classes) -> str:
-    """What the margin is, in the names of the classes; `$` in a name is no formula."""
+    """Axis label of the margin, with the names of the classes; `$` in a name is escaped."""
     if not classes.harmful:
         return "margin = largest logit - second largest"
     names = (classes.harmful_names, classes.other_names)
@@ -138,7 +138,7 @@ def margin_label(classes: Classes) -> str:
 
 
 def _largest(names: Sequence[str]) -> str:
-    """Of the first classes that fit."""
+    """`largest of A, B, ...`, with as many class names as fit."""
     shown = [brief(name) for name in names[:SHOWN_CLASSES]]
     while len(shown) > 1 and len(", ".join(shown)) > WIDE:
         shown.pop()
@@ -146,7 +146,7 @@ def _largest(names: Sequence[str]) -> str:
 
 
 def grouped(classes: Classes, labels: NDArray[np.int64]) -> list[tuple[str, NDArray[np.bool_]]]:
-    """Names and rows of the groups that have a density: the classes, or the sides of more than there are colours."""
+    """Names and rows of the groups with a density curve: the classes, or the two sides if colours do not suffice."""
     if len(classes.names) <= len(COLOURS):
         return [(brief(name), labels == c) for c, name in enumerate(classes.names)]
     harm = np.isin(labels, classes.harmful)
@@ -156,7 +156,7 @@ def grouped(classes: Classes, labels: NDArray[np.int64]) -> list[tuple[str, NDAr
 
 
 def _shown(distances: Tensor) -> NDArray[np.float64]:
-    """What lies beyond the ends of the axis, at them."""
+    """Distances clipped to the limits of the axis."""
     found: NDArray[np.float64] = (
         distances.double().clamp(DISTANCES_SHOWN[0] * 1.1, 1.0 - 1.1 * (1.0 - DISTANCES_SHOWN[1])).numpy()
     )
@@ -191,7 +191,7 @@ def _densities(above: Axes, beside: Axes, texts: BoundaryPoints, classes: Classe
 
 
 def density(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Points and heights of a kernel density; None for fewer than three values, or values that are all the same."""
+    """Points and heights of a kernel density estimate; None for fewer than three values, or equal values."""
     if len(values) < 3 or np.ptp(values) < 1e-9:
         return None
     kernel = stats.gaussian_kde(values)

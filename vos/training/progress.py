@@ -1,4 +1,4 @@
-"""How far a fit is: one line that moves on a terminal, a line now and then in a log file."""
+"""Progress of a fit: one updating line on a terminal, occasional lines in a log file."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ EVERY = 60.0
 """Seconds between two lines of a log file within an epoch."""
 
 DRAWN_EVERY = 0.1
-"""Seconds between two states of the bar; on an accelerator each waits for the steps that run."""
+"""Seconds between two updates of the bar; on an accelerator each update waits for running steps."""
 
 LATEST = 20
-"""Steps whose mean loss is shown: one step alone jumps."""
+"""Number of steps whose mean loss is shown, because single steps vary too much."""
 
 
 class RateColumn(ProgressColumn):
-    """How many a second."""
+    """The rate per second."""
 
     def render(self, task: Task) -> Text:
         """Of one bar."""
@@ -33,7 +33,7 @@ class RateColumn(ProgressColumn):
 
 
 class LeftColumn(ProgressColumn):
-    """The time that is left."""
+    """The remaining time."""
 
     def render(self, task: Task) -> Text:
         """Of one bar."""
@@ -42,7 +42,7 @@ class LeftColumn(ProgressColumn):
 
 
 def speed(task: Task) -> float | None:
-    """How many a second: lately, or since the beginning where a step takes so long that there is no lately."""
+    """Rate per second: recent, or since the beginning if steps are so slow that there is no recent rate."""
     lately = task.finished_speed or task.speed
     if lately is None and task.completed and task.elapsed:
         return task.completed / task.elapsed
@@ -50,7 +50,7 @@ def speed(task: Task) -> float | None:
 
 
 def rate(found: float | None) -> str:
-    """So many a second.
+    """Format a rate per second.
 
     Example:
         >>> rate(2.345), rate(42500.0), rate(None)
@@ -60,7 +60,7 @@ def rate(found: float | None) -> str:
 
 
 def clock(seconds: float) -> str:
-    """A time as a clock shows it.
+    """Format a time as minutes and seconds, or hours, minutes and seconds.
 
     Example:
         >>> clock(75), clock(3675)
@@ -72,10 +72,10 @@ def clock(seconds: float) -> str:
 
 
 class FitProgress(ProgressBar):
-    """Loss, rate and time left of a fit, an epoch at a time; nothing stays on the screen.
+    """Loss, rate and remaining time of a fit, by epoch; the bar is removed at the end.
 
     Args:
-        name: of the fit, such as "round 1".
+        name: name of the fit, such as "round 1".
     """
 
     def __init__(self, name: str) -> None:
@@ -88,11 +88,11 @@ class FitProgress(ProgressBar):
         self._losses: deque[Tensor] = deque(maxlen=LATEST)
 
     def disable(self) -> None:
-        """Show nothing; Lightning calls this in all processes but the first."""
+        """Hide the bar; Lightning calls this in all processes except the first."""
         self._on = False
 
     def enable(self) -> None:
-        """Show it again."""
+        """Show the bar again."""
         self._on = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
@@ -106,7 +106,7 @@ class FitProgress(ProgressBar):
             self._bars.start()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Begin again, with the number of the epoch."""
+        """Restart the bar with the number of the epoch."""
         self._began = self._told = time.monotonic()
         self._steps = 0
         self._losses.clear()
@@ -122,7 +122,7 @@ class FitProgress(ProgressBar):
         batch: Any,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        """One step further."""
+        """Advance by one step."""
         self._losses.append((outputs["loss"] if isinstance(outputs, dict) else outputs).detach())
         self._steps, now, total = batch_idx + 1, time.monotonic(), int(self.total_train_batches)
         if self._bars is not None:
@@ -137,26 +137,26 @@ class FitProgress(ProgressBar):
                 f"{clock((total - self._steps) / pace)} left, loss {self._loss(trainer):.3f}")  # fmt: skip
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Say why the bar stands still."""
+        """Show that validation is running."""
         if self._bars is not None:
             self._bars.update(self._bars.task_ids[0], loss="validation")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Leave a line in a log file."""
+        """Print a line if the output is a log file."""
         if self._bars is None and self._on and self._steps:
             pace = self._steps / max(time.monotonic() - self._began, 1e-9)
             say(f"{self._where(trainer)}: loss {self._loss(trainer):.3f}, {self._steps} steps, {rate(pace)}")
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Take the bar away."""
+        """Remove the bar."""
         self._stop()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
-        """Take the bar away, and show the cursor again."""
+        """Remove the bar, and show the cursor again."""
         self._stop()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
-        """Take away what is left of it."""
+        """Remove the bar if it is still there."""
         self._stop()
 
     def _stop(self) -> None:
@@ -168,5 +168,5 @@ class FitProgress(ProgressBar):
         return f"{self.name}, epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
 
     def _loss(self, trainer: pl.Trainer) -> float:
-        """Mean of the latest steps; Lightning gives the share of a step that gradients are accumulated over."""
+        """Mean loss of the latest steps, corrected for gradient accumulation, by which Lightning divides it."""
         return float(sum(self._losses) / len(self._losses)) * trainer.accumulate_grad_batches

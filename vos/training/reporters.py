@@ -1,6 +1,6 @@
-"""Where numbers go: csv and wandb; `console_reporter` has the screen.
+"""Reporters that write metrics to csv and wandb; for the screen see `console_reporter`.
 
-The only module that knows wandb.
+The only module that imports wandb.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class NearBoundaryText:
 
 @dataclass(frozen=True)
 class RoundRecord:
-    """What one round of refinement gave.
+    """The results of one round.
 
     Attributes:
-        round: 0 is plain training.
+        round: number of the round; 0 is plain training.
         metrics: flat names to numbers.
         margins: (n,) margins of the validation texts, logit units.
         picture: the boundary map.
@@ -49,38 +49,38 @@ class RoundRecord:
 
 
 class Reporter(Protocol):
-    """Receives every round, and the end."""
+    """Receives the results of every round, and the end of the run."""
 
     def lightning_logger(self, number: int) -> Logger | None:  # noqa: ARG002 - for those that have one
         """Logger for the training steps of round `number`, or None."""
         return None
 
     def on_round(self, record: RoundRecord) -> None:
-        """A round has been measured."""
+        """Called when a round has been measured."""
 
     def on_kept(self, record: RoundRecord, reason: str) -> None:  # noqa: ARG002 - for those that tell it
-        """The run ends with this round, for this reason."""
+        """Called with the round that the run keeps, and the reason."""
         return
 
     def on_picture(self, name: str, path: Path) -> None:  # noqa: ARG002 - for those that show it
-        """A picture of the whole run has been drawn.
+        """Called when a picture of the whole run has been drawn.
 
         Args:
-            name: short, such as "pictures/reliability".
-            path: of the PNG.
+            name: short name, such as "pictures/reliability".
+            path: path of the PNG.
         """
         return
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Called at the end."""
         return
 
 
 class CsvReporter(Reporter):
-    """`rounds.csv` with one row a round, and Lightning's `steps/round-N/metrics.csv`.
+    """Writes `rounds.csv` with one row per round, and Lightning's `steps/round-N/metrics.csv`.
 
     Args:
-        directory: of the run.
+        directory: folder of the run.
     """
 
     def __init__(self, directory: str | Path) -> None:
@@ -101,13 +101,13 @@ class WandbReporter(Reporter):
     """One wandb run: scalars under `boundary/...`, the margin histogram, the boundary map, the near-boundary table.
 
     Args:
-        directory: of the run; wandb writes into `<directory>/wandb`.
+        directory: folder of the run; wandb writes into `<directory>/wandb`.
         project: wandb project.
         mode: "offline" (default: nothing leaves the machine), "online" or "disabled".
         config: the run's resolved configuration.
         name: display name.
         tags: for the wandb page.
-        texts: whether the table may hold the texts themselves; without it, ids and margins only.
+        texts: whether the table may contain the texts themselves; otherwise only ids and margins.
 
     Raises:
         ConfigError: unknown mode.
@@ -157,7 +157,7 @@ class WandbReporter(Reporter):
         )
 
     def on_kept(self, record: RoundRecord, reason: str) -> None:
-        """Put the kept round into the summary, which would hold the last one otherwise."""
+        """Put the kept round into the summary, which would otherwise show the last one."""
         self.run.summary.update({**record.metrics, "kept_round": record.round, "kept_because": reason})
 
     def on_picture(self, name: str, path: Path) -> None:
@@ -177,15 +177,15 @@ def log_comparison(
     tags: Sequence[str] = (),
     picture: Path | None = None,
 ) -> None:
-    """Log the tables of a sweep as a wandb run of their own, which writes into `<directory>/wandb`.
+    """Log the tables of a sweep as a separate wandb run, which writes into `<directory>/wandb`.
 
     Args:
-        directory: of the sweep.
+        directory: folder of the sweep.
         tables: rows by the name of the table.
-        project: wandb project, that of the runs.
-        mode: as of `WandbReporter`.
+        project: wandb project of the runs.
+        mode: as in `WandbReporter`.
         tags: for the wandb page.
-        picture: of the comparison, where there is one.
+        picture: picture of the comparison, or None.
     """
     quiet = wandb.Settings(silent=True, console="off")
     with wandb.init(
@@ -200,7 +200,7 @@ def log_comparison(
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows as CSV; columns in order of first appearance, absent ones and NaN empty."""
+    """Write rows as CSV; columns in order of first appearance, missing values and NaN empty."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns)

@@ -1,7 +1,7 @@
-"""Finished round 0 classifiers, shared between runs that differ only in what comes after.
+"""A cache of finished round 0 classifiers, shared between runs that differ only in later rounds.
 
-A sweep over the distance of the outliers trains round 0 once a seed: its weights depend on data, model, optimizer and
-seed, not on the outliers.
+A sweep over the distance of the outliers trains round 0 only once per seed: its weights depend on data, model,
+optimizer and seed, not on the outliers.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ logger = logging.getLogger(__name__)
 
 
 class RoundCache:
-    """One file a key under `directory`.
+    """One file per key under `directory`.
 
     Args:
-        directory: made when something is stored.
+        directory: created when something is stored.
         key: everything that decides the weights at the end of round 0, as plain JSON values.
-        gib: largest size of the folder above `directory`, which holds every kind of cache, in GiB; files used longest
-            ago are removed above it.
+        gib: largest size of the parent folder of `directory`, which contains all caches, in GiB; above it, the least
+            recently used files are removed.
     """
 
     def __init__(self, directory: str | Path, key: Mapping[str, object], gib: float = math.inf) -> None:
@@ -41,7 +41,7 @@ class RoundCache:
         self.path = Path(directory) / f"{digest}.safetensors"
 
     def restore(self, classifier: TextClassifier) -> bool:
-        """Load the stored weights into `classifier`; False when there are none, or they are damaged and removed."""
+        """Load the stored weights into `classifier`; False if there are none, or they are damaged and removed."""
         with in_use(self.path):
             if not self.path.exists():
                 return False
@@ -54,6 +54,6 @@ class RoundCache:
             return True
 
     def store(self, classifier: TextClassifier) -> None:
-        """Keep the weights of `classifier`, within the limit of the whole cache."""
+        """Store the weights of `classifier`, within the size limit of the whole cache."""
         save_state(classifier, self.path)
         make_room(self.path.parents[1], self.gib)

@@ -1,4 +1,4 @@
-"""A run's rounds in pictures: how margins moved, and whether probabilities are what they say."""
+"""Plots of a run's rounds: margins by round, and reliability diagrams."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from vos.training.style import (
 )
 
 BINS = 10
-"""Groups of equally many texts in a reliability diagram."""
+"""Number of equally large groups of texts in a reliability diagram."""
 
 MOST_ROUNDS = 6
-"""Rounds that have a panel: the first and the latest."""
+"""Largest number of rounds with a panel: the first and the latest."""
 
 Array = NDArray[np.float64]
 
@@ -47,14 +47,14 @@ def margins_by_round(
 def margins_figure(
     margins: Mapping[int, Array], labels: NDArray[np.int64], band: float, kept: int, classes: Classes
 ) -> Figure:
-    """One panel a round: densities of the margins of the validation texts, every text a tick below them.
+    """One panel per round: densities of the margins of the validation texts, with a tick for every text.
 
     Args:
         margins: round to (n,) margins, logit units.
         labels: (n,) classes of the texts.
         band: half-width of round 0's band.
-        kept: the round that the run ends with.
-        classes: of the texts.
+        kept: the round that the run keeps.
+        classes: classes of the texts.
     """
     rounds = sorted(margins)
     if len(rounds) > MOST_ROUNDS:
@@ -98,11 +98,11 @@ def reliability(path: Path, rounds: Mapping[int, Array], right: Mapping[int, Arr
 
 
 def reliability_figure(rounds: Mapping[int, Array], right: Mapping[int, Array], of_harm: bool) -> Figure:
-    """What was predicted against what was true, in groups of equally many validation texts with 95 % intervals.
+    """Observed frequency against predicted probability in equal groups of validation texts, with 95 % intervals.
 
     Args:
-        rounds: round to (n,) predicted probabilities: of harm, or of the class that is named.
-        right: round to (n,) zeros and ones: whether that was so.
+        rounds: round to (n,) predicted probabilities: of harm, or of the predicted class.
+        right: round to (n,) zeros and ones: whether it was true.
         of_harm: whether the probabilities are of harm.
     """
     figure = Figure(figsize=(6.0, 6.0), dpi=DPI, layout="constrained")
@@ -130,7 +130,7 @@ def reliability_figure(rounds: Mapping[int, Array], right: Mapping[int, Array], 
 
 
 def reliability_groups(said: Array, true: Array) -> tuple[Array, Array, Array]:
-    """Mean prediction, number true and size of `BINS` groups of neighbours, equally many in each as far as it goes.
+    """Mean prediction, number true and size of `BINS` groups of neighbouring predictions, of nearly equal size.
 
     Example:
         >>> reliability_groups(np.array([0.1, 0.2, 0.9]), np.array([0.0, 1.0, 1.0]))

@@ -10,7 +10,7 @@ from vos.errors import ConfigError
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """AdamW with one peak rate for the encoder and one for what stands on it.
+    """AdamW with one peak learning rate for the encoder and one for the head.
 
     Attributes:
         lr: peak learning rate of the encoder.
@@ -32,11 +32,11 @@ class OptimizerSettings:
 
 @dataclass(frozen=True)
 class ScheduleSettings:
-    """How the learning rates move over a fit: up in a line to their peak, then down in a line to zero.
+    """The learning-rate schedule of a fit: linear warm-up to the peak, then linear decay to zero.
 
     Attributes:
-        warmup_share: share of all steps spent warming up, in [0, 1].
-        decay: whether the rates fall after the warm-up; False keeps them at their peak.
+        warmup_share: share of all steps used for warm-up, in [0, 1].
+        decay: whether the rates decay after the warm-up; False keeps them at their peak.
 
     Raises:
         ConfigError: `warmup_share` outside [0, 1].
@@ -55,9 +55,9 @@ class RegularizerSettings:
     """When and how strongly the regulariser acts.
 
     Attributes:
-        weight: factor of the regulariser beside the cross-entropy.
-        start_epoch: first epoch of this fit in which it acts; the steps before fill the feature memory.
-        outliers_per_class: virtual outliers drawn a step for every ready class.
+        weight: weight of the regulariser relative to the cross-entropy.
+        start_epoch: first epoch of this fit in which it acts; earlier steps fill the buffer of features.
+        outliers_per_class: virtual outliers drawn per step for every ready class.
         refit_every: optimizer steps between two fits of the density.
     """
 
@@ -76,14 +76,14 @@ class RegularizerSettings:
 
 @dataclass(frozen=True)
 class StepSettings:
-    """How the steps of one fit learn.
+    """Settings of the training steps of one fit.
 
     Attributes:
         optimizer: see `OptimizerSettings`.
         regularization: see `RegularizerSettings`.
         schedule: see `ScheduleSettings`.
-        label_smoothing: of the cross-entropy, in [0, 1).
-        seed: of dropout and of the draws.
+        label_smoothing: label smoothing of the cross-entropy, in [0, 1).
+        seed: seed of dropout and of the draws.
 
     Raises:
         ConfigError: `label_smoothing` outside [0, 1).

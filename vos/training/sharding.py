@@ -1,7 +1,7 @@
-"""An encoder whose weights, gradients and optimizer states are spread over several processes while it is trained.
+"""Sharded training: the encoder's weights, gradients and optimizer states are distributed over several processes.
 
-FSDP2 of torch (`fully_shard`): each process holds a part of every layer, and gathers a whole layer when it computes it.
-Head, regulariser, density and memory are small and stay whole in every process, which averages their gradients.
+Uses FSDP2 of torch (`fully_shard`): each process holds a part of every layer, and gathers the whole layer to compute
+it. Head, regulariser, density and feature buffer are small and replicated, with averaged gradients.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from torch.nn.utils import get_total_norm
 from vos.errors import ConfigError
 
 SHARDED = "sharded_encoder"
-"""Name of the strategy, as `trainer.lightning.strategy` takes it."""
+"""Name of the strategy for `trainer.lightning.strategy`."""
 
 
 class EncoderSharding(ModelParallelStrategy):
-    """Data parallelism over all processes, whose checkpoints are whole files, as those of other strategies."""
+    """Sharded data parallelism over all processes, with unsharded checkpoint files, as with other strategies."""
 
     def __init__(self) -> None:
         super().__init__(tensor_parallel_size=1, save_distributed_checkpoint=False)
@@ -36,16 +36,16 @@ class EncoderSharding(ModelParallelStrategy):
 
 
 def register() -> None:
-    """Let Lightning know the strategy by its name; safe to repeat."""
+    """Register the strategy with Lightning; safe to repeat."""
     StrategyRegistry.register(SHARDED, EncoderSharding, "an encoder sharded over all processes", override=True)
 
 
 def check_gpus(accelerator: str, devices: object) -> None:
-    """Refuse to shard over GPUs that are not there.
+    """Check that the GPUs to shard over exist.
 
     Args:
-        accelerator: as Lightning takes it; on "cpu" sharding saves nothing, but works.
-        devices: as Lightning takes them; a number is checked.
+        accelerator: as in Lightning; on "cpu" sharding works but saves nothing.
+        devices: as in Lightning; a number is checked.
 
     Raises:
         ConfigError: see above.
@@ -59,12 +59,12 @@ def check_gpus(accelerator: str, devices: object) -> None:
 
 
 def trainee(module: LightningModule, trainer: Trainer) -> LightningModule:
-    """What the trainer is given: the module, or a copy where training would leave its weights in pieces."""
+    """The module to pass to the trainer: itself, or a copy if training would leave its weights sharded."""
     return copy.deepcopy(module) if isinstance(trainer.strategy, EncoderSharding) else module
 
 
 def shard(classifier: nn.Module, head: nn.Module, mesh: DeviceMesh) -> None:
-    """Spread every part of a classifier but its head over the processes of a mesh, layer by layer."""
+    """Shard every part of a classifier except its head over the processes of a mesh, layer by layer."""
     for part in classifier.children():
         if part is not head and any(True for _ in part.parameters()):
             for layer in _layers(part):
@@ -73,13 +73,13 @@ def shard(classifier: nn.Module, head: nn.Module, mesh: DeviceMesh) -> None:
 
 
 def _layers(module: nn.Module) -> Iterator[nn.Module]:
-    """The members of the outermost lists of modules, which is where transformers keeps its layers."""
+    """The members of the outermost `ModuleList`s, in which transformers stores its layers."""
     for child in module.children():
         yield from child if isinstance(child, nn.ModuleList) else _layers(child)
 
 
 def average_whole_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Average the gradients of those parameters over the processes that are not sharded; those that are have been."""
+    """Average the gradients of unsharded parameters over the processes; those of sharded ones already are."""
     for parameter in parameters:
         if parameter.grad is not None and not isinstance(parameter.grad, DTensor):
             distributed.all_reduce(parameter.grad)
@@ -87,7 +87,7 @@ def average_whole_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], largest: float) -> None:
-    """Scale gradients, sharded and whole alike, so that their norm together is at most `largest`."""
+    """Scale all gradients, sharded or not, so that their total norm is at most `largest`."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     kinds = ([g for g in gradients if isinstance(g, DTensor) is sharded] for sharded in (True, False))
     norms = [_whole(get_total_norm(each)) for each in kinds if each]

@@ -1,4 +1,4 @@
-"""How pictures look: colours that stay apart for colour-blind readers and in grey, markers and line styles."""
+"""Style of pictures: markers, line styles, and colours that differ for colour-blind readers and in greyscale."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 COLOURS = ("#004c86", "#d55e00", "#6cb9e8", "#9a4c8a", "#2fae86")
-"""After Okabe and Ito, each of another lightness (CIE L* 32, 54, 72, 43, 64); further series repeat them."""
+"""Colours after Okabe and Ito, with different lightness (CIE L* 32, 54, 72, 43, 64); further series repeat them."""
 
 MARKERS = ("o", "s", "^", "D", "v")
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
-"""One of each for every colour, so that no series is told by its colour alone."""
+"""One per colour, so that no series is distinguished by colour alone."""
 
 OUTLIER_MARKERS = ("x", "+", "1", "2", "3")
-"""One a class: on one shell they lie on each other, and both are to be seen."""
+"""One per class: outliers on one shell overlap, and all classes must be visible."""
 
 GREY, PALE, BAND = "#555555", "#ececec", "#ece5c9"
-"""Of lines that help to read, of what is not measured, and of the band."""
+"""Colours of guide lines, of unmeasured regions, and of the band."""
 
 DPI = 130
 
 LETTERS, MOST_ENTRIES = 28, 24
-"""Of a class in a legend, and of series in one."""
+"""Largest number of characters of a class in a legend, and largest number of series in a legend."""
 
 FONT: dict[Any, Any] = {"font.size": 10, "axes.titlesize": 11, "axes.spines.top": False, "axes.spines.right": False}
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """The fonts and frames of every picture."""
+    """Context with the fonts and frames of all pictures."""
     with mpl.rc_context(FONT):
         yield
 
@@ -52,12 +52,12 @@ def panels(n: int, columns: int, size: tuple[float, float]) -> tuple[Figure, lis
 
 
 def plain(text: str) -> str:
-    """A name as it is: `$` in it is no formula."""
+    """A name with `$` escaped, so that it is not read as a formula."""
     return text.replace("$", r"\$")
 
 
 def brief(name: str) -> str:
-    """A name of a class, cut where it would push the picture aside.
+    """A class name, shortened if it is too long for the picture.
 
     Example:
         >>> brief("harmful"), brief("a name that nobody would want to read twice")
@@ -67,7 +67,7 @@ def brief(name: str) -> str:
 
 
 def legend_below(figure: Figure, handles: Sequence[Any], names: Sequence[str], columns: int) -> None:
-    """A legend below the panels; the figure grows by its rows, and what is too much is counted."""
+    """Add a legend below the panels; the figure grows by its rows, and surplus entries are only counted."""
     shown = list(zip(handles, names, strict=True))[:MOST_ENTRIES]
     if len(shown) < len(names):
         shown.append((Line2D([], [], linestyle="none"), f"and {len(names) - len(shown)} more"))
@@ -78,7 +78,7 @@ def legend_below(figure: Figure, handles: Sequence[Any], names: Sequence[str], c
 
 
 def lightness(colour: str) -> float:
-    """CIE L* of a colour, what is left of it in grey: 0 is black, 100 white.
+    """CIE L* of a colour, its lightness in greyscale: 0 is black, 100 white.
 
     Example:
         >>> round(lightness("#ffffff")), round(lightness("#004c86"))

@@ -1,4 +1,4 @@
-"""Fine-tune a classifier on lists of texts: the loop of rounds without a configuration."""
+"""Fine-tunes a classifier on lists of texts: the loop of rounds without a configuration file."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ logger = logging.getLogger(__name__)
 Labels = Sequence[str | int]
 
 BATCH_SIZE = 32
-"""Texts a step."""
+"""Texts per step."""
 
 BAND, WEIGHT = 3.0, 3.0
-"""Of the virtual outliers and of the loss, as the configuration has them."""
+"""Band of the virtual outliers and margin of the loss, as in the configuration."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What `train` gives.
+    """The result of `train`.
 
     Attributes:
-        classifier: in evaluation mode.
-        density: fitted to the features (n, d) of the training texts under that classifier.
-        rounds: boundary metrics of every round, by name; the first is plain training.
+        classifier: the trained classifier, in evaluation mode.
+        density: fitted to this classifier's features (n, d) of the training texts.
+        rounds: boundary metrics of every round, by name; the first round is plain training.
         stopped_because: the rule that ended the loop.
-        kept_round: the round whose classifier and density these are: the best on the validation texts.
+        kept_round: the round of this classifier and density: the best on the validation texts.
     """
 
     classifier: TextClassifier
@@ -84,27 +84,27 @@ def train(
     """Train an encoder with a linear head, then refine its boundary with virtual outliers.
 
     Args:
-        texts: n of them.
+        texts: n training texts.
         labels: n class names, or indices into `label_names`.
-        val: validation texts with their labels, or the share of `texts` to take for validation.
-        label_names: in index order; None sorts the names in `labels`, the harmful ones last.
-        positive: the harmful class by name, or a list of them; "none" where no class is harmful; None: well-known words
-            in the names decide, see `vos.harmful.harmful_classes`.
+        val: validation texts with their labels, or the share of `texts` to use for validation.
+        label_names: class names in index order; None: the sorted names in `labels`, harmful ones last.
+        positive: the harmful class by name, or a list of them; "none" if no class is harmful; None: well-known words in
+            the names decide, see `vos.harmful.harmful_classes`.
         model: "bundled", a hub name, or a folder in Hugging Face layout.
-        epochs: of plain training.
-        rounds: of regularised training after it, at most.
-        seed: of everything.
-        output: a run directory to keep; an interrupted one goes on where it stood. None keeps nothing on disk.
-        density: not fitted yet; None takes `ClassConditionalGaussian`.
-        sampler: draws the virtual outliers; None takes `BoundarySampler` in the band `BAND`.
-        loss: regularises with them; None takes `BoundaryFlattening`.
+        epochs: epochs of plain training.
+        rounds: largest number of rounds of regularised training after it.
+        seed: seed of all randomness.
+        output: a run directory; an interrupted run is resumed. None: nothing is kept on disk.
+        density: an unfitted density; None: `ClassConditionalGaussian`.
+        sampler: draws the virtual outliers; None: `BoundarySampler` with the band `BAND`.
+        loss: the regulariser on virtual outliers; None: `BoundaryFlattening`.
 
     Raises:
         DataError: texts or labels that cannot be used.
-        ConfigError: settings that cannot work, or names of classes that do not tell which are harmful.
+        ConfigError: invalid settings, or class names that do not decide which are harmful.
         ModelError: the encoder cannot be loaded.
-        RunError: `output` holds a finished run, or one of other texts or settings; of density, sampler and loss their
-            classes are compared, not their settings.
+        RunError: `output` has a finished run, or one with other texts or settings; of density, sampler and loss only
+            the classes are compared, not their settings.
 
     Example:
         trained = vos.train(["he fell", "he sat", ...], ["harm", "none", ...], label_names=["none", "harm"])
@@ -148,7 +148,7 @@ def _device() -> str:
 
 
 def _run(job: TrainingJob, config: Mapping[str, str | int]) -> Trained:
-    """Run the loop and keep what it gave in the run directory."""
+    """Run the loop and store its results in the run directory."""
     started = time.monotonic()
     facts = {
         "data_fingerprint": job.data.fingerprint(),
@@ -171,7 +171,7 @@ def _run(job: TrainingJob, config: Mapping[str, str | int]) -> Trained:
 def _classes(
     labels: Labels, label_names: Sequence[str] | None, positive: Positive
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Names in index order, and the indices of the harmful ones."""
+    """Class names in index order, and the indices of the harmful classes."""
     if label_names is not None:
         return tuple(label_names), harmful_classes(label_names, positive)
     codec = LabelCodec(filter(None, map(label_key, labels)), None, None, positive)
@@ -199,7 +199,7 @@ def _data(
 
 
 def _not_in(name: str, measured: Sequence[Example], train: list[Example]) -> list[Example]:
-    """The training texts that are not measured on."""
+    """The training texts that are not in the set `measured`."""
     held_out = HeldOut(measured)
     kept = [example for example in train if not held_out.has_text(example.text)]
     if len(kept) < len(train):

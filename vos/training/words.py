@@ -1,9 +1,9 @@
-"""Metrics as a person says them, for tables and pictures; files and wandb have their short names."""
+"""Metrics in words, for tables and pictures; files and wandb use their short names."""
 
 from __future__ import annotations
 
 SPLITS = {"val": "validation texts", "test": "test texts"}
-"""Splits that are measured."""
+"""Words for the measured splits."""
 
 OF_A_SPLIT = {
     "accuracy": "accuracy",
@@ -21,10 +21,10 @@ OF_A_SPLIT = {
     "beyond_0.9": "share beyond distance 0.9",
     "beyond_0.99": "share beyond distance 0.99",
 }
-"""Metrics of a split by the end of their name."""
+"""Words for metrics of a split, by the last part of their name."""
 
 GROUPS = {"boundary/outlier_": "virtual outliers", "ood/": "texts of another kind"}
-"""Beginnings of other metrics, and what they are of."""
+"""Prefixes of other metrics, and what they refer to."""
 
 OTHERS = {
     "boundary/outlier_distance_median": "median distance of the virtual outliers",
@@ -49,11 +49,11 @@ OTHERS = {
     "outliers.band": "width of the band of margins",
     "loss.settings.weight": "weight of the regulariser",
 }
-"""Other metrics and settings by their whole name."""
+"""Words for other metrics and settings, by their whole name."""
 
 
 def in_words(name: str) -> str:
-    """A metric or a setting in words; one that has none keeps its name, without underscores.
+    """A metric or setting in words; if there are none, its name without underscores.
 
     Example:
         >>> in_words("boundary/val/brier"), in_words("boundary/shift"), in_words("error_label1_level3")
@@ -69,7 +69,7 @@ def in_words(name: str) -> str:
 
 
 def by_split(name: str) -> tuple[str, str]:
-    """Where a metric belongs in a table, and what it is called there.
+    """The section of a table in which a metric appears, and its name there.
 
     Example:
         >>> by_split("boundary/val/brier"), by_split("boundary/shift")
