@@ -1,8 +1,9 @@
-"""Copy the pictures of finished runs into the documents: `python -m docs.generators.figures RUN [LEDGER] [SWEEP]`.
+"""Copy the pictures of finished runs into the documents: `python -m docs.generators.figures RUN LEDGER SWEEP ROUNDS`.
 
 RUN is the folder of `make demo`, LEDGER that of the ledger whose answers came back (RUN again, for `make demo-more`),
-and SWEEP that of a sweep. Pictures go to `docs/pictures` with few colours, so that files stay
-small; `boundary.png` stays where the README shows it.
+SWEEP that of a sweep, and ROUNDS that of a ledger with several rounds of labels; `-` leaves one out, and so does the
+end of the line. Pictures go to `docs/pictures` with few colours, so that files stay small; `boundary.png` stays where
+the README shows it.
 """
 
 from __future__ import annotations
@@ -18,32 +19,34 @@ from docs.generators.links import DOCS
 PICTURES = DOCS / "pictures"
 
 OF_A_RUN = ("boundary.png", "boundary_by_round.png", "reliability.png")
-OF_A_LEDGER = ("mistakes.png", "labelling_rounds.png")
+OF_A_LEDGER = ("mistakes.png",)
 OF_A_SWEEP = ("comparison.png",)
-"""Files of a run, of a ledger's folder and of a sweep."""
+OF_ROUNDS = ("labelling_rounds.png",)
+"""Files of a run, of a ledger's folder, of a sweep, and of a ledger's folder after several rounds."""
+
+LEFT_OUT = "-"
 
 COLOURS = 64
 """Of a picture: lines and dots have few."""
 
 
 def copy_figures(folders: Sequence[Path], docs: Path = DOCS) -> list[Path]:
-    """Copy what there is of a run, a ledger's folder and a sweep.
+    """Copy the pictures of a run, a ledger's folder, a sweep, and a ledger's folder after several rounds.
 
     Args:
-        folders: one to three, in this order.
+        folders: one to four, in this order; one called `-` is left out.
         docs: receives the files.
 
     Returns: the files that were written.
 
     Raises:
-        FileNotFoundError: a run without its pictures.
+        FileNotFoundError: a folder without its pictures.
     """
     written = []
-    for folder, names in zip(folders, (OF_A_RUN, OF_A_LEDGER, OF_A_SWEEP), strict=False):
-        for name in names:
-            if names is not OF_A_LEDGER or (folder / name).exists():
-                target = docs / name if name == "boundary.png" else docs / PICTURES.name / name
-                written.append(shrink(folder / name, target))
+    for folder, names in zip(folders, (OF_A_RUN, OF_A_LEDGER, OF_A_SWEEP, OF_ROUNDS), strict=False):
+        for name in names if folder.name != LEFT_OUT else ():
+            target = docs / name if name == "boundary.png" else docs / PICTURES.name / name
+            written.append(shrink(folder / name, target))
     return written
 
 
@@ -57,5 +60,5 @@ def shrink(source: Path, target: Path) -> Path:
 
 
 if __name__ == "__main__":
-    for path in copy_figures([Path(each) for each in sys.argv[1:4]]):
+    for path in copy_figures([Path(each) for each in sys.argv[1:5]]):
         sys.stdout.write(f"{path.relative_to(DOCS.parent)}\n")

@@ -1,6 +1,7 @@
 """Pictures of runs in the documents: copied by the command, small, and those that the pages show are there."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 from docs.generators.figures import COLOURS, OF_A_RUN, copy_figures
 from tests.conftest import ROOT
 from vos.harmful import Classes
-from vos.training.comparison_plots import mistakes
+from vos.training.comparison_plots import metrics_against, mistakes
 from vos.training.round_plots import margins_by_round
 
 
@@ -30,6 +31,11 @@ def test_the_command_copies_what_there_is_in_few_colours(tmp_path):
             assert len(copy.getcolors()) <= COLOURS
             apart = np.abs(np.asarray(copy.convert("RGB"), float) - np.asarray(picture.convert("RGB"), float))
         assert apart.mean() < 2.0  # it looks the same
+    metrics_against(run / "comparison.png", "outliers.distance", [0.5, 0.9], {"boundary/val/brier": [[0.1], [0.2]]})
+    (run / "comparison.png").rename(run / "labelling_rounds.png")
+    left_out = Path("-")
+    (rounds,) = copy_figures([left_out, left_out, left_out, run], docs)
+    assert rounds == docs / "pictures/labelling_rounds.png"
     with pytest.raises(FileNotFoundError):
         copy_figures([tmp_path / "nothing"], docs)
 

@@ -197,6 +197,7 @@ def test_a_metric_may_bring_its_own_intervals():
     (_, _, (bars,)) = figure.axes[0].containers[0]
     np.testing.assert_allclose([segment[:, 1] for segment in bars.get_segments()], [(0.3, 0.6), (0.2, 0.5)])
     assert words(figure) == ["wrong near the boundary", "texts labelled"]
+    assert [line for axes in figure.axes for line in axes.lines if line.get_gid() == "values"] == []  # as the mean
 
 
 def test_learning_curves_draw_every_strategy_with_a_look_of_its_own(tmp_path):

@@ -46,7 +46,7 @@ def metrics_figure(
     extrapolated: Collection[float] = (),
     intervals: Mapping[str, Bounds] | None = None,
 ) -> Figure:
-    """One panel per metric against `x`: a dot for every seed, and their mean with its 95 % t-interval.
+    """One panel per metric against `x`: the mean with its 95 % t-interval, and a dot per seed if there are several.
 
     Args:
         x_name: label of the horizontal axis: words, or the name of a setting.
@@ -60,7 +60,7 @@ def metrics_figure(
     places = np.arange(len(x), dtype=float)
     seeds = max((len(v) for values in metrics.values() for v in values), default=1)
     for axes, (name, values) in zip(found, metrics.items(), strict=True):
-        for place, several in zip(places, values, strict=True):
+        for place, several in zip(places, values, strict=True) if seeds > 1 else ():
             axes.plot(
                 np.full(len(several), place + BESIDE), several, linestyle="none", marker="o", markersize=4,
                 color=COLOURS[2], markeredgecolor=GREY, markeredgewidth=0.4, gid="values",
