@@ -44,7 +44,7 @@ def test_the_tutorial_leads_to_a_second_classifier(tiny_encoder, monkeypatch, tm
         elif language == "text":
             wrong += missing(content, printed)
             n_lines += len(content.splitlines())
-        elif found := re.match(r"python (train|synthesize)\.py (.*)$", content):
+        elif found := re.match(r"python (train|synthesize)\.py (.*)$", content.replace("\\\n", "")):
             n_commands += 1
             given = [*shlex.split(found[2]), f"paths.cache={tmp_path / 'cache'}"]
             if found[1] == "synthesize":

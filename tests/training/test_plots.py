@@ -191,6 +191,15 @@ def test_a_comparison_shows_every_seed_means_and_intervals_in_words(tmp_path):
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
+def test_no_title_of_a_panel_is_wider_than_its_panel():
+    names = ["boundary/outlier_mahalanobis_median", "boundary/test/band_error", "boundary/infeasible_share"]
+    figure = metrics_figure("seed", [0, 1], {name: [[0.1], [0.2]] for name in names})
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[0] == "median squared Mahalanobis\ndistance of the virtual outliers"
+    assert titles[1] == "error near the boundary,\ntest texts"
+    assert max(len(line) for title in titles for line in title.splitlines()) <= 37
+
+
 def test_a_metric_may_bring_its_own_intervals():
     figure = metrics_figure("texts labelled", [100, 200], {"near/error": [[0.4], [0.3]]},
                             intervals={"near/error": [(0.3, 0.6), (0.2, 0.5)]})  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -158,9 +159,12 @@ def _mean(axes: Axes, x: NDArray[np.float64], values: Values, i: int, name: str,
 
 
 def _folded(words: str) -> str:
-    """A title, wrapped to two lines if it is long."""
-    head, _, tail = words.partition(", ")
-    return plain(f"{head},\n{tail}" if tail and len(words) > LETTERS else words)
+    """A title, wrapped where it is long: at its comma, else between words."""
+    if len(words) <= LETTERS:
+        return plain(words)
+    head, comma, tail = words.partition(", ")
+    lines = [line for part in (f"{head}{comma.strip()}", tail) for line in textwrap.wrap(part, LETTERS)]
+    return plain("\n".join(lines))
 
 
 def half_width(values: Sequence[float] | NDArray[np.float64]) -> float:
