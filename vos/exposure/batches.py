@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 
 class OutlierBatches:
-    """Neighbours in length around a place drawn by chance, so that little is padded.
+    """Batches of texts of similar length around a random position, so that little padding is needed.
 
-    A batch is a function of the generator alone. All texts but the few shortest and longest are drawn equally often.
+    A batch depends only on the generator. All texts except the few shortest and longest are drawn equally often.
 
     Args:
-        texts: n of them.
-        tokenizer: of the encoder.
-        max_length: texts are cut after this many tokens.
-        batch_size: texts in a batch; all of them where there are fewer.
-        features: (n, d) of the texts under a frozen encoder; batches carry these in place of tokens.
+        texts: n texts.
+        tokenizer: the encoder's tokenizer.
+        max_length: texts are truncated to this many tokens.
+        batch_size: texts per batch; all texts if there are fewer.
+        features: (n, d) features of the texts from a frozen encoder; batches contain these instead of tokens.
 
     Raises:
         DataError: no text.
         ConfigError: `batch_size` below one.
-        ShapeError: not one row of features for each text.
+        ShapeError: `features` does not have one row per text.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Which auxiliary outlier texts are unlike the training texts, told by the encoder as it was before any training."""
+"""Filters auxiliary outlier texts that resemble training texts, by the features of the encoder before training."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from vos.exposure.write import OutlierText
 from vos.scores import knn
 
 QUANTILE_ROWS = 20_000
-"""Training texts, evenly picked, that the quantile is measured on at most; each is compared with all of them."""
+"""Largest number of training texts, evenly spaced, for the quantile; each is compared with all training texts."""
 
 
 def far_from_training(
     texts: Sequence[OutlierText], features: Tensor, train: Tensor, quantile: float
 ) -> list[OutlierText]:
-    """The texts that are farther from their nearest training text than most training texts are from each other.
+    """Keep the texts that are farther from their nearest training text than most training texts are from each other.
 
     Args:
-        texts: n of them.
-        features: (n, d) of the texts, by the encoder before any training.
-        train: (N, d) of the training texts, N >= 2, likewise.
-        quantile: of the distances from training texts to their nearest others, in [0, 1]; texts beyond it stay.
+        texts: n texts.
+        features: (n, d) features of the texts from the encoder before training.
+        train: (N, d) features of the training texts, N >= 2, likewise.
+        quantile: quantile of the nearest-neighbour distances between training texts, in [0, 1]; texts beyond it are
+            kept.
 
     Raises:
-        DataError: no text stays.
+        DataError: no text is kept.
     """
     distances = knn(features, train, 1)
     some = train[:: -(-len(train) // QUANTILE_ROWS)]

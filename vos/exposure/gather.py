@@ -1,4 +1,4 @@
-"""Auxiliary outlier texts for a training run: from a file, or written by a language model; kept beside the run."""
+"""Auxiliary outlier texts for a training run: from a file, or written by a language model; stored with the run."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ PACKAGED = "packaged"
 
 
 class OutlierTextSource(Protocol):
-    """Where auxiliary outlier texts come from.
+    """A source of auxiliary outlier texts.
 
     Attributes:
-        batch_size: texts in a training step.
+        batch_size: texts per training step.
         quantile: see `far_from_training`; None keeps every text.
     """
 
@@ -45,12 +45,12 @@ class OutlierTextSource(Protocol):
     def texts(
         self, train: Sequence[Example], known: Sequence[str], seed: int, progress: Callable[[int], None]
     ) -> list[OutlierText]:
-        """The texts; none of them is a training text or one of `known`."""
+        """The texts, without training texts and without those in `known`."""
 
 
 @contextmanager
 def _existing(path: str) -> Iterator[str]:
-    """The file, or the one of this package, which need not lie unpacked."""
+    """The file, or the one in this package, which may be a zip file."""
     packed = resources.files("vos.data") / "corpus" / "ood" / "outlier_texts.jsonl"
     with resources.as_file(packed) if path == PACKAGED else nullcontext(path) as found:
         yield str(found)
@@ -58,13 +58,13 @@ def _existing(path: str) -> Iterator[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class OutlierTextFile(FileRules):
-    """Texts of a file; labels in it are not read.
+    """Texts from a file; labels in it are not read.
 
     Attributes:
         path: csv, tsv, jsonl, json or parquet; "packaged": the texts in this package, which a language model wrote
-            after training texts of the everyday corpus, mostly about other subjects.
-        text: its column.
-        batch_size: texts in a training step.
+            from examples of the everyday corpus, mostly about other subjects.
+        text: column of the text.
+        batch_size: texts per training step.
         quantile: see `far_from_training`; None keeps every text.
     """
 
@@ -84,10 +84,10 @@ class OutlierTextFile(FileRules):
         seed: int,  # noqa: ARG002 - as every source
         progress: Callable[[int], None],
     ) -> list[OutlierText]:
-        """Different texts of the file but those that the run trains or measures on, which are counted in the log.
+        """The distinct texts of the file without those that the run trains or measures on, which the log counts.
 
         Raises:
-            DataError: the file cannot be read, or holds no other text.
+            DataError: the file cannot be read, or has no other texts.
         """
         own = {leak_key(text) for text in (*(example.text for example in train), *known)}
         with _existing(self.path) as path:
@@ -109,12 +109,12 @@ class OutlierTextFile(FileRules):
 
 @dataclass(frozen=True)
 class WrittenOutlierTexts:
-    """Texts that a language model writes after examples of mixed classes.
+    """Texts that a language model writes from examples of mixed classes.
 
     Attributes:
-        language_model: loads it.
+        language_model: loads the language model.
         writing: see `WritingSettings`.
-        batch_size: texts in a training step.
+        batch_size: texts per training step.
         quantile: see `far_from_training`; None keeps every text.
     """
 
@@ -137,7 +137,7 @@ class WrittenOutlierTexts:
 
 
 def _check(source: OutlierTextSource) -> None:
-    """Raise ConfigError before anything is written."""
+    """Check the settings before anything is written; raises ConfigError."""
     if source.batch_size < 1:
         raise ConfigError(f"exposure.batch_size: expected at least 1, got {source.batch_size}")
     if source.quantile is not None and not 0.0 <= source.quantile <= 1.0:
@@ -152,18 +152,18 @@ def gather_outlier_texts(
     seed: int,
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[OutlierText]:
-    """The texts of a run: read from `file` where it exists, so that a resumed run has the same; else made and written.
+    """Return the texts of a run: read from `file` if it exists, so that a resumed run has the same; otherwise created.
 
     Args:
-        source: where they come from.
-        data: of the run; none of its labelled texts, nor of its texts of another kind, is among them.
-        untrained: gives a featurizer over the encoder before any training; called only when `source.quantile` is set.
+        source: source of the texts.
+        data: data of the run; its labelled texts and its OOD texts are excluded.
+        untrained: returns a featurizer of the encoder before training; called only if `source.quantile` is set.
         file: JSON lines, one `OutlierText` each.
-        seed: of the run.
+        seed: seed of the run.
         progress: called with the number of texts so far.
 
     Raises:
-        DataError: no text is there or stays.
+        DataError: there are no texts, or none is kept.
     """
     if file.exists():
         rows = (json.loads(line) for _, line in numbered_lines(file))

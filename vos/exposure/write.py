@@ -1,11 +1,12 @@
-"""Auxiliary outlier texts that a language model writes after examples of many classes.
+"""Auxiliary outlier texts that a language model writes from examples of many classes.
 
 Virtual outliers are vectors, and only the head learns from a vector. A text passes through the encoder, so the encoder
-learns from it too. Nothing is aimed at here: a hot sample after a mixed prompt is near the training texts in style and
-mostly off their subjects; what is not is left out by `vos.exposure.filter`.
+learns from it too. No place in feature space is targeted here: a sample at high temperature after a prompt of mixed
+classes resembles the training texts in style, but mostly has other subjects; the rest is removed by
+`vos.exposure.filter`.
 
 Source: outlier exposure, Hendrycks et al. 2019, there with natural texts; open-domain outliers for intents, Zhan et
-al. 2021. Writing them with a language model shown mixed classes, and sorting them by the untrained encoder, are ours.
+al. 2021. Writing them with a language model from mixed classes, and filtering by the untrained encoder, are ours.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from vos.types import Example
 logger = logging.getLogger(__name__)
 
 TYPICAL = 0.99
-"""Share of training texts from which a habit of writing is taken for that of all."""
+"""Share of training texts from which a writing habit counts as common to all."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,12 @@ class WritingSettings:
     """How auxiliary outlier texts are written.
 
     Attributes:
-        n: texts wanted, before those that are like training texts are left out.
-        shots: examples of a prompt, of as many classes as there are.
-        per_prompt: texts written after each prompt, at once.
-        min_words: shorter ones are left out.
+        n: number of texts before those that resemble training texts are left out.
+        shots: examples per prompt, of as many classes as possible.
+        per_prompt: texts written per prompt, in one batch.
+        min_words: shorter texts are left out.
         max_words: longer training texts are not used as examples.
-        sampling: see `Sampling`; texts that are not finished after its `max_tokens` are left out.
+        sampling: see `Sampling`; texts that are unfinished after its `max_tokens` are left out.
     """
 
     n: int = 3000
@@ -61,7 +62,7 @@ class WritingSettings:
 
     @property
     def most_prompts(self) -> int:
-        """After so many prompts there is an end, whatever was found."""
+        """Largest number of prompts, after which writing stops in any case."""
         return 4 * -(-self.n // self.per_prompt)
 
 
@@ -71,8 +72,8 @@ class OutlierText:
 
     Attributes:
         text: the text.
-        parents: ids of the examples that it was written after; () for a text from elsewhere.
-        distance: to the nearest training text in the features of the untrained encoder, or None when not measured.
+        parents: ids of the examples in its prompt; () for a text from elsewhere.
+        distance: distance to the nearest training text in the features of the untrained encoder; None if not measured.
     """
 
     text: str
@@ -82,11 +83,11 @@ class OutlierText:
 
 @dataclass(frozen=True)
 class Habits:
-    """What training texts have in common in writing, and outliers must share: else the classifier learns to tell by it.
+    """Writing habits of training texts that outliers must share, so that the classifier cannot separate them by these.
 
     Attributes:
-        lower: no capitals.
-        open_end: no mark at the end.
+        lower: no capital letters.
+        open_end: no punctuation at the end.
     """
 
     lower: bool
@@ -100,7 +101,7 @@ class Habits:
         return cls(lower >= TYPICAL * len(texts), open_end >= TYPICAL * len(texts))
 
     def applied(self, text: str) -> str:
-        """The text, written so.
+        """Rewrite the text with these habits.
 
         Example:
             >>> Habits(lower=True, open_end=True).applied("Where is it?")
@@ -118,18 +119,18 @@ def write_outlier_texts(
     known: Sequence[str] = (),
     progress: Callable[[int], None] = lambda _: None,
 ) -> tuple[list[OutlierText], Cost]:
-    """Different texts, none of them an example or otherwise known, and what they cost.
+    """Write distinct texts, none of them an example or otherwise known.
 
     Args:
-        model: writes.
+        model: the language model.
         examples: labelled texts.
         settings: see `WritingSettings`.
-        seed: of the prompts and of the samples.
-        known: further texts that none of them may repeat, whatever the case: those that the classifier is measured on.
+        seed: seed of the prompts and samples.
+        known: further texts that must not be repeated, ignoring case: those that the classifier is measured on.
         progress: called with the number of texts found after each prompt.
 
     Raises:
-        DataError: no labelled example that is short enough, or nothing could be used of what was written.
+        DataError: no labelled example is short enough, or none of the written texts is usable.
     """
     by_class = _by_class(examples, settings.max_words)
     texts = [example.text for example in examples]
@@ -160,12 +161,12 @@ def write_outlier_texts(
 
 
 class _Written:
-    """What can be used of the texts written so far, and how many were left out, by reason.
+    """The usable texts written so far, and the number of others by reason.
 
     Args:
-        habits: of the training texts; the written ones get them too.
+        habits: habits of the training texts, which are applied to written texts.
         min_words: shorter texts are left out.
-        known: texts that none of them may repeat.
+        known: texts that must not be repeated.
     """
 
     def __init__(self, habits: Habits, min_words: int, known: Sequence[str]) -> None:
@@ -175,7 +176,7 @@ class _Written:
         self._left_out: Counter[str] = Counter()
 
     def add(self, raw: str, finished: bool, parents: tuple[str, ...]) -> None:
-        """Use a text, or count why not."""
+        """Add a text, or count the reason against it."""
         text = self.habits.applied(raw)
         if not finished:
             self._left_out["not finished"] += 1
@@ -189,7 +190,7 @@ class _Written:
 
     @property
     def reasons(self) -> str:
-        """Why texts were left out, with their numbers."""
+        """The reasons why texts were left out, with counts, in words."""
         return ", ".join(f"{n} {reason}" for reason, n in sorted(self._left_out.items())) or "none"
 
 
@@ -207,7 +208,7 @@ def _by_class(examples: Sequence[Example], max_words: int) -> dict[int, list[Exa
 
 
 def _shots(by_class: dict[int, list[Example]], n: int, seed: int) -> list[Example]:
-    """One example of each of `n` classes; of all classes in turn where there are fewer."""
+    """One example of each of `n` classes; of all classes in turn if there are fewer."""
     draw = random.Random(seed)  # noqa: S311 - no secret
     classes = draw.sample(sorted(by_class), min(n, len(by_class)))
     shots = [draw.choice(by_class[classes[i % len(classes)]]) for i in range(n)]

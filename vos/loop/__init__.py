@@ -1,1 +1,1 @@
-"""Between two rounds of labels: sending a batch, merging answers, the stop rule."""
+"""The steps between two labelling rounds: sending a batch, merging answers, the stop rule."""

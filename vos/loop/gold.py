@@ -1,4 +1,4 @@
-"""Choosing the texts with known answers that are hidden in a batch."""
+"""Chooses the gold texts (texts with known answers) that are hidden in a batch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from vos.types import Example
 logger = logging.getLogger(__name__)
 
 PLAIN_LEVEL = 1
-"""Where subtlety levels are known, only texts up to this one measure people: on subtle texts they may well differ."""
+"""Only texts up to this subtlety level are used as gold texts, because people may well disagree on subtle ones."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Gold:
     """Texts with a known answer.
 
     Attributes:
-        records: the texts; like the others of the batch but for `chosen`, "gold", which nobody is shown.
-        answers: uid to the class name that is known.
+        records: the texts; like other records except that `chosen` is "gold", which is never shown.
+        answers: uid to the known class name.
     """
 
     records: Sequence[BoundaryRecord] = ()
@@ -57,18 +57,18 @@ def choose_gold(
     round: int,
     outputs: Classes | None = None,
 ) -> Gold:
-    """Texts never asked before, classes in turn; for a batch that was sent before, the ones it had.
+    """Choose gold texts that were never asked before, alternating classes; for a batch already sent, those it had.
 
     Args:
-        ledger: of the project.
-        plan: how many, and from which file.
-        labelled: texts with a label, used when the plan names no file. Take held-out ones: then no answer to them
-            could train even by mistake.
-        records: the batch that they join.
-        featurizer: gives them a margin and a prediction like the others.
-        classes: of the texts.
-        round: of the batch.
-        outputs: of the classifier, where it has other classes than the texts.
+        ledger: ledger of the project.
+        plan: number of gold texts, and their file.
+        labelled: labelled texts, used if the plan names no file. Pass held-out texts, so that an answer to them can
+            never be trained on by mistake.
+        records: the batch that they are added to.
+        featurizer: computes their margins and predictions.
+        classes: classes of the texts.
+        round: labelling round of the batch.
+        outputs: outputs of the classifier, if they differ from the classes of the texts.
 
     Raises:
         DataError: the plan's file cannot be used.
@@ -82,7 +82,7 @@ def choose_gold(
         return NO_GOLD
     label_names = classes.names
     known = read_gold(plan.gold_path, label_names) if plan.gold_path else labelled
-    # Claimed for a batch that was never sent: nobody has seen it.
+    # Claimed for a batch that was never sent, so nobody has seen them.
     unseen = {event.uid for event in ledger.events("exported")} - {event.uid for event in ledger.asked()}
     taken = {record.uid for record in records} | {event.uid for event in ledger.events("proposed")} - unseen
     chosen = _draw([example for example in known if text_uid(example.text) not in taken], wanted, batch_id)
@@ -98,7 +98,7 @@ def read_gold(path: str | Path, label_names: Sequence[str]) -> list[Example]:
     """Texts with known answers from a file with the columns `text` and `label`, the class names.
 
     Raises:
-        DataError: rows that cannot be used, or labels that are no class names.
+        DataError: invalid rows, or labels that are not class names.
     """
     log = ProblemLog()
     settings = RowSettings()
@@ -120,7 +120,7 @@ def read_gold(path: str | Path, label_names: Sequence[str]) -> list[Example]:
 
 
 def _draw(known: Sequence[Example], n: int, batch_id: str) -> list[Example]:
-    """`n` plain texts, classes in turn."""
+    """`n` plain texts, alternating classes."""
     rng = random.Random(derive_seed("gold", batch_id))  # noqa: S311 - a choice, not a secret
     by_class: dict[int, list[Example]] = {}
     for example in rng.sample(list(known), len(known)):

@@ -1,4 +1,4 @@
-"""What answers to a batch say of the classifier that proposed it: mistakes found near the boundary and at random."""
+"""Mistakes of the classifier that the answers to its batches reveal, near the boundary and in the random share."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from vos.metrics.calibration import wilson_interval
 from vos.metrics.margins import on_harmful_side
 
 NOT_NEAR = ("random", "baseline")
-"""Texts chosen otherwise than near the boundary; those with a known answer have no consensus and never count."""
+"""Values of `chosen` for texts not chosen near the boundary; gold texts have no consensus and never count."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """So many of so many texts.
+    """A rate: k of n texts.
 
     Attributes:
-        k: of them.
-        n: texts; 0 where nobody has answered.
+        k: number of texts that count.
+        n: number of all texts; 0 if nobody has answered.
     """
 
     k: int = 0
@@ -29,7 +29,7 @@ class Rate:
 
     @classmethod
     def of(cls, found: Iterable[bool]) -> Rate:
-        """How many are true."""
+        """The rate of true values."""
         values = list(found)
         return cls(sum(values), len(values))
 
@@ -39,7 +39,7 @@ class Rate:
         return wilson_interval(self.k, self.n)
 
     def metrics(self, name: str) -> dict[str, float]:
-        """The rate with its interval as `name`, `name_low`, `name_high`; empty where there is no text."""
+        """The rate with its interval as `name`, `name_low`, `name_high`; empty without texts."""
         if not self.n:
             return {}
         low, high = self.interval
@@ -48,13 +48,13 @@ class Rate:
 
 @dataclass(frozen=True)
 class FoundMistakes:
-    """What the answers to the texts that one classifier proposed say of it.
+    """Mistakes of one classifier among the texts that it proposed.
 
     Attributes:
         near: mistakes among the texts chosen near the boundary.
-        random: mistakes among those drawn at random, which stand for the whole pool.
-        missed: false negatives among the harmful texts drawn at random: those chosen near the boundary say nothing of
-            the whole. Of no text where no class is harmful.
+        random: mistakes among the texts drawn at random, which represent the whole pool.
+        missed: false negatives among the harmful texts drawn at random; those near the boundary are not representative
+            of the pool. Without texts if no class is harmful.
     """
 
     near: Rate
@@ -62,11 +62,11 @@ class FoundMistakes:
     missed: Rate
 
     def metrics(self) -> dict[str, float]:
-        """Flat names to numbers, those without a text left out.
+        """Flat names to numbers; those without texts are left out.
 
-        `near/n`, `near/error` with `near/error_low` and `near/error_high`, `near/labels_per_mistake` (texts answered
-        for each mistake found; absent where none was), the same under `random/`; and `random/harmful`, the harmful ones
-        of the random share, with `random/fnr`, `random/fnr_low` and `random/fnr_high`.
+        `near/n`, `near/error` with `near/error_low` and `near/error_high`, `near/labels_per_mistake` (answered texts
+        per mistake; absent without mistakes), the same under `random/`; and `random/harmful`, the number of harmful
+        texts in the random share, with `random/fnr`, `random/fnr_low` and `random/fnr_high`.
         """
         found: dict[str, float] = {}
         for name, rate in (("near", self.near), ("random", self.random)):
@@ -80,14 +80,15 @@ class FoundMistakes:
 
 
 def found_mistakes(ledger: Ledger, classes: Classes) -> dict[int, FoundMistakes]:
-    """Mistakes found so far, by round of the classifier that proposed the texts; rounds without answers are not there.
+    """Mistakes found so far, by round of the classifier that proposed the texts; only rounds with answers.
 
-    A mistake is a text to which people (by the vote of `consensus`) give another class than the classifier did whose
-    margin and probabilities were stored when the text was proposed. A text without these, or with a tie, is not judged.
+    A mistake is a text for which people's answer (by the vote of `consensus`) differs from the class predicted by the
+    classifier that proposed it, whose margin and probabilities were stored. Texts without these, or with a tie, do not
+    count.
 
     Args:
-        ledger: of the project.
-        classes: of the data.
+        ledger: ledger of the project.
+        classes: classes of the data.
     """
     labels = consensus(ledger).labels
     judged: dict[int, list[tuple[str, str, str]]] = {}
@@ -100,7 +101,7 @@ def found_mistakes(ledger: Ledger, classes: Classes) -> dict[int, FoundMistakes]
 
 
 def _counted(rows: Sequence[tuple[str, str, str]], classes: Classes) -> FoundMistakes:
-    """Mistakes among texts: why each was chosen, the classifier's class, the people's."""
+    """Count mistakes; each row is the reason for the choice, the classifier's class and people's class."""
     near = [(guess, truth) for chosen, guess, truth in rows if chosen not in NOT_NEAR]
     random = [(guess, truth) for chosen, guess, truth in rows if chosen == "random"]
     harm = classes.harmful_names
@@ -112,14 +113,14 @@ def _counted(rows: Sequence[tuple[str, str, str]], classes: Classes) -> FoundMis
 
 
 def predicted_class(payload: Mapping[str, Any], classes: Classes) -> str | None:
-    """The class that a classifier gave to a text, from the fields of its record; None where they do not say.
+    """The predicted class of a text, from the fields of its record; None if the fields are missing.
 
-    The most probable class on the margin's side of the boundary, so that side and class agree where several outputs of
-    a model add up to one class.
+    It is the most probable class on the margin's side of the boundary, so that side and class agree even if several
+    outputs of a model are summed to one class.
 
     Args:
         payload: fields of a `BoundaryRecord`.
-        classes: of the data.
+        classes: classes of the data.
     """
     margin, probability = payload.get("margin"), payload.get("probability") or {}
     if margin is None:
@@ -134,7 +135,7 @@ def predicted_class(payload: Mapping[str, Any], classes: Classes) -> str | None:
 
 
 def newest(rounds: Mapping[int, FoundMistakes]) -> FoundMistakes:
-    """What the newest round says of each rate that has a text there: it speaks for the present."""
+    """For each rate, the value of the newest round that has texts for it."""
     found = list(rounds.values())
     rates = {
         name: next((rate for each in reversed(found) if (rate := getattr(each, name)).n), Rate())

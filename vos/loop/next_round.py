@@ -1,4 +1,4 @@
-"""Labels out and back: a batch to people, their answers into the ledger, the next round's training set."""
+"""Builds the training set of the next round from the labels in the ledger."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ def nearest_labelled(
     label_names: Sequence[str],
     per_class: int = 2,
 ) -> dict[str, list[Neighbour]]:
-    """For every text the nearest labelled texts of each class, itself left out, by Euclidean distance of the features.
+    """For every text, the nearest other labelled texts of each class, by Euclidean distance of the features.
 
-    The same number of each class, classes in a fixed order: the list does not tell the model's side.
+    There is the same number of each class, in a fixed order of classes, so that the list does not reveal the
+    prediction.
     """
     known = featurizer.featurize([example.text for example in labelled]).features
     asked = featurizer.featurize([record.text for record in records]).features
@@ -53,12 +54,12 @@ def nearest_labelled(
 
 @dataclass(frozen=True)
 class MixSettings:
-    """How old and new labels are mixed.
+    """How old and new labels are combined.
 
     Attributes:
-        new_weight: times that each newly labelled text enters an epoch; 1 is the weight of an old text.
+        new_weight: how many times each newly labelled text occurs in an epoch; old texts occur once.
         consensus: "vote" or "crowdlab", see `vos.labeling.consensus`.
-        min_quality: texts whose consensus has less confidence stay out.
+        min_quality: texts whose consensus has a lower confidence are left out.
     """
 
     new_weight: int = 1
@@ -75,10 +76,10 @@ class NextRound:
     """The next round's texts.
 
     Attributes:
-        data: training texts old and new; validation and test texts as they were, so that rounds compare.
+        data: old and new training texts; validation and test texts are unchanged, so that rounds can be compared.
         labels: uid to class name of the new texts, for `Ledger.mark_trained`.
-        counts: what went in and what stayed out, by reason.
-        name: of the run in the ledger, the path that it had when it began.
+        counts: numbers of texts used and left out, by reason.
+        name: name of the run in the ledger: the path it had when it started.
     """
 
     data: TextData
@@ -88,11 +89,11 @@ class NextRound:
 
 
 def next_round(data: TextData, ledger: Ledger, settings: MixSettings) -> NextRound:
-    """Mix the settled labels of the ledger into the training texts.
+    """Merge the settled labels of the ledger into the training texts.
 
-    A text that is also a validation or test text, but for capitals and spaces, or of the group of one, is left out:
-    training on it would spoil the comparison of rounds. A pool text keeps its group.
-    A training text that people labelled anew takes the people's label. Pool texts that are labelled leave the pool.
+    A text that equals a validation or test text up to case and spaces, or shares its group, is left out, because
+    training on it would invalidate the comparison of rounds. A pool text keeps its group.
+    A training text that people labelled again gets their label. Labelled texts are removed from the pool.
     """
     settled = consensus(ledger, settings.consensus)
     held_out = HeldOut((*data.val, *data.test))
@@ -137,7 +138,7 @@ def next_round(data: TextData, ledger: Ledger, settings: MixSettings) -> NextRou
 
 
 def _in_words(counts: Mapping[str, int]) -> str:
-    """What the next round is trained with, and which answers it is not."""
+    """Which answers the next round is trained with and which are left out, in words."""
     times = counts["new_weight"]
     told = [
         f"{counts['old']:,} training texts as before",
@@ -153,16 +154,16 @@ def _group(item: Item) -> str | None:
 
 
 def keep_round(run: RunDirectory, new: NextRound) -> None:
-    """Keep labels and training texts of a labelled run: the ledger goes on, the run does not."""
+    """Store labels and training texts of a labelled run, because the ledger will change and the run will not."""
     write_json(run.new_labels, sealed({"run": new.name, "labels": new.labels}))
     write_json_lines(run.train, map(asdict, new.data.train))
 
 
 def kept_round(run: RunDirectory, data: TextData) -> NextRound | None:
-    """What `keep_round` kept, of a run that goes on; None where it trains on no new labels.
+    """Read what `keep_round` stored, for a resumed run; None if it trains on no new labels.
 
     Args:
-        run: whose round.
+        run: directory of the run.
         data: its texts.
 
     Raises:
@@ -175,10 +176,10 @@ def kept_round(run: RunDirectory, data: TextData) -> NextRound | None:
 
 
 def with_kept_train(data: TextData, path: Path) -> TextData:
-    """`data` with the training texts that `keep_round` kept at `path`; as it is where there is no such file.
+    """`data` with the training texts that `keep_round` stored at `path`; unchanged if there is no such file.
 
     Raises:
-        RunError: the file is half-written.
+        RunError: the file is incomplete.
     """
     if not path.exists():
         return data

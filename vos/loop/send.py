@@ -1,4 +1,4 @@
-"""A batch on its way to people: claimed in the ledger, given out by the plan, sent."""
+"""Sends a batch to people: claims its texts in the ledger, assigns them by the plan, exports them."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from vos.loop.gold import NO_GOLD, Gold
 logger = logging.getLogger(__name__)
 
 NO_INSTRUCTIONS = Instructions("")
-"""Of data that ask nothing of their own: the question names the classes."""
+"""Instructions for data without their own question: the question names the classes."""
 
 
 @dataclass(frozen=True)
 class SentBatch:
-    """A batch on its way.
+    """A sent batch.
 
     Attributes:
-        batch_id: in the ledger.
-        asked: texts that people are asked now, those with a known answer among them.
-        gold: how many of them have a known answer.
-        held_back: uid to why a text is not asked again.
-        places: files or addresses.
+        batch_id: id in the ledger.
+        asked: texts that people are asked to label now, including gold texts.
+        gold: number of gold texts.
+        held_back: uid to the reason why a text is not sent again.
+        places: files or URLs.
     """
 
     batch_id: str
@@ -56,25 +56,25 @@ def export_batch(
     own: Instructions = NO_INSTRUCTIONS,
     import_command: str = IMPORT,
 ) -> SentBatch:
-    """Note the texts as proposed, claim those that may be asked, and send them to everybody in the plan.
+    """Record the texts as proposed, claim those that may be asked, and send them to everybody in the plan.
 
-    A text counts as asked when somebody can see it. The same call sends what an earlier one left unsent, and nothing
-    twice.
+    A text counts as asked when somebody can see it. A repeated call sends what an earlier call did not send, and
+    nothing twice.
 
     Args:
-        ledger: of the project.
+        ledger: ledger of the project.
         records: the batch.
         exporter: page, sheet, Label Studio or Argilla.
-        folder: for files.
-        classes: of the texts; people are shown the harmful ones first.
-        round: of the classifier that chose the texts.
+        folder: folder for files.
+        classes: classes of the texts; the harmful ones are shown first.
+        round: round of the classifier that chose the texts.
         neighbours: see `nearest_labelled`.
-        gold: texts with a known answer, hidden among the others.
-        own: what the data ask, where the exporter's settings do not say it.
+        gold: gold texts, hidden among the others.
+        own: question and guidelines of the data, used if the exporter's settings have none.
         import_command: see `PageBatch`.
 
     Raises:
-        ConfigError: the batch was given to other people before.
+        ConfigError: the batch was assigned to other people before.
     """
     uids = [record.uid for record in records]
     batch_id = batch_name(uids, round)
@@ -103,7 +103,7 @@ def export_batch(
 
 
 def _note(ledger: Ledger, batch_id: str, asked: Instructions) -> None:
-    """What the batch asks, for whoever reads its answers."""
+    """Record the instructions of the batch, for reading its answers later."""
     before = ledger.instructions().get(batch_id)
     if ledger.note_instructions(batch_id, asked) and before:
         logger.warning(
@@ -114,7 +114,7 @@ def _note(ledger: Ledger, batch_id: str, asked: Instructions) -> None:
 
 
 def shown_classes(classes: Classes) -> dict[str, str]:
-    """Answers to the titles that people see, the harmful ones first."""
+    """Class names to the titles that people see, the harmful ones first."""
     ordered = [*classes.harmful_names, *classes.other_names]
     titles = [name[:1].upper() + name[1:] for name in ordered]
     if len({title.casefold() for title in titles}) < len(titles):
@@ -123,7 +123,7 @@ def shown_classes(classes: Classes) -> dict[str, str]:
 
 
 def is_waiting(ledger: Ledger, uids: Sequence[str], round: int) -> bool:
-    """Whether there is anybody who was to be asked about these texts, or will be, and cannot see one of them yet."""
+    """Whether anybody in the plan cannot see one of these texts yet."""
     asked = {event.uid for event in ledger.asked()}
     return not asked.issuperset(uids) or bool(ledger.unsent(batch_name(uids, round)))
 
@@ -131,7 +131,7 @@ def is_waiting(ledger: Ledger, uids: Sequence[str], round: int) -> bool:
 def _given(
     ledger: Ledger, batch_id: str, exporter: Exporter, records: Sequence[BoundaryRecord], everyone: Collection[str]
 ) -> dict[str, list[str]]:
-    """Who is asked what: as it was before, or else by the plan."""
+    """Who is asked which texts: as assigned before, otherwise by the plan."""
     before = {event.uid: list(event.payload.get("people", [])) for event in ledger.events("exported", batch=batch_id)}
     if not before:
         return exporter.plan.assign(batch_id, records, everyone)

@@ -1,6 +1,6 @@
-"""Rounds of labelling side by side: a table, a picture, and the rule that ends them.
+"""The table and picture of labelling rounds, and the stop rule.
 
-The files stand beside the ledger, which may lie in the directory of a run: `rounds.csv` is the run's own.
+The files are next to the ledger, which may be in the directory of a run; `rounds.csv` belongs to the run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STEM = "labelling_rounds"
 """Name of the table and the picture."""
 
 OLD = "rounds.jsonl"
-"""Name of the table up to version 0.2; read where there is no other."""
+"""Name of the table up to version 0.2; read if there is no other."""
 
 PLOTTED = (
     "boundary/val/brier",
@@ -44,14 +44,14 @@ PLOTTED = (
 
 @dataclass(frozen=True)
 class StopRule:
-    """When another round of labelling is not worth it.
+    """When another labelling round is not worthwhile.
 
     Attributes:
         monitor: metric of the rounds table, lower is better.
-        min_gain: relative gain over the best round before that counts as progress.
-        patience: rounds without progress before the rule says stop.
-        target_fnr: stop as soon as the upper end of the random share's interval is at most this; None asks for no such
-            proof. Off where no class is harmful.
+        min_gain: smallest relative gain over the best earlier round that counts as progress.
+        patience: rounds without progress after which the rule recommends to stop.
+        target_fnr: stop as soon as the upper bound of the false-negative rate in the random share is at most this;
+            None: do not use it. Not used if no class is harmful.
     """
 
     monitor: str
@@ -64,10 +64,9 @@ class StopRule:
             raise ConfigError(f"labels.stop: expected patience of at least 1 and min_gain of at least 0, got {self}")
 
     def reason(self, rows: Sequence[Row]) -> str | None:
-        """Why to stop after these rounds, in words; None to go on.
+        """The reason to stop after these rounds, in words; None to continue.
 
-        A round may lack the monitored metric (no validation text lay in its band): it cannot be judged, which is said,
-        and it is passed over.
+        A round without the monitored metric (no validation text in its band) is skipped, with a message.
         """
         if not rows:
             return None
@@ -95,29 +94,29 @@ class StopRule:
 
 
 def _number(row: Row, name: str) -> float | None:
-    """A number of a round; None where it is absent, null or NaN."""
+    """A metric of a round; None if it is absent, null or NaN."""
     value = row.get(name)
     return None if value is None or math.isnan(float(value)) else float(value)
 
 
 def read_rounds(folder: Path) -> list[dict[str, str | float | None]]:
-    """Rows of the table of a project, [] when there is none yet.
+    """Read the table of a project, [] if there is none yet.
 
     Args:
-        folder: of the project, beside the ledger.
+        folder: folder of the ledger.
     """
     path = next((each for name in (f"{STEM}.jsonl", OLD) if (each := folder / name).exists()), None)
     return [] if path is None else [json.loads(line) for _, line in numbered_lines(path)]
 
 
 def add_round(folder: Path, row: Row) -> list[dict[str, str | float | None]]:
-    """Add a round to `labelling_rounds.jsonl`, and write `labelling_rounds.csv` and `.png` anew.
+    """Add a round to `labelling_rounds.jsonl`, and rewrite `labelling_rounds.csv` and `.png`.
 
-    A round of the same `run` and `round` is replaced, so that a repeated command does not double it.
+    A row with the same `run` and `round` is replaced, so that a repeated command does not duplicate it.
 
     Args:
-        folder: of the project, beside the ledger.
-        row: `run`, `round`, `labels` (texts labelled so far) and metrics.
+        folder: folder of the ledger.
+        row: `run`, `round`, `labels` (number of texts labelled so far) and metrics.
 
     Returns: all rounds.
     """
@@ -131,7 +130,7 @@ def add_round(folder: Path, row: Row) -> list[dict[str, str | float | None]]:
 
 
 def _draw(path: Path, rows: Sequence[Row]) -> None:
-    """The metrics that every round has, against the number of labels; rates that have an interval with it."""
+    """Plot the metrics that all rounds have against the number of labels, with intervals if available."""
     found = {name: [_number(row, name) for row in rows] for name in PLOTTED}
     panels = {n: [[v] for v in values if v is not None] for n, values in found.items() if None not in values}
     intervals = {}

@@ -1,1 +1,1 @@
-"""Which texts to label: virtual outliers as targets, texts of a pool that answer them, the batch."""
+"""Choosing texts to label: virtual outliers as targets, texts of a pool that match them, the batch."""

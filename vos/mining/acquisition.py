@@ -1,4 +1,4 @@
-"""Ways to choose the near-boundary texts of a batch."""
+"""Acquisition methods, which choose the near-boundary texts of a batch."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class MarginAcquisition:
 
 @dataclass(frozen=True)
 class RandomAcquisition:
-    """A uniform sample of the pool: the baseline, and a set that measures without bias."""
+    """A uniform sample of the pool: a baseline, and an unbiased set for measurements."""
 
 
 @dataclass(frozen=True)
 class TargetAcquisition:
-    """The texts nearest to virtual outliers, which studies of their distance and margin need.
+    """The texts nearest to virtual outliers, to study their distance and margin.
 
     Attributes:
-        per_target: texts kept for each target while the pool streams by.
-        index: how the pool is searched: "none" compares every text with every target as the pool streams by; "exact"
-            and "approximate" keep its features on the disk and search them with faiss, see `vos.mining.index`.
+        per_target: texts kept per target while the pool is streamed.
+        index: how the pool is searched: "none" compares every text with every target while the pool is streamed;
+            "exact" and "approximate" store its features on disk and search them with faiss, see `vos.mining.index`.
         approximate: see `ApproximateSettings`.
     """
 
@@ -41,4 +41,4 @@ class TargetAcquisition:
 
 
 Acquisition = CoverageSettings | MarginAcquisition | RandomAcquisition | TargetAcquisition
-"""What `SynthesisSettings.acquisition` may be."""
+"""Types of `SynthesisSettings.acquisition`."""

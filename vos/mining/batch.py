@@ -1,4 +1,4 @@
-"""A batch in the making: a random share, the smallest margins, and what covers the boundary, without repeats."""
+"""Assembles a batch: a random share, the smallest margins, and texts that cover the boundary, without repeats."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from vos.mining.selection import Quotas, Selection
 
 @dataclass
 class Batch:
-    """Takes texts in the order in which they are offered, as long as nothing speaks against them.
+    """Takes texts in the order in which they are offered, unless there is a reason against them.
 
-    The random share comes first and counts under no quota, so that it stays a random sample; only repeats of texts
+    The random share comes first and is not subject to quotas, so that it is a random sample; only repeats of texts
     already labelled or drawn are left out of it.
 
     Attributes:
-        quotas: of the near-boundary part.
+        quotas: quotas of the near-boundary part.
         seen: see `RepeatFilter`.
-        near: texts near the boundary so far.
-        random: of the random share so far.
-        dropped: texts that were turned away, by reason.
-        ids: of the texts of the batch.
+        near: near-boundary texts so far.
+        random: texts of the random share so far.
+        dropped: number of rejected texts, by reason.
+        ids: ids of the texts in the batch.
     """
 
     quotas: Quotas
@@ -36,7 +36,7 @@ class Batch:
     ids: set[str] = field(default_factory=set)
 
     def draw(self, facts: Facts, n: int) -> None:
-        """Take the first `n` texts that repeat none, as the random share."""
+        """Take the first `n` texts that are not repeats, as the random share."""
         for row in range(len(facts)):
             if len(self.random) >= n:
                 return
@@ -44,7 +44,7 @@ class Batch:
                 self.random.append(replace(facts.candidate(row), chosen="random"))
 
     def nearest(self, facts: Facts, n: int, chosen: str) -> None:
-        """Take up to `n` texts in their order, for the reason `chosen`; texts of the batch are passed over."""
+        """Take up to `n` texts in order, with the reason `chosen`; texts already in the batch are skipped."""
         until = min(len(self.near) + n, self.quotas.wanted)
         for row in range(len(facts)):
             if len(self.near) >= until:
@@ -55,9 +55,9 @@ class Batch:
         """Take up to `n` texts, each time the one that adds the most coverage.
 
         Args:
-            coverage: what is covered, and what can be chosen; updated.
-            n: places.
-            made: the texts of the supply as candidates, where a language model made them.
+            coverage: the state of coverage and the supply of texts; updated.
+            n: number of places.
+            made: the texts of the supply as candidates, if a language model wrote them.
         """
         until = min(len(self.near) + n, self.quotas.wanted)
         while len(self.near) < until and (best := coverage.location.best()) is not None:
@@ -67,7 +67,7 @@ class Batch:
                 self.near[-1] = replace(self.near[-1], covers=coverage.take(row))
 
     def selection(self) -> Selection:
-        """What was chosen, those near the boundary first."""
+        """The chosen texts, those near the boundary first."""
         return Selection((*self.near, *self.random), dict(sorted(self.dropped.items())))
 
     def _offer(self, facts: Facts, row: int, candidate: Candidate) -> bool:

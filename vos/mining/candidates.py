@@ -1,4 +1,4 @@
-"""Texts that may be put before people, with everything that is known of them."""
+"""Candidates: texts that may be sent to people, with all computed values."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from vos.storage.provenance import Provenance
 from vos.types import Example, FeatureBatch
 
 FOUND = Provenance("pool", classifier_texts=1)
-"""Of a text of the pool: one reading found it."""
+"""Provenance of a text of the pool, which the classifier read once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Covers:
-    """What a text adds to the coverage of the boundary when it is chosen.
+    """The coverage of the boundary that a chosen text adds.
 
     Attributes:
-        share: of the demand, in [0, 1], beyond what labelled texts and those chosen before it cover.
+        share: share of the demand, in [0, 1], beyond what labelled texts and earlier choices cover.
         neighbours: ids of the texts of the demand that it covers best, best first.
     """
 
@@ -32,7 +32,7 @@ class Covers:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A text proposed to people, with what is known of it.
+    """A text proposed for labelling, with its computed values.
 
     Attributes:
         example: the text.
@@ -43,7 +43,7 @@ class Candidate:
         distance: D to that target in units of the space, or None.
         log_potential: log φ of that target, or None.
         provenance: see `Provenance`.
-        chosen: why, see `vos.labeling.BoundaryRecord`.
+        chosen: reason for the choice, see `vos.labeling.BoundaryRecord`.
         covers: see `Covers`; None for a text that was chosen for another reason.
     """
 
@@ -61,14 +61,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Facts:
-    """Texts that were scored, with everything that a candidate carries.
+    """Scored texts, with all values that a candidate needs.
 
     Attributes:
         examples: n texts.
         batch: features (n, d) and logits (n, C).
         margins: (n,) logit units.
         mahalanobis: (n, C) squared distances to the class means.
-        errors: (n,) float64, the chance that the prediction is wrong, in [0, 1].
+        errors: (n,) float64, probability that the prediction is wrong, in [0, 1].
     """
 
     examples: list[Example]
@@ -86,9 +86,9 @@ class Facts:
         harmful: Sequence[int],
         errors: Callable[[Tensor], Tensor] | None = None,
     ) -> Facts:
-        """Of texts that were scored; `errors` gives the chance of a mistake (n,) from margins (n,).
+        """Build from scored texts; `errors` computes the probability of a mistake (n,) from margins (n,).
 
-        Without it, what the margin says of itself stands for that chance.
+        Without it, the uncalibrated probability from the margin is used.
         """
         margins = margin(batch.logits, harmful)
         expected = torch.sigmoid(-margins.abs().double()) if errors is None else errors(margins)
@@ -96,7 +96,7 @@ class Facts:
 
     @classmethod
     def none(cls, n_features: int, n_classes: int) -> Facts:
-        """Of no text."""
+        """Facts of zero texts."""
         batch = FeatureBatch(torch.empty(0, n_features), torch.empty(0, n_classes))
         nothing = torch.empty(0, dtype=torch.float64)
         return cls([], batch, torch.empty(0), torch.empty(0, n_classes, dtype=torch.float64), nothing)
@@ -105,7 +105,7 @@ class Facts:
         return len(self.examples)
 
     def at(self, rows: Sequence[int]) -> Facts:
-        """The texts of these rows, in this order."""
+        """The texts at these rows, in this order."""
         index = torch.tensor(rows, dtype=torch.int64)
         batch = FeatureBatch(self.batch.features[index], self.batch.logits[index])
         numbers = (self.margins[index], self.mahalanobis[index], self.errors[index])
@@ -113,7 +113,7 @@ class Facts:
 
     @staticmethod
     def together(parts: Sequence[Facts]) -> Facts:
-        """The texts of all parts, one after the other; at least one part."""
+        """Concatenate parts, at least one."""
         batch = FeatureBatch(
             torch.cat([part.batch.features for part in parts]), torch.cat([part.batch.logits for part in parts])
         )
@@ -124,7 +124,7 @@ class Facts:
     def candidate(
         self, row: int, target: int | None = None, distance: float | None = None, value: float | None = None
     ) -> Candidate:
-        """The text of a row, for a target or without one."""
+        """The text at a row as a candidate, with or without a target."""
         return Candidate(
             self.examples[row],
             float(self.margins[row]),

@@ -1,9 +1,9 @@
-"""Boundary coverage: texts that stand for the part of the boundary where the pool's own texts lie.
+"""Boundary coverage: chooses texts that represent the part of the boundary where the pool's texts lie.
 
-The demand is a sample of the pool in which a text weighs the more, the more likely its prediction is wrong; the supply
-is the same sample, larger. Texts count as near by their place beside the boundary, not by their margin. A batch that
-covers the demand teaches a classifier more than the texts of the smallest margins, which lie together, and more than
-the answers to points drawn from a Gaussian, which lie where no text is: see docs/selection.md.
+The demand is a sample of the pool, in which a text has more weight the more likely its prediction is wrong; the supply
+is a larger sample of the same kind. Similarity is measured along the boundary, not by margins. A batch that covers the
+demand teaches a classifier more than the texts with the smallest margins, which are similar to each other, and more
+than texts near points drawn from a Gaussian, which lie where there are no texts: see docs/selection.md.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from vos.mining.pool_sample import PoolSample, SampleSizes, demand_weights
 from vos.types import LinearHead
 
 NEIGHBOURS = 5
-"""Texts that a record names as covered."""
+"""Number of covered texts that a record names."""
 
 MEDIAN_OF = 2000
-"""Texts among which the median distance is taken: all pairs of more say the same."""
+"""Number of texts for the median distance; more pairs would not change it."""
 
 RARE_HARM = 0.10
-"""Where fewer of the labelled texts are harmful, `NEAREST_SHARE` of the batch goes to the smallest margins."""
+"""If a smaller share of labelled texts is harmful, `NEAREST_SHARE` of the batch goes to the smallest margins."""
 
 NEAREST_SHARE = 0.25
 
 UNIFORM = 4096
-"""Texts of the unbiased sample that gives directions and widths."""
+"""Size of the unbiased sample from which directions and widths are computed."""
 
 SPARE = 10
-"""Texts of the smallest |margin| that are kept for each place of a batch: most of them may repeat others."""
+"""Texts with the smallest |margin| that are kept per place of a batch, because many may be repeats."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,15 @@ class CoverageSettings:
     """How the boundary is covered.
 
     Attributes:
-        power: a text of the pool counts with its expected error to this power: a larger one finds more mistakes, a
-            smaller one covers more of the pool. At least 0.
-        n_directions: leading directions of the pool's features, orthogonal to the head, in which texts are near; there
-            are fewer where the pool or the features have no more.
-        width: of the kernel, as a share of the median distance between texts of the supply.
-        supply: texts of the pool that can be chosen.
-        demand: of these, texts that are to be covered.
-        nearest: share of the near-boundary texts that goes to the smallest |margin|, in [0, 1]; null: none, but a
-            quarter where fewer than one in ten labelled texts are harmful, as misses are what is looked for there.
+        power: a text of the pool has the weight (expected error)^power: a larger power finds more mistakes, a smaller
+            one covers more of the pool. At least 0.
+        n_directions: number of leading directions of the pool's features, orthogonal to the head, for the similarity of
+            texts; fewer if the pool or the features do not have as many.
+        width: width of the kernel, as a share of the median distance between texts of the supply.
+        supply: number of texts of the pool that can be chosen.
+        demand: number of these that should be covered.
+        nearest: share of the near-boundary texts with the smallest |margin|, in [0, 1]; null: none, or a quarter if
+            fewer than one in ten labelled texts are harmful, to find missed harmful texts.
     """
 
     power: float = 4.0
@@ -70,11 +70,11 @@ class CoverageSettings:
             raise ConfigError(f"acquisition.nearest: expected a share in [0, 1] or null, got {self.nearest}")
 
     def sizes(self, n: int) -> SampleSizes:
-        """What is kept of a pool for a batch of `n` texts."""
+        """Sizes of the samples of a pool for a batch of `n` texts."""
         return SampleSizes(self.supply, SPARE * n, max(UNIFORM, 2 * n), self.power)
 
     def nearest_share(self, labels: Sequence[int | None], harmful: Sequence[int]) -> float:
-        """Share for the smallest |margin|, from the labels of the labelled texts."""
+        """Share of the batch for the smallest |margin|, given the known labels."""
         if self.nearest is not None:
             return self.nearest
         known = [label in harmful for label in labels if label is not None]
@@ -83,12 +83,12 @@ class CoverageSettings:
 
 @dataclass(frozen=True)
 class CoverageSpace:
-    """Leading directions of a pool's features that leave the margin alone, each scaled to variance 1.
+    """Leading directions of a pool's features along which the margin is constant, each scaled to variance 1.
 
     Attributes:
         centre: (d,) float64.
         projection: (d, r) float64; r may be 0.
-        width: of the kernel, in units of these coordinates.
+        width: width of the kernel in these coordinates.
     """
 
     centre: Tensor
@@ -99,14 +99,14 @@ class CoverageSpace:
     def fit(
         cls, features: Tensor, supply: Tensor, head: LinearHead, harmful: Sequence[int], settings: CoverageSettings
     ) -> CoverageSpace:
-        """From the features (n, d) of an unbiased sample, and those (p, d) of the supply, which give the width."""
+        """Fit to the features (n, d) of an unbiased sample; the width comes from the supply's features (p, d)."""
         centre = features.double().mean(0) if len(features) else torch.zeros(features.shape[1], dtype=torch.float64)
-        # The complement of the normal, applied to the data: the directions found are orthogonal to it.
+        # The data are projected onto the complement of the normal, so that all directions are orthogonal to it.
         basis = torch.linalg.qr(normals(head, harmful)).Q
         centred = features.double() - centre
         free = centred - centred @ basis @ basis.T
         values, vectors = torch.linalg.eigh(free.T @ free / max(len(features) - 1, 1))
-        # What is left of the normal, and what no text differs in, has rounding error for variance.
+        # The remainder of the normal, and directions without variance, only have rounding error as variance.
         values, vectors = values.flip(-1), vectors.flip(-1)
         enough = int((values > 1e-9 * values[:1].clamp_min(1e-30)).sum())
         r = min(settings.n_directions, enough)
@@ -126,14 +126,14 @@ class CoverageSpace:
         points = self.coordinates(supply[:MEDIAN_OF])
         distances = torch.pdist(points)
         middle = float(distances.median()) if len(distances) else 0.0
-        return middle or 1.0  # texts that all lie together cover each other, whatever the width
+        return middle or 1.0  # identical texts cover each other with any width
 
 
 def normals(head: LinearHead, harmful: Sequence[int]) -> Tensor:
-    """Directions that a margin is about: (d, k) float64.
+    """Normals of the boundary of a margin: (d, k) float64.
 
-    With two classes the difference of their rows; with more, the mean row of the harmful classes less that of the
-    others; none where no class is harmful, as every pair of classes has a boundary of its own there.
+    With two classes, the difference of their rows; with more, the mean row of the harmful classes minus that of the
+    others; none if no class is harmful, because then every pair of classes has its own boundary.
     """
     weight = head.weight.detach().double()
     if len(weight) == 2:
@@ -146,7 +146,7 @@ def normals(head: LinearHead, harmful: Sequence[int]) -> Tensor:
 
 @dataclass(frozen=True)
 class KnownTexts:
-    """Texts that somebody has labelled, or was asked about: they cover what lies around them.
+    """Labelled texts, and texts that people were asked to label; they cover their surroundings.
 
     Attributes:
         features: (n, d).
@@ -159,14 +159,14 @@ class KnownTexts:
 
 @dataclass(frozen=True)
 class BoundaryCoverage:
-    """What is to be covered, and what can be chosen.
+    """The demand to cover, and the supply to choose from.
 
     Attributes:
         space: see `CoverageSpace`.
         demand: q texts of the pool.
-        weights: (q,) float64, adding up to one.
+        weights: (q,) float64, summing to one.
         supply: p texts of the pool.
-        location: chooses among the rows of the supply.
+        location: chooses rows of the supply.
     """
 
     space: CoverageSpace
@@ -184,13 +184,13 @@ class BoundaryCoverage:
         harmful: Sequence[int],
         settings: CoverageSettings,
     ) -> BoundaryCoverage:
-        """Before anything is chosen.
+        """Build the initial state, before anything is chosen.
 
         Args:
-            sample: of the pool.
+            sample: samples of the pool.
             known: see `KnownTexts`.
-            head: of the classifier.
-            harmful: indices of the harmful classes; () where no class is.
+            head: head of the classifier.
+            harmful: indices of the harmful classes; () if no class is harmful.
             settings: see `CoverageSettings`.
         """
         weighted, uniform = sample.weighted, sample.uniform.facts
@@ -206,14 +206,14 @@ class BoundaryCoverage:
         return cls(space, wanted.facts, weights, supply, location)
 
     def beside(self, facts: Facts) -> BoundaryCoverage:
-        """The same demand with other texts to choose from; what either covers counts for both."""
+        """The same demand with another supply; both share the state of coverage."""
         points = self.space.coordinates(facts.batch.features)
         similarity = self.space.similarity(points, self.space.coordinates(self.demand.batch.features))
         location = FacilityLocation(similarity.numpy(), self.weights.numpy(), self.location.covered)
         return BoundaryCoverage(self.space, self.demand, self.weights, facts, location)
 
     def take(self, row: int) -> Covers:
-        """Choose a row of the supply; says what it adds."""
+        """Choose a row of the supply; returns what it adds."""
         added = torch.from_numpy(self.location.added(row))
         self.location.take(row)
         best = added.argsort(descending=True, stable=True)[:NEIGHBOURS].tolist()
@@ -223,7 +223,7 @@ class BoundaryCoverage:
 
 
 def _without_repeats(facts: Facts) -> Facts:
-    """Each id once, where it stands first."""
+    """The first occurrence of each id."""
     first: dict[str, int] = {}
     for row, example in enumerate(facts.examples):
         first.setdefault(example.id, row)
@@ -231,10 +231,10 @@ def _without_repeats(facts: Facts) -> Facts:
 
 
 def _deviation(margins: Tensor, of_demand: Tensor, *, has_sides: bool) -> float:
-    """Standard deviation of the pool's margins; without sides they are all positive, and zero is their middle.
+    """Standard deviation of the pool's margins; around zero if there are no sides, because all are then positive.
 
-    At least twice the median |margin| of the demand: where the whole pool lies on one side, far from the boundary, a
-    text that was asked still covers its neighbours.
+    It is at least twice the median |margin| of the demand, so that a known text covers its neighbours even if the whole
+    pool lies on one side, far from the boundary.
     """
     if len(margins) < 2:
         return 1.0
@@ -243,7 +243,7 @@ def _deviation(margins: Tensor, of_demand: Tensor, *, has_sides: bool) -> float:
 
 
 def _covered(space: CoverageSpace, goal: Tensor, known: KnownTexts, deviation: float) -> Tensor:
-    """What known texts cover: (q,); a text far from the boundary covers less of it, by half a deviation."""
+    """Coverage (q,) by known texts; it decreases with their margin, with half a standard deviation as scale."""
     covered = torch.zeros(len(goal))
     for start in range(0, len(known.margins), 1024):
         part = slice(start, start + 1024)

@@ -1,4 +1,4 @@
-"""What tells right predictions from mistakes: the margin, the distance, and the labelled texts around."""
+"""Inputs that predict mistakes: the margin, the distance, and nearby labelled texts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vos.types import FeatureBatch, harmful_mask
 Array = NDArray[np.float64]
 
 SIMILARITIES = 2**24
-"""Similarities in memory at once, 64 MB."""
+"""Number of similarities in memory at once, 64 MB."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class LabelledNeighbours:
     """The labelled texts that a prediction is compared with.
 
     Attributes:
-        directions: (N, d) float32, their features divided by their length.
+        directions: (N, d) float32, their features scaled to length one.
         sides: (N,) int64, see `sides_of`.
-        k: nearest texts that are asked.
+        k: number of nearest texts used.
     """
 
     directions: Tensor
@@ -38,14 +38,14 @@ class LabelledNeighbours:
 
     @classmethod
     def of(cls, features: Tensor, labels: Tensor, harmful: Sequence[int], n_classes: int, k: int = 10) -> Self:
-        """Of training texts.
+        """Build from training texts.
 
         Args:
             features: (N, d) floats, N >= 1.
             labels: (N,) int64 in [0, C).
-            harmful: indices of the harmful classes; () where no class is.
+            harmful: indices of the harmful classes; () if no class is harmful.
             n_classes: C.
-            k: see the class; where there are fewer texts, all of them.
+            k: see the class; all texts if there are fewer.
 
         Raises:
             ShapeError: shapes are not these.
@@ -58,11 +58,11 @@ class LabelledNeighbours:
         return cls(_directions(features), sides_of(labels, harmful, n_classes), min(k, len(labels)))
 
     def disagreement(self, features: Tensor, sides: Tensor) -> Tensor:
-        """Share of the k nearest texts, by the cosine, on another side than the prediction: (n,) float64.
+        """Share of the k nearest texts, by cosine, on another side than the prediction: (n,) float64.
 
         Args:
             features: (n, d) floats.
-            sides: (n,) int64, of the predictions.
+            sides: (n,) int64, sides of the predictions.
         """
         shares = torch.empty(len(features), dtype=torch.float64)
         rows = max(1, SIMILARITIES // len(self.sides))
@@ -75,12 +75,12 @@ class LabelledNeighbours:
 
 @dataclass(frozen=True)
 class ErrorInputs:
-    """What an expected error is computed from, of n texts.
+    """Inputs of the expected error for n texts.
 
     Attributes:
         margins: (n,) float64, logit units, see `vos.metrics.margins.margin`; their signs do not matter.
-        beyond: (n,) float64 in [0, 1], the share of real texts that lie farther from the predicted class than the text
-            does, by the calibrated law of the density.
+        beyond: (n,) float64 in [0, 1], share of real texts that lie farther from the predicted class than the text, by
+            the calibrated density.
         disagreement: (n,) float64 in [0, 1], see `LabelledNeighbours.disagreement`.
     """
 
@@ -97,16 +97,16 @@ class ErrorInputs:
         neighbours: LabelledNeighbours,
         mahalanobis: Tensor | None = None,
     ) -> Self:
-        """Of texts as the classifier sees them, whole sets or chunks of a stream.
+        """Compute the inputs for a whole set or a chunk of a stream.
 
-        A text that is predicted as a class of which the density has no texts is as far as can be.
+        A text whose predicted class is not ready in the density gets the largest distance.
 
         Args:
             batch: n texts.
             density: fitted to the training texts.
-            harmful: indices of the harmful classes; () where no class is.
-            neighbours: of the training texts.
-            mahalanobis: (n, C) their squared distances, where these are known; else they are measured.
+            harmful: indices of the harmful classes; () if no class is harmful.
+            neighbours: index of the training texts.
+            mahalanobis: (n, C) squared distances if known; otherwise they are computed.
         """
         predicted = batch.logits.argmax(-1)
         squared = density.mahalanobis(batch.features) if mahalanobis is None else mahalanobis
@@ -118,12 +118,12 @@ class ErrorInputs:
         return cls(margin(batch.logits, harmful).double().numpy(), beyond.numpy(), disagreement.numpy())
 
     def at(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> ErrorInputs:
-        """Of some of the texts."""
+        """The inputs of some of the texts."""
         return ErrorInputs(self.margins[rows], self.beyond[rows], self.disagreement[rows])
 
 
 def sides_of(classes: Tensor, harmful: Sequence[int], n_classes: int) -> Tensor:
-    """The side of the boundary that classes (n,) lie on: 1 for the harmful ones and 0; the class where none is harmful.
+    """The side of the boundary of classes (n,): 1 for harmful, otherwise 0; the class itself if none is harmful.
 
     Example:
         >>> sides_of(torch.tensor([0, 1, 2]), (1, 2), 3), sides_of(torch.tensor([0, 1, 2]), (), 3)
@@ -135,8 +135,8 @@ def sides_of(classes: Tensor, harmful: Sequence[int], n_classes: int) -> Tensor:
 def wrong_side(logits: Tensor, labels: Tensor, harmful: Sequence[int]) -> NDArray[np.bool_]:
     """Which predictions are mistakes: (n,) bool of logits (n, C) and labels (n,) int64.
 
-    The boundary between harmful classes and the others is the one whose margin is known, so one harmful class for
-    another is no mistake here. Where no class is harmful every wrong class is one.
+    The margin refers to the boundary between harmful and other classes, so predicting one harmful class instead of
+    another is not a mistake here. If no class is harmful, every wrong class is a mistake.
     """
     n_classes = logits.shape[1]
     found: NDArray[np.bool_] = (

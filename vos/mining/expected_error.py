@@ -1,8 +1,7 @@
-"""How likely a prediction is to be a mistake: from its margin, its distance and the labelled texts around it.
+"""The probability that a prediction is a mistake, from its margin, its distance and nearby labelled texts.
 
-A small margin is where most mistakes are. Among confident predictions, they are where the classifier saw little: far
-from its training texts, or among training texts of the other side. How much each of these counts is fitted to texts
-that nothing was trained on.
+Most mistakes have a small margin. Confident mistakes occur where the classifier has seen little: far from its training
+texts, or among training texts of the other side. The weights of these inputs are fitted to held-out texts.
 """
 
 from __future__ import annotations
@@ -29,26 +28,26 @@ from vos.types import FeatureBatch
 logger = logging.getLogger(__name__)
 
 SMALLEST = 1e-12
-"""An expected error stays so far from 0 and 1: it is a probability, and no text is beyond doubt."""
+"""Expected errors are kept this far from 0 and 1, because no prediction is certain."""
 
 
 @dataclass(frozen=True)
 class ExpectedError:
     """The probability that a prediction is a mistake.
 
-    `sigmoid(intercept - |margin| · (far + near · beyond) + disagree · disagreement)`: a margin is worth less where the
-    text is far, and `far`, `near` and `disagree` are never negative, so that the expected error falls with the margin
-    and rises with the distance and the disagreement, within the range of the texts it was fitted to and outside. As it
-    stands it takes the margin at its word: the smaller of the two probabilities of a softmax over two classes.
+    `sigmoid(intercept - |margin| · (far + near · beyond) + disagree · disagreement)`: a margin counts less for a text
+    that is far away, and `far`, `near` and `disagree` are never negative. So the expected error decreases with the
+    margin and increases with distance and disagreement, inside and outside the range of the fitted texts. With the
+    defaults it is the uncalibrated value: the smaller of the two probabilities of a softmax over two classes.
 
     Attributes:
-        intercept: log-odds of a mistake at the boundary among texts of its own side.
-        far: what a logit of margin takes from the log-odds of a text that is farther than all others.
-        near: what it takes besides from a text that is nearer than all others.
-        disagree: what is added where all labelled texts around are on the other side.
-        n: texts it was fitted to; 0 where it was not.
-        mistakes: of them.
-        reason: why it was not fitted; "" where it was.
+        intercept: log-odds of a mistake at the boundary, if all nearby labelled texts are on the predicted side.
+        far: decrease of the log-odds per logit of margin for a text that is farther away than all others.
+        near: additional decrease for a text that is nearer than all others.
+        disagree: increase of the log-odds if all nearby labelled texts are on the other side.
+        n: number of texts it was fitted to; 0 if it was not fitted.
+        mistakes: number of mistakes among them.
+        reason: why it was not fitted; "" if it was.
 
     Example:
         >>> ExpectedError.of_margins()(np.array([-2.0, 0.0]), np.zeros(2), np.zeros(2)).round(3)
@@ -65,7 +64,7 @@ class ExpectedError:
 
     @classmethod
     def of_margins(cls, reason: str = "no held-out texts") -> Self:
-        """The probability of the margin as it is, where there are no texts to calibrate on."""
+        """The uncalibrated probability from the margin, if there are no texts to calibrate on."""
         return cls(reason=reason)
 
     @classmethod
@@ -78,23 +77,23 @@ class ExpectedError:
         penalty: float = 1.0,
         fewest: int = 50,
     ) -> Self:
-        """Fit to texts that neither the encoder nor the density nor the head was fitted to.
+        """Fit to held-out texts, to which neither encoder nor density nor head was fitted.
 
-        Logistic regression with signs that are fixed, which makes the expected error monotone, and an L2 penalty on the
-        coefficients but for the intercept. Where there are too few texts, or none or all of them are mistakes, it is
-        `of_margins`, which the log says.
+        Logistic regression with sign constraints, which make the expected error monotone, and an L2 penalty on the
+        coefficients except the intercept. With too few texts, or if none or all of them are mistakes, the result is
+        `of_margins`, with a message in the log.
 
         Args:
             margins: (n,) see `ErrorInputs`.
             beyond: (n,) see `ErrorInputs`.
             disagreement: (n,) see `ErrorInputs`.
             wrong: (n,) which predictions are mistakes, see `wrong_side`.
-            penalty: half of it is the weight of the squared coefficients, of inputs that are scaled to a root mean
-                square of one; 1 is the default of scikit-learn.
-            fewest: texts to fit to.
+            penalty: strength of the L2 penalty, `penalty / 2` times the squared coefficients, for inputs scaled to a
+                root mean square of one; 1 is the default of scikit-learn.
+            fewest: smallest number of texts to fit to.
 
         Raises:
-            ShapeError: not (n,) each.
+            ShapeError: an argument is not (n,).
             DataError: a value that is NaN or infinite, or a share outside [0, 1].
         """
         rows = _checked(margins, beyond, disagreement)
@@ -109,7 +108,7 @@ class ExpectedError:
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether held-out texts stand behind it."""
+        """Whether it was fitted to held-out texts."""
         return self.n > 0
 
     def __call__(self, margins: Array, beyond: Array, disagreement: Array) -> Array:
@@ -123,29 +122,28 @@ class ExpectedError:
         return self(inputs.margins, inputs.beyond, inputs.disagreement)
 
     def as_dict(self) -> dict[str, Any]:
-        """The state, as JSON can hold it."""
+        """The state as JSON-serialisable values."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        """What gave `as_dict`."""
+        """Restore from the state of `as_dict`."""
         return cls(**state)
 
 
 def calibrated_error(
     held_out: FeatureBatch, density: GaussianDensity, harmful: Sequence[int], neighbours: LabelledNeighbours
 ) -> tuple[ExpectedError, dict[str, Any]]:
-    """The expected error fitted to held-out texts, and what a report says of it.
+    """Fit the expected error to held-out texts, and evaluate it.
 
     Args:
-        held_out: texts with their labels, to which neither the encoder nor the head nor the density was fitted; may be
-            empty.
+        held_out: labelled texts to which neither the encoder nor the head nor the density was fitted; may be empty.
         density: fitted to the training texts.
-        harmful: indices of the harmful classes; () where no class is.
-        neighbours: of the training texts.
+        harmful: indices of the harmful classes; () if no class is harmful.
+        neighbours: index of the training texts.
 
     Returns:
-        the expected error, and its state with its `reliability`, which is None where it could not be fitted.
+        the expected error, and for the report its state with its `reliability`, which is None if it was not fitted.
 
     Raises:
         DataError: held-out texts without labels.
@@ -166,22 +164,22 @@ def reliability(
     seed: int = 0,
     penalty: float = 1.0,
 ) -> dict[str, Any] | None:
-    """How honest an expected error is that is fitted to such texts: each part of them judged by a fit to the others.
+    """Evaluate the calibration of the expected error on held-out texts by cross-validation.
 
     Args:
-        inputs: of n held-out texts, see `ErrorInputs`.
+        inputs: inputs of n held-out texts, see `ErrorInputs`.
         wrong: (n,) which predictions are mistakes.
-        folds: parts; fewer where there are fewer mistakes.
-        resamples: of the texts, for the intervals.
-        seed: of the parts and the resamples.
+        folds: number of folds; fewer if there are fewer mistakes.
+        resamples: number of bootstrap resamples for the intervals.
+        seed: seed of the folds and resamples.
         penalty: see `ExpectedError.fit`.
 
     Returns:
-        `n`, `mistakes`, `folds`; under `expected_error`, under `margin` (calibrated in the same way on the margin
-        alone) and under `margin_at_its_word` (`ExpectedError.of_margins`) the Brier score `brier` and the expected
-        calibration error `ece`, both lower is better; and `brier_gain`, by how much the Brier score of the expected
-        error is below that of the margin alone. Each is `[value, low, high]` with a 95 % interval (reflected
-        bootstrap). None where fewer than two texts are mistakes, or fewer than two are not.
+        `n`, `mistakes`, `folds`; for `expected_error`, `margin` (calibrated in the same way on the margin alone) and
+        `margin_at_its_word` (uncalibrated, `ExpectedError.of_margins`) the Brier score `brier` and the expected
+        calibration error `ece`, both lower is better; and `brier_gain`, the Brier score of the margin alone minus that
+        of the expected error. Each is `[value, low, high]` with a 95 % interval (reflected bootstrap). None if fewer
+        than two texts are mistakes, or fewer than two are not.
     """
     n, mistakes = len(wrong), int(np.sum(wrong))
     folds = min(folds, mistakes, n - mistakes)
@@ -201,7 +199,7 @@ def reliability(
     report: dict[str, Any] = {"n": n, "mistakes": mistakes, "folds": folds}
     scores = {}
     for name, table in tables.items():
-        draw = np.random.default_rng(seed)  # the same texts for each, so that their differences are paired
+        draw = np.random.default_rng(seed)  # the same resamples for each, so that differences are paired
         drawn = (torch.from_numpy(draw.integers(n, size=n)) for _ in range(resamples))
         values = np.array([_scores(table[rows], labels[rows]) for rows in itertools.chain([torch.arange(n)], drawn)])
         scores[name] = values[:, 0]
@@ -214,15 +212,15 @@ def _scores(probabilities: torch.Tensor, labels: torch.Tensor) -> tuple[float, f
 
 
 def _interval(values: Array, least: float = 0.0) -> list[float]:
-    """The first of the values, and 95 % around it by the others, its resamples."""
-    # Resampling adds to a calibration error what sampling has added already: reflected, that is taken off again. The
-    # value itself stays within.
+    """The first value, and its 95 % interval from the others, its bootstrap resamples."""
+    # Resampling biases a calibration error upwards, as sampling already did; reflecting the interval corrects this. It
+    # is widened to contain the value.
     value, (low, high) = float(values[0]), np.quantile(values[1:], (0.025, 0.975))
     return [value, max(least, 2.0 * value - max(value, float(high))), min(1.0, 2.0 * value - min(value, float(low)))]
 
 
 def _checked(margins: Array, beyond: Array, disagreement: Array) -> Array:
-    """The inputs as the columns (n, 3) of a logistic model whose coefficients are not negative."""
+    """The inputs as columns (n, 3) of a logistic model with non-negative coefficients."""
     columns = [np.asarray(each, dtype=np.float64) for each in (margins, beyond, disagreement)]
     if columns[0].ndim != 1 or len({each.shape for each in columns}) != 1:
         raise ShapeError(f"expected margins, beyond and disagreement (n,), got {[each.shape for each in columns]}")
@@ -234,8 +232,8 @@ def _checked(margins: Array, beyond: Array, disagreement: Array) -> Array:
 
 
 def _logistic(rows: Array, wrong: Array, penalty: float) -> tuple[float, float, float, float]:
-    """Intercept and coefficients of rows (n, 3), which are not negative."""
-    # scikit-learn's regression has no bounds, and a coefficient of the wrong sign would make a wide margin a doubt.
+    """Fit intercept and non-negative coefficients for rows (n, 3)."""
+    # scikit-learn's regression has no bounds; with a wrong sign the expected error would grow with the margin.
     scale = np.sqrt(np.square(rows).mean(0))
     scale[scale == 0.0] = 1.0
     design = np.column_stack([np.ones(len(rows)), rows / scale])

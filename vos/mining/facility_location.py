@@ -1,4 +1,4 @@
-"""Greedy facility location: which points to open so that the demand lies near an open one."""
+"""Greedy facility location: chooses points so that every demand is near a chosen one."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ Array = np.ndarray[Any, np.dtype[Any]]
 class FacilityLocation:
     """Maximises `f(S) = Σ_j w_j max(c_j, max_{i in S} s_ij)` one point at a time.
 
-    f is monotone and submodular: a point adds less the more are chosen before it. So the greedy choice is within
-    `1 - 1/e = 0.63` of the best set of its size (Nemhauser, Wolsey and Fisher 1978), and what a point added once is a
-    bound for what it adds later: only points whose bound is the largest are looked at again (lazy evaluation, Minoux
-    1978). Both hold for each batch of points that is chosen under no other rule.
+    f is monotone and submodular: a point adds less the more points are chosen before it. So the greedy choice reaches
+    at least `1 - 1/e = 0.63` of the best value for its size (Nemhauser, Wolsey and Fisher 1978), and the gain of a
+    point is an upper bound of its later gains: only the point with the largest bound is evaluated again (lazy
+    evaluation, Minoux 1978). Both hold for points that are chosen without further constraints.
 
     Args:
-        similarity: (p, q) float32 in [0, 1], p points against q demands; kept, not copied.
-        weights: (q,) of the demands, not negative.
-        covered: (q,) float64 in [0, 1], what is covered at the start, kept and updated, so that several can share it;
-            None is nothing.
+        similarity: (p, q) float32 in [0, 1], p points against q demands; not copied.
+        weights: (q,) weights of the demands, not negative.
+        covered: (q,) float64 in [0, 1], initial coverage, updated in place, so that several objects can share it; None:
+            zero.
     """
 
     def __init__(self, similarity: Array, weights: Array, covered: Array | None = None) -> None:
@@ -32,7 +32,7 @@ class FacilityLocation:
         heapq.heapify(self._queue)
 
     def best(self) -> tuple[int, float] | None:
-        """The row that adds the most, and how much; it is not offered again. None when no row is left."""
+        """The row with the largest gain, and the gain; it is not returned again. None if no row is left."""
         while self._queue:
             _, row = heapq.heappop(self._queue)
             gain = self._gain(row)
@@ -47,11 +47,11 @@ class FacilityLocation:
 
     @property
     def value(self) -> float:
-        """F of what is chosen so far."""
+        """The value f of the points chosen so far."""
         return float(self.weights @ self.covered)
 
     def added(self, row: int) -> Array:
-        """What a row would add for each demand: (q,) float64."""
+        """The gain of a row for each demand: (q,) float64."""
         gains: Array = self.weights * np.maximum(self.similarity[row] - self.covered, 0.0)
         return gains
 

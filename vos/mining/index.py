@@ -1,4 +1,4 @@
-"""Nearest rows by faiss: exactly, or by an inverted file whose misses are measured."""
+"""Nearest-neighbour search with faiss: exact, or with an inverted file whose recall is measured."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Array = np.ndarray[Any, np.dtype[Any]]
 KINDS = ("none", "exact", "approximate")
 
 RECALL = 10
-"""Recall is measured among this many nearest rows, of at most `RECALL_TARGETS` targets."""
+"""Recall is measured for this many nearest rows of at most `RECALL_TARGETS` targets."""
 
 RECALL_TARGETS = 64
 
 
 @dataclass(frozen=True)
 class ApproximateSettings:
-    """An inverted file: rows lie in lists around centres, and only the lists nearest to a target are read.
+    """An inverted file: rows are grouped in lists around centroids, and only the lists near a target are searched.
 
     Attributes:
-        lists: at most this many; a small pool has fewer.
-        probes: lists read for each target; more find more and take longer.
-        train_per_list: rows for each list that the centres are fitted to.
-        seed: of the sample of those rows, and of the centres.
+        lists: largest number of lists; a small pool has fewer.
+        probes: lists searched per target; more find more and take longer.
+        train_per_list: number of rows per list that the centroids are fitted to.
+        seed: seed of the sample of these rows, and of the centroids.
     """
 
     lists: int = 1024
@@ -44,7 +44,7 @@ class ApproximateSettings:
 
 
 def check_index(kind: str) -> None:
-    """Raise ConfigError for an unknown kind of index, or one whose library is not installed."""
+    """Raise ConfigError for an unknown kind of index, or if its library is not installed."""
     if kind not in KINDS:
         raise ConfigError(f"acquisition.index: expected one of {list(KINDS)}, got {kind!r}")
     if kind != "none":
@@ -52,20 +52,20 @@ def check_index(kind: str) -> None:
 
 
 def load_faiss(kind: str) -> Any:
-    """The module.
+    """Import faiss.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: faiss is not installed.
     """
     return optional("faiss", "retrieval", f"acquisition.index={kind}")
 
 
 Neighbours = Callable[[Array, int], tuple[Array, Array]]
-"""Gives squared distances (m, k) ascending and rows (m, k) to targets (m, r) float32; row -1 where there is none."""
+"""Returns ascending squared distances (m, k) and rows (m, k) for targets (m, r) float32; row -1 if there is none."""
 
 
 def exact_neighbours(coordinates: Array) -> Neighbours:
-    """Every row of `coordinates` (n, r) float32, which are not copied, against every target."""
+    """Exact search over the rows of `coordinates` (n, r) float32, which are not copied."""
     faiss = load_faiss("exact")
 
     def nearest(targets: Array, k: int) -> tuple[Array, Array]:
@@ -76,7 +76,7 @@ def exact_neighbours(coordinates: Array) -> Neighbours:
 
 
 def approximate_neighbours(coordinates: Array, settings: ApproximateSettings) -> Neighbours:
-    """An inverted file over the rows of `coordinates` (n, r) float32, n >= 1."""
+    """Approximate search with an inverted file over the rows of `coordinates` (n, r) float32, n >= 1."""
     faiss = load_faiss("approximate")
     n, r = coordinates.shape
     lists = max(1, min(settings.lists, n // settings.train_per_list))

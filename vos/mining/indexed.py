@@ -1,4 +1,4 @@
-"""The same answers as `retrieve`, through an index: nearest rows first, until no other row can be better."""
+"""The same results as `retrieve`, with an index: nearest rows first, until no other row can be better."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from vos.mining.retrieve import Reservoir, Retrieval, Search, rank
 from vos.types import Example, FeatureBatch
 
 MOST = 16_384
-"""Rows fetched for a target at most; a target that needs more (few texts have its margin) is compared with all rows."""
+"""Largest number of rows fetched per target; a target that needs more (few texts have its margin) scans all rows."""
 
 
 MARGIN_SHARE = 0.2
-"""Weight of the squared miss of the margin in the index, as a share of its weight in the potential; below 1."""
+"""Weight of the squared margin difference in the index, as a share of its weight in the potential; below 1."""
 
 
 @dataclass(frozen=True)
 class _Places:
-    """Where the rows of a pool lie for an index that knows squared distances alone.
+    """Coordinates of the rows of a pool for an index that only supports squared distances.
 
-    Beside the coordinates of the space, scaled so that their squared distance is `β D²`, the margin stands as one more,
-    scaled so that its square is `κ Δ²` with `κ = MARGIN_SHARE / τ²`. What the potential charges,
-    `β D² + (max(0, |Δ| - δ) / τ)²`, is then never more than `slack` below the squared distance: the difference
+    The coordinates of the space are scaled so that their squared distance is `β D²`; the margin is an additional
+    coordinate, scaled so that its squared difference is `κ Δ²` with `κ = MARGIN_SHARE / τ²`. The cost in the potential,
+    `β D² + (max(0, |Δ| - δ) / τ)²`, is then at least the squared distance minus `slack`: the difference
     `κ Δ² - ((|Δ| - δ) / τ)²` is largest at `|Δ| = δ / (1 - κ τ²)`, where it is `κ δ² / (1 - κ τ²)`.
 
     Attributes:
         coordinates: (n, r + 1) float32.
-        goals: (m, r + 1) float32, of the targets.
+        goals: (m, r + 1) float32, coordinates of the targets.
         margins: (n,) float32.
         slack: see above.
     """
@@ -82,15 +82,15 @@ def retrieve_indexed(
 ) -> Retrieval:
     """Find the best texts of every target and a uniform random sample, as `retrieve` does.
 
-    Rows are fetched by their distance in the index; once the best potential that a row farther away could have is below
-    that of the last text kept, the answer is final.
+    Rows are fetched by ascending distance in the index, until the best possible potential of a row farther away is
+    below that of the last text kept.
 
     Args:
-        pool: the texts of the store, in its order; read once, for the texts chosen.
+        pool: the texts of the store, in its order; read once, to get the chosen texts.
         store: features of the pool.
         search: see `Search`.
-        generator: source of the random sample.
-        approximate: settings of the inverted file; None is exact.
+        generator: source of randomness for the random sample.
+        approximate: settings of the inverted file; None: exact search.
     """
     places = _Places.of(store, search)
     index: dict[str, float] = {}
@@ -130,11 +130,11 @@ class _Nearest:
     places: _Places
 
     def best_rows(self, neighbours: Neighbours) -> list[list[int]]:
-        """Rows of each target that hold its best texts; ties of the last one included, so that the id can decide."""
+        """Rows of the best texts of each target, including ties with the last one, so that the id can decide."""
         n, goals = self.store.n, self.places.goals
         found: list[list[int]] = [[] for _ in goals]
         waiting, k = list(range(len(goals))), min(n, 4 * self.search.per_target)
-        # faiss works in float32 with |x|² + |z|² - 2xz: its error grows with the norms.
+        # faiss computes |x|² + |z|² - 2xz in float32, whose error grows with the norms.
         error = 1e-5 * (_largest_square(self.places.coordinates) + _largest_square(goals))
         while waiting and k <= MOST:
             squares, rows = neighbours(goals[waiting], k)
@@ -150,11 +150,11 @@ class _Nearest:
         return found
 
     def _bound(self, square: float) -> float:
-        """Largest potential of a row at this squared distance in the index."""
+        """Largest possible potential of a row at this squared distance in the index."""
         return -0.5 * max(square - self.places.slack, 0.0)
 
     def _top(self, target: int, rows: Array) -> tuple[list[int], float]:
-        """The best of these rows, and the potential of the last one that is kept."""
+        """The best of these rows, and the potential of the last one kept."""
         features, margins = self.store.at(rows.tolist()), self.places.margins[rows]
         values = self.search.log_potential(features, margins, [target])[0][:, 0]
         if len(rows) < self.search.per_target:
@@ -175,7 +175,7 @@ class _Nearest:
         return [rows[:, i].tolist() for i in range(len(waiting))]
 
     def candidate(self, facts: Facts, place: int, target: int) -> Candidate:
-        """A text with its numbers for a target."""
+        """The candidate for a text and a target."""
         row = slice(place, place + 1)
         values, distances = self.search.log_potential(facts.batch.features[row], facts.margins[row], [target])
         return facts.candidate(place, target, float(distances[0, 0]), float(values[0, 0]))

@@ -1,4 +1,4 @@
-"""Reasons to leave a candidate out: texts seen before, and near-duplicates."""
+"""Filters for repeated texts and near-duplicates."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def shingles(text: str, size: int = 3) -> set[str]:
 
 
 class NearDuplicateFilter:
-    """Remembers texts and tells whether a new one nearly repeats one of them.
+    """Remembers texts and detects new ones that nearly repeat one of them.
 
     Args:
         threshold: Jaccard index of word 3-grams from which two texts count as near-duplicates, in (0, 1].
@@ -33,14 +33,14 @@ class NearDuplicateFilter:
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
-        # The index only proposes, so misses cost more than false proposals; it cannot be built for a threshold of 1.
+        # The index only proposes candidates, so recall matters more than precision; it cannot have a threshold of 1.
         self._index = MinHashLSH(threshold=min(threshold, 0.95), num_perm=PERMUTATIONS, weights=(0.1, 0.9))
         self._shingles: dict[str, set[str]] = {}
 
     def duplicate_of(self, text: str) -> str | None:
         """Key of a remembered text whose Jaccard index with `text` reaches the threshold, or None.
 
-        The index proposes, the exact Jaccard index decides.
+        The index proposes candidates, the exact Jaccard index decides.
         """
         own = shingles(text)
         for key in sorted(self._index.query(self._hash(own))):
@@ -50,7 +50,7 @@ class NearDuplicateFilter:
         return None
 
     def add(self, key: str, text: str) -> None:
-        """Remember `text` under `key`; a key that is known already keeps its first text."""
+        """Remember `text` under `key`; a known key keeps its first text."""
         if key not in self._shingles:
             self._shingles[key] = shingles(text)
             self._index.insert(key, self._hash(self._shingles[key]))
@@ -63,10 +63,10 @@ class NearDuplicateFilter:
 
 
 class FeatureDuplicateFilter:
-    """Remembers texts by their features and tells whether a new one says nearly the same in other words.
+    """Remembers texts by their features and detects new ones with nearly the same meaning.
 
     Args:
-        threshold: cosine of two feature vectors from which their texts count as repeats, in (0, 1].
+        threshold: cosine similarity of features from which texts count as repeats, in (0, 1].
     """
 
     def __init__(self, threshold: float) -> None:
@@ -75,7 +75,7 @@ class FeatureDuplicateFilter:
         self._directions = torch.empty(0, 0, dtype=torch.float64)
 
     def duplicate_of(self, features: Tensor) -> str | None:
-        """Key of the text whose features are nearest in angle to these (d,) if that reaches the threshold, or None."""
+        """Key of the text with the largest cosine similarity to features (d,), if it reaches the threshold, or None."""
         if not self._keys:
             return None
         cosines = self._directions[: len(self._keys)] @ _direction(features)
@@ -86,7 +86,7 @@ class FeatureDuplicateFilter:
         """Remember features (d,) under `key`."""
         n = len(self._keys)
         if n == len(self._directions):
-            # Room for twice as many: adding one by one then costs no more than adding all at once.
+            # The capacity is doubled, so that adding one by one has constant amortised cost.
             grown = torch.empty(max(16, 2 * n), len(features), dtype=torch.float64)
             grown[:n] = self._directions[:n] if n else grown[:0]
             self._directions = grown
@@ -100,13 +100,13 @@ def _direction(features: Tensor) -> Tensor:
 
 
 class RepeatFilter:
-    """Near-duplicates by words and, where a threshold is set, by features, of labelled texts and within a batch.
+    """Detects repeats of labelled texts and within a batch, by words and optionally by features.
 
     Args:
-        known_texts: id to text of everything labelled already.
+        known_texts: id to text of all labelled texts.
         near_duplicate: see `NearDuplicateFilter`.
-        max_cosine: see `FeatureDuplicateFilter`; None leaves features out.
-        featurize: features (n, d) of texts; needed when `max_cosine` is set.
+        max_cosine: see `FeatureDuplicateFilter`; None: features are not compared.
+        featurize: computes features (n, d) of texts; required if `max_cosine` is set.
 
     Raises:
         ConfigError: `max_cosine` without `featurize`.
@@ -131,9 +131,9 @@ class RepeatFilter:
                 self._features.add(f"known:{key}", row)
 
     def take(self, key: str, text: str, features: Tensor | None = None) -> str | None:
-        """Remember a text of the batch, unless it repeats another; then the reason, in words for the report.
+        """Remember a text of the batch and return None, or return the reason, in words, if it repeats another text.
 
-        Its features (d,) are computed where they are not given.
+        Its features (d,) are computed if they are not given.
         """
         repeat = self._words.duplicate_of(text)
         if repeat is not None:

@@ -1,4 +1,4 @@
-"""Features of a whole pool on disk: written once, chunk by chunk, mapped into memory when read."""
+"""Features of a whole pool on disk: written once, chunk by chunk, and memory-mapped for reading."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from vos.storage.lock import PATIENCE
 from vos.types import Example, Featurizer
 
 BYTES = 4
-"""Of one float32, and of the sum that ends a row: its words, exclusive or, which tells of every flipped bit."""
+"""Bytes of one float32, and of the checksum at the end of a row: the XOR of its words, which detects a flipped bit."""
 
 ENDING = ".rows.f32"
-"""Of the files; those of older versions had no sums, and end in .f32 alone."""
+"""Ending of the files; those of older versions had no checksums, and end in .f32."""
 
 
 def row_bytes(d: int) -> int:
-    """Of one row of a file: d features and their sum."""
+    """Number of bytes of a row: d features and their checksum."""
     return (d + 1) * BYTES
 
 
 def with_sums(features: Tensor) -> bytes:
-    """Features (n, d) as the rows of a file."""
+    """Features (n, d) as rows with checksums."""
     values = np.ascontiguousarray(features.numpy(), dtype="<f4").view("<u4")
     sums = np.bitwise_xor.reduce(values, axis=1, keepdims=True)
     rows: bytes = np.concatenate([values, sums], axis=1).tobytes()
@@ -46,7 +46,7 @@ def content_hash(pool: Iterable[Example]) -> tuple[str, int]:
     digest, n = hashlib.blake2b(digest_size=16), 0
     for example in pool:
         raw = example.text.encode("utf-8", "surrogatepass")
-        digest.update(len(raw).to_bytes(8, "little") + raw)  # the length keeps "ab", "c" and "a", "bc" apart
+        digest.update(len(raw).to_bytes(8, "little") + raw)  # the length distinguishes "ab", "c" from "a", "bc"
         n += 1
     return digest.hexdigest(), n
 
@@ -68,8 +68,8 @@ class PoolFeatures:
     """Features (n, d) float32 of a pool, row by row in the order of its texts.
 
     Args:
-        path: of the whole file; `build` makes it.
-        n: texts of the pool.
+        path: path of the complete file, written by `build`.
+        n: number of texts of the pool.
         d: feature dimension.
 
     Raises:
@@ -78,7 +78,7 @@ class PoolFeatures:
 
     def __init__(self, path: Path, n: int, d: int) -> None:
         self.path, self.n, self.d = path, n, d
-        self._use = ExitStack()  # nobody removes the file while this object lives
+        self._use = ExitStack()  # the file is not removed while this object exists
         self._use.enter_context(in_use(path))
         if path.stat().st_size != n * row_bytes(d):
             raise DataError(
@@ -88,7 +88,7 @@ class PoolFeatures:
 
     @classmethod
     def of(cls, path: Path, d: int) -> PoolFeatures:
-        """A whole file of as many rows as it holds."""
+        """Open a complete file with any number of rows."""
         return cls(path, path.stat().st_size // row_bytes(d), d)
 
     @classmethod
@@ -101,24 +101,24 @@ class PoolFeatures:
         chunk_size: int,
         progress: Callable[[int], None] = lambda _: None,
     ) -> PoolFeatures:
-        """Compute what is not on the disk yet; a build that was cut off goes on at the chunk where it stood.
+        """Compute the features that are not on disk yet; an interrupted build continues with the next chunk.
 
-        Several processes may ask for the same pool at once: one computes, the others wait and read.
+        Several processes may build the same pool at once: one computes, the others wait and read.
 
         Args:
             folder: of these files; made when missing.
-            encoder: fingerprint of the encoder; with the content of the pool it names the file.
+            encoder: fingerprint of the encoder; the file is named by it and the content of the pool.
             pool: texts, read twice: for their hash, and for their features.
-            featurizer: over that encoder.
-            chunk_size: texts in memory at a time.
-            progress: called with the number of texts done after each chunk, those of an earlier build at once.
+            featurizer: featurizer with that encoder.
+            chunk_size: number of texts in memory at a time.
+            progress: called with the number of texts done after each chunk, and once for those of an earlier build.
         """
         content, n = content_hash(pool)
         d = featurizer.head.weight.shape[1]
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{encoder}-{content}{ENDING}"
         with path.with_suffix(".lock").open("w") as lock:
-            _wait_for(lock, path.with_suffix(".partial"))  # let go when the file closes, also of a killed process
+            _wait_for(lock, path.with_suffix(".partial"))  # released when the file is closed, also by a killed process
             if path.exists():
                 progress(n)
             else:
@@ -129,10 +129,10 @@ class PoolFeatures:
         return cls(path, n, d)
 
     def at(self, rows: Collection[int]) -> Tensor:
-        """Features (k, d) of the rows named, copied: the process keeps no pages of the file.
+        """Features (k, d) of the given rows, copied, so that no pages of the file stay in memory.
 
         Raises:
-            DataError: one of them is damaged.
+            DataError: a row is damaged.
         """
         if not rows:
             return torch.empty(0, self.d)
@@ -149,10 +149,10 @@ class PoolFeatures:
 
 
 def _wait_for(lock: TextIO, partial: Path, patience: float = PATIENCE) -> None:
-    """Take the lock of a file of features; another process may build it for as long as it gets on.
+    """Lock a file of features; waits for another process that builds it, as long as it makes progress.
 
     Raises:
-        RunError: it has got on no further for so long.
+        RunError: the other process made no progress for this time.
     """
     size, since = -1, time.monotonic()
     while True:
@@ -176,7 +176,7 @@ class ShardedFeatures:
     """Features of several files, one after the other.
 
     Args:
-        parts: at least one, all of one width.
+        parts: at least one, all with the same d.
     """
 
     def __init__(self, parts: Sequence[PoolFeatures]) -> None:
@@ -185,7 +185,7 @@ class ShardedFeatures:
         self.n, self.d = int(self.starts[-1]), parts[0].d
 
     def at(self, rows: Collection[int]) -> Tensor:
-        """Features (k, d) of the rows named, in their order."""
+        """Features (k, d) of the given rows, in their order."""
         wanted = np.fromiter(rows, dtype=np.int64, count=len(rows))
         which = np.searchsorted(self.starts, wanted, side="right") - 1
         found = torch.empty(len(wanted), self.d)
@@ -195,7 +195,7 @@ class ShardedFeatures:
         return found
 
     def chunks(self, size: int) -> Iterator[tuple[int, Tensor]]:
-        """First row and features of `size` rows at a time; the last ones of each file may be fewer."""
+        """First row and features of `size` rows at a time; the last chunk of each file may be smaller."""
         for start, part in zip(self.starts.tolist(), self.parts, strict=False):
             for row, features in part.chunks(size):
                 yield start + row, features
@@ -204,7 +204,7 @@ class ShardedFeatures:
 def write_features(
     path: Path, pool: Iterable[Example], featurizer: Featurizer, chunk_size: int, progress: Callable[[int], None]
 ) -> int:
-    """Write the features of texts into a file that is whole or absent; returns the number of texts."""
+    """Write the features of texts to a file atomically; returns the number of texts."""
     n = 0
     with replacing(path) as partial, partial.open("wb") as file:
         for examples, batch in featurizer.stream(iter(pool), chunk_size):
@@ -217,9 +217,9 @@ def write_features(
 def _append(
     file: BinaryIO, pool: Iterable[Example], featurizer: Featurizer, chunk_size: int, progress: Callable[[int], None]
 ) -> None:
-    """Add the features of the texts that are not in the file yet."""
+    """Append the features of the texts that are not in the file yet."""
     size = row_bytes(featurizer.head.weight.shape[1])
-    # Whole chunks alone are kept: features differ in the last digit with the texts that share their batch.
+    # Only complete chunks are kept, because the last digits of features depend on the texts in the same batch.
     done = file.tell() // size // chunk_size * chunk_size
     file.truncate(done * size)
     progress(done)
@@ -232,6 +232,6 @@ def _append(
 
 
 def examples_at(pool: Iterable[Example], rows: Collection[int]) -> dict[int, Example]:
-    """The texts of the rows named, found in one pass."""
+    """The texts at the given rows, found in one pass."""
     wanted = set(rows)
     return {row: example for row, example in enumerate(pool) if row in wanted}

@@ -1,8 +1,8 @@
-"""What one pass over a pool keeps of it: samples whose size does not grow with the pool.
+"""Samples of a pool from one pass, whose size does not grow with the pool.
 
-Every sample keeps the texts of the smallest keys, and every key follows from the text's id, a seed and the text's own
-numbers. So the order in which texts come changes nothing, and the samples of two halves of a pool merge to those of the
-whole.
+Every sample keeps the texts with the smallest keys, and a key depends only on the text's id, a seed and the text's own
+values. So the order of the texts does not matter, and the samples of two halves of a pool can be merged to those of the
+whole pool.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ SAMPLES = ("weighted", "nearest", "uniform")
 """Names of the samples of a pool."""
 
 SMALLEST_ERROR = 1e-12
-"""A smaller expected error counts as this one: its fourth power still has a reciprocal."""
+"""Lower bound of expected errors in weights; its fourth power still has a finite reciprocal."""
 
 
 def uniforms(ids: Sequence[str], seed: int, purpose: str) -> Array:
-    """A number in (0, 1) for each id, (n,) float64, uniform and independent over ids, seeds and purposes.
+    """A pseudorandom number in (0, 1) per id, (n,) float64, uniform and independent over ids, seeds and purposes.
 
     Example:
         >>> bool(uniforms(["a", "b"], 0, "x")[1] == uniforms(["b"], 0, "x")[0])
@@ -42,7 +42,7 @@ def uniforms(ids: Sequence[str], seed: int, purpose: str) -> Array:
         digest = start.copy()
         digest.update(id_.encode("utf-8", "surrogatepass"))
         raw += digest.digest()
-    # 53 bits, and half a step away from both ends.
+    # 53 bits, at least half a step away from 0 and 1.
     return ((np.frombuffer(bytes(raw), dtype="<u8") >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53
 
 
@@ -51,9 +51,9 @@ class Kept:
     """The texts of a bottom-k sample.
 
     Attributes:
-        facts: k texts at most, by rising key.
+        facts: at most k texts, by ascending key.
         keys: (k,) float64.
-        threshold: the key that the next text would have had to be below; infinite when every text is kept.
+        threshold: the smallest key that was not kept; infinite if every text is kept.
     """
 
     facts: Facts
@@ -61,18 +61,18 @@ class Kept:
     threshold: float
 
     def first(self, k: int) -> Kept:
-        """The same sample as if it had been of size k."""
+        """The sample that would have been kept with size k."""
         if k >= len(self.keys):
             return self
         return Kept(self.facts.at(range(k)), self.keys[:k], float(self.keys[k]))
 
 
 class BottomK:
-    """Keeps the texts of the smallest keys; equal keys go by the id.
+    """Keeps the texts with the k smallest keys; ties are broken by id.
 
     Args:
-        k: texts kept.
-        empty: facts of no text, which give the widths of the tables.
+        k: number of texts.
+        empty: facts of zero texts, which define the dimensions.
     """
 
     def __init__(self, k: int, empty: Facts) -> None:
@@ -83,7 +83,7 @@ class BottomK:
         self._bound = math.inf
 
     def offer(self, facts: Facts, keys: Array) -> None:
-        """Take texts with their keys (n,) into account."""
+        """Add texts with their keys (n,)."""
         rows = np.flatnonzero(keys <= self._bound).tolist()
         if not rows:
             return
@@ -94,12 +94,12 @@ class BottomK:
             self._settle()
 
     def merge(self, other: BottomK) -> None:
-        """Take everything into account that another sample of this size was offered."""
+        """Merge with another sample of this size."""
         for facts, keys in zip(other._parts, other._keys, strict=True):
             self.offer(facts, keys)
 
     def contents(self) -> tuple[Facts, Array]:
-        """The k texts of the smallest keys with their keys, and one more, whose key is the threshold."""
+        """The k texts with the smallest keys, and one more, whose key is the threshold."""
         self._settle()
         return self._parts[0], self._keys[0]
 
@@ -111,7 +111,7 @@ class BottomK:
         return whole.first(self.k)
 
     def _settle(self) -> None:
-        """Leave the k smallest, and one more: its key is the threshold."""
+        """Discard all but the k smallest and one more, whose key is the threshold."""
         facts, keys = Facts.together(self._parts), np.concatenate(self._keys)
         order = sorted(range(len(keys)), key=lambda row: (keys[row], facts.examples[row].id))[: self.k + 1]
         self._parts, self._keys, self._waiting = [facts.at(order)], [keys[order]], 0
@@ -121,13 +121,13 @@ class BottomK:
 
 @dataclass(frozen=True)
 class SampleSizes:
-    """How much of a pool is kept.
+    """Sizes of the samples of a pool.
 
     Attributes:
-        weighted: texts of the weighted sample.
-        nearest: texts of the smallest |margin|.
-        uniform: texts of the unbiased sample.
-        power: a text weighs its expected error to this power.
+        weighted: size of the weighted sample.
+        nearest: number of texts with the smallest |margin|.
+        uniform: size of the unbiased sample.
+        power: the weight of a text is its expected error to this power.
     """
 
     weighted: int
@@ -137,14 +137,15 @@ class SampleSizes:
 
 
 class PoolSample:
-    """A weighted sample of a pool, its texts of the smallest |margin|, an unbiased sample, and counts.
+    """A weighted sample of a pool, its texts with the smallest |margin|, an unbiased sample, and counts.
 
-    The weighted sample is a sequential Poisson sample: a text of expected error `e` has the key `-ln(u) / e^power`, `u`
-    uniform by its id. With the threshold t it is kept with probability `1 - exp(-e^power * t)`.
+    The weighted sample is a sequential Poisson sample: a text with expected error `e` has the key `-ln(u) / e^power`,
+    where `u` is uniform and derived from its id. Given the threshold t it is kept with probability
+    `1 - exp(-e^power * t)`.
 
     Args:
         sizes: see `SampleSizes`.
-        seed: of the two random samples.
+        seed: seed of the two random samples.
         n_features: d.
         n_classes: C.
 
@@ -161,18 +162,18 @@ class PoolSample:
 
     @property
     def n(self) -> int:
-        """Texts that were offered."""
+        """Number of texts that were offered."""
         return sum(self.counts)
 
     def offer(self, facts: Facts) -> None:
-        """Take texts into account."""
+        """Add texts."""
         harmful = int(harmful_sides(facts.margins).sum())
         self.keep(facts, facts, facts, (len(facts) - harmful, harmful))
 
     def keep(
         self, weighted: Facts, nearest: Facts, uniform: Facts, counts: tuple[int, int]
     ) -> tuple[Array, Array, Array]:
-        """Offer texts to each of the samples alone, and count (others, harmful) more; returns their keys."""
+        """Offer texts to each sample separately, and add (others, harmful) to the counts; returns their keys."""
         ids = [[example.id for example in facts.examples] for facts in (weighted, nearest, uniform)]
         weights = weights_of(weighted.errors, self.sizes.power)
         keys = (
@@ -186,7 +187,7 @@ class PoolSample:
         return keys
 
     def merge(self, other: PoolSample) -> None:
-        """Take everything into account that another sample of the same settings was offered."""
+        """Merge with another sample with the same settings."""
         for mine, theirs in zip(self._all(), other._all(), strict=True):
             mine.merge(theirs)
         self.counts = (self.counts[0] + other.counts[0], self.counts[1] + other.counts[1])
@@ -196,7 +197,7 @@ class PoolSample:
         return {name: sample.contents() for name, sample in zip(SAMPLES, self._all(), strict=True)}
 
     def restore(self, parts: Mapping[str, tuple[Facts, Array]], counts: tuple[int, int]) -> None:
-        """Take into account what `parts` and `counts` of another sample of the same settings say."""
+        """Merge with the `parts` and `counts` of another sample with the same settings."""
         for name, sample in zip(SAMPLES, self._all(), strict=True):
             sample.offer(*parts[name])
         self.counts = (self.counts[0] + counts[0], self.counts[1] + counts[1])
@@ -208,7 +209,7 @@ class PoolSample:
 
     @property
     def nearest(self) -> Kept:
-        """The texts of the smallest |margin|."""
+        """The texts with the smallest |margin|."""
         return self._nearest.kept()
 
     @property
@@ -221,20 +222,20 @@ class PoolSample:
 
 
 def weights_of(errors: Tensor, power: float) -> Array:
-    """What texts of these expected errors (n,) weigh: (n,) float64, above zero."""
-    # Not torch's power, whose last digit depends on a row's place in the tensor.
+    """Weights (n,) float64, positive, of texts with these expected errors (n,)."""
+    # Not torch's power, whose last digit depends on a row's position in the tensor.
     weights: Array = np.maximum(errors.double().numpy(), SMALLEST_ERROR) ** power
     return weights
 
 
 def demand_weights(sample: Kept, power: float) -> Tensor:
-    """What each text of a weighted sample stands for in the pool: (k,) float64 `w / π`, adding up to one.
+    """Weight of the pool that each text of a weighted sample represents: (k,) float64 `w / π`, summing to one.
 
-    A small pool that is kept whole and a large one that is sampled so mean the same objective.
+    So a small pool that is kept completely and a large sampled pool have the same objective.
 
     Args:
-        sample: of `PoolSample.weighted`.
-        power: of the sample.
+        sample: the sample `PoolSample.weighted`.
+        power: power of the sample.
     """
     weights = torch.from_numpy(weights_of(sample.facts.errors, power))
     if math.isfinite(sample.threshold):

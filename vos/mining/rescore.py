@@ -1,9 +1,9 @@
-"""The samples of a pool that was scored fast, as exact scores would have kept them.
+"""Corrects the samples of a pool that was scored fast to those of exact scores.
 
-bfloat16 moves a margin by a hundredth or so, and with it the keys of the samples: near the last text that is kept the
-order may differ. So more texts are kept than the choice needs. Those that may belong to the samples are scored again in
-float32, their keys are made anew, and the smallest stay. How far the keys moved tells which texts may belong to them,
-and whether some of these were not even kept; then the pool is read once more, and enough is kept.
+bfloat16 changes a margin by about a hundredth, and so the keys of the samples: near the last text kept, the order may
+differ. So more texts are kept than needed. Those that may belong to the samples are scored again in float32, their keys
+are recomputed, and the smallest are kept. The observed changes of keys show which texts may belong to the samples, and
+whether some of these were not kept; then the pool is read a second time, with larger samples.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from vos.mining.pool_sample import Array, Kept, PoolSample, SampleSizes
 from vos.types import Example
 
 SAFETY = 2.0
-"""A key that was not seen again may have moved by so many times the farthest move of those that were."""
+"""Keys that were not recomputed may have changed by this many times the largest observed change."""
 
 SPARE_TEXTS = 64
-"""Kept beyond every multiple of what is wanted."""
+"""Number of texts kept in addition to the multiple of the requested size."""
 
 ROOM = 1.1
-"""A second pass keeps so many times what the first one says is needed."""
+"""A second pass keeps this many times the size that the first pass found necessary."""
 
 MOST_NEAREST = 20_000
-"""Texts of the smallest margins that are kept at most. In a pool of 10^8 texts a hundredth of a logit holds many more;
-there the smallest margins are told apart among these, and that is said."""
+"""Largest number of texts with the smallest margins that are kept. In a pool of 10^8 texts, a hundredth of a logit
+contains many more; then the smallest margins are determined only among these, with a message."""
 
 
 @dataclass(frozen=True)
 class Spare:
-    """How many times what is wanted a pass with fast scores keeps.
+    """By which factors a pass with fast scores enlarges the samples.
 
     Attributes:
-        weighted: of the weighted sample: its keys move by a sixth at most with bfloat16 and the default power.
-        nearest: of the texts of the smallest |margin|.
+        weighted: factor of the weighted sample, whose keys change by at most a sixth with bfloat16 and default power.
+        nearest: factor of the texts with the smallest |margin|.
     """
 
     weighted: float = 1.5
@@ -47,13 +47,13 @@ class Spare:
 
 @dataclass(frozen=True)
 class Rescored:
-    """The outcome of scoring again.
+    """The result of scoring again.
 
     Attributes:
-        sample: of the sizes that were asked for, all its facts exact.
-        read: texts that were scored again.
-        wider: None where no text that was left out could belong to the samples; else what another pass is to keep.
-        is_capped: more texts than `MOST_NEAREST` could be of the smallest margins.
+        sample: sample with the requested sizes and exact values.
+        read: number of texts that were scored again.
+        wider: None if no text that was not kept could belong to the samples; otherwise the sizes for another pass.
+        is_capped: whether more than `MOST_NEAREST` texts could have the smallest margins.
     """
 
     sample: PoolSample
@@ -63,7 +63,7 @@ class Rescored:
 
 
 def widened(sizes: SampleSizes, spare: Spare | None = None) -> SampleSizes:
-    """Sizes for the pass with fast scores; the unbiased sample does not depend on these, and tells its threshold.
+    """Sizes for the pass with fast scores; the unbiased sample, which does not depend on scores, keeps one more.
 
     Example:
         >>> widened(SampleSizes(1000, 100, 50, 4.0))
@@ -79,12 +79,12 @@ def _times(n: int, times: float) -> int:
 
 
 class _Part:
-    """One of the samples whose keys move.
+    """One of the samples whose keys change.
 
     Args:
-        kept: what the fast pass kept.
-        wanted: texts of the sample.
-        scale: on which keys move by a distance.
+        kept: sample of the fast pass.
+        wanted: requested size of the sample.
+        scale: transforms keys to a scale on which their changes are additive.
     """
 
     def __init__(self, kept: Kept, wanted: int, scale: Callable[[Array], Array]) -> None:
@@ -94,11 +94,11 @@ class _Part:
 
     @property
     def facts(self) -> Facts:
-        """Fast facts of the texts that may belong to the sample, as far as is known."""
+        """Fast facts of the texts that may belong to the sample, as currently known."""
         return self.kept.facts.at(range(self.needed))
 
     def learn(self, exact: Array) -> bool:
-        """Take the exact keys (`needed`,) of its texts in; whether they are all that may belong to the sample."""
+        """Set the exact keys (`needed`,) of its texts; returns whether no other text may belong to the sample."""
         if not len(exact):
             return True
         moved = np.abs(self.scale(exact) - self.scale(self.kept.keys[: self.needed])).max()
@@ -112,20 +112,20 @@ class _Part:
         return not math.isfinite(self.kept.threshold) or self.bound <= float(self.scale(np.array(self.kept.threshold)))
 
     def spare(self, ratio: float, before: float) -> float:
-        """How many times what is wanted holds `ratio` times what was kept; at least half as much again as before."""
+        """The factor for the next pass: `ratio` times what was kept, at least 1.5 times the factor before."""
         return max(ROOM * ratio * len(self.kept.keys) / max(self.wanted, 1), 1.5 * before)
 
 
 def rescore(
     fast: PoolSample, sizes: SampleSizes, score: Callable[[list[Example]], Facts], spare: Spare | None = None
 ) -> Rescored:
-    """Score again what of a pass with fast scores may belong to the samples, and leave what exact scores keep of it.
+    """Score again the texts of a fast pass that may belong to the samples, and keep those with the smallest exact keys.
 
     Args:
-        fast: of `widened` sizes.
-        sizes: those asked for.
-        score: gives exact facts of texts, in their order.
-        spare: that the sizes were widened by.
+        fast: sample with `widened` sizes.
+        sizes: requested sizes.
+        score: computes exact facts of texts, in their order.
+        spare: factors by which the sizes were widened.
     """
     spare = spare or Spare()
     weighted = _Part(fast.weighted, sizes.weighted, np.log)
@@ -141,7 +141,7 @@ def rescore(
     if weighted.is_safe() and (nearest.is_safe() or is_capped):
         return Rescored(sample, exact.n, None, is_capped)
     wider = spare
-    # Among the smallest keys the number below a bound grows with the bound: an exponential law, and margins near 0.
+    # Among the smallest keys, the number below a bound is proportional to the bound.
     if not weighted.is_safe():
         ratio = math.exp(weighted.bound - math.log(weighted.kept.threshold))
         wider = replace(wider, weighted=weighted.spare(ratio, spare.weighted))
@@ -161,11 +161,11 @@ class _Exact:
 
     @property
     def n(self) -> int:
-        """Texts that were scored."""
+        """Number of texts that were scored."""
         return len(self._rows)
 
     def of(self, fast: Facts) -> Facts:
-        """Exact facts of the texts of some fast ones."""
+        """Exact facts of the texts in `fast`."""
         new = [example for example in fast.examples if example.id not in self._rows]
         if new or self._facts is None:
             self._rows |= {example.id: self.n + i for i, example in enumerate(new)}

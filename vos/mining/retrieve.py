@@ -1,4 +1,4 @@
-"""Pool texts near virtual outliers, found in one pass whose memory does not grow with the pool."""
+"""Finds pool texts near virtual outliers in one pass, with memory independent of the pool's size."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from vos.types import Example, Featurizer
 
 @dataclass(frozen=True)
 class Retrieval:
-    """What one pass over the pool found.
+    """The result of one pass over the pool.
 
     Attributes:
         by_target: for each target its candidates, best potential first.
         random: a uniform random sample of the pool, in random order.
-        n_scored: texts scored.
-        margin_counts: texts scored that are predicted as harmless and as harmful; where no class is harmful, all count
-            as the second.
-        index: what was measured of an approximate index: "recall_at_10".
+        n_scored: number of scored texts.
+        margin_counts: number of texts predicted as harmless and as harmful; if no class is harmful, all count as the
+            second.
+        index: measurement of an approximate index: "recall_at_10".
     """
 
     by_target: tuple[tuple[Candidate, ...], ...]
@@ -47,7 +47,7 @@ class Reservoir(Generic[T]):
         self.kept: list[T] = []
 
     def offer(self, make: Callable[[], T]) -> None:
-        """Take the next item of the stream into account; it is made only if it is kept for now."""
+        """Offer the next item of the stream; it is created only if it is kept for now."""
         self.seen += 1
         if len(self.kept) < self.size:
             self.kept.append(make())
@@ -64,12 +64,12 @@ class Reservoir(Generic[T]):
 
 @dataclass(frozen=True)
 class Search:
-    """What a pool is searched for.
+    """The parameters of a search of a pool.
 
     Attributes:
-        density: fitted on the training features; measures the texts that are kept.
+        density: fitted to the training features; computes the distances of the texts kept.
         space: see `TargetSpace`.
-        targets: m virtual outliers as goals.
+        targets: m virtual outliers as targets.
         potential: see `Potential`.
         per_target: texts kept for each target.
         n_random: size of the random sample.
@@ -87,7 +87,7 @@ class Search:
     def log_potential(
         self, features: Tensor, margins: Tensor, rows: Sequence[int] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """`TargetSpace.log_potential` of texts for these targets, or for those of `rows` alone."""
+        """`TargetSpace.log_potential` of texts for all targets, or only for those in `rows`."""
         targets = self.targets if rows is None else self.targets.at(rows)
         return self.space.log_potential(features, margins, targets, self.potential)
 
@@ -105,7 +105,7 @@ def retrieve(
         pool: texts, in any number.
         featurizer: the frozen classifier.
         search: see `Search`.
-        generator: source of the random sample.
+        generator: source of randomness for the random sample.
         progress: called with the number of texts done after each chunk.
     """
     best: list[list[Candidate]] = [[] for _ in range(len(search.targets))]
@@ -126,8 +126,8 @@ def retrieve(
 
 
 def rank(candidate: Candidate) -> tuple[float, str]:
-    """Best potential first."""
-    # The id decides between equal potentials, so that the order of the pool does not.
+    """Sort key: best potential first."""
+    # Ties are broken by id, so that the order of the pool does not matter.
     assert candidate.log_potential is not None  # noqa: S101 - only ranked when it answers a target
     return -candidate.log_potential, candidate.example.id
 

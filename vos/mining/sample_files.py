@@ -1,4 +1,4 @@
-"""The samples of one shard of a pool as a file, whole or absent."""
+"""Stores the samples of one shard of a pool in a file, atomically."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ TABLES = ("features", "logits", "margins", "mahalanobis", "errors")
 
 
 def save_sample(path: Path, sample: PoolSample, nearest: Tensor) -> None:
-    """Write what one pass kept.
+    """Write the samples of one pass.
 
     Args:
-        path: of the file.
+        path: path of the file.
         sample: see `PoolSample`.
-        nearest: (m,) float64, of each virtual outlier the distance to its nearest text, see `Surroundings`.
+        nearest: (m,) float64, distance of each virtual outlier to its nearest text, see `Surroundings`.
     """
     content: dict[str, Tensor] = {"nearest": nearest, "counts": torch.tensor(sample.counts)}
     examples = {}
@@ -37,7 +37,7 @@ def save_sample(path: Path, sample: PoolSample, nearest: Tensor) -> None:
         content |= {f"{name}/{each}": getattr(facts, each).contiguous() for each in TABLES[2:]}
         content[f"{name}/keys"] = torch.from_numpy(keys)
         examples[name] = [asdict(example) for example in facts.examples]
-    # Bytes, as JSON in the header would be read with every look at it. Lone surrogates live on as escapes.
+    # Stored as bytes, because JSON in the header would be parsed on every access. Lone surrogates become escapes.
     written = json.dumps(examples, allow_nan=False).encode("ascii")
     content["examples"] = torch.frombuffer(bytearray(written), dtype=torch.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,12 +46,12 @@ def save_sample(path: Path, sample: PoolSample, nearest: Tensor) -> None:
 
 
 def load_sample(path: Path, sizes: SampleSizes, seed: int) -> tuple[PoolSample, Tensor]:
-    """What `save_sample` wrote.
+    """Read what `save_sample` wrote.
 
     Args:
-        path: of the file.
-        sizes: the sample was made with.
-        seed: the sample was made with.
+        path: path of the file.
+        sizes: sizes of the sample.
+        seed: seed of the sample.
 
     Raises:
         DataError: the file is damaged.
@@ -67,7 +67,7 @@ def load_sample(path: Path, sizes: SampleSizes, seed: int) -> tuple[PoolSample, 
 
 
 def count_texts(path: Path) -> int:
-    """How many texts stand behind a file that `save_sample` wrote; reads nothing else of it.
+    """Number of texts that were sampled in a file of `save_sample`; reads nothing else.
 
     Raises:
         DataError: the file is damaged.

@@ -1,4 +1,4 @@
-"""A batch that answers targets: served in turn, both sides of the boundary, no near-duplicates, a random share."""
+"""Chooses a batch for targets: targets in turn, both sides of the boundary, no near-duplicates, a random share."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def select(
     settings: SelectionSettings,
     has_sides: bool = True,
 ) -> Selection:
-    """Pick up to `settings.n` texts.
+    """Choose up to `settings.n` texts.
 
-    The random share is drawn first and kept even where a near-boundary pick would repeat it, so that it stays a random
-    sample; only repeats of texts already labelled or drawn are left out of it. Then the targets are served in turn,
-    each with its best remaining text, alternating between the sides of the boundary; a side with nothing left gives its
-    places to the other, as far as the quotas let it.
+    The random share is drawn first and is not affected by the near-boundary texts, so that it is a random sample; only
+    repeats of texts already labelled or drawn are left out of it. Then each target in turn gets its best remaining
+    text, alternating between the sides of the boundary; if a side has no texts left, its places go to the other side,
+    within the quotas.
 
     Args:
         by_target: for each target its candidates, best first.
         random: a uniform sample of the pool, in random order.
-        seen: knows the texts that are labelled already; remembers those that are picked.
+        seen: filter that knows the labelled texts, and remembers chosen ones.
         settings: see `SelectionSettings`.
-        has_sides: False where no class is harmful.
+        has_sides: False if no class is harmful.
     """
     drawn, turned_away = _random_share(random, seen, settings)
     table = _Table(by_target, Quotas(settings, settings.n - len(drawn), has_sides), seen)
@@ -66,10 +66,10 @@ class _Table:
         by_target: candidates of each target, best first.
         quotas: see `Quotas`.
         seen: see `RepeatFilter`.
-        chosen: so far.
-        settled: ids of texts that are chosen or out for good.
+        chosen: candidates chosen so far.
+        settled: ids of texts that are chosen or finally rejected.
         reasons: id to the first reason against a text that is not chosen.
-        taken: texts chosen by target.
+        taken: number of chosen texts by target.
     """
 
     by_target: Sequence[Sequence[Candidate]]
@@ -103,7 +103,7 @@ class _Table:
         return self.chosen
 
     def left_out(self) -> Counter[str]:
-        """Texts that are not chosen, by reason."""
+        """Number of texts that are not chosen, by reason."""
         everything = {candidate.example.id for kept in self.by_target for candidate in kept}
         never_asked = everything - self.reasons.keys() - {candidate.example.id for candidate in self.chosen}
         counts = Counter(self.reasons.values())
@@ -128,7 +128,7 @@ class _Table:
                     self.settled.add(candidate.example.id)
 
     def _reason_here(self, candidate: Candidate) -> str | None:
-        """Against this text for this target; another target may still take it."""
+        """Reason against this text for this target only; another target may still take it."""
         settings = self.quotas.settings
         limit = settings.max_per_target
         if candidate.distance is not None and candidate.distance > settings.max_distance:

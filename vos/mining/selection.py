@@ -1,4 +1,4 @@
-"""What every batch obeys, however its texts are found: a size, a random share, quotas."""
+"""Rules for every batch, however its texts are found: size, random share, quotas."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ class SelectionSettings:
     """How a batch is composed.
 
     Attributes:
-        n: texts wanted.
-        random_share: share of the batch that is a plain random sample of the pool, in [0, 1]; it gives the
-            false-negative rate an unbiased estimate.
+        n: number of texts.
+        random_share: share of the batch that is a uniform random sample of the pool, in [0, 1]; it allows an unbiased
+            estimate of the false-negative rate.
         near_duplicate: Jaccard index from which a text counts as a repeat, in (0, 1].
-        max_cosine: cosine of the encoder's features from which a text counts as a repeat, in (0, 1]; None looks at
-            words alone.
+        max_cosine: cosine similarity of features from which a text counts as a repeat, in (0, 1]; None: only words are
+            compared.
         max_distance: texts farther than this from their target, in units of the space, are left out; an outlier
-            without a text within it is a gap.
-        max_margin: texts with a larger |margin| are left out, in logit units; None sets no limit.
-        max_per_target: texts for one target at most, with acquisition=targets; None sets no limit.
-        max_side_share: largest share of the near-boundary texts predicted as harmful, and of those predicted as
-            harmless, in [0, 1]; off where no class is harmful.
+            without a text within this distance is a gap.
+        max_margin: texts with a larger |margin| are left out, in logit units; None: no limit.
+        max_per_target: largest number of texts for one target, with acquisition=targets; None: no limit.
+        max_side_share: largest share of near-boundary texts predicted as harmful, and likewise as harmless, in [0, 1];
+            not used if no class is harmful.
         max_source_share: largest share of the near-boundary texts from one source, by its name ("pool", "lm",
             "prefix_conditioned", "instructed", "smc", "counterfactual"), in [0, 1]; a source that is not named has no
             limit.
@@ -62,20 +62,20 @@ class SelectionSettings:
 
     @property
     def n_random(self) -> int:
-        """Texts of the random share."""
+        """Number of texts of the random share."""
         return round(self.n * self.random_share)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The chosen batch and the account of what was left out.
+    """The chosen batch, and counts of what was left out.
 
     Attributes:
         chosen: candidates in the order of choice, the random share last.
-        dropped: counts of texts by reason: of those that were looked at and not chosen, each under one, and of the
-            random picks that were turned away.
-        targets_hit: targets answered by at least one text.
-        targets_missed: targets whose every candidate was left out or already taken.
+        dropped: number of considered but not chosen texts by reason, each under one reason, including rejected random
+            texts.
+        targets_hit: number of targets with at least one text.
+        targets_missed: number of targets whose candidates were all left out or already taken.
     """
 
     chosen: tuple[Candidate, ...]
@@ -85,13 +85,13 @@ class Selection:
 
 
 DRAWN_ALREADY = {"near-duplicate in batch", "features of another in batch"}
-"""Reasons against a text that stands in the batch in another form."""
+"""Reasons against a text that is already in the batch in another form."""
 
 
 def lacks_near_boundary(selection: Selection, settings: SelectionSettings) -> bool:
-    """Whether a batch holds no text near the boundary although some were wanted.
+    """Whether a batch has no text near the boundary although some were requested.
 
-    Random picks alone would look like success, unless they hold the texts near the boundary themselves.
+    A batch with only random texts would look like a success, unless these include the near-boundary texts.
     """
     wanted = settings.n_random < settings.n
     found = any(candidate.chosen != "random" for candidate in selection.chosen)
@@ -100,13 +100,13 @@ def lacks_near_boundary(selection: Selection, settings: SelectionSettings) -> bo
 
 @dataclass
 class Quotas:
-    """Places of the near-boundary part of a batch, and who may have them.
+    """The quotas of the near-boundary part of a batch.
 
     Attributes:
         settings: see `SelectionSettings`.
-        wanted: places.
-        has_sides: False where no class is harmful.
-        taken: texts chosen by side and source.
+        wanted: number of places.
+        has_sides: False if no class is harmful.
+        taken: number of chosen texts by side and source.
     """
 
     settings: SelectionSettings
@@ -115,7 +115,7 @@ class Quotas:
     taken: Counter[tuple[str, object]] = field(default_factory=Counter)
 
     def reason(self, candidate: Candidate) -> str | None:
-        """Why this text cannot have a place, in words for the report; None if it can."""
+        """Why this text exceeds a quota, in words for the report; None if it does not."""
         settings, source, side = self.settings, candidate.provenance.source, on_harmful_side(candidate.margin)
         if settings.max_margin is not None and abs(candidate.margin) > settings.max_margin:
             return "|margin| above max_margin"
@@ -126,7 +126,7 @@ class Quotas:
         return None
 
     def count(self, candidate: Candidate) -> None:
-        """A text has got a place."""
+        """Count a chosen text."""
         self.taken["side", on_harmful_side(candidate.margin)] += 1
         self.taken["source", candidate.provenance.source] += 1
 

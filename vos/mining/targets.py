@@ -1,8 +1,8 @@
-"""How near a text is to a virtual outlier: coordinates that texts can match, and the potential φ_z.
+"""How near a text is to a virtual outlier: a low-dimensional space for distances, and the potential φ_z.
 
-A drawn outlier in 384 or 768 dimensions is far from every text, real or made: most directions are noise that no text
-can match. So distance is measured in the few leading directions of the within-class covariance, whitened, with the head
-normal projected out: the margin is asked for on its own.
+An outlier drawn in 384 or 768 dimensions is far from every text, real or made, because most directions are noise that
+no text can match. So distance is measured in a few leading directions of the within-class covariance, whitened, with
+the normal of the head projected out, because the margin is compared separately.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vos.metrics.margins import deciding_pair, margin
 from vos.types import LinearHead, VirtualOutliers
 
 NEIGHBOUR = 10
-"""The unit of distance is that of a real text to its 10th nearest real text (median)."""
+"""The unit of distance is the median distance of a real text to its 10th nearest real text."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Potential:
 
     Attributes:
         beta: weight of the squared distance D², D in units of the space.
-        delta: half-width of the margin band that costs nothing, in logit units.
-        tau: how fast the cost grows outside the band, in logit units.
+        delta: half-width of the margin band without cost, in logit units.
+        tau: scale of the cost outside the band, in logit units.
     """
 
     beta: float = 4.0
@@ -41,14 +41,14 @@ class Potential:
             raise ConfigError(f"potential: expected beta >= 0, delta >= 0 and tau > 0, got {self}")
 
     def log_value(self, distances: Tensor, off: Tensor) -> Tensor:
-        """Log φ of distances D and of how far margins are `off` from the one asked for, both of one shape."""
+        """Log φ of distances D and margin differences `off`, both of one shape."""
         beyond = (off - self.delta).clamp_min(0.0) / self.tau
         return -0.5 * self.beta * distances**2 - 0.5 * beyond**2
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Virtual outliers as goals for texts.
+    """Virtual outliers as targets for texts.
 
     Attributes:
         features: (m, d).
@@ -70,7 +70,7 @@ class Targets:
         return self.features.shape[0]
 
     def at(self, rows: Sequence[int]) -> Targets:
-        """The targets at `rows` alone, in this order."""
+        """Only the targets at `rows`, in this order."""
         return Targets(**{name: values[list(rows)] for name, values in vars(self).items()})
 
 
@@ -82,8 +82,8 @@ class TargetSpace:
         centre: (d,) float64.
         projection: (d, r) float64; coordinates are `(h - centre) @ projection`.
         unit: median distance of a real text to its 10th neighbour, root mean square over the r coordinates.
-        head: the classifier's last layer, which gives the margins.
-        harmful: indices of the harmful classes, which decide what a margin is; () where no class is.
+        head: the classifier's last layer, which defines the margins.
+        harmful: indices of the harmful classes, which define the margin; () if no class is harmful.
     """
 
     centre: Tensor
@@ -112,7 +112,7 @@ class TargetSpace:
             raise ConfigError(f"n_directions: expected a number in [1, {n_free}], got {n_directions}")
         if features.shape[0] < 2:
             raise ShapeError(f"expected features of at least 2 real texts, got {features.shape[0]}")
-        # Differences between class rows span every margin; the rest of the space leaves all margins alone.
+        # Differences between class rows span all margins; in the orthogonal complement every margin is constant.
         normals = (head.weight[1:].double() - head.weight[:1].double()).T
         basis = torch.linalg.qr(normals).Q
         free = torch.eye(features.shape[1], dtype=torch.float64) - basis @ basis.T
@@ -137,7 +137,7 @@ class TargetSpace:
         return distances
 
     def _neighbour_distance(self, features: Tensor, sample: int = 2000) -> float:
-        # A sample of rows against all rows: the median needs no more, and memory stays bounded.
+        # A sample of rows against all rows suffices for the median, with bounded memory.
         coordinates = self.coordinates(features)
         rows = coordinates[:: max(1, len(coordinates) // sample)]
         k = min(NEIGHBOUR, len(coordinates) - 1) + 1  # the row itself is its own nearest

@@ -1,1 +1,1 @@
-"""Rounds of labelling with a declared oracle in place of people."""
+"""Simulated labelling rounds with a declared oracle instead of people."""

@@ -1,4 +1,4 @@
-"""What stored answers say of a batch that nobody has labelled yet: for demonstrations, with a declared oracle."""
+"""Evaluates an unlabelled batch by stored answers of a declared oracle, for demonstrations."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SUBTLE = 2
 
 @dataclass(frozen=True)
 class BatchByOracle:
-    """A batch as the stored answers see it.
+    """Rates of a batch by stored answers.
 
     Attributes:
-        near: texts chosen near the boundary whose prediction is wrong; made texts have no stored answer.
-        random: the same among the random share.
-        pool: the same in the whole pool.
+        near: wrong predictions among texts chosen near the boundary; made texts have no stored answer.
+        random: wrong predictions in the random share.
+        pool: wrong predictions in the whole pool.
         subtle_near: texts of level 2 and above among those chosen near the boundary.
-        subtle_pool: the same in the whole pool; of no text where no level is stored.
+        subtle_pool: the same in the whole pool; without texts if no levels are stored.
     """
 
     near: Rate
@@ -45,7 +45,7 @@ class BatchByOracle:
 
         Args:
             records: the batch.
-            data: its pool, and the names of the classes.
+            data: data with the pool and the class names.
             featurizer: the classifier that chose the batch.
             answers: uid to class name.
             levels: uid to level; may be empty.

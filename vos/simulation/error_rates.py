@@ -1,4 +1,4 @@
-"""Test errors of a simulated round, and how two strategies compare."""
+"""Test error rates of a simulated round, and comparison of two strategies."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ OF_LEVELS = {"error_hard": HARD_LEVELS, "error_easy": EASY_LEVELS}
 METRICS = ("error", "error_hard", "error_easy", "error_band")
 """Error rates of a row: all test texts, levels 2-3, levels 0-1, and those in the band of round 0.
 
-A rate over no texts is not in the row: texts without levels have neither of the middle two.
+A rate without texts is absent: texts without levels have neither of the middle two.
 """
 
 
 def measurable(test: Sequence[Example]) -> list[str]:
-    """The error rates that these test texts can give: those of their levels, whatever lies in the band.
+    """Names of the error rates that these test texts allow: by level only if levels are known.
 
     Example:
         >>> measurable([Example("a", "She fell.", 1), Example("b", "She sat.", 0)])

@@ -17,26 +17,26 @@ from vos.training.loop import fit_round
 from vos.types import Example, FeatureBatch, Featurizer, LinearHead
 
 JobBuilder = Callable[[TextData, int, bool], TrainingJob]
-"""Gives the training job of a round from its texts and its seed, with new weights, in a directory that is for it alone.
+"""Builds the training job of a round from its texts and seed, with new weights, in its own directory.
 
-The last argument says whether the job will start from a classifier.
+The last argument says whether the job will start from an existing classifier.
 """
 
 
 class PipelineFit:
-    """Trains with the product's own pipeline: encoder, head, optimizer, early stopping; without refinement.
+    """Trains with the regular pipeline (encoder, head, optimizer, early stopping), without refinement.
 
     Args:
-        data: validation and test texts, class names.
+        data: data with validation and test texts and class names.
         build_job: see `JobBuilder`.
-        warm: whether a round starts from the weights of the one before.
+        warm: whether a round starts from the weights of the previous round.
     """
 
     def __init__(self, data: TextData, build_job: JobBuilder, warm: bool) -> None:
         self.data, self.build_job, self.warm = data, build_job, warm
 
     def __call__(self, train: Sequence[Example], seed: int, start: Featurizer | None) -> Featurizer:
-        """Train, and give the classifier frozen; the job's directory is removed, as is what a killed fit left there."""
+        """Train, and return the frozen classifier; removes the job's directory, also one left by a killed fit."""
         warm = self.warm and start is not None
         job = self.build_job(replace(self.data, train=list(train)), seed, warm)
         if warm:
@@ -51,13 +51,13 @@ class PipelineFit:
 
 
 class FrozenEncoderFit:
-    """Trains a linear head on features that never change: seconds a round, so that many seeds can be run.
+    """Trains a linear head on fixed features, which takes seconds per round and allows many seeds.
 
     Args:
-        featurizer: gives the features; its own head is not used.
+        featurizer: computes the features; its own head is not used.
         n_classes: C.
-        strength: of the L2 regularisation on standardised features; larger is stronger.
-        balanced: whether every class weighs the same, however rare.
+        strength: strength of the L2 regularisation on standardised features; larger is stronger.
+        balanced: whether all classes have equal weight, however rare they are.
     """
 
     def __init__(self, featurizer: Featurizer, n_classes: int, strength: float, balanced: bool) -> None:
@@ -65,7 +65,7 @@ class FrozenEncoderFit:
         self.balanced = balanced
 
     def __call__(self, train: Sequence[Example], seed: int, start: Featurizer | None) -> Featurizer:  # noqa: ARG002
-        """Multinomial logistic regression on the features; its optimum is unique, so seed and start change nothing."""
+        """Fit multinomial logistic regression; its optimum is unique, so seed and start have no effect."""
         features = self.featurizer.featurize([example.text for example in train]).features.double().numpy()
         labels = np.array([example.label for example in train])
         mean, scale = features.mean(0), features.std(0) + 1e-6
@@ -74,7 +74,7 @@ class FrozenEncoderFit:
         )
         regression.fit((features - mean) / scale, labels)
         weight, bias = regression.coef_, regression.intercept_
-        if self.n_classes == 2:  # one row for two classes: half the gap to each
+        if self.n_classes == 2:  # one row for two classes: half of it for each
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
         weight = weight / scale
         head = LinearHead(torch.tensor(weight).float(), torch.tensor(bias - weight @ mean).float())
@@ -82,7 +82,7 @@ class FrozenEncoderFit:
 
 
 class _WithHead:
-    """A featurizer whose last layer is another one."""
+    """A featurizer with another last layer."""
 
     def __init__(self, featurizer: Featurizer, head: LinearHead) -> None:
         self._featurizer, self.head = featurizer, head

@@ -1,4 +1,4 @@
-"""Size of a simulation, and what it is made of."""
+"""Settings and parts of a simulation."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from vos.synthesis.job import SynthesisSettings
 from vos.types import Example, Featurizer, OutlierSampler
 
 Oracle = Mapping[str, str]
-"""`text_uid` to class name; declared as an oracle in the ledger, never mistaken for a person."""
+"""`text_uid` to class name; declared as an oracle in the ledger, so that it is never taken for a person."""
 
 Row = dict[str, str | float]
 """`strategy`, `seed`, `round`, `labels` and test errors."""
 
 Fit = Callable[[Sequence[Example], int, Featurizer | None], Featurizer]
-"""Trains the classifier of a round on texts with a seed, and gives it frozen.
+"""Trains the classifier of a round on texts with a seed, and returns it frozen.
 
-The last argument is the classifier of the round before, None at the start.
+The last argument is the classifier of the previous round, None at the start.
 """
 
 
 @dataclass(frozen=True)
 class SimulationSettings:
-    """Size of a simulation.
+    """Settings of a simulation.
 
     Attributes:
-        rounds: of labelling.
-        per_round: labels a round.
-        seeds: each draws its own start and its own choices.
-        strategies: of "boundary" (this product), "uncertainty" (smallest |margin|) and "random".
-        pool: what can be asked: "pool", the pool of the data, whose labels an oracle must know; "train", the training
-            texts beyond `start`, whose labels are hidden until they are asked for, so that any labelled data will do.
-        harmful_share: share of the harmful classes in what can be asked, where harm is rarer in use than in the data;
-            their texts are left out at random. None keeps all.
-        start: labelled texts at the start, drawn from the training texts; None takes all of them.
+        rounds: number of labelling rounds.
+        per_round: labels per round.
+        seeds: seeds; each has its own start and its own choices.
+        strategies: some of "boundary" (this package), "uncertainty" (smallest |margin|) and "random".
+        pool: texts that can be labelled: "pool", the pool of the data, whose labels an oracle must know; "train", the
+            training texts beyond `start`, whose labels are hidden until they are asked for, for any labelled data.
+        harmful_share: share of harmful texts among those that can be labelled, if harm is rarer in practice than in the
+            data; harmful texts are left out at random. None: all are kept.
+        start: number of labelled texts at the start, drawn from the training texts; None: all.
         band_share: share of validation texts in the band of round 0.
-        synthesis: for "boundary"; its `selection.n` is replaced by `per_round`.
-        l2: strength of the L2 regularisation where the encoder is frozen and the head is a logistic regression on
+        synthesis: settings for "boundary"; `selection.n` is replaced by `per_round`.
+        l2: strength of the L2 regularisation if the encoder is frozen and the head is a logistic regression on
             standardised features; larger is stronger.
-        balanced: whether every class weighs the same in that regression, however rare.
-        mix: how old and new labels are mixed.
+        balanced: whether all classes have equal weight in that regression, however rare they are.
+        mix: how old and new labels are combined.
     """
 
     synthesis: SynthesisSettings = field(default_factory=SynthesisSettings)
@@ -77,15 +77,15 @@ class SimulationSettings:
 
 @dataclass
 class Parts:
-    """Everything that a simulation needs, built.
+    """All objects that a simulation needs.
 
     Attributes:
-        data: texts.
-        oracle: true labels of its pool; not used with `pool="train"`.
-        fit: trains a round.
-        density: makes an unfitted density from (C, d).
+        data: the texts.
+        oracle: true labels of the pool; not used with `pool="train"`.
+        fit: trains the classifier of a round.
+        density: creates an unfitted density from (C, d).
         sampler: draws virtual outliers for "boundary".
-        folder: for ledgers and batches.
+        folder: folder for ledgers and batches.
         settings: see `SimulationSettings`.
     """
 

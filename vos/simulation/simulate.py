@@ -1,4 +1,4 @@
-"""The whole loop with a declared oracle in place of people: choose, label, retrain, measure, again."""
+"""The whole loop with a declared oracle instead of people: choose, label, retrain, measure, and repeat."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from vos.types import Example, Featurizer
 
 @dataclass
 class Simulation(Parts):
-    """The whole loop over its parts.
+    """The simulated loop for all strategies and seeds.
 
-    A simulation that was cut off goes on with the strategy and seed that it had begun: `folder` has a folder for each
-    strategy and seed, and the finished ones' rows.
+    An interrupted simulation continues with the strategy and seed that it had started: `folder` has a folder for each
+    strategy and seed, with the rows of finished ones.
     """
 
     def run(self) -> list[Row]:
-        """A row for every strategy, seed and round."""
+        """Run everything; returns one row per strategy, seed and round."""
         rows: list[Row] = []
         for seed in self.settings.seeds:
             start, oracle = self._start(seed)
@@ -33,7 +33,7 @@ class Simulation(Parts):
             for strategy in self.settings.strategies:
                 kept = self.folder / f"{strategy}-{seed}.json"
                 if not kept.exists():
-                    # The same start for every strategy: trained once.
+                    # All strategies have the same start, which is trained once.
                     first = first or self.fit(start.train, derive_seed(seed, "fit", 0), None)
                     parts = replace(self, data=start, oracle=oracle, folder=kept.with_suffix(""))
                     write_json(kept, {"rows": StrategyRun(strategy, seed, parts).run(first)})
@@ -41,7 +41,7 @@ class Simulation(Parts):
         return rows
 
     def _start(self, seed: int) -> tuple[TextData, Oracle]:
-        """What is labelled at the start and what can be asked, with the answers."""
+        """The labelled texts at the start, the texts that can be asked, and their answers."""
         known = _draw(self.data.train, self.settings.start, seed)
         pool, oracle = list(self.data.pool), self.oracle
         if self.settings.pool == "train":
@@ -57,7 +57,7 @@ class Simulation(Parts):
 
 
 def _thinned(pool: Sequence[Example], harmful: Sequence[bool], share: float, seed: int) -> list[Example]:
-    """The pool with harmful texts left out at random until they are `share` of it; as it is where they are rarer."""
+    """The pool without random harmful texts, so that their share is `share`; unchanged if they are rarer."""
     places = [i for i, is_harmful in enumerate(harmful) if is_harmful]
     keep = round(share / (1 - share) * (len(pool) - len(places)))
     generator = torch.Generator().manual_seed(derive_seed(seed, "harmful share"))
@@ -66,7 +66,7 @@ def _thinned(pool: Sequence[Example], harmful: Sequence[bool], share: float, see
 
 
 def _draw(train: Sequence[Example], n: int | None, seed: int) -> list[Example]:
-    """`n` training texts (all when None), whole minimal pairs kept together, drawn at random."""
+    """`n` random training texts (all if None), with minimal pairs kept together."""
     groups: dict[str, list[Example]] = {}
     for example in train:
         groups.setdefault(example.pair or example.id, []).append(example)

@@ -1,4 +1,4 @@
-"""One strategy's way through the simulated rounds of one seed."""
+"""Runs the simulated rounds of one strategy and one seed."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class StrategyRun:
 
     Attributes:
         strategy: see `SimulationSettings.strategies`.
-        seed: of its choices and fits.
-        parts: its `data` are the texts at the start, whose validation and test texts stay as they are; what an earlier
-            attempt left in its `folder` is removed.
+        seed: seed of its choices and fits.
+        parts: `data` are the texts at the start, whose validation and test texts do not change; files of an earlier
+            attempt in `folder` are removed.
     """
 
     strategy: str
@@ -45,7 +45,7 @@ class StrategyRun:
     parts: Parts
 
     def run(self, first: Featurizer) -> list[Row]:
-        """A row for every round.
+        """Run all rounds; returns one row per round.
 
         Args:
             first: the classifier of round 0, trained on the texts at the start.
@@ -90,7 +90,7 @@ class StrategyRun:
         if self.strategy == "uncertainty":
             return _baseline(nearest[:n], featurizer)
         records = self._boundary(featurizer, data, pool, self.parts.folder / f"round-{number}", seed)
-        # Where fewer texts answer the targets than were asked for, the least certain fill the batch: equal budgets.
+        # If too few texts match the targets, the least certain texts fill the batch, so that budgets are equal.
         chosen = {record.uid for record in records}
         rest = [example for example in nearest if text_uid(example.text) not in chosen]
         return records + _baseline(rest[: n - len(records)], featurizer)

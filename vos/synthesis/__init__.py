@@ -1,1 +1,1 @@
-"""A run's batch from beginning to end: job, journal, verification, reproduction."""
+"""Making a batch from a run: job, journal, verification, reproduction."""

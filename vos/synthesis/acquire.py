@@ -1,4 +1,4 @@
-"""Choose a batch in the way that the settings name."""
+"""Chooses a batch by the acquisition method of the settings."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from vos.synthesis.job import SynthesisJob
 
 
 def acquire(job: SynthesisJob, journal: Path) -> Acquired:
-    """The batch of a job.
+    """Choose the batch of a job.
 
     Args:
         job: see `SynthesisJob`.
-        journal: file of the texts that are made; nothing is written where none are.
+        journal: file for made texts; not written if none are made.
     """
     acquisition = job.settings.acquisition
     if isinstance(acquisition, TargetAcquisition):

@@ -1,4 +1,4 @@
-"""What a way of choosing texts gives to the batch and to its report."""
+"""The result of an acquisition method, for the batch and its report."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from vos.mining.targets import Targets, TargetSpace
 
 @dataclass(frozen=True)
 class Acquired:
-    """A chosen batch, and how it came about.
+    """A chosen batch, and how it was chosen.
 
     Attributes:
         selection: the batch.
-        targets: that its texts may answer.
-        space: of the targets.
-        n_scored: texts of the pool that were scored.
-        counts: of them, those predicted as harmless and as harmful; where no class is harmful, all count as the second.
+        targets: the targets that its texts may match.
+        space: feature space of the targets.
+        n_scored: number of texts of the pool that were scored.
+        counts: number of these predicted as harmless and as harmful; if no class is harmful, all count as the second.
         lacks_near_boundary: see `vos.mining.selection.lacks_near_boundary`.
-        report: what this way of choosing has to say, for `synthesis.json`.
-        made: the report of the texts that a language model wrote; empty without one.
+        report: entries of this acquisition method for `synthesis.json`.
+        made: report on the texts written by a language model; empty without one.
     """
 
     selection: Selection

@@ -1,4 +1,4 @@
-"""acquisition=coverage, margin and random: one pass keeps samples of the pool, and the batch is chosen from them."""
+"""acquisition=coverage, margin and random: one pass draws samples of the pool, from which the batch is chosen."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SampleAcquisition = CoverageSettings | MarginAcquisition | RandomAcquisition
 
 
 def acquire_by_sample(job: SynthesisJob, acquisition: SampleAcquisition, journal: Path) -> Acquired:
-    """Score the pool once, choose a batch from what was kept of it, have texts written for what stays uncovered."""
+    """Score the pool once, choose a batch from its samples, and have texts written for uncovered places."""
     _, space, outliers = draw_outliers(job)
     surroundings = Surroundings(space, outliers, job.settings.potential.delta)
     sample, again = scan(job, acquisition, surroundings)
@@ -66,10 +66,10 @@ def acquire_by_sample(job: SynthesisJob, acquisition: SampleAcquisition, journal
 
 
 def scan(job: SynthesisJob, acquisition: SampleAcquisition, surroundings: Surroundings) -> tuple[PoolSample, int]:
-    """Score the pool once and keep samples of it; says too how many texts were scored again.
+    """Score the pool once and keep samples of it; also returns how many texts were scored again.
 
-    With a faster featurizer the samples are those of exact scores all the same, see `vos.mining.rescore`; the counts by
-    side, and which virtual outliers have a text near, are as the fast scores tell them.
+    With a faster featurizer the samples still are those of exact scores, see `vos.mining.rescore`; the counts by side,
+    and which virtual outliers have a text nearby, come from the fast scores.
     """
     settings = acquisition if isinstance(acquisition, CoverageSettings) else CoverageSettings(supply=1)
     sizes = settings.sizes(job.settings.selection.n)
@@ -130,7 +130,7 @@ class _Cover:
         }
 
     def fill(self) -> tuple[Targets, dict[str, Any]]:
-        """Choose; gives the targets that texts were written for, and the report of the writing."""
+        """Choose texts; returns the targets that texts were written for, and the report on the writing."""
         batch, wanted, generation = self.batch, self.batch.quotas.wanted, self.job.settings.generation
         n_made = 0 if generation is None else round(wanted * (generation.share if generation.pool_first else 1.0))
         if generation is None or generation.pool_first:
@@ -145,7 +145,7 @@ class _Cover:
         return targets, made
 
     def _write(self, generation: GenerationSettings, n_made: int) -> tuple[Targets, dict[str, Any]]:
-        """Have texts written for the places that are covered least, and choose among them."""
+        """Have texts written for the least covered places, and choose among them."""
         job = self.job
         goals = writing_targets(job, generation, self.space, self.coverage, self.surroundings, n_made)
         left = self._left() if generation.pool_first else 0
@@ -162,16 +162,16 @@ class _Cover:
             texts = [candidate.example for candidate in candidates]
             batch = job.featurizer.featurize([example.text for example in texts])
             facts = Facts.of(texts, batch, job.density, job.data.harmful)
-            # Both share what is covered: the pool goes on where the made texts stop.
+            # Both share the state of coverage: the pool continues where the made texts stop.
             self.batch.cover(self.coverage.beside(facts), n_made, candidates)
         return targets, {**made, **goals.report}
 
     def _left(self) -> int:
-        """Texts of the pool that the batch could still take."""
+        """Number of texts of the pool that the batch could still take."""
         return sum(example.id not in self.batch.ids for example in self.coverage.supply.examples)
 
 
 def known_texts(job: SynthesisJob, examples: list[Example]) -> KnownTexts:
-    """Texts that cover what lies around them."""
+    """Features and margins of known texts, which cover their surroundings."""
     batch = job.featurizer.featurize([example.text for example in examples])
     return KnownTexts(batch.features, margin(batch.logits, job.data.harmful))

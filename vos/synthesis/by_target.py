@@ -1,4 +1,4 @@
-"""acquisition=targets: texts of the pool that answer virtual outliers."""
+"""acquisition=targets: texts of the pool that match virtual outliers."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def search_pool(
     targets: Targets,
     generator: torch.Generator,
 ) -> Retrieval:
-    """Texts of the pool for every target, and a random sample, the way that `acquisition.index` names.
+    """Find texts of the pool for every target, and a random sample, with the index `acquisition.index`.
 
     Raises:
         ConfigError: an index without a folder for the features.
     """
     settings, pool = job.settings, job.data.pool
-    n_random = 2 * settings.selection.n_random  # spare ones replace near-duplicates of labelled texts
+    n_random = 2 * settings.selection.n_random  # spares replace near-duplicates of labelled texts
     search = Search(
         job.density, space, targets, settings.potential, acquisition.per_target, n_random, settings.chunk_size
     )
@@ -52,7 +52,7 @@ def search_pool(
 
 
 def acquire_by_target(job: SynthesisJob, acquisition: TargetAcquisition, journal: Path) -> Acquired:
-    """Draw targets near the boundary, find pool texts that answer them, have others written, choose a batch."""
+    """Draw targets near the boundary, find pool texts that match them, have others written, choose a batch."""
     generator, space, targets = draw_targets(job)
     found = search_pool(job, acquisition, space, targets, generator)
     generation, by_target = job.settings.generation, found.by_target

@@ -1,4 +1,4 @@
-"""The expected error of the texts of a job: fitted on its validation texts, told of any text."""
+"""The expected error of the texts of a job, fitted to its validation texts."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from vos.types import FeatureBatch, Featurizer
 
 @dataclass(frozen=True)
 class ErrorModel:
-    """An expected error with everything that its inputs need.
+    """An expected error together with everything needed to compute its inputs.
 
     Attributes:
-        density: of the classifier.
+        density: density of the classifier's features.
         harmful: indices of the harmful classes.
-        neighbours: of the training texts.
+        neighbours: index of the training texts.
         error: see `ExpectedError`.
-        by_margin: the same from the margin alone.
+        by_margin: the expected error computed from the margin alone.
         report: see `vos.mining.expected_error.calibrated_error`.
     """
 
@@ -39,7 +39,7 @@ class ErrorModel:
 
     @classmethod
     def of(cls, featurizer: Featurizer, density: GaussianDensity, data: TextData) -> ErrorModel:
-        """Fit it to the validation texts of a run, where there are enough."""
+        """Fit it to the validation texts of a run, if there are enough."""
         harmful = tuple(data.harmful)
         train, val = (_labelled(featurizer, data, split) for split in ("train", "val"))
         assert train.labels is not None  # noqa: S101 - `_labelled` gives them
@@ -53,14 +53,14 @@ class ErrorModel:
         return cls(density, harmful, neighbours, error, by_margin, report)
 
     def __call__(self, batch: FeatureBatch) -> Tensor:
-        """The chance (n,) float64 that each prediction is wrong."""
+        """Probability (n,) float64 that each prediction is wrong."""
         return torch.from_numpy(self.error.of(ErrorInputs.of(batch, self.density, self.harmful, self.neighbours)))
 
     def of_margins(self, margins: Tensor) -> Tensor:
-        """The chance (n,) float64 as the margins (n,) alone tell it, calibrated too.
+        """Calibrated probability (n,) float64 of a mistake from the margins (n,) alone.
 
-        The weight of a text in boundary coverage: distance and neighbours find more of the mistakes that stand alone,
-        and teach less (docs/selection.md).
+        Used as the weight of a text in boundary coverage: distance and neighbours find more isolated mistakes, which
+        teach the classifier less (docs/selection.md).
         """
         nothing = np.zeros(len(margins))
         return torch.from_numpy(self.by_margin(margins.double().numpy(), nothing, nothing))

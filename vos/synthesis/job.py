@@ -1,4 +1,4 @@
-"""What a synthesis is built from, and its steps: targets, search, choice, records."""
+"""The parts and settings of a synthesis, and its steps: targets, search, choice, records."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class SynthesisSettings:
 
     Attributes:
         acquisition: how near-boundary texts of the pool are chosen, see `vos.mining.acquisition`.
-        targets_per_class: virtual outliers drawn for every class; acquisition=targets looks for their nearest texts,
-            the other ways report those without a text.
-        n_directions: r, coordinates of the space in which a text is near a virtual outlier.
-        chunk_size: texts in memory at a time.
+        targets_per_class: virtual outliers drawn per class; acquisition=targets searches the texts nearest to them, the
+            other methods report those without a text.
+        n_directions: r, number of coordinates of the space in which the distance to virtual outliers is measured.
+        chunk_size: number of texts in memory at a time.
         potential: see `Potential`.
         selection: see `SelectionSettings`.
-        generation: see `GenerationSettings`; None takes texts of the pool alone.
+        generation: see `GenerationSettings`; None: only texts of the pool.
     """
 
     acquisition: Acquisition = field(default_factory=CoverageSettings)
@@ -67,11 +67,11 @@ class SynthesisSettings:
 
 @dataclass(frozen=True)
 class Progress:
-    """Who is told how far a synthesis is.
+    """Callbacks for the progress of a synthesis.
 
     Attributes:
-        pool: called with how many more texts of the pool are done.
-        made: called with how many targets and counterfactuals are done, and how many there are.
+        pool: called with the number of further texts of the pool that are done.
+        made: called with the number of targets and counterfactuals that are done, and their total.
     """
 
     pool: Callable[[int], None] = lambda _: None
@@ -79,11 +79,11 @@ class Progress:
 
 
 class PoolFolder(NamedTuple):
-    """Where the features of pools are kept for an index.
+    """The folder with the features of pools for an index.
 
     Attributes:
-        path: of the folder.
-        encoder: fingerprint of the encoder that gives them.
+        path: path of the folder.
+        encoder: fingerprint of the encoder that computes the features.
     """
 
     path: Path
@@ -96,31 +96,31 @@ class ShardScan(Protocol):
     def run(
         self, job: SynthesisJob, featurizer: Featurizer, sizes: SampleSizes, surroundings: Surroundings, fast: bool
     ) -> PoolSample:
-        """Samples of the whole pool; `surroundings` takes its texts into account."""
+        """Samples of the whole pool; its texts are added to `surroundings`."""
 
     def features(self, job: SynthesisJob, folder: PoolFolder) -> FeatureStore:
-        """Features of the whole pool, kept in a folder."""
+        """Features of the whole pool, stored in a folder."""
 
 
 @dataclass(frozen=True)
 class SynthesisJob:
-    """Everything that a synthesis needs, built.
+    """All objects that a synthesis needs.
 
     Attributes:
         featurizer: the frozen classifier.
         density: fitted on the features of the training texts.
         sampler: draws the targets.
-        data: the pool and the texts known already: the training texts fix the unit of distance, and neither they nor
-            the validation and test texts are proposed again.
+        data: the pool and the known texts: the training texts define the unit of distance, and no training, validation
+            or test text is proposed again.
         settings: see `SynthesisSettings`.
-        seed: of the draws, the random share and the order of the batch.
-        run_hash: goes into every record.
-        asked: texts that people were asked about already.
-        pools: features of pools on the disk; needed by an index.
+        seed: seed of the draws, the random share and the order of the batch.
+        run_hash: hash of the run, stored in every record.
+        asked: texts that people were already asked to label.
+        pools: features of pools on disk; needed by an index.
         progress: see `Progress`.
-        fast: the same classifier, faster and a little off, for the pass over the pool; None: the featurizer.
-        scoring: how `fast` computes, for the report and for what is kept of shards; "float32" where it is None.
-        shards: how a pool of many files is scored; None: `data.pool` is read from its start to its end.
+        fast: a faster, less exact featurizer of the same classifier, for the pass over the pool; None: `featurizer`.
+        scoring: name of the arithmetic of `fast`, for the report and for files of shards; "float32" without it.
+        shards: how a pool of many files is scored; None: `data.pool` is read sequentially.
     """
 
     featurizer: Featurizer
@@ -139,21 +139,21 @@ class SynthesisJob:
 
     @cached_property
     def model_hash(self) -> str:
-        """Of the classifier, computed once."""
+        """Hash of the classifier, computed once."""
         return self.featurizer.model_hash
 
     @cached_property
     def error_model(self) -> ErrorModel:
-        """What tells the chance that a prediction is wrong, computed once."""
+        """The model of the probability that a prediction is wrong, fitted once."""
         return ErrorModel.of(self.featurizer, self.density, self.data)
 
     def expected_errors(self, batch: FeatureBatch) -> Tensor:
-        """The chance (n,) float64 that each prediction is wrong; see `ErrorModel`."""
+        """Probability (n,) float64 that each prediction is wrong; see `ErrorModel`."""
         return self.error_model(batch)
 
 
 def draw_outliers(job: SynthesisJob) -> tuple[torch.Generator, TargetSpace, VirtualOutliers]:
-    """Draw the virtual outliers of a job, and the space in which texts are near them; the generator stands after."""
+    """Draw the virtual outliers of a job; returns the generator's state after it, and the space for distances."""
     generator = torch.Generator().manual_seed(derive_seed(job.seed, "synthesize"))
     outliers = job.sampler(job.density, job.featurizer.head, job.settings.targets_per_class, generator)
     train_features = job.featurizer.featurize([example.text for example in job.data.train]).features
@@ -162,13 +162,13 @@ def draw_outliers(job: SynthesisJob) -> tuple[torch.Generator, TargetSpace, Virt
 
 
 def draw_targets(job: SynthesisJob) -> tuple[torch.Generator, TargetSpace, Targets]:
-    """Draw the targets of a job; the generator then stands where the search of the pool begins."""
+    """Draw the targets of a job; the generator is then in the state for the search of the pool."""
     generator, space, outliers = draw_outliers(job)
     return generator, space, space.targets(outliers)
 
 
 def repeat_filter(job: SynthesisJob) -> RepeatFilter:
-    """What tells a text apart from those that are known."""
+    """The filter that recognises repetitions of known texts."""
     data, selection = job.data, job.settings.selection
     known = {example.id: example.text for example in (*data.train, *data.val, *data.test, *job.asked)}
     return RepeatFilter(
@@ -180,7 +180,7 @@ def repeat_filter(job: SynthesisJob) -> RepeatFilter:
 
 
 def records_of(candidates: Sequence[Candidate], targets: Targets, job: SynthesisJob) -> tuple[BoundaryRecord, ...]:
-    """What is kept of candidates, in their order."""
+    """The records of candidates, in their order."""
     if not candidates:
         return ()
     batch = job.featurizer.featurize([candidate.example.text for candidate in candidates])
@@ -192,7 +192,7 @@ def records_of(candidates: Sequence[Candidate], targets: Targets, job: Synthesis
 
 
 def record_of(candidate: Candidate, targets: Targets, job: SynthesisJob) -> BoundaryRecord:
-    """What is kept of a candidate."""
+    """The record of a candidate."""
     names, made, covers = job.data.label_names, candidate.provenance.is_made, candidate.covers
     target: RecordTarget | None = None
     if candidate.target is not None:
@@ -223,7 +223,7 @@ def record_of(candidate: Candidate, targets: Targets, job: SynthesisJob) -> Boun
 
 
 def _largest_distance(settings: SynthesisSettings, *, made: bool) -> float:
-    """Largest D that a chosen text can have; made texts are judged twice."""
+    """Largest D that a chosen text can have; made texts are checked twice."""
     largest = settings.selection.max_distance
     if made and settings.generation is not None:
         largest = min(largest, settings.generation.text_generator.stages.max_distance)

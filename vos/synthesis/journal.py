@@ -1,4 +1,4 @@
-"""What a synthesis has made so far, on the disk after each target and counterfactual, for runs that are killed."""
+"""The journal of made texts, written after each target and counterfactual, so that a killed run can be continued."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Kept:
     """Content of a journal.
 
     Attributes:
-        identity: what it belongs to; empty when not even that was written.
-        outcomes: by target.
-        counterfactuals: by row of the training text.
+        identity: hash of the work it belongs to; empty if not even that was written.
+        outcomes: outcomes by target.
+        counterfactuals: counterfactuals by row of the training text.
         end: number of bytes up to the end of the last whole line.
     """
 
@@ -36,18 +36,18 @@ class Kept:
 
 
 class Journal:
-    """Finished targets and counterfactuals, one JSON line each, after a line that says what they belong to.
+    """Finished targets and counterfactuals, one JSON line each, after a line that identifies the work.
 
     Args:
-        path: of the file.
-        identity: hash of everything that decides what is made.
+        path: path of the file.
+        identity: hash of everything that decides which texts are made.
     """
 
     def __init__(self, path: Path, identity: str) -> None:
         self.path, self.identity = path, identity
 
     def read(self) -> Kept:
-        """What was kept so far; a journal of other work is replaced by an empty one, a torn last line is cut off."""
+        """Read the journal; a journal of other work is replaced by an empty one, an incomplete last line is removed."""
         kept = read_journal(self.path) if self.path.exists() else Kept()
         if kept.identity == self.identity:
             os.truncate(self.path, kept.end)
@@ -65,7 +65,7 @@ class Journal:
         return Kept(self.identity)
 
     def add(self, part: Outcome | Counterfactual) -> None:
-        """Keep an outcome or a counterfactual; it is on the disk when this returns."""
+        """Append an outcome or a counterfactual; it is synced to disk when this returns."""
         with self.path.open("a", encoding="utf-8", errors="surrogatepass") as file:
             file.write(json_line(sealed(asdict(part))) + "\n")
             file.flush()
@@ -73,19 +73,19 @@ class Journal:
 
 
 def read_journal(path: Path, *, check: bool = True) -> Kept:
-    """What a journal holds.
+    """Read a journal.
 
     Args:
-        path: of the file.
-        check: whether each line must be what was written; verification names the values that differ.
+        path: path of the file.
+        check: whether each line must be unchanged; verification turns this off and names the values that differ.
 
     Raises:
-        DataError: a whole line is not what `Journal` writes.
+        DataError: a complete line is not of the form that `Journal` writes.
     """
     kept = Kept()
     for number, line in enumerate(path.read_bytes().splitlines(keepends=True), 1):
         if not line.endswith(b"\n"):
-            break  # the run was killed while it wrote this line
+            break  # the run was killed while writing this line
         try:
             values = json.loads(line)
             values = unsealed(values, path) if check else {k: v for k, v in values.items() if k != SEAL}

@@ -1,4 +1,4 @@
-"""Made texts within a synthesis: the targets that they are made for, and what is kept while they are made."""
+"""Made texts within a synthesis: the targets that they are made for, and the journal of their making."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ JOURNAL_VERSION = 3
 def load_text_generator(
     job: SynthesisJob, generation: GenerationSettings, space: TargetSpace, beginnings: Sequence[Example] = ()
 ) -> TextGenerator:
-    """What a job makes texts with; loads the language model.
+    """Build the text generator of a job; loads the language model.
 
     Args:
         job: see `SynthesisJob`.
         generation: see `GenerationSettings`.
-        space: of the targets.
-        beginnings: texts of the pool that may be begun, or shown in a prompt, beside the training texts.
+        space: feature space of the targets.
+        beginnings: texts of the pool that may be continued, or shown in a prompt, besides the training texts.
 
     Raises:
         DataError: the training texts are of one class only.
-        ModelError: the language model cannot be had or used.
+        ModelError: the language model cannot be loaded or used.
     """
     return TextGenerator(
         language_model=generation.language_model(),
@@ -59,7 +59,7 @@ def waiting_targets(
     targets: Targets,
     potential: Potential,
 ) -> frozenset[int]:
-    """Targets to make texts for: all, or with `pool_first` those that the pool leaves short of texts."""
+    """Targets to make texts for: all, or with `pool_first` those with too few texts in the pool."""
     if not generation.pool_first:
         return frozenset(range(len(targets)))
     stages, margins = generation.text_generator.stages, targets.margins.tolist()
@@ -84,22 +84,22 @@ def add_made_texts(
     waiting: frozenset[int],
     path: Path,
 ) -> tuple[tuple[tuple[Candidate, ...], ...], dict[str, Any]]:
-    """Make texts and put them before the pool's.
+    """Make texts and put them before those of the pool.
 
-    What is finished is kept in a journal: one of the same run, seed and settings is continued, another one is replaced.
-    When no target waits, the language model is not loaded.
+    Finished texts are stored in a journal: one of the same run, seed and settings is continued, any other is replaced.
+    If no target is waiting, the language model is not loaded.
 
     Args:
         job: see `SynthesisJob`; its `progress.made` is called at the start and after each target and counterfactual.
         generation: see `GenerationSettings`.
-        writer: loads what texts are made with.
-        targets: m goals.
-        by_target: what the pool gave for each.
-        waiting: targets to make texts for.
-        path: of the journal.
+        writer: loads the text generator.
+        targets: m targets.
+        by_target: candidates of the pool for each target.
+        waiting: indices of the targets to make texts for.
+        path: path of the journal.
 
     Returns:
-        Candidates with the made texts (best potential first for each target), and the report of the generation.
+        Candidates with the made texts (best potential first for each target), and the report on the generation.
     """
     counterfactuals = generation.counterfactuals if job.data.harmful else None
     if not waiting and counterfactuals is None:
@@ -131,7 +131,7 @@ def add_made_texts(
 
 
 def _paid(text_generator: TextGenerator) -> dict[str, Any]:
-    """What went to a server this time; nothing where the language model runs here."""
+    """Requests and tokens sent to a server in this call; empty if the language model runs locally."""
     usage = getattr(text_generator.language_model, "usage", None)
     return {} if usage is None else {"server": asdict(usage)}
 

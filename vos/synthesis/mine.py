@@ -1,4 +1,4 @@
-"""Near-boundary texts of a pool for a model in memory: no file, no run directory, no configuration."""
+"""Chooses near-boundary texts of a pool for a model in memory, without files, run directory or configuration."""
 
 from __future__ import annotations
 
@@ -40,38 +40,37 @@ def mine(
     sampler: OutlierSampler | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[BoundaryRecord]:
-    """The texts of a pool that lie nearest to where a classifier is undecided, and a random share beside them.
+    """Choose the texts of a pool that are most useful to label: near a classifier's boundary, plus a random share.
 
-    The batch covers the part of the boundary where the pool's own texts lie, and what the labelled texts do not cover
-    yet, as that of `python synthesize.py` does with a run. The model is read only: its weights, its mode and its hooks
-    stay as they are.
+    As with `python synthesize.py`, the batch covers the part of the boundary where the pool's texts lie and which the
+    labelled texts do not cover yet. The model is not modified: weights, mode and hooks do not change.
 
     Args:
-        model: of `transformers.AutoModelForSequenceClassification`, whose logits come from one linear layer; or a
-            classifier of this package, as `vos.load_classifier` gives it.
-        tokenizer: of the model.
-        labelled: texts with their class, an index or a name of `model.config.id2label`; of two classes at least. Texts
-            like them are not proposed.
+        model: a `transformers.AutoModelForSequenceClassification` whose logits come from one linear layer; or a
+            classifier of this package, as returned by `vos.load_classifier`.
+        tokenizer: the model's tokenizer.
+        labelled: texts with their class, an index or a name in `model.config.id2label`; of at least two classes. Texts
+            similar to them are not proposed.
         pool: unlabelled texts.
-        n: texts wanted; there are fewer where the pool does not have them.
-        positive: the harmful class by its name in `model.config.id2label`, or a list of them; "none" where no class is
-            harmful; None: what this package saved with the model, in its configuration or in the `vos.json` beside it,
-            or else well-known words in the names, see `vos.harmful.harmful_classes`.
-        seed: of the outliers and the random share.
+        n: number of texts; the result has fewer if the pool does not have enough.
+        positive: the harmful class by its name in `model.config.id2label`, or a list of them; "none" if no class is
+            harmful; None: as saved by this package with the model, in its configuration or `vos.json`, otherwise
+            decided by well-known words in the names, see `vos.harmful.harmful_classes`.
+        seed: seed of the outliers and the random share.
         settings: see `SynthesisSettings`; `selection.n` is replaced by `n`.
-        sampler: draws the virtual outliers; None draws them at the boundary and at their natural radius, which every
-            class can have.
-        progress: called with the number of texts of the pool that were done since the last call.
+        sampler: draws the virtual outliers; None: at the boundary, without a prescribed radius, which is feasible for
+            every class.
+        progress: called with the number of texts of the pool that were processed since the last call.
 
     Returns:
-        Records, those near the boundary first, then the random share (`chosen` is "random"); `id` is the place of the
+        Records, those near the boundary first, then the random share (`chosen` is "random"); `id` is the index of the
         text in `pool`.
 
     Raises:
-        DataError: the pool is empty, a label is unknown, there is one class only, or no text is near the boundary.
+        DataError: the pool is empty, a label is unknown, there is only one class, or no text is near the boundary.
         ModelError: the model has fewer than two classes, or cannot be split at its last linear layer.
-        ConfigError: names of classes that do not tell which are harmful; settings that cannot be met, or that make
-            texts or keep files.
+        ConfigError: class names that do not decide which are harmful; infeasible settings, or settings that make texts
+            or write files.
 
     Example:
         >>> from transformers import AutoModelForSequenceClassification, AutoTokenizer  # doctest: +SKIP
@@ -112,7 +111,7 @@ def mine(
 
 
 def _harmful(model: PreTrainedModel | TextClassifier, names: tuple[str, ...], positive: Positive) -> tuple[int, ...]:
-    """Indices of the harmful classes, as given, as saved with the model, or told by the names."""
+    """Indices of the harmful classes: as given, as saved with the model, or by their names."""
     if positive is None and isinstance(model, TextClassifier):
         return model.harmful
     if positive is None and isinstance(model, PreTrainedModel):

@@ -1,4 +1,4 @@
-"""What the check of a file has found."""
+"""The result of verifying a file."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 
 class Mismatch(NamedTuple):
-    """A stored value that is not what it should be.
+    """A stored value that differs from the recomputed one.
 
     Attributes:
-        id: of the text; of the file for what concerns it as a whole.
+        id: id of the text; name of the file if the value concerns the whole file.
         field: name of the value, as in the columns of a sheet.
-        stored: in the file.
-        found: recomputed. Never a text: texts are named by their ids.
+        stored: value in the file.
+        found: recomputed value; never a text, texts are named by their ids.
     """
 
     id: str
@@ -28,16 +28,16 @@ class Mismatch(NamedTuple):
 
 @dataclass
 class Verification:
-    """What was checked and what came of it.
+    """Counts and mismatches of a verification.
 
     Attributes:
         tolerance: largest difference of two numbers that count as equal, absolute and relative.
-        texts: texts of the file.
-        made: those of them that a language model made.
-        values: stored values that were compared.
-        mismatches: those that differ.
-        reproduced: targets whose texts were made again.
-        not_reproduced: why made texts were not made again, with their number.
+        texts: number of texts in the file.
+        made: number of these that a language model wrote.
+        values: number of stored values that were compared.
+        mismatches: the values that differ.
+        reproduced: number of targets whose texts were made again.
+        not_reproduced: number of made texts that were not made again, by reason.
     """
 
     tolerance: float
@@ -49,7 +49,7 @@ class Verification:
     not_reproduced: dict[str, int] = field(default_factory=dict)
 
     def compare(self, id: str, name: str, stored: Any, found: Any) -> None:
-        """Count one value; numbers may differ by the tolerance, everything else must be equal."""
+        """Compare one value; numbers may differ by the tolerance, everything else must be equal."""
         self.values += 1
         numbers = [value for value in (stored, found) if isinstance(value, int | float)]
         if len(numbers) == 2 and all(math.isfinite(value) for value in numbers):

@@ -1,4 +1,4 @@
-"""What is known of the files of a pool before any text is scored: that every row can be read, and how many are cut."""
+"""Checks the files of a pool before any text is scored: every row must be readable; truncated texts are counted."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from vos.types import Example
 
 @dataclass(frozen=True)
 class Checking:
-    """A task that reads every row of a file and leaves what `Truncation` counts."""
+    """A task that reads every row of a file and writes the counts of `Truncation`."""
 
 
 def check_shard(texts: Iterable[Example], classifier: TextClassifier, path: Path) -> int:
     """Read one file of a pool to its end; returns the number of its texts.
 
     Raises:
-        DataError: the file or a row cannot be used; names it. Nothing is written then.
+        DataError: the file or a row is invalid; the message names it. Nothing is written then.
     """
     counts = count_truncation(classifier, (example.text for example in texts))
     write_json(path, {"texts": counts.texts, "lost": sorted(counts.lost.items())})
@@ -30,6 +30,6 @@ def check_shard(texts: Iterable[Example], classifier: TextClassifier, path: Path
 
 
 def load_check(path: Path) -> Truncation:
-    """What `check_shard` wrote."""
+    """Read the counts that `check_shard` wrote."""
     values = read_json(path)
     return Truncation(values["texts"], Counter(dict(values["lost"])))

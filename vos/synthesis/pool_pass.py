@@ -1,4 +1,4 @@
-"""One pass over a pool: of the whole, or shard by shard with a file for each, merged at the end."""
+"""One pass over a pool: sequentially, or shard by shard with one file per shard, merged at the end."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from vos.synthesis.surroundings import Surroundings
 from vos.types import Example, Featurizer
 
 VERSION = 1
-"""Of what stands in a shard's file."""
+"""Format version of a shard's file."""
 
 
 def read_texts(
     job: SynthesisJob, featurizer: Featurizer, texts: Iterable[Example], sizes: SampleSizes, surroundings: Surroundings
 ) -> PoolSample:
-    """Score texts and keep samples of them; `surroundings` takes them into account."""
+    """Score texts, keep samples of them, and add them to `surroundings`."""
     n_classes, n_features = featurizer.head.weight.shape
     sample = PoolSample(sizes, sample_seed(job), n_features, n_classes)
     for examples, batch in featurizer.stream(iter(texts), job.settings.chunk_size):
@@ -42,16 +42,16 @@ def read_texts(
 
 
 def sample_seed(job: SynthesisJob) -> int:
-    """Of the samples of the pool."""
+    """Seed of the samples of the pool."""
     return derive_seed(job.seed, "pool sample")
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """A task that leaves samples of a shard, see `PoolSample`.
+    """A task that writes samples of a shard, see `PoolSample`.
 
     Attributes:
-        sizes: of the samples.
+        sizes: sizes of the samples.
         fast: whether texts are scored in bfloat16.
     """
 
@@ -61,32 +61,32 @@ class Scoring:
 
 @dataclass(frozen=True)
 class Featurizing:
-    """A task that leaves the features of a shard, see `PoolFeatures`."""
+    """A task that writes the features of a shard, see `PoolFeatures`."""
 
 
 ShardTask = Checking | Scoring | Featurizing
 
 DEAL_FROM = 2**30
-"""Bytes of files from which they are checked where they are scored: this process reads a smaller pool in less time than
+"""Total bytes of files from which they are checked by the workers; this process reads a smaller pool in less time than
 workers take to start."""
 
 
 class Engine(Protocol):
-    """Where shards are read."""
+    """Runs tasks on shards."""
 
     def __call__(self, waiting: list[Shard], files: list[Path], task: ShardTask) -> Iterator[int]:
-        """Do the task for shards, in any order, into a file for each; yields the number of texts as each is done."""
+        """Run the task on shards in any order, with one file each; yields the number of texts of each when done."""
 
 
 @dataclass(frozen=True)
 class ShardedPass:
-    """How the shards of a pool are read, each by itself.
+    """A pass over the shards of a pool, each by itself.
 
     Attributes:
         pool: the shards.
-        folder: where the samples of each are kept: a pass that was interrupted goes on with those that are missing.
-        engine: reads them elsewhere; None: here, one after the other.
-        reading: how the files are read, such as which column; another reading is another pool.
+        folder: folder with the samples of each shard; an interrupted pass continues with the missing ones.
+        engine: runs tasks in other processes; None: in this process, one after the other.
+        reading: how the files are read, such as the column; a different reading is a different pool.
         deal_from: see `DEAL_FROM`.
     """
 
@@ -97,10 +97,10 @@ class ShardedPass:
     deal_from: int = DEAL_FROM
 
     def check(self, classifier: TextClassifier) -> Truncation:
-        """Read every row of every file before any is scored; what was read before is not read again.
+        """Read every row of every file before any is scored; files that were checked before are skipped.
 
         Raises:
-            DataError: a file or a row cannot be used; names it.
+            DataError: a file or a row is invalid; the message names it.
         """
         model = classifier.fingerprint()
         names = [_digest([VERSION, *self._of_texts(shard), model]) for shard in self.pool.shards]
@@ -120,7 +120,7 @@ class ShardedPass:
     def run(
         self, job: SynthesisJob, featurizer: Featurizer, sizes: SampleSizes, surroundings: Surroundings, fast: bool
     ) -> PoolSample:
-        """Score the shards whose file is missing, and merge all of them; memory does not grow with their number."""
+        """Score the shards without a file, and merge all of them; memory does not grow with their number."""
         names = (self._identity(job, shard, sizes, surroundings, fast) for shard in self.pool.shards)
         files = [self.folder / f"{name}.safetensors" for name in names]
 
@@ -131,7 +131,7 @@ class ShardedPass:
         return merged(files, job, sizes, surroundings)
 
     def features(self, job: SynthesisJob, folder: PoolFolder) -> ShardedFeatures:
-        """The features of the pool, in its order, from a file for each shard; those that are missing are made."""
+        """The features of the pool, in its order, from one file per shard; missing files are computed."""
         d = job.featurizer.head.weight.shape[1]
         files = [
             folder.path / f"{folder.encoder}-{_digest(self._of_texts(shard))}{ENDING}" for shard in self.pool.shards
@@ -152,7 +152,7 @@ class ShardedPass:
         tell: Callable[[int], None],
         engine: Engine | None,
     ) -> None:
-        """Do a task for the shards whose file is missing; `count` tells the texts behind one that is there."""
+        """Run a task on the shards without a file; `count` returns the number of texts of an existing file."""
         waiting, paths = [], []
         for shard, path in zip(self.pool.shards, files, strict=True):
             if path.exists():
@@ -173,7 +173,7 @@ class ShardedPass:
     def _identity(
         self, job: SynthesisJob, shard: Shard, sizes: SampleSizes, surroundings: Surroundings, fast: bool
     ) -> str:
-        """All that the file of a shard depends on, as a hash."""
+        """Hash of everything that the file of a shard depends on."""
         of_job = [job.model_hash, job.run_hash, job.seed, asdict(sizes), surroundings.band, job.settings.n_directions]
         outliers = surroundings.outliers.features.contiguous().numpy().tobytes()
         return _digest([[VERSION, *self._of_texts(shard), job.scoring if fast else False], of_job], outliers)
@@ -205,7 +205,7 @@ def featurize_shard(job: SynthesisJob, texts: Iterable[Example], path: Path) -> 
 
 
 def merged(files: Iterable[Path], job: SynthesisJob, sizes: SampleSizes, surroundings: Surroundings) -> PoolSample:
-    """The samples of the whole pool; the order of the files changes nothing."""
+    """Merge the samples of all files; the order of the files does not matter."""
     n_classes, n_features = job.featurizer.head.weight.shape
     sample = PoolSample(sizes, sample_seed(job), n_features, n_classes)
     for path in files:

@@ -1,4 +1,4 @@
-"""Make a sample of texts again from their seeds, and compare what they were and how they came to be."""
+"""Makes a sample of texts again from their seeds, and compares the texts and their provenance."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def reproduce(
     sample: int,
     result: Verification,
 ) -> None:
-    """Make the texts of a sample of targets again; what is not made again is counted with its reason.
+    """Make the texts of a sample of targets again; the others are counted by reason.
 
     Args:
-        made: texts that a language model made.
-        job: of the synthesis.
-        space: of the job.
-        targets: of the job.
-        beginnings: texts of the pool that were begun.
-        sample: targets wanted.
-        result: takes what is found.
+        made: texts that a language model wrote.
+        job: job of the synthesis.
+        space: target space of the job.
+        targets: targets of the job.
+        beginnings: texts of the pool whose beginnings were continued.
+        sample: number of targets.
+        result: receives the findings.
     """
     if not made:
         return
@@ -52,7 +52,7 @@ def reproduce(
         if record.provenance.language_model != fingerprint:
             result.compare(record.id, "provenance_language_model", record.provenance.language_model, fingerprint)
     served = sorted({n for record in made if (n := record.target_index) is not None} & set(range(len(targets))))
-    # Spread over the targets, so that all prompts have a chance to be among them.
+    # Spread evenly over the targets, so that all prompts may occur.
     wanted = min(sample, len(served))
     chosen = frozenset(served[i * len(served) // wanted] for i in range(wanted))
     for outcome in make_texts(text_generator, targets, only=chosen) if chosen else ():

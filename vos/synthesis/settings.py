@@ -1,4 +1,4 @@
-"""Settings of the texts that a language model makes within a synthesis."""
+"""Settings of the texts that a language model writes in a synthesis."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ class GenerationSettings:
     """For which targets a language model writes, and how.
 
     Attributes:
-        language_model: loads it; called only when a target needs it.
+        language_model: loads the language model; called only when a target needs it.
         text_generator: see `TextGeneratorSettings`.
-        pool_first: True: beside the pool's texts (acquisition=targets: only for targets that the pool leaves short of
-            `text_generator.stages.per_target` texts); False: instead of the pool's.
-        share: of the near-boundary texts that are made, with acquisition=coverage and `pool_first`; the pool fills the
-            places that made texts leave, in [0, 1].
-        targets: places that are written for, at most, with acquisition=coverage: one for each text wanted, the least
-            covered ones of the boundary, up to half of them virtual outliers that a real text is near. Each costs
-            tokens and gives up to `text_generator.stages.per_target` texts.
-        margin: the margin asked for at those places, in logit units; None: that of the sampler of virtual outliers,
-            and 0 where it has none.
-        counterfactuals: also rewrite training texts until they cross the boundary; None leaves that out.
+        pool_first: True: in addition to texts of the pool (acquisition=targets: only for targets with fewer than
+            `text_generator.stages.per_target` texts in the pool); False: instead of texts of the pool.
+        share: share of made texts among the near-boundary texts, in [0, 1], with acquisition=coverage and
+            `pool_first`; places that made texts do not fill are filled from the pool.
+        targets: largest number of targets written for, with acquisition=coverage: one per requested text, at the least
+            covered places of the boundary, up to half of them virtual outliers near a real text. Each costs tokens and
+            gives up to `text_generator.stages.per_target` texts.
+        margin: requested margin at these places, in logit units; None: that of the sampler of virtual outliers, or 0
+            if it has none.
+        counterfactuals: also rewrite training texts until their prediction flips; None: do not.
     """
 
     language_model: Callable[[], LanguageModelWriter]
@@ -43,5 +43,5 @@ class GenerationSettings:
             raise ConfigError(
                 f"generation: expected share in [0, 1] and targets >= 1, got share={self.share}, targets={self.targets}"
             )
-        # What loads a model behind a server knows before it loads that no probabilities will come.
+        # The loader of a model behind a server knows in advance that there will be no probabilities.
         self.text_generator.stages.check(gives_logits=getattr(self.language_model, "gives_logits", True))

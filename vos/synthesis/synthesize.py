@@ -1,4 +1,4 @@
-"""From a finished run to a batch of near-boundary texts."""
+"""Makes a batch of near-boundary texts from a finished run."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from vos.synthesis.writing_targets import FILE as WRITING_TARGETS
 logger = logging.getLogger(__name__)
 
 BATCH, SHEET, REPORT, JOURNAL = "near_boundary.jsonl", "near_boundary.csv", "synthesis.json", "made.jsonl"
-"""Files of a synthesis: its records twice, what came of it, and what a language model has made so far."""
+"""Files of a synthesis: its records in two formats, its report, and the journal of made texts."""
 
 
 @dataclass(frozen=True)
 class SynthesisResult:
-    """What was written.
+    """The result of a synthesis.
 
     Attributes:
-        records: the batch, in a random order that tells nothing.
+        records: the batch, in random order.
         report: content of `synthesis.json`.
-        paths: files written.
+        paths: the written files.
     """
 
     records: tuple[BoundaryRecord, ...]
@@ -44,14 +44,14 @@ class SynthesisResult:
 
 
 def synthesize(job: SynthesisJob, output: Path) -> SynthesisResult:
-    """Choose a batch near the boundary, write it.
+    """Choose a batch near the boundary, and write it.
 
     Args:
         job: see `SynthesisJob`.
         output: directory of the files.
 
     Raises:
-        RunError: the pool is empty, or no text passed the selection; a report is written all the same.
+        RunError: the pool is empty, or no text passed the selection; the report is written nevertheless.
     """
     acquired = acquire(job, output / JOURNAL)
     chosen = acquired.selection.chosen
@@ -84,7 +84,7 @@ def _report(job: SynthesisJob, acquired: Acquired, records: Sequence[BoundaryRec
 
 
 def _by_side(job: SynthesisJob, acquired: Acquired, near: Sequence[BoundaryRecord]) -> dict[str, dict[str, int]]:
-    """Predictions for the pool and for the texts near the boundary; nothing where no class is harmful."""
+    """Predictions for the pool and for the texts near the boundary; empty if no class is harmful."""
     if not job.data.harmful:
         return {}
     harmless, harmful = acquired.counts
@@ -95,7 +95,7 @@ def _by_side(job: SynthesisJob, acquired: Acquired, near: Sequence[BoundaryRecor
 
 
 def _radii(job: SynthesisJob, acquired: Acquired) -> dict[str, int]:
-    """How many targets lie beyond every text that was held out, where the radius is extrapolated."""
+    """Number of targets beyond every held-out text, where the radius is extrapolated."""
     targets = acquired.targets
     owners = targets.labels.to(job.density.ready.device)
     beyond = job.density.is_extrapolated(targets.mahalanobis.to(owners.device), owners)
@@ -151,5 +151,5 @@ def _write(
     hashes = {paths[0].name: file_hash(partial)}
     hashes |= {path.name: file_hash(path) for path in (paths[1], *making) if path.exists()}
     write_json(report_path, {**report, "files": hashes})
-    partial.replace(paths[0])  # last: where there is a batch, all that belongs to it is there
+    partial.replace(paths[0])  # last: if the batch exists, all of its files do
     return SynthesisResult(records, dict(report), (*paths, report_path))

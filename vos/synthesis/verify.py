@@ -1,7 +1,7 @@
-"""Check a file of texts from scratch: every stored number again from the text alone, a sample of texts from its seeds.
+"""Verifies a file of texts: recomputes every stored number from the text, and a sample of made texts from their seeds.
 
-Nothing is taken from the cache of features: what is checked may have come out of it. A record is made anew by the code
-that made it, and the two are compared value by value.
+The cache of features is not used, because the stored values may come from it. Each record is built again by the same
+code, and the two are compared value by value.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from vos.synthesis.writing_targets import load_writing_targets
 from vos.types import Example
 
 FOLLOWS = ("provenance_parents", "provenance_similarity")
-"""What can be told of the provenance of a made text without making it again."""
+"""Fields of the provenance of a made text that can be checked without making it again."""
 
 OF_A_CANDIDATE = ("id", "margin", "probability_", "mahalanobis_", "target_distance", *FOLLOWS)
-"""How the values begin that a journal of made texts holds; the others of a record follow from them."""
+"""Prefixes of the values in a journal of made texts, from which the other values of a record follow."""
 
 
 @dataclass(frozen=True)
 class VerificationSettings:
-    """How a file is checked.
+    """How a file is verified.
 
     Attributes:
-        tolerance: largest difference of two numbers that count as equal, absolute and relative: batches of other
-            lengths round differently.
-        sample: targets whose made texts are made again from their seeds; 0 makes none.
+        tolerance: largest difference of two numbers that count as equal, absolute and relative, because batches of
+            other lengths round differently.
+        sample: number of targets whose made texts are made again from their seeds; 0: none.
     """
 
     tolerance: float = 0.0001
@@ -52,16 +52,16 @@ class VerificationSettings:
 
 
 def verify(path: Path, job: SynthesisJob, settings: VerificationSettings) -> Verification:
-    """Check a file of texts from scratch.
+    """Verify a file of texts.
 
     Args:
         path: a `near_boundary.jsonl` or a `made.jsonl`.
-        job: of the synthesis that wrote it; its featurizer must not read a cache.
+        job: job of the synthesis that wrote it; its featurizer must not read a cache.
         settings: see `VerificationSettings`.
 
     Raises:
-        ConfigError: the file is not there.
-        DataError: it is neither, is damaged, or holds no text.
+        ConfigError: the file does not exist.
+        DataError: the file is neither of these, is damaged, or has no texts.
     """
     check_is_there(path)
     _, space, targets = draw_targets(job)
@@ -106,7 +106,7 @@ def _journal_records(path: Path, job: SynthesisJob, targets: Targets) -> list[Bo
 
 
 def _check_files(path: Path, result: Verification) -> None:
-    """Compare the file, and its sheet, with the hashes that the synthesis noted down when it wrote them."""
+    """Compare the file and its sheet with the hashes that the synthesis stored."""
     report = path.with_name("synthesis.json")
     noted = read_json(report).get("files", {}) if report.exists() else {}
     if path.name in noted:
@@ -119,10 +119,10 @@ def _checkable(record: BoundaryRecord, is_journal: bool) -> dict[str, Any]:
     """Stored values, by flat name, that follow from the text, the run and the settings."""
     row = record.as_row()
     del row["text"], row["schema_version"]
-    for young in ("target_pair", "expected_error"):  # records of older versions do not hold it
+    for young in ("target_pair", "expected_error"):  # records of older versions lack it
         if row[young] is None:
             del row[young]
-    # What a text covers depends on the whole pool: the same synthesis gives it again.
+    # What a text covers depends on the whole pool, and is only reproduced by the same synthesis.
     row = {name: value for name, value in row.items() if not name.startswith("coverage_")}
     if record.provenance.is_made:
         row = {name: row[name] for name in row if not name.startswith("provenance_") or name in FOLLOWS}
@@ -138,7 +138,7 @@ def _computed_again(
     targets: Targets,
     beginnings: Sequence[Example],
 ) -> Iterator[BoundaryRecord]:
-    """Each record from its text; of what it says are taken its target, and of a made text how it came to be."""
+    """Recompute each record from its text, its stored target and, for a made text, its provenance."""
     texts, train = [record.text for record in records], job.data.train
     batch = job.featurizer.featurize(texts)
     distances = space.distances(space.coordinates(batch.features), targets.coordinates)
@@ -157,7 +157,7 @@ def _computed_again(
             parents = tuple(parent for parent in record.provenance.parents if parent in known)
             provenance = replace(record.provenance, similarity=float(similarity[row]), parents=parents)
         candidate = facts.candidate(row, target, None if target is None else float(distances[row, target]))
-        # Random texts have no target, and those chosen for a target have one; the other ways may have either.
+        # Random texts have no target, and those chosen for a target have one; other texts may or may not.
         chosen = {("target", True): "random", ("random", False): "target"}.get(
             (record.chosen, record.target is None), record.chosen
         )

@@ -1,4 +1,4 @@
-"""What a language model writes for: the least covered places of the boundary, and outliers with a text in reach."""
+"""The targets that a language model writes for: the least covered places of the boundary, and outliers near a text."""
 
 from __future__ import annotations
 
@@ -30,22 +30,23 @@ from vos.types import Example, VirtualOutliers
 logger = logging.getLogger(__name__)
 
 FILE = "writing_targets.safetensors"
-"""Keeps the targets, which follow from the whole pool, so that a batch can be verified without scoring it again."""
+"""File of the targets, which depend on the whole pool, so that a batch can be verified without scoring it again."""
 
 BEGINNINGS = 1000
-"""Texts of the pool, at most, that the language model may begin as."""
+"""Largest number of pool texts whose beginnings the language model may continue."""
 
 TRIES = 4
-"""Places that are looked at for each target wanted: those that no real text is near are passed over."""
+"""Places considered per requested target; those without a real text nearby are skipped."""
 
 
 @dataclass(frozen=True)
 class WritingTargets:
-    """What is to be written, and from where.
+    """The targets for writing, and texts to start from.
 
     Attributes:
-        outliers: m points of feature space; each has a real text in reach.
-        beginnings: texts of the pool about the asked margin, which may be begun beside the training texts.
+        outliers: m points of feature space, each near a real text.
+        beginnings: texts of the pool near the requested margin, whose beginnings may be continued, besides the training
+            texts.
         report: counts.
     """
 
@@ -65,10 +66,10 @@ def writing_targets(
     surroundings: Surroundings,
     n_made: int,
 ) -> WritingTargets:
-    """Choose what to write for: as many targets as texts are wanted, up to `generation.targets`.
+    """Choose targets: as many as texts are requested, up to `generation.targets`.
 
-    The texts of the demand that are covered least, each moved onto the asked margin, and virtual outliers: of both,
-    those that a real text is near, as a language model must begin somewhere.
+    These are the least covered texts of the demand, each moved to the requested margin, and virtual outliers; of both
+    only those near a real text, because the language model needs a text to start from.
     """
     margin = asked_margin(job, generation)
     beginnings = _beginnings(margin, coverage.supply, job)
@@ -87,7 +88,7 @@ def writing_targets(
     wanted = most - len(near)
     places = move_to_margin(_least_covered(coverage, TRIES * wanted), job, margin)
     reached = in_reach(places)
-    # Those after the last one taken were never asked.
+    # Candidates after the last chosen one were not checked.
     looked_at = len(places) if len(reached) < wanted else reached[wanted - 1] + 1 if wanted else 0
     reached = reached[:wanted]
     report = {
@@ -100,13 +101,13 @@ def writing_targets(
 
 
 def asked_margin(job: SynthesisJob, generation: GenerationSettings) -> float:
-    """The margin that texts are written for."""
+    """The requested margin of written texts."""
     margin = getattr(job.sampler, "margin", None) if generation.margin is None else generation.margin
     return 0.0 if margin is None else float(margin)
 
 
 def _beginnings(margin: float, supply: Facts, job: SynthesisJob) -> tuple[Example, ...]:
-    """Texts of the pool within the band of the asked margin, nearest first."""
+    """Texts of the pool within the band of the requested margin, nearest first."""
     off = (supply.margins.double() - margin).abs()
     order = off.argsort(stable=True)[:BEGINNINGS].tolist()
     return tuple(supply.examples[row] for row in order if float(off[row]) <= job.settings.potential.delta)
@@ -126,7 +127,7 @@ def _least_covered(coverage: BoundaryCoverage, n: int) -> Facts:
 
 
 def move_to_margin(facts: Facts, job: SynthesisJob, margin: float) -> VirtualOutliers:
-    """The nearest points, by Mahalanobis distance, at which the two classes of a text differ by `margin` in logits.
+    """The nearest points, by Mahalanobis distance, at which the logits of a text's two classes differ by `margin`.
 
     With w the difference of the classes' rows and Σ the within-class covariance, `h + (margin - m) Σw / wᵀΣw`.
     """
@@ -156,7 +157,7 @@ def _joined(first: VirtualOutliers, second: VirtualOutliers) -> VirtualOutliers:
 
 
 def note_shortfall(targets: int, per_target: int, wanted: int, pool: int) -> None:
-    """Say before the work that a request cannot be met, and how many texts there can be."""
+    """Warn before the work if there are too few targets, and how many texts are possible."""
     most = targets * per_target + pool
     if most < wanted:
         logger.warning(
@@ -182,10 +183,10 @@ def save_writing_targets(goals: WritingTargets, folder: Path) -> None:
 
 
 def load_writing_targets(folder: Path, job: SynthesisJob) -> WritingTargets | None:
-    """What `save_writing_targets` wrote there; None where nothing was written.
+    """Read what `save_writing_targets` wrote; None if there is no file.
 
     Raises:
-        DataError: the file is damaged, or the pool lacks a text that was begun.
+        DataError: the file is damaged, or the pool lacks a text whose beginning was used.
     """
     path = folder / FILE
     if not path.exists():
