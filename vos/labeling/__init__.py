@@ -1,6 +1,6 @@
-"""Texts on their way to people, and answers on their way back.
+"""Labelling: sending texts to people, and importing their answers.
 
-Nothing here needs torch; `vos.labeling.quality` does, and `vos.labeling.backends` hold the tools that people use.
+Nothing here needs torch except `vos.labeling.quality`; the labelling tools are in `vos.labeling.backends`.
 """
 
 from vos.labeling.answers import LabelRow, import_labels

@@ -1,4 +1,4 @@
-"""Answers on their way in: rows, the rules by which they enter the ledger, and the report about it."""
+"""Importing answers: rows, the rules by which they enter the ledger, and the report."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from vos.storage.memory import without_collector
 from vos.storage.text_ids import text_uid
 
 REMEMBERED = 10_000
-"""Texts whose history an import holds at a time; that of another is read again, with what was imported meanwhile."""
+"""Number of texts whose history an import caches; other histories are read again from the ledger."""
 
 CLOCK_SLACK = timedelta(minutes=5)
-"""Clocks of two machines may differ by this much before it is said."""
+"""Largest difference between the clocks of two machines without a warning."""
 
 OUTCOMES = ("new", "changed", "duplicate", "withdrawn", "adjudicated", "conflict", "unknown", "rejected", "clock")
 
 
 @dataclass(frozen=True, slots=True)
 class LabelRow:
-    """One row on its way in.
+    """One row to import.
 
     Attributes:
-        source: file name or address of the tool.
-        line: line of the file, or number of the row in the tool's answer.
-        label: the answer, or None when the row cannot be read.
-        error: why not; "" when it can.
-        settles: the answer is an adjudicator's: it settles the text, whatever others said.
+        source: file name or URL of the tool.
+        line: line of the file, or number of the row in the tool's response.
+        label: the answer, or None if the row cannot be read.
+        error: the reason; "" if the row can be read.
+        settles: whether it is an adjudicator's answer, which settles the text regardless of other answers.
     """
 
     source: str
@@ -48,13 +48,13 @@ class LabelRow:
 
 
 def read_row(source: str, line: int, values: Any, label_map: Mapping[str, str] | None = None) -> LabelRow:
-    """One row from plain values; a row that cannot be read carries the reason.
+    """Build a row from plain values; a row that cannot be read contains the reason.
 
     Args:
         source: see `LabelRow`.
         line: see `LabelRow`.
-        values: of one `Label`, optionally with the `text`, which must then have the hash `uid`.
-        label_map: raw answer, in any spelling, to class name, "unsure" or "skip"; answers not in it stay as they are.
+        values: values of one `Label`, optionally with the `text`, whose hash must then be `uid`.
+        label_map: raw answer, in any spelling, to class name, "unsure" or "skip"; other answers are not changed.
     """
     try:
         if isinstance(values, dict) and isinstance(values.get("text"), str):
@@ -66,7 +66,7 @@ def read_row(source: str, line: int, values: Any, label_map: Mapping[str, str] |
         return LabelRow(source, line, None, str(error))
 
 
-_key = lru_cache(maxsize=1024)(label_key)  # few answers, given thousands of times
+_key = lru_cache(maxsize=1024)(label_key)  # few distinct answers, each thousands of times
 
 
 def _answer(value: Any, label_map: Mapping[str, str]) -> Any:
@@ -78,14 +78,14 @@ def _answer(value: Any, label_map: Mapping[str, str]) -> Any:
 
 
 def _check_uid(values: Mapping[str, Any]) -> None:
-    """Also takes a text with the apostrophe that our CSV puts before formulas."""
+    """Check the text against the uid; also accepts the apostrophe that our CSV files put before formulas."""
     if values.get("uid") not in [text_uid(each) for each in (values["text"], restore(values["text"]))]:
         raise DataError("the text has changed since it was exported (its hash is not the uid)")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that a person should know about one row.
+    """A message for people about one row.
 
     Attributes:
         outcome: one of `OUTCOMES`.
@@ -105,16 +105,16 @@ class Finding:
 
 @dataclass
 class ImportReport:
-    """What became of every row.
+    """The outcomes of all rows.
 
     Attributes:
-        rows: rows read.
-        counts: rows by outcome. Every row is exactly one of new, changed, duplicate, withdrawn, adjudicated, unknown
-            and rejected; those accepted may besides be a conflict (another person answered otherwise) or carry a
-            doubtful clock.
-        findings: of the rows that are unknown, rejected, in conflict, or dated by a doubtful clock.
-        dry_run: nothing was kept.
-        doubts: about the answers that are there now as a whole: batches that asked different questions.
+        rows: number of rows read.
+        counts: number of rows by outcome. Every row is exactly one of new, changed, duplicate, withdrawn, adjudicated,
+            unknown and rejected; an accepted row may in addition be a conflict (another person answered differently) or
+            have a doubtful clock.
+        findings: messages on rows that are unknown, rejected, in conflict, or have a doubtful clock.
+        dry_run: whether nothing was stored.
+        doubts: warnings about all answers together: batches that asked different questions.
     """
 
     rows: int = 0
@@ -125,7 +125,7 @@ class ImportReport:
 
     @property
     def exit_code(self) -> int:
-        """2 when a row was turned away, else 0."""
+        """2 if a row was not accepted, otherwise 0."""
         return 2 if self.counts["rejected"] + self.counts["unknown"] > 0 else 0
 
     def note(self, outcome: str, row: LabelRow, reason: str = "") -> None:
@@ -138,20 +138,20 @@ class ImportReport:
 def import_labels(
     ledger: Ledger, rows: Iterable[LabelRow], classes: Collection[str], *, dry_run: bool = False
 ) -> ImportReport:
-    """Take the good rows into the ledger in one transaction, and report on all of them.
+    """Import the valid rows into the ledger in one transaction, and report on all rows.
 
-    Answers are matched by uid. The same answer again changes nothing. Another answer of the same person is kept beside
-    the older one and holds if it is newer (see `newest_answers`); one taken back in the tool ("withdrawn") no longer
-    holds and stays in the history. An adjudicator's answer settles its text. Rows about unknown texts, texts that have
-    changed, unknown classes, or with damaged fields are turned away; the others are kept.
+    Answers are matched by uid. Importing the same answer again changes nothing. A different answer of the same person
+    is stored in addition and is valid if it is newer (see `newest_answers`); one withdrawn in the tool ("withdrawn") is
+    no longer valid but remains in the history. An adjudicator's answer settles its text. Rows with unknown texts,
+    changed texts, unknown classes or damaged fields are not accepted; the others are stored.
 
     Args:
-        ledger: of the project.
+        ledger: ledger of the project.
         rows: see `read_labels`.
-        classes: names that an answer may have, in any spelling, beside "unsure", "skip" and "withdrawn". Where one of
-            them is called so, "class:unsure" is the class and "unsure" the answer; in a file that people filled in the
-            bare word is turned away, and "answer:unsure" says that the answer is meant.
-        dry_run: rehearse: the report is the same, the ledger stays as it is.
+        classes: allowed class names, in any spelling, besides "unsure", "skip" and "withdrawn". If a class is called
+            "unsure", "class:unsure" is the class and "unsure" the answer; in a file that people filled in, the bare
+            word is rejected, and "answer:unsure" must be written for the answer.
+        dry_run: only report; the ledger is not changed.
     """
     report = ImportReport(dry_run=dry_run)
     allowed = {*map(answer_of, classes), *RESERVED}
@@ -191,7 +191,7 @@ def import_labels(
 
 
 def _as_answer(label: Label, classes: Collection[str]) -> tuple[Label, str]:
-    """The answer as the ledger keeps it, and what is wrong with it where it could mean two things."""
+    """The answer as stored in the ledger, and the problem if it is ambiguous."""
     bare = label.label.removeprefix(ANSWER)
     if bare != label.label and bare in RESERVED:
         return replace(label, label=bare), ""
@@ -213,7 +213,7 @@ def _check(label: Label, text: str, allowed: set[str]) -> None:
 
 
 def _take(ledger: Ledger, label: Label, of_text: dict[tuple[str, int], Label]) -> str:
-    """Keep one person's answer, in the ledger and among those that hold; returns the outcome."""
+    """Store one person's answer in the ledger and update the valid answers; returns the outcome."""
     place = (label.annotator, label.repeat)
     if not ledger.record_label(label):
         return "duplicate"
@@ -226,7 +226,7 @@ def _take(ledger: Ledger, label: Label, of_text: dict[tuple[str, int], Label]) -
 
 
 def _settle(ledger: Ledger, label: Label, known: TextHistory) -> str:
-    """Keep an adjudicator's answer; the same file again, saved anew or not, changes nothing. Returns the outcome."""
+    """Store an adjudicator's answer; importing the same file again changes nothing. Returns the outcome."""
     if known.settled == label.label or not ledger.adjudicate(label):
         return "duplicate"
     known.settled = label.label
@@ -234,7 +234,7 @@ def _settle(ledger: Ledger, label: Label, known: TextHistory) -> str:
 
 
 def _others(label: Label, of_text: Mapping[tuple[str, int], Label]) -> str:
-    """What other people said who named another class; "" where there are none."""
+    """The answers of other people who named another class, in words; "" if there are none."""
     others = {
         other.annotator: other.label
         for other in of_text.values()

@@ -1,4 +1,4 @@
-"""Who is asked what: texts with known answers, and texts that several people judge."""
+"""Assigns texts to people, including gold texts and texts that several people label."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from vos.errors import ConfigError
 from vos.labeling.records import BoundaryRecord
 
 LONGEST = 200
-"""Bytes of a person's name in the name of a file; disks take 255 in all."""
+"""Largest number of bytes of a person's name in a file name; file systems allow 255 in total."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a batch is composed and given out.
+    """How a batch is composed and assigned to people.
 
     Attributes:
-        gold_share: texts with a known answer, as a share of the batch; they look like the others, measure every
-            person's accuracy, and never train.
-        gold_path: file of such texts with the columns `text` and `label` (csv, tsv, jsonl, parquet); None draws them
-            from the validation texts of the run.
-        annotators: names; each gets a page, sheet, project or data set of their own. Empty: one for all.
-        overlap_share: with names: this share of the texts, of every source at least one, goes to several people, so
-            that agreement can be measured. Texts with a known answer go to everyone.
-        overlap_people: how many people.
+        gold_share: gold texts (with known answers) as a share of the batch; they look like the others, measure every
+            person's accuracy, and are never trained on.
+        gold_path: file of gold texts with the columns `text` and `label` (csv, tsv, jsonl, parquet); None: drawn from
+            the validation texts of the run.
+        annotators: names of people; each gets their own page, sheet, project or data set. Empty: one for all.
+        overlap_share: with `annotators`: share of the texts, at least one of every source, that several people label,
+            to measure agreement. Gold texts go to everyone.
+        overlap_people: number of people for these texts.
     """
 
     gold_share: float = 0.05
@@ -60,14 +60,14 @@ class Plan:
     def assign(
         self, batch_id: str, records: Sequence[BoundaryRecord], everyone: Collection[str]
     ) -> dict[str, list[str]]:
-        """The people who are asked, by uid; [] for each when no names are given.
+        """The people who label each text, by uid; [] for each if no names are given.
 
-        Every pair (or k) of people shares about as many texts as any other, and everybody gets about as many texts.
+        All pairs (or groups of k) of people share about equally many texts, and all people get about equally many.
 
         Args:
-            batch_id: the same batch is given out in the same way again.
+            batch_id: id of the batch, which determines the assignment.
             records: the texts.
-            everyone: uids that all of them are asked.
+            everyone: uids of texts for all people.
         """
         if not self.annotators:
             return {record.uid: [] for record in records}
@@ -92,7 +92,7 @@ class Plan:
 
 
 def share_of(share: float, n: int) -> int:
-    """So many of `n`, rounded up; 0.07 of 100 is 7 although the floats multiply to a little more.
+    """`share` of `n`, rounded up; 0.07 of 100 is 7 although the product of the floats is slightly larger.
 
     Example:
         >>> share_of(0.07, 100), share_of(0.07, 101), share_of(0.0, 100)
@@ -102,17 +102,17 @@ def share_of(share: float, n: int) -> int:
 
 
 def batch_name(uids: Sequence[str], round: int) -> str:
-    """Follows from round and texts, so the same command again continues an interrupted batch."""
+    """Name of a batch, derived from round and texts, so that a repeated command continues an interrupted batch."""
     return f"r{round:02d}-{hashlib.sha256(' '.join(sorted(uids)).encode()).hexdigest()[:8]}"
 
 
 def mixed_up(batch_id: str, records: Sequence[BoundaryRecord]) -> list[BoundaryRecord]:
-    """The records in an order that tells nothing and is always the same for this batch."""
+    """The records in a random order that is fixed for the batch."""
     return sorted(records, key=lambda record: hashlib.sha256(f"{batch_id} {record.uid}".encode()).digest())
 
 
 def suffix_for(annotator: str) -> str:
-    """What a person's file is called, "" for nobody.
+    """Suffix of the file name for a person, "" without a name.
 
     Example:
         >>> suffix_for("Ann O'Neill"), suffix_for("")

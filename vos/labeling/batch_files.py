@@ -14,12 +14,12 @@ from vos.storage.json_files import write_json_lines
 
 
 def write_jsonl(path: Path, records: Sequence[BoundaryRecord]) -> None:
-    """One JSON object a line, UTF-8."""
+    """Write one JSON object per line, UTF-8."""
     write_json_lines(path, (record.as_dict() for record in records))
 
 
 def write_csv(path: Path, records: Sequence[BoundaryRecord]) -> None:
-    """One row a record, its columns those of `BoundaryRecord.as_row`; lists are written as JSON."""
+    """Write one row per record with the columns of `BoundaryRecord.as_row`; lists are written as JSON."""
     rows = [record.as_row() for record in records]
     write_rows(path, list(dict.fromkeys(name for row in rows for name in row)), rows)
 
@@ -28,7 +28,7 @@ def read_jsonl(path: Path) -> list[BoundaryRecord]:
     """Records that `write_jsonl` wrote, in this schema version or an older one.
 
     Raises:
-        DataError: a line is not such a record; names file and line.
+        DataError: a line is not such a record; the message names file and line.
     """
     records = []
     for number, line in numbered_lines(path):

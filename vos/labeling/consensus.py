@@ -1,4 +1,4 @@
-"""From several people's answers to one label, and the list of texts that need another look."""
+"""Combines several people's answers to one label, and lists the texts that need adjudication."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Consensus:
     """Settled and open texts.
 
     Attributes:
-        labels: uid to the class name that trains.
-        quality: uid to a confidence in (0, 1]: the share of the answers that agree, CROWDLAB's score, or 1 when
+        labels: uid to the class name for training.
+        quality: uid to a confidence in (0, 1]: the share of the answers that agree, CROWDLAB's score, or 1 if
             adjudicated.
-        open: uid to why it needs another look: "tie" or "unsure".
-        method: the one that was used, after a fallback if need be.
+        open: uid to the reason why it is open: "tie" or "unsure".
+        method: the method that was used, possibly after a fallback.
     """
 
     labels: Mapping[str, str]
@@ -42,17 +42,17 @@ class Consensus:
 
 
 def consensus(ledger: Ledger, method: Method = "vote") -> Consensus:
-    """One label for every text whose answers allow it. "skip" never counts; texts with a known answer are left out.
+    """One label for every text whose answers allow it. "skip" never counts; gold texts are left out.
 
-    Vote: the class named by more people than any other; where as many are unsure as agree, or two classes tie, the text
-    stays open. CROWDLAB (cleanlab) weighs people by their reliability and the classifier's probabilities; it can
-    settle ties, "unsure" still keeps a text open. It falls back to the vote, and says so, where cleanlab is not
-    installed or refuses (nobody shared a text). An adjudicated label overrides both.
+    Vote: the class named by most people; if as many are unsure as agree, or two classes tie, the text stays open.
+    CROWDLAB (cleanlab) weights people by their reliability and uses the classifier's probabilities; it can settle ties,
+    but "unsure" still keeps a text open. If cleanlab is not installed or fails (no text with two answers), the vote is
+    used, with a message. An adjudicated label overrides both.
     """
     if method not in ("vote", "crowdlab"):
         raise ConfigError(f"labels.consensus: expected 'vote' or 'crowdlab', got {method!r}")
     answers = {uid: [a for a in labels if a.label != SKIP] for uid, labels in current_labels(ledger).items()}
-    gold = ledger.gold()  # they measure people; nothing is learned from them
+    gold = ledger.gold()  # gold texts measure people and are not trained on
     answers = {uid: labels for uid, labels in answers.items() if labels and uid not in gold}
     found, is_open = _vote(answers)
     if method == "crowdlab":
@@ -90,7 +90,7 @@ def _vote(answers: Mapping[str, Sequence[Label]]) -> tuple[Settled, dict[str, st
 
 
 def _crowdlab(ledger: Ledger, answers: Mapping[str, Sequence[Label]]) -> Settled | None:
-    """Consensus and quality by cleanlab, or None where it cannot work."""
+    """Consensus and quality by cleanlab, or None if it cannot be used."""
     try:
         import numpy as np
         from cleanlab.multiannotator import get_label_quality_multiannotator  # type: ignore[import-untyped, unused-ignore]
@@ -119,7 +119,7 @@ def _crowdlab(ledger: Ledger, answers: Mapping[str, Sequence[Label]]) -> Settled
 
 
 def adjudication_list(ledger: Ledger) -> list[dict[str, str]]:
-    """Texts that need another look, the ones with most answers first: uid, why, answers and text."""
+    """Texts that need adjudication, those with most answers first: uid, reason, answers and text."""
     found = consensus(ledger)
     answers = current_labels(ledger)
     rows = []

@@ -1,4 +1,4 @@
-"""From a batch that is claimed to one that people can see: a text counts as asked when somebody can see it."""
+"""Delivery of claimed batches: a text counts as asked when somebody can see it."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from vos.errors import LedgerError
 from vos.labeling.ledger_schema import Event
 
 PENDING = "pending"
-"""In the payload of an export that does not count until the text was sent."""
+"""Key in the payload of an export that counts only after the text was sent."""
 
 
 def counted(exported: Iterable[Event], sent: Iterable[Event]) -> list[Event]:
     """The exports that count as asked.
 
     Args:
-        exported: events of this kind; those without `PENDING` count at once.
-        sent: events of this kind, of the same texts.
+        exported: "exported" events; those without `PENDING` count at once.
+        sent: "sent" events of the same texts.
     """
     seen = {(event.batch, event.uid) for event in sent}
     return [each for each in exported if not each.payload.get(PENDING) or (each.batch, each.uid) in seen]
 
 
 def unsent(exported: Sequence[Event], sent: Sequence[Event]) -> list[str]:
-    """Texts of a batch that somebody was to be asked about and cannot see yet, in the order of their export.
+    """Texts of a batch that somebody in its plan cannot see yet, in the order of their export.
 
     Args:
-        exported: events of this kind of one batch.
-        sent: events of this kind of that batch, one for each person or place.
+        exported: "exported" events of one batch.
+        sent: "sent" events of that batch, one per person or place.
     """
     times = Counter(event.uid for event in sent)
     waiting = (each for each in exported if each.payload.get(PENDING))
@@ -38,10 +38,10 @@ def unsent(exported: Sequence[Event], sent: Sequence[Event]) -> list[str]:
 
 
 def check_is_there(path: str | Path) -> None:
-    """Refuse a ledger that is to be read and is not there.
+    """Check that a ledger to be read exists.
 
     Raises:
-        LedgerError: names the file whose name is nearest.
+        LedgerError: it does not exist; the message names the file with the most similar name.
     """
     path = Path(path)
     if path.is_file():

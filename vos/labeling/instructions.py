@@ -1,4 +1,4 @@
-"""What people are asked: the question, and the guidelines by which they answer it."""
+"""Instructions for people: the question, and the guidelines for answering it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from vos.data.settings import LONGEST_QUESTION, check_question
 from vos.errors import ConfigError
 
 ENDINGS = (".md", ".markdown", ".txt")
-"""Of a file of guidelines."""
+"""Endings of a file of guidelines."""
 
 LONGEST_GUIDELINES = 100_000
 """Characters."""
 
 NAMED = 5
-"""Classes that a neutral question names; more of them stand on the buttons alone."""
+"""Largest number of classes that a neutral question names; more are only shown on the buttons."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instructions:
-    """What people are asked.
+    """Question and guidelines for people.
 
     Attributes:
-        question: beside the answers.
-        guidelines: what counts as what, plain text; "" where there are none.
+        question: question next to the answers.
+        guidelines: definition of the classes, plain text; "" if there is none.
     """
 
     question: str
@@ -37,10 +37,9 @@ class InstructionSettings:
     """The question of a batch, and its guidelines.
 
     Attributes:
-        question: what people are asked of a text; None takes that of the data (`data.question`), or else one that names
-            the classes.
-        guidelines: what counts as what: a text, or the path of a file that ends in .md, .markdown or .txt, shown as
-            plain text; None takes those of the data where the question is theirs too.
+        question: question on each text; None: that of the data (`data.question`), or one that names the classes.
+        guidelines: definition of the classes: a text, or the path of a file that ends in .md, .markdown or .txt, shown
+            as plain text; None: those of the data, if the question is also theirs.
     """
 
     question: str | None = None
@@ -51,7 +50,7 @@ class InstructionSettings:
         read_guidelines(self.guidelines or "")
 
     def instructions(self, own: Instructions) -> Instructions:
-        """What is asked, given what the data would ask: their guidelines do not explain another question.
+        """The instructions to use, given those of the data, whose guidelines do not apply to another question.
 
         Example:
             >>> data = Instructions("Is somebody hurt?", "A near miss is harmless.")
@@ -66,7 +65,7 @@ class InstructionSettings:
 
 
 def read_guidelines(given: str) -> str:
-    """The guidelines: what is given, or what the file holds whose path is given.
+    """The guidelines: the given text, or the content of the file with this path.
 
     Raises:
         ConfigError: no such file, not UTF-8, or too long.
@@ -95,7 +94,7 @@ there
 
 
 def neutral_question(titles: Sequence[str]) -> str:
-    """A question that names the classes and nothing else, for data that bring none of their own.
+    """A question that only names the classes, for data without their own question.
 
     Example:
         >>> neutral_question(["Hate", "Offensive", "Neither"])
@@ -110,11 +109,11 @@ def neutral_question(titles: Sequence[str]) -> str:
 
 
 def changes(asked: Mapping[str, Sequence[Instructions]], batches: Collection[str]) -> list[str]:
-    """What a person should know whose answers follow different questions or guidelines; a sentence for each change.
+    """Warnings if answers follow different questions or guidelines, one sentence per change.
 
     Args:
-        asked: every batch with what it asked, earlier batches and earlier versions first, see `Ledger.instructions`.
-        batches: those whose answers are there.
+        asked: the instructions of every batch, earlier batches and versions first, see `Ledger.instructions`.
+        batches: batches with answers.
 
     Example:
         >>> old, new = Instructions("Is somebody hurt?"), Instructions("Is it rude?")

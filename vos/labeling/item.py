@@ -1,4 +1,4 @@
-"""What a ledger keeps of a text: the text, its stable id, and what else its owner wants to keep beside it."""
+"""Items of a ledger: a text, its stable id, and a payload of further values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vos.storage.text_ids import text_uid
 
 
 class LedgerItem(Protocol):
-    """What `Ledger.propose` takes: an `Item`, a `BoundaryRecord`, or a type of one's own."""
+    """The argument type of `Ledger.propose`: an `Item`, a `BoundaryRecord`, or a custom type."""
 
     @property
     def uid(self) -> str:
@@ -18,11 +18,11 @@ class LedgerItem(Protocol):
 
     @property
     def text(self) -> str:
-        """What people are shown."""
+        """The text shown to people."""
 
     @property
     def payload(self) -> Mapping[str, Any]:
-        """Plain JSON values, kept as they are."""
+        """Plain JSON values, stored unchanged."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Item:
     """A text with a payload.
 
     Attributes:
-        text: what people are shown.
-        payload: plain JSON values, kept as they are. Three keys mean something here: `chosen` and `source` group the
-            agreement report, `probability` (class name to number) helps CROWDLAB.
-        uid: follows from the text when left out, see `text_uid`.
+        text: the text shown to people.
+        payload: plain JSON values, stored unchanged. Three keys are used: `chosen` and `source` group the agreement
+            report, `probability` (class name to number) is used by CROWDLAB.
+        uid: computed from the text if not given, see `text_uid`.
 
     Example:
         >>> item = Item("the ladder slipped", {"forum": "roofers"})

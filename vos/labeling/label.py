@@ -1,4 +1,4 @@
-"""One person's answer about one text: a versioned record that carries what the import rules need."""
+"""One person's answer to one text: a versioned record with the fields that the import rules need."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from vos.storage.text_ids import UNPRINTABLE
 LABEL_SCHEMA_VERSION = 1
 
 UNSURE = "unsure"
-"""Answer of a person who looked and cannot decide: counts as an answer, never trains."""
+"""Answer of a person who cannot decide: counts as an answer, but is never trained on."""
 
 SKIP = "skip"
-"""The text was passed over: no answer, never trains."""
+"""The text was skipped: no answer, never trained on."""
 
 WITHDRAWN = "withdrawn"
-"""An earlier answer taken back in the tool: it holds as long as it is the newest, and means that there is none."""
+"""An earlier answer was withdrawn in the tool: as long as this is the newest entry, there is no answer."""
 
 RESERVED = (UNSURE, SKIP, WITHDRAWN)
-"""Answers that are no class names."""
+"""Answers that are not class names."""
 
 CLASS, ANSWER = "class:", "answer:"
-"""What stands before a class that is called like an answer of `RESERVED`, and may stand before such an answer."""
+"""Prefix of a class named like an answer in `RESERVED`, and optional prefix of such an answer."""
 
 
 def answer_of(name: str) -> str:
-    """A class name as an answer: itself, or with `class:` before it where it would read as an answer of `RESERVED`.
+    """A class name as an answer: unchanged, or with the prefix `class:` if it equals an answer in `RESERVED`.
 
     Example:
         >>> answer_of("hate"), answer_of("unsure"), class_of("class:unsure"), class_of("hate")
@@ -48,7 +48,7 @@ def class_of(answer: str) -> str:
 
 
 def _is_marked(answer: str) -> bool:
-    """Whether `class:` was put before a name: one that is reserved, or that itself begins so."""
+    """Whether an answer has the prefix `class:` before a reserved name, or before a name that starts with it."""
     while answer.startswith(CLASS):
         answer = answer.removeprefix(CLASS)
         if answer in RESERVED:
@@ -57,12 +57,12 @@ def _is_marked(answer: str) -> bool:
 
 
 def now() -> str:
-    """The present in UTC, ISO 8601."""
+    """The current time in UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def exact_hash(text: str) -> str:
-    """SHA-256 (hex, first 32 characters) of the text as it is; spans are only valid for exactly this text."""
+    """SHA-256 (hex, first 32 characters) of the unmodified text, for which alone spans are valid."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -73,7 +73,7 @@ class Span:
     Attributes:
         start: first character, in Unicode code points (not UTF-16 units).
         end: one past the last character.
-        text: the passage, so that a shifted offset is noticed.
+        text: the passage, by which a shifted offset is detected.
     """
 
     start: int
@@ -83,26 +83,26 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One answer of one person about one text.
+    """One answer of one person to one text.
 
     Attributes:
-        uid: of the text, see `text_uid`.
+        uid: uid of the text, see `text_uid`.
         annotator: name or id of the person.
-        label: a class name as `answer_of` writes it, `UNSURE`, `SKIP`, or `WITHDRAWN` for an answer taken back.
-        labelled_at: ISO 8601 with a time zone, by the clock of the tool; now, when left out.
-        tool: "page", "label_studio", "argilla", "file", or "oracle": stored answers, no person.
-        batch_id: of the batch in which the text was asked; "" when unknown.
-        text_hash: `exact_hash` of the text that was shown, or None when the tool does not keep it.
+        label: a class name as written by `answer_of`, `UNSURE`, `SKIP`, or `WITHDRAWN` for a withdrawn answer.
+        labelled_at: ISO 8601 with a time zone, by the clock of the tool; default: now.
+        tool: "page", "label_studio", "argilla", "file", or "oracle" (stored answers instead of a person).
+        batch_id: id of the batch in which the text was asked; "" if unknown.
+        text_hash: `exact_hash` of the text that was shown, or None if the tool does not store it.
         spans: passages marked as the reason.
         comment: free text.
-        seconds: active time; pauses and hidden windows excluded; None when the tool does not tell.
-        raw_seconds: from first sight to the answer, pauses included.
-        shown_prediction: the person saw the model's suggestion before answering.
-        changed_from_suggestion: the answer differs from the suggestion seen; None when none was seen.
-        neighbours_opened: the person looked at the nearest labelled texts before answering.
-        repeat: 0 for the first showing, 1 for a hidden repeat that measures self-agreement.
-        revision: how often this person changed this answer in the tool; decides what is newest within a batch,
-            because clocks run backwards.
+        seconds: active time, without pauses and hidden windows; None if the tool does not report it.
+        raw_seconds: time from display to answer, including pauses.
+        shown_prediction: whether the person saw the model's suggestion before answering.
+        changed_from_suggestion: whether the answer differs from the suggestion; None if none was shown.
+        neighbours_opened: whether the person looked at the nearest labelled texts before answering.
+        repeat: 0 for the first presentation, 1 for a hidden repeat that measures self-agreement.
+        revision: how often this person changed this answer in the tool; decides which answer is newest within a batch,
+            because clocks may run backwards.
         schema_version: version of this record.
     """
 
@@ -131,7 +131,7 @@ class Label:
 
     @property
     def class_name(self) -> str | None:
-        """The class that the answer names; None where it names none."""
+        """The class that the answer names; None if it names none."""
         return class_of(self.label) if self.decides else None
 
     @property
@@ -144,7 +144,7 @@ class Label:
         return {name: getattr(self, name) for name in FIELDS} | {"spans": [asdict(span) for span in self.spans]}
 
     def as_json(self) -> str:
-        """The whole content in one line, names sorted: the same for the same content."""
+        """The content in one line with sorted names; equal for equal content."""
         values = dict(zip(SORTED, SORTED_VALUES(self), strict=True))
         values["spans"] = [{"end": span.end, "start": span.start, "text": span.text} for span in self.spans]
         return ONE_LINE.encode(values)
@@ -153,7 +153,7 @@ class Label:
         """Compare with the text as it was exported.
 
         Raises:
-            DataError: the text has changed since, or a span does not lie in it.
+            DataError: the text has changed, or a span does not match it.
         """
         if self.text_hash is not None and self.text_hash != exact_hash(text):
             raise DataError("the text has changed since it was exported; export it again and label the new text")
@@ -183,13 +183,13 @@ def _json_types(hint: Any) -> tuple[type, ...]:
 LABEL_TYPES: Mapping[str, tuple[type, ...]] = {
     name: _json_types(hint) for name, hint in get_type_hints(Label).items() if name != "spans"
 }
-"""Types that each field of a label may have in JSON; `spans` have a check of their own."""
+"""JSON types of each field of a label; `spans` are checked separately."""
 
 ANY_TYPE = (tuple, list, dict, type(None))
 
 
 SHOWN = 60
-"""Characters of a wrong value that a message shows."""
+"""Largest number of characters of a wrong value in a message."""
 
 NUMBERS: Mapping[str, int] = {"seconds": 10**9, "raw_seconds": 10**9, "repeat": 1, "revision": 2**53}
 """Largest values of the numbers of a label; the smallest is 0."""
@@ -199,8 +199,8 @@ def label_from_dict(values: Any) -> Label:
     """A label from plain JSON values; keys that are not fields are ignored.
 
     Raises:
-        DataError: not an object, another schema version, a missing field, one of the wrong type, a number that is
-            negative, too large or none, or a character that UTF-8 cannot hold.
+        DataError: not an object, another schema version, a missing field, a wrong type, a number that is negative, too
+            large or NaN, or a character that UTF-8 cannot encode.
     """
     if not isinstance(values, dict):
         raise DataError(f"expected a JSON object, got {type(values).__name__}")
@@ -229,14 +229,14 @@ def label_from_dict(values: Any) -> Label:
 
 
 def _check_type(name: str, value: Any) -> None:
-    """Refuse a value whose type is none of the field's, and no other kind of one."""
+    """Refuse a value whose type is not allowed for the field; a bool does not count as a number."""
     allowed = LABEL_TYPES.get(name)
     if allowed and (not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed)):
         raise DataError(f"{name}: expected {' or '.join(t.__name__ for t in allowed)}, got {short(value)}")
 
 
 def short(value: object) -> str:
-    """A wrong value as a message shows it.
+    """A wrong value, shortened for a message.
 
     Example:
         >>> short("a"), len(short("a" * 1000))
@@ -260,9 +260,9 @@ def _spans(values: Any) -> tuple[Span, ...]:
     return spans
 
 
-@lru_cache(maxsize=4096)  # thousands of answers share the time of their export
+@lru_cache(maxsize=4096)  # thousands of answers have the same export time
 def parse_time(value: str) -> datetime:
-    """A time with its zone.
+    """Parse a time with a time zone.
 
     Raises:
         DataError: not ISO 8601, or without a zone.

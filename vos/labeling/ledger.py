@@ -1,4 +1,4 @@
-"""The ledger: every text's way from proposed to trained, append-only, in one SQLite file for each project."""
+"""The ledger: an append-only history of every text from proposed to trained, in one SQLite file per project."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ from vos.labeling.state import newest_answers
 from vos.storage.json_files import finite
 
 Purpose = Literal["label", "agreement", "adjudicate", "gold"]
-"""Why a text is asked: for the first time, again to measure agreement, again to settle it, or because its answer is
-known and measures the person."""
+"""Purpose of asking: for the first time, again to measure agreement, again to settle the text, or as a gold text."""
 
 
 @dataclass(frozen=True)
 class ExportedBatch:
-    """What may be shown, and what was held back.
+    """The texts of a batch that may be shown, and those held back.
 
     Attributes:
-        uids: of the texts to show, in the order asked.
+        uids: uids of the texts to show, in the requested order.
         held_back: uid to the reason why it is not asked again.
     """
 
@@ -39,13 +38,13 @@ class ExportedBatch:
 
 
 class Ledger:
-    """Events in; state derived from them. Safe for several processes at once.
+    """An event log from which the state is derived. Safe for several processes at once.
 
-    Each writing method is one transaction: when it returns, its events are on the disk; when the process dies before,
-    none of them is.
+    Each writing method is one transaction: when it returns, its events are synced to disk; if the process dies before,
+    none of them is stored.
 
     Args:
-        path: of the SQLite file; made when missing.
+        path: path of the SQLite file; created if missing.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -70,15 +69,15 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._connection.close()
 
     @contextmanager
     def transaction(self, *, keep: bool = True) -> Iterator[None]:
-        """All writes inside are kept together, or none; `keep=False` rehearses them.
+        """Context in which all writes are stored together, or none; with `keep=False` they are rolled back.
 
         Raises:
-            LedgerError: SQLite refused, for example because the disk is full; nothing of the transaction is kept.
+            LedgerError: an error of SQLite, for example a full disk; nothing of the transaction is stored.
         """
         if self._depth:
             yield
@@ -108,7 +107,7 @@ class Ledger:
         batch: str | None = None,
         who: str | None = None,
     ) -> bool:
-        """Write one event; False when an event of this kind and key is there already."""
+        """Write one event; False if an event of this kind and key exists."""
         return self._insert(kind, uid, key, json.dumps(finite(payload), allow_nan=False), batch, who)
 
     def _insert(self, kind: str, uid: str, key: str, payload: str, batch: str | None, who: str | None) -> bool:
@@ -119,7 +118,7 @@ class Ledger:
         return self._connection.execute(NEW_EVENT, (f"{kind}:{key}", *row, row_sum(*row))).rowcount == 1
 
     def propose(self, items: Iterable[LedgerItem], round: int = 0) -> int:
-        """Take in texts that may be asked; returns how many were not known before."""
+        """Add texts that may be asked; returns how many are new."""
         new = 0
         with self.transaction():
             for item in items:
@@ -140,17 +139,17 @@ class Ledger:
         purpose: Purpose = "label",
         details: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> ExportedBatch:
-        """Claim texts for a batch, atomically: a text asked once is not asked again unless the purpose says so.
+        """Claim texts for a batch, atomically; a text is not asked twice unless the purpose allows it.
 
-        Exporting the same batch again gives the same texts, so an interrupted export is simply repeated.
+        Exporting the same batch again returns the same texts, so an interrupted export can be repeated.
 
         Args:
-            batch: its id.
-            tool: that shows it.
-            uids: of the texts.
+            batch: id of the batch.
+            tool: the tool that shows it.
+            uids: uids of the texts.
             purpose: see `Purpose`.
-            details: uid to what is kept beside the export: "people" who are asked, the known "answer", and "pending"
-                where the text counts as asked only when it was sent, see `mark_sent`.
+            details: uid to values stored with the export: "people" who are asked, the known "answer", and "pending" if
+                the text counts as asked only after it was sent, see `mark_sent`.
 
         Raises:
             LedgerError: a uid was never proposed.
@@ -171,7 +170,7 @@ class Ledger:
         return ExportedBatch(tuple(shown), held_back)
 
     def asked(self, uid: str | None = None) -> list[Event]:
-        """Exports that count: of texts that a person can see, or could when they were exported."""
+        """Exports that count: those of texts that a person can see, or could see when they were exported."""
         return counted(self.events("exported", uid=uid), self.events("sent", uid=uid))
 
     def unsent(self, batch: str) -> list[str]:
@@ -179,13 +178,13 @@ class Ledger:
         return unsent(self.events("exported", batch=batch), self.events("sent", batch=batch))
 
     def mark_sent(self, batch: str, tool: str, place: str, uids: Iterable[str]) -> None:
-        """Write that a person can see the texts of a batch in one place."""
+        """Record that a person can see the texts of a batch in one place."""
         with self.transaction():
             for uid in uids:
                 self.append("sent", uid, f"{tool}:{place}:{batch}:{uid}", {"place": place}, batch=batch, who=tool)
 
     def note_instructions(self, batch: str, asked: Instructions) -> bool:
-        """Write what a batch asks; False where that is what it asked last."""
+        """Record the instructions of a batch; False if they are unchanged."""
         with self.transaction():
             if asked in self.instructions().get(batch, [])[-1:]:
                 return False
@@ -196,7 +195,7 @@ class Ledger:
         return True
 
     def instructions(self) -> dict[str, list[Instructions]]:
-        """What each batch asked, every version of it, earlier ones first; batches older than this table have none."""
+        """All versions of the instructions of each batch, earlier ones first; older batches have none."""
         found: dict[str, list[Instructions]] = {}
         rows = self._connection.execute("SELECT batch, question, guidelines FROM instructions ORDER BY seq")
         for batch, *asked in rows:
@@ -204,17 +203,17 @@ class Ledger:
         return found
 
     def answered(self) -> set[str]:
-        """Batches with an answer."""
+        """Ids of the batches with an answer."""
         question = "SELECT DISTINCT batch FROM events WHERE kind = 'labelled'"
         return {str(batch) for (batch,) in self._connection.execute(question)}
 
     def gold(self, batch: str | None = None) -> dict[str, str]:
-        """Texts asked because their answer is known, of a batch or of all: uid to that answer."""
+        """Gold texts of a batch or of all: uid to the known answer."""
         events = self.events("exported", batch=batch)
         return {each.uid: str(each.payload["answer"]) for each in events if each.payload["purpose"] == "gold"}
 
     def reason_against(self, uid: str, batch: str) -> str | None:
-        """Why a text may not be asked in this batch for the first time; None when it may."""
+        """The reason why a text may not be asked for the first time in this batch; None if it may."""
         exported = self.events("exported", uid=uid)
         asked = {event.batch for event in self.asked(uid)} - {batch}
         held = newest_answers(self.labels(uid), {(event.batch, event.uid): event.seq for event in exported})
@@ -228,27 +227,27 @@ class Ledger:
         return None
 
     def items(self, uids: Sequence[str] | None = None) -> dict[str, Item]:
-        """Texts with their payloads by uid, those named or all, in the order of their proposal."""
+        """Given or all texts with their payloads, by uid, in the order of their proposal."""
         query = "SELECT i.uid, i.text, i.round, i.record, i.crc FROM items i JOIN events e ON e.uid = i.uid"
         rows = self._rows(4, f"{query} AND e.kind = 'proposed' ORDER BY e.seq")
         wanted = None if uids is None else set(uids)
         return {row[0]: Item(row[1], json.loads(row[3]), row[0]) for row in rows if wanted is None or row[0] in wanted}
 
     def records(self, uids: Sequence[str] | None = None) -> dict[str, BoundaryRecord]:
-        """Like `items`, where all payloads are of boundary records.
+        """Like `items`, as boundary records.
 
         Raises:
-            DataError: one of them is not.
+            DataError: a payload is not that of a boundary record.
         """
         return {uid: BoundaryRecord.from_dict(item.payload) for uid, item in self.items(uids).items()}
 
     def round_of(self, uid: str) -> int | None:
-        """Round in which the text was proposed, or None when it is unknown."""
+        """Round in which the text was proposed, or None if it is unknown."""
         row = self._item(uid)
         return None if row is None else int(row[2])
 
     def text(self, uid: str) -> str | None:
-        """The text as it was exported, or None when the uid is unknown."""
+        """The text as it was exported, or None if the uid is unknown."""
         row = self._item(uid)
         return None if row is None else str(row[1])
 
@@ -261,13 +260,13 @@ class Ledger:
     def events(
         self, kind: str | None = None, *, uid: str | None = None, batch: str | None = None, who: str | None = None
     ) -> list[Event]:
-        """Events in order of arrival, narrowed by what is given."""
+        """Events in order of arrival, filtered by the given arguments."""
         return list(self.each_event(kind, uid=uid, batch=batch, who=who))
 
     def each_event(
         self, kind: str | None = None, *, uid: str | None = None, batch: str | None = None, who: str | None = None
     ) -> Iterator[Event]:
-        """Like `events`, one at a time: a ledger may hold millions."""
+        """Like `events`, but lazily, because a ledger may have millions."""
         wanted = {"kind": kind, "uid": uid, "batch": batch, "who": who}
         given = {name: value for name, value in wanted.items() if value is not None}
         where = " AND ".join(f"{name} = ?" for name in given) or "1"
@@ -276,20 +275,20 @@ class Ledger:
         return (Event(row[7], *row[:5], json.loads(row[5])) for row in rows)  # type: ignore[call-arg]
 
     def labels(self, uid: str | None = None) -> list[tuple[int, Label]]:
-        """Every answer ever imported with its order of arrival, older ones included."""
+        """All answers ever imported with their order of arrival, including superseded ones."""
         return [(event.seq, label_from_dict(event.payload)) for event in self.each_event("labelled", uid=uid)]
 
     def record_label(self, label: Label) -> bool:
-        """Write one answer; False when exactly this answer is there already."""
+        """Write one answer; False if exactly this answer exists."""
         content = label.as_json()
         return self._insert("labelled", label.uid, exact_hash(content), content, label.batch_id, label.annotator)
 
     def adjudicate(self, label: Label) -> bool:
-        """Write the answer that settles a text, the newest one holds; False when exactly this one is there already."""
+        """Write an answer that settles a text (the newest one counts); False if exactly this one exists."""
         return self.append("adjudicated", label.uid, label.key, label.as_dict(), who=label.annotator)
 
     def mark_trained(self, run: str, round: int, labels: Mapping[str, str]) -> int:
-        """Write which texts, under which label, went into the training of a round; returns how many are new."""
+        """Record which texts with which labels were used in the training of a round; returns how many are new."""
         with self.transaction():
             return sum(
                 self.append("trained", uid, f"{run}:{round}:{uid}", {"round": round, "label": label}, batch=run)

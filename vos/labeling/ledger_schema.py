@@ -1,4 +1,4 @@
-"""The ledger's tables and their rows, and the connection that every reader and writer uses."""
+"""The ledger's tables and rows, and its database connection."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from vos.storage.sqlite import enter_wal
 LEDGER_VERSION = 1
 
 CACHE_MIB = 256
-"""Pages of the file held in memory at most: entries of an index arrive in the order of their hashes, and a smaller
-cache reads and writes the same pages again and again in a ledger of millions of answers."""
+"""Size of SQLite's page cache: index entries arrive in random order of their hashes, so with a smaller cache a ledger
+of millions of answers would read and write the same pages again and again."""
 
 CHECKED_MIB = 64
-"""Size up to which the whole file is checked when it is opened: a quarter of a second."""
+"""Size up to which the whole file is checked when it is opened, which takes a quarter of a second."""
 
 SMALLEST = 512
-"""Bytes of the smallest file of SQLite."""
+"""Size in bytes of the smallest SQLite file."""
 
 BUSY_SECONDS = 60.0
 """How long a writer waits for another process to finish its transaction."""
@@ -59,10 +59,10 @@ CREATE TABLE instructions (
   question TEXT NOT NULL,
   guidelines TEXT NOT NULL
 )"""
-"""What each batch asked; ledgers that are older than this table get it when they are opened."""
+"""Table of the instructions of each batch; it is added to older ledgers when they are opened."""
 
 
-# History is never rewritten, not even by a slip of the pen in a console.
+# Triggers forbid rewriting history, even by mistake in an SQLite console.
 def _triggers(*tables: str) -> list[str]:
     return [
         f"CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table} "
@@ -73,7 +73,7 @@ def _triggers(*tables: str) -> list[str]:
 
 
 SUMS = ("items", "events")
-"""Tables with a column `crc` of what stands in a row; empty in rows of an older version."""
+"""Tables with a column `crc`, the checksum of a row; empty in rows of an older version."""
 
 
 NEW_EVENT = (
@@ -83,7 +83,7 @@ NEW_EVENT = (
 
 
 def row_sum(*values: object) -> int:
-    """CRC-32 of what stands in a row of the ledger, as its column `crc` has it."""
+    """CRC-32 of the values of a row, as stored in its column `crc`."""
     text = "\x1f".join("" if value is None else str(value) for value in values)
     return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
@@ -91,10 +91,10 @@ def row_sum(*values: object) -> int:
 def checked_rows(
     connection: sqlite3.Connection, path: Path, n: int, query: str, values: Sequence[str]
 ) -> Iterator[tuple[Any, ...]]:
-    """The rows of a query, whose first `n` columns have their sum in the next one.
+    """Yield the rows of a query, whose column `n` is the checksum of the first `n` columns.
 
     Raises:
-        LedgerError: the file, or one of the rows, is damaged.
+        LedgerError: the file or a row is damaged.
     """
     try:
         for row in connection.execute(query, values):
@@ -111,9 +111,9 @@ class Event:
 
     Attributes:
         seq: order of arrival.
-        at: by this machine's clock, ISO 8601.
-        kind: "proposed", "exported", "sent" (a tool has acknowledged it), "labelled", "adjudicated" or "trained".
-        uid: of the text.
+        at: time by this machine's clock, ISO 8601.
+        kind: "proposed", "exported", "sent" (confirmed by a tool), "labelled", "adjudicated" or "trained".
+        uid: uid of the text.
         batch: batch id of "exported", "sent" and "labelled"; run name of "trained".
         who: tool of "exported" and "sent"; person of "labelled" and "adjudicated".
         payload: the rest.
@@ -129,10 +129,9 @@ class Event:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the ledger at `path`, and make it where there is none.
+    """Open the ledger at `path`, and create it if it does not exist.
 
-    WAL lets one process write while others read; `synchronous=FULL` puts every commit on the disk before it is
-    acknowledged.
+    WAL lets one process write while others read; `synchronous=FULL` syncs every commit to disk before it is confirmed.
 
     Raises:
         LedgerError: not a ledger, of another version, or not readable.
@@ -164,14 +163,14 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _make(path: Path) -> None:
-    """A new ledger, whole or absent: so that one without content was cut off, and is not taken for a new one."""
+    """Create a new ledger atomically, so that an empty file is recognised as truncated and not taken for a new one."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     partial.unlink(missing_ok=True)
     connection = sqlite3.connect(partial, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         _create(connection)
         connection.close()
-        os.link(partial, path)  # where another process was quicker, its ledger stays
+        os.link(partial, path)  # if another process was faster, its ledger is kept
     except FileExistsError:
         return
     finally:
@@ -180,7 +179,7 @@ def _make(path: Path) -> None:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    """Make the tables, once: the write lock is taken before looking, so two processes cannot both make them."""
+    """Create the tables once: the write lock is taken before the check, so that two processes cannot both do it."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version not in (0, LEDGER_VERSION) or (version and _has_sums(connection)):
         return
@@ -202,7 +201,7 @@ def _create(connection: sqlite3.Connection) -> None:
 
 
 def _complete(connection: sqlite3.Connection) -> None:
-    """Add the table `instructions` to a ledger that has none; two processes at once add it once."""
+    """Add the table `instructions` to a ledger without it; safe for two processes at once."""
     there = "SELECT count(*) FROM sqlite_master WHERE name = 'instructions'"
     if connection.execute("PRAGMA user_version").fetchone()[0] != LEDGER_VERSION:
         return
@@ -225,10 +224,10 @@ def _has_sums(connection: sqlite3.Connection) -> bool:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a file whose pages or indexes are damaged; a large one is only looked at where it is read.
+    """Refuse a file with damaged pages or indexes; a large file is only checked where it is read.
 
     Raises:
-        sqlite3.DatabaseError: it is damaged.
+        sqlite3.DatabaseError: the file is damaged.
     """
     if path.stat().st_size <= CHECKED_MIB * 2**20:
         said = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]

@@ -1,4 +1,4 @@
-"""How good the answers are: agreement between people and with oneself, accuracy where the answer is known."""
+"""Quality of answers: agreement between people, self-agreement, and accuracy on gold texts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ def krippendorff_alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
     Args:
         units: the answers to each text, in any order.
 
-    Returns: at most 1; 0 is chance; None when no unit has two answers. When every answer is the same value there is
-    nothing to distinguish: 1 by convention.
+    Returns: at most 1; 0 is chance; None if no unit has two answers. If all answers are equal, 1 by convention.
 
     Source: Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section C.
 
@@ -43,12 +42,12 @@ def krippendorff_alpha(units: Iterable[Sequence[Hashable]]) -> float | None:
 
 
 def agreement_report(ledger: Ledger) -> dict[str, float | int | None]:
-    """Agreement between people and with oneself, flat names to numbers.
+    """Agreement between people and self-agreement, flat names to numbers.
 
-    Only class names count; "unsure" and "skip" are missing answers here. Texts with a known answer are plainer than the
-    others and are left out (see `gold_scores`). `alpha/all`, then `alpha/chosen=...` and `alpha/source=...` for every
-    value that the payloads hold, each with `double/...`, the number of texts with two answers or more; `self_agreement`
-    is the share of hidden repeats answered like the first time, among `self_repeats` repeats.
+    Only class names count; "unsure" and "skip" are treated as missing. Gold texts are easier than the others and are
+    left out (see `gold_scores`). `alpha/all`, then `alpha/chosen=...` and `alpha/source=...` for every value in the
+    payloads, each with `double/...`, the number of texts with at least two answers; `self_agreement` is the share of
+    hidden repeats with the same answer as the first time, among `self_repeats` repeats.
     """
     items = ledger.items()
     gold = ledger.gold()
@@ -72,13 +71,13 @@ def agreement_report(ledger: Ledger) -> dict[str, float | int | None]:
 
 @dataclass(frozen=True, slots=True)
 class GoldScore:
-    """One person's answers to texts with a known answer.
+    """One person's answers to gold texts.
 
     Attributes:
-        right: answers that name the known class.
-        judged: answers that name a class.
-        undecided: "unsure" and "skip".
-        interval: Wilson's 95 % interval of right / judged; None when nothing was judged.
+        right: number of answers that name the known class.
+        judged: number of answers that name a class.
+        undecided: number of answers "unsure" and "skip".
+        interval: Wilson's 95 % interval of right / judged; None if `judged` is 0.
     """
 
     right: int
@@ -88,7 +87,7 @@ class GoldScore:
 
 
 def gold_scores(ledger: Ledger) -> dict[str, GoldScore]:
-    """Scores by person, those with an answer to at least one such text, sorted by name."""
+    """Scores of all people with an answer to at least one gold text, sorted by name."""
     known = ledger.gold()
     given: dict[str, list[Label]] = {}
     for uid, labels in current_labels(ledger).items():

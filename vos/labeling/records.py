@@ -1,4 +1,4 @@
-"""What people are shown, and what is kept beside it: a versioned record with stable ids."""
+"""The versioned record of a text in a batch, with stable ids."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class RecordTarget:
     """The virtual outlier that a text was chosen or written for.
 
     Attributes:
-        id: "z0007" is the eighth of the synthesis.
-        class_name: the class that it was drawn from; None when unknown.
-        margin: the margin asked for, logit units.
-        pair: names of the two classes whose logits that margin compares, the harmful one first; None when unknown.
-        mahalanobis: its own squared distance to the class that it was drawn from; the text's is in the record.
-        distance: D between text and target, in units of a real text to its 10th neighbour.
-        max_distance: largest D at which a text could be chosen for it; None when unknown.
+        id: "z0007" is the eighth target of the synthesis.
+        class_name: the class that it was drawn from; None if unknown.
+        margin: the requested margin, logit units.
+        pair: names of the two classes whose logits that margin compares, the harmful one first; None if unknown.
+        mahalanobis: squared distance of the target to the class that it was drawn from; the text's is in the record.
+        distance: D between text and target, in units of the distance of a real text to its 10th neighbour.
+        max_distance: largest D at which a text could be chosen for it; None if unknown.
     """
 
     id: str
@@ -40,11 +40,11 @@ class RecordTarget:
 
 @dataclass(frozen=True, slots=True)
 class RecordCoverage:
-    """What a text added to the coverage of the boundary when it was chosen.
+    """The coverage of the boundary that a text added when it was chosen.
 
     Attributes:
-        share: of the demand, in [0, 1].
-        neighbours: ids of the texts of the pool that it stands for, best covered first.
+        share: share of the demand, in [0, 1].
+        neighbours: ids of the texts of the pool that it represents, best covered first.
     """
 
     share: float
@@ -57,23 +57,23 @@ class BoundaryRecord:
 
     Attributes:
         uid: see `text_uid`.
-        id: the text's id where it came from.
+        id: the text's id in its source.
         text: the text.
-        chosen: why: "coverage" (stands for texts near the boundary), "target" (near a virtual outlier), "nearest" and
-            "margin" (a small |margin|), "random" (the unbiased share), "gold" (a known answer) or "baseline" (the other
-            strategies of a simulation).
-        margin: largest logit of the harmful classes less the largest of the others; where no class is harmful, largest
-            less second largest. Its sign is the predicted side, that of a zero too.
+        chosen: reason for the choice: "coverage" (represents texts near the boundary), "target" (near a virtual
+            outlier), "nearest" and "margin" (a small |margin|), "random" (the unbiased share), "gold" (a known answer)
+            or "baseline" (the other strategies of a simulation).
+        margin: largest logit of the harmful classes minus the largest of the others; if no class is harmful, largest
+            minus second largest. Its sign is the predicted side, also the sign of a zero.
         probability: softmax by class name.
         mahalanobis: squared distance to each class mean, by class name.
-        expected_error: the chance that the prediction is wrong, calibrated on validation texts where there are enough;
-            None when unknown.
+        expected_error: probability that the prediction is wrong, calibrated on validation texts if there are enough;
+            None if unknown.
         target: the virtual outlier that the text was chosen or written for; None for a text without one.
         coverage: see `RecordCoverage`; None for a text that was chosen for another reason.
         provenance: see `Provenance`.
-        model_hash: of the classifier that gave these numbers.
-        run_hash: of the run's resolved configuration and data.
-        group: what the text must not be cut from, such as its author or thread; None when unknown.
+        model_hash: hash of the classifier that computed these numbers.
+        run_hash: hash of the run's resolved configuration and data.
+        group: group of the text, such as its author or thread, which splits keep together; None if unknown.
         schema_version: version of this record.
 
     Example:
@@ -100,12 +100,12 @@ class BoundaryRecord:
 
     @property
     def payload(self) -> dict[str, Any]:
-        """What a ledger keeps beside the text."""
+        """The values that a ledger stores with the text."""
         return self.as_dict()
 
     @property
     def target_index(self) -> int | None:
-        """Number of the target, counted from 0; None without one, or where its id is of another form."""
+        """Number of the target, counted from 0; None without a target, or if its id has another form."""
         number = "" if self.target is None else self.target.id[1:]
         return int(number) if number.isdecimal() else None
 
@@ -120,7 +120,7 @@ class BoundaryRecord:
         return values
 
     def as_row(self) -> dict[str, Any]:
-        """The values of `as_dict` side by side under flat names: `target_distance`, `provenance_source`, ..."""
+        """The values of `as_dict` with flat names: `target_distance`, `provenance_source`, ..."""
         values = self.as_dict()
         values["target"] = values["target"] or dict.fromkeys(_names(RecordTarget))
         values["coverage"] = values["coverage"] or dict.fromkeys(_names(RecordCoverage))
@@ -131,10 +131,10 @@ class BoundaryRecord:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BoundaryRecord:
-        """The record that gave `as_dict`, of this schema version or an older one, whose unknown facts stay unknown.
+        """The record from the result of `as_dict`, of this or an older schema version, whose missing values are None.
 
         Raises:
-            DataError: of another version, or not the fields of its version.
+            DataError: an unknown version, or fields that do not belong to its version.
         """
         version = values.get("schema_version")
         if version in FLAT_FIELDS:
@@ -183,10 +183,10 @@ FLAT_TARGET = {
 FLAT_PROVENANCE = {name: name for name in _names(Provenance) - {"language_model", "subtlety"}} | {
     "language_model_hash": "language_model"
 }
-"""Fields of versions 1 and 2 by their name today."""
+"""Fields of versions 1 and 2 by their current name."""
 
 SOURCES = {"seeded": "prefix_conditioned", "steered": "smc", "edited": "counterfactual"}
-"""Sources of versions 1 and 2 by their name today."""
+"""Sources of versions 1 and 2 by their current name."""
 
 YOUNG = ("expected_error", "coverage")
 """Fields that versions 3 and 4 do not have."""

@@ -1,4 +1,4 @@
-"""CSV files that a spreadsheet may open, although the texts in them are untrusted."""
+"""CSV files with untrusted texts that are safe to open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vos.storage.atomic import write_atomically
 from vos.storage.json_files import json_line
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet runs a cell that begins with one of these as a formula."""
+"""Characters with which a cell starts that a spreadsheet executes as a formula."""
 
 
 def neutralise(text: str) -> str:
@@ -31,7 +31,7 @@ def restore(cell: str) -> str:
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write a CSV file: absent and None empty, lists as JSON, truth values as `true` and `false`."""
+    """Write a CSV file: missing values and None empty, lists as JSON, booleans as `true` and `false`."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, lineterminator="\r\n")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""What holds now, derived from the ledger's events."""
+"""The current state, derived from the ledger's events."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ if TYPE_CHECKING:
     from vos.labeling.ledger_schema import Event
 
 STATES = ("proposed", "exported", "labelled", "adjudicated", "trained")
-"""In the order of a text's way; `sent` is part of `exported`."""
+"""States of a text, in order; `sent` is part of `exported`."""
 
 
 Place = tuple[str, str, int]
-"""uid, annotator, and 0 for the first showing or 1 for the hidden repeat."""
+"""uid, annotator, and 0 for the first presentation or 1 for the hidden repeat."""
 
 
 def newest_answers(
     labels: Iterable[tuple[int, Label]], exported: Mapping[tuple[str | None, str], int]
 ) -> dict[Place, Label]:
-    """The answers that hold, by text, person and showing, in order of first arrival.
+    """The valid answers, by text, person and presentation, in order of first arrival.
 
-    Newest means: of the batch exported last; within a batch the higher revision; then the later clock; then the later
-    arrival. Clocks come third because they run backwards. Where the newest is a withdrawal there is no answer.
+    The newest answer is valid: that of the batch exported last; within a batch, that with the highest revision; then
+    the latest clock; then the latest arrival. Clocks come third because they may run backwards. If the newest is a
+    withdrawal, there is no answer.
 
     Args:
         labels: answers with their order of arrival.
@@ -48,15 +49,15 @@ def newest_answers(
 
 
 def held_answers(ledger: Ledger) -> dict[Place, Label]:
-    """The answers that hold, hidden repeats among them; see `newest_answers`."""
+    """The valid answers, including hidden repeats; see `newest_answers`."""
     exported = {(event.batch, event.uid): event.seq for event in ledger.each_event("exported")}
     return newest_answers(ledger.labels(), exported)
 
 
 def current_labels(ledger: Ledger) -> dict[str, list[Label]]:
-    """The answers that hold: for each text and person the newest first showing, in order of arrival.
+    """The valid answers by text: for each person the newest answer to the first presentation, in order of arrival.
 
-    Hidden repeats are left out, see `repeats`.
+    Hidden repeats are not included, see `repeats`.
     """
     by_text: dict[str, list[Label]] = defaultdict(list)
     for label in held_answers(ledger).values():
@@ -66,16 +67,16 @@ def current_labels(ledger: Ledger) -> dict[str, list[Label]]:
 
 
 def repeats(ledger: Ledger) -> list[tuple[Label, Label]]:
-    """First and repeated answer of the same person about the same text, where both are there."""
+    """Pairs of first and repeated answer of the same person to the same text."""
     held = held_answers(ledger)
     found = ((held.get((label.uid, label.annotator, 0)), label) for label in held.values() if label.repeat > 0)
     return [(one, two) for one, two in found if one is not None]
 
 
 def text_states(ledger: Ledger) -> dict[str, str]:
-    """How far every text has come, one of `STATES`.
+    """The state of every text, one of `STATES`.
 
-    A text whose answers were all withdrawn is "exported" again; one that was claimed and not sent is "proposed" still.
+    A text whose answers were all withdrawn is "exported" again; one that was claimed but not sent is still "proposed".
     """
     state: dict[str, str] = {}
     answered = {uid for uid, _, _ in held_answers(ledger)}
@@ -90,17 +91,17 @@ def text_states(ledger: Ledger) -> dict[str, str]:
 
 
 def state_counts(ledger: Ledger) -> dict[str, int]:
-    """Texts by state, every state named."""
+    """Number of texts by state, for all states."""
     counts = Counter(text_states(ledger).values())
     return {state: counts[state] for state in STATES}
 
 
 def adjudicated(ledger: Ledger) -> dict[str, str]:
-    """Settled answers by uid: of each text the newest by its clock, then by arrival."""
+    """Adjudicated answers by uid: for each text the newest by clock, then by arrival."""
     return newest_settled(ledger.events("adjudicated"))
 
 
 def newest_settled(events: Iterable[Event]) -> dict[str, str]:
-    """See `adjudicated`; of events of this kind, in the order of their arrival."""
+    """See `adjudicated`; from "adjudicated" events in order of arrival."""
     by_clock = sorted(events, key=lambda event: parse_time(event.payload.get("labelled_at", event.at)))
     return {event.uid: str(event.payload["label"]) for event in by_clock}

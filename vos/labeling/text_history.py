@@ -1,4 +1,4 @@
-"""What a ledger knows of one text, read once when an import first meets it."""
+"""The history of one text in the ledger, read once when an import first needs it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from vos.labeling.state import newest_answers, newest_settled
 
 @dataclass
 class TextHistory:
-    """One text of the ledger.
+    """One text of the ledger, with its answers.
 
     Attributes:
-        text: as it was exported.
+        text: the text as it was exported.
         exported: batch to the time of its export.
-        answers: the answers that hold, by person and showing; an import brings them up to date.
-        settled: the adjudicator's answer that holds; None where there is none.
+        answers: the valid answers, by person and presentation; updated by the import.
+        settled: the valid answer of an adjudicator; None if there is none.
     """
 
     text: str
@@ -28,7 +28,7 @@ class TextHistory:
 
 
 def text_history(ledger: Ledger, uid: str) -> TextHistory | None:
-    """What the ledger knows of a text; None where it does not know it."""
+    """Read the history of a text; None if the ledger does not know it."""
     text = ledger.text(uid)
     if text is None:
         return None

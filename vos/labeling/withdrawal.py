@@ -1,4 +1,4 @@
-"""Answers that a tool no longer holds: what was imported before and is gone now has been taken back."""
+"""Withdrawals: answers that were imported before and no longer exist in the tool."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from vos.labeling.state import held_answers
 def withdrawals(
     ledger: Ledger, rows: Sequence[LabelRow], source: str, was_read: Callable[[Label], bool]
 ) -> list[LabelRow]:
-    """A row for every answer that holds in the ledger and is missing among `rows`.
+    """A withdrawal row for every valid answer in the ledger that is missing in `rows`.
 
     Args:
-        ledger: of the project.
-        rows: everything that the tool holds now.
+        ledger: ledger of the project.
+        rows: all answers that currently exist in the tool.
         source: see `LabelRow`.
-        was_read: whether the tool was asked about the place of this answer; others are left alone.
+        was_read: whether the place of this answer was read from the tool; other answers are not withdrawn.
     """
     present = {(row.label.uid, row.label.annotator, row.label.repeat) for row in rows if row.label is not None}
     gone = [label for place, label in held_answers(ledger).items() if place not in present and was_read(label)]
@@ -35,21 +35,21 @@ def read_back(
     answers: Iterable[tuple[Any, Any, list[LabelRow]]],
     partly_read: Collection[str | None] = (),
 ) -> list[LabelRow]:
-    """The rows of a labelling server, and a withdrawal for every answer from it that it no longer holds.
+    """The rows of a labelling server, and a withdrawal for every answer that no longer exists on it.
 
     Args:
-        ledger: of the project.
-        tool: its name in the ledger.
-        url: of the server.
-        answers: uid, batch id and rows of each text that the server holds; where a row cannot be read, the answers to
-            this text are left alone.
-        partly_read: batches that may have answers elsewhere; nothing of them is withdrawn.
+        ledger: ledger of the project.
+        tool: name of the tool in the ledger.
+        url: URL of the server.
+        answers: uid, batch id and rows of each text on the server; if a row cannot be read, the answers to this text
+            are not withdrawn.
+        partly_read: batches that may have answers elsewhere; their answers are not withdrawn.
     """
     rows: list[LabelRow] = []
     read = set()
     for uid, batch, found in answers:
         rows += found
-        known = isinstance(uid, str) and isinstance(batch, str)  # whatever an export holds in their place
+        known = isinstance(uid, str) and isinstance(batch, str)  # an export may contain anything there
         if known and batch not in partly_read and all(row.label is not None for row in found):
             read.add((uid, batch))
     return rows + withdrawals(
@@ -58,6 +58,6 @@ def read_back(
 
 
 def _withdrawn(label: Label) -> Label:
-    """Not older than what it takes back, whatever the clocks say."""
+    """The withdrawal of an answer, with a time that is not before the answer's."""
     time = max(now(), label.labelled_at, key=parse_time)
     return replace(label, label=WITHDRAWN, labelled_at=time, spans=(), comment="", changed_from_suggestion=None)

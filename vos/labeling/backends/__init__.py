@@ -1,4 +1,4 @@
-"""The labelling backends: what `labeling=...` and `labels=...` choose between."""
+"""The labelling backends, chosen by `labeling=...` and `labels=...`."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from vos.storage.secrets import check_no_secret
 
 
 class Exporter(Protocol):
-    """Brings a batch to people."""
+    """Exports a batch to people."""
 
     tool: str
     """Name in the ledger."""
 
     plan: Plan
-    """Who is asked what, beside the batch itself."""
+    """Assignment of texts to people."""
 
     @property
     def settings(self) -> InstructionSettings:
-        """What people are asked, beside the batch itself."""
+        """Question and guidelines for people."""
 
     def check(self) -> None:
-        """Refuse what can be known not to work before there is a batch: settings, token, server, permission.
+        """Check settings, token, server and permission before there is a batch.
 
         Raises:
             VosError: what was expected and found.
         """
 
     def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:
-        """Bring out a batch that the ledger has claimed, and note there what people can see.
+        """Export a batch that is claimed in the ledger, and record there what people can see.
 
-        Returns: where it is now, paths or addresses.
+        Returns: the paths or URLs of the exported batch.
         """
 
 
@@ -91,7 +91,7 @@ class SheetExporter:
         """Nothing is needed but a folder."""
 
     def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:
-        """Write `to_label.csv` and `to_label.txt`, which says what is asked; for a named person `to_label-NAME.csv`."""
+        """Write `to_label.csv` and `to_label.txt` with the instructions; for a named person `to_label-NAME.csv`."""
         path = folder / f"to_label{suffix_for(batch.annotator)}.csv"
         asked = batch.instructions(self.settings)
         write_blind_csv(path, batch.records, batch.batch_id, batch.annotator, asked.question)
@@ -106,14 +106,14 @@ class LabelStudioBackend:
     """`labeling=label_studio` and `labels=label_studio`.
 
     Attributes:
-        url: of the server.
-        token_variable: environment variable that holds the token; a token in a configuration would end up in the files
-            of the run.
+        url: URL of the server.
+        token_variable: environment variable with the token; a token in a configuration would be stored in the files of
+            the run.
         settings: see `PageSettings`.
         plan: see `Plan`.
-        projects: to read from; None reads every project that the ledger has sent to.
+        projects: ids of projects to read; None: every project to which texts of the ledger were sent.
         label_map: raw answer to class name.
-        timeout: seconds in which the server must answer.
+        timeout: seconds within which the server must respond.
     """
 
     url: str = "http://localhost:8080"
@@ -130,7 +130,7 @@ class LabelStudioBackend:
         _check_timeout(self.timeout)
 
     def check(self) -> None:
-        """Connect, and look whether the token may see projects and the mode is one of the server's."""
+        """Connect, and check that the token may list projects and that the server supports the mode."""
         self.settings.check_server()
         with closing(LabelStudioTool(self.url, secret(self.token_variable), timeout=self.timeout)) as tool:
             tool.check()
@@ -151,13 +151,13 @@ class ArgillaBackend:
     """`labeling=argilla` and `labels=argilla`.
 
     Attributes:
-        url: of the server.
-        workspace: must exist.
-        token_variable: environment variable that holds the API key.
+        url: URL of the server.
+        workspace: name of an existing workspace.
+        token_variable: environment variable with the API key.
         settings: see `PageSettings`.
         plan: see `Plan`.
         label_map: raw answer to class name.
-        timeout: seconds in which the server must answer.
+        timeout: seconds within which the server must respond.
     """
 
     url: str = "http://localhost:6900"
@@ -174,7 +174,7 @@ class ArgillaBackend:
         _check_timeout(self.timeout)
 
     def check(self) -> None:
-        """Connect, which finds the workspace, and look whether the mode is one of the server's."""
+        """Connect, check that the workspace exists, and that the server supports the mode."""
         self.settings.check_server()
         ArgillaTool(self.url, secret(self.token_variable), self.workspace, self.timeout).close()
 
@@ -192,14 +192,14 @@ class ArgillaBackend:
 
 @dataclass(frozen=True)
 class FileImporter(FileFormat):
-    """`labels=files`: files that the page, a spreadsheet or `write_labels` wrote, adjudication sheets among them.
+    """`labels=files`: files from the page, a spreadsheet or `write_labels`, including adjudication sheets.
 
     Attributes:
-        path: a file (csv, tsv, jsonl, json or parquet), several, or a folder that holds nothing else.
+        path: a file (csv, tsv, jsonl, json or parquet), several files, or a folder with nothing else.
         label_map: raw answer to class name.
-        annotator: who answered, for sheets that do not say.
-        complete: the files hold every answer that their people gave to their batches: one that was imported before and
-            is missing now is taken back. Not done while a row cannot be read.
+        annotator: name of the person, for sheets without one.
+        complete: whether the files contain all answers of their people to their batches: then an answer that was
+            imported before and is missing now is withdrawn. Not done if a row cannot be read.
     """
 
     path: str | Sequence[str]
@@ -221,7 +221,7 @@ class FileImporter(FileFormat):
 
 
 def _files(path: Path, ledger: Ledger) -> list[Path]:
-    """The file, or all files of a folder but the ledger's own and hidden ones."""
+    """The file, or all files of a folder except the ledger's own and hidden ones."""
     if not path.is_dir():
         return [path]
     inside = sorted(each for each in path.iterdir() if not each.name.startswith((".", "~$", ledger.path.name)))

@@ -1,7 +1,7 @@
 """Argilla 2.x: push a batch, pull the answers.
 
-Argilla keeps no time per answer, and its marked passages come without their words; where a text has characters outside
-Unicode's first plane, the offsets are ambiguous (browsers count UTF-16 units) and such marks are left out.
+Argilla stores no time per answer, and marked passages without their words; if a text has characters outside Unicode's
+first plane, the offsets are ambiguous (browsers count UTF-16 units), so these marks are left out.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class ArgillaTool:
     """A connection to an Argilla server.
 
     Args:
-        url: of the server, for example http://localhost:6900.
-        api_key: of an owner or administrator.
-        workspace: must exist.
-        timeout: seconds in which the server must answer.
+        url: URL of the server, for example http://localhost:6900.
+        api_key: API key of an owner or administrator.
+        workspace: name of an existing workspace.
+        timeout: seconds within which the server must respond.
 
     Raises:
-        ToolError: unreachable, or the key is refused.
+        ToolError: the server is unreachable, or refuses the key.
         ConfigError: argilla is not installed, or the workspace does not exist.
     """
 
@@ -77,17 +77,17 @@ class ArgillaTool:
         self._client.http_client.close()
 
     def push(self, ledger: Ledger, batch: PageBatch, settings: PageSettings) -> int:
-        """Send a batch to the data set of its name, made when missing; returns how many texts were sent.
+        """Send a batch to the data set of its name, created if missing; returns how many texts were sent.
 
-        Record ids are our uids, so a repeated push updates and never doubles. Suggestions go along only in the mode
-        "assisted": Argilla shows them before the answer.
+        Record ids are our uids, so a repeated push updates records and never duplicates them. Suggestions are sent only
+        in the mode "assisted", because Argilla shows them before the answer.
         """
         settings.check_server()
         name = re.sub(r"[^a-zA-Z0-9_-]", "-", f"vos-{batch.batch_id}{suffix_for(batch.annotator)}")
         places = ledger.events("sent", batch=batch.batch_id, who=TOOL)
         with self._clear_errors(f"send batch {batch.batch_id}"):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # that a new batch has no data set yet
+                warnings.simplefilter("ignore", UserWarning)  # warning: a new batch has no data set yet
                 dataset = self._client.datasets(name, workspace=self.workspace)
             if dataset is None:
                 dataset = self._argilla.Dataset(
@@ -137,9 +137,9 @@ class ArgillaTool:
         )
 
     def pull(self, ledger: Ledger, label_map: Mapping[str, str] | None = None) -> list[LabelRow]:
-        """Answers of every data set that the ledger has sent texts to on this server; drafts are left out.
+        """Answers of every data set on this server to which texts of the ledger were sent, without drafts.
 
-        An answer that the ledger has and the server no longer (deleted, or a draft again) comes as withdrawn.
+        An answer in the ledger that is no longer on the server (deleted, or a draft again) is returned as withdrawn.
         """
         batches = {
             event.payload["dataset"]: str(event.batch)
@@ -196,7 +196,7 @@ def _answers(record: Any, batch_id: str, people: Mapping[str, str]) -> Iterator[
 
 
 def _spans(text: str, values: Any) -> list[dict[str, Any]]:
-    """Marked passages with their words; whether they lie in the text is checked when they are imported."""
+    """Marked passages with their words; the import checks that they occur in the text."""
     if values and any(character > "\uffff" for character in text):
         logger.warning("marks in a text with characters beyond U+FFFF were left out: their offsets are ambiguous")
         return []

@@ -28,16 +28,16 @@ from vos.storage.memory import without_collector
 TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 TABLES = (".csv", ".tsv", ".parquet")
-"""Endings of files whose rows all have the same columns, and whose cells may be empty."""
+"""Endings of table files, whose rows all have the same columns, and whose cells may be empty."""
 
 ANSWER = ("label", "comment", "annotator")
 """Columns that a person fills in."""
 
 ADJUDICATION = ("uid", "why", "answers", "text", *ANSWER)
-"""Columns of the sheet of open texts; `why` and `answers` tell it from other sheets."""
+"""Columns of the sheet of open texts; `why` and `answers` distinguish it from other sheets."""
 
 ADJUDICATOR = "adjudicator"
-"""Who settled a text, where neither the sheet nor the command says it."""
+"""Name of the adjudicator, if neither the sheet nor the command gives one."""
 
 
 def read_labels(
@@ -46,19 +46,20 @@ def read_labels(
     annotator: str | None = None,
     layout: FileFormat = PLAIN,
 ) -> list[LabelRow]:
-    """Rows of a file of answers: the labelling page's, a sheet filled in, or any other file that `read_rows` reads.
+    """Read a file of answers: from the labelling page, a completed sheet, or any file that `read_rows` reads.
 
-    A half-written or damaged row becomes a row with an error; the others are read all the same. Rows without an answer
-    are passed over: people fill in a part of a batch. The answers of an adjudication sheet settle their texts.
+    An incomplete or damaged row becomes a row with an error; the others are read nevertheless. Rows without an answer
+    are skipped, because people may answer only a part of a batch. The answers of an adjudication sheet settle their
+    texts.
 
     Args:
-        path: of the file.
+        path: path of the file.
         label_map: see `read_row`.
-        annotator: who answered, for rows that do not say; their time is that of the file.
+        annotator: name of the person, for rows without one; their time is that of the file.
         layout: how the file is read.
 
     Raises:
-        DataError: the file is missing, of another kind, or cannot be read from its first row on.
+        DataError: the file is missing, of another format, or unreadable from its first row on.
     """
     path = Path(path)
     rows: list[LabelRow] = []
@@ -94,16 +95,16 @@ def _label_row(
     at: str,
     is_table: bool,
 ) -> LabelRow | None:
-    """One row; None where nothing was answered.
+    """Read one row; None if it has no answer.
 
     Args:
-        path: see `read_labels`; the next ones likewise.
+        path: see `read_labels`.
         line: see `LabelRow`.
-        values: of the row.
+        values: values of the row.
         label_map: see `read_labels`.
         annotator: see `read_labels`.
-        at: the time of the file, for rows without one.
-        is_table: the file is one of `TABLES`.
+        at: time of the file, for rows without a time.
+        is_table: whether the file's ending is in `TABLES`.
     """
     if DAMAGED in values:
         half = " (a half-written line: load the file into the page again and download it anew)"
@@ -131,10 +132,10 @@ def _is_adjudication(names: Iterable[str]) -> bool:
 
 
 def _cell_value(name: str, cell: Any) -> Any:
-    """The JSON value of a cell; None for an empty one, which counts as one that is not there."""
+    """The JSON value of a cell; None for an empty cell, which counts as missing."""
     types = LABEL_TYPES.get(name, (str,))
     if isinstance(cell, float) and cell.is_integer() and float not in types:
-        cell = int(cell)  # how tables store whole numbers with gaps
+        cell = int(cell)  # how tables store integers with missing values
     if isinstance(cell, datetime):
         return cell.isoformat()
     if not isinstance(cell, str):
@@ -166,14 +167,14 @@ def write_labels(path: Path, labels: Iterable[Label]) -> None:
 def write_blind_csv(
     path: Path, items: Sequence[LedgerItem], batch_id: str, annotator: str = "", question: str = ""
 ) -> None:
-    """A sheet to fill in: text, question and empty columns for the answer; no score, side or source.
+    """Write a sheet to fill in: text, question and empty columns for the answer, without score, side or source.
 
     Args:
-        path: of the file.
+        path: path of the file.
         items: the texts.
-        batch_id: comes back with the answers.
-        annotator: who fills it in, when that is known.
-        question: what is asked of each text.
+        batch_id: returned with the answers.
+        annotator: name of the person, if known.
+        question: question on each text.
     """
     same = {"batch_id": batch_id, "question": question, "annotator": annotator}
     rows = ({"uid": item.uid, "text": item.text, **same} for item in items)
@@ -181,12 +182,12 @@ def write_blind_csv(
 
 
 def write_instructions(path: Path, asked: Instructions, answers: Sequence[str]) -> None:
-    """What a sheet asks and how it is filled in, as plain text.
+    """Write the instructions of a sheet as plain text: the question, and how to fill it in.
 
     Args:
-        path: of the file.
+        path: path of the file.
         asked: question and guidelines.
-        answers: that may stand in the column `label`, beside "skip".
+        answers: allowed answers in the column `label`, besides "skip".
     """
     told = f"{asked.guidelines}\n\n" if asked.guidelines else ""
     how = (
@@ -197,12 +198,12 @@ def write_instructions(path: Path, asked: Instructions, answers: Sequence[str]) 
 
 
 def write_adjudication_csv(path: Path, ledger: Ledger) -> int:
-    """A sheet of the texts that need another look, for one person to settle; returns how many they are.
+    """Write a sheet of the unsettled texts, for one person to settle; returns the number of texts.
 
-    Without such a text nothing is written. What a person has filled in already stays, where its text is still open.
+    Without such texts nothing is written. Cells that a person has already filled in are kept if the text is still open.
 
     Raises:
-        DataError: a file is there that is not such a sheet, and might hold somebody's work.
+        DataError: the file exists and is not such a sheet, so it may contain somebody's work.
     """
     rows = adjudication_list(ledger)
     if rows:
@@ -212,7 +213,7 @@ def write_adjudication_csv(path: Path, ledger: Ledger) -> int:
 
 
 def _filled_in(path: Path) -> dict[str, dict[str, str]]:
-    """What stands in the columns `ANSWER`, by uid, of the rows with an answer."""
+    """Values of the columns `ANSWER`, by uid, in rows with an answer."""
     filled = {}
     for _, row in read_rows(path, columns=ADJUDICATION):
         if not _is_adjudication(row):

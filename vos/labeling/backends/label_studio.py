@@ -19,19 +19,19 @@ from vos.storage.lock import lock_within
 TOOL = "label_studio"
 
 TITLE_LENGTH = 50
-"""Longest project title that Label Studio takes."""
+"""Longest project title that Label Studio accepts."""
 
 
 @dataclass(frozen=True)
 class PushReport:
-    """What a push did.
+    """The result of a push.
 
     Attributes:
         project: id of the project.
-        created: the project was made by this push.
-        sent: texts sent now.
-        present: texts that were there already.
-        url: where people label.
+        created: whether this push created the project.
+        sent: number of texts sent now.
+        present: number of texts that were already there.
+        url: URL where people label.
     """
 
     project: int
@@ -56,22 +56,22 @@ class LabelStudioTool(Connection):
         self.chunk_size = chunk_size
 
     def check(self) -> None:
-        """Look whether the token may list projects, which a push begins with.
+        """Check that the token may list projects, the first step of a push.
 
         Raises:
-            ToolError: it may not, or the server went away.
+            ToolError: it may not, or the server does not respond.
         """
         with self.clear_errors("list the projects"):
             next(iter(self._client.projects.list()), None)
 
     def push(self, ledger: Ledger, batch: PageBatch, settings: PageSettings) -> PushReport:
-        """Send a batch that the ledger has exported to the project of its name, which is made when missing.
+        """Send a batch that the ledger has exported to the project of its name, which is created if missing.
 
-        The prediction goes along for reports and is hidden from labellers. Interrupted pushes are repeated: texts that
-        the ledger or the project knows are not sent again.
+        The prediction is sent for reports and is hidden from labellers. An interrupted push can be repeated: texts that
+        are known to the ledger or the project are not sent again.
 
         Raises:
-            ToolError: the server refused or went away.
+            ToolError: the server refused or does not respond.
             ConfigError: a prediction does not fit the labelling config, or mode is "reveal".
         """
         settings.check_server()
@@ -115,7 +115,7 @@ class LabelStudioTool(Connection):
         return int(made.id), True
 
     def _present(self, ledger: Ledger, batch_id: str, project: int) -> set[str]:
-        """Texts that the project holds, noted in the ledger where a push died before it could do so."""
+        """Texts in the project; also records them in the ledger if an interrupted push did not."""
         held = {str(each["data"].get("uid")): int(each["id"]) for each in self.export(project)}
         self._note_sent(ledger, batch_id, project, {uid: n for uid, n in held.items() if ledger.text(uid) is not None})
         return set(held)
@@ -129,12 +129,12 @@ class LabelStudioTool(Connection):
     def pull(
         self, ledger: Ledger, projects: Sequence[int] | None = None, label_map: Mapping[str, str] | None = None
     ) -> list[LabelRow]:
-        """Answers of the projects given, or of all that the ledger has sent texts to on this server.
+        """Answers of the given projects, or of all on this server to which texts of the ledger were sent.
 
-        An answer that the ledger has and the server no longer, though its task is there, comes as withdrawn.
+        An answer in the ledger that is missing on the server, although its task exists, is returned as withdrawn.
 
         Raises:
-            ToolError: the server refused or went away, or the ledger knows no project here.
+            ToolError: the server refused or does not respond, or the ledger knows no project on it.
         """
         sent = ledger.events("sent", who=TOOL)
         if projects is None:
@@ -157,7 +157,7 @@ class LabelStudioTool(Connection):
 
 
 def project_title(title: str, batch: PageBatch) -> str:
-    """What tells the projects of a server apart: batch and person stand in it whole, the rest is cut to 50 characters.
+    """Title of a project, at most 50 characters; batch and person are always complete, the rest is truncated.
 
     Example:
         >>> class Named: batch_id, annotator = "r00-0a1b2c3d", "ann"
@@ -170,10 +170,10 @@ def project_title(title: str, batch: PageBatch) -> str:
 
 @contextmanager
 def _one_at_a_time(ledger: Ledger) -> Iterator[None]:
-    """Hold back a second push of the same ledger: both would find the same texts missing and send them twice.
+    """Lock against a second push of the same ledger, which would send the same texts twice.
 
     Raises:
-        RunError: the other push does not end.
+        RunError: the other push does not finish.
     """
     with ledger.path.with_name(ledger.path.name + ".push").open("w") as lock:
         lock_within(lock, f"{ledger.path}: another process sends a batch of this ledger")
@@ -181,7 +181,7 @@ def _one_at_a_time(ledger: Ledger) -> Iterator[None]:
 
 
 def check_predictions(config: str, tasks: Iterable[Mapping[str, Any]]) -> None:
-    """Check every prediction against the config: the server takes wrong ones without a word.
+    """Check every prediction against the config, because the server silently accepts wrong ones.
 
     Raises:
         ConfigError: with the reasons.

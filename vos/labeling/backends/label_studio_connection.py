@@ -14,25 +14,25 @@ from vos.labeling.backends.label_studio_format import tasks_of_export
 from vos.storage.extras import optional
 
 TIMEOUT = 120.0
-"""Seconds in which a server must answer."""
+"""Seconds within which a server must respond."""
 
 
 class Connection:
     """A connection to a Label Studio server (1.23, community edition or newer).
 
     Args:
-        url: of the server, for example http://localhost:8080.
+        url: URL of the server, for example http://localhost:8080.
         token: legacy token or personal access token.
-        timeout: seconds in which the server must answer.
+        timeout: seconds within which the server must respond.
 
     Raises:
-        ToolError: unreachable, or the token is refused; the message says of which kind it is.
+        ToolError: the server is unreachable, or refuses the token; the message names the kind of token.
         ConfigError: label-studio-sdk is not installed.
     """
 
     def __init__(self, url: str, token: str, timeout: float = TIMEOUT) -> None:
         package = sdk("label_studio_sdk")
-        # The SDK joins paths to the last folder of the address: without the slash http://host/prefix loses its prefix.
+        # The SDK joins paths relative to the URL: without the trailing slash, http://host/prefix loses its prefix.
         self.url = url.rstrip("/")
         self.kind = token_in_words(token)
         self._http = sdk("httpx").Client(timeout=timeout, follow_redirects=True)
@@ -50,7 +50,7 @@ class Connection:
 
     @contextmanager
     def clear_errors(self, step: str) -> Iterator[None]:
-        """Failures of a step as `ToolError`."""
+        """Context that turns failures of a step into `ToolError`."""
         api_error = sdk("label_studio_sdk.core.api_error").ApiError
         http_error = sdk("httpx").HTTPError
         try:
@@ -74,7 +74,7 @@ class Connection:
         """Every task of a project with its annotations.
 
         Raises:
-            ToolError: the server refused, went away, or sent half an answer.
+            ToolError: the server refused, does not respond, or sent an incomplete response.
         """
         with self.clear_errors(f"export project {project}"):
             content = b"".join(
@@ -90,18 +90,18 @@ class Connection:
 
 
 def sdk(name: str) -> Any:
-    """A module of the optional packages.
+    """Import a module of the optional packages.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: the package is not installed.
     """
     return optional(name, "label-studio", "labeling=label_studio")
 
 
 def token_in_words(token: str) -> str:
-    """Which of the two kinds a token is, and when it expired if it did.
+    """Describe the kind of a token, and when it expired, if it did.
 
-    A personal access token is a JWT, whose middle part tells its end; a legacy token is 40 hexadecimal characters.
+    A personal access token is a JWT, whose payload contains its expiry; a legacy token has 40 hexadecimal characters.
     """
     if token.count(".") != 2:
         return "legacy token"

@@ -1,4 +1,4 @@
-"""What Label Studio reads and writes: labelling config, tasks, and its JSON export. No connection here."""
+"""The formats of Label Studio: labelling config, tasks, and JSON export; no network access."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def labelling_config(question: str, choices: Mapping[str, str]) -> str:
     Skipping is Label Studio's own button.
 
     Args:
-        question: above the text.
-        choices: answer to its title, in the order of the keys 1, 2, ..., see `PageBatch.choices`.
+        question: question above the text.
+        choices: answer to title, in the order of the keys 1, 2, ..., see `PageBatch.choices`.
     """
     keys = itertools.chain((f' hotkey="{key}"' for key in KEYS), itertools.repeat(""))
     shown = "".join(
@@ -49,7 +49,7 @@ def labelling_config(question: str, choices: Mapping[str, str]) -> str:
 
 
 def expert_instruction(asked: Instructions, content_note: str = "") -> str:
-    r"""HTML of what a project tells before the first text; it holds the texts given literally.
+    r"""HTML of the instructions shown before the first text, with escaped content.
 
     Example:
         >>> expert_instruction(Instructions("Is it <b>?", "One.\nTwo."))
@@ -69,7 +69,7 @@ def task(record: BoundaryRecord, neighbours: Sequence[Neighbour], batch_id: str)
     Args:
         record: the text.
         neighbours: similar texts already judged.
-        batch_id: comes back with the answer.
+        batch_id: returned with the answer.
     """
     shown = "".join(
         f'<p dir="auto"><b>{html.escape(each.label)}</b>: {html.escape(each.text)}</p>' for each in neighbours
@@ -99,7 +99,7 @@ def tasks_of_export(content: bytes) -> list[Any]:
     """The tasks in a JSON export.
 
     Raises:
-        DataError: it is not a whole JSON array in UTF-8.
+        DataError: it is not a complete JSON array in UTF-8.
     """
     try:
         tasks = json.loads(content.decode())
@@ -116,7 +116,7 @@ def rows_of_export(
     source: str,
     label_map: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Mapping[str, Any], list[LabelRow]]]:
-    """The data of each task of a JSON export with its answers (CSV and JSON_MIN drop skipped tasks without a word).
+    """The data of each task of a JSON export with its answers (CSV and JSON_MIN silently drop skipped tasks).
 
     Args:
         tasks: the export.
@@ -141,7 +141,7 @@ def _row(
     people: Mapping[int, str],
     label_map: Mapping[str, str] | None,
 ) -> LabelRow:
-    """One annotation, under its own number, or under its task's place where it has none."""
+    """The row of one annotation, numbered by its id, or by the position of its task if it has none."""
     number = annotation.get("id") if isinstance(annotation, dict) else None
     line = number if isinstance(number, int) else place
     try:
@@ -190,11 +190,11 @@ def _label_of(seen: Mapping[str, Any]) -> str | None:
 def realign(text: str, value: Mapping[str, Any]) -> dict[str, Any]:
     """A marked passage in code points.
 
-    Browsers count UTF-16 units, so an emoji before the passage shifts it; the exported passage itself decides which
-    counting was used. As a last resort the nearest place where the passage stands is taken.
+    Browsers count UTF-16 units, so an emoji before the passage shifts its offsets; the exported passage shows which
+    counting was used. As a last resort, the nearest occurrence of the passage is used.
 
     Raises:
-        DataError: the passage is nowhere in the text.
+        DataError: the passage does not occur in the text.
 
     Example:
         >>> realign("😀 he fell", {"start": 3, "end": 10, "text": "he fell"})

@@ -1,4 +1,4 @@
-"""A declared oracle: stored answers in place of people, marked as such wherever they appear."""
+"""A declared oracle: stored answers instead of people's, marked as such wherever they appear."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from vos.storage.run_directory import RunDirectory, run_hash
 logger = logging.getLogger(__name__)
 
 ORACLE = "oracle"
-"""Annotator and tool of its answers: no person."""
+"""Annotator and tool of its answers, which is not a person."""
 
 
 @runtime_checkable
 class StoredAnswers(Protocol):
-    """Data that come with the answers for their pool, such as `vos.data.EmbeddedData`."""
+    """Data with stored answers for their pool, such as `vos.data.EmbeddedData`."""
 
     def stored_answers(self) -> Mapping[str, str]:
         """The class of every text of the pool, by its `text_uid`."""
@@ -33,11 +33,11 @@ class OracleImporter:
     """`labels=oracle`: the stored answers of the data, for research and demonstrations.
 
     Attributes:
-        data: must come with stored answers, see `StoredAnswers`.
-        run: whose batches are answered; None answers every batch of the ledger.
+        data: data with stored answers, see `StoredAnswers`.
+        run: the run whose batches are answered; None: every batch of the ledger.
 
     Raises:
-        ConfigError: the data have none.
+        ConfigError: the data have no stored answers.
     """
 
     data: StoredAnswers
@@ -57,15 +57,15 @@ class OracleImporter:
 
 
 def oracle_rows(ledger: Ledger, answers: Mapping[str, str], run: str | None = None) -> list[LabelRow]:
-    """An answer to every text that was asked, has none yet, and whose class is stored; in the order of proposal.
+    """Answers to every asked text without an answer whose class is stored, in the order of proposal.
 
-    Texts with a known answer are left out: they measure people. So are texts whose class is not stored, such as those
-    that a language model made; how many is said.
+    Gold texts are left out, because they measure people. Texts without a stored class, such as those written by a
+    language model, are left out too, with a message.
 
     Args:
-        ledger: of the project.
+        ledger: ledger of the project.
         answers: uid to class name.
-        run: hash of the run whose records count, see `run_hash`; None for those of all.
+        run: hash of the run whose records count, see `run_hash`; None: all runs.
     """
     asked = {event.uid: event.batch for event in ledger.asked()}
     done = {uid for uid, _, _ in held_answers(ledger)} | adjudicated(ledger).keys() | ledger.gold().keys()
@@ -81,5 +81,5 @@ def oracle_rows(ledger: Ledger, answers: Mapping[str, str], run: str | None = No
 
 
 def answered_by_oracle(ledger: Ledger) -> set[str]:
-    """Texts with an answer of a declared oracle that holds."""
+    """Texts with a valid answer of a declared oracle."""
     return {label.uid for label in held_answers(ledger).values() if label.tool == ORACLE}

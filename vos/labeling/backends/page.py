@@ -1,4 +1,4 @@
-"""The offline labelling page: one HTML file that asks, keeps and gives back answers without a network."""
+"""The offline labelling page: one HTML file that collects, stores and exports answers without a network."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from vos.page.join import bundle, csp_hash, fill, kit_style, safe_json
 from vos.storage.atomic import write_atomically
 
 KEYS = "1234567890adefhijklmoqrtuvwxyz"
-"""Keys of the answers, in their order; the other letters have a meaning of their own in the page. Later answers have
-none."""
+"""Keys of the answers, in order; the other letters have other functions in the page. Further answers have no key."""
 
 ENTRY = "labeling/backends/page_files/main.js"
 
@@ -30,12 +29,12 @@ CONTENT_NOTE = (
 
 
 IMPORT = "python train.py run=RUN labels=files labels.path={FILE} ledger=LEDGER"
-"""What brings answers back, where the sender does not say it; `{FILE}` is replaced by the name of the download."""
+"""Default import command; `{FILE}` is replaced by the name of the downloaded file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A text already judged, shown for comparison.
+    """A labelled text, shown for comparison.
 
     Attributes:
         text: the text.
@@ -48,17 +47,17 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class PageSettings(InstructionSettings):
-    """How a batch is asked.
+    """How a batch is presented to people.
 
     Attributes:
-        title: of the page.
-        content_note: what people should know before they start.
-        mode: "blind": the file holds no suggestion at all; "reveal": the model's suggestion is shown after the answer;
-            "assisted": before it. Suggestions bias people, so every answer carries what was shown.
-        blur: texts start blurred.
+        title: title of the page.
+        content_note: note on the content, shown before people start.
+        mode: "blind": the file contains no suggestions; "reveal": the model's suggestion is shown after the answer;
+            "assisted": before it. Suggestions bias people, so every answer records what was shown.
+        blur: whether texts are blurred at first.
         repeat_share: share of texts asked twice, unannounced, to measure self-agreement.
-        break_every: answers in a row after which the page suggests a break.
-        max_items: texts in one page at most; a longer batch becomes several pages.
+        break_every: number of answers after which the page suggests a break.
+        max_items: largest number of texts in one page; a longer batch becomes several pages.
     """
 
     title: str = "Judging texts"
@@ -79,7 +78,7 @@ class PageSettings(InstructionSettings):
             )
 
     def check_server(self) -> None:
-        """Refuse what only the offline page can do.
+        """Refuse settings that only the offline page supports.
 
         Raises:
             ConfigError: mode is "reveal".
@@ -90,17 +89,17 @@ class PageSettings(InstructionSettings):
 
 @dataclass(frozen=True)
 class PageBatch:
-    """What is asked.
+    """A batch to present to people.
 
     Attributes:
-        batch_id: as in the ledger.
-        records: the texts; texts with a known answer may be among them and look like the others.
-        classes: class name, as `answer_of` writes it, to its title on the button, in the order of the keys 1, 2, ...
-        neighbours: uid to texts already judged, shown on request.
-        annotator: who is asked; "" leaves it to whoever opens the page.
-        question: what is asked where the settings do not say; "" asks which of the classes fits.
-        guidelines: those of that question.
-        import_command: what brings the answers back; `{FILE}` stands for the file that the page gives.
+        batch_id: id in the ledger.
+        records: the texts, possibly with gold texts, which look like the others.
+        classes: class name, as written by `answer_of`, to its title on the button, in the order of the keys 1, 2, ...
+        neighbours: uid to labelled texts, shown on request.
+        annotator: name of the person; "": entered by whoever opens the page.
+        question: question used if the settings have none; "": asks which class fits.
+        guidelines: guidelines of that question.
+        import_command: command that imports the answers; `{FILE}` stands for the downloaded file.
     """
 
     batch_id: str
@@ -127,13 +126,13 @@ class PageBatch:
         return {**self.classes, UNSURE: "Unsure" if "unsure" not in taken else "I cannot decide"}
 
     def instructions(self, settings: InstructionSettings) -> Instructions:
-        """What people are asked, see `InstructionSettings.instructions`."""
+        """Question and guidelines, see `InstructionSettings.instructions`."""
         own = self.question or neutral_question(list(self.classes.values()))
         return settings.instructions(Instructions(own, self.guidelines))
 
 
 def suggestion(record: BoundaryRecord) -> tuple[str, float]:
-    """The model's most probable class, as `answer_of` writes it, and its probability."""
+    """The model's most probable class, as written by `answer_of`, and its probability."""
     label = max(record.probability, key=record.probability.__getitem__)
     return answer_of(label), float(record.probability[label])
 
@@ -143,7 +142,7 @@ def write_pages(folder: Path, batch: PageBatch, settings: PageSettings) -> tuple
 
     For a named person the files are `label-NAME.html`, `label-NAME-1.html`, ...
 
-    The order of the texts is drawn in the page for each person, from the batch id and the name.
+    The page draws the order of the texts for each person, seeded by the batch id and the name.
 
     Returns: the files.
     """
@@ -162,10 +161,10 @@ def write_pages(folder: Path, batch: PageBatch, settings: PageSettings) -> tuple
 
 
 def page_html(batch: PageBatch, settings: PageSettings, part: int = 0) -> str:
-    """One page, which asks the whole batch, as a string.
+    """The HTML of one page for the whole batch.
 
-    Script and style are inline and allowed by their hashes alone; the content security policy forbids every request,
-    so nothing can leave the page even if a text tried.
+    Script and style are inline and allowed only by their hashes; the content security policy forbids all requests, so
+    that nothing can leave the page even if a text contained code.
     """
     files = resources.files("vos.labeling.backends").joinpath("page_files")
     style = kit_style() + files.joinpath("page.css").read_text(encoding="utf-8")
@@ -198,7 +197,7 @@ def _content(batch: PageBatch, settings: PageSettings, part: int) -> dict[str, A
 
 
 def _item(record: BoundaryRecord, neighbours: Sequence[Neighbour], mode: str) -> dict[str, Any]:
-    """Blind means blind: no score, side, source or target is in the file, not even hidden."""
+    """The data of one text; in blind mode without score, side, source and target, not even hidden."""
     item: dict[str, Any] = {"uid": record.uid, "text": record.text, "text_hash": exact_hash(record.text)}
     if neighbours:
         item["neighbours"] = [{"label": answer_of(each.label), "text": each.text} for each in neighbours]
