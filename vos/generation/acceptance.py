@@ -1,4 +1,4 @@
-"""Which made texts are accepted for a target, why the others are not, and the nearest miss."""
+"""Accepts made texts for a target, counts the reasons against the others, and remembers the nearest miss."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from vos.types import Example, FeatureBatch
 
 
 class AcceptedCandidates:
-    """Texts that are accepted for one target.
+    """The accepted texts of one target.
 
     Args:
-        target: its index.
-        phi: gives distances, rules and newness.
-        cost: what has been spent on the target; read when a text is accepted.
-        seen: called with the target and everything that is judged, whatever comes of it.
+        target: index of the target.
+        phi: potential that computes distances, rules and novelty.
+        cost: cost of the target so far; read when a text is accepted.
+        seen: called with the target and all judged texts, accepted or not.
 
     Attributes:
-        refused: texts left out, by reason.
-        nearest_miss: the text with the best potential among those that keep every rule and are new.
+        refused: number of refused texts, by reason.
+        nearest_miss: the text with the best potential among refused texts that break no rule and are new.
     """
 
     def __init__(self, target: int, phi: TargetPotential, cost: Cost, seen: Callable[[int, Reading], None]) -> None:
@@ -43,7 +43,7 @@ class AcceptedCandidates:
 
     @property
     def enough(self) -> bool:
-        """Whether no more are wanted."""
+        """Whether there are enough accepted texts."""
         return len(self._accepted) >= self.stages.per_target
 
     def sorted(self) -> tuple[Candidate, ...]:
@@ -51,11 +51,11 @@ class AcceptedCandidates:
         return tuple(sorted(self._accepted, key=lambda c: (c.distance, c.example.id)))
 
     def drain(self, origin: Provenance, parents: Iterable[tuple[str, ...]]) -> None:
-        """Judge everything that φ has read as whole texts since it was last drained.
+        """Judge all texts that φ has read as whole texts since the last call.
 
         Args:
-            origin: what the texts share.
-            parents: of each text, in the order in which they were read.
+            origin: provenance that the texts share.
+            parents: parents of each text, in the order in which they were read.
         """
         waiting = iter(parents)
         for reading in self.phi.readings:
@@ -82,7 +82,7 @@ class AcceptedCandidates:
                 self.refused[flaw] += 1
 
     def _miss(self, candidate: Candidate) -> str | None:
-        """Accept a sound text if it lies near its target; the reason if it does not."""
+        """Accept a valid text if it is near its target; otherwise return the reason."""
         goal = float(self.phi.goal.margins[0])
         flaw = None
         if candidate.distance is not None and candidate.distance > self.stages.max_distance:
@@ -95,7 +95,7 @@ class AcceptedCandidates:
                 self.nearest_miss = candidate
         elif self._repeated(candidate.example.text):
             flaw = "near-duplicate of another accepted text"
-        else:  # asked last, as it costs a pass of the language model
+        else:  # checked last, as it costs a pass of the language model
             flaw = self.phi.text_generator.unlike_real(candidate.example.text)
         if flaw is None:
             self._repeats.add(candidate.example.id, candidate.example.text)

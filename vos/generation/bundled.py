@@ -1,4 +1,4 @@
-"""The language model that comes from the package index, converted once into the layout of transformers."""
+"""The bundled language model, a Python package whose model is converted once to the layout of transformers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def bundled_folder(cache: Path) -> Path:
 
 
 def publish_converted(gguf: Callable[[Path], Path], sha256: str, folder: Path, dtype: torch.dtype) -> Path:
-    """Convert a GGUF file into a folder that is whole or absent; gives the folder.
+    """Convert a GGUF file into a folder atomically; returns the folder.
 
     Args:
         gguf: gives the file; it may write it into the folder that it is given, which is removed afterwards.

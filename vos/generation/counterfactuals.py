@@ -1,4 +1,4 @@
-"""Counterfactuals of training texts: the end is written again so that the text crosses the boundary by few words.
+"""Counterfactuals of training texts: the end is rewritten so that the prediction flips with few changed words.
 
 A model that follows instructions is first asked for the same scene with one fact changed.
 """
@@ -31,10 +31,10 @@ class CounterfactualSettings:
     """How counterfactuals are searched.
 
     Attributes:
-        texts: training texts that are tried, as many from either side of the boundary.
-        shares: shares of a text that are written again, smallest first; the search stops at the first that crosses.
-        proposals: ends written for each share.
-        max_margin: a text with a larger |margin| has gone past the boundary, not to it; logit units.
+        texts: number of training texts to try, equally many from both sides of the boundary.
+        shares: shares of a text that are rewritten, smallest first; the search stops at the first flip.
+        proposals: number of ends written per share.
+        max_margin: texts with a larger |margin| are too far beyond the boundary and are not used; logit units.
     """
 
     texts: int = 20
@@ -51,7 +51,7 @@ class CounterfactualSettings:
 
 
 def words_changed(before: str, after: str) -> int:
-    """Fewest words to insert, delete or replace."""
+    """Smallest number of words to insert, delete or replace (word-level edit distance)."""
     return int(Levenshtein.distance(words(before), words(after)))
 
 
@@ -66,12 +66,12 @@ def near_boundary(real: RealTexts, n: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Counterfactual:
-    """What came of one training text.
+    """The result for one training text.
 
     Attributes:
-        row: of the text.
-        candidate: the text that crossed the boundary by the fewest changed words, or None.
-        cost: spent on it.
+        row: row of the text.
+        candidate: the text with flipped prediction and the fewest changed words, or None.
+        cost: cost of the search.
     """
 
     row: int
@@ -185,7 +185,7 @@ class _Search:
         return self.text_generator.language_model.start(self.prompt.text, 1, max_tokens)
 
     def counterfactual(self, row: int) -> Counterfactual:
-        """Write more and more of one text's end again, until a text crosses."""
+        """Rewrite an increasing share of one text's end until the prediction flips."""
         text_generator, sampling = self.text_generator, self.text_generator.settings.sampling
         parent, n = text_generator.real.texts[row], self.settings.proposals
         seed, generator = text_generator.stream("counterfactual", row)
@@ -214,7 +214,7 @@ class _Search:
         real = text_generator.real
         to_harmful = not bool(real.labels[row])
         if on_harmful_side(float(real.margins[row])) == to_harmful:
-            return None  # the classifier is wrong about it: the label that should flip is not what it sees
+            return None  # the prediction is wrong, so there is no correct prediction to flip
         instruction = changed(real.texts[row], settings, harmful=to_harmful)
         sampling = replace(text_generator.settings.sampling, temperature=settings.temperature)
         answers = model.answers([instruction] * n, sampling, text_generator.stream("asked", row)[1], extender.cost)

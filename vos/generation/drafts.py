@@ -1,9 +1,9 @@
-"""Texts that begin like a real one: where to begin, what is worth finishing, and the ends.
+"""Drafts: texts that start with the beginning of a real text.
 
-A real text whose beginning has a good value for a target (`vos.generation.prefix_value`) saves the tokens of its first
-third, and the language model is where it has to be before it writes a word. Each such beginning is drafted several
-times by a few tokens; the prefix value is asked again, and only the most promising drafts are finished. No candidate
-next token is ever scored: whole drafts are compared.
+If the beginning of a real text has a good value for a target (`vos.generation.prefix_value`), using it saves tokens,
+and the language model starts near the target. Each such beginning is continued several times by a few tokens; the
+prefix value is computed again, and only the most promising drafts are finished. No candidate next tokens are scored,
+only drafts are compared.
 
 Unlike `vos.generation.smc` this is a search, not a sampler: its texts are not draws from `p φ`, and no log Z comes
 of it.
@@ -27,18 +27,18 @@ from vos.mining.targets import Potential, Targets
 
 @dataclass(frozen=True)
 class DraftSettings:
-    """How texts are begun, drafted and finished.
+    """How texts are started, drafted and finished.
 
     Attributes:
-        shortest: smallest share of a real text's words that a beginning keeps.
-        longest: largest share; with more, near-copies of the real text come of it.
-        known: beginnings that are looked at, of all real texts together; a sample where there are more.
-        beginnings: different real texts that are begun in a round, best prefix value first.
-        copies: drafts of each.
-        levels: how often drafts are judged.
-        tokens: written before each time.
-        kept: drafts that go on, each time.
-        finishes: ways in which each of these goes on.
+        shortest: smallest share of a real text's words in a beginning.
+        longest: largest share; a larger one would give near-copies of the real text.
+        known: largest number of beginnings considered, over all real texts; a sample if there are more.
+        beginnings: number of real texts whose beginnings are used in a round, best prefix value first.
+        copies: number of drafts per beginning.
+        levels: how many times drafts are judged and selected.
+        tokens: number of tokens written before each judgement.
+        kept: number of drafts kept at each judgement.
+        finishes: number of continuations of each kept draft.
     """
 
     shortest: float = 0.25
@@ -157,7 +157,7 @@ def draft(begun: T, potential: TextPotential, extender: TextExtender[T], setting
         extender.cost.classifier_texts += len(open_rows)
         order = value.argsort(descending=True, stable=True)[: settings.kept].tolist()
         rows = [open_rows[i] for i in order for _ in range(settings.finishes)]
-        # A draft that ended by itself is a whole text already, and goes along.
+        # A draft that ended by itself is already a whole text, and is kept.
         rows += [row for row, end in enumerate(done) if end]
         drafts, origin = drafts.select(rows), [origin[row] for row in rows]
     extender.extend(drafts)

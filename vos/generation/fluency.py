@@ -1,8 +1,8 @@
-"""Is a made text as likely as real ones are? A language model that sees no prompt says how likely its words are.
+"""Fluency: whether a made text is about as likely as real texts, under a language model without a prompt.
 
-What makes no sense is seldom unlikely to the model that wrote it: drawn below temperature 1, most of what it writes is
-likelier, word for word, than real texts of its length, and nonsense is no exception. Two bounds keep a made text where
-real texts lie. Both are quantiles of real texts; no made text has a part in them.
+Nonsense is rarely unlikely under the model that wrote it: sampled below temperature 1, most of its texts, nonsense
+included, have a higher likelihood per word than real texts of the same length. So a made text must lie between a lower
+and an upper bound, which are quantiles of real texts only.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from torch import Tensor
 from vos.errors import ConfigError, DataError
 
 FEWEST = 20
-"""Real texts that bounds need."""
+"""Smallest number of real texts for computing bounds."""
 
 UNLIKELY, PREDICTABLE = "less likely than real texts", "more predictable than real texts"
-"""Why a text is refused."""
+"""Reasons for refusing a text."""
 
 
 @dataclass(frozen=True)
 class FluencySettings:
-    """How likely a made text may be, among real texts of its length.
+    """The range of likelihood of made texts, relative to real texts of the same length.
 
     Attributes:
-        lowest: share of real texts that are less likely than any accepted text, in [0, 1); 0 refuses none.
-        highest: share of real texts that are no likelier than the likeliest accepted text, in (0, 1]; 1 refuses none.
-        texts: real texts that this is measured on; a sample where there are more.
+        lowest: quantile of real texts below which a text is refused, in [0, 1); 0: none is refused.
+        highest: quantile of real texts above which a text is refused, in (0, 1]; 1: none is refused.
+        texts: largest number of real texts used for the quantiles; a sample if there are more.
     """
 
     lowest: float = 0.0
@@ -43,15 +43,15 @@ class FluencySettings:
 
     @property
     def refuses(self) -> bool:
-        """Whether any text can be refused; else no language model is asked."""
+        """Whether any text can be refused; otherwise the language model is not needed."""
         return self.lowest > 0 or self.highest < 1
 
 
 class Fluency:
-    """Tells texts that are as likely as real ones from others.
+    """Checks whether a text is about as likely as real texts.
 
-    The value of a text is its mean log-probability a token less what real texts of its length have: a straight line in
-    the logarithm of the number of words, fitted by least squares.
+    The value of a text is its mean log-probability per token minus that of real texts of its length, a linear function
+    of the logarithm of the number of words, fitted by least squares.
 
     Args:
         log_probabilities: (t,) of the tokens of a text without a prompt, see `LanguageModel.log_probabilities`.
@@ -88,11 +88,11 @@ class Fluency:
         )
 
     def value(self, text: str) -> float:
-        """How likely the text is, in nats a token, beside real texts of its length."""
+        """Log-likelihood of the text in nats per token, relative to real texts of its length."""
         return float(self._mean(text) - _length(text) @ self._line)
 
     def flaw(self, text: str) -> str | None:
-        """Why a text is not among real ones, in words for the report, or None."""
+        """Why a text is outside the range of real texts, in words for the report, or None."""
         value, (low, high) = self.value(text), self.bounds
         if value < low:
             return UNLIKELY

@@ -1,6 +1,6 @@
-"""Texts that a model is asked for: examples of both sides, the place in words, and how what happens is shown.
+"""Requests to a model that follows instructions: examples of both sides, the margin in words, and the subtlety.
 
-A request is a wish and nothing more: which side a text lies on is told by the classifier, what it shows by people.
+A request guarantees nothing: the side of the resulting text is determined by the classifier, its label by people.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SUBTLETIES: Mapping[str, tuple[str, str]] = {
         "Leave something out that a reader may wonder about, and let the rest show that nothing is the matter.",
     ),
 }
-"""How a text may show what it tells of, with what is asked for on the harmful side and on the other."""
+"""Levels of subtlety of a text, with the wording of the request for the harmful side and for the other."""
 
 MARGINS = (
     (0.5, "so near the line that two careful readers could disagree"),
@@ -45,14 +45,14 @@ DISTANCES = ((0.6, "much like the examples in subject"), (1.0, "of the same kind
 
 @dataclass(frozen=True)
 class InstructionSettings:
-    """What a model that follows instructions is asked for; others are given beginnings alone.
+    """Requests to a model that follows instructions; other models only continue beginnings.
 
     Attributes:
-        per_target: texts asked for each target before any draft, the subtleties in turn; 0 asks for none.
+        per_target: number of texts requested per target before any draft, with the subtleties in turn; 0: none.
         subtleties: see `SUBTLETIES`.
-        harmful: what the texts of the harmful side are, as in "texts that are ...".
-        harmless: the same of the others.
-        temperature: of these texts; drafts have their own.
+        harmful: description of the texts of the harmful side, as in "texts that are ...".
+        harmless: the same for the other side.
+        temperature: sampling temperature of these texts; drafts have their own.
     """
 
     per_target: int = 8
@@ -104,12 +104,12 @@ class Examples:
 def request(
     examples: Examples, margin: float, distance: float | None, subtlety: str, settings: InstructionSettings
 ) -> str:
-    """What a model is asked, for one target and one subtlety.
+    """The instruction for one target and one subtlety.
 
     Args:
         examples: neighbours of the target.
-        margin: asked for, logit units; its sign is the side.
-        distance: of the target to the nearest real text in units of the space; None when unknown.
+        margin: the requested margin, logit units; its sign is the side.
+        distance: distance of the target to the nearest real text in units of the space; None if unknown.
         subtlety: one of `SUBTLETIES`.
         settings: see `InstructionSettings`.
     """
@@ -125,7 +125,7 @@ def request(
 
 
 def changed(text: str, settings: InstructionSettings, *, harmful: bool) -> str:
-    """What a model is asked so that the label of a text should flip: the same scene with one fact changed.
+    """The instruction to flip the label of a text: the same scene with one fact changed.
 
     Args:
         text: a real one.
@@ -146,11 +146,11 @@ def prompt_hash(instruction: str) -> str:
 
 
 def asked_and_reached(asked: Sequence[str], reached: Sequence[str | None]) -> dict[str, Any]:
-    """How often texts show what they were asked to show, as readers or an oracle tell.
+    """How often texts have the requested subtlety, judged by readers or an oracle.
 
     Args:
-        asked: subtlety of each text, as it was asked for.
-        reached: as it was read; None where nobody read it.
+        asked: requested subtlety of each text.
+        reached: subtlety as judged; None if nobody judged it.
 
     Returns:
         The number of texts read, the table of both, the share that agrees, and the share that would agree by chance.

@@ -1,8 +1,8 @@
 """Sampling from a causal language model: the prompt is computed once and shared by all particles.
 
-All particles are one row of the model's batch. A token attends to the prompt and to the earlier tokens of its own
-particle, which a mask says, so the prompt's keys and values exist once, however many particles there are, a finished
-particle costs nothing, and resampling or cutting particles is an index into the cache.
+All particles share one row of the model's batch. By an attention mask, a token attends to the prompt and to the earlier
+tokens of its own particle. So the prompt's keys and values exist once for any number of particles, a finished particle
+costs nothing, and resampling or truncating particles is indexing into the cache.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from vos.models import precision
 SENTENCE_ENDS = (".", "!", "?", '."', '!"', '?"', ".'", "!'", "?'", ".”", "!”", "?”")
 
 AUTO = "auto"
-"""In place of a dtype: bfloat16 where the processor gains from it, else float32."""
+"""Value for the dtype: bfloat16 if it is faster on this processor, otherwise float32."""
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def settled_dtype(dtype: str, device: str, cache: Path) -> str:
-    """The name in `DTYPES` that is used: "auto" decided, any other as it is.
+    """The name in `DTYPES` to use: "auto" is resolved, any other value is returned unchanged.
 
     Args:
-        dtype: as a setting names it.
+        dtype: value of the setting.
         device: "cpu" or "cuda".
-        cache: folder of the models; what was timed on this processor is kept beside it.
+        cache: folder of the models; the measured speed-up of this processor is stored next to it.
 
     Raises:
         ConfigError: unknown dtype.
@@ -62,8 +62,8 @@ class LanguageModel:
         name: for messages and reports.
 
     Attributes:
-        gives_logits: its next-token law can be had.
-        instructed: it is given beginnings alone, and no instructions.
+        gives_logits: whether next-token probabilities are available.
+        instructed: None, because the model only continues beginnings and gets no instructions.
 
     Raises:
         ModelError: the tokenizer cannot be used, or the attention does not honour the mask.
@@ -82,17 +82,17 @@ class LanguageModel:
     def load(
         cls, name: str = BUNDLED, cache: str | Path = ".cache/models", dtype: str = AUTO, device: str = "cpu"
     ) -> LanguageModel:
-        """A model by name.
+        """Load a model by name.
 
         Args:
             name: "bundled", "large", a hub name, or a local folder in Hugging Face layout.
-            cache: directory where the bundled model, or the large one, is kept once converted.
-            dtype: one of `DTYPES`, or "auto": bfloat16 where the processor gains from it, else float32.
+            cache: directory where the converted bundled or large model is stored.
+            dtype: one of `DTYPES`, or "auto": bfloat16 if it is faster on this processor, otherwise float32.
             device: "cpu" or "cuda".
 
         Raises:
             ConfigError: unknown dtype.
-            ModelError: the model or its tokenizer cannot be had or cannot be used.
+            ModelError: the model or its tokenizer cannot be loaded or used.
         """
         dtype = settled_dtype(dtype, device, Path(cache))
         known = {BUNDLED: bundled_folder, LARGE: large_folder}
@@ -183,7 +183,7 @@ class LanguageModel:
         return found
 
     def extender(self, sampling: Sampling, generator: torch.Generator, cost: Cost | None = None) -> Extender:
-        """What lengthens particles by draws from this model."""
+        """An extender that lengthens particles by draws from this model."""
         return Extender(sampling, generator, Cost() if cost is None else cost)
 
     def _holding(self, empty: PromptParticles, rows: Sequence[Sequence[int]]) -> PromptParticles:

@@ -1,8 +1,8 @@
 """Metropolis-Hastings moves that cut a text and let the language model write its end again.
 
-The proposal is p itself after the cut, so the acceptance is `min(1, φ(x') / φ(x))`. That holds because the place of the
-cut is drawn without a look at the text's length: a cut behind the end is a move that changes nothing. Drawing the cut
-within the text would make long texts give up their ends less often than short ones, and bias the chain.
+The proposal is p itself after the cut, so the acceptance probability is `min(1, φ(x') / φ(x))`. That holds because the
+position of the cut is drawn independently of the text's length: a cut beyond the end is a move without change. Drawing
+the cut within the text would change the ends of long texts less often than those of short ones, and bias the chain.
 """
 
 from __future__ import annotations

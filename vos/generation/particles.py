@@ -63,7 +63,7 @@ Lengthened = TypeVar("Lengthened", bound=PartialTexts, contravariant=True)
 
 @dataclass
 class Cost:
-    """What has been spent.
+    """The cost of making texts.
 
     Attributes:
         lm_tokens: tokens sampled from the language model.
@@ -90,15 +90,15 @@ class TextExtender(Protocol[Lengthened]):
 
 @dataclass(frozen=True)
 class Sampling:
-    """The base measure p: the model's next-token law after temperature, top-k and top-p, in this order.
+    """The base measure p: the model's next-token distribution after temperature, top-k and top-p, in this order.
 
-    Proposals are drawn from p itself, so its density cancels from every weight and every acceptance.
+    Proposals are drawn from p itself, so its density cancels in all weights and acceptance probabilities.
 
     Attributes:
         temperature: logits are divided by this.
         top_k: only the `top_k` most probable tokens can be drawn.
-        top_p: of these, only the smallest set of most probable ones whose mass reaches `top_p`.
-        max_tokens: a text that has not ended by itself after this many tokens is cut there.
+        top_p: of these, only the smallest set of most probable tokens whose total probability reaches `top_p`.
+        max_tokens: a text that has not ended by itself after this many tokens is truncated.
     """
 
     temperature: float = 1.0

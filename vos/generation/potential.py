@@ -1,4 +1,4 @@
-"""The potential φ_z of a text: how near its activations are to a target, its length, its newness, and refusals."""
+"""The potential φ_z of a text: how near its features are to a target, its length, its novelty, and hard rules."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ class TargetPotential:
 
 
 def tuned(potential: Potential, distances: Tensor, ess: float = 8.0, largest: float = 64.0) -> Potential:
-    """The potential with β such that a pilot sample has the wished effective sample size.
+    """The potential with β such that a pilot sample has the requested effective sample size.
 
-    With a larger β a few texts of the pilot carry all the weight and no sampler can follow; with a smaller one φ hardly
-    tells near from far. Found by bisection: the effective sample size falls as β grows.
+    With a larger β a few texts of the pilot carry all the weight, and no sampler works; with a smaller one φ hardly
+    distinguishes near from far. Found by bisection, because the effective sample size decreases with β.
 
     Args:
         potential: its β is replaced, at most by `largest`.
         distances: (n,) D of the pilot texts.
-        ess: wished, at least 1.
+        ess: requested effective sample size, at least 1.
         largest: bound of β, reached when many pilot texts are equally near.
     """
     low, high = 0.0, largest

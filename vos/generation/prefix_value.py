@@ -1,4 +1,4 @@
-"""Where a text will land, told from its beginning: the value that guides a sampler before a text is finished.
+"""Predicts from the beginning of a text where the whole text will lie, to guide samplers before it is finished.
 
 The twist that sequential Monte Carlo would like best is `ψ(x) = E[φ(whole text) | it begins with x]`. It can be learned
 without a token of a language model: the beginnings of real texts are read by the classifier, and their places are
@@ -6,8 +6,8 @@ regressed on. What the regression leaves over, the residuals, stands for all the
 
     ψ(x) ≈ mean_j φ(ŷ(x) + e_j),    ŷ the predicted place, e_j residuals of real texts.
 
-A place is the coordinates of `TargetSpace` and the margin. There is one regression for each of a few numbers of words,
-since half a text says more than a tenth of it.
+A place is the coordinates of `TargetSpace` and the margin. There is one regression for each of several numbers of
+words, because half of a text predicts more than a tenth of it.
 
 Source: the optimal twist is that of Zhao et al. 2024; learning it from real beginnings is ours.
 """
@@ -28,7 +28,7 @@ WORDS = (2, 4, 6, 8, 11, 14, 18, 23, 29, 36)
 """Numbers of words that have a regression; a beginning of another length uses the nearest."""
 
 MORE_WORDS = 2
-"""A real text teaches about a beginning only if it goes on for so many words after it."""
+"""A real text is used for a beginning only if at least this many words follow."""
 
 FEWEST = 30
 """Texts that a regression needs; a number of words with fewer has none."""
@@ -37,7 +37,8 @@ RESIDUALS = 256
 """Residuals kept for each number of words."""
 
 PENALTY = 5.0
-"""Ridge penalty on what the regression adds to the identity: with few texts, a beginning is where it stands."""
+"""Ridge penalty on the deviation of the regression from the identity; with few texts, the prediction is close to the
+place of the beginning."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Prompts of labelled texts around targets: both sides of the boundary, no label words, few prompts for all targets."""
+"""Composes few prompts for all targets: labelled texts from both sides of the boundary, without naming the labels."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class PromptSettings:
     """How prompts are composed.
 
     Attributes:
-        prompts: at most this many for all targets.
-        shots_per_side: examples from each side of the boundary; where no class is harmful, from each of the two classes
-            nearest to the targets.
-        relevance: weight of nearness against variety when examples are chosen, in [0, 1]; 1 ignores variety.
+        prompts: largest number of prompts for all targets.
+        shots_per_side: number of examples from each side of the boundary; if no class is harmful, from each of the two
+            classes nearest to the targets.
+        relevance: weight of nearness against variety in the choice of examples, in [0, 1]; 1 ignores variety.
         max_words: longer texts are not used as examples.
     """
 
@@ -105,7 +105,7 @@ class RealTexts:
 
     @functools.cached_property
     def clean(self) -> frozenset[int]:
-        """Rows without debris: a language model repeats what it is shown, so only these are shown to it."""
+        """Rows of texts without debris; only these are shown to the language model, which would repeat debris."""
         return frozenset(row for row, text in enumerate(self.texts) if not has_debris(text))
 
     def __post_init__(self) -> None:

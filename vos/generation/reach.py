@@ -1,4 +1,4 @@
-"""Which targets lie where texts are, before anything is spent on them, and what came of each."""
+"""Which targets are reachable from real texts, determined before any cost, and the outcome of each target."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Reach:
     """How far a target is from the real texts.
 
     Attributes:
-        distance: D to the nearest real text whose margin lies within the target's band, in units of the space; None
-            when no real text lies there. Texts beyond the band do not count: a text is near on both accounts or not.
-        reachable: whether that is near enough to be worth tokens.
-        starts: rows of real texts without debris by falling potential, best first.
+        distance: D to the nearest real text with a margin in the target's band, in units of the space; None if there is
+            no such text. Texts outside the band do not count, because both margin and D must be near.
+        reachable: whether the distance is small enough to spend tokens.
+        starts: rows of real texts without debris by descending potential.
     """
 
     distance: float | None
@@ -70,18 +70,18 @@ def reachability(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one target.
+    """The outcome of one target.
 
     Attributes:
-        target: its index.
-        reach: D to the nearest real text in the band, None when there is none.
+        target: index of the target.
+        reach: D to the nearest real text in the band, None if there is none.
         reachable: whether anything was tried.
-        accepted: candidates that serve it, nearest first.
-        cost: spent on it, its share of the pilot included.
-        refused: texts left out, by reason.
-        nearest_miss: the best text that keeps every rule but is not near enough, when none is accepted.
-        log_z: log of the estimate of `Σ p φ` when sequential Monte Carlo ran.
-        asked: texts that a model was asked for, by subtlety.
+        accepted: accepted candidates, nearest first.
+        cost: cost of the target, including its share of the pilot.
+        refused: number of refused texts, by reason.
+        nearest_miss: if none is accepted, the best text that breaks no rule but is not near enough.
+        log_z: log of the estimate of `Σ p φ`, if sequential Monte Carlo was run.
+        asked: number of requested texts, by subtlety.
     """
 
     target: int

@@ -1,4 +1,4 @@
-"""What a generation reached, in numbers that count misses as well as hits."""
+"""The report on made texts, which counts misses as well as hits."""
 
 from __future__ import annotations
 

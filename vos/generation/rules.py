@@ -1,4 +1,4 @@
-"""What a made text should and must not be: length, debris, copies, personal data; every refusal has a named reason."""
+"""Soft and hard rules for made texts: length, debris, copies, personal data; every refusal has a named reason."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ SENTENCE_END = re.compile(r"[.!?…]['\"”’)]*$")  # noqa: RUF001
 
 @dataclass(frozen=True)
 class Shape:
-    """Soft wishes about the text itself: `-½ (excess / scale)²` each.
+    """Soft rules on the text itself, with the penalty `-½ (excess / scale)²` each.
 
     Attributes:
-        min_words: fewer words cost.
-        max_words: more words cost.
-        word_scale: excess words that cost half a nat.
-        similarity: similarity to a known text above this costs, see `Novelty`.
-        similarity_scale: excess similarity that costs half a nat. A chain that starts from a real text is pushed away
-            from it, but not thrown to the first text that is new.
+        min_words: fewer words are penalised.
+        max_words: more words are penalised.
+        word_scale: number of excess words with a penalty of half a nat.
+        similarity: a larger similarity to a known text is penalised, see `Novelty`.
+        similarity_scale: excess similarity with a penalty of half a nat. It pushes a chain that starts from a real text
+            away from it, without forcing it to the first new text.
     """
 
     min_words: int = 5
@@ -74,7 +74,7 @@ class TextRules:
     """Hard rules for made texts.
 
     Attributes:
-        min_words: fewer words are a stump.
+        min_words: texts with fewer words are refused.
         repeated: no word n-gram of this many words may occur twice.
         max_overlap: longest run of words shared with one example of the prompt.
         max_similarity: a text whose edit similarity to a known text reaches this is a near-copy, not a new text, in

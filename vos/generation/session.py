@@ -1,4 +1,4 @@
-"""One prompt at work: its cache, its pilot of plain samples, and the stages that make texts for its targets."""
+"""A session with one prompt: its cache, its pilot of plain samples, and the stages that make texts for its targets."""
 
 from __future__ import annotations
 

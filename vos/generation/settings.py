@@ -1,4 +1,4 @@
-"""How texts are made: what is tried, and how much is spent."""
+"""Settings for making texts: the stages, and their budgets."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from vos.generation.smc import SMCSettings
 
 @dataclass(frozen=True)
 class Stages:
-    """What is tried for a target, in this order, until enough texts are accepted or it has cost enough.
+    """The stages tried for a target, in this order, until enough texts are accepted or its budget is used up.
 
     Attributes:
-        per_target: a target with this many accepted texts is left alone.
-        max_distance: an accepted text lies at most this far from its target, in units of the space.
-        tokens: nothing new starts for a target once it has cost this many tokens of the language model.
-        pilot: plain samples of every prompt, shared by its targets.
-        pilot_ess: β of the potential is set for each target so that the pilot has this effective sample size; None
-            keeps the potential's own β.
-        rounds: rounds of drafts that begin like real texts, at most; 0 leaves the stage out.
-        mcmc_chains: Metropolis-Hastings chains that start from the nearest real texts; 0 leaves the stage out.
-        mcmc_moves: of each chain, at most.
-        smc: whether sequential Monte Carlo, and Metropolis-Hastings moves from its particles, follow.
+        per_target: number of accepted texts with which a target is finished.
+        max_distance: largest distance of an accepted text from its target, in units of the space.
+        tokens: token budget of a target; once it is used up, no new stage starts.
+        pilot: number of plain samples per prompt, shared by its targets.
+        pilot_ess: β of the potential is set per target so that the pilot has this effective sample size; None: keep the
+            potential's β.
+        rounds: largest number of rounds of drafts from beginnings of real texts; 0: skip this stage.
+        mcmc_chains: number of Metropolis-Hastings chains that start from the nearest real texts; 0: skip this stage.
+        mcmc_moves: largest number of moves of each chain.
+        smc: whether to run sequential Monte Carlo, and Metropolis-Hastings moves from its particles, at the end.
     """
 
     per_target: int = 5
@@ -66,15 +66,15 @@ class TextGeneratorSettings:
     """How texts are made.
 
     Attributes:
-        max_start: targets whose nearest real text within the band of margins is farther than this, in units of the
-            space, are reported as unreachable and cost nothing; None tries every target.
+        max_start: targets whose nearest real text in the band of margins is farther away than this, in units of the
+            space, are reported as unreachable and cost nothing; None: every target is tried.
         sampling: see `Sampling`.
         shape: see `Shape`.
         rules: see `TextRules`.
         fluency: see `FluencySettings`.
         prompts: see `PromptSettings`.
-        prefix_value_texts: training texts that the prefix value is learned from, for each number of words; the
-            regressions have ten unknowns a column, and a few hundred texts are enough.
+        prefix_value_texts: number of training texts from which the prefix value is fitted, for each number of words;
+            the regressions have ten parameters per column, so a few hundred texts are enough.
         drafts: see `DraftSettings`.
         instructions: see `InstructionSettings`.
         smc: see `SMCSettings`.

@@ -1,10 +1,10 @@
 """Texts from the language model weighted by a potential: sequential Monte Carlo over whole particles.
 
-The target law is `π(x) ∝ p(x) φ(x)`, p the base measure of `Sampling` and φ a potential of whole texts. Particles are
-lengthened from p by a sentence or a few tokens, re-weighted by a twist ψ, and resampled when few of them carry the
-weight. The twist is what the potential says of the unfinished text (`vos.generation.prefix_value`: φ expected of its
-end), raised to a power and clipped from below. Without the clip, prefixes that look hopeless die out although they may
-end well: part of the target then starves, and Z is badly underestimated in most runs. No candidate next token is ever
+The target distribution is `π(x) ∝ p(x) φ(x)`, with p the base measure of `Sampling` and φ a potential of whole texts.
+Particles are extended from p by a sentence or a few tokens, re-weighted by a twist ψ, and resampled if few of them
+carry the weight. The twist is the expected potential of the unfinished text (`vos.generation.prefix_value`), raised to
+a power and clipped from below. Without the clip, prefixes with a low value die out although they may end well; then a
+part of the target distribution is lost, and Z is badly underestimated in most runs. No candidate next tokens are
 scored.
 
 Source: Del Moral, Doucet and Jasra 2006 (SMC samplers); Zhao et al. 2024 (twisted SMC for language models).
@@ -42,8 +42,8 @@ class SMCSettings:
     """How sequential Monte Carlo runs.
 
     Attributes:
-        particles: N.
-        chunk: particles are lengthened by at most this many tokens between two weightings, less at a sentence end.
+        particles: N, number of particles.
+        chunk: largest number of tokens between two weightings; fewer at the end of a sentence.
         twist_first: power of the prefix potential after the first chunk.
         twist_last: the same when `max_tokens` are nearly reached; the power grows linearly between.
         clip: log ψ is never below `-clip`, in nats.

@@ -1,4 +1,4 @@
-"""What texts are generated with: the models, the real texts, the settings, and what is learned from them once."""
+"""The text generator: models, real texts, settings, and what is fitted to them once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Reading:
-    """Texts as the classifier and the rules see them.
+    """Texts with the results of the classifier and the rules.
 
     Attributes:
         texts: n texts.
@@ -49,7 +49,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class TextGenerator:
-    """Everything that texts are generated with.
+    """All objects that are needed to generate texts.
 
     Attributes:
         language_model: see `LanguageModelWriter`.
@@ -76,7 +76,7 @@ class TextGenerator:
         self.settings.stages.check(gives_logits=self.language_model.gives_logits)
 
     def stream(self, *parts: int | str) -> tuple[int, torch.Generator]:
-        """A seed of its own for one part of the work, and a generator that starts there."""
+        """A separate seed for one part of the work, and a generator with this seed."""
         seed = derive_seed(self.seed, *parts)
         return seed, torch.Generator().manual_seed(seed)
 
@@ -111,7 +111,7 @@ class TextGenerator:
         return Fluency(ask, texts, settings, generator)
 
     def unlike_real(self, text: str) -> str | None:
-        """Why a text is not as likely as real texts are; None where it is, or where that is not asked for."""
+        """Why a text is not about as likely as real texts; None if it is, or if this is not checked."""
         return None if self.fluency is None else self.fluency.flaw(text)
 
     @functools.cached_property

@@ -1,4 +1,4 @@
-"""What texts are written with, wherever the model runs: in this process, or behind a server."""
+"""Protocols of language models that write texts, in this process or behind a server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vos.generation.particles import Cost, Sampling, TextExtender
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model wrote when it was asked to.
+    """The answer of a model to an instruction.
 
     Attributes:
         text: one line.
@@ -47,11 +47,11 @@ class LanguageModelWriter(Protocol):
 
     @property
     def gives_logits(self) -> bool:
-        """Whether the law of the next token can be had: sequential Monte Carlo and moves need it."""
+        """Whether next-token probabilities are available, which sequential Monte Carlo and moves need."""
 
     @property
     def instructed(self) -> Instructed | None:
-        """The same model as one that can be asked for a text; None where it cannot."""
+        """The same model as one that follows instructions; None if it does not."""
 
     def start(self, prompt: str, n: int, max_tokens: int) -> Any:
         """`n` empty particles after a prompt."""
