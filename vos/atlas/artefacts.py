@@ -1,4 +1,4 @@
-"""What producers leave on the disk: strict JSON of few digits, heavy arrays beside it, and what both were made from."""
+"""Files of the producers: strict JSON with rounded numbers, large arrays in a second file, and what both depend on."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ ARRAYS = "arrays"
 
 @dataclass(frozen=True)
 class Check:
-    """A test that a view must pass before it is believed.
+    """A check that a view must pass to be trusted.
 
     Attributes:
-        name: what is measured.
-        value: the number found; None where it could not be measured, which fails.
-        threshold: what it is held against.
-        passed: whether the view may be believed.
-        sentence: what was found and what it means, one line.
-        tests: "method" where a model with random weights passes too, "model" where it must not.
-        control: the same number on the encoder of random weights; None where it was not measured.
+        name: name of the measured quantity.
+        value: the measured value; None if it could not be measured, which fails the check.
+        threshold: the value it is compared with.
+        passed: whether the view can be trusted.
+        sentence: the result and its meaning, one line.
+        tests: "method" if a model with random weights should pass too, "model" if it must not.
+        control: the value for an encoder with random weights; None if it was not measured.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""From the artefacts of a run to one HTML file: no model, no network, no clock; same bytes in, same bytes out."""
+"""Builds one HTML file from the artefacts of a run, without model, network or clock: equal input gives equal bytes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class AtlasPageSettings:
     """How the page is made.
 
     Attributes:
-        title: of the page.
-        blind: what the model thinks of texts that nobody has judged is sealed until they are answered.
+        title: title of the page.
+        blind: hide the model's predictions for unlabelled texts until they are answered.
     """
 
     title: str = "Boundary atlas"

@@ -1,4 +1,4 @@
-"""Make the artefacts of an atlas, one after the other; each is kept while it is of the same texts and model."""
+"""Makes the artefacts of an atlas, one after the other; existing ones for the same texts and model are reused."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ FOLDER = "atlas"
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who is told how far an atlas is.
+    """Callbacks for the progress of an atlas.
 
     Attributes:
-        begin: called with the name of a producer; gives who is told how far it is.
-        end: called with its name and what became of it: "kept", "dropped", or how long it took.
+        begin: called with the name of a producer; returns a callback for its progress.
+        end: called with its name and its outcome: "kept", "dropped", or the time it took.
     """
 
     begin: Callable[[str], Progress] = lambda _: no_progress
@@ -41,13 +41,13 @@ class Watcher:
 
 @dataclass
 class AtlasResult:
-    """What became of an atlas.
+    """The result of making an atlas.
 
     Attributes:
-        seconds: of each artefact that was made now.
-        kept: artefacts that stood there already.
+        seconds: time of each artefact that was made now.
+        kept: artefacts that existed already.
         dropped: artefacts that could not be made, with the reason; their views are missing.
-        bugs: those of them that failed by a fault of this package; the log has the traceback.
+        bugs: those of them that failed because of a bug in this package; the log has the traceback.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)

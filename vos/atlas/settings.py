@@ -1,4 +1,4 @@
-"""What an atlas is made of: how many texts, and how far each producer goes."""
+"""Settings of an atlas: the number of texts, and limits of its producers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from vos.errors import ConfigError
 
 MOST_TEXTS = 20_000
-"""Texts of an atlas at most: a page holds them all."""
+"""Largest number of texts of an atlas, because one page contains them all."""
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,12 @@ class AtlasSettings:
     """Sizes of an atlas.
 
     Attributes:
-        n_texts: texts of the atlas, 20,000 at most; texts of the batch and those that people answered come first.
-        near_share: share of the validation texts that counts as near the boundary; their margins set the band for all.
-        n_units: units that get a token graph, the most important ones; "all" takes hours, which are said before.
-        n_outliers: virtual outliers of each class.
-        dreams: whether a language model writes texts for units and directions, beyond the run's own made texts.
-        describer: which language model says differences in sentences; "" where none does.
+        n_texts: number of texts, at most 20,000; texts of the batch and labelled texts have priority.
+        near_share: share of the validation texts that counts as near the boundary; their margins define the band.
+        n_units: number of the most important units with a token graph; "all" takes hours, with an estimate beforehand.
+        n_outliers: number of virtual outliers per class.
+        dreams: whether a language model writes texts for units and directions, besides the run's own made texts.
+        describer: language model that describes differences in sentences; "" for none.
 
     Example:
         >>> AtlasSettings().n_texts

@@ -1,4 +1,4 @@
-"""The world of an atlas: a classifier, its texts and its density, as every producer sees them."""
+"""The inputs of all producers of an atlas: a classifier, its texts and its density."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Progress = Callable[[int, int], None]
-"""Called with how much of the work of a producer is done, and how much there is."""
+"""Called with the amount of a producer's work that is done, and the total."""
 
 
 def no_progress(done: int, total: int) -> None:
-    """Tell nobody."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class TrainTexts:
 
 @dataclass(frozen=True)
 class AtlasWorld:
-    """What producers read. Rows are texts, in the order of the artefact `texts`, everywhere.
+    """The inputs of producers. In all arrays, rows are texts in the order of the artefact `texts`.
 
     Attributes:
         featurizer: over the classifier, in evaluation.
@@ -62,12 +62,12 @@ class AtlasWorld:
         sampler: draws the virtual outliers.
         band: half-width of the band of texts near the boundary, in margin.
         settings: see `AtlasSettings`.
-        seed: of everything; see `rng`.
+        seed: seed of all randomness; see `rng`.
         run: facts of the run for the page: name, hashes, seed; and `encoder`, the name of the one that it began from.
-        folder: of the artefacts, which later producers may read; None where nothing is kept.
-        progress: told how far the producer at work is.
-        is_control: whether this is the encoder of random weights.
-        describer: writes sentences on differences, and judges them; None where there is none.
+        folder: folder of the artefacts, which later producers may read; None: nothing is stored.
+        progress: called with the progress of the current producer.
+        is_control: whether this is the control with an encoder with random weights.
+        describer: writes sentences on differences, and judges them; None if there is none.
     """
 
     featurizer: ClassifierFeaturizer

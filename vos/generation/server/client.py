@@ -1,4 +1,4 @@
-"""Completions from a server, whatever it can and cannot do: many at once, none twice, all of them counted."""
+"""A client for completions from servers with different abilities: concurrent, cached, and with counted usage."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from vos.generation.server.transport import Transport
 logger = logging.getLogger(__name__)
 
 ROUNDS = 4
-"""How often continuations that are missing are asked for, with other seeds."""
+"""Number of rounds in which missing continuations are requested again, with other seeds."""
 
 NEXT_SEED = 1_000_003
-"""Between the seeds of two such rounds: far more than continuations of a request."""
+"""Difference of the seeds of two such rounds: far more than the continuations of a request."""
 
 SEEDS = 2**31
 """Seeds are taken modulo this: some servers keep them in 32 bits with a sign."""
@@ -28,15 +28,15 @@ SEEDS = 2**31
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a server can do, as `vos.generation.server.probe` found.
+    """Abilities of a server, as detected by `vos.generation.server.probe`.
 
     Attributes:
-        completions: it continues texts.
-        chat: it follows instructions.
-        n: it gives several continuations to a request, each of its own.
-        seed: it takes a seed.
-        repeats: the same seed gives the same text.
-        logprobs: it gives log-probabilities.
+        completions: whether it continues texts.
+        chat: whether it follows instructions.
+        n: whether it returns several different continuations per request.
+        seed: whether it accepts a seed.
+        repeats: whether the same seed gives the same text.
+        logprobs: whether it returns log-probabilities.
     """
 
     completions: bool = True
@@ -49,13 +49,13 @@ class Abilities:
 
 @dataclass
 class Usage:
-    """What was asked of a server, and paid.
+    """Usage of a server.
 
     Attributes:
-        requests: that went over the line.
-        cached: answered from the disk.
-        prompt_tokens: read by the model, as the server counts.
-        completion_tokens: written.
+        requests: number of requests sent.
+        cached: number of requests answered from the cache.
+        prompt_tokens: number of prompt tokens, as counted by the server.
+        completion_tokens: number of generated tokens.
     """
 
     requests: int = 0
@@ -120,7 +120,7 @@ class ServerClient:
     def complete_all(self, requests: Sequence[CompletionRequest]) -> list[Reply]:
         """A reply with exactly `n` continuations to each request, in their order.
 
-        What the server gave before a failure is in the cache: the same call goes on where it stood.
+        Replies from before a failure are in the cache, so repeating the call continues from there.
 
         Raises:
             ServerError: see `complete`.

@@ -1,4 +1,4 @@
-"""Where a server of a language model is, and how it is spoken to."""
+"""Settings of a language-model server: its address and how requests are sent."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from vos.generation.server.transport import Transport
 from vos.storage.secrets import check_no_secret
 
 OURS = ("model", "prompt", "messages", "n", "seed", "stop", "stream", "logprobs")
-"""Fields of a request that are not the user's to set."""
+"""Fields of a request that users cannot set."""
 
 
 @dataclass(frozen=True)
 class LanguageModelServer:
-    """A model behind an OpenAI-compatible server; called, it connects.
+    """A model behind an OpenAI-compatible server; calling the object connects to it.
 
     Attributes:
-        url: of the API, for example http://127.0.0.1:8000/v1.
-        model: its name there.
-        key_variable: name of the environment variable that holds the key; null: no key is sent.
-        api: "completions" continues texts, "chat" follows instructions; "auto" takes what is there.
-        concurrency: requests under way at once.
+        url: URL of the API, for example http://127.0.0.1:8000/v1.
+        model: name of the model on the server.
+        key_variable: name of the environment variable with the API key; null: no key is sent.
+        api: "completions" continues texts, "chat" follows instructions; "auto" uses what the server offers.
+        concurrency: largest number of simultaneous requests.
         timeout: seconds to wait for a reply.
-        retries: attempts after the first, each after a longer wait.
+        retries: number of further attempts, each after a longer wait.
         wait: seconds before the second attempt.
-        extra: further fields of every request; one that is null leaves out what would be sent.
-        cache: folder where replies are kept; null keeps none.
+        extra: further fields of every request; null removes a field that would be sent.
+        cache: folder in which replies are stored; null: they are not stored.
     """
 
     url: str
@@ -49,7 +49,7 @@ class LanguageModelServer:
     extra: Mapping[str, Any] = field(default_factory=dict)
     cache: str | Path | None = None
 
-    gives_logits = False  # a server gives text alone
+    gives_logits = False  # a server only returns text
 
     def __post_init__(self) -> None:
         check_no_secret("language_model.", self.url, "key_variable", self.key_variable)
@@ -74,7 +74,7 @@ class LanguageModelServer:
             raise ConfigError(f"language_model.extra: {', '.join(mine)} cannot be set there")
 
     def __call__(self) -> ServedLanguageModel:
-        """Connect and look what the server can do.
+        """Connect and detect the abilities of the server.
 
         Raises:
             ConfigError: the variable of the key is not set.
@@ -94,7 +94,7 @@ class LanguageModelServer:
         return ServerClient(transport, self.model, abilities, cache, self.concurrency, dict(self.extra))
 
     def check(self) -> None:
-        """Look whether the server can be used, and keep nothing; see `__call__`."""
+        """Check that the server can be used, without storing anything; see `__call__`."""
         transport = self._transport()
         try:
             probe(transport, self.model, self.api, self.extra)
