@@ -89,7 +89,7 @@ def test_the_order_of_texts_does_not_matter():
     ("n", "mistakes", "said"),
     [(49, 20, "49 held-out texts"), (80, 0, "0 mistakes"), (80, 80, "80 mistakes"), (0, 0, "0")],
 )
-def test_too_few_texts_leave_the_margin_at_its_word(n, mistakes, said, caplog):
+def test_too_few_texts_leave_the_margin_uncalibrated(n, mistakes, said, caplog):
     inputs, _, _ = simulated(n)
     wrong = np.arange(n) < mistakes
     with caplog.at_level(logging.WARNING):
@@ -134,8 +134,8 @@ def test_reliability_tells_an_honest_error_from_an_overconfident_margin():
     ideal = brier_score_loss(wrong, p)
     assert brier["expected_error"][0] == pytest.approx(ideal, abs=0.01)
     assert brier["expected_error"][1] < ideal < brier["expected_error"][2]
-    assert ece["expected_error"][2] < ece["margin_at_its_word"][1]
-    assert brier["expected_error"][0] < brier["margin"][0] < brier["margin_at_its_word"][0]
+    assert ece["expected_error"][2] < ece["uncalibrated"][1]
+    assert brier["expected_error"][0] < brier["margin"][0] < brier["uncalibrated"][0]
     gain = found["brier_gain"]
     assert gain[0] == pytest.approx(brier["margin"][0] - brier["expected_error"][0], abs=1e-12)
     assert 0.0 < gain[1] < gain[0] < gain[2]
@@ -143,7 +143,7 @@ def test_reliability_tells_an_honest_error_from_an_overconfident_margin():
     assert found != reliability(inputs, wrong, resamples=200, seed=1)
 
 
-PREDICTORS = ("expected_error", "margin", "margin_at_its_word")
+PREDICTORS = ("expected_error", "margin", "uncalibrated")
 
 
 def test_each_text_is_judged_by_a_fit_to_the_others():

@@ -58,7 +58,7 @@ def _agreement(report: Mapping[str, float | int | None]) -> list[tuple[str, str]
             told = "none" if alpha is None else f"{alpha:.3g}"
             rows.append((f"Krippendorff's alpha{which}", f"{told}, of {report[f'double/{of}']} texts answered twice"))
     if report.get("self_repeats"):
-        rows.append(("agreement with oneself", f"{report['self_agreement']:.0%} of {report['self_repeats']} repeats"))
+        rows.append(("self-agreement", f"{report['self_agreement']:.0%} of {report['self_repeats']} repeats"))
     return rows
 
 

@@ -176,7 +176,7 @@ def reliability(
 
     Returns:
         `n`, `mistakes`, `folds`; for `expected_error`, `margin` (calibrated in the same way on the margin alone) and
-        `margin_at_its_word` (uncalibrated, `ExpectedError.of_margins`) the Brier score `brier` and the expected
+        `uncalibrated` (the margin as it is, `ExpectedError.of_margins`) the Brier score `brier` and the expected
         calibration error `ece`, both lower is better; and `brier_gain`, the Brier score of the margin alone minus that
         of the expected error. Each is `[value, low, high]` with a 95 % interval (reflected bootstrap). None if fewer
         than two texts are mistakes, or fewer than two are not.
@@ -186,7 +186,7 @@ def reliability(
     if folds < 2:
         return None
     alone = ErrorInputs(inputs.margins, np.zeros(n), np.zeros(n))
-    predicted = {"margin_at_its_word": ExpectedError.of_margins().of(alone)}
+    predicted = {"uncalibrated": ExpectedError.of_margins().of(alone)}
     splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(np.zeros(n), wrong))
     for name, given in (("expected_error", inputs), ("margin", alone)):
         predicted[name] = np.empty(n)
