@@ -1,4 +1,4 @@
-"""Measurements of this package: `python -m benchmarks.FOLDER[.NAME] [--quick]`, from the root of the repository.
+"""Benchmarks of this package: `python -m benchmarks.FOLDER[.NAME] [--quick]`, from the root of the repository.
 
-A folder's main benchmark stands in its `__main__`. Each prints a table, and one JSON object as its last line.
+The main benchmark of a folder is its `__main__`. Each prints a table, and one JSON object as its last line.
 """

@@ -1,4 +1,4 @@
-"""What all benchmarks share: the command line, the closing JSON line, fresh processes, the folder of public data."""
+"""Shared by all benchmarks: the command line, the final JSON line, fresh processes, the folder of public data."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What shapes a text classifier's boundary: samplers, losses, and auxiliary outlier texts, on four tasks."""
+"""What shapes a text classifier's decision boundary: samplers, losses, auxiliary outlier texts, on four tasks."""

@@ -1,13 +1,13 @@
-"""What shapes a text classifier's boundary: `python -m benchmarks.ablation [--quick] [--output DIR]`.
+"""What shapes the decision boundary of a text classifier: `python -m benchmarks.ablation [--quick] [--output DIR]`.
 
-Per task and seed the bundled encoder is fine-tuned with cross-entropy to a start point; from there every arm of
-`arms.ARMS` trains the head, or all layers too, for equal steps on the same batches, with cross-entropy alone or with
-outliers of a sampler under a loss. Arms "from the start" train the whole again, with auxiliary outlier texts that the
-encoder sees; the bundled language model writes them (`make generate`).
+For each task and seed the bundled encoder is fine-tuned with cross-entropy to a start point. From there every arm of
+`arms.ARMS` trains the head, or all layers, for the same number of steps on the same batches: with cross-entropy alone,
+or also with the outliers of a sampler and a loss. Arms "from the start" repeat the whole training with auxiliary
+outlier texts that pass through the encoder; the bundled language model writes these texts (`make generate`).
 
-Each finished (task, seed, arm) is one JSON file under the output folder, so that a run that was killed goes on; another
-size needs another folder. Public data come from the folder in VOS_DATA. The last line is one JSON object.
-`python -m benchmarks.ablation.report` makes the tables and pages from what is finished.
+Each finished (task, seed, arm) is one JSON file in the output folder, so that an interrupted run can be resumed; each
+size needs its own folder. Public data are read from the folder in VOS_DATA. The last line is one JSON object.
+`python -m benchmarks.ablation.report` makes the tables and pages from the finished units.
 """
 
 from __future__ import annotations

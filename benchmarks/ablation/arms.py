@@ -1,4 +1,4 @@
-"""The arms of the ablation: where outliers are drawn, what is done with them, and how strongly. One table, `ARMS`."""
+"""The arms of the ablation: where outliers are sampled, which loss uses them, and its weight. One table, `ARMS`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One unit of the ablation: branch from a start point, train some steps, measure."""
+"""One unit of the ablation: continue from a start point, train for some steps, measure."""
 
 from __future__ import annotations
 

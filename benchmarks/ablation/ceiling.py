@@ -1,10 +1,10 @@
-"""Which texts keep CLINC150's AUROC down: `python -m benchmarks.ablation.ceiling [--quick] [--seeds N]`.
+"""Which texts limit the AUROC on CLINC150: `python -m benchmarks.ablation.ceiling [--quick] [--seeds N]`.
 
-Reads the start points that the ablation has kept, scores test and out-of-scope queries by energy plus the nearest
-neighbour in the initial encoder, and says how many of the missing points the hardest out-of-scope queries account for.
-It lists those that are among the hardest for every seed, with the intent that the classifier takes them for; whether
-they are out of scope is for the reader to judge. AUROC and FPR95 come with bootstrap intervals over the texts, which
-seeds do not vary. The last line is one JSON object.
+Reads the start points stored by the ablation, scores test and out-of-scope queries by the energy plus the distance to
+the nearest neighbour in the initial encoder, and computes how many of the missing points are due to the hardest
+out-of-scope queries. Lists the queries that are among the hardest for every seed, with the predicted intent; whether
+they are out of scope is left to the reader. AUROC and FPR95 have bootstrap intervals over the texts, which do not vary
+with the seed. The last line is one JSON object.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The four tasks of the ablation: texts to train on, to test on, and texts of other kinds (OOD).
+"""The four tasks of the ablation: training texts, test texts, and out-of-distribution texts.
 
 `clinc150`, 150 classes; OOD: the out-of-scope queries. `embedded`, the ladder corpus, two classes; OOD: film
 reviews (cad_sentiment) and queries (CLINC150), both far. `toxigen`, two classes; OOD: statements about two groups that
-no training text is labelled with (near), and queries (far). `sentiment`, two classes, the far check of pair
-consistency: film reviews and their edits by people with the label flipped (cad_sentiment); training sees one of each of
-its pairs; OOD: queries.
+no training text is about (near), and queries (far). `sentiment`, two classes, measures pair consistency on far texts:
+film reviews and their human edits with the label flipped (cad_sentiment); one text of each pair is used for training;
+OOD: queries.
 """
 
 from __future__ import annotations

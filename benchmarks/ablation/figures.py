@@ -1,4 +1,4 @@
-"""Figures of the ablation from the kept units alone: by seed, paired, best score against best score."""
+"""Figures of the ablation, computed from the stored units: per seed, paired, best score against best score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The encoder in halves: what its lower layers make of texts is run once and kept, the upper ones are trained."""
+"""The encoder in two halves: the outputs of the lower layers are computed once and stored, the upper ones are trained."""
 
 from __future__ import annotations
 

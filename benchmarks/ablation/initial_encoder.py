@@ -1,9 +1,10 @@
-"""Is the encoder before training the better detector? `python -m benchmarks.ablation.initial_encoder [--quick]`.
+"""Is the pretrained encoder the better OOD detector? `python -m benchmarks.ablation.initial_encoder [--quick]`.
 
-Reads the start points that the ablation has kept. For every task and kind of OOD texts: AUROC by the distance to the
-k-th nearest training text in the features of the initial encoder and in those of the fine-tuned one, k alike, by the
-energy, and by the sum of energy and initial distance, each standardised on the validation texts; with 95 % t-intervals
-over seeds, and paired. Prints a Markdown table in percent; the last line is one JSON object.
+Reads the start points stored by the ablation. For every task and kind of OOD texts, computes the AUROC of four scores:
+the distance to the k-th nearest training text in the features of the initial encoder, the same in the features of the
+fine-tuned one, the energy, and the sum of the energy and the initial distance, each standardised on the validation
+texts; with 95 % t-intervals over seeds, also for paired differences. Prints a Markdown table in percent; the last line
+is one JSON object.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The product's own training module, as the start points and every arm use it."""
+"""The training module of the package, as the start points and all arms use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the arms are made of: where outliers are drawn, and the losses that are told of them."""
+"""The parts of the arms: samplers of outliers, and the losses that use them."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""Does refinement beat the classifier that it starts from? `python -m benchmarks.ablation.refinement [--quick]`.
+"""Does refinement improve the classifier that it starts from? `python -m benchmarks.ablation.refinement [--quick]`.
 
-Every arm is the configuration as `train.py` composes it, with the overrides of `ARMS`: four epochs of cross-entropy
-(round 0, trained once for each task and seed), then rounds that refine. No round is skipped: the tolerance is off. The
-control trains for as long without outliers. What counts is the Brier score of the validation texts, by which a run
-chooses the round that it ends with, and that of the test texts at the round so chosen, less that at round 0.
+Every arm is the configuration that `train.py` composes, with the overrides of `ARMS`: four epochs of cross-entropy
+(round 0, trained once per task and seed), then rounds of refinement. No round is skipped: the tolerance is off. The
+control trains for the same time without outliers. Reported are the Brier score of the validation texts, by which a run
+chooses its final round, and that of the test texts at this round, each minus its value at round 0.
 
-Tasks: the embedded corpus, and ToxiGen (from the folder in VOS_DATA), drawn by seed. Depths: `encoder`, all of it is
-trained, and `head`, on a frozen encoder. Each finished unit is one JSON file under the output
-folder, so that a run that was killed goes on. The last line is one JSON object.
+Tasks: the embedded corpus, and ToxiGen (from the folder in VOS_DATA), sampled by seed. Depths: `encoder` trains all
+layers, and `head` trains the head on a frozen encoder. Each finished unit is one JSON file in the output folder, so
+that an interrupted run can be resumed. The last line is one JSON object.
 """
 
 from __future__ import annotations

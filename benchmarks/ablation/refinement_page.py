@@ -1,8 +1,8 @@
 """The page of the refinement benchmark: `python -m benchmarks.ablation.refinement_page [--units FOLDER ...]`.
 
-With `--units`, output folders of `python -m benchmarks.ablation.refinement`, the figures of finished units go
-into `docs/results_refinement.json` first. The page, `docs/results_refinement.md`, is written from that file alone. The
-last line is one JSON object.
+With `--units`, output folders of `python -m benchmarks.ablation.refinement`, the figures of finished units are first
+written to `docs/results_refinement.json`. The page, `docs/results_refinement.md`, is generated from that file alone.
+The last line is one JSON object.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The pages of the results, from the kept tables: `python -m benchmarks.ablation.report [--units FOLDER]`.
+"""The result pages, generated from the stored tables: `python -m benchmarks.ablation.report [--units FOLDER]`.
 
-`docs/RESULTS.md` gets what the conclusions rest on between two marks, what stands around them stays; everything else
-goes into `docs/results_tables.md`. With `--units`, the output folder of `python -m benchmarks.ablation`, the tables of
-what is finished there are made first and kept as `docs/results/TASK/DEPTH.json`. The last line is one JSON object.
+The main results are written to `docs/RESULTS.md` between two marks, the rest of that page is unchanged; everything else
+is written to `docs/results_tables.md`. With `--units`, the output folder of `python -m benchmarks.ablation`, the tables
+of the finished units are first computed and stored as `docs/results/TASK/DEPTH.json`. The last line is one JSON object.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The kept results: `docs/results/TASK/DEPTH.json`, a row of a table on a line, from which the pages are built.
+"""The stored results: `docs/results/TASK/DEPTH.json`, one table row per line, from which the pages are generated.
 
-A file holds tables by name, each with the names of its columns and its rows. A cell is a word, a number of seeds, null
-where nothing is known, or a figure in percent: `[mean, half]` with the half-width of its 95 % t-interval over seeds,
-`[mean]` for a single seed, and `[mean, half, true]` for a difference whose interval is free of zero, which is told
-before rounding.
+A file contains tables by name, each with its column names and rows. A cell is a string, a number of seeds, null for an
+unknown value, or a figure in percent: `[mean, half]` with the half-width of its 95 % t-interval over seeds, `[mean]`
+for a single seed, and `[mean, half, true]` for a difference whose interval excludes zero, which is determined before
+rounding.
 """
 
 from __future__ import annotations

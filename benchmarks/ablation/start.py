@@ -1,7 +1,8 @@
-"""The start point of a seed: the encoder's upper layers fine-tuned with cross-entropy, ready to branch from.
+"""The start point of a seed: the upper layers of the encoder fine-tuned with cross-entropy; all branches start from it.
 
-What stays fixed is run once and kept: the lower layers, as pretrained, before the start point is trained, and what lies
-below the branches' layer after it. So a branch is cheap, and every branch starts from the same bits.
+What does not change is computed once and stored: the outputs of the pretrained lower layers before the start point is
+trained, and afterwards those of the layers below the trained layers of the branches. So a branch is cheap, and all
+branches start from identical bits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From the kept units of the ablation to its tables: levels, paired differences, and who is ahead."""
+"""Computes the tables of the ablation from its stored units: levels, paired differences, and rankings."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Arms from the start: the whole training again with auxiliary outlier texts or virtual outliers beside every batch.
+"""Arms from the start: the whole training repeated, with auxiliary outlier texts or virtual outliers in every step.
 
-The branches of `branch` begin where cross-entropy has ended, and their outliers reach the head alone. Here the
-encoder sees the outliers, from its first step on and for as many steps as the start point was trained.
+The branches of `branch` begin after the cross-entropy training, and their outliers affect only the head. Here the
+outliers affect the encoder, from the first step on and for as many steps as the start point was trained.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Every check of the atlas, on models that it was chosen on and on others."""
+"""All checks of the atlas, on models that were used to choose them and on others."""

@@ -1,11 +1,11 @@
-"""Every check of the atlas on four classifiers, `python -m benchmarks.atlas [--quick]`.
+"""All checks of the atlas on four classifiers: `python -m benchmarks.atlas [--quick]`.
 
-Checks and settings were chosen on two classifiers, the demo's and one of ToxiGen; here they are measured on these, on
-another seed of the demo, and on one of Davidson (hate and offensive against neither), each beside an encoder of random
-weights. Each classifier is trained once and kept with its atlas under the output folder, so that the same command goes
-on where it was stopped. ToxiGen and Davidson come from the folder in VOS_DATA; without it they are left out.
-`python -m benchmarks.atlas.page` writes the tables. The last line is one JSON object: of every check the number found
-and that of the control, how many checks passed of how many, and seconds.
+The checks and settings were chosen on two classifiers, that of the demo and one trained on ToxiGen. Here they are
+measured on these, on another seed of the demo, and on one trained on Davidson (hate and offensive against neither),
+each compared with an encoder of random weights. Each classifier is trained once and stored with its atlas in the output
+folder, so that the same command resumes an interrupted run. ToxiGen and Davidson are read from the folder in VOS_DATA;
+without it they are skipped. `python -m benchmarks.atlas.page` writes the tables. The last line is one JSON object: for
+every check its value and that of the control, how many checks passed of how many, and seconds.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Tables of the atlas's checks: `python -m benchmarks.atlas.page [--figures FOLDER ...]`.
+"""Tables of the checks of the atlas: `python -m benchmarks.atlas.page [--figures FOLDER ...]`.
 
-With `--figures`, output folders of `python -m benchmarks.atlas`, their figures go into docs/results_atlas.json first; a
-later folder replaces classifiers of an earlier one. The page, docs/results_atlas.md, is written from that file alone.
-The last line is one JSON object, as there.
+With `--figures`, output folders of `python -m benchmarks.atlas`, their figures are first written to
+docs/results_atlas.json; a later folder replaces the classifiers of an earlier one. The page, docs/results_atlas.md, is
+generated from that file alone. The last line is one JSON object, the same as that of `python -m benchmarks.atlas`.
 """
 
 from __future__ import annotations

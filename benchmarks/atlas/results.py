@@ -1,4 +1,4 @@
-"""Checks of finished atlases, as figures."""
+"""The checks of finished atlases, as figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which classifiers the checks are measured on: trained once by the programs themselves, and kept."""
+"""The classifiers on which the checks are measured: trained once by the programs themselves, and stored."""
 
 from __future__ import annotations
 

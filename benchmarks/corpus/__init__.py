@@ -1,1 +1,1 @@
-"""The embedded corpus and sets of texts: what gives a label away, what simple models know, how varied texts are."""
+"""Measures of the embedded corpora and other text sets: label leakage, accuracy of simple models, diversity."""

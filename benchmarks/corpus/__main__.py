@@ -1,8 +1,8 @@
-"""What in an embedded corpus gives a label away without understanding: `python -m benchmarks.corpus [--name NAME]`.
+"""Which surface features of an embedded corpus reveal the label: `python -m benchmarks.corpus [--name NAME]`.
 
 Prints a small table and the block for the datasheet; the last line is one JSON object. The datasheet quotes these
-numbers and a test recomputes them. There is one size, which takes about a minute; `--quick` is taken and changes
-nothing.
+numbers and a test recomputes them. There is one size, which takes about a minute; `--quick` is accepted and has no
+effect.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far the second, blind reading agreed with the author's label, before anything was dropped."""
+"""Agreement of a second, blind annotation with the author's label, before any text was dropped."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Where the boundary is wrong at the start: `python -m benchmarks.corpus.baselines [--quick] [--name NAME]`.
+"""Errors of baseline classifiers: `python -m benchmarks.corpus.baselines [--quick] [--name NAME]`.
 
-Accuracy on the test split of an embedded corpus by label and level, for a bag of words, the bundled encoder frozen
-under a linear head, and the bundled encoder fine-tuned, all trained on the train split (of the ladder: levels 0 and 1
-alone). 5 seeds, mean and 95 % t-interval over seeds (for the bag of words, over bootstrap resamples of the training
+Accuracy on the test split of an embedded corpus by label and level, for a bag of words, the frozen bundled encoder with
+a linear head, and the fine-tuned bundled encoder, all trained on the train split (for the ladder corpus: only levels 0
+and 1). 5 seeds, mean and 95 % t-interval over seeds (for the bag of words, over bootstrap resamples of the training
 texts). Runs `train.py` itself and reads its `metrics.json`. Prints a Markdown table; the last line is one JSON object.
 """
 

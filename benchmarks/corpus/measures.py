@@ -1,10 +1,10 @@
-"""What in an embedded corpus could give a label away without understanding, and what it is made of.
+"""Surface features of an embedded corpus that could reveal a label, and the composition of the corpus.
 
-Shortcuts are judged by *balanced accuracy*, the mean of the shares of each label that a predictor gets right: one that
-knows nothing reaches 0.5, whatever the share of harm, where plain accuracy would give it the 70 % of the majority and
-hide what it knows. Where both labels are equally frequent the two are the same, so that one limit serves both corpora.
-Every predictor gives both labels the same weight and is cross-validated by setting, so that nothing is learned from
-texts of the setting it is tested on.
+Shortcuts are evaluated by *balanced accuracy*, the mean of the recalls of both labels: an uninformative predictor
+reaches 0.5 whatever the share of harm, whereas plain accuracy would give it the 70 % of the majority class and hide how
+much it knows. If both labels are equally frequent the two measures are equal, so that one limit applies to both
+corpora. Every predictor weights both labels equally and is cross-validated by setting, so that nothing is learned from
+texts of the setting on which it is tested.
 """
 
 from __future__ import annotations

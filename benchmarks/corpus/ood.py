@@ -1,9 +1,9 @@
-"""Make the packaged texts of another kind: `python -m benchmarks.corpus.ood public|written [--n N]`.
+"""Make the packaged out-of-distribution texts: `python -m benchmarks.corpus.ood public|written [--n N]`.
 
-`public` draws 100 film reviews and 100 queries from the public data sets in the folder that VOS_DATA names, `written`
-has the bundled language model write auxiliary outlier texts after training texts of the everyday corpus and keeps
-those that the untrained encoder finds unlike all of them. Both write into `vos/data/corpus/ood/`; same seed, same
-texts. The last line is one JSON object of counts.
+`public` samples 100 film reviews and 100 queries from the public data sets in the folder in VOS_DATA. `written` lets
+the bundled language model write auxiliary outlier texts from training texts of the everyday corpus, and keeps those
+that are dissimilar to all of them in the pretrained encoder. Both write into `vos/data/corpus/ood/`; the same seed
+gives the same texts. The last line is one JSON object of counts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What stands too often in a corpus: openings, phrases, and texts that nearly repeat another."""
+"""Repetition in a corpus: openings, phrases, and near-duplicate texts."""
 
 from __future__ import annotations
 

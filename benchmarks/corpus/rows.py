@@ -1,4 +1,4 @@
-"""The texts of a corpus with everything that is known of them, and their words."""
+"""The texts of a corpus with all their attributes, and their words."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Diversity and fluency of sets of texts: self-BLEU, distinct-n, and perplexity under an n-gram model of real texts.
+"""Diversity and fluency of text sets: self-BLEU, distinct-n, and perplexity under an n-gram model of real texts.
 
-The n-gram model (interpolated Kneser-Ney trigrams over lower-cased words, one discount) shares nothing with the
-language model that writes texts. It is a weak judge: it knows which words follow each other in real texts of the same
-corpus, not whether a sentence makes sense. Loops and frequent phrases look fluent to it, which is why perplexities are
-given as percentiles among held-out real texts.
+The n-gram model (interpolated Kneser-Ney trigrams over lower-cased words, one discount) is independent of the language
+model that writes the texts. It is a weak judge: it knows which words follow each other in real texts of the same
+corpus, not whether a sentence makes sense. Loops and frequent phrases look fluent to it, so perplexities are reported
+as percentiles among held-out real texts.
 """
 
 from __future__ import annotations

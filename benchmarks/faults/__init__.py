@@ -1,1 +1,1 @@
-"""Faults on purpose: killed processes, full disks, damaged files; counts of what was lost."""
+"""Fault injection: killed processes, full disks, damaged files; counts of what was lost."""

@@ -1,12 +1,12 @@
-"""Faults on purpose, counted: `python -m benchmarks.faults [--quick|--full]`.
+"""Fault injection, counted: `python -m benchmarks.faults [--quick|--full]`.
 
-Programs are killed, disks filled, files damaged, clocks moved; then the same command goes on, and what it leaves is
-compared with what an uninterrupted one leaves. Every instant is drawn from the seed. Each unit is kept in a file of its
-own under the output folder, so that the same command goes on where it was stopped. `--parts` chooses some of it.
+Programs are killed, disks filled, files damaged and clocks changed; then the same command is run again, and its result
+is compared with that of an uninterrupted run. All times are drawn from the seed. Each unit is stored in its own file in
+the output folder, so that the same command resumes an interrupted campaign. `--parts` selects some of the parts.
 `python -m benchmarks.faults.page --units OUT` writes the counts into docs/reliability.md.
 
-The last line is one JSON object: units, and over all of them answers that were acknowledged and lost, rows that are
-there twice, results that differ without a word, stack traces, processes that hung, and ends that nothing explains.
+The last line is one JSON object: the units, and over all of them acknowledged answers that were lost, duplicated rows,
+results that differ without a message, stack traces, processes that hung, and unexplained exits.
 """
 
 from __future__ import annotations

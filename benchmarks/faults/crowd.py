@@ -1,4 +1,4 @@
-"""Many processes at one ledger, one cache, one folder."""
+"""Many processes using one ledger, one cache, one folder."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Files cut off or with a flipped bit: the program says so in one line, or makes them anew; it is never wrong.
+"""Truncated files and files with a flipped bit: the program reports or rebuilds them, and its results are never wrong.
 
-Each unit damages one file in one way, in what a program has left, and runs the command that reads it.
+Each unit damages one output file of a program in one way, and runs the command that reads it.
 """
 
 from __future__ import annotations

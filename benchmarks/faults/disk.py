@@ -1,4 +1,4 @@
-"""Disks that are full, files that may not grow, folders that are read-only or go away."""
+"""Full disks, limited file sizes, and folders that are read-only or disappear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs killed at random instants, and the way on."""
+"""Programs killed at random times, and their recovery."""
 
 from __future__ import annotations
 

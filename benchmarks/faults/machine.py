@@ -1,4 +1,4 @@
-"""Little memory, clocks that are wrong, runs that lie elsewhere."""
+"""Little memory, wrong clocks, and runs that were moved."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The page of promises: `python -m benchmarks.faults.page [--units FOLDER ...]`.
+"""The reliability page: `python -m benchmarks.faults.page [--units FOLDER ...]`.
 
-With `--units`, output folders of `python -m benchmarks.faults`, their counts go into docs/reliability.json first. The
-counts of docs/reliability.md, between two marks, are written from that file alone. The last line is one JSON object.
+With `--units`, output folders of `python -m benchmarks.faults`, their counts are first written to
+docs/reliability.json. The counts in docs/reliability.md, between two marks, are generated from that file alone. The
+last line is one JSON object.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The programs in forked processes, which can be killed at a chosen operation, limited, or hindered on their way.
+"""The programs in forked processes, which can be killed at a chosen operation, limited, or obstructed.
 
 A process is forked from this one, which has imported the libraries and computed nothing: importing writes nothing, and
-takes longer than all the rest of a run of this size.
+takes longer than the rest of such a small run.
 """
 
 from __future__ import annotations

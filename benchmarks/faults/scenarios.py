@@ -1,4 +1,4 @@
-"""The programs that are killed, and what must be the same afterwards."""
+"""The programs that are killed, and what must be equal afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real Label Studio that is pushed to by a program that is killed, and servers that never answer."""
+"""A real Label Studio to which a killed program sends tasks, and servers that never answer."""
 
 from __future__ import annotations
 

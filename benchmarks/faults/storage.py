@@ -1,4 +1,4 @@
-"""Writers of one kind of file each, forked and killed at random instants; what each had acknowledged must be there."""
+"""Writers of one kind of file each, forked and killed at random times; everything they acknowledged must be stored."""
 
 from __future__ import annotations
 

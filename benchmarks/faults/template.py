@@ -1,4 +1,4 @@
-"""The folder that every unit starts from: a few texts, a tiny encoder, a tiny language model, a finished run."""
+"""The folder from which every unit starts: a few texts, a tiny encoder, a tiny language model, a finished run."""
 
 from __future__ import annotations
 

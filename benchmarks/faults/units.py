@@ -1,4 +1,4 @@
-"""The units of a campaign: each is one fault, and what came of it."""
+"""The units of a campaign: each is one fault and its outcome."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Hostile files against naive reference readers: `python -m benchmarks.fuzz`."""
+"""Malformed files against naive reference readers: `python -m benchmarks.fuzz`."""

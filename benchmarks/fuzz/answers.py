@@ -1,4 +1,4 @@
-"""Answers of the labelling page (jsonl) and sheets filled in (csv)."""
+"""Answers of the labelling page (jsonl) and filled-in sheets (csv)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A campaign: files of every format, in blocks that are kept and not done again."""
+"""A campaign: files of every format, in blocks that are stored and not repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs called in this process, and a finished run of seconds for them."""
+"""The programs called in this process, and a finished run that takes seconds to make."""
 
 from __future__ import annotations
 

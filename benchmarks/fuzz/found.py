@@ -1,4 +1,4 @@
-"""What the package makes of a file of texts: rows loaded, rows named, or one error that names the file."""
+"""How the package reads a file of texts: rows loaded, rows rejected, or one error that names the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports of Label Studio: annotations as the server writes them, with parts that are something else."""
+"""Exports of Label Studio: annotations as the server writes them, with some parts replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small ledger that answers are imported into, and taken out of again."""
+"""A small ledger into which answers are imported, and from which they are removed again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nasty values: a seeded corpus, and hypothesis strategies that mix it with drawn ones."""
+"""Difficult values: a seeded corpus, and hypothesis strategies that mix it with generated values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reference reader expects of a file, what was found, and whether the two agree."""
+"""What a reference reader expects from a file, what was found, and whether the two agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parquet files: columns of every kind, or damaged; the reference is what was put in."""
+"""Parquet files: columns of every type, or damaged; the reference is the data that was written."""
 
 from __future__ import annotations
 

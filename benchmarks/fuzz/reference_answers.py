@@ -1,4 +1,4 @@
-"""What makes a row an answer, written down naively a second time."""
+"""A second, naive implementation of what makes a row an answer."""
 
 from __future__ import annotations
 

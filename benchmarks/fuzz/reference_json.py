@@ -1,4 +1,4 @@
-"""JSON, read one character at a time (RFC 8259, and NaN and Infinity, which Python and pandas write)."""
+"""A naive JSON reader, one character at a time (RFC 8259, and NaN and Infinity, which Python and pandas write)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documents say that a row of a table means (docs/files.md), written down naively a second time."""
+"""A second, naive implementation of what docs/files.md says about the rows of a table."""
 
 from __future__ import annotations
 

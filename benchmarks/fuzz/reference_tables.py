@@ -1,4 +1,4 @@
-"""csv, tsv and the lines of text files, read one character at a time (RFC 4180)."""
+"""Naive readers of csv, tsv and text files, one character at a time (RFC 4180)."""
 
 from __future__ import annotations
 

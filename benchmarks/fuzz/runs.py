@@ -1,4 +1,4 @@
-"""Folders of runs that somebody made hostile: the programs refuse them in one line, or do what they did before."""
+"""Run folders that were tampered with: the programs refuse them in one line, or behave as before."""
 
 from __future__ import annotations
 

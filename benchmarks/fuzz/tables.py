@@ -1,4 +1,4 @@
-"""Files of texts: csv, tsv, jsonl, json and parquet, with what the reference reads in them."""
+"""Text files: csv, tsv, jsonl, json and parquet, with what the reference reads from them."""
 
 from __future__ import annotations
 

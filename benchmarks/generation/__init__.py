@@ -1,1 +1,1 @@
-"""Made texts: what each way of making them reaches, where real texts lie, and whether they can be read."""
+"""Generated texts: how near each method gets to its targets, where real texts are, and whether they are readable."""

@@ -1,20 +1,19 @@
-"""Made texts for virtual outliers: what each way of making them reaches at equal tokens of the language model.
+"""Texts generated for virtual outliers: how near each method gets for the same number of language-model tokens.
 
 Usage: python -m benchmarks.generation [--quick] [--corpus embedded|FILE.csv] [--run RUN] [--seeds N] [--state FILE]
 
 Arms that cost tokens: `plain` samples, `smc` (sequential Monte Carlo), `mcmc` (Metropolis-Hastings suffix moves
-from the nearest real texts) and `drafts` (the search that the product uses). Every arm gets the same targets, the
-same prompts and the same tokens for each target. Without further tokens follow `best of 8` (of every 8 plain samples
-the nearest), `placebo` (the drafts' texts, each judged for another target than the one it was made for),
-`retrieval` (texts of the pool, which nothing was trained on) and `ladder` (retrieval, and drafts where it finds
-nothing).
+from the nearest real texts) and `drafts` (the search that the programs use). Every arm gets the same targets, the
+same prompts and the same number of tokens per target. Arms without further tokens: `best of 8` (the nearest of every 8
+plain samples), `placebo` (the texts of `drafts`, each evaluated for a target other than its own), `retrieval` (pool
+texts, on which nothing was trained) and `ladder` (retrieval, and drafts where it finds nothing).
 
-The classifier is that of a finished run (`--run`), else the bundled encoder, frozen, with a logistic regression.
-Targets are drawn with margins from -2 to 2; only those with a real text within `--max-start` and in the band get
-tokens, the same ones in all arms. With `--state` every finished unit is kept, and a call with the same settings goes on
-where one was killed; with fewer `--arms` the others are left for later.
+The classifier is that of a finished run (`--run`), otherwise the frozen bundled encoder with a logistic regression.
+Targets are sampled with margins from -2 to 2; only those with a real text within `--max-start` and in the band get
+tokens, the same targets in all arms. With `--state` every finished unit is stored, and a call with the same settings
+resumes an interrupted one; with fewer `--arms` the others are left for a later call.
 
-The last line is one JSON object. What counts is told in `figures.py`.
+The last line is one JSON object. What is counted is described in `figures.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ways of making texts, and one target by one of them."""
+"""The methods of generating texts, and the evaluation of one of them for one target."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""From the texts that were judged to the figures of the benchmark.
+"""Computes the figures of the benchmark from the judged texts.
 
-A text counts for an arm when it breaks no rule, lies within `distance` of its target and within `delta` of its margin,
-and has an edit similarity below 0.7 to every real text. `distinct` counts different texts; `apart` counts, greedily,
-only texts that are also less than 0.7 similar to each other, so that a shared beginning is not counted twice.
+A text counts for an arm if it breaks no rule, is within `distance` of its target and within `delta` of its margin, and
+has an edit similarity below 0.7 to every real text. `distinct` counts different texts; `apart` counts, greedily, only
+texts that are also less than 0.7 similar to each other, so that a shared beginning is not counted twice.
 """
 
 from __future__ import annotations

@@ -1,23 +1,23 @@
-"""Can a language model tell nonsense that it wrote? Drafts without targets, read blind, against what it says of them.
+"""Can a language model recognise its own nonsense? Drafts without targets: blind ratings against model scores.
 
 Usage: python -m benchmarks.generation.fluency draft --output FOLDER [--model bundled|large|FOLDER] [--n 100]
        python -m benchmarks.generation.fluency judge FOLDER [--model bundled|large|FOLDER] [--values mean asked]
        python -m benchmarks.generation.fluency score FOLDER ANSWERS.csv
 
-`draft` lets the model go on from beginnings of texts of the pool of the package's corpus, after six labelled texts of
-both sides, by the sampling that is the programs' default. Of what it wrote stay the texts that break no rule and are
-new; `--n` of them and `--n-real` real ones are shuffled into `sheet.csv` (number, text), see
-`benchmarks.generation.reading` for how it is read, and `key.json`. No classifier has a part in it.
+`draft` lets the model continue beginnings of pool texts of the packaged corpus, after six labelled texts of both sides,
+with the default sampling of the programs. Texts that break a rule or are not new are dropped; `--n` of the others and
+`--n-real` real ones are shuffled into `sheet.csv` (number, text) and `key.json`; see `benchmarks.generation.reading`
+for how the sheet is rated. No classifier is involved.
 
 `judge` asks a model, without a prompt, how likely the texts of the sheet and `--reference` other real texts are:
-`mean`, log-probability a token; `order`, how much the text gains a word over its own words shuffled (mean of four);
-`worst`, the least likely four tokens in a row; `asked`, log-odds of yes against no when the model is asked in a chat
-whether the text makes sense. Each is what is left beside a line in the logarithm of the number of
-words, fitted to the other real texts. It adds them to `values-MODEL.json`.
+`mean`, log-probability per token; `order`, gain per word over the same words shuffled (mean of four shuffles); `worst`,
+the least likely four consecutive tokens; `asked`, log-odds of yes against no if the model is asked in a chat whether
+the text makes sense. Each value is a residual of a linear function of the logarithm of the number of words, fitted to the
+other real texts. The values are added to `values-MODEL.json`.
 
-`score` prints, for every judged file, the AUROC of each value as a sign of nonsense among made texts, and how many
-made texts, and how many without sense, are left where a text must reach the 5th, 10th, 20th and 30th percentile of the
-other real texts. Its last line is one JSON object.
+`score` prints, for every judged file, the AUROC of each value as a detector of nonsense among generated texts, and how
+many generated texts, and how many senseless ones, remain if a text must reach the 5th, 10th, 20th and 30th percentile
+of the other real texts. The last line is one JSON object.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""How many real texts lie near drawn targets, by the number of directions that distance is measured in.
+"""How many real texts are near random targets, by the number of directions in which distance is measured.
 
 Usage: python -m benchmarks.generation.reach [--quick] [--corpus embedded|FILE.csv] [--run RUN]
 
-No language model is used: this tells where texts are before tokens are spent. For each number of directions: the
+No language model is used: this shows where texts are before any tokens are spent. For each number of directions: the
 median distance of a target to its nearest real text; the share of targets with no real text within 1 unit and within 1
-logit of their margin; and the median distance between two targets, which is what a text that ignores its target comes
-to.
+logit of their margin; and the median distance between two targets, which is the distance expected from a text that
+ignores its target.
 
 The last line is one JSON object.
 """

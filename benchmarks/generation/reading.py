@@ -1,19 +1,19 @@
-"""Can made texts be read? A blind sheet of made and real texts, and what its readers say.
+"""Are generated texts readable? A blind sheet of generated and real texts, and its evaluation.
 
 Usage: python -m benchmarks.generation.reading sheet --made BATCH.jsonl [BATCH.jsonl ...] --real WHICH --output FOLDER
        python -m benchmarks.generation.reading score FOLDER ANSWERS.csv [ANSWERS.csv ...]
 
-`sheet` draws made texts from each batch (`--n`, 100) and real texts (`--n-real`, 30) from a csv file with a column
-`text`, or from a pool of the package: `everyday` or `ladder`. It shuffles them all and writes `sheet.csv` (number,
-text) and, for `score` alone, `key.json`; a text of several batches stands there once. A reader sees the sheet and
-writes a csv file with columns `number` and `readable` (yes or no). The question is: *could a careful person say what
+`sheet` samples generated texts from each batch (`--n`, 100) and real texts (`--n-real`, 30) from a csv file with a
+column `text`, or from a pool of the package: `everyday` or `ladder`. It shuffles them and writes `sheet.csv` (number,
+text) and, only for `score`, `key.json`; a text of several batches is listed once. A rater sees the sheet and writes a
+csv file with columns `number` and `readable` (yes or no). The question is: *could a careful person say what
 happens or what is claimed here, well enough to judge it?* Odd style and spelling do not make a text unreadable; a text
-without sense does.
+without sense is unreadable.
 
-`score` prints, for the made texts of each batch and for real texts, how many each reader could not read, with Wilson
-intervals, and how well two readers agree. Its last line is one JSON object.
+`score` prints, for the generated texts of each batch and for the real texts, how many each rater found unreadable, with
+Wilson intervals, and the agreement of two raters. The last line is one JSON object.
 
-Content note: the sheets of ToxiGen hold hateful statements.
+Content note: the sheets of ToxiGen contain hateful statements.
 """
 
 from __future__ import annotations

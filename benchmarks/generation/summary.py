@@ -1,4 +1,4 @@
-"""All figures of the generation benchmark, by arm, and their table."""
+"""All figures of the generation benchmark by arm, and their table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What texts are made for: a trained classifier, the space of its targets, and the real texts around it."""
+"""The inputs of text generation: a trained classifier, the space of its targets, and the real texts around it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What large input costs: `python -m benchmarks.load [--quick]`, each part in a process of its own.
+"""The cost of large inputs: `python -m benchmarks.load [--quick]`, each part in its own process.
 
 Ledgers of 10^5 and 10^6 texts with three answers each, the labelling page with 2,000 texts, a training set of 10^5
-texts, 500 folders of runs compared. Parts that are finished are not done again. The last line is one JSON object:
+texts, a comparison of 500 run folders. Finished parts are not repeated. The last line is one JSON object:
 `PART/FIGURE`, and for the ledger the ratio of the times of both sizes.
 """
 

@@ -1,7 +1,7 @@
 """A large ledger: texts proposed and exported, answers read and imported, consensus and states: `--texts N`.
 
-One size in this process; `python -m benchmarks.load` calls it in a fresh one for each size. The last line is one JSON
-object: seconds of the processor and of the clock for each step, its rate, sizes of the files, and the peak memory.
+Measures one size in this process; `python -m benchmarks.load` calls it in a fresh process for each size. The last line
+is one JSON object: processor time and elapsed time of each step, its rate, file sizes, and the peak memory.
 """
 
 from __future__ import annotations

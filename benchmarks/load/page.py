@@ -1,8 +1,9 @@
-"""The page on hostile input and load: `python -m benchmarks.load.page [--figures FILE ...]`.
+"""The page on malformed input and load: `python -m benchmarks.load.page [--figures FILE ...]`.
 
 With `--figures`, files with the last line of `benchmarks.fuzz`, `benchmarks.load` or `benchmarks.load.soak` (also the
-`figures.json` in their output folders), their figures go into docs/hostile_input_and_load.json first; a later file
-replaces figures of an earlier one. The page is written from that file alone. The last line is one JSON object.
+`figures.json` in their output folders), their figures are first written to docs/hostile_input_and_load.json; a later
+file replaces the figures of an earlier one. The page is generated from that file alone. The last line is one JSON
+object.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the page on hostile input and load promises, and the test that holds each promise."""
+"""The guarantees stated on the page on malformed input and load, and the test of each."""
 
 HEAD = """# Hostile input and load
 

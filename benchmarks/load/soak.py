@@ -1,12 +1,12 @@
-"""The whole loop again and again in one process: `python -m benchmarks.load.soak [--quick]`, `SOAK_MINUTES` (60).
+"""The whole loop repeated in one process: `python -m benchmarks.load.soak [--quick]`, `SOAK_MINUTES` (60).
 
-Each turn chooses a batch from a pool of its own, writes the page and the ledger, brings answers back and trains the
-next round with them, all at a small scale. After each, the process's memory, open handles, threads and temporary files
-are counted. Memory is counted twice: what the C library has handed out and not got back, Python's objects included,
-and what is resident, which also holds gaps between what is in use. Kernels that torch and oneDNN keep, one for each
-shape of a batch, are left out: they grow by some 3 MiB a turn up to a bound of 1,024 each, and would hide what grows
-without one. The slope of each count over the turns after the first third, with its 95 % interval, is printed; a thing
-that grows has an interval above 0. The last line is one JSON object. Linux with glibc alone.
+Each iteration selects a batch from its own pool, writes the page and the ledger, imports answers and trains the next
+round on them, all at a small scale. After each, the memory, open handles, threads and temporary files of the process
+are counted. Memory is measured in two ways: what the C library has allocated and not freed, Python's objects included,
+and the resident set, which also includes fragmentation. Kernels that torch and oneDNN cache, one for each batch shape,
+are excluded: they grow by some 3 MiB per iteration up to a bound of 1,024 each, and would hide unbounded growth. The
+slope of each count over the iterations after the first third is printed with its 95 % interval; a count that grows has
+an interval above 0. The last line is one JSON object. Linux with glibc only.
 """
 
 from __future__ import annotations

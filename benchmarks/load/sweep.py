@@ -1,7 +1,7 @@
-"""500 folders of finished runs in one comparison: `python -m benchmarks.load.sweep [--quick]`.
+"""A comparison of 500 folders of finished runs: `python -m benchmarks.load.sweep [--quick]`.
 
-The folders are written here: 100 settings with 5 seeds each, and one run in a hundred that failed. The last line is one
-JSON object: rows compared, settings in the table over seeds, processor-seconds, and their ratio to a tenth of the runs.
+The folders are generated: 100 settings with 5 seeds each, and one run in a hundred failed. The last line is one JSON
+object: rows compared, settings in the table over seeds, processor seconds, and their ratio to a tenth of the runs.
 """
 
 from __future__ import annotations

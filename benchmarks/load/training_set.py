@@ -1,8 +1,8 @@
-"""A training set of 10^5 texts read, checked and cut; with `--train` also trained on, the encoder frozen.
+"""A training set of 10^5 texts read, checked and split; with `--train` also used for training with a frozen encoder.
 
-`python -m benchmarks.load.training_set [--quick] [--train]`. The last line is one JSON object: processor-seconds of
-reading and of cutting, their ratio to a tenth of the texts (10 is linear), the peak memory, and, with `--train`, the
-seconds of `train.py model.freeze=true` with the bundled encoder over the same file.
+`python -m benchmarks.load.training_set [--quick] [--train]`. The last line is one JSON object: processor seconds of
+reading and of splitting, their ratio to a tenth of the texts (10 is linear), the peak memory, and, with `--train`, the
+seconds of `train.py model.freeze=true` with the bundled encoder on the same file.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Which texts to label: rounds with a declared oracle."""
+"""Which texts to label: labelling rounds with stored labels in place of annotators (an oracle)."""

@@ -1,16 +1,16 @@
-"""Which texts to label: ours beside its peers, `python -m benchmarks.selection [--quick]`.
+"""Which texts to label: our acquisition compared with others, `python -m benchmarks.selection [--quick]`.
 
-Every strategy starts from the same labels, and sees the same frozen features and the same classifier, a logistic
-regression. After each round the texts that it asked for get their labels, and error is measured on test texts. Nothing
-is left out as a repeat and no random share is drawn: a round is the strategy's own choice.
+All strategies start from the same labels, and use the same frozen features and the same classifier, a logistic
+regression. After each round the selected texts get their labels, and the error is measured on test texts. No
+near-duplicates are removed and no random share is added: each round consists of the strategy's selection alone.
 
-Strategies of the library small-text take part where the variable VOS_SMALL_TEXT names the interpreter of an environment
-that has it (see `benchmarks.selection.small_text`). Sets: everyday and ladder (in this package), ToxiGen, Davidson and
-CLINC150 (from the folder in VOS_DATA). Encoders: the bundled one, and all-mpnet-base-v2 (from the folder in VOS_MPNET).
-20 seeds, 100 labels at the start (CLINC150: 2 of each class), 4 rounds of 100. Each unit is one JSON file under the
-output folder, so that the same command goes on where it was stopped. `python -m benchmarks.selection.page` writes the
-tables. The last line is one JSON object: differences of the error in points after the last round, coverage less each
-other, paired by seed, with 95 % t-intervals.
+Strategies of the library small-text take part if the variable VOS_SMALL_TEXT names the Python interpreter of an
+environment that has it (see `benchmarks.selection.small_text`). Sets: everyday and ladder (in this package), ToxiGen,
+Davidson and CLINC150 (from the folder in VOS_DATA). Encoders: the bundled one, and all-mpnet-base-v2 (from the folder
+in VOS_MPNET). 20 seeds, 100 labels at the start (CLINC150: 2 of each class), 4 rounds of 100. Each unit is one JSON
+file in the output folder, so that the same command resumes an interrupted run. `python -m benchmarks.selection.page`
+writes the tables. The last line is one JSON object: differences of the error in percentage points after the last round,
+coverage minus each other strategy, paired by seed, with 95 % t-intervals.
 """
 
 from __future__ import annotations

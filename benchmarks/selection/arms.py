@@ -1,4 +1,4 @@
-"""The strategies that are compared, by name."""
+"""The compared strategies, by name."""
 
 from __future__ import annotations
 

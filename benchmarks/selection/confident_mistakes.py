@@ -1,13 +1,13 @@
-"""Where confident mistakes are: error by distance, by disagreement of labelled texts, and by the expected error.
+"""Where confident mistakes are: error by distance, by disagreement of labelled neighbours, and by the expected error.
 
 VOS_DATA=FOLDER python -m benchmarks.selection.confident_mistakes --seeds 20   1,500 training texts each: a minute
 VOS_DATA=FOLDER python -m benchmarks.selection.confident_mistakes --quick      one seed of 300
 
-ToxiGen under the frozen bundled encoder and a logistic regression; 400 validation texts calibrate, all others are
-measured on. Of the fifth of the test texts with the widest margins: the error of the quarter that a measure puts
-last against that of the quarter it puts first. The last line is one JSON object; `..._ratio` are of errors pooled over
-the seeds, `..._half_width` those of the differences between the two quarters, and `brier_gain` is the Brier score of
-the expected error on all test texts less that of the margin calibrated alone.
+ToxiGen with the frozen bundled encoder and a logistic regression; 400 validation texts for calibration, all others for
+testing. Among the fifth of the test texts with the widest margins, the error of the quarter that a measure ranks most
+risky is compared with that of the quarter it ranks least risky. The last line is one JSON object; `..._ratio` are
+ratios of errors pooled over the seeds, `..._half_width` the half-widths of the differences between the two quarters,
+and `brier_gain` is the Brier score of the expected error on all test texts minus that of the margin calibrated alone.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What `make demo` and `make demo-more` show, over seeds: `python -m benchmarks.selection.demo_story [--quick]`.
+"""`make demo` and `make demo-more` over several seeds: `python -m benchmarks.selection.demo_story [--quick]`.
 
-For every seed the demo's own commands: train on the everyday corpus, choose 100 texts, bring the stored answers back
-and train on them (`labels=oracle`), once plainly and once with the packaged outlier texts. Counted by the stored
-answers, a declared oracle: mistakes near the boundary against the whole pool (the random share of one batch is twelve
-texts, too few for a ratio; it is drawn from the pool, and is reported beside it), subtle texts against the pool. A
-seed that is done is one JSON file, so that a run that was stopped goes on. The last line is one JSON object: means with
+Runs the commands of the demo for every seed: train on the everyday corpus, select 100 texts, import the stored answers
+and train on them (`labels=oracle`), once plainly and once with the packaged outlier texts. Measured with the stored
+answers (an oracle): mistakes near the boundary against the whole pool (the random share of one batch is twelve texts,
+too few for a ratio; it is a sample of the pool, and is reported as well), and subtle texts against the pool. Each
+finished seed is one JSON file, so that an interrupted run can be resumed. The last line is one JSON object: means with
 their 95 % intervals over seeds.
 """
 

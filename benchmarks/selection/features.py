@@ -1,4 +1,4 @@
-"""Features of a set under a frozen encoder, computed once and kept as a file."""
+"""Features of a set with a frozen encoder, computed once and stored in a file."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The same comparison with an encoder that learns: `python -m benchmarks.selection.finetuned [--quick]`.
+"""The same comparison with a fine-tuned encoder: `python -m benchmarks.selection.finetuned [--quick]`.
 
-The bundled encoder and its head are trained anew on all labels so far in every round, by this package's own training
-under bfloat16 autocast; a strategy sees the features and the logits of that classifier. 5 seeds, the sets everyday and
-ToxiGen; coverage, random choice, margin, and margin with k-means, which is the best of the others under a frozen
-encoder. 2 rounds of 200 labels: a unit takes some four minutes of one core. Units lie beside those of `python -m
-benchmarks.selection`, as the encoder "finetuned"; the same command goes on where it was stopped. The last line is one
-JSON object, as there.
+In every round the bundled encoder and its head are trained from scratch on all labels so far, by this package's own
+training with bfloat16 autocast; a strategy uses the features and the logits of that classifier. 5 seeds, the sets
+everyday and ToxiGen; coverage, random choice, margin, and margin with k-means, which is the best of the others with a
+frozen encoder. 2 rounds of 200 labels: a unit takes some four minutes on one core. Units are stored with those of
+`python -m benchmarks.selection`, as the encoder "finetuned"; the same command resumes an interrupted run. The last line
+is one JSON object, in the same form.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Tables of the comparison of choices: `python -m benchmarks.selection.page [--units FOLDER ...]`.
+"""Tables of the comparison of acquisition strategies: `python -m benchmarks.selection.page [--units FOLDER ...]`.
 
 With `--units`, output folders of `python -m benchmarks.selection` and of its `finetuned` and `scaling`, the figures of
-finished units go into docs/results_selection.json first; a later folder replaces strategies of an earlier one, and any
-folder those that were kept. The page, docs/results_selection.md, is written from that file alone. The last line is one
-JSON object, as there.
+finished units are first written to docs/results_selection.json; a later folder replaces strategies of an earlier one,
+and any folder replaces stored ones. The page, docs/results_selection.md, is generated from that file alone. The last
+line is one JSON object, in the same form.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Strategies of other people, from their papers and their code; each gives rows of the pool.
+"""Published strategies, implemented from their papers and code; each returns rows of the pool.
 
-Every one sees the same features, labels and classifier as ours.
+All of them use the same features, labels and classifier as ours.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Units of the comparison put together: means, paired differences, what they are worth."""
+"""Aggregates the units of the comparison: means, paired differences, and their significance."""
 
 from __future__ import annotations
 

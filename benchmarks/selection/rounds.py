@@ -1,12 +1,12 @@
-"""Rounds of labelling with a declared oracle (the corpus's hidden pool labels): boundary, uncertainty, random.
+"""Labelling rounds with an oracle (the hidden pool labels of the corpus): boundary, uncertainty, random.
 
 python -m benchmarks.selection.rounds            5 rounds x 100 labels x 5 seeds: experiment=simulated_rounds
 python -m benchmarks.selection.rounds --quick    2 rounds x 40 labels x 2 seeds, a linear head on the frozen encoder
 python -m benchmarks.selection.rounds simulation.rounds=3 simulation.start=300     any setting of conf/train.yaml
 
-The same command again goes on where it was cut off. The last line is one JSON object: mean test errors and relative
-reductions of them against random choice, paired by seed, with their 95 % intervals, after 300 labels (or the last
-round, where there are fewer).
+The same command resumes an interrupted run. The last line is one JSON object: mean test errors and their relative
+reductions against random choice, paired by seed, with 95 % intervals, after 300 labels (or after the last round, if
+there are fewer labels).
 """
 
 from __future__ import annotations

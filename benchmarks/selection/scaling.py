@@ -1,11 +1,11 @@
-"""Seconds of a processor and memory of one choice of 100 texts: `python -m benchmarks.selection.scaling`.
+"""Processor seconds and memory for selecting 100 texts: `python -m benchmarks.selection.scaling`.
 
 Pools of 10^4, 10^5 and 10^6.
 
-Scored texts are made up: features of d = 384 around 200 centres, 500 labelled texts, two classes. Each strategy and
-size runs in a process of its own, which is stopped at ten minutes of one processor and may take 8 GB; what is stopped
-is shown as such, and larger pools are not tried then. Other work on the machine does not count.
-What is measured is kept in scaling.json of the output folder and not measured again. The last line is that JSON object:
+The scored texts are synthetic: features of d = 384 around 200 centres, 500 labelled texts, two classes. Each strategy
+and size runs in its own process, which is stopped after ten minutes of processor time and may use 8 GB; stopped cases
+are reported as such, and larger pools are then not tried. Other load on the machine does not count.
+Results are stored in scaling.json in the output folder and not measured again. The last line is that JSON object:
 `STRATEGY/SIZE: [seconds, peak MiB]`, null where it was stopped.
 """
 

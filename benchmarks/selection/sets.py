@@ -1,4 +1,4 @@
-"""The labelled sets of the comparison: what can be asked, what is kept to choose settings, what is measured on."""
+"""The labelled sets of the comparison: texts to select from, texts for choosing settings, and test texts."""
 
 from __future__ import annotations
 

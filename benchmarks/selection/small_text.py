@@ -1,9 +1,9 @@
-"""Strategies of the library small-text, which runs in an environment of its own.
+"""Strategies of the library small-text, which runs in its own environment.
 
     python3.11 -m venv FOLDER && FOLDER/bin/pip install small-text==2.0.0.dev4 hnswlib
     VOS_SMALL_TEXT=FOLDER/bin/python python -m benchmarks.selection
 
-What it has on embeddings and `peers` has not; without the variable these strategies are left out, and that is said.
+Its strategies on embeddings that `peers` does not have; without the variable they are skipped, with a message.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Strategies of small-text, run in an environment that has it: it wants other versions of libraries than this package.
+"""Strategies of small-text, run in its own environment, as it needs other library versions than this package.
 
-Started by `benchmarks.selection.small_text` as a script, so that it imports nothing of this repository. Reads a request
-a line: the path of an .npz file and a strategy; writes a line with the chosen places of the pool.
+Started by `benchmarks.selection.small_text` as a script, so that it imports nothing of this repository. Reads one
+request per line, the path of an .npz file and a strategy, and writes one line with the selected indices of the pool.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a strategy sees when it is asked for a batch, and the classifier of a round."""
+"""The input of a strategy when it selects a batch, and the classifier of a round."""
 
 from __future__ import annotations
 

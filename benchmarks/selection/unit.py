@@ -1,4 +1,4 @@
-"""One unit of the comparison: a set, an encoder, a seed and a strategy; a learning curve comes out, kept as a file."""
+"""One unit of the comparison: a set, an encoder, a seed and a strategy; its learning curve is stored in a file."""
 
 from __future__ import annotations
 

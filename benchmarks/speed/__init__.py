@@ -1,1 +1,1 @@
-"""Seconds, memory and ratios of the costly parts, each against the literal way to do the same."""
+"""Seconds, memory and ratios of the costly parts, each compared with the naive implementation."""

@@ -1,4 +1,4 @@
-"""What pools cost that this machine cannot score: worked out from what `benchmarks.speed.scale` measured."""
+"""The cost of pools too large for this machine, extrapolated from the measurements of `benchmarks.speed.scale`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Score a pool: throughput against the bare encoder, and peak memory against pool size.
+"""Scoring a pool: throughput compared with the bare encoder, and peak memory against pool size.
 
-`python -m benchmarks.speed.pool [--quick] [--texts N]`. Throughput compares, in one process with one thread, choosing a
-batch from a pool with the bare encoder called in float32 on the same texts, already tokenised and padded. Seconds are
-of one processor, so that other work on the machine does not count. Memory is the peak resident set of one fresh process
-for each pool size. The last line is one JSON object.
+`python -m benchmarks.speed.pool [--quick] [--texts N]`. Throughput compares, in one process with one thread, selecting
+a batch from a pool with the bare encoder called in float32 on the same texts, already tokenised and padded. Seconds are
+processor seconds, so that other load on the machine does not count. Memory is the peak resident set of one fresh
+process per pool size. The last line is one JSON object.
 """
 
 from __future__ import annotations

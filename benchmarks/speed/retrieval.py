@@ -1,9 +1,9 @@
-"""Search a pool of a million: exact and approximate, seconds, recall and peak memory.
+"""Searching a pool of a million texts, exactly and approximately: seconds, recall and peak memory.
 
 `python -m benchmarks.speed.retrieval [--quick]`. Features are synthetic, d = 384 in float32: 2,000 centres with noise
-around them, in whose 24 leading directions the search goes on; no encoder runs. They go through the same store on disk,
-the same search and the same potential as the texts of a synthesis. Each step runs in a fresh process, whose peak
-resident set is taken. 128 targets, 20 texts each. The last line is one JSON object.
+around them, whose 24 leading directions span the search space; no encoder runs. They pass through the same store on
+disk, the same search and the same potential as the texts of a synthesis. Each step runs in a fresh process, whose peak
+resident set is measured. 128 targets, 20 texts each. The last line is one JSON object.
 """
 
 from __future__ import annotations

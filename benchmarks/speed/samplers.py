@@ -1,17 +1,17 @@
-"""The exact tail sampler against the literal one: `python -m benchmarks.speed.samplers [--quick]`.
+"""The exact tail sampler compared with the original algorithm: `python -m benchmarks.speed.samplers [--quick]`.
 
-Literal is what VOS does (`train_virtual.py:222-236`): for every class build the Gaussian, draw 10,000 points, rank
-them by log-density, keep the least likely. It runs in float32 as theirs, the exact sampler in float64. Three things are
-shown:
+The original algorithm is that of VOS (`train_virtual.py:222-236`): for every class build the Gaussian, draw 10,000
+points, rank them by log-density, keep the least likely. It runs in float32 as in the released code, the exact sampler
+in float64. Three things are measured:
 
-1. Times, both in this process. `ratio` leaves the Cholesky factor out on both sides; `ratio_released` lets the literal
-   algorithm build one for every class, as the released code does, and charges the exact one with one for all.
-2. Agreement: Kolmogorov-Smirnov distance and p-value of the squared radius and of one coordinate, n rounds a side.
-3. What can be seen of tail draws: AUROC of ID against them, by energy through the best two-class head, and by
+1. Times, both in this process. `ratio` excludes the Cholesky factorisation on both sides; `ratio_released` lets the
+   original algorithm factorise once per class, as the released code does, and the exact one once for all classes.
+2. Agreement: Kolmogorov-Smirnov distance and p-value of the squared radius and of one coordinate, n rounds each.
+3. Detectability of tail draws: AUROC of ID features against them, by the energy of the best two-class head, and by the
    Mahalanobis distance.
 
-The full size takes about half an hour on a quiet machine; `--quick` times two classes and scales up (`classes_timed`),
-and compares laws at 500 draws in place of 10,000. The last line is one JSON object.
+The full size takes about half an hour on an idle machine; `--quick` times two classes and scales up (`classes_timed`),
+and compares distributions at 500 draws instead of 10,000. The last line is one JSON object.
 """
 
 from __future__ import annotations

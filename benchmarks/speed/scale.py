@@ -1,12 +1,12 @@
-"""What a pool of any size costs: measured where this machine reaches, on paper beyond.
+"""The cost of a pool of any size: measured up to what this machine can handle, extrapolated beyond.
 
 `python -m benchmarks.speed.scale [--quick]`. Three things are measured, each in a fresh process: the rate of the
 bundled encoder in float32 and in bfloat16 on a few thousand texts of the embedded corpus; the rate of everything else
-(reading files, samples, merging) and the peak memory of the process that scores pools of 10^4 to 10^6 texts in files of
-10^4, with a tiny encoder whose cost is small; and the peak memory of merging alone, over made-up results of files of
-10^5 texts each, from 10^5 to 10^7 texts, in as many features as the bundled encoder has. Seconds are
-of one processor, so that other work on the machine does not count. From these the table of hours, nodes and storage up
-to 10^9 texts is worked out; its assumptions are printed beside it. The last line is one JSON object.
+(reading files, sampling, merging) and the peak memory of the process that scores pools of 10^4 to 10^6 texts in files
+of 10^4, with a tiny encoder whose cost is small; and the peak memory of merging alone, over synthetic results of files
+of 10^5 texts each, from 10^5 to 10^7 texts, with as many features as the bundled encoder has. Seconds are processor
+seconds, so that other load on the machine does not count. From these the table of hours, nodes and storage up to 10^9
+texts is extrapolated; its assumptions are printed with it. The last line is one JSON object.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What a sweep of distances costs beside one run: `python -m benchmarks.speed.sweep [--quick] [--distances N]`.
+"""The cost of a sweep over distances relative to one run: `python -m benchmarks.speed.sweep [--quick] [--distances N]`.
 
 Trains on the everyday corpus, once alone and once as a sweep over N distances in one process, each with an empty cache:
-with a frozen encoder (`experiment=frozen` with the default's loss: features are encoded once) and with one that is
-trained (round 0 is trained once; every distance refines it anew). The last line is one JSON object: processor seconds,
-so that other work on the machine does not count, and how many times those of one run the sweep took.
+with a frozen encoder (`experiment=frozen` with the default loss: features are computed once) and with a fine-tuned one
+(round 0 is trained once; each distance refines it separately). The last line is one JSON object: processor seconds,
+so that other load on the machine does not count, and the ratio of the sweep's seconds to those of one run.
 """
 
 from __future__ import annotations

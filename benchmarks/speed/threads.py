@@ -1,11 +1,11 @@
-"""A training step with one thread and with all, on a quiet machine and beside other work.
+"""A training step with one thread and with all threads, on an idle machine and under load.
 
     python -m benchmarks.speed.threads [--quick]
 
-Threads of OpenMP that wait for each other spin before they sleep (`OMP_WAIT_POLICY`). Where other processes want the
-cores too, the one that is waited for does not get one, and the others spin it away. Each arm is a process of its own;
-turns of the arms alternate, and the fastest of the turns' medians counts. Beside other work, `--busy` processes count
-for ever. Run it on a machine that has nothing else to do. The last line is one JSON object: seconds of a step by arm.
+OpenMP threads that wait for each other spin before they sleep (`OMP_WAIT_POLICY`). If other processes compete for the
+cores, the thread that the others wait for gets no core, while the others keep spinning. Each arm is its own process;
+turns of the arms alternate, and the smallest of the medians per turn counts. Under load, `--busy` processes run a busy
+loop. Run it on a machine that is otherwise idle. The last line is one JSON object: seconds per step by arm.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Tokens a second: one prompt shared by all samples, against `generate` with as many return sequences.
+"""Tokens per second: one prompt shared by all samples, compared with `generate` with as many return sequences.
 
-`python -m benchmarks.speed.throughput [--quick]`, after `make generate`. Both write the same number of tokens of the
-same prompt, none ends early. Seconds are of one processor, so that other work on the machine does not count. The last
+`python -m benchmarks.speed.throughput [--quick]`, after `make generate`. Both write the same number of tokens after the
+same prompt, none ends early. Seconds are processor seconds, so that other load on the machine does not count. The last
 line is one JSON object.
 """
 

@@ -1,9 +1,9 @@
-"""Two processes on the CPU train together again and again: how often does one of them end otherwise than with 0?
+"""Two CPU processes train together, repeatedly: how often does one of them exit with a code other than 0?
 
     python -m benchmarks.speed.two_processes --runs 50
 
-Each run is the smoke experiment with `trainer=ddp` in two processes; `--busy` processes count beside it, as on a
-machine that has other work. The last line is one JSON object; the exit code is 1 where a run failed.
+Each run is the smoke experiment with `trainer=ddp` in two processes; `--busy` processes run at the same time, as on a
+machine under load. The last line is one JSON object; the exit code is 1 if a run failed.
 """
 
 from __future__ import annotations
