@@ -1,4 +1,4 @@
-"""The encoder in two halves: the outputs of the lower layers are computed once and stored, the upper ones are trained."""
+"""The encoder in two halves: lower-layer outputs are computed once and stored, the upper layers are trained."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ for how the sheet is rated. No classifier is involved.
 `judge` asks a model, without a prompt, how likely the texts of the sheet and `--reference` other real texts are:
 `mean`, log-probability per token; `order`, gain per word over the same words shuffled (mean of four shuffles); `worst`,
 the least likely four consecutive tokens; `asked`, log-odds of yes against no if the model is asked in a chat whether
-the text makes sense. Each value is a residual of a linear function of the logarithm of the number of words, fitted to the
-other real texts. The values are added to `values-MODEL.json`.
+the text makes sense. Each value is the residual of a linear function of the log number of words, fitted to the other
+real texts. The values are added to `values-MODEL.json`.
 
 `score` prints, for every judged file, the AUROC of each value as a detector of nonsense among generated texts, and how
 many generated texts, and how many senseless ones, remain if a text must reach the 5th, 10th, 20th and 30th percentile

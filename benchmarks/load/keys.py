@@ -1,8 +1,8 @@
 """The labelling page with 2,000 texts in Chromium: `python -m benchmarks.load.keys [--quick]`.
 
 A page of `max_items=2000` is opened, answered by key to its end, and stepped through backwards. Each key is timed in
-the page, from its event until the text and its layout are ready. The last line is one JSON object: milliseconds per key and
-how many keys took 50 or more, separately for the first and the last hundred answers.
+the page, from its event until the text and its layout are ready. The last line is one JSON object: milliseconds per key
+and how many keys took 50 or more, separately for the first and the last hundred answers.
 """
 
 from __future__ import annotations

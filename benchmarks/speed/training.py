@@ -1,9 +1,9 @@
 """A regularised training step compared with a plain one: `python -m benchmarks.speed.training [--quick]`.
 
 Every batch of the embedded corpus is used twice with the bundled encoder, for one plain and one regularised step, in
-the order plain, regularised, regularised, plain, so that drift of the machine and batch lengths affect both equally. A
-step is Lightning's own: forward, backward, clip, AdamW; the density is refitted every 10 regularised steps, and that time
-counts. The ratio is that of the sums; the last line is one JSON object.
+the order plain, regularised, regularised, plain, so that machine drift and batch length affect both equally. A step is
+Lightning's own: forward, backward, clip, AdamW; the density is refitted every 10 regularised steps, and that time is
+included. The ratio is that of the sums; the last line is one JSON object.
 """
 
 from __future__ import annotations
