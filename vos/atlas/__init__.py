@@ -1,1 +1,1 @@
-"""The boundary atlas of a finished run: its texts, the arrays of each view, and one offline page of them."""
+"""The boundary atlas of a finished run: its texts, the arrays of each view, and one offline page that shows them."""

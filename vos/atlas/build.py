@@ -1,4 +1,4 @@
-"""Builds one HTML file from the artefacts of a run, without model, network or clock: equal input gives equal bytes."""
+"""Builds one HTML file from the artefacts of a run, without model, network or clock: equal inputs give equal bytes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class AtlasPageSettings:
 
 
 def build_atlas(folder: Path, output: Path, settings: AtlasPageSettings | None = None) -> Path:
-    """Write the page of a folder of artefacts; a missing artefact only drops its view.
+    """Write the page for a folder of artefacts; if an artefact is missing, only its view is dropped.
 
     Args:
         folder: see `read_artefacts`.
@@ -55,16 +55,16 @@ def build_atlas(folder: Path, output: Path, settings: AtlasPageSettings | None =
 def page_bytes(artefacts: Artefacts, settings: AtlasPageSettings, folder: Path = Path()) -> bytes:
     """The page as UTF-8.
 
-    Script and style are inline and allowed by their hashes alone; the content security policy forbids every request
-    and `eval`. d3 is the published file, unmodified.
+    Script and style are inline and allowed only by their hashes; the content security policy forbids all requests and
+    `eval`. d3 is the published file, unmodified.
 
     Args:
-        artefacts: by name; `texts` must be among them.
+        artefacts: by name; `texts` is required.
         settings: see there.
-        folder: named in errors.
+        folder: named in error messages.
 
     Raises:
-        RunError: artefacts of different texts.
+        RunError: the artefacts belong to different texts.
         DataError: see `build_atlas`.
     """
     n = len(artefacts["texts"]["text"])

@@ -1,4 +1,4 @@
-"""Clusters of texts by their words, for counting where labels are; they know nothing of the classifier."""
+"""Clusters of texts by their words, for counting labels; independent of the classifier."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from sklearn.preprocessing import normalize
 MOST_CLUSTERS = 16
 DIMENSIONS = 50
 TEXTS_A_CLUSTER = 60
-"""A cluster of fewer texts has no rate of errors to speak of."""
+"""Average number of texts per cluster; with fewer texts an error rate would be too imprecise."""
 
 WORDS = r"(?u)\b[^\W\d_][\w'-]+\b"
 
 
 def text_clusters(texts: Sequence[str], seed: int) -> NDArray[np.int64]:
-    """Cluster of each text: (n,) int64 from 0, the largest first, each of 60 texts or so, 16 at most.
+    """Cluster of each text: (n,) int64 from 0, the largest first; about 60 texts per cluster, at most 16 clusters.
 
-    k-means on the leading 50 dimensions of the texts' weighted words (latent semantic analysis).
+    k-means on the leading 50 dimensions of the TF-IDF matrix (latent semantic analysis).
 
     Example:
         >>> text_clusters(["a cat", "a dog"], 0)
@@ -34,7 +34,7 @@ def text_clusters(texts: Sequence[str], seed: int) -> NDArray[np.int64]:
     vectorizer = TfidfVectorizer(sublinear_tf=True, min_df=3, max_df=0.3, stop_words="english", token_pattern=WORDS)
     try:
         weighted = vectorizer.fit_transform(texts)
-    except ValueError:  # no word is in three texts
+    except ValueError:  # no word occurs in three texts
         return np.zeros(len(texts), dtype=np.int64)
     if weighted.shape[1] <= DIMENSIONS:
         points = weighted.toarray()

@@ -1,4 +1,4 @@
-"""The hard question to every view: does it show the same of an encoder that has learnt nothing?"""
+"""The control of every view: an encoder with random weights; a view that shows the same for it shows nothing."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from vos.metrics.margins import margin
 from vos.models import ClassifierFeaturizer, TextClassifier
 
 MOST_TEXTS = 600
-"""Texts of the control at most: it costs as much a text as the classifier itself."""
+"""Largest number of texts for the control, which costs as much per text as the classifier itself."""
 
 MOST_TRAINING_TEXTS = 600
-"""Training texts that its head and its density are fitted to."""
+"""Largest number of training texts to which its head and density are fitted."""
 
 DEAD = 1e-3
-"""A coordinate that varies less than this share of the median one is dead: the bundled encoder has three of them, and a
-head that divided by their deviation would have weights of millions."""
+"""Lower bound of a coordinate's standard deviation, as a share of the median one: the bundled encoder has three nearly
+constant coordinates, and dividing by their standard deviations would give weights in the millions."""
 
 UNKNOWN_BIAS = -20.0
-"""Bias of a class that no training text has, in logit units."""
+"""Bias of a class without training texts, in logit units."""
 
 
 def random_weights(classifier: TextClassifier, seed: int) -> TextClassifier:
-    """The same architecture and tokenizer with first weights, as before any training; the given one stays as it is.
+    """The same architecture and tokenizer with initial random weights; the given classifier is not changed.
 
-    Its head is a copy of the given one and means nothing before it is fitted.
+    Its head is a copy of the given one, which must be fitted before use.
 
     Raises:
         ModelError: the encoder cannot be built from its configuration.
@@ -49,7 +49,7 @@ def random_weights(classifier: TextClassifier, seed: int) -> TextClassifier:
     if body is None or not hasattr(body, "config"):
         raise ModelError(f"{type(classifier).__name__}: expected an encoder of transformers with a configuration")
     with torch.random.fork_rng():
-        torch.manual_seed(seed)  # transformers draws first weights from the global state
+        torch.manual_seed(seed)  # transformers initialises weights from the global random state
         fresh = type(body)(body.config)
     own = body.state_dict()
     body.load_state_dict({key: value for key, value in fresh.state_dict().items() if key in own}, strict=False)
@@ -57,7 +57,7 @@ def random_weights(classifier: TextClassifier, seed: int) -> TextClassifier:
 
 
 def with_logistic_head(classifier: TextClassifier, features: Tensor, labels: NDArray[np.int64]) -> TextClassifier:
-    """The classifier with a head fitted to features (t, d) and labels (t,) of all its classes; changed in place."""
+    """Fit the head of the classifier to features (t, d) and labels (t,) of all its classes, in place."""
     x = features.double().numpy()
     mean, scale = x.mean(0), x.std(0)
     scale = np.maximum(scale, DEAD * np.median(scale) + np.finfo(np.float64).tiny)
@@ -67,10 +67,10 @@ def with_logistic_head(classifier: TextClassifier, features: Tensor, labels: NDA
     bias[present] = 0.0
     if len(present) > 1:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a control needs no last digit
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a control does not need full precision
             fit = LogisticRegression(C=0.1, max_iter=500).fit((x - mean) / scale, labels)
         rows, offsets = fit.coef_ / scale, fit.intercept_ - fit.coef_ @ (mean / scale)
-        if len(present) == 2:  # one row, of the second class
+        if len(present) == 2:  # a single row, for the second class
             rows, offsets = np.stack([-rows[0], rows[0]]) / 2, np.array([-offsets[0], offsets[0]]) / 2
         weight[present], bias[present] = rows, offsets
     head = nn.Linear(x.shape[1], classifier.n_classes)
@@ -82,7 +82,7 @@ def with_logistic_head(classifier: TextClassifier, features: Tensor, labels: NDA
 
 
 def control_world(world: AtlasWorld) -> AtlasWorld:
-    """The world of the same architecture with first weights and a logistic head, on 600 of the texts at most.
+    """The inputs of the atlas for the same architecture with random weights and a logistic head, on at most 600 texts.
 
     Raises:
         ModelError: see `random_weights`.

@@ -1,4 +1,4 @@
-"""What a classifier says of the texts of an atlas, and the artefact that the page reads them from."""
+"""The classifier's outputs for the texts of an atlas, and the artefact from which the page reads them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from vos.storage.text_ids import text_uid
 from vos.types import Example
 
 NEAREST = 3
-"""Training texts of each side that stand beside a text."""
+"""Number of nearest training texts of each side shown for a text."""
 
 MOST_TRAINING_TEXTS = 20_000
-"""Training texts that neighbours are looked for among."""
+"""Largest number of training texts searched for neighbours."""
 
 ENCODER = "encoder"
-"""Fact of a run that stays out of the artefact: it may be a path of this machine."""
+"""Field of a run that is left out of the artefact, as it may be a path on this machine."""
 
 ROWS = 512
-"""Texts whose neighbours are looked for at a time."""
+"""Number of texts per batch of the neighbour search."""
 
 
 def described(
@@ -47,19 +47,19 @@ def described(
     weight: NDArray[np.float64] | None = None,
     seed: int = 0,
 ) -> AtlasTexts:
-    """The texts with all that the classifier says of them.
+    """The texts with all outputs of the classifier.
 
     Args:
         examples: n texts.
-        splits: of each.
+        splits: split of each text.
         features: (n, d) float32.
-        featurizer: over the classifier.
+        featurizer: of the classifier.
         density: fitted and calibrated.
         band: half-width of the band of texts near the boundary.
         batch: uids of the texts of the run's batch.
-        answers: uid to the class of the data that people gave.
-        weight: see `AtlasTexts`; 1 each where not given.
-        seed: of the clusters.
+        answers: uid to the class that people answered.
+        weight: see `AtlasTexts`; 1 for each text if not given.
+        seed: seed of the clusters.
     """
     texts = [example.text for example in examples]
     uids = [text_uid(text) for text in texts]
@@ -85,7 +85,7 @@ def described(
 def predicted(
     featurizer: ClassifierFeaturizer, density: GaussianDensity, features: Tensor, band: float
 ) -> dict[str, Any]:
-    """Prediction, margin, probability, distance and nearness of texts with features (n, d), by their names."""
+    """Prediction, margin, probability, distance and `near` of texts with features (n, d), by name."""
     harmful, logits = featurizer.classifier.harmful, featurizer.head.logits(features)
     margins = margin(logits, harmful).double().numpy()
     probability = logits.double().softmax(-1)
@@ -110,7 +110,7 @@ def distances(density: GaussianDensity, features: Tensor, classes: Tensor) -> ND
 
 
 def _output(classifier: Any, name: str | None, logits: Tensor) -> int | None:
-    """Index of the class that an answer names; of several outputs of that class the one the model gives most."""
+    """Index of the class that an answer names; of several outputs of that class, the one with the largest logit."""
     if name is None or name not in classifier.data_classes:
         return None
     place = classifier.data_classes.index(name)
@@ -119,7 +119,7 @@ def _output(classifier: Any, name: str | None, logits: Tensor) -> int | None:
 
 
 def train_texts(examples: Sequence[Example], featurizer: ClassifierFeaturizer, rng: np.random.Generator) -> TrainTexts:
-    """The labelled training texts with their features; 20,000 of them at most, drawn at random."""
+    """The labelled training texts with their features; a random sample of at most 20,000."""
     known = [example for example in examples if example.label is not None]
     if len(known) > MOST_TRAINING_TEXTS:
         known = [known[i] for i in np.sort(rng.choice(len(known), MOST_TRAINING_TEXTS, replace=False))]
@@ -128,7 +128,7 @@ def train_texts(examples: Sequence[Example], featurizer: ClassifierFeaturizer, r
 
 
 def texts_artefact(world: AtlasWorld) -> dict[str, Any]:
-    """Content of the artefact `texts`, with the nearest training texts of both sides."""
+    """Content of the artefact `texts`, including the nearest training texts of both sides."""
     texts = world.texts
     facts = {name: value for name, value in world.run.items() if name != ENCODER}
     nearest = _nearest(world)
@@ -149,7 +149,7 @@ def texts_artefact(world: AtlasWorld) -> dict[str, Any]:
 def principal_components(features: NDArray[np.float64]) -> dict[str, Any]:
     """The two principal components of features (n, d), and their shares of the variance.
 
-    The sign of each is such that its largest loading is positive.
+    The sign of each component is chosen so that its largest loading is positive.
 
     Example:
         >>> found = principal_components(np.array([[0.0, 1.0], [4.0, 1.0], [2.0, 1.0]]))
@@ -165,9 +165,9 @@ def principal_components(features: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def _nearest(world: AtlasWorld) -> dict[str, list[list[int]]]:
-    """Rows of the nearest training texts on each side, by Euclidean distance of the features; nearest first.
+    """Rows of the nearest training texts of each side by Euclidean distance of the features, nearest first.
 
-    Where no class is harmful they all stand under "harmless".
+    If no class is harmful, all of them are listed under "harmless".
     """
     features, known = torch.from_numpy(world.features), torch.from_numpy(world.train.features)
     harmful = np.isin(world.train.labels, world.harmful)

@@ -1,4 +1,4 @@
-"""What the page shows of each direction, and how other directions do on the same test."""
+"""What the page shows for each direction, and the results of other kinds of directions in the same test."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ from vos.interpret.linear_margin import LinearMargin
 from vos.interpret.terms import TermMatrix, distinctive_terms, term_matrix
 
 FITTED = 0.7
-"""Share of the texts that directions are fitted to; what is measured of them is measured on the others."""
+"""Share of the texts to which directions are fitted; they are evaluated on the others."""
 
 WORDS_OF = 3 * TOP
-"""Texts at an end that its words are of."""
+"""Number of texts at an end from which its words are taken."""
 
 OWN = "independent components"
 
 
 @dataclass(frozen=True)
 class FittedDirections:
-    """Directions of a world, and the rows that they were not fitted to.
+    """The fitted directions of an atlas, and the rows held out from fitting.
 
     Attributes:
-        margin: at all n texts.
+        margin: of all n texts.
         code: the directions.
-        fitted: rows that they were fitted to.
+        fitted: rows to which they were fitted.
         held: all others.
-        near: (held,) which of those lie near the boundary.
+        near: (held,) which of the held-out texts are near the boundary.
     """
 
     margin: LinearMargin
@@ -64,7 +64,7 @@ class FittedDirections:
 
     @classmethod
     def of(cls, world: AtlasWorld, rule: ComponentSettings) -> FittedDirections:
-        """Independent components of 7 of 10 texts of a world."""
+        """Independent components of 70 % of the texts."""
         n = len(world.texts)
         order = world.rng("directions").permutation(n)
         fitted, held = np.sort(order[: int(FITTED * n)]), np.sort(order[int(FITTED * n) :])
@@ -74,13 +74,13 @@ class FittedDirections:
         return cls(margins, code, fitted, held, world.texts.near[held])
 
     def fidelity(self, code: Code | None = None) -> Fidelity:
-        """Of the own directions or others, on the held-out texts."""
+        """Fidelity of these directions, or of others, on the held-out texts."""
         code, held = code or self.code, self.margin.at(self.held)
         return fidelity(decompose(held, code), held, code, self.near)
 
     @property
     def along(self) -> float | None:
-        """Share of the variance along the normal of the pair of classes that decides the most texts."""
+        """Share of the variance along the boundary normal of the class pair that decides the most texts."""
         return variance_along(self.margin.features, self.margin.normals[0])
 
 
@@ -89,9 +89,9 @@ class Comparison:
     """Directions of several kinds on the same held-out texts.
 
     Attributes:
-        table: by kind: `near`, `r2` and `unexplained`, see `Fidelity`; for kinds with as many directions as the own
+        table: by kind: `near`, `r2` and `unexplained`, see `Fidelity`; for kinds with equally many directions
             also `coherence` of the better ends and `named`, the share of directions with an end that may be named.
-        ends: of the own directions; rows count among the held-out texts.
+        ends: of these directions; rows are indices into the held-out texts.
     """
 
     table: Mapping[str, Mapping[str, float | None]]
@@ -99,7 +99,7 @@ class Comparison:
 
 
 def compare(world: AtlasWorld, own: FittedDirections) -> Comparison:
-    """The own directions, principal components, single units and random ones on the same held-out texts."""
+    """Compare these directions with principal components, single units and random directions on held-out texts."""
     rows, normals, k = own.margin.features[own.fitted], own.margin.normals, len(own.code.atoms)
     codes: dict[str, Code] = {
         OWN: own.code,
@@ -112,7 +112,7 @@ def compare(world: AtlasWorld, own: FittedDirections) -> Comparison:
     for name, code in codes.items():
         kept = own.fidelity(code)
         table[name] = {"near": kept.same_decision, "r2": kept.r_squared, "unexplained": kept.unexplained}
-    # Which of many atoms to read is a choice of its own: only kinds with as many directions are read at their ends.
+    # Choosing some of many atoms would be a further choice: ends are read only for kinds with equally many directions.
     held = own.margin.features[own.held]
     encoded = {name: code.encode(held) for name, code in codes.items() if len(code.atoms) == k}
     wanted = [end for found in encoded.values() for both in end_rows(found) for end in both]
@@ -128,7 +128,7 @@ def compare(world: AtlasWorld, own: FittedDirections) -> Comparison:
 
 
 def cards(world: AtlasWorld, own: FittedDirections, split: Decomposition, ends: list[tuple[End, End]]) -> list[Any]:
-    """What the page shows of each direction; texts are rows of the atlas, words stand at ends that may be named."""
+    """What the page shows for each direction; texts are rows of the atlas, only ends that may be named have words."""
     shares, decides = margin_shares(split), deciding_share(split, world.texts.near)
     betas = own.code.atoms @ own.margin.normals[0]
     matrix = term_matrix(world.texts.text)
@@ -154,7 +154,7 @@ def cards(world: AtlasWorld, own: FittedDirections, split: Decomposition, ends: 
 
 
 def _words(matrix: TermMatrix, towards: NDArray[np.float64]) -> list[str]:
-    """Words of the texts that are farthest towards an end, of all texts of the atlas."""
+    """Words of those texts of the atlas that are farthest towards an end."""
     rows = np.zeros(len(towards), dtype=bool)
     rows[np.argsort(-towards, kind="stable")[:WORDS_OF]] = True
     return distinctive_terms(matrix, rows, n=6)

@@ -1,4 +1,4 @@
-"""The generator of made texts as the writer of dreams: plain samples after exciting texts, under its own rules."""
+"""Writes new texts for dreams: plain samples after strongly activating texts, under the rules of generated texts."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from vos.generation.settings import TextGeneratorSettings
 
 @dataclass
 class DreamWriter:
-    """Continues a list of exciting texts with a new one, many times, and leaves out what breaks a rule.
+    """Continues a list of strongly activating texts with a new one, several times, and drops texts that break a rule.
 
     Attributes:
-        language_model: writes.
-        known: texts that a new one must not copy.
-        seed: gives the generator of each round; every target and round has draws of its own.
+        language_model: writes the texts.
+        known: texts that a new text must not copy.
+        seed: seed of the generators; every target and round has its own.
         settings: rules, sampling and the length of examples.
-        n: texts that are tried in a round.
-        refused: why texts were left out, and how many.
+        n: number of texts tried in a round.
+        refused: number of dropped texts, by reason.
     """
 
     language_model: LanguageModel
@@ -39,7 +39,7 @@ class DreamWriter:
         shots = [" ".join(each.split()) for each in examples if not has_debris(each) and len(each.split()) <= most]
         if not shots:
             return []
-        # The most exciting stands last, where a small language model looks most.
+        # The most strongly activating text comes last, as a small language model attends most to the end of its prompt.
         prompt = "".join(f"- {shot}\n" for shot in reversed(shots)) + "-"
         empty = self.language_model.start(prompt, 1, self.settings.sampling.max_tokens)
         particles = empty.select([0] * self.n)

@@ -1,4 +1,4 @@
-"""Token graphs of every unit of an encoder: in parts that are kept, over processes, the hours said before."""
+"""Token graphs of all units of an encoder: in parts stored on disk, by several processes, with an estimated time."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from vos.storage.workers import results
 logger = logging.getLogger(__name__)
 
 PART = 512
-"""Units of a part: many, since the first pass over all texts serves them together."""
+"""Units per part: many, because they share the first pass over all texts."""
 
 PROBE_ROWS = 400
-"""Rows that are read to tell how long all of it will take."""
+"""Number of rows read to estimate the total time."""
 
 ROWS_A_TEXT = 40
-"""Rows that one text and one unit ask for beside the first pass, in the mean (measured: 38 to 46)."""
+"""Mean number of rows read per text and unit after the first pass (measured: 38 to 46)."""
 
 SHORT = 6
-"""Their tokens, in the mean."""
+"""Mean number of tokens of these rows."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Part:
     """Some units of one layer.
 
     Attributes:
-        layer: from 0.
+        layer: counted from 0.
         start: first unit.
-        end: after the last.
+        end: one past the last unit.
     """
 
     layer: int
@@ -52,7 +52,7 @@ class Part:
 
     @property
     def name(self) -> str:
-        """Of its file."""
+        """Name of its file."""
         return f"layer{self.layer:02d}_units{self.start:05d}"
 
 
@@ -67,7 +67,7 @@ def parts_of(layers: int, units: int, size: int = PART) -> list[Part]:
 
 
 def estimated_seconds(work: GraphWork, parts: Sequence[Part]) -> float:
-    """Seconds that one process needs for these parts, from the speed of a few rows at each layer."""
+    """Seconds that one process needs for these parts, estimated from a few rows at each layer."""
     rows = [work.texts.rows[i] for i in work.texts.train]
     singles = sum(len(row) for row in rows)
     if not singles:
@@ -81,7 +81,7 @@ def estimated_seconds(work: GraphWork, parts: Sequence[Part]) -> float:
         whole, several, alone = (_seconds(read, each) / len(probe) for each in (probe, short, single))
         for part in (part for part in parts if part.layer == layer):
             pairs = (part.end - part.start) * work.settings.n_sources
-            # Every token alone, and every text whole: once for all units of the part.
+            # Every single token and every whole text are read once for all units of the part.
             first = min(1.0, pairs / len(rows))
             total += first * singles * alone + len(work.texts.rows) * whole + pairs * ROWS_A_TEXT * several
     return total
@@ -94,12 +94,12 @@ def _seconds(read: Any, rows: Sequence[Row]) -> float:
 
 
 def every_unit(work: GraphWork, parts: Sequence[Part], processes: int | None = None) -> Iterator[dict[str, Any]]:
-    """What is written of each part, in whatever order they are done; those on the disk are not made again.
+    """The content of each part, in the order in which they finish; parts on disk are not computed again.
 
     Args:
-        work: its world has a folder, else nothing is kept.
+        work: if its world has no folder, nothing is stored.
         parts: see `parts_of`.
-        processes: that work side by side; None: one for each core on a CPU, one alone otherwise.
+        processes: number of parallel processes; None: one per core on a CPU, otherwise a single one.
     """
     world, folder = work.world, _folder(work.world)
     wanted, open_parts = _identity(work), []
@@ -131,7 +131,7 @@ def _made(work: GraphWork, parts: Sequence[Part], processes: int) -> Iterator[di
         for part in parts:
             yield _make(work, part)
         return
-    # The other processes tell nobody how far they are: what is told stays in this one.
+    # The other processes do not report progress; only this one does.
     quiet = replace(work, world=replace(work.world, progress=no_progress))
     _ = quiet.texts.baselines, quiet.propose
     with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_start, initargs=(quiet,)) as pool:

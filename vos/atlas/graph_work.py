@@ -1,4 +1,4 @@
-"""What token graphs of an atlas are of, and how they are written down: margin, directions, units layer by layer."""
+"""The targets of an atlas's token graphs and their stored form: margin, directions, and units layer by layer."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from vos.models import EncoderClassifier, TextClassifier
 from vos.models.encoder import BUNDLED
 
 MOST_PATTERNS = 30
-"""Patterns of a graph that are drawn: a page holds a hundred graphs."""
+"""Largest number of patterns drawn per graph, as a page contains a hundred graphs."""
 
 MOST_EXAMPLES = 12
-"""Texts that a graph points to."""
+"""Largest number of texts that a graph refers to."""
 
 SCREENED = 192
-"""Texts near the boundary that units are ranked by where no earlier producer has ranked them."""
+"""Number of texts near the boundary used to rank units if no earlier producer has ranked them."""
 
 
 @dataclass
 class GraphWork:
-    """Makes graphs of one world; what they share is read once.
+    """Makes the graphs of one atlas; shared inputs are computed once.
 
     Attributes:
         world: see `AtlasWorld`.
@@ -55,7 +55,7 @@ class GraphWork:
 
     @cached_property
     def texts(self) -> GraphTexts:
-        """The texts of the atlas, half of them held out by chance."""
+        """The texts of the atlas, a random half of them held out."""
         world, n = self.world, len(self.world.texts)
         held_out = world.rng("token graphs split").permutation(n) < n // 2
         classifier = world.classifier
@@ -63,7 +63,7 @@ class GraphWork:
 
     @cached_property
     def propose(self) -> NearestTokens | None:
-        """Substitutes by the input embeddings; None for a model without such a table."""
+        """Proposes substitutes by input embeddings; None for a model without an embedding table."""
         classifier = self.world.classifier
         try:
             return NearestTokens(untuned_table(classifier), whole_words(classifier.tokenizer))
@@ -71,7 +71,7 @@ class GraphWork:
             return None
 
     def margin(self) -> list[TokenGraph]:
-        """Of both sides of the margin; none where no class is harmful, so that there are no sides."""
+        """Graphs of both sides of the margin; none if no class is harmful, as there are then no sides."""
         classifier = self.world.classifier
         if not self.world.harmful:
             return []
@@ -79,7 +79,7 @@ class GraphWork:
         return token_graphs(reader, MARGIN_SIDES, self.texts, self.propose, self._rng("margin"), self.settings)
 
     def directions(self) -> list[TokenGraph]:
-        """Of both ends of each direction that the directions producer found; none where it did not run."""
+        """Graphs of both ends of each direction found by the directions producer; none if it did not run."""
         found = self.direction_rows()
         if found is None:
             return []
@@ -87,7 +87,7 @@ class GraphWork:
         return token_graphs(reader, targets, self.texts, self.propose, self._rng("directions"), self.settings)
 
     def direction_rows(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-        """Directions (k, d) that codes are read by, and the centre (d,); None where their producer did not run."""
+        """Directions (k, d) that give the codes, and the centre (d,); None if their producer did not run."""
         arrays, d = self.world.read_arrays("directions"), self.world.features.shape[1]
         rows, centre = arrays.get("readers"), arrays.get("centre", self.world.features.mean(0))
         if rows is None or rows.ndim != 2 or rows.shape[1] != d or not len(rows):
@@ -95,15 +95,15 @@ class GraphWork:
         return rows.astype(np.float64), centre.astype(np.float64)
 
     def units(self, layer: int, places: Sequence[int]) -> list[TokenGraph]:
-        """Of some units of one layer."""
+        """Graphs of some units of one layer."""
         reader = unit_activations(self.world.classifier, layer, places)
         targets = [Target("unit", layer=layer, unit=int(place)) for place in places]
         return token_graphs(reader, targets, self.texts, self.propose, self._rng(f"layer {layer}"), self.settings)
 
     def ranked_units(self) -> list[Unit]:
-        """Units of the early half of the layers, those that matter most for the margin first.
+        """Units of the first half of the layers, those most important for the margin first.
 
-        Later layers are left out: there a unit is not about words that stand in a text (measured: F1 below .2).
+        Later layers are left out: their units do not respond to specific words of a text (measured: F1 below .2).
         """
         score = self._scores()
         early = score[: len(score) // 2 + 1]
@@ -119,7 +119,7 @@ class GraphWork:
         return np.asarray(screen_units(reader, texts[:SCREENED] or self.world.texts.text[:SCREENED]).score())
 
     def written(self, graph: TokenGraph) -> dict[str, Any]:
-        """A graph as an artefact holds it."""
+        """A graph in the form of an artefact."""
         tokenizer = self.world.classifier.tokenizer
         return {
             "target": graph.target.as_dict(),
@@ -143,11 +143,11 @@ class GraphWork:
 def untuned_table(classifier: TextClassifier) -> Any:
     """Input embeddings (V, e) before any training for the task.
 
-    Those of the bundled encoder where its vocabulary is the classifier's, else the classifier's own as they are now:
-    training moves them little.
+    Those of the bundled encoder if it has the same vocabulary as the classifier; otherwise the classifier's own current
+    ones, which training changes little.
 
     Raises:
-        ModelError: the classifier's encoder has no table of input embeddings that can be found.
+        ModelError: no table of input embeddings was found in the classifier's encoder.
     """
     own: Any = find_layers(classifier).embedding.weight
     try:

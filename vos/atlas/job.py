@@ -65,17 +65,17 @@ def run_atlas(
     seconds: float = 0.0,
     watcher: Watcher | None = None,
 ) -> AtlasResult:
-    """Write the artefacts of some producers, and what all that are there say of how far to trust them.
+    """Write the artefacts of some producers, and the artefact `trust` from all existing ones.
 
-    A producer that cannot work on this model, or lacks a package, only drops its view. Artefacts of other texts or
-    another model are removed first, so that nothing on the page is of another world.
+    If a producer does not support this model or lacks a package, only its view is dropped. Artefacts of other texts or
+    another model are removed first, so that the page never mixes them.
 
     Args:
         world: see `AtlasWorld`.
         folder: of the artefacts.
-        producers: which are wanted.
-        overwrite: whether artefacts that are of the same are made anew.
-        seconds: that the choice of the texts took.
+        producers: those to run.
+        overwrite: whether up-to-date artefacts are computed again.
+        seconds: time taken by the choice of the texts.
         watcher: see `Watcher`.
     """
     watcher, result = watcher or Watcher(), AtlasResult()
@@ -103,7 +103,7 @@ def run_atlas(
 def _make(
     producer: Producer, world: AtlasWorld, folder: Path, who: Mapping[str, Any], result: AtlasResult
 ) -> str | None:
-    """Make one artefact; why it could not be made, None where it was."""
+    """Make one artefact; returns the reason if it could not be made, otherwise None."""
     if reason := producer.lacking():
         return reason
     began = time.monotonic()
@@ -126,7 +126,7 @@ def _make(
 
 
 def _write_texts(world: AtlasWorld, folder: Path, seconds: float) -> str:
-    """Write the artefact `texts` unless the same stands there; its hash."""
+    """Write the artefact `texts` unless it is up to date; returns its hash."""
     values = plain(texts_artefact(world))
     digest = text_hash(json_text(values))
     there = read_artefact(folder, "texts")
@@ -138,7 +138,7 @@ def _write_texts(world: AtlasWorld, folder: Path, seconds: float) -> str:
 
 
 def _remove_others(world: AtlasWorld, folder: Path, texts: str) -> dict[str, Any]:
-    """Identity of the artefacts that are there, by name; those of other texts or another model are removed."""
+    """Identity of each existing artefact, by name; those of other texts or another model are removed."""
     made: dict[str, Any] = {}
     removed = []
     if (read_artefact(folder, TRUST) or {}).get("identity") != {"texts": texts}:

@@ -1,4 +1,4 @@
-"""What people said of the texts of an atlas."""
+"""Known classes of the texts of an atlas."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vos.interpret.text_sets import UNKNOWN
 
 
 def known_labels(texts: AtlasTexts) -> NDArray[np.int64]:
-    """The class of each text: (n,), what people answered before what the data says, -1 where neither is there."""
+    """The class of each text: (n,), people's answer if there is one, otherwise the label of the data, or -1."""
     pairs = zip(texts.answer, texts.label, strict=True)
     return np.array(
         [

@@ -1,4 +1,4 @@
-"""What of the artefacts the page needs, checked and made small."""
+"""The part of the artefacts that the page needs, checked and compacted."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ VIEWS = (
     "outliers", "saliency", "flips", "shortcuts", "differences", "coverage", "importance", "communities",
     "token_graphs", "directions", "vocabulary", "dreams", "trust",
 )  # fmt: skip
-"""Artefacts beside `texts`, each of which may be missing."""
+"""Optional artefacts, in addition to `texts`."""
 
 COLUMNS = (
     "text", "uid", "split", "label", "prediction", "margin", "probability", "distance", "near", "batch", "answer",
     "cluster",
 )  # fmt: skip
-"""Columns of the texts: one value a text."""
+"""Columns of the texts, with one value per text."""
 
 READ = {
     "texts": (*COLUMNS, "run", "columns", "neighbours", "train", "pca"),
@@ -40,19 +40,19 @@ READ = {
     "dreams": ("targets",),
     "trust": ("control", "times", "peak_memory_mib", "dropped", "settings", "versions"),
 }
-"""What the page reads of each artefact; nothing else enters it, so that a blind page knows all that it has to seal."""
+"""The fields of each artefact that the page reads; no others enter it, so a blind page can seal all that it must."""
 
 Artefacts = Mapping[str, Mapping[str, Any]]
 
 
 def read_artefacts(folder: Path) -> dict[str, dict[str, Any]]:
-    """The artefacts of a folder by name, those that are there; see `VIEWS`.
+    """The existing artefacts of a folder, by name; see `VIEWS`.
 
     Args:
-        folder: holds `texts.json` and `NAME.json` for every view.
+        folder: contains `texts.json` and `NAME.json` for every view.
 
     Raises:
-        RunError: `texts.json` is missing, or a file is half-written, of another version, or of other texts.
+        RunError: `texts.json` is missing, or a file is incomplete, of another version, or of other texts.
     """
     if not (folder / "texts.json").exists():
         raise RunError(
@@ -71,15 +71,15 @@ def read_artefacts(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _whole(path: Path) -> dict[str, Any]:
-    """An artefact that was read before as whole; damaged ones were made again."""
+    """Read an artefact that was found to be intact before; damaged ones were made again."""
     return unsealed(read_json(path), path)
 
 
 def check(artefacts: Artefacts, folder: Path) -> None:
-    """Compare the sizes of the artefacts with the texts they are about.
+    """Check that the sizes of the artefacts match their texts.
 
     Raises:
-        RunError: a column is missing or of another length; the message names file and column.
+        RunError: a column is missing or has another length; the message names file and column.
     """
     texts = artefacts["texts"]
     missing = sorted({*COLUMNS, "run", "columns", "neighbours", "train"} - set(texts))
@@ -100,16 +100,16 @@ def check(artefacts: Artefacts, folder: Path) -> None:
 
 
 def slim(artefacts: Artefacts) -> dict[str, dict[str, Any]]:
-    """The artefacts as the page reads them: four significant digits, saliency in rows of gap, length, value.
+    """The artefacts in the form that the page reads: four significant digits, saliency as rows of gap, length, value.
 
-    What the page does not read is left out; see `READ`.
+    Fields that the page does not read are left out; see `READ`.
     """
     made = {
         name: {key: values[key] for key in (*READ[name], "checks", "seconds") if key in values}
         for name, values in artefacts.items()
         if name in READ
     }
-    made.get("trust", {}).pop("checks", None)  # they are those of the others
+    made.get("trust", {}).pop("checks", None)  # they repeat those of the other artefacts
     if "saliency" in made:
         made["saliency"]["words"] = [None if words is None else flat(words) for words in made["saliency"]["words"]]
     if "flips" in made:
@@ -118,7 +118,7 @@ def slim(artefacts: Artefacts) -> dict[str, dict[str, Any]]:
 
 
 def flat(words: Sequence[Sequence[float]]) -> list[float]:
-    """Spans with a value in one row: gap since the last end, length, value with two decimals.
+    """Flatten spans with values into one row: gap since the previous end, length, value with two decimals.
 
     Example:
         >>> flat([[0, 3, 0.514], [4, 9, -1.25]])
@@ -133,7 +133,7 @@ def flat(words: Sequence[Sequence[float]]) -> list[float]:
 
 
 def _flip(flip: Mapping[str, Any]) -> dict[str, Any]:
-    """A flip of one edit says it once."""
+    """A flip of a single edit lists it once."""
     edits = flip.get("edits") or []
     return {key: value for key, value in flip.items() if key != "edits"} | ({"edits": edits} if len(edits) > 1 else {})
 

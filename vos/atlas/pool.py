@@ -1,4 +1,4 @@
-"""The texts of a pool that an atlas keeps: all near the boundary where there is room, and a sample of the others."""
+"""Samples the pool for an atlas: all texts near the boundary if there is room, and a sample of the others."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from vos.storage.text_ids import text_uid
 from vos.types import Example
 
 CHUNK = 1024
-"""Texts of the pool in memory at a time, beside those that are kept."""
+"""Number of pool texts in memory at a time, in addition to the sample."""
 
 NEAR_SHARE = 0.75
-"""Of the room for a sample, what texts near the boundary may take where they are more than fit."""
+"""Share of the sample for texts near the boundary if not all of them fit."""
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """Texts of one source with their features, by rising key.
+    """Texts of one source with their features, sorted by key.
 
     Attributes:
         examples: the texts, each uid once.
         uids: of them.
         features: (k, d) float32.
-        keys: (k,) in (0, 1), which follow from uid and seed alone.
-        population: texts that these stand for.
+        keys: (k,) in (0, 1), determined by uid and seed.
+        population: number of texts that the sample represents.
     """
 
     examples: tuple[Example, ...]
@@ -42,15 +42,15 @@ class Sampled:
     population: int
 
     def first(self, k: int) -> Sampled:
-        """The k of the smallest keys."""
+        """The k texts with the smallest keys."""
         return Sampled(self.examples[:k], self.uids[:k], self.features[:k], self.keys[:k], self.population)
 
 
 class SmallestKeys:
-    """Keeps the k texts of the smallest keys, in any order of arrival; repeats of a text are dropped.
+    """Keeps the k texts with the smallest keys, in any order of arrival; duplicates are dropped.
 
     Args:
-        k: texts kept.
+        k: number of texts kept.
         n_features: d.
     """
 
@@ -60,7 +60,7 @@ class SmallestKeys:
         self._kept = Sampled((), (), torch.zeros(0, n_features), np.zeros(0), 0)
 
     def offer(self, examples: list[Example], uids: list[str], features: Tensor, keys: NDArray[np.float64]) -> None:
-        """Take in some texts."""
+        """Add some texts."""
         held = dict.fromkeys(self._kept.uids)
         fresh = [i for i, uid in enumerate(uids) if uid not in held and held.setdefault(uid) is None]
         self.population += len(fresh)
@@ -75,7 +75,7 @@ class SmallestKeys:
 
     @property
     def sample(self) -> Sampled:
-        """What is kept now."""
+        """The current sample."""
         kept = self._kept
         return Sampled(kept.examples, kept.uids, kept.features, kept.keys, self.population)
 
@@ -89,18 +89,18 @@ def sample_by_band(
     known: Collection[str] = (),
     told: Callable[[int], None] = lambda _: None,
 ) -> tuple[Sampled, Sampled]:
-    """The k texts of the smallest keys near the boundary, and the k others.
+    """The k texts with the smallest keys near the boundary, and the k with the smallest keys among the others.
 
-    Memory does not grow with the number of texts, and their order changes nothing.
+    Memory does not grow with the number of texts, and their order has no effect.
 
     Args:
         examples: any number.
         featurizer: gives features and logits.
-        band: half-width of the band, in margin.
-        k: texts kept of each kind.
-        seed: of the keys.
-        known: uids of texts that are passed over.
-        told: called with how many more texts are done.
+        band: half-width of the band, in logit units.
+        k: number of texts kept of each kind.
+        seed: seed of the keys.
+        known: uids of texts to skip.
+        told: called with the number of further texts done.
     """
     classifier = featurizer.classifier
     near, others = (SmallestKeys(k, classifier.n_features) for _ in range(2))
@@ -116,7 +116,7 @@ def sample_by_band(
 
 
 def shares(near: int, others: int, room: int) -> tuple[int, int]:
-    """How many texts of each kind fit: all near ones where they leave a quarter of the room, and others in the rest.
+    """How many texts of each kind fit: all near ones if they leave a quarter of the room, and others in the rest.
 
     Example:
         >>> shares(10, 100, 40), shares(100, 100, 40), shares(100, 3, 40)

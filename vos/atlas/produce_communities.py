@@ -1,4 +1,4 @@
-"""Communities of units, across layers and within each, beside those of the control; senses of words."""
+"""Communities of units, across layers and within each, compared with those of the control; senses of words."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ from vos.interpret.units import Unit, UnitReader
 ACROSS = "across"
 
 ACROSS_UNITS = 512
-"""Units of the view across layers: those that move the margin most."""
+"""Number of units of the view across layers: those with the largest effect on the margin."""
 
 LAYER_UNITS = 256
-"""Units of the view of one layer."""
+"""Number of units of the view of one layer."""
 
 MOST_TEXTS = 600
-"""Texts that are read, as many as the control has at most."""
+"""Largest number of texts that are read, the same as for the control."""
 
 SCREEN_TEXTS = 192
-"""Texts that units are screened on where the artefact of importance is not there."""
+"""Number of texts for screening units if the artefact `importance` is missing."""
 
 MOST_EDGES = 600
 MOST_TOKENS = 40
 MOST_TAGS = 6
 
 SHOWN_P = 0.05
-"""p of the eigengap above its null from which on spectral clusters are not shown."""
+"""p-value of the eigengap under its null distribution above which spectral clusters are not shown."""
 
 SETTINGS = CommunitySettings()
 
 
 @dataclass(frozen=True)
 class _Read:
-    """What was read of a world: the texts at `rows`, and what all `units` that a view shows did there."""
+    """The texts at `rows`, and the values on them of all `units` that a view shows."""
 
     world: AtlasWorld
     rows: NDArray[np.int64]
@@ -70,7 +70,7 @@ class _Read:
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
-    """See the artefact `communities`; of the control there are the numbers of the view across layers."""
+    """See the artefact `communities`; for the control only the numbers of the view across layers are included."""
     layers = UnitReader(world.classifier).n_layers
     names = [ACROSS, *(f"layer {layer}" for layer in range(layers))]
     steps = len(names) + 3
@@ -110,7 +110,7 @@ def _read(world: AtlasWorld, names: Sequence[str]) -> _Read:
 
 
 def sample_rows(world: AtlasWorld) -> NDArray[np.int64]:
-    """Rows of the texts that are read, ascending; half of them near the boundary where there are as many."""
+    """Rows of the texts that are read, ascending; half of them near the boundary if there are enough."""
     n = len(world.texts)
     if n <= MOST_TEXTS:
         return np.arange(n, dtype=np.int64)
@@ -121,7 +121,7 @@ def sample_rows(world: AtlasWorld) -> NDArray[np.int64]:
 
 
 def _unit_scores(world: AtlasWorld, reader: UnitReader, texts: Sequence[str]) -> NDArray[np.float64]:
-    """How far each unit moves the margin: (L, u); that of the artefact `importance` where it is there and fits."""
+    """Effect of each unit on the margin: (L, u); taken from the artefact `importance` if it exists and fits."""
     found = np.array((world.read("importance") or {}).get("score", []), dtype=np.float64)
     if found.shape == (reader.n_layers, reader.n_units) and np.isfinite(found).all():
         return found
@@ -150,7 +150,7 @@ def _control_numbers(control: AtlasWorld) -> dict[str, Any]:
 
 
 def _summary(view: CommunityView) -> dict[str, Any]:
-    """The numbers of a view that are held against the control's."""
+    """The numbers of a view that are compared with those of the control."""
     return {
         "k": None if view.spectral is None else view.spectral.k,
         "communities": view.found.n,
@@ -168,7 +168,7 @@ def _summary(view: CommunityView) -> dict[str, Any]:
 
 
 def _view_dict(view: CommunityView, read: _Read, occurrences: Occurrences) -> dict[str, Any]:
-    """As the artefact `communities` has it."""
+    """A view in the form of the artefact `communities`."""
     return {
         "name": view.name,
         "units": [list(unit) for unit in view.units],
@@ -186,7 +186,7 @@ def _view_dict(view: CommunityView, read: _Read, occurrences: Occurrences) -> di
 
 
 def _shown(spectral: SpectralClusters | None) -> NDArray[np.int64] | None:
-    """Spectral clusters, unless a graph of shuffled weights has as large a gap."""
+    """Spectral clusters, unless graphs with shuffled weights have an eigengap as large."""
     return None if spectral is None or spectral.gap_p >= SHOWN_P else spectral.labels
 
 
@@ -218,7 +218,7 @@ def _groups(view: CommunityView, read: _Read, occurrences: Occurrences) -> list[
 
 
 def _checks(view: CommunityView, control: Mapping[str, Any] | None) -> list[Check]:
-    """What the view across layers must show, and what an encoder of random weights does not."""
+    """Checks of the view across layers, which an encoder of random weights should fail."""
     beside = control or {}
     told = f"{view.named_share:.0%} of the {view.found.n} communities have {NAMED_TOKENS} tokens of their own or more"
     steady = f"drawn anew from the texts the communities agree with themselves by {view.stability:.2f}"

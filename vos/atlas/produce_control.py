@@ -1,4 +1,4 @@
-"""The encoder of random weights in numbers, beside the classifier's on the same texts."""
+"""Numbers of the encoder with random weights and of the classifier, on the same texts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vos.atlas.world import AtlasWorld
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
-    """How many texts the control has, and how often each of the two is right on those with a label."""
+    """The number of texts of the control, and the accuracy of both models on those with a label."""
     control = world.control()
     place = {uid: row for row, uid in enumerate(world.texts.uid)}
     rows = np.flatnonzero(control.texts.labelled)

@@ -1,4 +1,4 @@
-"""Where labels are and where they are missing: the atlas's text clusters against bands of the margin."""
+"""Where labels exist and where they are missing: the atlas's text clusters against bands of the margin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vos.interpret.coverage_table import coverage_table, named_clusters
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
-    """Counts of texts, labels and mistakes by cluster and band; the counts of the cells add up to the totals."""
+    """Counts of texts, labels and mistakes by cluster and band; the cells add up to the totals."""
     texts = world.texts
     clusters = named_clusters(texts.cluster, texts.text)
     asked = texts.batch | np.array([answer is not None for answer in texts.answer], dtype=bool)

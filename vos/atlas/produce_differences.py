@@ -1,4 +1,4 @@
-"""How sets of the atlas's texts differ in words: near against core, mistakes, neighbours of virtual outliers."""
+"""Word differences between sets of the atlas's texts: near and core, mistakes, neighbours of virtual outliers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from vos.interpret.text_sets import (
 )
 
 JUDGED = 40
-"""Held-out texts of each set that are read for a sentence: some 400 questions for a pair of sets."""
+"""Held-out texts of each set judged per sentence: about 400 questions per pair of sets."""
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
-    """Terms of each pair of sets; about the texts, not about the model, so that no check asks for the model.
+    """Terms that differ between each pair of sets. They describe the texts, not the model, so no check needs the model.
 
-    Texts that a language model wrote are left out: they lie near the boundary because they were written to.
+    Texts written by a language model are left out: they are near the boundary by construction.
     """
     texts, rule = world.texts, DifferenceSettings()
     matrix = term_matrix(texts.text)
@@ -47,7 +47,7 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
 
 
 def sentences(world: AtlasWorld, pair: TextPair) -> list[dict[str, Any]]:
-    """What the describer says of a pair, with what holds on texts that it had not seen; nothing without one."""
+    """The describer's sentences about a pair, validated on held-out texts; empty without a describer."""
     if world.describer is None:
         return []
     found = describe_difference(
@@ -58,7 +58,7 @@ def sentences(world: AtlasWorld, pair: TextPair) -> list[dict[str, Any]]:
 
 
 def text_pairs(world: AtlasWorld, among: np.ndarray[Any, np.dtype[np.bool_]]) -> list[TextPair]:
-    """The pairs of sets that are compared, of the texts of a mask (n,)."""
+    """The pairs of sets that are compared, among the texts of a mask (n,)."""
     texts = world.texts
     size = np.abs(texts.margin)
     typical = size[texts.held_out & among] if (texts.held_out & among).any() else size[among]

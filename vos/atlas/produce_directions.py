@@ -1,4 +1,4 @@
-"""Directions of the atlas: the margin split exactly into the parts of a few of them, and how far to trust them."""
+"""Directions of the atlas: the margin split exactly into the parts of a few directions, with checks."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from vos.interpret.directions import ComponentSettings, LinearCode, decompose, i
 from vos.interpret.linear_margin import Array, LinearMargin
 
 FEWEST = 30
-"""Texts below which there are no directions to speak of."""
+"""Smallest number of texts for fitting directions."""
 
 NUMBERS = (8, 6, 4)
-"""Components that are tried, until as many as `STABLE` come back on other texts."""
+"""Numbers of components, tried in turn until the share `STABLE` is found again on other texts."""
 
 STABLE = 0.7
-"""Share of the components that must come back."""
+"""Share of the components that must be found again."""
 
 RESAMPLES = 3
-"""Of the texts, for the stability; each is four fits."""
+"""Number of resamples of the texts for the stability; each needs four fits."""
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
-    """The parts of each text's margin, a card for each direction, the same test of other directions, and the checks.
+    """The parts of each text's margin, a card per direction, the same test of other directions, and the checks.
 
     Raises:
         DataError: fewer than 30 texts.
@@ -48,7 +48,7 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
         "method": "independent components",
         "n": len(own.code.atoms),
         "parts": split.parts,
-        # The page has one constant; what another pair of classes adds to it is no direction's part.
+        # The page has one constant; what another pair of classes adds to it belongs to no direction.
         "residual": split.residual + (split.constant - constant),
         "constant": constant,
         "cards": cards(world, own, split, compared.ends),
@@ -63,9 +63,9 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
 
 
 def _stable_rule(world: AtlasWorld) -> tuple[ComponentSettings, dict[str, float], dict[str, float]]:
-    """As many components as come back on other texts: 8, or fewer; with their stability, and that of each number tried.
+    """The number of components that are stable on other texts (8 or fewer), their stability, and that of each number.
 
-    Where no number passes, the one that comes nearest.
+    If no number passes, the most stable one is used.
     """
     margin = LinearMargin.of(world.features, world.head, world.harmful)
     found: dict[int, tuple[ComponentSettings, dict[str, float]]] = {}
@@ -124,6 +124,6 @@ def _check(
     tests: Literal["method", "model"] = "model",
 ) -> Check:
     value, control, threshold = numbers
-    share = "" if value is None else f"{value:.0%}" if value >= 0 else "nothing"  # R² has no lower end
+    share = "" if value is None else f"{value:.0%}" if value >= 0 else "nothing"  # R² has no lower bound
     said = "too few texts to measure it" if value is None else f"{share} {meaning}"
     return Check(name, value, threshold, value is not None and value >= threshold, said, tests, control)

@@ -1,4 +1,4 @@
-"""Dreams of the atlas: texts that excite the margin, the directions and the units that matter most."""
+"""Dreams of the atlas: texts that strongly activate the margin, the directions and the most important units."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vos.interpret.dreams import Dream, exciting, written
 from vos.interpret.token_graphs import MARGIN_SIDES, Target, TokenGraphSettings, direction_ends, token_rows
 
 UNITS = 24
-"""Units that dream: a person reads a text for each."""
+"""Number of units with dreams; people read a text for each."""
 
 MADE = "made"
 """Split of texts that a language model wrote for the run."""
@@ -29,7 +29,7 @@ Read = Callable[[Sequence[Row]], NDArray[np.float32]]
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:
-    """The most exciting texts of each target, the run's own made texts first; new ones where they are asked for."""
+    """The texts that activate each target most, the run's own generated texts first; new ones if requested."""
     made = np.array([split == MADE for split in world.texts.split], dtype=np.bool_)
     work = GraphWork(world, TokenGraphSettings())
     readers = _readers(work, settings)
@@ -57,7 +57,7 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:
 
 
 def _readers(work: GraphWork, settings: AtlasSettings) -> list[tuple[Sequence[Target], Read]]:
-    """Targets and what reads them, those of one reader together."""
+    """Targets, grouped by the reader of their values."""
     world, classifier = work.world, work.world.classifier
     readers: list[tuple[Sequence[Target], Read]] = []
     if world.harmful:

@@ -1,4 +1,4 @@
-"""The gentlest flip of the texts near the boundary, edits of a few texts far from it, and how often chance flips."""
+"""The smallest flip of texts near the boundary, edits of a few texts far from it, and flips by random edits."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from vos.interpret.word_neighbors import Corpus, Substitutes
 from vos.interpret.words import split_words
 
 MOST_WORDS = 450_000
-"""Words that the classifier reads for it at most, 50 seconds of two cores; texts beyond them have no flip."""
+"""Largest number of words read by the classifier, 50 seconds on two cores; texts beyond this limit have no flip."""
 
 READINGS = 30
-"""Readings that the flip of a text near the boundary costs in the mean."""
+"""Mean number of readings for the flip of a text near the boundary."""
 
 CORE = 40
-"""Texts far from the boundary that are changed in several words."""
+"""Number of texts far from the boundary that are edited in several words."""
 
 DRAWS = 4
-"""Random edits of a text."""
+"""Number of random edits per text."""
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
     """Flips of the texts near the boundary and of some that are not, and the share of random edits that flip.
 
     Raises:
-        ModelError: the model has no gradients by word.
+        ModelError: the model has no word gradients.
     """
     read, gradients = margin_reader(world), GradientReader(world.classifier)
     corpus = Corpus.of([*world.texts.text, *(example.text for example in world.train.examples)])
@@ -76,7 +76,7 @@ def _texts(world: AtlasWorld, rows: NDArray[np.int64]) -> list[str]:
 
 
 def _rows(world: AtlasWorld) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Texts near the boundary, of the batch or answered, as there is time; and texts from the farther half of all."""
+    """Texts near the boundary, in the batch or answered, within the time limit; and texts from the farther half."""
     texts = world.texts
     wanted = texts.near | texts.batch | np.array([answer is not None for answer in texts.answer], dtype=np.bool_)
     rows = np.array([i for i in reading_order(texts) if wanted[i]], dtype=np.int64)
@@ -88,7 +88,7 @@ def _rows(world: AtlasWorld) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _plain(flip: Flip) -> dict[str, Any]:
-    """As the artefact has it: the first edit, and all of them; the similarity is that of the least similar one."""
+    """A flip in the form of the artefact: the first edit, and all edits; the similarity is the smallest of them."""
     edits = [edit._asdict() for edit in flip.edits]
     similarity = min(edit.similarity for edit in flip.edits)
     return {**edits[0], "similarity": similarity, "margin": flip.margin, "edits": edits}

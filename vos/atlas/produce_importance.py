@@ -1,4 +1,4 @@
-"""Which units of the encoder move the margins near the boundary, and whether holding them at their means shows it."""
+"""Which units of the encoder affect the margins near the boundary, checked by mean ablation."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ from vos.interpret.importance import (
 from vos.interpret.units import Unit, UnitReader
 
 FEWEST = 8
-"""Texts below which units are not ranked."""
+"""Smallest number of texts for ranking units."""
 
 TOP_SHARE = 0.01
-"""Of all units, those that are held at their means together."""
+"""Share of all units that are ablated together."""
 
 CAUSAL, AGREEMENT = 1.0, 0.6
-"""Thresholds of the checks: the top set against the strongest random one, and the rank correlation with ablation."""
+"""Thresholds of the checks: top set against the strongest random set, and rank correlation with ablation."""
 
 TOKENS = 8
-"""Tokens that are shown of a unit."""
+"""Number of tokens shown per unit."""
 
 
 @dataclass(frozen=True)
 class ImportanceSizes:
-    """How many texts and units are read.
+    """Numbers of texts and units.
 
     Attributes:
-        near: texts near the boundary that units are screened on.
+        near: texts near the boundary for screening units.
         core: texts far from it.
-        held: other texts near the boundary, on which ablation is measured.
-        shown: units that are held at their mean alone, the strongest of the screen.
-        spread: units of all ranks besides, to hold the screen against.
-        random_sets: of as many units as the top set.
-        conductance: texts.
+        held: other texts near the boundary, for measuring ablation.
+        shown: units that are ablated alone, the strongest of the screen.
+        spread: further units of all ranks, to validate the screen.
+        random_sets: random sets of the same size as the top set.
+        conductance: texts for the conductance.
     """
 
     near: int = 160
@@ -62,18 +62,18 @@ class ImportanceSizes:
 
 SIZES = ImportanceSizes()
 CONTROL = ImportanceSizes(near=64, core=0, held=16, shown=8, spread=24, random_sets=10, conductance=0)
-"""On the encoder of random weights."""
+"""Sizes for the encoder with random weights."""
 
 
 @dataclass(frozen=True)
 class _Found:
-    """What was measured on one encoder.
+    """The measurements on one encoder.
 
     Attributes:
-        screen: of the texts near the boundary and then those far from it.
+        screen: of the texts near the boundary, then those far from it.
         n_near: how many of them are near.
-        sets: the top set against random ones.
-        shown: the units that were ablated alone and are shown, those with the largest effect first.
+        sets: the top set against random sets.
+        shown: the units that were ablated alone and are shown, largest effect first.
         effect: (shown,) mean |change of the margin|.
         agreement: rank correlation of screen and ablation over the spread.
     """
@@ -87,11 +87,11 @@ class _Found:
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
-    """Scores of all units, the strongest of them by ablation, sets against random sets, conductance for comparison.
+    """Scores of all units, ablation of the strongest, sets against random sets, and conductance for comparison.
 
     Raises:
         DataError: fewer than 8 texts.
-        ModelError: the encoder has no units that can be found; see `find_layers`.
+        ModelError: no units were found in the encoder; see `find_layers`.
     """
     if len(world.texts) < FEWEST:
         raise DataError(f"importance: expected {FEWEST} texts or more, found {len(world.texts)}")
@@ -119,9 +119,9 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
 
 
 def text_rows(world: AtlasWorld, sizes: ImportanceSizes) -> tuple[NDArray[np.int64], ...]:
-    """Rows near the boundary, far from it, and near it for ablation; texts that a language model wrote are left out.
+    """Rows near the boundary, far from it, and near it for ablation; texts written by a language model are left out.
 
-    Where few texts are near, those nearest to the boundary stand in, and ablation is measured on the same texts.
+    If few texts are near, those nearest to the boundary are used instead, and ablation is measured on the same texts.
     """
     texts, rng = world.texts, world.rng("importance texts")
     size = np.abs(texts.margin)
@@ -178,7 +178,7 @@ def _top(world: AtlasWorld, found: _Found, score: NDArray[np.float64]) -> list[d
 
 
 def token_text(tokenizer: Any, token: int) -> str:
-    """A token as people read it."""
+    """A token in readable form."""
     return str(tokenizer.decode([int(token)])).strip()
 
 

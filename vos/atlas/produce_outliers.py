@@ -1,4 +1,4 @@
-"""Virtual outliers of the atlas, each with its nearest texts, and the word lens where its checks let it be seen."""
+"""Virtual outliers of the atlas, each with its nearest texts, and the word lens if its checks pass."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from vos.metrics.margins import margin
 from vos.types import VirtualOutliers
 
 DISTINCT = 0.5
-"""Share of the outliers that must have a nearest text of their own: below it a few texts answer for all."""
+"""Required number of distinct nearest texts, as a share of the outliers; below it a few texts are nearest to all."""
 
 OWN_TO_OTHER = 2.0
-"""How many times more often the words of an outlier must stand in its own nearest texts than in another's."""
+"""Required ratio of the frequency of an outlier's words in its own nearest texts to that in another's."""
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:
     """Margins, calibrated distances and nearest texts of the virtual outliers.
 
     Raises:
-        InfeasibleError: no class can have outliers as the run's sampler draws them.
+        InfeasibleError: the run's sampler is infeasible for every class.
     """
     outliers = world.outliers
     if outliers is None or not len(outliers):
@@ -67,7 +67,7 @@ def _distinct(found: OutlierNeighbors, n_texts: int) -> Check:
 
 
 def _lens(world: AtlasWorld, outliers: VirtualOutliers, found: OutlierNeighbors) -> dict[str, Any]:
-    """Words of each outlier, for those whose two checks pass; none where no word or no text is there."""
+    """Words of each outlier whose two checks pass; None if there are no words or no texts."""
     if not len(world.texts):
         return {"shown": False, "words": [], "checks": []}
     points = outliers.features.detach().cpu().double().numpy()

@@ -1,4 +1,4 @@
-"""Signed saliency of the words of an atlas's texts, and whether what it says of them is so."""
+"""Signed word saliency of the atlas's texts, and checks of whether it is right."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from vos.interpret.saliency import LONG, Saliency, agreement, deletion, deletion
 from vos.interpret.words import split_words
 
 MOST_WORDS = 700_000
-"""Words that the classifier reads for it at most, 75 seconds of two cores; texts beyond them have no saliency."""
+"""Largest number of words read by the classifier, 75 seconds on two cores; texts beyond it have no saliency."""
 
 PASSES = 4.0
-"""What a step of a gradient costs, in readings of the text."""
+"""Cost of one gradient step, in readings of the text."""
 
 CHECKED = 100
-"""Texts near the boundary whose words are deleted by threes."""
+"""Number of texts near the boundary whose words are deleted in threes."""
 
 COMPARED = 20
-"""Texts on which the two methods are compared, near the boundary and elsewhere as many each."""
+"""Number of texts near the boundary, and of others, on which the two methods are compared."""
 
 DELETED = 3
 
@@ -35,7 +35,7 @@ FLIPS, AGREEMENT = 2.0, 0.6
 
 
 class _Measured(NamedTuple):
-    """How far a saliency is right; NaN where there are too few texts to say."""
+    """Measured quality of a saliency; NaN if there are too few texts."""
 
     n: int
     top: float
@@ -44,12 +44,12 @@ class _Measured(NamedTuple):
 
     @property
     def ratio(self) -> float:
-        """How many times as often the words that support a side most flip it as random ones do."""
+        """How many times as often deleting the words that most support a side flips it, compared with random words."""
         return self.top / max(self.random, 1 / (4 * self.n)) if self.n else float("nan")
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
-    """The effect of each word of as many texts as there is time for, those near the boundary first, and the checks."""
+    """The effect of each word, for as many texts as time allows, those near the boundary first; and the checks."""
     read, gradients = margin_reader(world), gradient_reader(world)
     rows = _rows(world, gradients)
     done = 0
@@ -84,7 +84,7 @@ def _plain(each: Saliency) -> list[list[float]]:
 
 
 def _rows(world: AtlasWorld, gradients: GradientReader | None) -> NDArray[np.int64]:
-    """Texts that there is time for."""
+    """The texts that the time limit allows."""
     order = reading_order(world.texts)
     room, costs = world.classifier.max_length, []
     for i in order:
@@ -97,7 +97,7 @@ def _rows(world: AtlasWorld, gradients: GradientReader | None) -> NDArray[np.int
 def _measure(
     world: AtlasWorld, read: MarginReader, gradients: GradientReader | None, found: list[Saliency | None]
 ) -> _Measured:
-    """The tests of the method on the texts whose words were deleted one after the other."""
+    """Test the method on the texts whose words were deleted one at a time."""
     known = [i for i, each in enumerate(found) if each is not None and each.method == "deletion"]
     near, rng = [i for i in known if world.texts.near[i]], world.rng("saliency")
     near = [near[i] for i in np.sort(rng.permutation(len(near))[:CHECKED])]
@@ -115,7 +115,7 @@ def _measure(
 
 
 def _control(world: AtlasWorld) -> _Measured:
-    """The same on the encoder of random weights, on no more texts than the tests need."""
+    """The same for the encoder with random weights, on the texts that the tests need."""
     control = world.control()
     near, other = np.flatnonzero(control.texts.near), np.flatnonzero(~control.texts.near)
     rows = np.concatenate([near[:CHECKED], other[:COMPARED]])

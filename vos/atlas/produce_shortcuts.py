@@ -1,4 +1,4 @@
-"""Words that move the margin by themselves: put in, taken out, and every word of the tokenizer's vocabulary."""
+"""Words that move the margin by themselves: inserted, deleted, and all words of the tokenizer's vocabulary."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ from vos.interpret.vocabulary_sweep import ALARM, LISTED, TEMPLATES, sweep, voca
 from vos.interpret.word_neighbors import word_vectors
 
 HOSTS = 8
-"""Texts near the boundary that words are put into."""
+"""Number of texts near the boundary into which words are inserted."""
 
 DELETED = 6
-"""Texts that a word is taken out of."""
+"""Number of texts from which a word is deleted."""
 
 WORDS, PHRASES = 400, 100
-"""Words and signs, and phrases, that are tried: half are those that margins go with most, half the most frequent."""
+"""Words (with punctuation) and phrases that are tried: half are most associated with the margin, half most frequent."""
 
 ROWS = 300
-"""Words that the artefact lists."""
+"""Number of words listed in the artefact."""
 
 TEXTS = 12
-"""Texts of a word."""
+"""Number of texts listed per word."""
 
 SWEPT = 30_000
-"""Words of the vocabulary at most."""
+"""Largest number of vocabulary words."""
 
 CHUNK = 1024
-"""Readings between two steps of the progress."""
+"""Readings between two progress updates."""
 
 AGREEMENT = 0.3
-"""Rank correlation of putting in and taking out from which on the first may be believed."""
+"""Smallest rank correlation of insertion and deletion with which insertion effects are trusted."""
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
-    """Surprise of the corpus's words and phrases with the evidence beside it, and the sweep.
+    """Surprise of the corpus's words and phrases with its evidence, and the vocabulary sweep.
 
     Raises:
-        DataError: no text, or no class is harmful, so that a word moves a text to no side.
+        DataError: there is no text, or no class is harmful, so that there are no sides.
     """
     natural = np.flatnonzero([split != "made" for split in world.texts.split])
     if not len(natural):
@@ -94,7 +94,7 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
 
 
 class _ToldMargins:
-    """Margins of many texts, a part at a time, with the progress told."""
+    """Margins of many texts in chunks, with progress reports."""
 
     def __init__(self, world: AtlasWorld, total: int) -> None:
         self.world, self.total, self.n_read = world, max(total, 1), 0
@@ -109,16 +109,16 @@ class _ToldMargins:
         return found
 
     def done(self) -> None:
-        """Tell that nothing is left."""
+        """Report that everything is done."""
         self.world.progress(self.total, self.total)
 
 
 def _candidates(
     texts: Sequence[str], margins: NDArray[np.float64], known: NDArray[np.int64]
 ) -> tuple[CorpusWords, NDArray[np.float64]]:
-    """The words that are tried, with their t within labels; NaN where too few texts have a label."""
+    """The words to try, with their within-label t statistic; NaN if too few texts have a label."""
     words = corpus_words(texts)
-    # Texts without a label are a group of their own here: their margins go with words too.
+    # Texts without a label form their own group, as their margins depend on words too.
     strength = np.abs(np.nan_to_num(within_label_t(words, margins, known + 1)))
     chosen = choose_words(words, strength, WORDS, PHRASES)
     words = words.at(chosen)
@@ -132,7 +132,7 @@ def _rows(
     nearest: NDArray[np.int64],
     natural: NDArray[np.int64],
 ) -> list[dict[str, Any]]:
-    """The words from the most surprising, with the texts of each that lie nearest to the boundary."""
+    """The words, most surprising first, each with its texts nearest the boundary."""
     place = {int(row): rank for rank, row in enumerate(nearest)}
     surprise = found.surprise
     rows = []
@@ -154,7 +154,7 @@ def _rows(
 
 
 def _check(effect: NDArray[np.float64], deletion: NDArray[np.float64]) -> Check:
-    """Whether words do where they are put what they do where they stand."""
+    """Whether inserting a word and deleting it have corresponding effects."""
     value = rank_agreement(effect, deletion) if len(effect) > 2 else float("nan")
     known = bool(np.isfinite(value))
     said = f"go together in rank ({value:.2f})" if known else "cannot be compared: too few words"

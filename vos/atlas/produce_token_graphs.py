@@ -1,4 +1,4 @@
-"""Token graphs of the atlas: of the margin, the directions and the units that matter most, or of every unit."""
+"""Token graphs of the atlas: of the margin, the directions and the most important units, or of all units."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from vos.interpret.token_graphs import TokenGraphSettings
 from vos.interpret.units import Unit
 
 SHOWN = 100
-"""Graphs of units that the page shows where every unit has one; the others are in the files of their parts."""
+"""Number of unit graphs shown on the page if all units have one; the others are only in the files of their parts."""
 
 READABLE = 0.5
-"""F1 from which on a graph may be read as what its unit is about, if it is also the best of the four."""
+"""F1 from which a graph is a readable description of its unit, if its score is also the best of the four."""
 
 ENOUGH = 0.05
-"""Share of the graphs that must be readable for the view."""
+"""Share of the graphs that must be readable for the view to be shown."""
 
 CONTROLS = 12
-"""Units of the encoder of random weights that get a graph."""
+"""Number of units with a graph for the encoder with random weights."""
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:
     try:
         ranked = work.ranked_units()
     except ModelError:
-        ranked = []  # an encoder without units that can be read has graphs of its margin all the same
+        ranked = []  # without readable units there are still graphs of the margin
     whole: dict[str, Any] = {}
     if settings.n_units == "all":
         shown = ranked[:SHOWN]
@@ -75,7 +75,7 @@ def _chosen(work: GraphWork, units: Sequence[Unit]) -> dict[Unit, tuple[dict[str
 
 
 def _every(work: GraphWork, shown: Sequence[Unit]) -> tuple[dict[str, Any], dict[Unit, tuple[dict[str, Any], Any]]]:
-    """A summary of all graphs, and those that are shown."""
+    """A summary of all graphs, and the graphs that are shown."""
     layers = find_layers(work.world.classifier)
     parts = parts_of(len(layers), layers.output_weight(0).shape[0])
     found: dict[Unit, tuple[dict[str, Any], Any]] = {}

@@ -1,4 +1,4 @@
-"""Words that units write towards, for layers and units that pass their checks, and the logit lens where it exists."""
+"""Words that units promote, for layers and units that pass their checks, and the logit lens if it is available."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from vos.interpret.vocabulary import LEVEL, LayerVocabulary, layer_vocabulary
 logger = logging.getLogger(__name__)
 
 TEXTS = 800
-"""Texts whose tokens are read: fewer leave too few tokens that occur often enough."""
+"""Number of texts whose tokens are read; with fewer, too few tokens occur often enough."""
 
 SCREENED = 128
-"""Texts that units are screened on where the artefact of importance is not there."""
+"""Number of texts for screening units if the artefact `importance` is missing."""
 
 BOUNDARY_UNITS = 128
-"""Units of a layer that are asked for, those with the largest score."""
+"""Number of units tested per layer, those with the largest score."""
 
 SHOWN = 60
-"""Units that are shown."""
+"""Number of units that are shown."""
 
 KEPT = ("writes", "fires", "unit_p")
-"""Of every unit of a layer, beside the artefact."""
+"""Arrays with a value for every unit of a layer, stored next to the artefact."""
 
 LENS_TEXTS, LENS_TOKENS = 12, 3
-"""Texts near the boundary that the logit lens reads, and tokens at each place."""
+"""Number of texts near the boundary for the logit lens, and number of tokens per position."""
 
 
 def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # noqa: ARG001 - a producer's signature
@@ -69,7 +69,7 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
 
 
 def layers_of(world: AtlasWorld, reader: UnitReader, score: NDArray[np.float64]) -> list[LayerVocabulary]:
-    """Every layer, its units with the largest score asked for."""
+    """Test every layer, on its units with the largest score."""
     rng = world.rng("vocabulary")
     rows = np.sort(rng.permutation(len(world.texts))[:TEXTS])
     tokens = token_activations(reader, [world.texts.text[i] for i in rows])
@@ -81,7 +81,7 @@ def layers_of(world: AtlasWorld, reader: UnitReader, score: NDArray[np.float64])
 
 
 def _scores(world: AtlasWorld, reader: UnitReader) -> NDArray[np.float64]:
-    """How far each unit moves near margins: (L, u), as the artefact of importance says where it is there and fits."""
+    """Effect of each unit on margins near the boundary: (L, u); from the artefact `importance` if it is usable."""
     score = np.array((world.read("importance") or {}).get("score", []), dtype=np.float64)
     if score.shape == (reader.n_layers, reader.n_units) and np.isfinite(score).all():
         return score
@@ -90,7 +90,7 @@ def _scores(world: AtlasWorld, reader: UnitReader) -> NDArray[np.float64]:
 
 
 def _control(world: AtlasWorld) -> int | None:
-    """Layers that pass on the encoder of random weights; None where they cannot be measured."""
+    """Number of layers that pass for the encoder with random weights; None if it cannot be measured."""
     control = world.control()
     reader = UnitReader(control.classifier)
     try:
@@ -142,7 +142,7 @@ def _check(passed: int, n_layers: int, control: int | None) -> Check:
 
 
 def _lens(world: AtlasWorld, reader: UnitReader) -> dict[str, Any] | None:
-    """What the masked-LM head of the encoder that the run began from reads; None where that has no such head."""
+    """Readings of the masked-LM head of the run's initial encoder; None if it has no such head."""
     name = world.run.get("encoder")
     if not name:
         return None
@@ -160,7 +160,7 @@ def _lens(world: AtlasWorld, reader: UnitReader) -> dict[str, Any] | None:
 
 
 def lens_dict(world: AtlasWorld, found: list[LensText], rows: NDArray[np.int64]) -> dict[str, Any]:
-    """Each text token by token with what is read after every block, and how sure the head is of the token there."""
+    """For each token, the tokens read after every block; by layer, the mean log-probability of the actual token."""
     tokenizer = world.classifier.tokenizer
     own = np.concatenate([each.own for each in found], axis=1)
     return {

@@ -1,4 +1,4 @@
-"""Who makes which artefact of an atlas, in what order; each can be made alone, and is kept while what it is of is."""
+"""The producers of the artefacts of an atlas, in order; each can run alone, and its artefact is kept until outdated."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from vos.storage.extras import install_command
 from vos.storage.hashes import text_hash
 
 Produce = Callable[[AtlasWorld, AtlasSettings], dict[str, Any]]
-"""Makes the content of an artefact: plain values and numpy arrays; what stands under "arrays" goes to the npz file."""
+"""Makes the content of an artefact: plain values and numpy arrays; entries under "arrays" are stored in an npz file."""
 
 
 @dataclass(frozen=True)
 class Producer:
-    """One artefact and how it comes to be.
+    """One artefact and how it is made.
 
     Attributes:
-        name: of the artefact; `produce` of `vos.atlas.produce_NAME` makes it.
-        view: of the page that shows it.
-        needs: artefacts that it reads where they are there; when one of them changes it is made anew.
-        settings: names of the settings of the atlas that change it.
-        packages: modules that an extra brings, without which it cannot be made.
-        extra: which brings them.
+        name: name of the artefact; `produce` of `vos.atlas.produce_NAME` makes it.
+        view: the view of the page that shows it.
+        needs: artefacts that it reads if they exist; when one of them changes, it is made again.
+        settings: names of the atlas settings that affect it.
+        packages: modules from an extra that it requires.
+        extra: name of that extra.
     """
 
     name: str
@@ -42,14 +42,14 @@ class Producer:
 
     @property
     def module(self) -> str:
-        """Dotted name of the module that makes it."""
+        """Dotted name of the module with the producer."""
         return f"vos.atlas.produce_{self.name}"
 
     def load(self) -> Produce:
         """The function that makes it.
 
         Raises:
-            ConfigError: the module is not there.
+            ConfigError: the module does not exist.
         """
         if importlib.util.find_spec(self.module) is None:
             raise ConfigError(f"{self.name}: nothing makes it in this version")
@@ -57,7 +57,7 @@ class Producer:
         return produce
 
     def lacking(self) -> str | None:
-        """Why it cannot be made here, in one line; None where it can."""
+        """Why it cannot be made here, in one line; None if it can."""
         for package in self.packages:
             if importlib.util.find_spec(package) is None:
                 return f"{self.name} needs the package {package}; {install_command(self.extra)}"
@@ -80,19 +80,19 @@ PRODUCERS = (
     Producer("token_graphs", "token_graphs", needs=("importance", "directions"), settings=("n_units",)),
     Producer("dreams", "dreams", needs=("importance", "directions"), settings=("dreams",)),
 )
-"""In the order in which they run: what others need comes first, then what is quick."""
+"""In the order in which they run: those that others need first, then the fast ones."""
 
 CONTROL = Producer("control", "trust")
-"""The encoder of random weights in numbers: made first, so that its time is nobody else's."""
+"""Numbers of the encoder with random weights; runs first, so that its time is not counted for another producer."""
 
 VIEWS = (*dict.fromkeys(producer.view for producer in PRODUCERS), "trust")
-"""Views of the page that a person may choose among; the text panel, and how far to trust the page, are always there."""
+"""Views of the page that can be selected; the text panel and the view `trust` are always included."""
 
 
 def chosen_producers(
     views: Collection[str] | None = None, only: str | None = None, known: Sequence[Producer] = PRODUCERS
 ) -> list[Producer]:
-    """The producers of some views, or one alone; all of them where neither is given.
+    """The producers of some views, or a single one; all of them if neither is given.
 
     Raises:
         ConfigError: an unknown view or producer.
@@ -112,7 +112,7 @@ def chosen_producers(
 
 
 def check_extras(producers: Iterable[Producer]) -> None:
-    """Refuse producers that somebody asked for by name and that lack a package.
+    """Raise if a producer that was requested by name lacks a package.
 
     Raises:
         ConfigError: names the extra.
@@ -123,7 +123,7 @@ def check_extras(producers: Iterable[Producer]) -> None:
 
 
 def check_dreams(settings: AtlasSettings) -> None:
-    """Refuse texts that a language model is to write where there is none.
+    """Raise if texts are to be written but no language model is installed.
 
     Raises:
         ConfigError: names the extra.
@@ -136,14 +136,14 @@ def check_dreams(settings: AtlasSettings) -> None:
 def identity(
     producer: Producer, world: AtlasWorld, settings: AtlasSettings, texts: str, made: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What an artefact is of: where this stays the same the artefact is kept.
+    """Everything an artefact depends on: while this is unchanged, the artefact is kept.
 
     Args:
         producer: of the artefact.
         world: see `AtlasWorld`.
         settings: of the atlas.
         texts: hash of the texts of the atlas.
-        made: identity of each artefact that is there, by name.
+        made: identity of each existing artefact, by name.
     """
     plain = asdict(settings)
     return {

@@ -1,8 +1,8 @@
-"""Blind pages: what the model thinks of a text that nobody has judged lies sealed until a person has answered it.
+"""Blind pages: the model's outputs for an unlabelled text are sealed until a person has answered it.
 
-Margin, side, saliency, directions and everything else that tells them are taken out of every artefact and put, text by
-text, into chunks of their own. Order, place, counts and examples tell as well: sealed texts stand in the order of a
-hash, on no map, in no count by margin, and are no example of anything.
+Margin, side, saliency, directions and everything else that reveals them are removed from all artefacts and stored in a
+separate chunk per text. Order, map position, counts and examples also reveal them: sealed texts are ordered by a hash,
+and are not on a map, in a count by margin, or an example.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from vos.atlas.page_data import COLUMNS, Artefacts
 from vos.storage.json_files import finite
 
 SEALED = ("prediction", "margin", "probability", "distance", "near", "cluster")
-"""Columns of the texts that tell margin or side."""
+"""Columns of the texts that reveal margin or side."""
 
 COUNTS = ("n", "labelled", "asked", "known", "errors")
-"""Of a cell of the coverage table."""
+"""Counts of a cell of the coverage table."""
 
 
 def seal(artefacts: Artefacts) -> tuple[dict[str, Any], list[str]]:
-    """Artefacts without what they tell about unjudged texts, and one chunk for each of these.
+    """Remove from the artefacts what they reveal about unlabelled texts, and store it in one chunk per text.
 
     Args:
-        artefacts: as `slim` gives them; they are not changed.
+        artefacts: as returned by `slim`; not changed.
 
-    Returns: the artefacts, whose texts have two more columns, `sealed` (0 or 1), and stand in another order; and the
-        chunks of the sealed texts in that order: deflated JSON in base64.
+    Returns: the artefacts, whose texts have an additional column `sealed` (0 or 1) and are reordered; and the chunks of
+        the sealed texts in that order: deflated JSON in base64.
     """
     made: dict[str, Any] = copy.deepcopy({name: dict(values) for name, values in artefacts.items()})
     texts = made["texts"]
@@ -68,7 +68,7 @@ def _reorder(made: dict[str, Any], order: Sequence[int]) -> None:
     for name, columns in (("saliency", ("words", "method")), ("directions", ("parts", "residual"))):
         for column in columns if name in made else ():
             made[name][column] = moved(made[name][column])
-    if "flips" in made:  # by text, until those of sealed texts are out
+    if "flips" in made:  # by text, until those of sealed texts are removed
         flips = made["flips"]
         rows = zip(flips["index"], flips["flip"], flips["tried"], strict=True)
         flips["by_text"] = {i: {"flip": flip, "tried": tried} for i, flip, tried in rows}
@@ -76,7 +76,7 @@ def _reorder(made: dict[str, Any], order: Sequence[int]) -> None:
 
 
 def _take(made: dict[str, Any], i: int) -> dict[str, Any]:
-    """Take all that tells about the text at place `i`."""
+    """Remove and return everything that reveals the text at index `i`."""
     texts, told = made["texts"], {}
     for name in SEALED:
         told[name], texts[name][i] = texts[name][i], None
@@ -113,7 +113,7 @@ def _keep_flips(flips: dict[str, Any], place: Mapping[int, int], order: Sequence
 
 
 def _drop_references(made: dict[str, Any], place: Mapping[int, int]) -> None:
-    """Examples in every view: new places for open texts, none for sealed ones."""
+    """Update the examples in every view: new indices for open texts; sealed texts are dropped."""
 
     def kept(indices: Sequence[int]) -> list[int]:
         return [place[i] for i in indices if i in place]
@@ -152,7 +152,7 @@ def _drop_references(made: dict[str, Any], place: Mapping[int, int]) -> None:
 
 
 def _count_again(made: dict[str, Any]) -> None:
-    """Coverage of the open texts alone."""
+    """Coverage of only the open texts."""
     texts, coverage = made["texts"], made["coverage"]
     harmful = set(texts["run"]["harmful"])
     cells = {(cell["cluster"], cell["band"]): dict.fromkeys(COUNTS, 0) for cell in coverage["cells"]}
@@ -174,6 +174,6 @@ def _count_again(made: dict[str, Any]) -> None:
 
 
 def _inside(margin: float, band: Sequence[float | None]) -> bool:
-    """Whether a margin lies in a band; null ends are open."""
+    """Whether a margin is within a band; a null end is unbounded."""
     low, high = band
     return (low is None or margin >= low) and (high is None or margin < high)

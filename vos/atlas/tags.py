@@ -1,4 +1,4 @@
-"""Topic tags of texts: any columns of a table that names the texts by their id, or holds them."""
+"""Topic tags of texts: any columns of a table that contains the ids of the texts, or the texts."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from vos.errors import DataError
 from vos.types import Example
 
 MOST_VALUES = 200
-"""Different values of a column at most: one that names nearly every text tells nothing of groups of texts."""
+"""Largest number of distinct values of a column; more do not form useful groups of texts."""
 
 Tags = dict[str, tuple[str | None, ...]]
-"""By the name of the column a value of each text, None where it has none."""
+"""By column name, the value of each text, None if it has none."""
 
 
 def told_columns(examples: Sequence[Example]) -> Tags:
-    """Level and group of n texts, where they say something of more than a text."""
+    """Level and group of n texts, if their values are shared by several texts."""
     return _worth_showing({name: [getattr(each, name) for each in examples] for name in ("level", "group")})
 
 
 def table_columns(path: str | Path, examples: Sequence[Example]) -> Tags:
-    """All columns of a table that say something of more than a text.
+    """All columns of a table whose values are shared by several texts.
 
     Args:
-        path: csv, tsv, jsonl, json or parquet, with a column `id`, or `text` where it has none, and others.
+        path: csv, tsv, jsonl, json or parquet, with a column `id`, or else `text`, and others.
         examples: n texts.
 
     Raises:
-        DataError: no such file, neither column, a text that stands there twice, or none of these texts.
+        DataError: no such file, neither column, a text that occurs twice, or none of these texts.
     """
     rows: dict[str, Mapping[str, object]] = {}
     key = ""

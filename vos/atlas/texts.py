@@ -1,4 +1,4 @@
-"""Which texts an atlas shows: validation and test texts, a sample of the pool, the batch, and what people answered."""
+"""The texts of an atlas: validation and test texts, a sample of the pool, the batch, and answered texts."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ logger = logging.getLogger(__name__)
 
 HELD_OUT = ("validation", "test")
 POOL_SHARE = 1 / 3
-"""Of the texts of an atlas, what is left for the pool however many texts are held out."""
+"""Share of the texts of an atlas that is reserved for the pool, however many held-out texts there are."""
 
 
 @dataclass(frozen=True)
 class AtlasTexts:
-    """The texts of an atlas, a row each.
+    """The texts of an atlas, one per row.
 
     Attributes:
         text: the texts.
         uid: see `text_uid`.
         split: "validation", "test", "pool" or "made" (written by a language model); never training texts.
-        label: class index, None where nobody has judged the text, as in every text of the pool.
+        label: class index, None for an unlabelled text, such as all texts of the pool.
         prediction: (n,) int64, the class of the largest logit.
         margin: (n,) float64, see `vos.metrics.margins.margin`; positive is the harmful side.
-        probability: (n,) float64, of the harmful classes together; where none is harmful, of the prediction.
-        distance: (n,) float64, q in [0, 1] to the predicted class; NaN where the density has no such class.
-        near: (n,) bool, whether |margin| lies within the band.
-        batch: (n,) bool, whether the text is of the run's batch.
-        answer: class index that people gave, None where they gave none.
-        cluster: (n,) int64, of words, for counting.
-        weight: (n,) float64, how many texts of its source each stands for.
-        columns: what else is known, by name: a value or None for each text.
+        probability: (n,) float64, of all harmful classes together; if none is harmful, of the prediction.
+        distance: (n,) float64, q in [0, 1] to the predicted class; NaN if the density does not have this class.
+        near: (n,) bool, whether |margin| is within the band.
+        batch: (n,) bool, whether the text is in the run's batch.
+        answer: class index that people answered, or None.
+        cluster: (n,) int64, word cluster, for counting.
+        weight: (n,) float64, the number of texts of its source that each represents.
+        columns: further columns, by name: a value or None for each text.
     """
 
     text: tuple[str, ...]
@@ -75,14 +75,14 @@ class AtlasTexts:
 
     @property
     def held_out(self) -> NDArray[np.bool_]:
-        """Which are validation or test texts: (n,) bool. No text of an atlas was trained on."""
+        """Which texts are validation or test texts: (n,) bool. No text of an atlas was trained on."""
         return np.array([split in HELD_OUT for split in self.split], dtype=np.bool_)
 
     def labels_of(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
-        """Labels of rows that have one: (k,) int64.
+        """Labels of labelled rows: (k,) int64.
 
         Raises:
-            TypeError: one of them has none.
+            TypeError: a row has no label.
         """
         return np.array([int(self.label[i]) for i in rows], dtype=np.int64)  # type: ignore[arg-type]
 
@@ -101,15 +101,15 @@ class AtlasTexts:
 
 @dataclass(frozen=True)
 class ChosenTexts:
-    """What is shown, before anything is known of it but features.
+    """The texts that are shown, with their features.
 
     Attributes:
         examples: in order: validation, test, pool, made.
-        splits: of each.
+        splits: split of each text.
         features: (n, d) float32.
         weight: (n,), see `AtlasTexts`.
         band: half-width of the band of texts near the boundary.
-        counts: texts there were and texts that are shown, for the page and the log.
+        counts: numbers of existing and of shown texts, for the page and the log.
     """
 
     examples: tuple[Example, ...]
@@ -131,18 +131,18 @@ def choose_texts(
 ) -> ChosenTexts:
     """Choose the texts of an atlas.
 
-    All validation and test texts, and a sample of the pool in the rest of the room, a third of it at least where the
-    pool has so many. Texts near the boundary come first everywhere; where not all have room, and among the others, the
-    text's own hash decides. A text is shown once; a training text never.
+    All validation and test texts if they fit, and a sample of the pool, at least a third of the total if the pool is
+    large enough. Texts near the boundary have priority everywhere; if not all of them fit, and among the others, a hash
+    of the text decides. A text is shown once; a training text never.
 
     Args:
-        data: of the run.
-        featurizer: over its classifier.
+        data: data of the run.
+        featurizer: of its classifier.
         settings: see `AtlasSettings`.
-        seed: of the hashes.
-        first: texts of the batch and texts that people answered; they are shown whatever else is.
-        made: uids of those that a language model wrote.
-        told: called with how many more texts of the pool are done.
+        seed: seed of the hashes.
+        first: texts of the batch and answered texts; they are always shown.
+        made: uids of texts written by a language model.
+        told: called with the number of further pool texts done.
     """
     trained = {text_uid(example.text) for example in data.train}
     held = _once([("validation", data.val), ("test", data.test)], trained)
@@ -166,7 +166,7 @@ def choose_texts(
 
 
 def _once(sources: Iterable[tuple[str, Iterable[Example]]], known: Collection[str]) -> list[tuple[str, Example]]:
-    """Examples with their split, each text once and none that is known."""
+    """Examples with their split, each text once, without known texts."""
     seen, found = set(known), []
     for split, examples in sources:
         for example in examples:
@@ -180,7 +180,7 @@ def _once(sources: Iterable[tuple[str, Iterable[Example]]], known: Collection[st
 def _band(
     held: Sequence[tuple[str, Example]], features: Tensor, featurizer: ClassifierFeaturizer, settings: AtlasSettings
 ) -> float:
-    """Half-width of the band that holds the share of validation texts; of all held-out texts where there are none."""
+    """Half-width of the band that contains the given share of the validation (otherwise all held-out) texts."""
     rows = [i for i, (split, _) in enumerate(held) if split == "validation"] or list(range(len(held)))
     if not rows:
         return 1.0
@@ -196,7 +196,7 @@ def _held_out(
     room: int,
     seed: int,
 ) -> Iterable[tuple[str, Sampled]]:
-    """Held-out texts by kind and split; the near ones of both splits first where there is not room for all."""
+    """Held-out texts by kind and split; near texts of both splits have priority if not all fit."""
     if not held:
         return
     examples, splits = [example for _, example in held], [split for split, _ in held]
@@ -224,7 +224,7 @@ def _held_out(
 def _together(
     parts: Sequence[tuple[str, Sampled]], band: float, counts: Mapping[str, int], made: Collection[str]
 ) -> ChosenTexts:
-    """The parts as one, by split and then as they were found."""
+    """Concatenate the parts by split, in the order in which they were found."""
     order = {"validation": 0, "test": 1, "pool": 2, "made": 3}
     rows = [
         (order["made" if part.uids[i] in made else split], number, i)

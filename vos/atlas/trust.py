@@ -1,4 +1,4 @@
-"""How far to trust an atlas: every check of every view, the control, times and versions, in one artefact."""
+"""Reliability of an atlas: all checks of all views, the control, times and versions, in one artefact."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ TESTS = {
     "method": "the method works on this model; a model that has learnt nothing passes too",
     "model": "the model has learnt what is shown; a model of random weights must fail",
 }
-"""What a check that tests the method, or the model, says when it passes."""
+"""What it means if a check of the method, or of the model, passes."""
 
 
 def write_trust(
     folder: Path, settings: AtlasSettings, seed: int, dropped: Mapping[str, str], identity: Mapping[str, str]
 ) -> None:
-    """Write the artefact `trust` from the others; the same artefacts give the same bytes.
+    """Write the artefact `trust` from the others; equal artefacts give equal bytes.
 
     Args:
-        folder: of the artefacts.
-        settings: of the atlas.
-        seed: of the atlas.
-        dropped: views' artefacts that could not be made, with the reason.
-        identity: what the artefacts are of.
+        folder: folder of the artefacts.
+        settings: settings of the atlas.
+        seed: seed of the atlas.
+        dropped: artefacts that could not be made, with the reason.
+        identity: what the artefacts depend on.
     """
     made = {each.name: found for each in PRODUCERS if (found := read_artefact(folder, each.name)) is not None}
     control, texts = read_artefact(folder, CONTROL.name), read_artefact(folder, "texts") or {}

@@ -1,4 +1,4 @@
-"""An encoder that was not tuned on the task, by which texts hang together or do not."""
+"""An encoder that was not fine-tuned on the task, for measuring the coherence of texts."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from vos.models import ClassifierFeaturizer, EncoderClassifier, TextClassifier
 from vos.models.encoder import BUNDLED
 
 MEAN_OF = 300
-"""Texts that the mean of the features is of."""
+"""Number of texts for the mean of the features."""
 
 
 def untuned_features(
     texts: Sequence[str], rows: NDArray[np.int64], generator: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Features of some of the texts in the bundled encoder, as it was before any tuning.
+    """Features of some of the texts in the bundled encoder, before any fine-tuning.
 
-    Not in the encoder that the run began from: a model from elsewhere was tuned before the run, and the threshold from
-    which an end has a name was measured in this one.
+    The run's initial encoder is not used: a model from elsewhere may already be fine-tuned, and the threshold for
+    naming an end was measured with the bundled encoder.
 
     Args:
-        texts: n.
-        rows: which are needed.
-        generator: of the texts that the mean is of.
+        texts: n texts.
+        rows: rows that are needed.
+        generator: chooses the texts for the mean.
 
     Returns:
         (n, e) features, NaN in the rows that are not needed, and their mean (e,) over a sample of the texts. None
-        where the encoder is not installed.
+        if the encoder is not installed.
     """
     try:
         encoder = EncoderClassifier(BUNDLED, ("one", "other"))
@@ -47,12 +47,12 @@ def untuned_features(
 
 
 def untuned_embeddings(classifier: TextClassifier) -> tuple[Any, Tensor]:
-    """Tokenizer and table (V, e) of input embeddings, by which single words are alike or not.
+    """Tokenizer and table (V, e) of input embeddings, for the similarity of single words.
 
-    Those of the bundled encoder, whatever the classifier is; its own where that is not installed.
+    Those of the bundled encoder for any classifier; the classifier's own if that is not installed.
 
     Raises:
-        ModelError: neither is there.
+        ModelError: neither exists.
     """
     try:
         encoder: TextClassifier = EncoderClassifier(BUNDLED, ("one", "other"))

@@ -1,4 +1,4 @@
-"""Words of the atlas's texts that the encoder gives several senses, and how these go with parts of speech."""
+"""Words of the atlas's texts for which the encoder separates several senses, compared with parts of speech."""
 
 from __future__ import annotations
 
@@ -18,37 +18,38 @@ from vos.interpret.terms import distinctive_terms, term_matrix
 from vos.interpret.words import split_words
 
 CANDIDATES = 40
-"""Words that are tried, the most frequent ones first."""
+"""Number of words that are tried, the most frequent first."""
 
 MOST_COMMON = 0.06
-"""Share of the texts that may have a word that is tried; words of more are mostly prepositions and pronouns."""
+"""Largest share of texts with a word that is tried; more common words are mostly prepositions and pronouns."""
 
 SHORTEST = 3
-"""Letters of a word that is tried."""
+"""Smallest number of letters of a word that is tried."""
 
 LEVEL = 0.02
-"""Largest p of a word that is shown; of the words tried one in fifty would pass either test by chance."""
+"""Largest p-value of a word that is shown; one in fifty tried words would pass either test by chance."""
 
 SHOWN = 12
 EXAMPLES = 5
 
 ALIKE = 0.25
-"""Words that two texts share, of all words of the two, from which on only the first counts: the two texts of a pair
-put a word beside the same words at the same place, and an encoder of random weights has senses for that."""
+"""Jaccard index of the words of two texts from which only the first text counts: the two texts of a pair have a word in
+the same context and position, for which even an encoder with random weights finds senses."""
 
 LEAST_PARTS = 3
-"""Occurrences that a part of speech must have to count as one of a word's."""
+"""Smallest number of occurrences for a part of speech of a word to count."""
 
 
 @dataclass(frozen=True)
 class WordSenses:
-    """A word whose occurrences part.
+    """A word whose occurrences form clusters.
 
     Attributes:
-        word: folded.
-        found: where it occurs, in the texts that were looked at.
-        senses: of each occurrence.
-        p: the larger of two: that one cloud of vectors parts as well, that the words around do not differ.
+        word: case-folded.
+        found: where it occurs, in the texts that were read.
+        senses: sense of each occurrence.
+        p: the larger of two p-values, for the hypotheses that a single cloud of vectors splits as well, and that the
+            neighbouring words do not differ.
     """
 
     word: str
@@ -58,10 +59,10 @@ class WordSenses:
 
 
 def words_with_senses(world: AtlasWorld, rows: NDArray[np.int64]) -> list[WordSenses]:
-    """Words of some texts that part better than chance, the clearest first.
+    """Words of some texts whose occurrences cluster better than by chance, the clearest first.
 
     Args:
-        world: of the classifier and the texts.
+        world: the classifier and the texts.
         rows: texts that are read.
     """
     texts = [world.texts.text[row] for row in rows]
@@ -79,7 +80,7 @@ def words_with_senses(world: AtlasWorld, rows: NDArray[np.int64]) -> list[WordSe
 
 
 def candidate_words(texts: Sequence[str]) -> list[str]:
-    """Words that occur often enough, and not nearly everywhere, the most frequent first."""
+    """Words that occur often enough but not nearly everywhere, the most frequent first."""
     counts = Counter(word for text in texts for word in {each.text for each in split_words(text)})
     fitting = [
         (-n, word)
@@ -90,7 +91,7 @@ def candidate_words(texts: Sequence[str]) -> list[str]:
 
 
 def distinct(texts: Sequence[str], of_text: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Places in `of_text` whose texts are not nearly those of an earlier place, see `ALIKE`."""
+    """Indices into `of_text` whose texts are not near-duplicates of an earlier one, see `ALIKE`."""
     kept: list[int] = []
     words: list[set[str]] = []
     for place, i in enumerate(of_text):
@@ -102,7 +103,7 @@ def distinct(texts: Sequence[str], of_text: NDArray[np.int64]) -> NDArray[np.int
 
 
 def senses_dict(each: WordSenses, world: AtlasWorld, rows: NDArray[np.int64]) -> dict[str, Any]:
-    """As the artefact `communities` has it; texts are rows of the atlas."""
+    """A word in the form of the artefact `communities`; texts are rows of the atlas."""
     of_text = each.found.texts
     holders, first = np.unique(of_text, return_index=True)
     matrix = term_matrix([world.texts.text[rows[i]] for i in holders], min_df=2, longest=1)
@@ -118,7 +119,7 @@ def senses_dict(each: WordSenses, world: AtlasWorld, rows: NDArray[np.int64]) ->
 def parts_of_speech(
     parted: Sequence[WordSenses], world: AtlasWorld, rows: NDArray[np.int64]
 ) -> list[dict[str, Any]] | None:
-    """Words of two parts of speech or more, and how far senses follow them; None where the extra `pos` is missing."""
+    """Words with several parts of speech, and how well senses match them; None if the extra `pos` is missing."""
     try:
         tagger = PartOfSpeechTagger()
     except ConfigError:

@@ -1,1 +1,1 @@
-"""What moves a classifier's margin: saliency, flips, units, graphs, directions, differences; arrays in and out."""
+"""What affects a classifier's margin: saliency, flips, units, graphs, directions, differences; arrays in and out."""

@@ -1,8 +1,8 @@
-"""What targets are worth on texts of which some tokens are taken out: the reader that all token graphs are made with.
+"""Values of targets on texts with some tokens removed; used for all token graphs.
 
-A target is a feed-forward unit of one layer, or anything that follows from the features before the head: a side of the
-margin, an end of a direction. A token that is taken out is not attended to and leaves its place empty: the others keep
-their positions. That is the cheapest way to hide a token, since what is left is shorter than the text.
+A target is a feed-forward unit of one layer, or any function of the features before the head: a side of the margin, an
+end of a direction. A removed token is not attended to and the other tokens keep their positions. This is the cheapest
+way to hide a token, since the remaining input is shorter than the text.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from vos.models.precision import multiplies_bfloat16
 from vos.types import token_batch
 
 TAKEN_OUT = -1
-"""Stands for a token that is taken out of a row."""
+"""Marks a removed token in a row."""
 
 Row = tuple[int, ...]
 """Token ids of a text without special tokens, `TAKEN_OUT` where a token is hidden."""
 
 
 class Activations(Protocol):
-    """The values of k targets on rows; what is explained need not be a neural network."""
+    """The values of k targets on rows; the explained model need not be a neural network."""
 
     def __call__(self, rows: Sequence[Row]) -> NDArray[np.float32]:
-        """(n, k), of n rows."""
+        """Values (n, k) of n rows."""
         raise NotImplementedError
 
 
 class EncoderActivations:
-    """Rows through an encoder in batches of like length; see `unit_activations` and `feature_activations`.
+    """Reads rows with an encoder in batches of similar length; see `unit_activations` and `feature_activations`.
 
     Args:
-        classifier: its modes and weights stay as they are.
-        bfloat16: whether the encoder runs in bfloat16; None: where the processor multiplies in it. Half an activation
-            is told from less in it.
-        max_tokens: padded tokens in one batch; bounds memory whatever the lengths.
+        classifier: its modes and weights are not changed.
+        bfloat16: whether the encoder runs in bfloat16; None: if the processor multiplies in it. Its precision is enough
+            to tell whether half of an activation is left.
+        max_tokens: largest number of padded tokens per batch; bounds the memory for any text lengths.
 
     Attributes:
-        n_read: rows read so far.
+        n_read: number of rows read so far.
     """
 
     def __init__(self, classifier: TextClassifier, bfloat16: bool | None = None, max_tokens: int = 4096) -> None:
@@ -60,7 +60,7 @@ class EncoderActivations:
 
     @torch.no_grad()
     def read(self, rows: Sequence[Row], values: Callable[[dict[str, Tensor], Tensor], Tensor]) -> NDArray[np.float32]:
-        """What `values` makes of each batch and its mask of word tokens: (n, k)."""
+        """Apply `values` to each batch and its mask of word tokens: (n, k)."""
         self.n_read += len(rows)
         parts, index = [], []
         device = self.classifier.head.weight.device
@@ -105,7 +105,7 @@ class EncoderActivations:
 
     @contextmanager
     def _at_places(self, places: Tensor) -> Iterator[None]:
-        """The encoder takes these positions in place of those that it would count."""
+        """Make the encoder use these positions instead of consecutive ones."""
 
         def instead(module: nn.Module, _inputs: Any) -> tuple[Tensor]:
             return (places + self._places[module],)
@@ -119,23 +119,23 @@ class EncoderActivations:
 
 
 class _Reached(Exception):
-    """The layer that is read has been reached: what lies behind it need not be computed."""
+    """Raised at the layer that is read, as later layers need not be computed."""
 
 
 def unit_activations(classifier: TextClassifier, layer: int, units: Sequence[int], **options: Any) -> Activations:
-    """Feed-forward units of one layer, each the maximum over the word tokens; 0 where no word is left.
+    """Feed-forward units of one layer, each as its maximum over the word tokens; 0 if no word is left.
 
     Only the blocks up to the layer are computed.
 
     Args:
         classifier: of the BERT family, see `find_layers`.
-        layer: from 0.
-        units: k places in the layer.
+        layer: counted from 0.
+        units: k indices in the layer.
         options: see `EncoderActivations`.
 
     Raises:
         ModelError: the encoder is not a stack of transformer blocks.
-        ConfigError: no such layer or unit.
+        ConfigError: the layer or a unit does not exist.
     """
     layers = find_layers(classifier)
     if not 0 <= layer < len(layers) or not all(0 <= u < layers.output_weight(layer).shape[0] for u in units):
@@ -166,11 +166,11 @@ def unit_activations(classifier: TextClassifier, layer: int, units: Sequence[int
 
 
 def feature_activations(classifier: TextClassifier, targets: Callable[[Tensor], Tensor], **options: Any) -> Activations:
-    """What follows from the penultimate features.
+    """Targets that are functions of the penultimate features.
 
     Args:
-        classifier: any.
-        targets: (n, d) features to (n, k) values; see `both_sides` and `both_ends`.
+        classifier: any classifier.
+        targets: maps (n, d) features to (n, k) values; see `both_sides` and `both_ends`.
         options: see `EncoderActivations`.
     """
     reader = EncoderActivations(classifier, **options)
@@ -184,7 +184,7 @@ def feature_activations(classifier: TextClassifier, targets: Callable[[Tensor], 
 
 
 def both_sides(classifier: TextClassifier) -> Callable[[Tensor], Tensor]:
-    """The margin as two targets, (n, 2): of the harmful side, and its negative, of the other."""
+    """The margin as two targets, (n, 2): the margin for the harmful side, and its negative for the other."""
     head = classifier.linear_head()
 
     def values(features: Tensor) -> Tensor:
@@ -211,7 +211,7 @@ def both_ends(directions: NDArray[np.float64], centre: NDArray[np.float64]) -> C
 
 
 def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The special tokens that a tokenizer puts before and after a text."""
+    """The special tokens that a tokenizer adds before and after a text."""
     ids = tokenizer(PROBE)["input_ids"]
     special = set(tokenizer.all_special_ids)
     words = [place for place, token in enumerate(ids) if token not in special]
@@ -219,7 +219,7 @@ def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
 
 
 def _position_tables(classifier: TextClassifier) -> dict[nn.Module, int]:
-    """Tables of absolute positions, and the row of the first position; none where positions are relative."""
+    """Tables of absolute positions, with the row of the first position; empty if positions are relative."""
     tables: dict[nn.Module, int] = {
         module: 0
         for name, module in classifier.named_modules()

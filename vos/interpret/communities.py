@@ -1,4 +1,4 @@
-"""Communities of a weighted graph, and how much of them is chance: other seeds, other texts."""
+"""Communities of a weighted graph, and their stability under other seeds and other texts."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ NONE = -1
 """Community of a unit without edges."""
 
 SEEDS = 10
-"""Orders of the units that are tried: both algorithms depend on it."""
+"""Number of orders of the units that are tried, because both algorithms depend on the order."""
 
 BOOTSTRAPS = 20
-"""Draws of texts."""
+"""Number of bootstrap draws of the texts."""
 
 Partition = NDArray[np.int64]
 
@@ -35,8 +35,8 @@ class Communities:
     """A partition of units.
 
     Attributes:
-        labels: (u,) int64: communities from 0, the largest first; -1 for a unit without edges.
-        agreement: mean adjusted Rand index of the partitions of all seeds with this one; 1 where there is one seed.
+        labels: (u,) int64, communities from 0, the largest first; -1 for a unit without edges.
+        agreement: mean adjusted Rand index of the partitions of all seeds with this one; 1 for a single seed.
         modularity: of the partition, at resolution 1.
     """
 
@@ -46,7 +46,7 @@ class Communities:
 
     @property
     def n(self) -> int:
-        """How many communities there are."""
+        """Number of communities."""
         return int(self.labels.max(initial=NONE)) + 1
 
 
@@ -56,20 +56,20 @@ def communities(
     algorithm: Algorithm = "louvain",
     resolution: float = 1.0,
 ) -> Communities:
-    """Groups of units with more weight inside than chance would give; of the seeds' partitions the medoid.
+    """Groups of units with more internal weight than expected by chance; the medoid of the partitions of all seeds.
 
     Louvain (Blondel and others 2008) or Leiden (Traag, Waltman and van Eck 2019) of scikit-network. The order in which
-    units are visited decides between partitions that are nearly as good, so it is drawn anew for each seed, and the
-    partition kept is the one that agrees best with the others.
+    units are visited decides between almost equally good partitions, so it is random for each seed, and the partition
+    that agrees best with the others is returned.
 
-    With Leiden the same seeds may give another partition: scikit-network 0.33 draws its refinement from C's `rand()`,
-    which no seed reaches. On units of trained encoders both gave the same partition, so Louvain is the default.
+    With Leiden the same seeds may give another partition: scikit-network 0.33 uses C's `rand()` in its refinement,
+    which cannot be seeded. On units of trained encoders both gave the same partition, so Louvain is the default.
 
     Args:
         graph: (u, u) symmetric weights >= 0 without a diagonal.
-        seeds: of the orders, one or more.
+        seeds: one or more seeds of the orders.
         algorithm: see above.
-        resolution: above 1 gives more and smaller communities.
+        resolution: values above 1 give more and smaller communities.
 
     Raises:
         ConfigError: no seed, an unknown algorithm, a resolution that is not positive, or scikit-network is missing.
@@ -93,7 +93,7 @@ def _partition(graph: scipy.sparse.csr_matrix, seed: int, algorithm: str, resolu
     linked = np.flatnonzero(np.asarray(graph.sum(1)).ravel() > 0)
     labels = np.full(graph.shape[0], NONE, dtype=np.int64)
     if len(linked):
-        # The modularity of an undirected graph; the library's default is for directed ones and the same here.
+        # The modularity of an undirected graph; the library's default, for directed graphs, gives the same here.
         finder = getattr(clustering, ALGORITHMS[algorithm])(
             resolution=resolution, modularity="newman", shuffle_nodes=True, random_state=seed % 2**32
         )
@@ -102,7 +102,7 @@ def _partition(graph: scipy.sparse.csr_matrix, seed: int, algorithm: str, resolu
 
 
 def by_size(labels: Partition) -> Partition:
-    """The same partition with communities numbered from the largest; of equal ones the first comes first.
+    """The same partition with communities numbered by decreasing size; ties keep their order of appearance.
 
     Example:
         >>> by_size(np.array([7, 3, 3, -1])).tolist()
@@ -117,7 +117,7 @@ def by_size(labels: Partition) -> Partition:
 
 
 def medoid(partitions: Sequence[Partition]) -> tuple[int, float]:
-    """The partition that agrees best with the others, the first of equal ones, and its mean adjusted Rand index."""
+    """The partition that agrees best with the others (the first if tied), and its mean adjusted Rand index."""
     n = len(partitions)
     agreement = np.ones((n, n))
     for i in range(n):
@@ -129,7 +129,7 @@ def medoid(partitions: Sequence[Partition]) -> tuple[int, float]:
 
 
 def modularity(graph: scipy.sparse.csr_matrix, labels: Partition) -> float:
-    """Newman's modularity: the share of weight inside communities, less what units of these degrees give by chance."""
+    """Newman's modularity: the share of weight inside communities minus its expectation for these degrees."""
     total = float(graph.sum())
     if total == 0:
         return 0.0
@@ -148,17 +148,17 @@ def bootstrap_agreement(
     generator: np.random.Generator,
     draws: int = BOOTSTRAPS,
 ) -> NDArray[np.float64]:
-    """Adjusted Rand index of a partition with those of other draws of the same texts.
+    """Adjusted Rand index of a partition with the partitions of bootstrap draws of the texts.
 
     Args:
-        partition_of: the partition (u,) from how often each text counts (n_texts,).
-        labels: (u,) the partition of all texts.
-        n_texts: that are drawn from, with replacement.
-        generator: of the draws.
-        draws: how many.
+        partition_of: maps the weights of the texts (n_texts,) to a partition (u,).
+        labels: (u,) the partition from all texts.
+        n_texts: number of texts, drawn with replacement.
+        generator: random generator of the draws.
+        draws: number of draws.
 
     Returns:
-        (draws,) in [-1, 1]; 1 where nothing depends on the texts.
+        (draws,) in [-1, 1]; 1 if nothing depends on the texts.
     """
     found = np.empty(draws)
     for draw in range(draws):

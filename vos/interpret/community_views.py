@@ -1,4 +1,4 @@
-"""Communities of some units from beginning to end: graph, partition, stability, null, tokens, picture."""
+"""Communities of some units, complete: graph, partition, stability, null distribution, tokens, layout."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ from vos.interpret.unit_token_graph import Occurrences, UnitTokenCounts, UnitTok
 from vos.interpret.units import Unit
 
 STABLE = 0.7
-"""Adjusted Rand index under other draws of the texts from which on communities are called stable."""
+"""Smallest adjusted Rand index under bootstrap draws of the texts for communities to count as stable."""
 
 NAMED_TOKENS = 3
-"""Tokens that a community must have to count as one that tokens tell."""
+"""Smallest number of tokens for a community to count as described by tokens."""
 
 NAMED_SHARE = 0.5
-"""Share of communities that must have them; none has on encoders of random weights."""
+"""Share of communities that must be described by tokens; with random weights none is."""
 
 
 @dataclass(frozen=True)
 class CommunitySettings:
     """How communities are found.
 
-    Measured, adjusted Rand index of a partition with those of other draws of 600 to 1,600 texts, for eight pairs of a
-    trained encoder and texts (the ladder corpus, ToxiGen, Davidson): `activation` at resolution .7 .59 to .90, at
+    Measured: adjusted Rand index of a partition with those of bootstrap draws of 600 to 1,600 texts, for eight pairs of
+    a trained encoder and texts (the ladder corpus, ToxiGen, Davidson): `activation` at resolution .7 .59 to .90, at
     least .7 in eight of ten; at 1 .46 to .87, in five; `log_activation` at 1 .61 to .85, in eight; `magnitude` below
     both. With random weights .06 to .12 at resolution 1; at .7 one community, so 0, or two and .31. Token groups are
     always taken from `magnitude`: in standardised activations random weights have 7 to 21 a community too, in
     magnitudes next to none.
 
     Attributes:
-        graph: what joins units to tokens.
+        graph: kind of weights between units and tokens.
         algorithm: see `communities`.
-        resolution: of the algorithm.
+        resolution: resolution of the algorithm.
         neighbours: see `strongest_neighbours`.
-        seeds: orders of the units tried for the partition that is shown.
-        seeds_each: orders tried for each draw of the texts.
-        bootstraps: draws of the texts.
-        shuffles: graphs of the null of spectral clusters; 0 leaves them out.
+        seeds: number of orders of the units for the partition that is shown.
+        seeds_each: number of orders for each draw of the texts.
+        bootstraps: number of bootstrap draws of the texts.
+        shuffles: number of graphs for the null distribution of spectral clusters; 0: no spectral clusters.
     """
 
     graph: UnitTokenSettings = field(default_factory=UnitTokenSettings)
@@ -73,17 +73,17 @@ class CommunityView:
     """Communities of some units.
 
     Attributes:
-        name: of the view.
-        units: (u) layer and place of each unit.
+        name: name of the view.
+        units: (u) layer and index of each unit.
         graph: (u, u) the projection.
         tokens: (T,) int64 ids of the tokens in the graph.
         found: see `Communities`.
-        agreements: (bootstraps,) adjusted Rand index under other draws of the texts; empty where there are none.
-        spectral: see `SpectralClusters`; None where it was left out.
-        groups: of each community its tokens, by their column in `tokens`.
-        merged: sets of communities with like tokens.
+        agreements: (bootstraps,) adjusted Rand index under bootstrap draws of the texts; empty without draws.
+        spectral: see `SpectralClusters`; None if it was left out.
+        groups: the tokens of each community, as indices into `tokens`.
+        merged: sets of communities with similar tokens.
         ami_layer: adjusted mutual information of communities and layers; 0 with one layer.
-        layout: (u, 2) places in the plane.
+        layout: (u, 2) positions in the plane.
     """
 
     name: str
@@ -100,7 +100,7 @@ class CommunityView:
 
     @property
     def stability(self) -> float:
-        """Mean of `agreements`; 0 with less than two communities, as nothing is found that could be stable."""
+        """Mean of `agreements`; 0 with fewer than two communities, as there is nothing that could be stable."""
         return float(self.agreements.mean()) if len(self.agreements) and self.found.n > 1 else 0.0
 
     @property
@@ -110,16 +110,16 @@ class CommunityView:
 
     @property
     def n_tokens(self) -> int:
-        """Tokens of all groups together."""
+        """Total number of tokens of all groups."""
         return sum(len(group) for group in self.groups)
 
     @property
     def passed(self) -> bool:
-        """Whether the communities are stable and tokens tell them."""
+        """Whether the communities are stable and described by tokens."""
         return self.stability >= STABLE and self.named_share >= NAMED_SHARE
 
     def strongest_edges(self, n: int) -> list[tuple[int, int, float]]:
-        """The n strongest edges as (a, b, weight) with a < b, the strongest first."""
+        """The n strongest edges as (a, b, weight) with a < b, strongest first."""
         upper = scipy.sparse.triu(self.graph, k=1).tocoo()
         order = np.lexsort((upper.col, upper.row, -upper.data))[:n]
         return [(int(upper.row[i]), int(upper.col[i]), float(upper.data[i])) for i in order]
@@ -132,17 +132,17 @@ def community_view(
     settings: CommunitySettings,
     generator: np.random.Generator,
 ) -> CommunityView:
-    """Everything about the communities of some units.
+    """Compute everything about the communities of some units.
 
     Args:
-        name: of the view.
+        name: name of the view.
         occurrences: values of exactly these units.
-        units: u of them, in the order of the columns.
+        units: u units, in the order of the columns.
         settings: see `CommunitySettings`.
-        generator: of seeds, draws, shuffles and permutations.
+        generator: random generator of seeds, draws, shuffles and permutations.
 
     Returns:
-        With units that no token moves, or none at all, a view without communities.
+        A view without communities if there are no units, or no token affects them.
 
     Raises:
         ConfigError: see `communities`, `spectral_clusters` and `token_groups`.

@@ -1,7 +1,7 @@
-"""Conductance of all feed-forward units at once, for comparison with what ablation shows.
+"""Conductance of all feed-forward units at once, for comparison with ablation.
 
-Conductance integrates a unit's part of the margin along the straight path from a baseline to the text's own input
-embeddings. captum has it for one layer at a time; here the path is walked once for all layers.
+Conductance integrates a unit's part of the margin along the straight path from a baseline to the input embeddings of
+the text. captum computes it for one layer at a time; here the path is traversed once for all layers.
 
 Source: Dhamdhere, Sundararajan, Yan, "How important is a neuron?", ICLR 2019.
 """
@@ -22,16 +22,16 @@ from vos.interpret.units import WORD, TokenBatch, UnitReader
 def conductance(reader: UnitReader, texts: Sequence[str], n_steps: int = 16) -> NDArray[np.float64]:
     """Conductance of every unit for the margin, summed over a text: (n, L, u).
 
-    The units of a layer do not add up to the margin's change along the path: the residual stream passes them by.
+    The units of a layer do not add up to the margin's change along the path, because the residual stream bypasses them.
 
     Args:
-        reader: of the classifier.
-        texts: n of them; each costs `n_steps` + 1 passes forwards and backwards.
-        n_steps: of the path, a sum of rectangles. The baseline has the mean embedding of the vocabulary in place of
-            every token of the text; special tokens stay.
+        reader: unit reader of the classifier.
+        texts: n texts; each costs `n_steps` + 1 forward and backward passes.
+        n_steps: number of steps of the path, a Riemann sum. In the baseline every token of the text has the mean
+            embedding of the vocabulary; special tokens are unchanged.
 
     Returns:
-        In logit units of the margin.
+        Values in logit units of the margin.
     """
     result = np.zeros((len(texts), reader.n_layers, reader.n_units))
     embedding = reader.layers.embedding
@@ -53,7 +53,7 @@ def conductance(reader: UnitReader, texts: Sequence[str], n_steps: int = 16) -> 
 
 
 class _MovingEmbedding:
-    """A hook that gives the embeddings along the path from the baseline, a row a step, in place of a text's own."""
+    """A hook that replaces a text's embeddings by those along the path from the baseline, one row per step."""
 
     def __init__(self, path: TokenBatch, baseline: Tensor) -> None:
         self.moving = (path.kind == WORD)[:, :, None]

@@ -1,4 +1,4 @@
-"""Words and two-word phrases of a corpus, the texts that hold them, and how margins go with them there."""
+"""Words and two-word phrases of a corpus, the texts that contain them, and their association with the margin."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Kind = Literal["word", "phrase", "punctuation"]
 
 @dataclass(frozen=True)
 class CorpusWords:
-    """Words, phrases and signs of n texts.
+    """Words, phrases and punctuation marks of n texts.
 
     Attributes:
-        words: m of them, the words of a phrase with one space between.
-        kinds: of each.
-        holds: (n, m) sparse bool, which texts hold which.
+        words: m entries; the words of a phrase are separated by one space.
+        kinds: kind of each.
+        holds: (n, m) sparse bool, which texts contain which entry.
     """
 
     words: tuple[str, ...]
@@ -36,16 +36,16 @@ class CorpusWords:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """Texts that hold each: (m,) int64."""
+        """Number of texts that contain each: (m,) int64."""
         return np.diff(self.holds.indptr).astype(np.int64)
 
     def texts_with(self, place: int) -> NDArray[np.int64]:
-        """Rows of the texts that hold a word."""
+        """Rows of the texts that contain a word."""
         rows: NDArray[np.int64] = self.holds.indices[self.holds.indptr[place] : self.holds.indptr[place + 1]]
         return rows.astype(np.int64)
 
     def at(self, places: Sequence[int] | NDArray[np.int64]) -> CorpusWords:
-        """Some of the words, in their order."""
+        """Some of the words, in the given order."""
         chosen = np.asarray(places, dtype=np.int64)
         return CorpusWords(
             tuple(self.words[i] for i in chosen), tuple(self.kinds[i] for i in chosen), self.holds[:, chosen]
@@ -53,14 +53,14 @@ class CorpusWords:
 
 
 def corpus_words(texts: Sequence[str], min_word: int = 6, min_phrase: int = 9) -> CorpusWords:
-    """Words that enough texts hold, in alphabetical order; a text counts once however often it has a word.
+    """Words that occur in enough texts, in alphabetical order; a text counts once per word.
 
-    A phrase is two words with nothing but space between; signs are words, and no part of a phrase.
+    A phrase is two words separated only by space; punctuation marks count as words, but are not part of phrases.
 
     Args:
-        texts: n of them.
-        min_word: texts that must hold a word or a sign.
-        min_phrase: texts that must hold a phrase.
+        texts: n texts.
+        min_word: smallest number of texts for a word or punctuation mark.
+        min_phrase: smallest number of texts for a phrase.
 
     Example:
         >>> found = corpus_words(["not now!!", "Not now, no"], min_word=2, min_phrase=2)
@@ -80,7 +80,7 @@ def corpus_words(texts: Sequence[str], min_word: int = 6, min_phrase: int = 9) -
 
 
 def kind_of(word: str) -> Kind:
-    """What a word of `corpus_words` is."""
+    """Kind of a word of `corpus_words`."""
     if " " in word:
         return "phrase"
     return "punctuation" if is_sign(word) else "word"
@@ -98,7 +98,7 @@ def _phrase(text: str, a: Word, b: Word) -> bool:
 
 
 def spans_of(text: str, word: str) -> list[tuple[int, int]]:
-    """Where a word or phrase stands in a text: (start, end) of every copy.
+    """Positions of a word or phrase in a text: (start, end) of every occurrence.
 
     Example:
         >>> spans_of("Now or not now", "now"), spans_of("for now, and for  now", "for now")
@@ -112,13 +112,13 @@ def spans_of(text: str, word: str) -> list[tuple[int, int]]:
 
 
 def choose_words(words: CorpusWords, strength: NDArray[np.float64], n_words: int, n_phrases: int) -> NDArray[np.int64]:
-    """Places of the words to try, ascending: half those of the greatest strength, and then the most frequent.
+    """Indices of the words to try, ascending: half of them with the greatest strength, the others the most frequent.
 
     Args:
-        words: m of them.
-        strength: (m,) how much margins go with each.
-        n_words: words and signs.
-        n_phrases: phrases.
+        words: m words.
+        strength: (m,) association of each with the margin.
+        n_words: number of words and punctuation marks.
+        n_phrases: number of phrases.
     """
     phrase = np.array([kind == "phrase" for kind in words.kinds], dtype=np.bool_)
     chosen: list[int] = []
@@ -130,17 +130,17 @@ def choose_words(words: CorpusWords, strength: NDArray[np.float64], n_words: int
 
 
 def within_label_t(words: CorpusWords, margins: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Welch's t of the margins of texts with a word against those without, each less its group's mean: (m,).
+    """Welch's t of the margins of texts with a word against those without, each minus its group's mean: (m,).
 
-    Among the texts of one label a word that only goes with the label says nothing; a word that the model reads does.
+    Within one label, a word that is only correlated with the label has no effect; a word that the model uses does.
 
     Args:
         words: m words of n texts.
         margins: (n,).
-        groups: (n,) the label of each text; -1 where there is none, and the text is left out.
+        groups: (n,) the label of each text; texts with -1 have no label and are left out.
 
     Returns:
-        NaN where fewer than two of the texts have the word, or lack it.
+        The t statistics, NaN if fewer than two texts have the word, or lack it.
 
     Raises:
         ShapeError: the numbers of texts differ.
@@ -170,9 +170,9 @@ def _sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def predictive_words(words: CorpusWords, margins: NDArray[np.float64], penalty: float = 30.0) -> NDArray[np.float64]:
-    """Coefficients of a ridge regression of the margins (n,) on which words a text holds: (m,), in logit units.
+    """Coefficients of a ridge regression of the margins (n,) on the presence of words: (m,), in logit units.
 
-    Both sides are centred; words are not standardised, so that a rare word must earn its coefficient.
+    Both sides are centred; words are not standardised, so that coefficients of rare words are shrunk more.
     """
     x = words.holds.toarray().astype(np.float64)
     x -= x.mean(0)

@@ -1,4 +1,4 @@
-"""Where labels are, and where they are missing: clusters of texts against bands of the margin."""
+"""Where labels exist and where they are missing: clusters of texts against bands of the margin."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from vos.interpret.terms import Array, distinctive_terms, term_matrix
 from vos.interpret.text_sets import UNKNOWN, Indices, Mask
 
 BORROWED = 10.0
-"""Texts of the same band that the error rate of a cell is drawn towards: a cell with few labels has none of its own."""
+"""Pseudo-count with which the error rate of a cell is shrunk towards that of its band."""
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """Texts in groups.
+    """A clustering of texts.
 
     Attributes:
-        of: (n,) int64 the cluster of each text, the largest is 0.
-        words: for each cluster the words that tell it from the others, see `distinctive_terms`.
+        of: (n,) int64, the cluster of each text; 0 is the largest.
+        words: for each cluster the words that distinguish it from the others, see `distinctive_terms`.
     """
 
     of: Indices
@@ -31,24 +31,24 @@ class Clusters:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The words of each cluster in a line, or its number where no word stands out."""
+        """The words of each cluster in one line, or its number if it has no distinctive word."""
         return tuple(", ".join(words) or f"cluster {c}" for c, words in enumerate(self.words))
 
 
 def cluster_texts(features: Array, texts: Sequence[str], seed: int, n_clusters: int | None = None) -> Clusters:
-    """K-means on the directions of the features, the clusters named by their words.
+    """K-means on the normalised features, with clusters named by their words.
 
-    The features of an encoder that was not tuned group texts by what they are about; those of the classifier by what it
-    thinks of them, which the margin shows already.
+    The features of an encoder that was not fine-tuned group texts by topic; those of the classifier group them by its
+    prediction, which the margin shows already.
 
     Args:
-        features: (n, d); only their directions count.
-        texts: n.
-        seed: of k-means.
-        n_clusters: None takes `sqrt(n / 12)`, 16 at most; there are fewer where fewer texts are distinct.
+        features: (n, d); only their directions are used.
+        texts: n texts.
+        seed: seed of k-means.
+        n_clusters: None: `sqrt(n / 12)`, at most 16; fewer if fewer texts are distinct.
 
     Raises:
-        ShapeError: rows of features and texts differ.
+        ShapeError: the numbers of feature rows and texts differ.
     """
     n = len(texts)
     if features.ndim != 2 or len(features) != n:
@@ -69,17 +69,17 @@ def cluster_texts(features: Array, texts: Sequence[str], seed: int, n_clusters: 
 
 
 def named_clusters(of: Indices, texts: Sequence[str]) -> Clusters:
-    """Clusters (n,) of n texts from 0 on, with the words that name each."""
+    """Clusters (n,) of n texts, counted from 0, with the words that name each."""
     matrix = term_matrix(texts, min_df=min(5, max(2, len(texts) // 50)), longest=1)
     k = int(of.max(initial=-1)) + 1
     return Clusters(of, tuple(tuple(distinctive_terms(matrix, of == c)) for c in range(k)))
 
 
 def margin_bands(margins: Array, band: float) -> list[tuple[float | None, float | None]]:
-    """Bands that touch and cover every margin: (low, high), low included, None where a band has no end.
+    """Adjacent bands that cover all margins: (low, high), low included, None for an unbounded end.
 
-    Two bands on each side of the boundary reach to `band` and to the median |margin| where that lies beyond, one has
-    no end.
+    Each side of the boundary has a band up to `band`, one up to the median |margin| if that is larger, and an unbounded
+    one.
 
     Args:
         margins: (n,).
@@ -96,25 +96,25 @@ def margin_bands(margins: Array, band: float) -> list[tuple[float | None, float 
     low = -np.inf if not len(margins) else float(margins.min())
     inner = sorted({-edge for edge in edges[1:]} | set(edges)) if low < 0 or not len(margins) else edges
     ends: list[float | None] = [None, *inner, None]
-    if low >= 0 and len(margins):  # no text has a negative margin, as where no class is harmful
+    if low >= 0 and len(margins):  # no text has a negative margin, for example if no class is harmful
         ends = [0.0, *inner[1:], None]
     return list(itertools.pairwise(ends))
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The texts of one cluster in one band.
+    """Counts of the texts of one cluster in one band.
 
     Attributes:
         cluster: see `Clusters`.
         band: index into the bands.
-        n: texts.
-        labelled: whose class somebody has given.
-        asked: that somebody was asked about, with or without an answer yet.
-        known: whose prediction can be called right or wrong.
-        errors: of the known.
-        expected_errors: mistakes among the texts that are not labelled, if they are made as often as among the known
-            ones; the rate of a cell with few known texts is drawn to that of its band.
+        n: number of texts.
+        labelled: texts with a label.
+        asked: texts that were sent for labelling, answered or not.
+        known: texts for which it is known whether the prediction is correct.
+        errors: wrong predictions among the known texts.
+        expected_errors: expected mistakes among the unlabelled texts, if the error rate equals that of the known ones;
+            the rate of a cell with few known texts is shrunk towards that of its band.
     """
 
     cluster: int
@@ -129,11 +129,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class CoverageTable:
-    """Clusters against bands.
+    """Table of clusters against bands.
 
     Attributes:
         bands: see `margin_bands`.
-        cells: one for each cluster and band with a text in it, by cluster, then band.
+        cells: one for each cluster and band with a text, ordered by cluster, then band.
         totals: `n`, `labelled`, `asked`, `known` and `errors` of all texts; the cells add up to them.
     """
 
@@ -151,9 +151,9 @@ def coverage_table(
         clusters: of n texts.
         margins: (n,).
         band: half-width of the band near the boundary, see `margin_bands`.
-        label: (n,) int64, `UNKNOWN` where nobody has given one.
+        label: (n,) int64, `UNKNOWN` for unlabelled texts.
         prediction: (n,) int64.
-        asked: (n,) texts that somebody was asked about.
+        asked: (n,) texts that were sent for labelling.
 
     Raises:
         ShapeError: arrays of different lengths.
@@ -164,7 +164,7 @@ def coverage_table(
     bands = margin_bands(margins, band)
     starts = np.array([-np.inf if low is None else low for low, _ in bands])
     in_band = np.searchsorted(starts, margins, side="right") - 1
-    # The sign of a zero is a side: -0.0 is predicted harmless.
+    # The sign of a zero determines the side: -0.0 is predicted harmless.
     in_band -= (margins == 0.0) & np.signbit(margins) & (in_band > 0)
     known = label != UNKNOWN
     wrong = known & (label != prediction)

@@ -1,7 +1,7 @@
-"""Sentences that say how two sets of texts differ, and whether they hold on texts that they were not written from.
+"""Sentences that describe how two sets of texts differ, validated on held-out texts.
 
-A language model may write them, and it will write them whatever the texts are; so a sentence is shown with what a judge
-finds on held-out texts, never alone.
+A language model that writes such sentences does so for any texts; so a sentence is only shown together with the result
+of a judge on held-out texts.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from vos.errors import ConfigError, ShapeError
 Array = NDArray[np.float64]
 
 LONGEST = 300
-"""Characters of a sentence; what is longer is no description."""
+"""Largest number of characters of a sentence; longer ones are dropped."""
 
 
 class Describer(Protocol):
-    """Writes how two sets of texts differ."""
+    """Describes how two sets of texts differ."""
 
     def describe(self, texts_a: Sequence[str], texts_b: Sequence[str]) -> Sequence[str]:
-        """Sentences that each hold for texts of the first set more often than for texts of the second."""
+        """Sentences that each hold more often for texts of the first set than for texts of the second."""
 
 
 class Judge(Protocol):
-    """Reads whether a sentence holds for texts."""
+    """Judges whether a sentence holds for texts."""
 
     def holds(self, sentence: str, texts: Sequence[str]) -> Sequence[float]:
-        """For each text how far the sentence holds, in [0, 1]."""
+        """For each text, the degree to which the sentence holds, in [0, 1]."""
 
 
 class JudgingDescriber(Describer, Judge, Protocol):
-    """Does both."""
+    """Both a describer and a judge."""
 
 
 @dataclass(frozen=True)
 class DescribeSettings:
-    """How sentences are asked for and tried.
+    """How sentences are requested and tested.
 
     Attributes:
-        shown: texts of each set that the describer reads.
-        judged: held-out texts of each set that the judge reads for each sentence, at most.
-        resamples: of the bootstrap, and shuffles of the test.
-        most: sentences that are tried; more cost the judge time and the others their significance.
+        shown: number of texts of each set shown to the describer.
+        judged: largest number of held-out texts of each set judged per sentence.
+        resamples: number of bootstrap resamples, and of permutations of the test.
+        most: largest number of tested sentences; more cost time and reduce the power of the corrected tests.
     """
 
     shown: int = 25
@@ -62,16 +62,16 @@ class DescribeSettings:
 
 @dataclass(frozen=True)
 class ValidatedSentence:
-    """A sentence and what the judge found.
+    """A sentence and its validation by the judge.
 
     Attributes:
-        sentence: holds for texts of the first set more often than for texts of the second, it says.
-        v: mean judgement on the first set less that on the second, in [-1, 1].
-        low: of the 95 % bootstrap interval of v.
-        high: of the same.
-        p: of v or more when the texts of both sets are dealt anew.
+        sentence: claimed to hold more often for texts of the first set than of the second.
+        v: mean judgement on the first set minus that on the second, in [-1, 1].
+        low: lower end of the 95 % bootstrap interval of v.
+        high: upper end of the interval.
+        p: permutation p-value of v, one-sided.
         q: p corrected for all sentences (Benjamini and Hochberg 1995).
-        texts_a: rows of up to three texts of the first set that it holds for, the surest first.
+        texts_a: rows of up to three texts of the first set for which it holds best, best first.
     """
 
     sentence: str
@@ -91,18 +91,18 @@ def describe_difference(
     generator: np.random.Generator,
     settings: DescribeSettings | None = None,
 ) -> list[ValidatedSentence]:
-    """Sentences from one half of the texts of each set, validated on the other, the surest first.
+    """Sentences written from one half of the texts of each set and validated on the other, most significant first.
 
     Args:
         describer: writes the sentences.
-        judge: reads whether they hold; another model than the describer's, or a person.
-        texts: n.
-        sets: (n,) masks of the first and the second set, without a text in common.
-        generator: of halves, resamples and shuffles.
+        judge: judges whether they hold; a model other than the describer's, or a person.
+        texts: n texts.
+        sets: (n,) masks of the first and the second set, which are disjoint.
+        generator: random generator of halves, resamples and permutations.
         settings: see `DescribeSettings`.
 
     Returns:
-        Nothing where a set has fewer than four texts: an interval needs two of each half.
+        An empty list if a set has fewer than four texts, as an interval needs two in each half.
     """
     settings = settings or DescribeSettings()
     rows = [generator.permutation(np.flatnonzero(own)) for own in sets]
@@ -115,7 +115,7 @@ def describe_difference(
 
 
 def distinct(sentences: Sequence[str]) -> list[str]:
-    """The sentences on one line each, without empty, overlong and repeated ones.
+    """The sentences, each on one line, without empty, overlong and repeated ones.
 
     Example:
         >>> distinct(["are  insults", "", "Are insults", "name a place"])
@@ -134,18 +134,18 @@ def validated(
     generator: np.random.Generator,
     settings: DescribeSettings | None = None,
 ) -> list[ValidatedSentence]:
-    """What a judge finds of each sentence, the smallest q and then the largest v first.
+    """Validate each sentence with a judge; sorted by increasing q, then decreasing v.
 
     Args:
-        sentences: each says what holds more often in the first set.
-        judge: reads texts.
-        texts: n.
-        rows: of the first and the second set, none of which the sentences were written from; two of each at least.
-        generator: of resamples and shuffles.
+        sentences: each claimed to hold more often in the first set.
+        judge: judges texts.
+        texts: n texts.
+        rows: rows of the first and the second set that were not used for writing; at least two of each.
+        generator: random generator of resamples and permutations.
         settings: see `DescribeSettings`.
 
     Raises:
-        ShapeError: fewer than two texts in a set, or a judge that does not give one number in [0, 1] a text.
+        ShapeError: fewer than two texts in a set, or a judge that does not return one number in [0, 1] per text.
     """
     settings = settings or DescribeSettings()
     if min(map(len, rows)) < 2:
@@ -163,7 +163,7 @@ def validated(
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
-    """For each p-value the smallest false discovery rate at which it counts as a discovery.
+    """For each p-value, the smallest false discovery rate at which it counts as a discovery.
 
     Source: Benjamini and Hochberg 1995, as step-up adjusted p-values.
 
@@ -193,7 +193,7 @@ def _interval(a: Array, b: Array, generator: np.random.Generator, times: int) ->
 
 
 def _p_value(a: Array, b: Array, generator: np.random.Generator, times: int) -> float:
-    """Share of the deals, the true one counted among them, that put as much of the judgements into the first set."""
+    """One-sided permutation p-value, with the observed assignment counted as one of the permutations."""
     both = np.concatenate([a, b])
     dealt = generator.permuted(np.tile(both, (times, 1)), axis=1)[:, : len(a)].sum(1)
     return float((1 + (dealt >= a.sum() - 1e-9).sum()) / (1 + times))

@@ -1,4 +1,4 @@
-"""Sparse dictionaries, and the plain directions that independent components are compared with."""
+"""Sparse dictionaries, and baseline directions for comparison with independent components."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from vos.interpret.directions import LinearCode, Stretch
 from vos.interpret.linear_margin import Array
 
 BLOCK = 512
-"""Rows that are coded at once; bounds the memory."""
+"""Number of rows coded at once; bounds the memory."""
 
 
 def matching_pursuit(rows: Array, atoms: Array, n_nonzero: int) -> Array:
-    """Codes (n, k) with at most `n_nonzero` atoms a row, by orthogonal matching pursuit.
+    """Codes (n, k) with at most `n_nonzero` atoms per row, by orthogonal matching pursuit.
 
-    In each step a row takes the atom that its residual agrees with the most, and all its coefficients are fitted anew
-    (Pati, Rezaiifar and Krishnaprasad 1993). It stops early where nothing is left. Many rows are solved at once from
-    one Gram matrix; scikit-learn's `orthogonal_mp_gram` copies that matrix for every row.
+    In each step a row adds the atom with the largest correlation with its residual, and all its coefficients are
+    refitted (Pati, Rezaiifar and Krishnaprasad 1993). It stops early if the residual is zero. Many rows are solved at
+    once with one Gram matrix; scikit-learn's `orthogonal_mp_gram` copies that matrix for every row.
 
     Args:
         rows: (n, d).
@@ -30,7 +30,7 @@ def matching_pursuit(rows: Array, atoms: Array, n_nonzero: int) -> Array:
         n_nonzero: at least 1.
 
     Raises:
-        ShapeError: rows and atoms of different widths.
+        ShapeError: rows and atoms have different widths.
         ConfigError: `n_nonzero` below 1.
 
     Example:
@@ -71,13 +71,13 @@ def _pursued(products: Array, gram: Array, steps: int) -> Array:
 
 @dataclass(frozen=True)
 class SparseCode:
-    """A dictionary: few atoms a text, found in the stretched space.
+    """A sparse dictionary with few atoms per text, fitted in the stretched space.
 
     Attributes:
         centre: (d,).
-        atoms: (k, d) as they were before stretching.
+        atoms: (k, d), in the unstretched space.
         stretch: see `Stretch`.
-        n_nonzero: atoms a text at most.
+        n_nonzero: largest number of atoms per text.
     """
 
     centre: Array
@@ -99,10 +99,10 @@ class DictionarySettings:
     """A sparse dictionary.
 
     Attributes:
-        width: atoms, as a multiple of the features d.
-        n_nonzero: atoms a text.
+        width: number of atoms, as a multiple of the number of features d.
+        n_nonzero: largest number of atoms per text.
         stretch: see `Stretch`; 2, and 4 at most.
-        alpha: penalty of the codes while it is learned, rows of norm 1 on average.
+        alpha: L1 penalty of the codes during fitting, for rows of norm 1 on average.
         epochs: passes over the texts.
     """
 
@@ -124,13 +124,13 @@ def sparse_dictionary(
 ) -> SparseCode:
     """A dictionary of `width * d` atoms by online dictionary learning (Mairal et al. 2009).
 
-    It keeps the decision of texts near the boundary, as any atoms do that the stretch is applied to; but other texts,
-    or another seed, give other atoms. So it is a choice, not what is shown unasked.
+    It preserves the decision of texts near the boundary, as any atoms fitted in the stretched space do; but other texts
+    or another seed give other atoms. So it is optional, not the default.
 
     Args:
         features: (n, d), n >= 1.
-        normals: (p, d) of the boundary.
-        seed: of the start and the batches.
+        normals: (p, d) normals of the boundary.
+        seed: seed of the initialisation and the batches.
         settings: see `DictionarySettings`.
     """
     settings = settings or DictionarySettings()
@@ -146,11 +146,11 @@ def sparse_dictionary(
         batch_size=128,
         fit_algorithm="cd",
         max_no_improvement=None,
-        tol=0.0,  # with its own rules it stops within two passes, before the atoms have settled
+        tol=0.0,  # its own stopping rules stop within two passes, before the atoms have converged
         random_state=seed % 2**32,
     )
     with warnings.catch_warnings():
-        # The codes of a batch are solved roughly, which steps over all batches make up for.
+        # The codes of a batch are solved approximately, which is compensated by the steps over all batches.
         warnings.simplefilter("ignore", ConvergenceWarning)
         atoms = learner.fit(rows / scale).components_
     atoms = atoms[np.linalg.norm(atoms, axis=1) > 1e-8]
@@ -158,7 +158,7 @@ def sparse_dictionary(
 
 
 def principal_components(features: Array, n: int) -> LinearCode:
-    """The n leading principal components of features (m, d), fewer where there are fewer."""
+    """The n leading principal components of features (m, d), or fewer if there are fewer."""
     centre = features.mean(0)
     _, values, basis = np.linalg.svd(features - centre, full_matrices=False)
     basis = basis[:n][values[:n] > 1e-9 * max(values.max(initial=0.0), 1e-300)]
@@ -166,7 +166,7 @@ def principal_components(features: Array, n: int) -> LinearCode:
 
 
 def single_units(features: Array, normal: Array, n: int) -> LinearCode:
-    """The n features that move the margin the most: mean of |a_i w_i|, a centred, of features (m, d), normal (d,)."""
+    """The n features with the largest mean |a_i w_i|, with a the centred features (m, d) and w the normal (d,)."""
     centre = features.mean(0)
     order = np.argsort(-np.abs((features - centre) * normal).mean(0), kind="stable")[:n]
     atoms = np.eye(features.shape[1])[order]
@@ -174,7 +174,7 @@ def single_units(features: Array, normal: Array, n: int) -> LinearCode:
 
 
 def random_directions(features: Array, n: int, generator: np.random.Generator) -> LinearCode:
-    """N random directions at right angles, of features (m, d)."""
+    """N random orthogonal directions for features (m, d)."""
     basis = np.linalg.qr(generator.standard_normal((features.shape[1], min(n, features.shape[1])))).Q.T
     return LinearCode(features.mean(0), basis, basis)
 
@@ -182,13 +182,13 @@ def random_directions(features: Array, n: int, generator: np.random.Generator) -
 def random_texts(
     features: Array, normals: Array, n: int, generator: np.random.Generator, n_nonzero: int = 8, stretch: float = 2.0
 ) -> SparseCode:
-    """N texts drawn from features (m, d) as the atoms of a dictionary: what a learned one must do better than."""
+    """N random rows of the features (m, d) as the atoms of a dictionary, a baseline for a fitted one."""
     centre = features.mean(0)
     rows = features[generator.permutation(len(features))[:n]] - centre
     return SparseCode(centre, rows[np.linalg.norm(rows, axis=1) > 0], Stretch.along(normals, stretch), n_nonzero)
 
 
 def _oriented(code: SparseCode, normals: Array) -> SparseCode:
-    """Every atom turned so that it pushes towards harm where its code is positive."""
+    """Flip the sign of atoms so that a positive code pushes towards harm."""
     sign = np.where(code.atoms @ normals[0] < 0, -1.0, 1.0)[:, None]
     return SparseCode(code.centre, code.atoms * sign, code.stretch, code.n_nonzero)

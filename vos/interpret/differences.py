@@ -1,8 +1,8 @@
-"""How two sets of texts differ in words: about the texts, not about the model.
+"""Word differences between two sets of texts; they describe the texts, not the model.
 
-Log-odds with an informative prior rank the terms, the largest of all terms under shuffled sets says which may be shown,
-and half of the texts, which neither the sign nor the interval came from, confirms each. On texts that a classifier was
-trained on, near and far from its boundary would tell train from test: give held-out texts alone.
+Terms are ranked by log-odds with an informative prior; the maximum over all terms under permuted sets gives the
+threshold for showing a term, and each term is confirmed on the other half of the texts. With training texts, near and
+far from the boundary would separate training from test texts: use only held-out texts.
 """
 
 from __future__ import annotations
@@ -19,25 +19,26 @@ from vos.interpret.terms import Array, TermMatrix, informative_prior, log_odds
 Mask = NDArray[np.bool_]
 
 Z = 1.959963984540054
-"""Of a two-sided interval of 95 %."""
+"""Normal quantile of a two-sided 95 % interval."""
 
 COVERED = 0.8
-"""A term is left out where this share of its texts holds a stronger term that has a word in common with it."""
+"""A term is dropped if this share of its texts contains a stronger term that shares a word with it."""
 
 EXAMPLES = 3
-"""Texts that are shown with a term."""
+"""Number of texts shown with a term."""
 
 
 @dataclass(frozen=True)
 class DifferenceSettings:
-    """How terms are ranked, and which may be shown.
+    """How terms are ranked and selected.
 
     Attributes:
-        prior: occurrences that the informative prior is worth (α₀).
-        permutations: shuffled sets that the threshold comes from.
-        level: quantile of the largest |z| of each shuffle that a term must pass; 0.95 errs in one of 20 pairs of sets.
-        at_least: confirmed terms below which a difference does not count as reliable.
-        fewest: texts that each set must have.
+        prior: strength of the informative prior, in occurrences (α₀).
+        permutations: number of permutations for the threshold.
+        level: quantile of the largest |z| per permutation that a term must exceed; 0.95 gives a false term in one of 20
+            pairs of sets.
+        at_least: number of confirmed terms for a difference to count as reliable.
+        fewest: smallest number of texts of each set.
     """
 
     prior: float = 500.0
@@ -55,23 +56,23 @@ class DifferenceSettings:
 
     @property
     def allowed(self) -> int:
-        """Shuffles, the true sets counted among them, that may reach the threshold."""
+        """Number of permutations, the observed sets included, that may reach the threshold."""
         return int((1.0 - self.level) * (self.permutations + 1) + 1e-9)
 
 
 @dataclass(frozen=True)
 class Term:
-    """A term that one set holds more often.
+    """A term that is more frequent in one set.
 
     Attributes:
-        term: a word, or words with a space between.
-        z: log-odds in standard errors, positive where it is more frequent in the first set.
-        a_count: texts of the first set that hold it.
-        b_count: texts of the second.
-        low: of the 95 % interval of the log-odds in the confirming half.
-        high: of the same.
-        confirmed: that interval lies on the side of z, and so does the other half.
-        texts: rows of up to three texts that hold it, of the set it is more frequent in.
+        term: a word, or words separated by a space.
+        z: log-odds in standard errors, positive if it is more frequent in the first set.
+        a_count: number of texts of the first set that contain it.
+        b_count: number of texts of the second.
+        low: lower end of the 95 % interval of the log-odds in the confirming half.
+        high: upper end of the interval.
+        confirmed: whether that interval has the sign of z, and the other half too.
+        texts: rows of up to three texts that contain it, from the set in which it is more frequent.
     """
 
     term: str
@@ -86,16 +87,16 @@ class Term:
 
 @dataclass(frozen=True)
 class Difference:
-    """What tells two sets of texts apart.
+    """The difference between two sets of texts.
 
     Attributes:
-        n_a: texts of the first set.
-        n_b: texts of the second.
-        threshold: |z| that a term must pass; None where there was nothing to compare.
-        p: share of the shuffles, the true sets counted among them, whose largest |z| is as large; None likewise.
-        terms: those that pass, the largest |z| first.
+        n_a: number of texts of the first set.
+        n_b: number of texts of the second.
+        threshold: |z| that a term must exceed; None if there was nothing to compare.
+        p: permutation p-value of the largest |z|; None likewise.
+        terms: terms above the threshold, the largest |z| first.
         reliable: whether enough of them are confirmed.
-        sentence: in plain words why not, or how many are.
+        sentence: how many are confirmed, or why the difference is not reliable.
     """
 
     n_a: int
@@ -114,17 +115,17 @@ def difference(
     generator: np.random.Generator,
     settings: DifferenceSettings | None = None,
 ) -> Difference:
-    """Terms that two sets of the texts do not hold equally often.
+    """Terms with different frequencies in two sets of the texts.
 
     Args:
-        matrix: of all n texts, which are the background of the prior; see `term_matrix`.
-        in_a: (n,) the first set.
-        in_b: (n,) the second, without a text of the first.
-        generator: of the shuffles and the halves.
+        matrix: terms of all n texts, which give the prior; see `term_matrix`.
+        in_a: (n,) mask of the first set.
+        in_b: (n,) mask of the second, disjoint from the first.
+        generator: random generator of the permutations and the halves.
         settings: see `DifferenceSettings`.
 
     Raises:
-        ShapeError: masks that do not fit the texts, or that share a text.
+        ShapeError: the masks do not fit the texts, or overlap.
     """
     settings = settings or DifferenceSettings()
     _check(matrix, in_a, in_b)
@@ -166,7 +167,7 @@ def _z(a: Array, b: Array, prior: Array) -> Array:
 def _shuffled(
     matrix: TermMatrix, in_a: Mask, in_b: Mask, prior: Array, generator: np.random.Generator, times: int
 ) -> Array:
-    """The largest |z| of all terms (times,) when the texts of both sets are dealt anew."""
+    """The largest |z| over all terms (times,) under permutations of the texts of both sets."""
     rows = np.flatnonzero(in_a | in_b)
     presence, total = matrix.presence[rows], matrix.counts(in_a | in_b)
     dealt = np.zeros((len(rows), times))
@@ -178,7 +179,7 @@ def _shuffled(
 
 
 def _uncovered(matrix: TermMatrix, order: Sequence[int], z: Array, rows: Mask) -> list[int]:
-    """The terms, strongest first, without those that a stronger one of the same sign stands for, see `COVERED`."""
+    """The terms, strongest first, without those covered by a stronger one of the same sign, see `COVERED`."""
     kept: list[int] = []
     presence = matrix.presence[np.flatnonzero(rows)]
     for j in order:
@@ -227,7 +228,7 @@ def _described(
 
 
 def _half(sets: tuple[Mask, Mask], generator: np.random.Generator) -> Mask:
-    """Half of the texts of each set, drawn at random."""
+    """A random half of the texts of each set."""
     half = np.zeros(len(sets[0]), dtype=bool)
     for own in sets:
         rows = np.flatnonzero(own)

@@ -1,4 +1,4 @@
-"""How far directions may be trusted: do they keep the decision, come back on other texts, and hang together?"""
+"""Quality of directions: fidelity to the decision, stability on other texts, and coherence of their ends."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from vos.interpret.linear_margin import Array, LinearMargin
 Mask = NDArray[np.bool_]
 
 TOP = 15
-"""Texts at an end of a direction that its coherence is of."""
+"""Number of texts at an end of a direction for its coherence."""
 
 NAMED = 0.2
-"""Coherence from which an end may be named; random texts have 0."""
+"""Smallest coherence for an end to be named; random texts have 0."""
 
 MATCHED = 0.8
-"""Cosine from which two directions count as the same."""
+"""Cosine above which two directions count as the same."""
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How much of the margin directions keep.
+    """How much of the margin the directions preserve.
 
     Attributes:
-        same_decision: share of the texts whose side the margin without the residual keeps; None without a text.
-        r_squared: of the margin by the margin without the residual; None with fewer than two distinct margins.
-        unexplained: share of the variance of the features that the directions leave; None where they do not differ.
+        same_decision: share of the texts whose side is unchanged without the residual; None without texts.
+        r_squared: R² of the margin without the residual; None with fewer than two distinct margins.
+        unexplained: share of the variance of the features not explained by the directions; None without variance.
     """
 
     same_decision: float | None
@@ -40,7 +40,7 @@ class Fidelity:
 
 
 def fidelity(split: Decomposition, margin: LinearMargin, code: Code, near: Mask) -> Fidelity:
-    """Decision and R² on the texts of a mask (n,), the unexplained variance on all n."""
+    """Fidelity: decision and R² on the texts of a mask (n,), unexplained variance on all n."""
     kept, true = split.explained[near], split.margins[near]
     same = float((np.signbit(kept) == np.signbit(true)).mean()) if len(true) else None
     spread = float(np.square(true - true.mean()).sum()) if len(true) else 0.0
@@ -51,9 +51,9 @@ def fidelity(split: Decomposition, margin: LinearMargin, code: Code, near: Mask)
 
 
 def variance_along(features: Array, normal: Array) -> float | None:
-    """Share of the variance of features (n, d) that lies along a normal (d,); None where there is no variance.
+    """Share of the variance of features (n, d) along a normal (d,); None without variance.
 
-    In an encoder that has learned the classes the boundary is one of the main directions; in a random one it is not.
+    In an encoder that has learned the classes the normal is a direction of large variance; in a random one it is not.
     """
     centred, size = features - features.mean(0), float(np.linalg.norm(normal))
     total = float(np.square(centred).sum())
@@ -61,7 +61,7 @@ def variance_along(features: Array, normal: Array) -> float | None:
 
 
 def matched_share(first: Array, second: Array, at_least: float = MATCHED) -> float:
-    """Share of directions (k, d) with one of their own in (l, d) at |cosine| > `at_least`, paired to the largest sum.
+    """Share of directions (k, d) matched in (l, d) with |cosine| > `at_least`, in the pairing with the largest sum.
 
     Example:
         >>> matched_share(np.eye(3), np.array([[0.0, 1.0, 0.1], [1.0, 1.0, 0.0]]))
@@ -77,13 +77,13 @@ def matched_share(first: Array, second: Array, at_least: float = MATCHED) -> flo
 def stability(
     fit: Callable[[Array, int], Code], features: Array, generator: np.random.Generator, times: int = 4
 ) -> dict[str, float]:
-    """How many of the directions come back on other texts: shares in [0, 1], means of `times`.
+    """Share of the directions found again on other texts, in [0, 1], averaged over `times` resamples.
 
     Args:
-        fit: gives a code for features (m, d) and a seed.
+        fit: fits a code to features (m, d) with a seed.
         features: (n, d).
-        generator: of the resamples and the seeds.
-        times: resamples.
+        generator: random generator of the resamples and seeds.
+        times: number of resamples.
 
     Returns:
         `bootstrap`: texts drawn with replacement against all texts; `halves`: one half against the other; `seeds`: all
@@ -101,7 +101,7 @@ def stability(
 
 
 def coherence(features: Array) -> float | None:
-    """Mean cosine between the rows (n, d), the centred features of an encoder; None with fewer than two rows.
+    """Mean pairwise cosine of the rows (n, d), the centred features of an encoder; None with fewer than two rows.
 
     Example:
         >>> coherence(np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]]))
@@ -120,10 +120,10 @@ class End:
     """One end of a direction.
 
     Attributes:
-        sign: 1 where its code is positive, -1 where it is negative.
-        rows: texts with the largest code of this sign, the largest first.
-        coherence: mean cosine of these texts in the encoder before tuning; None with fewer than two.
-        named: whether words may stand for it.
+        sign: 1 for positive codes, -1 for negative ones.
+        rows: texts with the largest codes of this sign, largest first.
+        coherence: mean cosine of these texts in the encoder before fine-tuning; None with fewer than two.
+        named: whether it may be named by words.
     """
 
     sign: int
@@ -133,7 +133,7 @@ class End:
 
 
 def end_rows(codes: Array, top: int = TOP) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Texts at the positive and at the negative end of k directions: up to `top` rows each, the farthest first.
+    """Texts at the positive and the negative end of k directions: up to `top` rows each, farthest first.
 
     Args:
         codes: (n, k).
@@ -146,10 +146,10 @@ def direction_ends(codes: Array, untuned: Array, centre: Array | None = None, to
     """Both ends of k directions, the positive one first.
 
     Args:
-        codes: (n, k) of texts that neither the encoder nor the directions were fitted to.
-        untuned: (n, e) features of the same texts in the encoder before tuning: in the tuned one all texts of a class
-            hang together. Only the rows of `end_rows` are read.
-        centre: (e,) mean of the features of many texts; None takes that of `untuned`.
+        codes: (n, k) of texts to which neither the encoder nor the directions were fitted.
+        untuned: (n, e) features of the same texts in the encoder before fine-tuning; in the fine-tuned one all texts
+            of a class are coherent. Only the rows of `end_rows` are read.
+        centre: (e,) mean of the features of many texts; None: that of `untuned`.
         top: see `TOP`.
     """
     if centre is None:
@@ -177,7 +177,7 @@ def _farthest(codes: Array, sign: int, top: int) -> NDArray[np.int64]:
 
 def _end(rows: NDArray[np.int64], sign: int, untuned: Array, top: int) -> End:
     found = coherence(untuned[rows])
-    # A pair of texts hangs together by chance: an end with fewer texts than asked for has no name.
+    # A pair of texts may be coherent by chance: an end with fewer texts than `top` is not named.
     named = found is not None and len(rows) == top and found >= NAMED
     return End(sign, tuple(rows.tolist()), found, named)
 
