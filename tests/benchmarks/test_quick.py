@@ -10,7 +10,7 @@ from tests.benchmarks.programs import run
 from vos.generation import bundled
 
 EXPECTED = {
-    "atlas": {"demo/gates_passed", "demo/directions: same decision near the boundary", "demo/seconds"},
+    "atlas": {"demo/checks_passed", "demo/directions: same decision near the boundary", "demo/seconds"},
     "ablation.refinement": {"embedded/head/default/better_than_round_0", "embedded/head/control/val/brier"},
     "corpus.baselines": {"fine-tuned all", "frozen + linear 0/3", "bag of words 1/0 half_width"},
     "faults": {"parts", "lost", "doubled", "different", "tracebacks", "unexplained"},
