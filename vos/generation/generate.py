@@ -1,4 +1,4 @@
-"""Made texts for targets: plain samples shared by all, drafts and chains from real texts, sequential Monte Carlo."""
+"""Generates texts for targets: shared plain samples, drafts and chains from real texts, sequential Monte Carlo."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from vos.types import Example, Featurizer
 def real_texts(
     examples: Sequence[Example], featurizer: Featurizer, space: TargetSpace, others: Sequence[Example] = ()
 ) -> RealTexts:
-    """Labelled examples with their place in the space; unlabelled ones are left out.
+    """Labelled examples with their coordinates in the space; unlabelled ones are left out.
 
     Args:
         examples: labelled texts.
         featurizer: the frozen classifier.
         space: see `TargetSpace`.
-        others: unlabelled texts beside them; what is predicted balances them in prompts, and is never a label.
+        others: additional unlabelled texts; their predictions balance them in prompts, and are never used as labels.
 
     Raises:
-        DataError: only one class is there.
+        DataError: there is only one class.
     """
     labelled = [example for example in examples if example.label is not None]
     known = [example.label for example in labelled if example.label is not None]
@@ -43,7 +43,7 @@ def real_texts(
 
 
 def _group(label: int, space: TargetSpace) -> int:
-    """Harmful or not; where no class is harmful, the class."""
+    """Whether the label is harmful; if no class is harmful, the class itself."""
     return int(label in space.harmful) if space.harmful else label
 
 
@@ -55,14 +55,14 @@ def make_texts(
     only: frozenset[int] | None = None,
     seen: Callable[[int, Reading], None] = lambda _target, _reading: None,
 ) -> tuple[Outcome, ...]:
-    """Outcomes in the order of the targets, unreachable ones included.
+    """Generate texts; returns the outcomes in the order of the targets, including unreachable ones.
 
     Args:
         text_generator: see `TextGenerator`.
         targets: m virtual outliers as goals.
-        known: outcomes of an interrupted call with the same arguments, by target; they are not made again.
-        finished: called with each new outcome, so that it can be kept.
-        only: make these targets alone, each exactly as in a call for all of them.
+        known: outcomes of an interrupted call with the same arguments, by target; they are not computed again.
+        finished: called with each new outcome, so that it can be stored.
+        only: process only these targets, each exactly as in a call for all of them.
         seen: called with a target and the texts that were judged for it, accepted or not.
     """
     settings, outcomes = text_generator.settings, dict(known or {})
@@ -79,7 +79,7 @@ def make_texts(
         if not reach[target].reachable:
             outcomes[target] = Outcome(target, reach[target].distance, False, (), Cost(), {})
             finished(outcomes[target])
-    # Prompts are composed for all reachable targets, made or not: a resumed call must find the same ones.
+    # Prompts are composed for all reachable targets, finished or not, so that a resumed call finds the same ones.
     served = [target for target, place in enumerate(reach) if place.reachable]
     _, generator = text_generator.stream("prompts")
     prompts = compose(

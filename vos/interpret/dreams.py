@@ -1,7 +1,7 @@
-"""Texts that excite a unit, a direction or the margin: made ones that are there, real ones, and new ones on request.
+"""Texts that strongly activate a unit, a direction or the margin: existing generated texts, real texts, and new ones.
 
-Not optimised tokens, which no person can read: whoever writes the new texts keeps the rules of made texts, and all that
-is done here is to show the writer the texts that excite most and to keep what excites more.
+Tokens are not optimised, as the results would be unreadable: the writer of new texts follows the rules of generated
+texts. It is shown the most strongly activating texts, and those of its texts that activate more are kept.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Write = Callable[[Sequence[str], int], Sequence[str]]
-"""Given examples and a number of the round writes new texts like the examples, as many as it likes."""
+"""Writes any number of new texts like the given examples; the second argument is the number of the round."""
 
 
 @dataclass(frozen=True)
 class Dream:
-    """A text and how much it excites.
+    """A text and its activation.
 
     Attributes:
-        value: of the target.
-        index: of a text that was there; None of a new one.
-        text: of a new one; None of a text that was there.
+        value: value of the target.
+        index: index of an existing text; None for a new one.
+        text: the new text; None for an existing one.
     """
 
     value: float
@@ -32,15 +32,15 @@ class Dream:
 
 
 def exciting(values: NDArray[np.floating], made: NDArray[np.bool_], n: int = 6) -> list[Dream]:
-    """The texts that excite a target: the made ones among the most exciting first, then real ones.
+    """The texts that activate a target most: strongly activating generated texts first, then real ones.
 
-    A made text counts where it excites at least as much as the n-th real one does half: among texts that leave the
-    target alone, being made is no merit.
+    A generated text is included if its value is at least half of that of the n-th real one, so that generated texts
+    that do not activate the target are left out.
 
     Args:
-        values: (m,) of the target.
+        values: (m,) values of the target.
         made: (m,) bool, texts that a language model wrote for the run.
-        n: texts of each kind, at most.
+        n: largest number of texts of each kind.
 
     Example:
         >>> [d.index for d in exciting(np.array([3.0, 2.0, 1.0, 2.5]), np.array([False, False, False, True]), 2)]
@@ -62,18 +62,18 @@ def written(
     rounds: int = 3,
     n_examples: int = 6,
 ) -> list[Dream]:
-    """New texts that excite a target, the most exciting first; none where the writer has none that does.
+    """New texts that activate a target, strongest first; empty if the writer has none.
 
-    In every round the writer is shown the most exciting texts that there are, real and new ones, and what it writes is
-    read. Real texts are only ever examples.
+    In every round the writer is shown the most strongly activating texts so far, real and new, and its texts are read.
+    Real texts are only used as examples.
 
     Args:
         write: see `Write`.
-        read: values (m,) of texts.
-        starts: real texts to begin with, the most exciting ones.
-        n: new texts that are given back, at most.
-        rounds: as many.
-        n_examples: texts that are shown in a round.
+        read: returns the values (m,) of texts.
+        starts: the most strongly activating real texts, as first examples.
+        n: largest number of new texts returned.
+        rounds: number of rounds.
+        n_examples: number of texts shown in a round.
     """
     known = dict(zip(starts, read(list(starts)).tolist(), strict=True)) if starts else {}
     fresh: dict[str, float] = {}

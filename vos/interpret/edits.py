@@ -1,4 +1,4 @@
-"""Texts with some words in place of others, and where a text's margin would move by them."""
+"""Texts with replaced words, and the word gradients for predicting their margins."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from vos.interpret.words import Word, is_sign, overlaps, replaced, split_words
 
 
 class Edit(NamedTuple):
-    """One word of a text and what stands in its place.
+    """A word of a text and its replacement.
 
     Attributes:
-        start: of the word's first character in the text as it was.
-        end: after its last.
-        word: in its place.
-        similarity: cosine of both, see `Substitutes`.
+        start: index of the word's first character in the original text.
+        end: one past its last character.
+        word: the replacement.
+        similarity: cosine of the two words, see `Substitutes`.
     """
 
     start: int
@@ -32,11 +32,11 @@ class Edit(NamedTuple):
 
 @dataclass(frozen=True)
 class Flip:
-    """Edits that take a text to the other side.
+    """Edits that move a text to the other side.
 
     Attributes:
-        edits: one or more, each of another word.
-        margin: after them, in float32, see `own_margin`.
+        edits: one or more, each of a different word.
+        margin: margin after the edits, in float32, see `own_margin`.
     """
 
     edits: tuple[Edit, ...]
@@ -44,11 +44,11 @@ class Flip:
 
 
 class Slopes(NamedTuple):
-    """Words of a text that the classifier reads, signs left out.
+    """Words of a text that the classifier reads, without punctuation.
 
     Attributes:
-        places: (k,) int64 among the words of the text.
-        gradients: (k, d) of the margin, the mean over the word's tokens.
+        places: (k,) int64, indices among the words of the text.
+        gradients: (k, d) gradient of the margin, averaged over the word's tokens.
     """
 
     places: NDArray[np.int64]
@@ -56,7 +56,7 @@ class Slopes(NamedTuple):
 
 
 def slopes(words: Sequence[Word], found: TextGradients) -> Slopes:
-    """Gradients of the tokens of a text, brought to its words."""
+    """Aggregate the token gradients of a text to its words."""
     shares = overlaps(words, found.spans) > 0
     places = np.array([i for i, word in enumerate(words) if shares[i].any() and not is_sign(word.text)], dtype=np.int64)
     weights = shares[places].astype(np.float64)
@@ -64,12 +64,12 @@ def slopes(words: Sequence[Word], found: TextGradients) -> Slopes:
 
 
 def edited(text: str, words: Sequence[Word], changes: Mapping[int, str]) -> str:
-    """The text with other words at some places.
+    """The text with some words replaced.
 
     Args:
         text: any text.
-        words: of it.
-        changes: place among the words to the word that goes there.
+        words: its words.
+        changes: index of a word to its replacement.
 
     Example:
         >>> edited("A big dog", split_words("A big dog"), {1: "tiny", 2: "cat"})
@@ -81,7 +81,7 @@ def edited(text: str, words: Sequence[Word], changes: Mapping[int, str]) -> str:
 
 
 def edited_words(text: str, words: Sequence[Word], changes: Mapping[int, str]) -> list[Word]:
-    """The words of `edited`, where they stand in it; each stays one word, whatever it is cut into."""
+    """The words of `edited` with their positions; a replacement counts as one word."""
     moved, shift = [], 0
     for place, word in enumerate(words):
         new, start = changes.get(place, word.text), word.start + shift
@@ -94,16 +94,16 @@ def edited_words(text: str, words: Sequence[Word], changes: Mapping[int, str]) -
 def random_flips(
     read: MarginReader, texts: Sequence[str], corpus: Sequence[str], rng: np.random.Generator, draws: int = 4
 ) -> NDArray[np.float64]:
-    """Share of random edits that take each text to the other side: (n,), NaN for a text without words.
+    """Share of random edits that move each text to the other side: (n,), NaN for a text without words.
 
-    An edit puts a word of the corpus, each as likely, in place of any word of the text that is no sign.
+    An edit replaces a random word of the text (not punctuation) by a word drawn uniformly from the corpus.
 
     Args:
         read: see `MarginReader`.
-        texts: n of them.
-        corpus: words.
-        rng: draws the edits.
-        draws: edits of each text.
+        texts: n texts.
+        corpus: words of the corpus.
+        rng: random generator of the edits.
+        draws: number of edits per text.
     """
     changed, rows = [], []
     for i, text in enumerate(texts):

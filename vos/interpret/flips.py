@@ -1,4 +1,4 @@
-"""The gentlest edit that takes a text across the boundary."""
+"""The smallest edit that moves a text across the boundary."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Told = Callable[[int], None]
 
 
 def nobody(_: int) -> None:
-    """Tell nobody how many more texts are done."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True)
 class FlipSettings:
-    """How flips are looked for.
+    """How flips are searched.
 
     Attributes:
-        nearest: corpus words tried in place of a word.
-        checked: edits of a text that the classifier reads at most, those of largest first-order effect.
-        at_a_time: of these in one round, the most similar first; the search ends with the round that finds a flip.
-        pair_bonus: similarity that each neighbour pair is worth that stands in the corpus.
-        edits: words that `greedy` may change in a text.
-        greedy_checked: edits read in each of its steps.
-        group: texts that are searched together, so that texts of like length meet.
+        nearest: number of corpus words tried as replacements of a word.
+        checked: largest number of edits of a text that the classifier reads, those of largest first-order effect.
+        at_a_time: number of these per round, the most similar first; the search ends with the round that finds a flip.
+        pair_bonus: added to the similarity for each neighbouring word pair that occurs in the corpus.
+        edits: largest number of words that `greedy` changes in a text.
+        greedy_checked: number of edits read in each of its steps.
+        group: number of texts searched together, so that batches contain texts of similar length.
     """
 
     nearest: int = NEAREST
@@ -54,7 +54,7 @@ class _Candidate(NamedTuple):
 
 @dataclass
 class _Search:
-    """One text on its way to the other side."""
+    """The state of the search for one text."""
 
     text: str
     words: list[Word]
@@ -66,7 +66,7 @@ class _Search:
     tried: int = 0
 
     def crossed(self, margin: float) -> bool:
-        """Whether a margin lies on the other side."""
+        """Whether a margin is on the other side."""
         return bool(np.signbit(margin)) != self.negative
 
 
@@ -75,12 +75,12 @@ Read = Callable[[Sequence[str], NDArray[np.int64]], NDArray[np.float64]]
 
 
 class FlipFinder:
-    """Looks for the gentlest flips of texts.
+    """Searches the smallest flips of texts.
 
     Args:
         read: see `MarginReader`.
-        gradients: of the same classifier.
-        substitutes: words that may stand for others.
+        gradients: gradient reader of the same classifier.
+        substitutes: proposes replacements of words.
         settings: see `FlipSettings`.
 
     Example:
@@ -103,25 +103,25 @@ class FlipFinder:
         self._vectors = self._embedded(substitutes.corpus.words)
 
     def gentlest(self, texts: Sequence[str], told: Told = nobody) -> tuple[list[Flip | None], NDArray[np.int64]]:
-        """The substitution of one word by a similar one that crosses, the most similar of those that do.
+        """The replacement of one word by a similar one that crosses the boundary; the most similar of those that do.
 
         Of the nearest words of every word, those with the largest first-order effect towards the other side are read.
-        Similarity counts more where the new word's neighbours in the text stand beside it in the corpus too.
+        Similarity is increased if the new word also occurs next to its new neighbours in the corpus.
 
         Args:
             texts: n of them.
             told: called with how many more texts are done.
 
         Returns:
-            A flip for each text, None where none was found, and how many edits were read: (n,) int64.
+            A flip for each text, None if none was found, and the number of edits read: (n,) int64.
         """
         return self._grouped(texts, told, self._substitute)
 
     def greedy(self, texts: Sequence[str], told: Told = nobody) -> tuple[list[Flip | None], NDArray[np.int64]]:
-        """Up to `edits` words changed one after the other, by any corpus word, for texts far from the boundary.
+        """Replace up to `edits` words one at a time by any corpus words, for texts far from the boundary.
 
-        Each step reads the edits with the largest first-order effect. Where some cross, the most similar of them is
-        taken; else the one that comes closest, and the next step goes on from there.
+        Each step reads the edits with the largest first-order effect. If some cross, the most similar of them is
+        returned; otherwise the next step continues from the one closest to the boundary.
 
         Args:
             texts: n of them.
@@ -172,7 +172,7 @@ class FlipFinder:
                 each.changes[candidate.place] = self._edit(each, candidate)
 
     def _check(self, steps: Sequence[Step]) -> NDArray[np.float64]:
-        """Margins after each step; the first step of a text that crosses, also in float32, is its flip."""
+        """Margins after each step; the first step of a text that crosses, confirmed in float32, is its flip."""
         texts = [self._with(each, candidate) for each, candidate in steps]
         margins = self._margins(self.read, texts, steps)
         places = [p for p, (each, _) in enumerate(steps) if each.crossed(margins[p])]
@@ -198,7 +198,7 @@ class FlipFinder:
         return edited(search.text, search.words, changes)
 
     def _propose_similar(self, searches: Sequence[_Search]) -> None:
-        """The similar words of largest first-order effect, the most similar first."""
+        """Propose the similar words of largest first-order effect, most similar first."""
         words = [each.words for each in searches]
         found = self._slopes([each.text for each in searches], words)
         kinds = sorted({words[i][place].text for i, each in found for place in each.places})
@@ -213,7 +213,7 @@ class FlipFinder:
             searches[i].candidates.sort(key=lambda candidate: -candidate.score)
 
     def _propose_any(self, searches: Sequence[_Search]) -> None:
-        """The corpus words of largest first-order effect at the words not changed yet, the most similar first."""
+        """Propose the corpus words of largest first-order effect at the unchanged words, most similar first."""
         changes = [{place: edit.word for place, edit in each.changes.items()} for each in searches]
         texts = [edited(each.text, each.words, made) for each, made in zip(searches, changes, strict=True)]
         moved = [edited_words(each.text, each.words, made) for each, made in zip(searches, changes, strict=True)]
@@ -233,7 +233,7 @@ class FlipFinder:
 
     @staticmethod
     def _largest(moves: NDArray[np.float64], upwards: bool, n: int) -> list[tuple[int, int]]:
-        """Places of the n largest of `moves`, or of the smallest."""
+        """Indices of the n largest of `moves`, or of the n smallest."""
         flat = np.ravel(-moves if upwards else moves)
         n = min(n, len(flat))
         best = np.argpartition(flat, n - 1)[:n] if n else np.zeros(0, dtype=np.int64)

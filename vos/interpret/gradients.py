@@ -1,4 +1,4 @@
-"""Gradients of the margin with respect to the input embeddings: at a text, and integrated along a path to it."""
+"""Gradients of the margin with respect to the input embeddings: at a text, and integrated along a path."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from vos.models.precision import multiplies_bfloat16
 from vos.types import token_batch
 
 STEPS = 16
-"""Points of the path of integrated gradients: nodes of Gauss and Legendre, which need few."""
+"""Number of Gauss-Legendre nodes for integrated gradients."""
 
 
 class TextGradients(NamedTuple):
     """One text, token by token.
 
     Attributes:
-        row: which of the texts that were given.
-        spans: (t, 2) int64, characters of each token in the text; a special token has none, (0, 0).
+        row: index of the text.
+        spans: (t, 2) int64, characters of each token in the text; (0, 0) for a special token.
         embeddings: (t, d) float32, input embeddings.
-        gradients: (t, d) float32, of the margin.
+        gradients: (t, d) float32, gradients of the margin.
         margin: see `own_margin`.
     """
 
@@ -42,14 +42,14 @@ class TextGradients(NamedTuple):
 
 
 class IntegratedGradients(NamedTuple):
-    """What each token of one text adds to the margin.
+    """The contribution of each token of one text to the margin.
 
     Attributes:
-        row: which of the texts that were given.
+        row: index of the text.
         spans: (t, 2) int64, see `TextGradients`.
-        values: (t,) float64; special tokens, which stay as they are along the path, add nothing.
-        margin: of the text.
-        baseline: margin of the text with the mean embedding for every token.
+        values: (t,) float64; 0 for special tokens, which do not change along the path.
+        margin: margin of the text.
+        baseline: margin of the text with every token replaced by the mean embedding.
         gap: margin - baseline - sum of the values; zero if the integral were exact.
     """
 
@@ -66,22 +66,22 @@ class _Batch:
     rows: list[int]
     inputs: dict[str, Tensor]
     spans: list[NDArray[np.int64]]
-    ordinary: Tensor  # (b, t) bool, where a token stands for characters
+    ordinary: Tensor  # (b, t) bool, tokens that correspond to characters
 
 
 class GradientReader:
-    """Reads gradients by input embeddings, of any model that looks each token up once.
+    """Computes gradients with respect to input embeddings, for any model that looks up each token once.
 
     Args:
-        classifier: its modes and weights stay as they are.
-        max_tokens: padded tokens in one batch.
+        classifier: its modes and weights are not changed.
+        max_tokens: largest number of padded tokens per batch.
         bfloat16: see `MarginReader`.
 
     Attributes:
         table: (V, d) input embeddings, on the CPU in float32.
 
     Raises:
-        ModelError: the tokenizer does not say where its tokens stand, or the model looks its tokens up otherwise.
+        ModelError: the tokenizer does not give the positions of its tokens, or the model embeds tokens in another way.
     """
 
     def __init__(self, classifier: TextClassifier, max_tokens: int = 2048, bfloat16: bool | None = None) -> None:
@@ -101,7 +101,7 @@ class GradientReader:
         return weight.detach().float().cpu()
 
     def read(self, texts: Sequence[str]) -> Iterator[TextGradients]:
-        """Gradients at the texts, shorter texts first."""
+        """Gradients of the texts, shorter texts first."""
         for batch in self._batches(texts):
             with self._running():
                 embeddings = self._looked_up(batch)
@@ -123,10 +123,10 @@ class GradientReader:
         """Integrated gradients from a baseline to the texts, shorter texts first.
 
         Args:
-            texts: n of them.
-            steps: points of the path.
-            baseline: (d,) embedding that every token starts from, see `mean_embedding`; None: that of these texts. A
-                text of one word repeated would be its own baseline: give that of many texts.
+            texts: n texts.
+            steps: number of points of the path.
+            baseline: (d,) embedding from which every token starts, see `mean_embedding`; None: that of these texts. A
+                text of one repeated word would be its own baseline, so use the mean of many texts.
 
         Source: Sundararajan et al. 2017, equation (1), by Gauss-Legendre quadrature.
         """
@@ -147,9 +147,9 @@ class GradientReader:
                 yield IntegratedGradients(row, batch.spans[place], kept, *ends, ends[0] - ends[1] - float(kept.sum()))
 
     def mean_embedding(self, texts: Sequence[str]) -> Tensor:
-        """Mean embedding (d,) of the tokens of texts: a word that says nothing. Without tokens, of the table.
+        """Mean embedding (d,) of the tokens of texts, a neutral word; without tokens, the mean of the table.
 
-        The mean of the table is of words that hardly occur: from there the values agree less with what deletion does
+        The mean of the table is dominated by rare words: with it the values agree less with the effects of deletion
         (rank correlation .45 against .69 on the demo's classifier).
         """
         counts = torch.zeros(len(self.table), dtype=torch.float64)
@@ -212,7 +212,7 @@ class GradientReader:
         return self._margin(batch, embeddings, own)
 
     def _slopes(self, batch: _Batch, embeddings: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Margins (b,) and their gradients (b, t, d) at some embeddings (b, t, d)."""
+        """Margins (b,) and their gradients (b, t, d) at given embeddings (b, t, d)."""
         leaf = embeddings.detach().requires_grad_()
         with torch.enable_grad():
             margins = self._margin(batch, leaf, own)
@@ -225,7 +225,7 @@ class GradientReader:
         return own_margin(logits, self.classifier.harmful, own)
 
     def _check(self) -> None:
-        """Raise ModelError unless the model looks the tokens of a text up once and goes on from there."""
+        """Raise ModelError unless the model looks up the tokens of a text once and uses only the result."""
         batch = next(self._batches(["a text", "a longer text"]))
         seen: list[torch.Size] = []
         recorded = instead_of(self._embedding, lambda output: seen.append(output.shape))
@@ -239,7 +239,7 @@ class GradientReader:
 
 
 def input_embedding(classifier: TextClassifier) -> nn.Embedding:
-    """The layer that looks tokens up.
+    """The input embedding layer.
 
     Raises:
         ModelError: there is none.
@@ -256,7 +256,7 @@ def input_embedding(classifier: TextClassifier) -> nn.Embedding:
 
 @contextmanager
 def instead_of(module: nn.Module, change: Callable[[Tensor], Tensor | None]) -> Iterator[None]:
-    """Let a module give what `change` makes of its output, or the output itself where that is None."""
+    """Replace the output of a module by the result of `change`, unless that is None."""
     handle = module.register_forward_hook(lambda _m, _i, output: change(output))
     try:
         yield

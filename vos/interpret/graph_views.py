@@ -1,4 +1,4 @@
-"""Token graphs as a person looks at them: drawn as a tree, searched by word, and compared with each other."""
+"""Token graphs for display: drawn as a tree, searched by word, and compared with each other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from vos.interpret.trie import KEY, LEFT, Node, Trie
 
 Name = Callable[[int], str]
-"""What a token is shown as."""
+"""Returns the displayed name of a token."""
 
 SIDES = {KEY: "key", LEFT: "left", -LEFT: "right"}
 
@@ -22,15 +22,15 @@ class DrawnNode:
     """A node of the tree of a graph.
 
     Attributes:
-        id: parents before children.
-        parent: None of a key.
-        depth: 0 of a key.
+        id: index; parents come before children.
+        parent: id of the parent; None for a key.
+        depth: 0 for a key.
         side: "key", "left" or "right" of the key.
-        gap: tokens that may lie before it on the way to the key.
-        tokens: any of which may stand here, the most active first.
+        gap: largest number of other tokens between it and the next slot towards the key.
+        tokens: alternative tokens at this position, the most active first.
         saliency: share of the activation that is lost without it.
-        activation: of the texts whose pattern ends here, the highest; None where none ends.
-        reliability: share of texts with this pattern that are active, the highest; None where none ends.
+        activation: highest activation of the patterns that end here; None if none ends.
+        reliability: highest share of active texts among those with a pattern that ends here; None if none ends.
     """
 
     id: int
@@ -44,17 +44,17 @@ class DrawnNode:
     reliability: float | None
 
     def as_dict(self) -> dict[str, Any]:
-        """As an artefact holds it."""
+        """The node in the form of an artefact."""
         return asdict(self)
 
 
 def drawn(trie: Trie, name: Name, most: int | None = None) -> list[DrawnNode]:
-    """The tree of a graph, what hangs on it being alike drawn once: siblings with the same nodes below are one node.
+    """The tree of a graph; siblings with identical subtrees are drawn as one node.
 
     Args:
-        trie: of the graph.
-        name: shows a token.
-        most: patterns that are drawn, the most reliable first; None: all.
+        trie: trie of the graph.
+        name: returns the name of a token.
+        most: largest number of patterns drawn, the most reliable first; None: all.
     """
     kept = _kept(trie, most)
     below = {i: [j for j in node.children if j in kept] for i, node in enumerate(trie.nodes)}
@@ -77,7 +77,7 @@ def drawn(trie: Trie, name: Name, most: int | None = None) -> list[DrawnNode]:
 
 
 def _kept(trie: Trie, most: int | None) -> set[int]:
-    """Nodes on the way to the patterns that are drawn."""
+    """Nodes on the paths of the patterns that are drawn."""
     ends = [i for i, node in enumerate(trie.nodes) if node.activations]
     ends.sort(key=lambda i: (-(trie.nodes[i].reliability or 0.0), -(trie.nodes[i].activation or 0.0), i))
     kept: set[int] = set()
@@ -90,7 +90,7 @@ def _kept(trie: Trie, most: int | None) -> set[int]:
 
 
 def _shape(node: Node, below: Any, tokens: bool = False) -> Any:
-    """What must be alike for two siblings to be drawn as one."""
+    """A key that is equal for siblings that are drawn as one node."""
     own = (node.side, node.gap, bool(node.activations), below)
     return (tuple(sorted(node.tokens)), *own) if tokens else own
 
@@ -117,9 +117,9 @@ def _node(here: int, parent: int | None, alike: Sequence[Node], name: Name) -> D
 
 
 def search(graphs: Sequence[Sequence[DrawnNode]], word: str) -> list[tuple[int, float]]:
-    """Which graphs have a word in a pattern: (index, share of the way to a sure one), the surest first.
+    """Graphs with a word in a pattern: (index, score in [0, 1]), the best first.
 
-    A word that is the key counts for as much as its pattern; one in the context of a key for half of that.
+    A word that is a key has the score of its pattern, its reliability; a word in the context of a key half of that.
 
     Example:
         >>> search([], "zebra")
@@ -152,9 +152,9 @@ def similar_paths(paths: Sequence[Iterable[Any]], least: float = 0.3, most: int 
     """Pairs of sets of patterns (a, b, score), a < b, by their Jaccard index, the most similar first.
 
     Args:
-        paths: of each graph, see `Trie.paths`; a graph without patterns is like none.
-        least: score of a pair that is listed.
-        most: pairs that are listed.
+        paths: paths of each graph, see `Trie.paths`; a graph without patterns is similar to none.
+        least: smallest score of a listed pair.
+        most: largest number of listed pairs.
     """
     columns: dict[Any, int] = {}
     entries = [sorted(columns.setdefault(path, len(columns)) for path in sorted(own)) for own in paths]

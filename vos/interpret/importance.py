@@ -1,8 +1,8 @@
-"""Which feed-forward units move the margin: a screen of all of them in one pass, checked by ablation.
+"""Which feed-forward units affect the margin: a screen of all units in one pass, checked by ablation.
 
-The screen is gradient x activation, centred on the unit's mean by kind of token: to first order what the margin loses
-when the unit is held at its mean. Ablation is the truth that the screen is held against, one unit at a time and in
-sets; a set counts only against random sets of the same size and layers.
+The screen is gradient x activation, centred on the unit's mean by kind of token: the first-order change of the margin
+when the unit is replaced by its mean. Ablation is the reference for the screen, for single units and for sets; a set
+counts only in comparison with random sets of the same size in the same layers.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from vos.interpret.units import KINDS, WORD, Unit, UnitReader
 
 @dataclass(frozen=True)
 class TokenActivations:
-    """At which tokens each unit is how active.
+    """Mean activation of each unit by token.
 
     Attributes:
-        ids: (v,) int64, tokens of the texts that occur often enough, ascending; special tokens are not among them.
+        ids: (v,) int64, tokens of the texts that occur often enough, ascending, without special tokens.
         counts: (v,) int64.
         means: (L, u, v) float32, mean activation of each unit at each of these tokens.
     """
@@ -33,7 +33,7 @@ class TokenActivations:
     means: NDArray[np.float32]
 
     def of(self, unit: Unit, n: int) -> NDArray[np.int64]:
-        """Ids of the n tokens at which a unit is most active in the mean, the most first: (n,) int64."""
+        """Ids of the n tokens with the highest mean activation of a unit, highest first: (n,) int64."""
         return self.ids[np.argsort(-self.means[unit], kind="stable")[:n]]
 
 
@@ -45,7 +45,7 @@ class UnitScreen:
         margins: (n,) float64.
         means: (L, 3, u) float64, mean activation by kind of token, see `UnitReader.means`.
         attribution: (n, L, u) float32, gradient times centred activation, summed over a text: to first order its margin
-            less the margin with the unit at its mean.
+            minus the margin with the unit at its mean.
         tokens: see `TokenActivations`.
     """
 
@@ -63,19 +63,19 @@ class UnitScreen:
         return score
 
     def top(self, n: int, rows: NDArray[np.int64] | Sequence[int] | None = None) -> list[Unit]:
-        """The n units with the largest score, largest first; equal scores by layer and place."""
+        """The n units with the largest score, largest first; ties by layer and index."""
         score = self.score(rows)
         order = np.argsort(-score, axis=None, kind="stable")[:n]
         return [(int(layer), int(place)) for layer, place in np.transpose(np.unravel_index(order, score.shape))]
 
 
 def screen_units(reader: UnitReader, texts: Sequence[str], min_count: int = 5) -> UnitScreen:
-    """Attribution of every unit for every text, in one pass forwards and backwards.
+    """Attribution of every unit for every text, in one forward and backward pass.
 
     Args:
-        reader: of the classifier.
-        texts: n of them; memory grows with n * L * u * 16 bytes.
-        min_count: occurrences from which on a token has a mean activation.
+        reader: unit reader of the classifier.
+        texts: n texts; memory grows with n * L * u * 16 bytes.
+        min_count: smallest number of occurrences of a token for a mean activation.
 
     Raises:
         ConfigError: no text.
@@ -127,7 +127,7 @@ class _TokenSums:
 
 
 def token_activations(reader: UnitReader, texts: Sequence[str], min_count: int = 5) -> TokenActivations:
-    """What `screen_units` gives of tokens, without a pass backwards.
+    """The token activations of `screen_units`, without a backward pass.
 
     Raises:
         ConfigError: no text.
@@ -143,11 +143,11 @@ def token_activations(reader: UnitReader, texts: Sequence[str], min_count: int =
 
 @dataclass(frozen=True)
 class SetAblation:
-    """What a set of units does to the margins together, against random sets.
+    """The effect of ablating a set of units, compared with random sets.
 
     Attributes:
-        top: mean |change of the margin| when the set is held at its means.
-        random: (r,) the same of random sets with as many units in each layer.
+        top: mean |change of the margin| when the units of the set are replaced by their means.
+        random: (r,) the same for random sets with equally many units in each layer.
     """
 
     top: float
@@ -155,7 +155,7 @@ class SetAblation:
 
     @property
     def ratio(self) -> float:
-        """The set against the strongest random one; above 1 with probability 1 / (r + 1) for a set that is random."""
+        """Ratio to the strongest random set; above 1 with probability 1 / (r + 1) for a random set."""
         strongest = float(self.random.max())
         return self.top / strongest if strongest else np.inf
 
@@ -168,12 +168,12 @@ def ablate_set(
     rng: np.random.Generator,
     n_random: int = 20,
 ) -> SetAblation:
-    """Hold a set of units at its means, and `n_random` random sets of the same size and layers.
+    """Replace a set of units by their means, and `n_random` random sets of the same size in the same layers.
 
     Args:
-        reader: of the classifier.
-        texts: on which the change is averaged; those near the boundary, as a rule.
-        units: the set, every unit once.
+        reader: unit reader of the classifier.
+        texts: texts over which the change is averaged, usually those near the boundary.
+        units: the set, without duplicates.
         means: see `UnitReader.means`.
         rng: draws the random sets, from all units of a layer.
         n_random: r.
@@ -202,20 +202,20 @@ def ablate_set(
 def ablate_singly(
     reader: UnitReader, texts: Sequence[str], units: Sequence[Unit], means: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Margin less the margin with a unit at its mean, for every unit alone: (m, n), what `attribution` estimates."""
+    """Margin minus the margin with one unit at its mean, for each unit: (m, n), which `attribution` estimates."""
     change: NDArray[np.float64] = reader.margins(texts) - reader.ablated_each(texts, units, means)
     return change
 
 
 def spread_of_ranks(score: NDArray[np.float64], n: int) -> list[Unit]:
-    """N units of all ranks of a score (L, u), from the largest to the smallest, evenly apart: to check a screen on."""
+    """N units at evenly spaced ranks of a score (L, u), largest first, for validating a screen."""
     order = np.argsort(-score, axis=None, kind="stable")
     chosen = order[np.unique(np.linspace(0, len(order) - 1, n).round().astype(int))]
     return [(int(layer), int(place)) for layer, place in np.transpose(np.unravel_index(chosen, score.shape))]
 
 
 def rank_agreement(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Spearman correlation of two scores of the same units; NaN where one of them is constant."""
+    """Spearman correlation of two scores of the same units; NaN if one of them is constant."""
     if min(np.ptp(a), np.ptp(b)) == 0:
         return float("nan")
     return float(spearmanr(np.ravel(a), np.ravel(b)).statistic)

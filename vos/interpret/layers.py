@@ -1,4 +1,4 @@
-"""The feed-forward layers of an encoder, found by what it does with a batch and not by what its parts are called."""
+"""The feed-forward layers of an encoder, found by running a batch, not by the names of its modules."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from vos.models.base import TextClassifier
 from vos.types import token_batch, tokenize
 
 PROBE = "one two three four five six"
-"""A text that every tokenizer cuts into more pieces than the two rows of the probe."""
+"""A text that every tokenizer splits into more tokens than the two rows of the probe."""
 
 Change = Callable[[int, Tensor], Tensor | None]
-"""Gets a layer and its units' activations (b, t, u); may give others in their place."""
+"""Receives a layer and its units' activations (b, t, u); may return a replacement."""
 
 
 @dataclass(frozen=True)
 class FeedForwardLayers:
-    """The layers of an encoder in the order in which a text passes them, and its table of input embeddings.
+    """The layers of an encoder in forward order, and its input embedding table.
 
-    A model that uses one block several times, as ALBERT does, has as many layers as times.
+    A model that applies one block several times, such as ALBERT, has one layer per application.
 
     Attributes:
         blocks: the block of each layer.
-        down: of each layer the linear map whose inputs are its feed-forward units, after activation and gate.
-        embedding: takes token ids.
+        down: for each layer, the linear map whose inputs are its feed-forward units, after activation and gate.
+        embedding: maps token ids to input embeddings.
     """
 
     blocks: tuple[nn.Module, ...]
@@ -48,7 +48,7 @@ class FeedForwardLayers:
 
     @contextmanager
     def tapped(self, change: Change, start: int = 0) -> Iterator[None]:
-        """Show every layer's activations, from `start` on, to `change` while one batch passes."""
+        """Pass every layer's activations, from `start` on, to `change` during one forward pass."""
         place = start
 
         def before(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
@@ -66,7 +66,7 @@ class FeedForwardLayers:
 
     @contextmanager
     def recorded(self, outputs: list[Any]) -> Iterator[None]:
-        """Append what every block gives, layer by layer, to `outputs`."""
+        """Append the output of every block, layer by layer, to `outputs`."""
         handles = [
             module.register_forward_hook(lambda _m, _i, output: outputs.append(output))
             for module in dict.fromkeys(self.blocks)
@@ -79,7 +79,7 @@ class FeedForwardLayers:
 
     @contextmanager
     def resumed(self, layer: int, output: Any) -> Iterator[None]:
-        """Let the blocks before `layer` give `output`, what the last of them gave before, to one batch."""
+        """Skip the blocks before `layer` for one batch and use `output`, the stored output of the last of them."""
         place = 0
 
         def instead(forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -102,7 +102,7 @@ class FeedForwardLayers:
 
 @dataclass(frozen=True)
 class _Call:
-    """One call of a module in the probe, by its place in the list of calls."""
+    """One call of a module in the probe, by its index in the list of calls."""
 
     module: nn.Module
     given: Any
@@ -112,11 +112,11 @@ class _Call:
 def find_layers(classifier: TextClassifier) -> FeedForwardLayers:
     """The feed-forward layers of a classifier's encoder.
 
-    A block is an item of the outermost list of modules; the last linear map that it calls leads from its feed-forward
-    units back to the residual stream. That holds for the encoders of the BERT family, and for decoders.
+    A block is an item of the outermost module list; the last linear map that it calls maps its feed-forward units back
+    to the residual stream. This holds for the encoders of the BERT family, and for decoders.
 
     Raises:
-        ModelError: the model is built otherwise: no blocks, two stacks of them, or positions before texts.
+        ModelError: the model has another structure: no blocks, two stacks of them, or positions before texts.
     """
     kind = _kind(classifier)
     batch = _probe_batch(classifier)
@@ -147,7 +147,7 @@ def _stream(output: Any) -> Any:
 
 
 def _checked(call: _Call | None, shape: tuple[int, ...], stream: Any, kind: str) -> _Call:
-    """The call of the linear map that ends a block, if its inputs are units by text and position."""
+    """The call of the last linear map of a block, if its inputs are units by text and position."""
     fault = ""
     if call is None:
         fault = "a block without a linear map"
@@ -188,7 +188,7 @@ def _outermost_lists(model: nn.Module) -> list[nn.ModuleList]:
 
 
 def _calls(classifier: TextClassifier, batch: dict[str, Tensor], blocks: Sequence[nn.Module]) -> list[_Call]:
-    """The calls of blocks, linear maps and embeddings while a batch passes, in the order in which they end."""
+    """The calls of blocks, linear maps and embeddings during one forward pass, in the order in which they end."""
     calls: list[_Call] = []
 
     def after(module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any], output: Any) -> None:
@@ -207,7 +207,7 @@ def _calls(classifier: TextClassifier, batch: dict[str, Tensor], blocks: Sequenc
 
 @contextmanager
 def at_rest(classifier: TextClassifier) -> Iterator[None]:
-    """The classifier in evaluation mode and without gradients of its weights; both as before afterwards."""
+    """Put the classifier in evaluation mode without weight gradients; both are restored afterwards."""
     modes = {module: module.training for module in classifier.modules()}
     learning = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
     try:

@@ -1,4 +1,4 @@
-"""Places of a graph's units in the plane, for a picture: the same graph and seed give the same places."""
+"""Positions of a graph's units in the plane, for drawing; the same graph and seed give the same positions."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from vos.interpret.spectral import spectrum
 from vos.storage.extras import optional
 
 DECIMALS = 3
-"""Of a coordinate; differences below it are rounding, which machines do not share."""
+"""Number of decimals of a coordinate; smaller differences are rounding errors that vary between machines."""
 
 UNLINKED = -1.15
-"""Height of the row in which units without edges stand, beneath the others."""
+"""Height of the row of units without edges, below the others."""
 
 
 def spectral_layout(graph: scipy.sparse.csr_matrix) -> NDArray[np.float64]:
-    """Places (u, 2) in [-1, 1] by the second and third eigenvector of the normalised Laplacian.
+    """Positions (u, 2) in [-1, 1] from the second and third eigenvector of the normalised Laplacian.
 
-    The sign of an eigenvector is free: the largest coordinate, the first of equal ones, is made positive.
+    The sign of an eigenvector is arbitrary: the (first) largest coordinate is made positive.
 
     Args:
         graph: (u, u) symmetric weights >= 0 without a diagonal.
@@ -39,14 +39,14 @@ def spectral_layout(graph: scipy.sparse.csr_matrix) -> NDArray[np.float64]:
 
 
 def force_layout(graph: scipy.sparse.csr_matrix, seed: int = 0, iterations: int = 60) -> NDArray[np.float64]:
-    """Places (u, 2) in [-1, 1]: edges pull by their weight, units push (Fruchterman and Reingold 1991).
+    """Positions (u, 2) in [-1, 1]: edges attract by their weight, units repel (Fruchterman and Reingold 1991).
 
-    It starts from `spectral_layout`, slightly shaken, so that groups need not cross each other to come together.
+    It starts from `spectral_layout` with small random offsets, so that groups need not cross each other.
 
     Args:
         graph: (u, u) symmetric weights >= 0 without a diagonal.
-        seed: of the shaking.
-        iterations: of networkx's `spring_layout`.
+        seed: seed of the offsets.
+        iterations: iterations of networkx's `spring_layout`.
 
     Raises:
         ConfigError: networkx is not installed.
@@ -61,7 +61,7 @@ def force_layout(graph: scipy.sparse.csr_matrix, seed: int = 0, iterations: int 
     if len(linked) < 3:
         return spectral_layout(graph)
     start = spectral_layout(graph)[linked]
-    # Units with the same neighbours start at the same place, where forces have no direction.
+    # Units with the same neighbours start at the same position, where forces have no direction.
     start = start + np.random.default_rng(seed).normal(scale=0.05, size=start.shape)
     part = graph[linked][:, linked] / graph.max()
     drawn = networkx.spring_layout(
@@ -71,7 +71,7 @@ def force_layout(graph: scipy.sparse.csr_matrix, seed: int = 0, iterations: int 
 
 
 def _placed(n: int, linked: NDArray[np.intp], places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Places of all units: the linked ones' scaled to [-1, 1], the others in a row beneath."""
+    """Positions of all units: those with edges scaled to [-1, 1], the others in a row below."""
     layout = np.zeros((n, 2))
     if len(linked):
         middle = (places.max(0) + places.min(0)) / 2

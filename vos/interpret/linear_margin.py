@@ -1,4 +1,4 @@
-"""The margin as a function of the features: linear, with the normal of the two classes that decide at each text."""
+"""The margin as a linear function of the features, with the normal of the class pair that decides at each text."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LinearMargin:
-    """`m(x) = w(x)·z + b(x)` at n texts; with two classes w and b are the same at all of them.
+    """`m(x) = w(x)·z + b(x)` at n texts; with two classes w and b are the same for all texts.
 
     Attributes:
         features: (n, d) float64, z.
-        normals: (p, d) float64, w of each pair of classes that decides somewhere, the most frequent first.
-        offsets: (p,) float64, b of the same.
-        pair: (n,) int64, which of the p decides at each text.
-        pairs: (p, 2) int64 classes, the one that the margin counts for first.
+        normals: (p, d) float64, w of each deciding pair of classes, the most frequent first.
+        offsets: (p,) float64, b of each pair.
+        pair: (n,) int64, index of the deciding pair of each text.
+        pairs: (p, 2) int64 classes; the first is the one with positive sign in the margin.
     """
 
     features: Array
@@ -37,10 +37,10 @@ class LinearMargin:
 
     @classmethod
     def of(cls, features: NDArray[Any], head: LinearHead, harmful: Sequence[int]) -> LinearMargin:
-        """The margin at the texts with features (n, d), n >= 1.
+        """The margin of texts with features (n, d), n >= 1.
 
         Raises:
-            ShapeError: no text, or features that the head does not take.
+            ShapeError: no text, or features that do not fit the head.
         """
         if features.ndim != 2 or len(features) == 0 or features.shape[1] != head.weight.shape[1]:
             raise ShapeError(f"expected features (n, {head.weight.shape[1]}) with n >= 1, got {features.shape}")
@@ -48,7 +48,7 @@ class LinearMargin:
         rows = torch.from_numpy(np.asarray(features, dtype=np.float64))
         deciding = deciding_pair(rows @ weight.T + bias, harmful).numpy()
         if len(weight) == 2 and not harmful:
-            deciding = np.tile([1, 0], (len(rows), 1))  # one boundary, whichever class is ahead
+            deciding = np.tile([1, 0], (len(rows), 1))  # a single boundary, whichever class is larger
         pairs, pair, counts = np.unique(deciding, axis=0, return_inverse=True, return_counts=True)
         order = np.argsort(-counts, kind="stable")
         rank = np.empty(len(order), dtype=np.int64)
@@ -64,15 +64,15 @@ class LinearMargin:
         return self.along(self.features) + self.offsets[self.pair]
 
     def along(self, rows: Array) -> Array:
-        """`w(x)·row` (n,) of one row (n, d) for each text."""
+        """`w(x)·row` (n,), with one row of (n, d) per text."""
         found: Array = np.einsum("nd,nd->n", rows, self.normals[self.pair])
         return found
 
     def weights(self, atoms: Array) -> Array:
-        """`w(x)·d_j` (n, k) of atoms (k, d) at each text."""
+        """`w(x)·d_j` (n, k) for atoms (k, d) at each text."""
         found: Array = (self.normals @ atoms.T)[self.pair]
         return found
 
     def at(self, rows: NDArray[Any]) -> LinearMargin:
-        """The texts at `rows` alone."""
+        """Only the texts at `rows`."""
         return LinearMargin(self.features[rows], self.normals, self.offsets, self.pair[rows], self.pairs)

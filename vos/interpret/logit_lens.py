@@ -1,7 +1,7 @@
-"""The logit lens: what a model's own masked-LM head would read from the layers of its classifier.
+"""The logit lens: predictions of the initial encoder's masked-LM head from the layers of the classifier.
 
-A classifier has lost that head; where the encoder that it was trained from still has one, the head reads the residual
-stream after every block as if it were the last.
+A classifier no longer has that head; if the encoder from which it was trained has one, the head is applied to the
+residual stream after every block as if it were the last.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from vos.interpret.units import UnitReader
 from vos.models.encoder import load_pretrained
 
 TOLERANCE = 1e-3
-"""Largest difference between what leaves the last block and what the encoder gives, by the largest value or by 1."""
+"""Largest relative difference between the output of the last block and that of the encoder."""
 
 
 class MaskedHead:
-    """The head of a masked language model, apart from its encoder.
+    """The head of a masked language model, without its encoder.
 
     Args:
-        model: of transformers, such as `BertForMaskedLM`; its encoder is not run.
+        model: a transformers model such as `BertForMaskedLM`; its encoder is not run.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -39,7 +39,7 @@ class MaskedHead:
 
     @classmethod
     def load(cls, name: str) -> MaskedHead | None:
-        """The head that comes with an encoder; None where it comes without one, as the bundled encoder does.
+        """The head that is stored with an encoder; None if there is none, as for the bundled encoder.
 
         Raises:
             ModelError: the encoder cannot be loaded.
@@ -71,10 +71,10 @@ class LensText:
     """One text, layer by layer.
 
     Attributes:
-        row: which of the texts that were given.
+        row: index of the text.
         token_ids: (t,) int64.
-        top: (L, t, k) int64, the tokens that the head holds likeliest after each block, the likeliest first.
-        own: (L, t) float64, log-probability of the token that stands there, in nats.
+        top: (L, t, k) int64, the most probable tokens after each block, most probable first.
+        own: (L, t) float64, log-probability of the actual token, in nats.
     """
 
     row: int
@@ -84,17 +84,17 @@ class LensText:
 
 
 def logit_lens(reader: UnitReader, head: MaskedHead, texts: Sequence[str], k: int = 5) -> Iterator[LensText]:
-    """What the head reads after every block of the classifier's encoder, shorter texts first.
+    """Apply the head after every block of the classifier's encoder; shorter texts first.
 
     Args:
-        reader: of the classifier.
-        head: of the encoder that it was trained from.
-        texts: n of them.
-        k: tokens for each place.
+        reader: unit reader of the classifier.
+        head: head of the encoder from which it was trained.
+        texts: n texts.
+        k: number of tokens per position.
 
     Raises:
-        ModelError: something stands between the last block and the head, such as a final norm: the blocks before it
-            would be read as they never are.
+        ModelError: there is another module between the last block and the head, such as a final norm, which earlier
+            blocks do not pass through.
     """
     for batch in reader.batches(texts):
         outputs: list[Any] = []

@@ -1,4 +1,4 @@
-"""Margins of many edited texts, read as fast as the machine can."""
+"""Fast computation of the margins of many edited texts."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from vos.models.precision import multiplies_bfloat16
 
 
 class MarginReader:
-    """Texts in, margins out: in batches of like length, in bfloat16 where that is faster, the head in float32.
+    """Computes margins of texts in batches of similar length, in bfloat16 where that is faster, the head in float32.
 
-    bfloat16 moves a margin by a hundredth or so, which is little beside the effect of a word; where it is not, as when
-    a text must be on one side for certain, ask `exact`.
+    bfloat16 changes a margin by about a hundredth, which is small compared with the effect of a word; if it matters,
+    for example to decide the side of a text, use `exact`.
 
     Args:
-        classifier: its modes and weights stay as they are.
-        max_tokens: padded tokens in one batch; bounds memory whatever the lengths.
+        classifier: its modes and weights are not changed.
+        max_tokens: largest number of padded tokens per batch; bounds the memory for any text lengths.
         bfloat16: whether the encoder runs in bfloat16. None: see `multiplies_bfloat16`.
-        device: where the encoder runs, and stays.
+        device: device to which the encoder is moved.
 
     Attributes:
-        n_read: texts read so far.
+        n_read: number of texts read so far.
 
     Example:
         >>> from vos.models import EncoderClassifier
@@ -57,11 +57,11 @@ class MarginReader:
         return self._read(texts, own, self.bfloat16)
 
     def exact(self, texts: Sequence[str], own: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-        """Margins (n,) as `ClassifierFeaturizer` has them: in float32, whatever the others are read in."""
+        """Margins (n,) in float32, equal to those of `ClassifierFeaturizer`."""
         return self._read(texts, own, bfloat16=False)
 
     def own(self, texts: Sequence[str]) -> NDArray[np.int64] | None:
-        """The class (n,) that each text is held against when it is edited; None where harmful classes say the side."""
+        """The reference class (n,) of each text for its edits; None if harmful classes define the side."""
         if self.classifier.harmful:
             return None
         predicted: NDArray[np.int64] = self._logits(texts, self.bfloat16).argmax(-1).numpy()
@@ -79,15 +79,15 @@ class MarginReader:
 
 
 def own_margin(logits: Tensor, harmful: Sequence[int], own: Tensor | None = None) -> Tensor:
-    """Margins (n,) that change their sign where an edit moves a text to another side.
+    """Margins (n,) that change their sign if an edit moves a text to another side.
 
-    Where classes are harmful this is `vos.metrics.margins.margin`. Where none is, that margin is never negative; then
-    it is the logit of a text's own class, the one predicted before the edit, less the largest of the others.
+    If there are harmful classes this is `vos.metrics.margins.margin`. Otherwise that margin would never be negative, so
+    it is the logit of the class predicted before the edit minus the largest of the others.
 
     Args:
         logits: (n, C).
         harmful: indices of the harmful classes.
-        own: (n,) int64, classes before the edit; without them, and where classes are harmful, `margin`.
+        own: (n,) int64, classes before the edit; without them, or if there are harmful classes, `margin` is returned.
 
     Example:
         >>> logits = torch.tensor([[1.0, 3.0, 0.5]])

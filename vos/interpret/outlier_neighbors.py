@@ -1,7 +1,7 @@
-"""What lies around a virtual outlier: its nearest real texts, how far they are, and words it "would contain".
+"""The surroundings of a virtual outlier: its nearest real texts, their distances, and words it "would contain".
 
-A virtual outlier is a point, not a text. Its nearest texts are found in the leading whitened directions, where most
-outliers have texts of their own; in the raw or the fully whitened space a few texts answer for nearly all of them.
+A virtual outlier is a point, not a text. Its nearest texts are searched in the leading whitened directions, where most
+outliers have different nearest texts; in the raw or the fully whitened space a few texts are nearest to almost all.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from vos.mining.targets import TargetSpace
 from vos.types import LinearHead
 
 DEAD = 1e-3
-"""Share of the median deviation below which a coordinate of the features counts as one that does not vary."""
+"""Share of the median standard deviation below which a coordinate of the features counts as constant."""
 
 DIRECTIONS = 32
-"""Leading whitened directions, fewer where the features have fewer."""
+"""Number of leading whitened directions; fewer if the features have fewer."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class OutlierNeighbors:
     """Nearest real texts of m virtual outliers.
 
     Attributes:
-        rows: (m, k) int64 texts, the nearest first.
-        distances: (m, k) root mean square over the directions, standard deviations within a class.
+        rows: (m, k) int64 texts, nearest first.
+        distances: (m, k) root mean square over the directions, in within-class standard deviations.
         tenth: median distance of a real text to its tenth nearest real text, in the same unit; None with fewer than
             two texts.
     """
@@ -52,19 +52,19 @@ def outlier_neighbors(
     k: int = 5,
     n_directions: int = DIRECTIONS,
 ) -> OutlierNeighbors:
-    """The k texts nearest to each virtual outlier, in whitened directions that leave the margin alone.
+    """The k texts nearest to each virtual outlier, in whitened directions that do not change the margin.
 
     Args:
         outliers: (m, d).
-        features: (n, d) of real texts.
-        density: fitted, whose within-class covariance gives the directions.
+        features: (n, d) features of real texts.
+        density: fitted density; its within-class covariance gives the directions.
         head: the classifier's last layer.
         harmful: indices of the harmful classes.
-        k: neighbours; fewer where there are fewer texts.
+        k: number of neighbours; fewer if there are fewer texts.
         n_directions: see `DIRECTIONS`.
 
     Raises:
-        ShapeError: outliers and texts with features of different widths.
+        ShapeError: the features of outliers and texts have different widths.
     """
     if outliers.ndim != 2 or features.ndim != 2 or outliers.shape[1] != features.shape[1]:
         raise ShapeError(f"expected outliers (m, d) and features (n, d), got {outliers.shape} and {features.shape}")
@@ -82,16 +82,16 @@ def outlier_neighbors(
 
 @dataclass(frozen=True)
 class WordLens:
-    """Which words a point in feature space would contain, by ridge regression of their presence on real texts.
+    """Predicts the words of a point in feature space, by ridge regression of their presence in real texts.
 
-    It extrapolates where no text is; see `lens_checks` for when it may be shown.
+    It extrapolates away from texts; see `lens_checks` for when it may be shown.
 
     Attributes:
-        words: V.
-        mean: (d,) of the real texts.
-        scale: (d,) standard deviations of the same, infinite where a coordinate does not vary.
-        base: (V,) share of the real texts that hold each word.
-        weights: (d, V).
+        words: V words.
+        mean: (d,) mean of the real texts.
+        scale: (d,) standard deviations, infinite for constant coordinates.
+        base: (V,) share of the real texts that contain each word.
+        weights: (d, V) coefficients.
     """
 
     words: tuple[str, ...]
@@ -104,21 +104,21 @@ class WordLens:
     def fit(
         cls, features: Array, texts: Sequence[str], alpha: float = 200.0, min_df: int = 10, most: float = 0.1
     ) -> WordLens:
-        """From features (n, d) of real texts and the words that at least `min_df` of them hold.
+        """Fit to the features (n, d) of real texts and the words that occur in at least `min_df` of them.
 
         Args:
             features: (n, d), n >= 1.
-            texts: n.
+            texts: n texts.
             alpha: ridge penalty on standardised features.
-            min_df: texts that must hold a word.
-            most: share of the texts that may: more frequent ones stand in the nearest texts of any point.
+            min_df: smallest number of texts with a word.
+            most: largest share of texts with a word; more frequent words occur near any point.
         """
         matrix = term_matrix(texts, min_df=min_df, longest=1)
         rare = np.asarray(matrix.presence.mean(0)).ravel() <= most
         kept = [j for j, word in enumerate(matrix.terms) if rare[j] and not is_sign(word)]
         presence = np.asarray(matrix.presence[:, kept].todense())
         mean, deviation = features.mean(0), features.std(0)
-        # A coordinate that no text differs in is left out: a virtual outlier does differ there, by many deviations.
+        # Constant coordinates are left out: a virtual outlier differs there by many standard deviations.
         alive = deviation > DEAD * np.median(deviation[deviation > 0]) if deviation.any() else deviation > 0
         scale = np.where(alive, deviation, np.inf)
         z, base = (features - mean) / scale, presence.mean(0)
@@ -128,12 +128,12 @@ class WordLens:
         )
 
     def presence(self, points: Array) -> Array:
-        """Predicted presence (m, V) of each word at points (m, d); 0 and 1 mean none and certain."""
+        """Predicted presence (m, V) of each word at points (m, d); 0 is absent, 1 is present."""
         predicted: Array = self.base + (points - self.mean) / self.scale @ self.weights
         return predicted
 
     def top_words(self, points: Array, n: int = 10) -> list[list[str]]:
-        """For each point the words whose predicted presence lies the highest above their base rate."""
+        """For each point, the words whose predicted presence exceeds their base rate most."""
         above = self.presence(points) - self.base
         return [[self.words[j] for j in np.argsort(-row, kind="stable")[:n]] for row in above]
 
@@ -144,8 +144,8 @@ class LensChecks:
 
     Attributes:
         largest: (m,) largest predicted presence of a word at each point; above 1 the lens extrapolates.
-        own: share of the words of a point that stand in its nearest texts, mean over the points.
-        other: the same in the nearest texts of the other points; None with fewer than two points.
+        own: share of the words of a point that occur in its nearest texts, averaged over the points.
+        other: the same for the nearest texts of the other points; None with fewer than two points.
         shown: (m,) points whose words may be shown: `largest` at most 1, and `own / other` at least 2 on the set.
     """
 
@@ -156,21 +156,21 @@ class LensChecks:
 
     @property
     def ratio(self) -> float | None:
-        """`own / other`; None where there is no other."""
+        """`own / other`; None if there is no other."""
         return None if not self.other else self.own / self.other
 
 
 def lens_checks(
     lens: WordLens, points: Array, neighbours: NDArray[np.int64], matrix: TermMatrix, at_least: float = 2.0
 ) -> LensChecks:
-    """The two checks of a lens.
+    """Run the two checks of a lens.
 
     Args:
-        lens: fitted on real texts.
-        points: (m, d).
+        lens: lens fitted on real texts.
+        points: (m, d) points.
         neighbours: (m, k) rows of each point's nearest real texts.
-        matrix: words of the real texts; those of the lens among them.
-        at_least: what `own / other` must reach.
+        matrix: words of the real texts, including those of the lens.
+        at_least: required value of `own / other`.
     """
     m = len(points)
     if m == 0 or not lens.words:

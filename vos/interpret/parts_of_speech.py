@@ -1,7 +1,7 @@
-"""Parts of speech of the words of English texts, by HanTa: an extra of its own.
+"""Parts of speech of the words of English texts, by HanTa, which is a separate extra.
 
-HanTa (LGPL) reads the model in its own package with pickle, which this package does nowhere else: whoever installs it
-trusts that file as they trust its code. It is imported when a tagger is made, and not before.
+HanTa (LGPL) loads the model in its own package with pickle, which is used nowhere else here: installing it means
+trusting that file as much as its code. It is imported only when a tagger is created.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PARTS = (
     ("ORD", "number"),
     ("PU", "sign"),
 )
-"""Beginnings of the tags of the British National Corpus (C5), the first that fits, and what they are called here."""
+"""Prefixes of the tags of the British National Corpus (C5), of which the first match counts, and their names here."""
 
 
 class PartOfSpeechTagger:
@@ -60,7 +60,7 @@ class PartOfSpeechTagger:
 
 
 def part_of(tag: str) -> str:
-    """What a C5 tag is called here.
+    """The name of a C5 tag in this package.
 
     Example:
         >>> part_of("VVB"), part_of("NP0"), part_of("UNC")
@@ -70,7 +70,7 @@ def part_of(tag: str) -> str:
 
 
 def parts_at(tagger: PartOfSpeechTagger, texts: Sequence[str], starts: Sequence[int]) -> list[str]:
-    """The part of speech of the word that begins at `starts[i]` of `texts[i]`; "other" where none begins there."""
+    """The part of speech of the word that begins at `starts[i]` of `texts[i]`; "other" if none begins there."""
     found = []
     for text, start in zip(texts, starts, strict=True):
         parts = dict(zip((word.start for word in split_words(text)), tagger(text), strict=True))
@@ -79,7 +79,7 @@ def parts_at(tagger: PartOfSpeechTagger, texts: Sequence[str], starts: Sequence[
 
 
 def agreement_with_senses(parts: Sequence[str], labels: NDArray[np.int64]) -> float:
-    """Adjusted mutual information of parts of speech with senses: 1 the same split, 0 as chance has it.
+    """Adjusted mutual information of parts of speech and senses: 1 for the same partition, 0 at chance level.
 
     Example:
         >>> agreement_with_senses(["noun", "noun", "verb", "verb"], np.array([1, 1, 0, 0]))

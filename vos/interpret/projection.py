@@ -1,4 +1,4 @@
-"""From a bipartite graph of units and tokens to a graph of units: two are near where the same tokens move both."""
+"""Projects a bipartite graph of units and tokens to a graph of units, linked if the same tokens activate both."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 from vos.errors import ConfigError, ShapeError
 
 NEIGHBOURS = 30
-"""Strongest neighbours that a unit keeps."""
+"""Number of strongest neighbours kept per unit."""
 
 
 def weighted_projection(weights: NDArray[np.floating]) -> NDArray[np.float64]:
-    """`P = W D⁻¹ Wᵀ` with an empty diagonal; `D` has the sum of each token's weights.
+    """`P = W D⁻¹ Wᵀ` with a zero diagonal; `D` is the diagonal matrix of each token's total weight.
 
-    A token hands its units on to each other by their weights, and shares itself out: one that moves every unit says
-    little about any two (Newman 2001, with the weights kept). `networkx`'s collaboration weighting asks only whether
-    an edge is there: on a graph with weights nearly everywhere it sees one community.
+    A token links its units in proportion to their weights, divided by its total weight: a token that activates all
+    units says little about any two of them (Newman 2001, with weights). `networkx`'s collaboration weighting ignores
+    weights: in a nearly complete graph it finds a single community.
 
     Args:
-        weights: (u, T), not negative.
+        weights: (u, T), non-negative.
 
     Returns:
-        (u, u) symmetric; a token without weight counts for nothing.
+        (u, u) symmetric; a token without weight is ignored.
 
     Raises:
         ShapeError: not a matrix of finite weights >= 0.
@@ -41,14 +41,14 @@ def weighted_projection(weights: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def strongest_neighbours(graph: NDArray[np.floating], k: int = NEIGHBOURS) -> scipy.sparse.csr_matrix:
-    """The edges that belong to the `k` strongest of either end; of equal ones those to the first units.
+    """The edges that are among the `k` strongest of either end; ties go to the first units.
 
     Args:
-        graph: (u, u) symmetric weights >= 0; its diagonal is not looked at.
-        k: edges that each unit proposes, at least 1.
+        graph: (u, u) symmetric weights >= 0; the diagonal is ignored.
+        k: number of edges per unit, at least 1.
 
     Returns:
-        (u, u) symmetric sparse matrix without a diagonal; a unit has k edges or more, unless it has fewer in `graph`.
+        (u, u) symmetric sparse matrix without a diagonal; a unit has at least k edges, unless it has fewer in `graph`.
 
     Raises:
         ShapeError: not a square matrix of finite weights >= 0.
@@ -72,15 +72,15 @@ def strongest_neighbours(graph: NDArray[np.floating], k: int = NEIGHBOURS) -> sc
 
 
 def project(weights: NDArray[np.floating], k: int = NEIGHBOURS) -> scipy.sparse.csr_matrix:
-    """`weighted_projection` and its `strongest_neighbours`: (u, u) sparse from weights (u, T)."""
+    """The `strongest_neighbours` of the `weighted_projection`: (u, u) sparse from weights (u, T)."""
     return strongest_neighbours(weighted_projection(weights), k)
 
 
 def checked_weights(weights: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The weights in float64.
+    """The checked weights in float64.
 
     Raises:
-        ShapeError: not a matrix, or one with weights below zero or not finite.
+        ShapeError: not a matrix, or some weights are negative or not finite.
     """
     matrix = np.asarray(weights, dtype=np.float64)
     if matrix.ndim != 2:

@@ -1,8 +1,8 @@
-"""Which tokens of a text a target needs: greedy two-sided pruning, many texts and many targets together.
+"""Which tokens of a text a target needs: greedy two-sided pruning, batched over many texts and targets.
 
-The token with the least effect is taken out while what is left keeps half of the target's value (of a side of the
-margin: while the side is kept). An encoder reads to both sides, so nothing is cut before the key token, as Neuron2Graph
-does for decoders (Foote et al. 2023, arXiv 2304.12918).
+The token with the least effect is removed as long as the remaining text keeps half of the target's value (for a side of
+the margin: as long as the side is kept). An encoder uses context on both sides, so the text is not simply cut before
+the key token, as Neuron2Graph does for decoders (Foote et al. 2023, arXiv 2304.12918).
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from vos.interpret.activations import TAKEN_OUT, Activations, Row
 T = TypeVar("T")
 
 Asking = Generator[list[Row], NDArray[np.float32], T]
-"""A piece of work on one target that yields the rows whose values it needs next, is sent them, and returns."""
+"""A coroutine for one target: it yields the rows whose values it needs, receives the values, and returns a result."""
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """What is left of a text.
+    """A pruned text.
 
     Attributes:
         row: the whole text.
-        kept: places that are left, ascending; () where the target is not about the words of this text.
-        full: value on the whole text.
-        value: on what is left.
-        floor: what had to be kept.
-        saliency: of each kept place, the share of `value` that is lost without it, in [0, 1].
+        kept: positions that are left, ascending; () if the target does not depend on the words of this text.
+        full: value of the whole text.
+        value: value of the pruned text.
+        floor: value that had to be kept.
+        saliency: for each kept position, the share of `value` that is lost without it, in [0, 1].
     """
 
     row: Row
@@ -44,12 +44,12 @@ class Pruned:
 
     @property
     def left(self) -> Row:
-        """The row with everything else taken out."""
+        """The row with everything else removed."""
         return only(self.row, self.kept)
 
 
 def only(row: Row, kept: Iterable[int]) -> Row:
-    """The row with all but the kept places taken out.
+    """The row with all but the kept positions removed.
 
     Example:
         >>> only((7, 8, 9), [1])
@@ -60,23 +60,23 @@ def only(row: Row, kept: Iterable[int]) -> Row:
 
 
 def prune(row: Row, keep_side: bool = False, exact: int = 5) -> Asking[Pruned | None]:
-    """Take out of a row what the target does not need; to be run by `run_together`.
+    """Remove from a row what the target does not need; to be run by `run_together`.
 
-    From a row of at most `exact` tokens the one with the least effect is taken out again and again, every choice being
-    made among all that are left. A longer row is first brought down to that many: those tokens first that excite the
-    target least when they stand alone, many at a time, half as many where it was too much. To read every token alone
-    costs a seventh of reading every text without one token.
+    From a row of at most `exact` tokens, the token with the least effect is removed repeatedly, comparing all remaining
+    tokens each time. A longer row is first reduced to that length: tokens with the lowest value on their own are
+    removed first, many at a time, and half as many if that was too many. Reading every token on its own costs a seventh
+    of reading every text without one token.
 
-    The floor is half of the full value, or 0 for a side of the margin. Where the text without any word keeps that
-    much, nothing would be left to see: the floor is then half way from its value to the full one.
+    The floor is half of the full value, or 0 for a side of the margin. If the text without any words already reaches
+    it, nothing would be left: the floor is then half-way between that value and the full one.
 
     Args:
         row: token ids.
-        keep_side: of a side of the margin: as little may be left as keeps the value above 0.
-        exact: tokens from which on every choice is made among all.
+        keep_side: for a side of the margin: keep the value above 0 instead of half of it.
+        exact: number of tokens from which all remaining tokens are compared.
 
     Returns:
-        None for a row without tokens, or whose value is not above 0 and above that of no words.
+        None for a row without tokens, or whose value is not above 0 and above that without words.
     """
     if not row:
         return None
@@ -97,7 +97,7 @@ def prune(row: Row, keep_side: bool = False, exact: int = 5) -> Asking[Pruned | 
 
 
 def _coarse(row: Row, order: list[int], floor: float, exact: int) -> Asking[tuple[int, ...]]:
-    """Bring a row down to `exact` places, in an order, as far as the floor lets it."""
+    """Reduce a row to `exact` positions in a given order, as far as the floor permits."""
     kept, open_ = set(order), list(order)
     size = len(open_) - exact
     while len(kept) > exact and open_:
@@ -115,7 +115,7 @@ def _coarse(row: Row, order: list[int], floor: float, exact: int) -> Asking[tupl
 
 
 def _exact(row: Row, kept: tuple[int, ...], full: float, floor: float) -> Asking[Pruned]:
-    """Take out the place without which most is left, until no place can go."""
+    """Remove the position whose removal leaves the most, until none can be removed."""
     value = float((yield [only(row, kept)])[0])
     while True:
         without = [_minus(kept, place) for place in kept]
@@ -133,12 +133,12 @@ def _minus(places: tuple[int, ...], place: int) -> tuple[int, ...]:
 
 
 def run_together(work: Sequence[tuple[int, Asking[T]]], activations: Activations) -> list[T]:
-    """Results of many pieces of work; the rows that any of them asks for are read together, each once a round.
+    """Run many coroutines and return their results; their requested rows are read together, each once per round.
 
-    One pass of a row gives the values of every target, so that work on many units of a layer shares what it can.
+    One pass of a row gives the values of all targets, so that the units of a layer share it.
 
     Args:
-        work: the target, a column of what `activations` gives, and the work on it.
+        work: pairs of a target, as a column index of the activations, and its coroutine.
         activations: see `Activations`.
     """
     results: dict[int, T] = {}

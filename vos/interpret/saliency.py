@@ -1,4 +1,4 @@
-"""What each word of a text does to its margin: the effect of deleting it, or integrated gradients where it is long."""
+"""Effect of each word of a text on its margin: by deletion, or by integrated gradients for long texts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from vos.interpret.margins import MarginReader
 from vos.interpret.words import Word, by_word, split_words, without
 
 LONG = 60
-"""Words beyond which integrated gradients cost less than deleting word after word."""
+"""Number of words above which integrated gradients are cheaper than deleting each word."""
 
 CHUNK = 4096
-"""Edited texts that are read in one call: memory stays flat, and texts of like length still meet."""
+"""Number of edited texts per call; bounds the memory, and still groups texts of similar length."""
 
 Method = Literal["deletion", "integrated_gradients"]
 
@@ -29,13 +29,13 @@ class Saliency:
     """Signed effects of the words of one text.
 
     Attributes:
-        words: k of the text, in their order, those that the classifier reads.
+        words: the k words of the text that the classifier reads, in order.
         values: (k,) float64, in logit units; positive: the word is on the harmful side. By deletion, the margin of the
-            text less the margin without the word *wherever it stands*, so that every copy has the same value and the
-            values of copies are not to be added up. By integrated gradients, what that copy adds.
-        method: how they were found.
-        margin: of the text, see `own_margin`.
-        gap: part of the margin that integrated gradients leave unexplained, 0 by deletion.
+            text minus the margin without *all occurrences* of the word, so that all occurrences have the same value and
+            must not be added up. By integrated gradients, the contribution of that occurrence.
+        method: how the values were computed.
+        margin: margin of the text, see `own_margin`.
+        gap: part of the margin that integrated gradients leave unexplained; 0 for deletion.
     """
 
     words: tuple[Word, ...]
@@ -55,19 +55,20 @@ def saliency(
 ) -> list[Saliency | None]:
     """Signed saliency of the words of each text.
 
-    Where no class is harmful, a margin is that of the class predicted for the text against the best of the others.
+    If no class is harmful, the margin is that of the predicted class against the largest of the others.
 
     Args:
         read: see `MarginReader`.
-        texts: n of them.
-        gradients: of the same classifier, for texts of more than `long` words; None leaves these out.
-        long: see above.
-        baseline: where the path of integrated gradients begins, see `GradientReader.mean_embedding`; None: that of all
-            the texts.
-        told: called with how many more texts are done.
+        texts: n texts.
+        gradients: gradient reader of the same classifier, for texts of more than `long` words; None: these are left
+            out.
+        long: see `LONG`.
+        baseline: start of the path of integrated gradients, see `GradientReader.mean_embedding`; None: that of all the
+            texts.
+        told: called with the number of further texts done.
 
     Returns:
-        For each text its saliency; None for one too long where there are no gradients.
+        The saliency of each text; None for a long text if there are no gradients.
     """
     found: list[Saliency | None] = [None] * len(texts)
     words = [split_words(text) for text in texts]
@@ -86,9 +87,9 @@ def saliency(
 
 
 def deletion(read: MarginReader, texts: Sequence[str]) -> list[Saliency]:
-    """Effects of deleting each word, all its copies at once: one copy that stays would hide what both do.
+    """Effects of deleting each word with all its occurrences: a remaining occurrence would hide the effect of both.
 
-    Example: of a margin that adds up what each word weighs, the effect of a word is its weight times its copies.
+    Example: for a margin that is a sum of word weights, the effect of a word is its weight times its occurrences.
     """
     edited, places = list(texts), []
     for text in texts:
@@ -111,7 +112,7 @@ def deletion(read: MarginReader, texts: Sequence[str]) -> list[Saliency]:
 def integrated(
     gradients: GradientReader, texts: Sequence[str], baseline: Tensor | None = None
 ) -> Iterator[tuple[int, Saliency]]:
-    """Integrated gradients summed to words, with the row of each text; words behind the cut of a text are left out."""
+    """Integrated gradients summed to words, with the row of each text; words of a truncated part are left out."""
     for found in gradients.integrated(texts, baseline=baseline):
         words = split_words(texts[found.row])
         values = by_word(words, found.spans, found.values)
@@ -121,12 +122,12 @@ def integrated(
 
 
 class DeletionFlips(NamedTuple):
-    """Do the words that carry the most keep a text on its side?
+    """Whether the words with the largest effect keep a text on its side.
 
     Attributes:
-        n: texts that were tried.
+        n: number of tested texts.
         top: share that changes sides when the words that support the side most are deleted.
-        random: share that does when as many random words are.
+        random: share that changes sides when equally many random words are deleted.
     """
 
     n: int
@@ -142,15 +143,15 @@ def deletion_flips(
     n_words: int = 3,
     draws: int = 4,
 ) -> DeletionFlips:
-    """Delete the words that support a text's side most, and random ones instead; all copies of each.
+    """Delete the words that support a text's side most, and random ones for comparison; all occurrences of each.
 
     Args:
         read: see `MarginReader`.
-        texts: n of them.
+        texts: n texts.
         found: their saliency.
-        rng: draws the random words.
-        n_words: different words that are deleted; texts of no more are left out.
-        draws: random sets of words for each text.
+        rng: random generator of the random words.
+        n_words: number of distinct deleted words; texts with no more than these are left out.
+        draws: number of random word sets per text.
     """
     edited, of = [], []
     for i, (text, each) in enumerate(zip(texts, found, strict=True)):
@@ -173,12 +174,12 @@ def deletion_flips(
 
 
 def agreement(first: Sequence[Saliency], second: Sequence[Saliency]) -> float:
-    """Mean rank correlation of two saliencies of the same texts over their different words.
+    """Mean rank correlation of two saliencies of the same texts over their distinct words.
 
-    What integrated gradients give the copies of a word is added up, as deletion takes them together.
+    Integrated gradients of the occurrences of a word are added up, as deletion removes them together.
 
     Returns:
-        NaN where no text has three words whose values differ.
+        The correlation, NaN if no text has three words with different values.
     """
     found = []
     for one, other in zip(first, second, strict=True):
@@ -198,7 +199,7 @@ def _by_kind(each: Saliency) -> dict[str, float]:
 
 
 def _chunks(rows: Sequence[int], sizes: Sequence[int]) -> Iterator[list[int]]:
-    """Rows in their order, as many at a time as `CHUNK` readings allow."""
+    """Split rows, in order, into parts of at most `CHUNK` readings."""
     part: list[int] = []
     total = 0
     for row, size in zip(rows, sizes, strict=True):

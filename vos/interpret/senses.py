@@ -1,4 +1,4 @@
-"""Senses of a word: its occurrences parted by the vectors that the encoder gives them in context."""
+"""Word senses: clusters of a word's occurrences by their contextual vectors in the encoder."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ from vos.models.base import TextClassifier
 from vos.types import token_batch
 
 LEAST = 12
-"""Occurrences of a word below which it is not parted."""
+"""Smallest number of occurrences of a word for clustering."""
 
 LEAST_EACH = 3
-"""Occurrences that a sense must have: two of a kind are found in any cloud."""
+"""Smallest number of occurrences of a sense: clusters of two are found in any data."""
 
 MOST_SENSES = 4
 
 DIRECTIONS = 8
-"""Leading directions of the vectors in which senses are looked for; there are few occurrences for more."""
+"""Number of leading directions of the vectors used for clustering; there are too few occurrences for more."""
 
 WINDOW = 5
-"""Tokens on either side that are a word's context. The mean over a whole text tells how long it is."""
+"""Number of tokens of context on either side. The mean over a whole text would reveal its length."""
 
 STRATUM = 5
-"""Occurrences at like positions among which labels are permuted."""
+"""Number of occurrences at similar positions among which labels are permuted."""
 
 DRAWS = 99
-"""Words with one sense that a word is held against."""
+"""Number of draws from the null distribution of a single sense."""
 
 
 @dataclass(frozen=True)
 class Senses:
-    """The occurrences of a word in groups.
+    """A clustering of the occurrences of a word.
 
     Attributes:
-        labels: (n,) int64 groups from 0, the largest first; all 0 where there are too few occurrences.
-        separation: mean silhouette of the groups; 0 where there is one.
-        share: of the variance of the vectors that lies between the groups.
-        p: share of draws of a word with one sense, a Gaussian of the same covariance, that part as well.
+        labels: (n,) int64 clusters from 0, the largest first; all 0 if there are too few occurrences.
+        separation: mean silhouette of the clusters; 0 for a single one.
+        share: share of the variance of the vectors between the clusters.
+        p: share of draws from a single Gaussian of the same covariance that are separated as well.
     """
 
     labels: NDArray[np.int64]
@@ -64,11 +64,11 @@ class WordVectors:
     """The occurrences of a word in some texts.
 
     Attributes:
-        texts: (n,) int64, which text.
-        starts: (n,) int64, first character of the word there.
+        texts: (n,) int64, index of the text.
+        starts: (n,) int64, index of the word's first character in the text.
         vectors: (n, d) float64, mean over the word's tokens.
-        contexts: (n, e) float64, mean input embedding of the tokens around it.
-        positions: (n,) int64, which token of its text the word begins with.
+        contexts: (n, e) float64, mean input embedding of the surrounding tokens.
+        positions: (n,) int64, index of the word's first token in its text.
     """
 
     texts: NDArray[np.int64]
@@ -86,20 +86,20 @@ class WordVectors:
 def word_vectors(
     classifier: TextClassifier, texts: Sequence[str], words: Sequence[str], layer: int = -1, batch: int = 32
 ) -> dict[str, WordVectors]:
-    """Vectors of words in context: what the block `layer` gives at each of their occurrences.
+    """Contextual vectors of words: the output of block `layer` at each of their occurrences.
 
     Args:
-        classifier: an encoder of the BERT family, or a decoder; its modes stay as they are.
-        texts: where to look.
-        words: folded as `split_words` does.
-        layer: of the blocks; -1 is the last.
-        batch: texts of one forward pass.
+        classifier: an encoder of the BERT family, or a decoder; its modes are not changed.
+        texts: texts to search.
+        words: case-folded as by `split_words`.
+        layer: index of the block; -1 is the last.
+        batch: number of texts per forward pass.
 
     Returns:
-        By word; one that does not occur has no rows. What lies beyond the cut of a long text is not there.
+        Vectors by word; a word that does not occur has no rows. The truncated part of a long text is not included.
 
     Raises:
-        ModelError: the encoder is not a stack of blocks, or its tokenizer does not say where its tokens stand.
+        ModelError: the encoder is not a stack of blocks, or its tokenizer does not give the positions of its tokens.
     """
     tokenizer = classifier.tokenizer
     if not getattr(tokenizer, "is_fast", False):
@@ -134,7 +134,7 @@ class _Occurrence(NamedTuple):
 def _states(
     classifier: TextClassifier, layers: FeedForwardLayers, texts: Sequence[str], layer: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]:
-    """Of each text: characters (t, 2) of its tokens, what a block gives there (t, d), their input embeddings (t, e)."""
+    """For each text: token spans (t, 2), the output of a block (t, d), and input embeddings (t, e)."""
     tokenizer, device = classifier.tokenizer, classifier.head.weight.device
     given = tokenizer(list(texts), truncation=True, max_length=classifier.max_length, return_offsets_mapping=True)
     batch = token_batch(given["input_ids"], tokenizer.pad_token_id, tokenizer.padding_side)
@@ -163,16 +163,16 @@ def _together(found: Sequence[_Occurrence], classifier: TextClassifier, layers: 
 def split_senses(
     vectors: NDArray[np.floating], generator: np.random.Generator, draws: int = DRAWS, most: int = MOST_SENSES
 ) -> Senses:
-    """Part the occurrences of a word; the number of groups is the one that parts best, from 2 to `most`.
+    """Cluster the occurrences of a word; the number of clusters, from 2 to `most`, is the one with the best silhouette.
 
-    Ward's clusters in the leading directions of the vectors. The same choice is made for draws of a Gaussian of the
-    same covariance, a cloud that has nothing to part (Liu and others 2008, with the silhouette as statistic).
+    Ward clustering in the leading directions of the vectors. The same procedure is applied to draws from a Gaussian of
+    the same covariance, which has no clusters (Liu and others 2008, with the silhouette as statistic).
 
     Args:
-        vectors: (n, d) of its occurrences.
-        generator: of the draws.
-        draws: of the null.
-        most: largest number of groups.
+        vectors: (n, d) vectors of its occurrences.
+        generator: random generator of the draws.
+        draws: number of draws from the null distribution.
+        most: largest number of clusters.
 
     Example:
         >>> draw = np.random.default_rng(0)
@@ -202,17 +202,17 @@ def context_p(
     generator: np.random.Generator,
     permutations: int = 199,
 ) -> float:
-    """Whether the words around the occurrences differ between groups: p by permuted labels.
+    """Permutation p-value for a difference of the context words between clusters.
 
-    Labels are permuted among occurrences at like positions alone. An encoder that has learnt nothing parts a word by
-    its position, and what stands around a word goes with it: texts that begin with it, or long ones.
+    Labels are permuted only among occurrences at similar positions. An encoder with random weights clusters a word by
+    its position, and the context depends on the position, for example at the beginning of a text.
 
     Args:
         contexts: (n, e), see `WordVectors`.
-        labels: (n,) groups.
+        labels: (n,) clusters.
         positions: (n,) see `WordVectors`.
-        generator: of the permutations.
-        permutations: how many.
+        generator: random generator of the permutations.
+        permutations: number of permutations.
     """
     if len(set(labels.tolist())) < 2:
         return 1.0
@@ -231,7 +231,7 @@ def context_p(
 
 
 def _between(points: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Share of the variance of points (n, d) that lies between their groups."""
+    """Share of the variance of points (n, d) between their clusters."""
     centred = points - points.mean(0)
     member = (labels[None, :] == np.arange(int(labels.max()) + 1)[:, None]).astype(np.float64)
     means = member @ centred / member.sum(1, keepdims=True)
@@ -240,7 +240,7 @@ def _between(points: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
 
 
 def _best_parts(points: NDArray[np.float64], most: int) -> tuple[NDArray[np.int64], float]:
-    """Groups (n,) of the largest mean silhouette, and that silhouette; one group, 0, where none counts."""
+    """Clusters (n,) with the largest mean silhouette, and that silhouette; a single cluster and 0 if none is valid."""
     best: NDArray[np.int64] = np.zeros(len(points), dtype=np.int64)
     value = 0.0
     distances = squareform(pdist(points))
@@ -254,7 +254,7 @@ def _best_parts(points: NDArray[np.float64], most: int) -> tuple[NDArray[np.int6
 
 
 def silhouette(distances: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Mean silhouette (Rousseeuw 1987) of groups, from distances (n, n); a group of one counts 0, as does one group.
+    """Mean silhouette (Rousseeuw 1987) of clusters, from distances (n, n); 0 for singletons and for a single cluster.
 
     Example:
         >>> round(silhouette(np.array([[0, 1, 4], [1, 0, 4], [4, 4, 0]]), np.array([1, 1, 2])), 3)

@@ -1,8 +1,8 @@
-"""Words that move the margin by themselves: shortcuts that a classifier has learnt, whatever its accuracy.
+"""Words that move the margin by themselves: shortcuts that a classifier has learned.
 
-A word is put into texts near the boundary, where it is no part of a sentence, and the mean move of the margin is held
-against that of the words most like it. Rank and flag come from the model alone: a word that goes with a label in the
-texts, and that the model does not use, stays quiet.
+A word is inserted into texts near the boundary, out of context, and the mean change of the margin is compared with that
+of the most similar words. Rank and flag depend only on the model: a word that is correlated with a label in the texts
+but not used by the model is not flagged.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from vos.interpret.corpus_words import CorpusWords, spans_of
 from vos.interpret.words import inserted, split_words, without
 
 FLAG = 5.0
-"""Robust deviations of surprise above which a word is flagged."""
+"""Surprise above which a word is flagged, in robust standard deviations."""
 
 NEIGHBOURS = 10
-"""Words most like a word whose median move is what is expected of it."""
+"""Number of most similar words whose median effect is the expected effect of a word."""
 
 Margins = Callable[[Sequence[str]], NDArray[np.float64]]
 """Margins (n,) of n texts, such as a `MarginReader`."""
@@ -29,12 +29,12 @@ Margins = Callable[[Sequence[str]], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Hosts:
-    """Texts near the boundary that words are put into, each at one place.
+    """Texts near the boundary into which words are inserted, each at one position.
 
     Attributes:
-        texts: h of them.
-        places: number of the word before which another is put; see `inserted`.
-        rows: which of the texts they were chosen from.
+        texts: h texts.
+        places: index of the word before which a word is inserted; see `inserted`.
+        rows: their indices in the original texts.
     """
 
     texts: tuple[str, ...]
@@ -42,7 +42,7 @@ class Hosts:
     rows: tuple[int, ...]
 
     def with_word(self, word: str) -> list[str]:
-        """Every host with the word in its place."""
+        """Every host with the word inserted."""
         return [inserted(text, place, word) for text, place in zip(self.texts, self.places, strict=True)]
 
 
@@ -53,14 +53,14 @@ def choose_hosts(
     n: int = 8,
     words: tuple[int, int] = (4, 40),
 ) -> Hosts:
-    """The texts nearest to the boundary, as many of each side as there are, with a random place in each.
+    """The texts nearest to the boundary, equally many of each side if possible, with a random position in each.
 
     Args:
-        texts: to choose from.
-        margins: of each.
-        rng: draws the places.
-        n: hosts; an even number gives half to each side.
-        words: fewest and most words of a host; where no text is of such a length, any text is.
+        texts: texts to choose from.
+        margins: their margins.
+        rng: random generator of the positions.
+        n: number of hosts; half of them from each side if even.
+        words: smallest and largest number of words of a host; if no text qualifies, any text is used.
 
     Raises:
         ConfigError: no text.
@@ -81,9 +81,9 @@ def choose_hosts(
 
 
 def insertion_effects(margins: Margins, hosts: Hosts, words: Sequence[str]) -> NDArray[np.float64]:
-    """Move of the margin when a word is put into the hosts: (m, h), logit units, positive towards harm.
+    """Change of the margin when a word is inserted into the hosts: (m, h), logit units, positive towards harm.
 
-    A host that has the word already says little of it and gives NaN, unless all have it.
+    Hosts that already contain the word are NaN, unless all contain it.
     """
     before = margins(hosts.texts)
     after = margins([text for word in words for text in hosts.with_word(word)])
@@ -95,12 +95,12 @@ def insertion_effects(margins: Margins, hosts: Hosts, words: Sequence[str]) -> N
 
 @dataclass(frozen=True)
 class Insertions:
-    """What words do where they are put.
+    """Effects of inserted words.
 
     Attributes:
-        effect: (m,) mean move of the margin over the hosts, logit units.
-        expected: (m,) median effect of the words most like each.
-        deviation: the robust standard deviation of effect less expected, 1.48 times the median absolute one.
+        effect: (m,) mean change of the margin over the hosts, logit units.
+        expected: (m,) median effect of the words most similar to each.
+        deviation: robust standard deviation of effect minus expected, 1.48 times the median absolute deviation.
     """
 
     effect: NDArray[np.float64]
@@ -109,18 +109,18 @@ class Insertions:
 
     @property
     def surprise(self) -> NDArray[np.float64]:
-        """Effect less what is expected of such a word, in robust deviations: (m,)."""
+        """Effect minus the expected effect, in robust standard deviations: (m,)."""
         return (self.effect - self.expected) / max(self.deviation, 1e-12)
 
 
 def insertion_surprise(effect: NDArray[np.float64], words: Sequence[str], vectors: NDArray[np.float64]) -> Insertions:
-    """Hold each word's effect against the median of the ten words most like it that share no word with it.
+    """Compare each word's effect with the median of its ten most similar entries that share no word with it.
 
     Args:
-        effect: (m,) of the m words, see `insertion_effects`.
+        effect: (m,) effects of the m words, see `insertion_effects`.
         words: words and phrases.
-        vectors: (m, e), embeddings of an encoder that was not tuned on the task, where there is one: a tuned one may
-            hold those words alike that it treats alike.
+        vectors: (m, e), embeddings of an encoder that was not fine-tuned on the task, if available: in a fine-tuned
+            one, words with the same effect may be similar.
 
     Raises:
         ShapeError: the numbers of words differ.
@@ -144,7 +144,7 @@ def insertion_surprise(effect: NDArray[np.float64], words: Sequence[str], vector
 
 
 def robust_deviation(values: NDArray[np.float64]) -> float:
-    """1.4826 times the median absolute deviation: the standard deviation where values are normal; 0 for none."""
+    """1.4826 times the median absolute deviation, the standard deviation for normal values; 0 without values."""
     if not len(values):
         return 0.0
     return float(1.4826 * np.median(np.abs(values - np.median(values))))
@@ -153,16 +153,16 @@ def robust_deviation(values: NDArray[np.float64]) -> float:
 def deletion_effects(
     margins: Margins, texts: Sequence[str], words: CorpusWords, rng: np.random.Generator, n_texts: int = 6
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean move of the margin that a word is good for where it stands, and its standard error: (m,) each.
+    """Mean effect of a word where it occurs in texts, and its standard error: (m,) each.
 
-    The margin of a text less its margin without the word; every copy goes at once, since one of two may do.
+    The margin of a text minus its margin without the word; all occurrences are deleted, since one may be enough.
 
     Args:
-        margins: of any texts.
-        texts: that `words` were counted in.
-        words: m of them.
-        rng: draws the texts of a word that has more of them.
-        n_texts: texts of a word.
+        margins: returns the margins of texts.
+        texts: the texts in which `words` were counted.
+        words: m words.
+        rng: chooses the texts of a word that occurs in more than `n_texts`.
+        n_texts: largest number of texts per word.
     """
     chosen = [rng.permutation(words.texts_with(i))[:n_texts] for i in range(len(words))]
     rows = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *chosen]))
@@ -184,16 +184,16 @@ def deletion_effects(
 def rank_words(
     strength: NDArray[np.float64], effect: NDArray[np.float64], words: Sequence[str], beyond: float
 ) -> list[int]:
-    """Places of the words from the strongest; phrases that one of their words explains are left out.
+    """Indices of the words, strongest first, without phrases that are explained by one of their words.
 
-    A planted word drags every phrase that holds it up with it. A phrase stays where it moves the margin farther than
-    each of its words does alone; those that are not among the words do not count.
+    A strong word raises every phrase that contains it. A phrase is kept if its effect is larger than that of each of
+    its words; words that are not listed are ignored.
 
     Args:
-        strength: (m,) what is ranked by, as |surprise|.
-        effect: (m,) what decides between a phrase and its words.
+        strength: (m,) ranking criterion, such as |surprise|.
+        effect: (m,) for comparing a phrase with its words.
         words: words and phrases.
-        beyond: how much farther a phrase must move it, as one robust deviation of all.
+        beyond: required additional effect of a phrase, such as one robust standard deviation.
 
     Example:
         >>> rank_words(np.array([3.0, 9.0, 8.0]), np.array([0.1, 2.1, 2.0]), ["a", "a zebra", "zebra"], 0.3)

@@ -1,8 +1,8 @@
-"""Spectral clusters of a graph of units, against graphs in which the units' weights are shuffled.
+"""Spectral clusters of a graph of units, tested against graphs with shuffled weights.
 
-A cut always finds clusters. Whether there is structure is a question for a null: each unit keeps its weights and loses
-which tokens they belong to. The number of clusters comes from the gap in the spectrum; never from the smallest n-cut,
-as merging two clusters never raises it, so that its minimum is the fewest clusters that were tried.
+Spectral clustering always returns clusters. Whether they are real structure is tested against a null distribution, in
+which each unit keeps its weights but with permuted tokens. The number of clusters is chosen by the eigengap, not by the
+normalised cut: merging two clusters never increases the cut, so its minimum is always the smallest number tried.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from vos.interpret.projection import NEIGHBOURS, project
 
 MOST_CLUSTERS = 20
 STARTS = 25
-"""Starts of k-means."""
+"""Number of initialisations of k-means."""
 
 SHUFFLES = 100
-"""Graphs of the null; p-values are at least 1 / (SHUFFLES + 1)."""
+"""Number of graphs from the null distribution; p-values are at least 1 / (SHUFFLES + 1)."""
 
 
 @dataclass(frozen=True)
 class SpectralClusters:
-    """Clusters of units and how they stand against the null.
+    """Clusters of units and their comparison with the null distribution.
 
     Attributes:
         labels: (u,) int64 clusters from 0, the largest first; -1 for a unit without edges.
         k: number of clusters asked for.
         gaps: (K,) eigengaps `λ_{k+1} - λ_k` for k = 2, 3, ... of the normalised Laplacian.
-        null_gaps: (K,) their means over the null.
-        gap_p: of the largest excess `gaps - null_gaps` over all k.
+        null_gaps: (K,) their means under the null.
+        gap_p: p-value of the largest excess `gaps - null_gaps` over all k.
         cut: normalised cut of the clusters.
-        null_cuts: (shuffles,) of the null's own clusters of the same k.
-        cut_p: share of the null with a cut as small, `(r + 1) / (n + 1)`.
+        null_cuts: (shuffles,) cuts of the null graphs' own clusters with the same k.
+        cut_p: share of the null graphs with a cut as small, `(r + 1) / (n + 1)`.
     """
 
     labels: Partition
@@ -59,18 +59,18 @@ def spectral_clusters(
     shuffles: int = SHUFFLES,
     most: int = MOST_CLUSTERS,
 ) -> SpectralClusters:
-    """Cluster the units of a unit-token graph (Ng, Jordan and Weiss 2002), with `k` from its eigengap above the null.
+    """Cluster the units of a unit-token graph (Ng, Jordan and Weiss 2002), with `k` chosen by its eigengap.
 
     Args:
         weights: (u, T) >= 0.
-        generator: of the shuffles and of k-means.
-        k: number of clusters; None: the k from 2 to `most` whose eigengap is farthest above the null's mean gap.
+        generator: random generator of the shuffles and of k-means.
+        k: number of clusters; None: the k from 2 to `most` whose eigengap exceeds the mean under the null most.
         neighbours: see `strongest_neighbours`.
-        shuffles: graphs of the null.
+        shuffles: number of null graphs.
         most: largest k that is tried.
 
     Returns:
-        See `SpectralClusters`; with fewer than three linked units one cluster, cuts of 0 and p-values of 1.
+        See `SpectralClusters`; with fewer than three connected units one cluster, cuts of 0 and p-values of 1.
 
     Raises:
         ConfigError: k or `most` below 2, or `shuffles` below 1.
@@ -85,7 +85,7 @@ def spectral_clusters(
     null = [project(shuffled_rows(weights, generator), neighbours) for _ in range(shuffles)]
     spectra = [spectrum(each, most + 1) for each in (graph, *null)]
     gaps = np.stack([np.diff(each.values)[1:] for each in spectra])
-    excess = gaps - gaps.mean(0)  # the graph's own gaps are in the mean: under the null all rows are alike
+    excess = gaps - gaps.mean(0)  # the observed gaps are included in the mean: under the null all rows are exchangeable
     k = min(k or int(excess[0].argmax()) + 2, most)
     seeds = generator.integers(2**31, size=shuffles + 1).tolist()
     labels = spectra[0].labels(k, seeds[0])
@@ -107,12 +107,12 @@ def spectral_clusters(
 
 @dataclass(frozen=True)
 class Spectrum:
-    """The smallest eigenvalues of the normalised Laplacian `1 - D^-1/2 P D^-1/2` of a graph's linked units.
+    """The smallest eigenvalues of the normalised Laplacian `1 - D^-1/2 P D^-1/2` of a graph's connected units.
 
     Attributes:
-        values: (m,) ascending from 0; 0 eigenvalues are as many as there are parts without an edge between them.
-        vectors: (l, m) one row for each linked unit.
-        linked: (l,) which units they are.
+        values: (m,) ascending from 0; the multiplicity of 0 is the number of connected components.
+        vectors: (l, m) one row for each unit with an edge.
+        linked: (l,) indices of these units.
         n: number of all units.
     """
 
@@ -122,7 +122,7 @@ class Spectrum:
     n: int
 
     def labels(self, k: int, seed: int, starts: int = STARTS) -> Partition:
-        """Clusters (u,) by k-means on the first k eigenvectors, rows scaled to length 1."""
+        """Clusters (u,) by k-means on the first k eigenvectors, with rows normalised to length 1."""
         labels = np.full(self.n, NONE, dtype=np.int64)
         rows = self.vectors[:, :k]
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
@@ -131,25 +131,25 @@ class Spectrum:
 
 
 def spectrum(graph: scipy.sparse.csr_matrix, m: int) -> Spectrum:
-    """The `m` smallest eigenvalues and their vectors; m is at most the number of units with an edge."""
+    """The `m` smallest eigenvalues and their eigenvectors; m is at most the number of units with an edge."""
     degrees = np.asarray(graph.sum(1)).ravel()
     linked = np.flatnonzero(degrees > 0)
     scale = 1.0 / np.sqrt(degrees[linked])
     affinity = graph[linked][:, linked].toarray() * scale[:, None] * scale[None, :]
-    # All of them: LAPACK gives fewer than it was asked for where a range of places cuts equal eigenvalues apart.
+    # All are computed: LAPACK returns fewer than requested if an index range splits equal eigenvalues.
     values, vectors = np.linalg.eigh(affinity)
     return Spectrum(1.0 - values[::-1][:m], vectors[:, ::-1][:, :m], linked, graph.shape[0])
 
 
 def shuffled_rows(weights: NDArray[np.floating], generator: np.random.Generator) -> NDArray[np.float64]:
-    """Each unit keeps its weights (u, T), in an order of its own."""
+    """Permute the weights (u, T) of each unit independently."""
     return generator.permuted(np.asarray(weights, dtype=np.float64), axis=1)
 
 
 def n_cut(graph: scipy.sparse.csr_matrix, labels: Partition) -> float:
-    """`Σ_c cut(c) / vol(c)`: weight that leaves a cluster as a share of all its weight (Shi and Malik 2000).
+    """`Σ_c cut(c) / vol(c)`: weight of the edges that leave a cluster, as a share of its volume (Shi and Malik 2000).
 
-    Units labelled -1 belong to no cluster; what goes to them leaves. A cluster without weight cuts nothing.
+    Units labelled -1 belong to no cluster; edges to them leave the cluster. A cluster without weight contributes 0.
 
     Example:
         >>> path = scipy.sparse.csr_matrix(np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]]))
@@ -167,7 +167,7 @@ def n_cut(graph: scipy.sparse.csr_matrix, labels: Partition) -> float:
 
 
 def p_value(value: float, null: NDArray[np.float64]) -> float:
-    """Share of a null that is as small, `(r + 1) / (n + 1)`: never 0 (Phipson and Smyth 2010).
+    """Share of null values that are as small, `(r + 1) / (n + 1)`: never 0 (Phipson and Smyth 2010).
 
     Example:
         >>> p_value(0.0, np.array([1.0, 2.0, 3.0]))

@@ -1,4 +1,4 @@
-"""Words that may stand in a token's place: the nearest in the input embeddings, or what a masked-LM head expects."""
+"""Substitutes for a token: nearest neighbours in the input embeddings, or predictions of a masked-LM head."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ Array = NDArray[np.float64]
 
 
 class Proposer(Protocol):
-    """Says what may stand in the places of a row."""
+    """Proposes substitutes at positions of a row."""
 
     def __call__(self, row: Row, places: Sequence[int]) -> list[list[int]]:
-        """For each of the places token ids that are not the one there, the likeliest first."""
+        """For each position, token ids other than the present one, most likely first."""
         raise NotImplementedError
 
 
 class NearestTokens:
     """The nearest tokens of the vocabulary by the cosine of centred input embeddings.
 
-    Those of the encoder before it was trained on the task are the better ones: training for a margin draws together
-    what has the same label, not what means the same.
+    Use the embeddings before training on the task: training makes tokens with the same label similar, not tokens with
+    the same meaning.
 
     Args:
         embeddings: (V, e).
         allowed: token ids that may be proposed, see `whole_words`.
-        n: proposals for a token.
+        n: number of proposals per token.
     """
 
     def __init__(self, embeddings: NDArray[Any], allowed: Iterable[int], n: int = 8) -> None:
@@ -43,7 +43,7 @@ class NearestTokens:
         self._known: dict[int, list[int]] = {}
 
     def __call__(self, row: Row, places: Sequence[int]) -> list[list[int]]:
-        """See `Proposer`; the other words of the row do not count."""
+        """See `Proposer`; the other words of the row are ignored."""
         return [self._nearest(row[place]) for place in places]
 
     def _nearest(self, token: int) -> list[int]:
@@ -55,15 +55,15 @@ class NearestTokens:
 
 
 class MaskedLanguageModel:
-    """What a model's own masked-language-model head expects in a place that is masked.
+    """Predictions of a model's masked-language-model head at a masked position.
 
     Args:
-        logits: (b, t) token ids, special ones included, to logits (b, t, V).
+        logits: maps (b, t) token ids, special ones included, to logits (b, t, V).
         first: special tokens before a text.
-        last: those after it.
-        mask: the token that masks.
+        last: special tokens after it.
+        mask: the mask token.
         allowed: see `NearestTokens`.
-        n: proposals for a place.
+        n: number of proposals per position.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class MaskedLanguageModel:
 
 
 def whole_words(tokenizer: Any) -> list[int]:
-    """Ids of the tokens that are a word of letters by themselves, which a person can read."""
+    """Ids of the tokens that are a whole word of letters."""
     special = set(tokenizer.all_special_ids)
     pieces = tokenizer.get_vocab()
     spaced = any(piece.startswith(("Ġ", "▁")) for piece in pieces)
@@ -111,9 +111,9 @@ def whole_words(tokenizer: Any) -> list[int]:
 
 
 def substitutes(pruned: Pruned, propose: Proposer) -> Asking[list[list[tuple[int, float]]]]:
-    """Of each kept place the tokens that may stand there, and the share of the value that is then left, at most 1.
+    """For each kept position, the possible substitutes and the share of the value that they leave, at most 1.
 
-    A token is kept where half of the pruned text's value is left. To be run by `run_together`.
+    A substitute is kept if half of the pruned text's value is left. To be run by `run_together`.
     """
     proposed = propose(pruned.row, pruned.kept)
     left = pruned.left

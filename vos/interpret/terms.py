@@ -1,4 +1,4 @@
-"""Which texts hold which words and two-word phrases, and how much more often one set of texts holds them."""
+"""Words and two-word phrases of texts, and their relative frequency in two sets of texts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class TermMatrix:
     """Terms of a set of texts.
 
     Attributes:
-        terms: V words, and phrases with a space between their words, sorted.
-        presence: (n, V) CSR float64, 1 where a text holds a term, however often.
+        terms: V words, and phrases with their words separated by a space, sorted.
+        presence: (n, V) CSR float64, 1 if a text contains a term, however often.
     """
 
     terms: tuple[str, ...]
@@ -30,22 +30,22 @@ class TermMatrix:
 
     @property
     def n_texts(self) -> int:
-        """Texts n, those without any term among them."""
+        """Number of texts n, including those without any term."""
         return int(self.presence.shape[0])
 
     def counts(self, rows: NDArray[np.bool_]) -> Array:
-        """In how many of the texts of a mask (n,) each term stands: (V,)."""
+        """Number of texts of a mask (n,) that contain each term: (V,)."""
         return np.asarray(self.presence.T @ rows.astype(np.float64))
 
     def holders(self, term: int, rows: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """The texts of a mask (n,) that hold the term, ascending."""
+        """The texts of a mask (n,) that contain the term, ascending."""
         return np.flatnonzero(np.asarray(self.presence[:, [term]].todense()).ravel().astype(bool) & rows)
 
 
 def terms_of(text: str, longest: int = 2) -> set[str]:
-    """Words of a text, signs such as "!!" among them, and phrases of up to `longest` words that stand side by side.
+    """Words of a text, including punctuation such as "!!", and phrases of up to `longest` consecutive words.
 
-    A phrase does not reach over a sign.
+    A phrase does not extend over punctuation.
 
     Example:
         >>> sorted(terms_of("You are, you know!"))
@@ -60,14 +60,14 @@ def terms_of(text: str, longest: int = 2) -> set[str]:
 
 
 def term_matrix(texts: Sequence[str], min_df: int = 5, longest: int = 2) -> TermMatrix:
-    """The terms that at least `min_df` of the texts hold.
+    """The terms that occur in at least `min_df` of the texts.
 
-    Stop words are kept: what tells texts near a boundary from others is more often style than topic.
+    Stop words are kept, because texts near a boundary differ from others more often in style than in topic.
 
     Args:
-        texts: n.
-        min_df: texts that must hold a term.
-        longest: words of a phrase.
+        texts: n texts.
+        min_df: smallest number of texts with a term.
+        longest: largest number of words of a phrase.
     """
     sets = [terms_of(text, longest) for text in texts]
     counts = Counter(term for own in sets for term in own)
@@ -84,7 +84,7 @@ def log_odds(a: Array, b: Array, prior: Array) -> tuple[Array, Array]:
 
     `δ_t = log[(a_t + α_t) / (n_a + α₀ - a_t - α_t)] - log[(b_t + α_t) / (n_b + α₀ - b_t - α_t)]`, with the variance
     `1 / (a_t + α_t) + 1 / (b_t + α_t)`; n is the sum of the counts of a set, α₀ that of the prior (Monroe, Colaresi and
-    Quinn 2008, section 3.5.1). A set of longer texts has more of everything and does not look different for it.
+    Quinn 2008, section 3.5.1). Longer texts in one set alone do not make a difference.
 
     Args:
         a: (..., V) counts of the first set.
@@ -103,20 +103,20 @@ def log_odds(a: Array, b: Array, prior: Array) -> tuple[Array, Array]:
 
 
 def informative_prior(counts: Array, total: float) -> Array:
-    """α (V,) with the sum `total` (α₀), in proportion to how often each term occurs in the background.
+    """α (V,) with the sum `total` (α₀), proportional to the background frequencies of the terms.
 
     Args:
-        counts: (V,) of the background, all above 0.
-        total: how many occurrences the prior is worth.
+        counts: (V,) counts of the background, all above 0.
+        total: strength of the prior, in occurrences.
     """
     prior: Array = total * counts / counts.sum()
     return prior
 
 
 def distinctive_terms(matrix: TermMatrix, rows: NDArray[np.bool_], n: int = 4, prior: float = 500.0) -> list[str]:
-    """The `n` terms that tell the texts of a mask (n,) from the others the best: a name for them.
+    """The `n` terms that best distinguish the texts of a mask (n,) from the others, as a name for them.
 
-    Phrases and signs are left out; a term must be more frequent in the set (z > 2).
+    Phrases and punctuation are left out; a term must be more frequent in the set (z > 2).
     """
     if len(matrix.terms) < 2 or not rows.any() or rows.all():
         return []

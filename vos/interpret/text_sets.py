@@ -1,4 +1,4 @@
-"""Pairs of sets of texts that are worth comparing: near the boundary and far, mistakes and what is right."""
+"""Pairs of text sets to compare: near the boundary and far from it, wrong and correct predictions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Mask = NDArray[np.bool_]
 Indices = NDArray[np.int64]
 
 UNKNOWN = -1
-"""A label that nobody has given."""
+"""Label of an unlabelled text."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class TextPair:
 
     Attributes:
         name: short, unique among the pairs of a run.
-        a: the first set in plain words.
-        b: the second.
-        in_a: (n,) texts of the first.
-        in_b: (n,) texts of the second; no text is in both.
+        a: description of the first set.
+        b: description of the second.
+        in_a: (n,) mask of the first.
+        in_b: (n,) mask of the second; the sets are disjoint.
     """
 
     name: str
@@ -40,13 +40,13 @@ class TextPair:
 def near_against_core(near: Mask, core: Mask, prediction: Indices, class_names: Sequence[str]) -> list[TextPair]:
     """Texts near the boundary against those far from it, within each predicted class.
 
-    Over all classes at once they would tell the classes apart.
+    Over all classes together, the comparison would show the difference between the classes.
 
     Args:
-        near: (n,).
-        core: (n,), without a text of `near`.
+        near: (n,) mask.
+        core: (n,) mask, disjoint from `near`.
         prediction: (n,) int64 class indices.
-        class_names: C.
+        class_names: names of the C classes.
     """
     return [
         TextPair(
@@ -64,14 +64,14 @@ def near_against_core(near: Mask, core: Mask, prediction: Indices, class_names: 
 def mistakes_against_right(
     label: Indices, prediction: Indices, n_classes: int, harmful: Sequence[int]
 ) -> list[TextPair]:
-    """Misses against hits among the harmful texts, false alarms against texts rightly passed among the others.
+    """False negatives against true positives among harmful texts, false positives against true negatives among others.
 
-    Where no class is harmful, mistakes against right predictions.
+    If no class is harmful, wrong against correct predictions.
 
     Args:
-        label: (n,) int64, `UNKNOWN` where nobody has judged the text; those are left out.
+        label: (n,) int64; unlabelled texts (`UNKNOWN`) are left out.
         prediction: (n,) int64.
-        n_classes: C.
+        n_classes: C, number of classes.
         harmful: indices of the harmful classes.
     """
     known = label != UNKNOWN
@@ -90,11 +90,11 @@ def mistakes_against_right(
 
 
 def neighbours_against_rest(neighbours: Indices, among: Mask) -> TextPair:
-    """Texts that are nearest to a virtual outlier against all others.
+    """Texts that are nearest to a virtual outlier, against all others.
 
     Args:
-        neighbours: rows, in any shape and order; -1 stands for none.
-        among: (n,) texts that take part.
+        neighbours: rows, in any shape and order; -1 for none.
+        among: (n,) mask of the texts to compare.
     """
     chosen = np.zeros(len(among), dtype=bool)
     chosen[neighbours[neighbours >= 0]] = True
@@ -108,15 +108,16 @@ def neighbours_against_rest(neighbours: Indices, among: Mask) -> TextPair:
 
 
 def balanced(pair: TextPair, stratum: Indices, generator: np.random.Generator) -> TextPair:
-    """The pair with the sources of its texts in the same proportions on both sides.
+    """Subsample a pair so that the sources of its texts have the same proportions on both sides.
 
-    Where near texts come from the pool more often than others do, near and core would tell the pool from test texts.
-    Texts are left out at random: of the second set, and of the first those of a source that the second has nothing of.
+    If near texts come from the pool more often, a comparison of near and core would show the difference between pool
+    and test texts. Texts of the second set are left out at random, and texts of the first whose source the second
+    lacks.
 
     Args:
-        pair: of n texts.
-        stratum: (n,) int64, where each text comes from.
-        generator: of what is left out.
+        pair: pair over n texts.
+        stratum: (n,) int64, source of each text.
+        generator: chooses the texts that are left out.
     """
     kinds = np.unique(stratum[pair.in_a | pair.in_b])
     counts = np.array([[(own & (stratum == kind)).sum() for own in (pair.in_a, pair.in_b)] for kind in kinds])
@@ -133,16 +134,16 @@ def balanced(pair: TextPair, stratum: Indices, generator: np.random.Generator) -
 
 
 def selections(name: str, a: Mask, b: Mask, describes: tuple[str, str]) -> TextPair:
-    """Any two selections; a text that is in both is left out of both.
+    """A pair of any two selections; texts in both are left out of both.
 
     Args:
-        name: of the pair.
-        a: (n,) first selection.
-        b: (n,) second.
-        describes: the two in plain words.
+        name: name of the pair.
+        a: (n,) mask of the first selection.
+        b: (n,) mask of the second.
+        describes: descriptions of the two.
 
     Raises:
-        ShapeError: selections of different lengths.
+        ShapeError: the selections have different lengths.
     """
     if a.shape != b.shape or a.ndim != 1:
         raise ShapeError(f"{name}: expected two masks (n,) of one length, got {a.shape} and {b.shape}")

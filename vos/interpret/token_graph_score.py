@@ -1,7 +1,7 @@
-"""How well a token graph predicts on held-out texts where its target is active, beside three simpler predictors.
+"""How well a token graph predicts the activity of its target on held-out texts, compared with three simpler predictors.
 
-All four get the same training texts and choose the cut above which they say "active" there, on texts that they have not
-learned from; none sees a held-out text before. Whichever is best is named the winner, the graph or not.
+All four use the same training texts, and choose their threshold for "active" on training texts from which they were not
+fitted; held-out texts are only used for the test. The best of the four is the winner, whether it is the graph or not.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 GRAPH, TOKEN, BIGRAM, WORDS = "graph", "token", "bigram", "words"
-"""The predictors; where two are equally good the later one, which is the simpler, wins."""
+"""The predictors; in a tie the later one, which is simpler, wins."""
 
 PREDICTORS = (GRAPH, WORDS, BIGRAM, TOKEN)
 
@@ -35,9 +35,9 @@ class Score:
     """Four predictors on the same held-out texts.
 
     Attributes:
-        f1: of "active", by predictor: graph, token, bigram, words.
-        winner: the best of them; "none" where none finds an active text.
-        active: share of the held-out texts that are active, which "always active" has a F1 of 2 a / (1 + a) from.
+        f1: F1 of "active", by predictor: graph, token, bigram, words.
+        winner: the best of them; "none" if none finds an active text.
+        active: share a of active held-out texts; predicting "always active" has an F1 of 2 a / (1 + a).
         words: the words with the largest weights in the bag of words, and the weights.
     """
 
@@ -48,7 +48,7 @@ class Score:
 
 
 def f1_score(predicted: Bools, active: Bools) -> float:
-    """Harmonic mean of precision and recall; 0 where nothing active is found.
+    """Harmonic mean of precision and recall; 0 if no active text is found.
 
     Example:
         >>> f1_score(np.array([True, True, False]), np.array([True, False, False]))
@@ -59,9 +59,9 @@ def f1_score(predicted: Bools, active: Bools) -> float:
 
 
 def best_cut(scores: Floats, active: Bools) -> float:
-    """The score from which on to say "active" for the largest F1, among the scores that occur; infinite without any.
+    """The threshold for "active" with the largest F1, among the scores that occur; infinite without scores.
 
-    Of equally good cuts the highest.
+    In a tie, the highest threshold.
 
     Example:
         >>> best_cut(np.array([0.9, 0.8, 0.3]), np.array([True, True, False]))
@@ -72,24 +72,24 @@ def best_cut(scores: Floats, active: Bools) -> float:
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
     f1 = 2 * np.cumsum(active[order]) / (np.arange(1, len(scores) + 1) + active.sum())
-    ends = np.append(ranked[1:] != ranked[:-1], True)  # scores that are equal fall on one side
+    ends = np.append(ranked[1:] != ranked[:-1], True)  # equal scores are on the same side
     return float(ranked[np.argmax(np.where(ends, f1, -1.0))])
 
 
 class Baselines:
-    """The three predictors that know no graph, for many targets on the same texts.
+    """The three predictors without a graph, for many targets on the same texts.
 
-    *Token* and *bigram* look up the share of training texts with the token (two tokens that follow each other) that are
-    active, drawn towards the share of all texts by one text's weight; a text has the score of its best one. Training
-    texts are scored without themselves. *Words* is a logistic regression with an L1 penalty on which words a text has;
-    its strength and its cut are chosen on every fourth training text.
+    *Token* and *bigram* look up the share of active texts among the training texts with the token (two consecutive
+    tokens), shrunk towards the share of all texts with the weight of one text; a text has the score of its best one.
+    Training texts are scored leave-one-out. *Words* is a logistic regression with an L1 penalty on the presence of
+    words; its penalty and threshold are chosen on every fourth training text.
 
     Args:
-        train: n rows of token ids.
-        held_out: m rows.
+        train: n rows of token ids for training.
+        held_out: m rows for testing.
         train_words: words of the n training texts.
         held_out_words: of the m others.
-        strengths: inverse penalties that are tried.
+        strengths: inverse penalties to try.
     """
 
     def __init__(
@@ -107,11 +107,11 @@ class Baselines:
         self._chosen = np.arange(len(train)) % 4 == 3
 
     def look_up(self, active: Bools, bigrams: bool = False) -> Bools:
-        """What the look-up of tokens or bigrams says of the held-out texts: (m,) bool.
+        """Predictions of the token or bigram look-up for the held-out texts: (m,) bool.
 
         Args:
-            active: (n,) of the training texts.
-            bigrams: of two tokens that follow each other.
+            active: (n,) activity of the training texts.
+            bigrams: use two consecutive tokens.
         """
         train, held_out, _ = self._bigrams if bigrams else self._tokens
         base = float(active.mean()) if len(active) else 0.0
@@ -126,11 +126,11 @@ class Baselines:
         return said
 
     def bag_of_words(self, active: Bools, n_words: int = 12) -> tuple[Bools, list[tuple[str, float]]]:
-        """What the bag of words says of the held-out texts, (m,) bool, and its largest weights.
+        """Predictions of the bag of words for the held-out texts, (m,) bool, and its largest weights.
 
         Args:
-            active: (n,) of the training texts.
-            n_words: weights that are kept.
+            active: (n,) activity of the training texts.
+            n_words: number of weights returned.
         """
         train, held_out, names = self._words
         fit, chosen = ~self._chosen, self._chosen
@@ -152,7 +152,7 @@ class Baselines:
     def _fitted(features: Any, active: Bools, strength: float) -> Any:
         model = LogisticRegression(C=strength, l1_ratio=1.0, solver="liblinear", random_state=0)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits of weights decide no text
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits do not matter
             return model.fit(features, active)
 
 
@@ -162,16 +162,16 @@ def score(
     """F1 of the graph and of the baselines on the held-out texts.
 
     Args:
-        baselines: on the same texts.
-        graph: what it predicts for the n training texts and the m held-out ones; 0 where no pattern fits.
-        unseen: (n,) training texts that the graph was not made from; its cut is chosen on these.
-        train_active: (n,).
-        held_out_active: (m,).
+        baselines: baselines on the same texts.
+        graph: its predictions for the n training texts and the m held-out ones; 0 if no pattern fits.
+        unseen: (n,) training texts from which the graph was not made; its threshold is chosen on these.
+        train_active: (n,) activity of the training texts.
+        held_out_active: (m,) activity of the held-out texts.
     """
     train, held_out = graph
     cut = best_cut(train[unseen], train_active[unseen])
     if not np.isfinite(cut) or cut <= 0:
-        cut = np.nextafter(0.0, 1.0)  # where no text tells, whatever fits a pattern
+        cut = np.nextafter(0.0, 1.0)  # if no text is informative, any match counts
     words, weights = baselines.bag_of_words(train_active)
     said = {
         GRAPH: held_out >= cut,
@@ -190,7 +190,7 @@ def _pairs(row: Row) -> list[str]:
 
 
 def _presence(train: Sequence[Sequence[str]], held_out: Sequence[Sequence[str]]) -> tuple[Any, Any, list[str]]:
-    """Which terms of the training texts each text has: (n, v) and (m, v) sparse, and the v terms."""
+    """Presence of the training texts' terms in each text: (n, v) and (m, v) sparse, and the v terms."""
     counter = CountVectorizer(analyzer=list, binary=True, dtype=np.float64)
     if not any(train):
         return csr_matrix((len(train), 0)), csr_matrix((len(held_out), 0)), []
@@ -198,7 +198,7 @@ def _presence(train: Sequence[Sequence[str]], held_out: Sequence[Sequence[str]])
 
 
 def _row_maximum(matrix: Any, values: Floats, empty: float) -> Floats:
-    """Largest of the values of each row's entries: (n,); `empty` for a row without any."""
+    """Maximum of the values of each row's entries: (n,); `empty` for a row without entries."""
     result = np.full(matrix.shape[0], empty)
     full = np.diff(matrix.indptr) > 0
     if full.any():

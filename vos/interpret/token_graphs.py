@@ -1,9 +1,9 @@
-"""Token graphs: in which words, in which order, a unit, a direction or the margin is active (Neuron2Graph).
+"""Token graphs: patterns of words for which a unit, a direction or the margin is active (Neuron2Graph).
 
-After Foote et al. 2023 (arXiv 2304.12918, 2305.19911), with these differences. An encoder reads to both sides, so texts
-are pruned on both and the trie has two. What makes a target active is the whole text and not its key token. A gap is of
-any length up to a limit. Patterns are weighed on training texts that they do not come from. And the test is on all
-held-out texts, beside three simpler predictors, where the published one is on the most active texts.
+After Foote et al. 2023 (arXiv 2304.12918, 2305.19911), with these differences. An encoder uses context on both sides,
+so texts are pruned on both sides and the trie has two sides. Activity is that of the whole text, not of its key token.
+A gap has any length up to a limit. The reliability of patterns is estimated on training texts from which they were not
+made. The test uses all held-out texts and three simpler predictors; the published test uses the most active texts.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Target:
-    """What a graph is of.
+    """The target of a graph.
 
     Attributes:
         kind: "margin", "unit" or "direction".
-        layer: of a unit.
-        unit: its place in the layer.
+        layer: layer of a unit.
+        unit: its index in the layer.
         direction: index of a direction.
-        side: of the margin "harmful" or "harmless"; of a direction "+" or "-".
+        side: "harmful" or "harmless" for the margin; "+" or "-" for a direction.
     """
 
     kind: Literal["margin", "unit", "direction"]
@@ -48,7 +48,7 @@ class Target:
     side: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """As an artefact holds it."""
+        """The target in the form of an artefact."""
         return asdict(self)
 
 
@@ -63,15 +63,15 @@ def direction_ends(k: int) -> tuple[Target, ...]:
 
 @dataclass(frozen=True)
 class TokenGraphSettings:
-    """How far a graph goes.
+    """Limits of a graph.
 
     Attributes:
-        n_sources: training texts that a graph is made from, all of them active.
-        n_top: of these, the most active ones.
-        n_near: of these, texts near the boundary; the rest is drawn from all active texts.
-        max_gap: tokens that may lie in a gap of a pattern.
-        exact: tokens from which on pruning compares all choices, see `vos.interpret.pruning.prune`.
-        n_peaks: training texts whose mean value is what "active" is half of.
+        n_sources: number of active training texts from which a graph is made.
+        n_top: how many of these are the most active ones.
+        n_near: how many are near the boundary; the rest is sampled from all active texts.
+        max_gap: largest number of tokens in a gap of a pattern.
+        exact: number of tokens from which pruning compares all choices, see `vos.interpret.pruning.prune`.
+        n_peaks: number of the most active training texts; half of their mean value is the threshold for "active".
     """
 
     n_sources: int = 24
@@ -84,17 +84,17 @@ class TokenGraphSettings:
 
 @dataclass(frozen=True)
 class GraphTexts:
-    """Texts as graphs see them.
+    """The tokenised texts for graphs.
 
     Attributes:
         rows: token ids of n texts, without special tokens.
         words: words of the texts, for the bag of words.
-        held_out: (n,) bool, texts that graphs are tested on; the others they are made from.
+        held_out: (n,) bool, texts on which graphs are tested; graphs are made from the others.
         near: (n,) bool, texts near the boundary.
-        spans: of each token the characters of its text, see `read_texts`; empty where there are no texts.
+        spans: character spans of the tokens, see `read_texts`; empty if not available.
 
     Raises:
-        ShapeError: unlike numbers of them.
+        ShapeError: the lengths differ.
     """
 
     rows: tuple[Row, ...]
@@ -110,7 +110,7 @@ class GraphTexts:
 
     @cached_property
     def train(self) -> NDArray[np.int64]:
-        """Indices of the texts that graphs are made from."""
+        """Indices of the texts from which graphs are made."""
         return np.flatnonzero(~self.held_out)
 
     @cached_property
@@ -120,24 +120,24 @@ class GraphTexts:
 
     @cached_property
     def index(self) -> TokenIndex:
-        """Where each token stands."""
+        """Positions of each token."""
         return TokenIndex(self.rows)
 
     @cached_property
     def baselines(self) -> Baselines:
-        """The other predictors on these texts."""
+        """The baseline predictors on these texts."""
         rows, words = ([each[i] for i in self.train] for each in (self.rows, self.words))
         tested, its_words = ([each[i] for i in self.test] for each in (self.rows, self.words))
         return Baselines(rows, tested, words, its_words)
 
 
 def read_texts(tokenizer: Any, texts: Sequence[str], max_length: int, held_out: Bools, near: Bools) -> GraphTexts:
-    """Texts as graphs see them; each is cut where the classifier cuts it.
+    """Tokenise texts for graphs, with the same truncation as the classifier.
 
     Args:
-        tokenizer: of the classifier.
-        texts: n of them.
-        max_length: tokens of a text that the classifier reads, special ones among them.
+        tokenizer: tokenizer of the classifier.
+        texts: n texts.
+        max_length: largest number of tokens per text, including special ones.
         held_out: (n,), see `GraphTexts`.
         near: (n,), see `GraphTexts`.
     """
@@ -149,12 +149,12 @@ def read_texts(tokenizer: Any, texts: Sequence[str], max_length: int, held_out: 
 
 
 def token_rows(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[Row]:
-    """Token ids of texts without special tokens, as `read_texts` has them."""
+    """Token ids of texts without special tokens, as in `read_texts`."""
     return [tuple(token for token, _ in _tokens(tokenizer, text, max_length)) for text in texts]
 
 
 def _tokens(tokenizer: Any, text: str, max_length: int) -> list[tuple[int, tuple[int, int]]]:
-    """Tokens and the characters that they stand for; an unknown word is a word."""
+    """Tokens with their character spans; an unknown word counts as a word."""
     special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
     found = tokenizer(text, truncation=True, max_length=max_length, return_offsets_mapping=True)
     pairs = zip(found["input_ids"], found["offset_mapping"], strict=True)
@@ -166,11 +166,11 @@ class TokenGraph:
     """The patterns of a target and how well they predict it.
 
     Attributes:
-        target: what it is of.
+        target: see `Target`.
         trie: the patterns.
-        threshold: value from which on a text is active.
-        score: on the held-out texts.
-        sources: indices of the texts that it is made from.
+        threshold: value from which a text is active.
+        score: score on the held-out texts.
+        sources: indices of the texts from which it was made.
     """
 
     target: Target
@@ -180,7 +180,7 @@ class TokenGraph:
     sources: tuple[int, ...]
 
     def matches(self, texts: GraphTexts, most: int) -> list[tuple[int, Match]]:
-        """Texts and the places in them that it fits, one of each text, the most reliable first."""
+        """Texts with a match, one match per text, most reliable first."""
         best: dict[int, Match] = {}
         for row, match in self.trie.matches(texts.index):
             if row not in best or self._rank(match) > self._rank(best[row]):
@@ -200,16 +200,16 @@ def token_graphs(
     settings: TokenGraphSettings | None = None,
     values: Values | None = None,
 ) -> list[TokenGraph]:
-    """Graphs of the targets of one reader; what they need of the model is read together.
+    """Graphs of the targets of one reader; their requests to the model are batched.
 
     Args:
         activations: k targets, see `vos.interpret.activations`.
-        targets: the k of them.
+        targets: the k targets.
         texts: see `GraphTexts`.
         propose: substitutes, see `vos.interpret.substitutes`; None: none.
-        rng: draws the source texts that are neither the most active nor near the boundary.
+        rng: chooses the source texts that are neither the most active nor near the boundary.
         settings: see `TokenGraphSettings`.
-        values: (n, k) of the texts, where they are known; None: they are read.
+        values: (n, k) values of the texts, if known; None: they are computed.
 
     Example:
         reader = unit_activations(classifier, layer=1, units=[1184, 7])
@@ -236,7 +236,7 @@ def token_graphs(
 
 
 def _threshold(train: Values, target: Target, settings: TokenGraphSettings) -> float:
-    """A text of the other side of the margin is not active; else half of what the highest texts have is needed."""
+    """Threshold for "active": 0 for a side of the margin, otherwise half of the mean of the highest values."""
     smallest = float(np.nextafter(np.float32(0), np.float32(1)))
     if target.kind == "margin" or not len(train):
         return smallest
@@ -246,7 +246,7 @@ def _threshold(train: Values, target: Target, settings: TokenGraphSettings) -> f
 def _sources(
     values: Values, active: Bools, texts: GraphTexts, rng: np.random.Generator, settings: TokenGraphSettings
 ) -> list[int]:
-    """Active training texts: the most active, some near the boundary, and some of the rest."""
+    """Active training texts: the most active, some near the boundary, and a sample of the rest."""
     candidates = texts.train[active[texts.train]]
     ranked = candidates[np.argsort(-values[candidates], kind="stable")]
     chosen = ranked[: settings.n_top].tolist()
@@ -257,7 +257,7 @@ def _sources(
 
 
 def _shape(pruned: Pruned) -> tuple[tuple[int, ...], tuple[bool, ...]]:
-    """Tokens that are kept, and between which of them others stood: texts alike in this have the same substitutes."""
+    """The kept tokens and which of them had others between: texts with the same shape have the same substitutes."""
     kept = pruned.kept
     return tuple(pruned.row[i] for i in kept), tuple(b - a > 1 for a, b in pairwise(kept))
 

@@ -1,4 +1,4 @@
-"""What clusters of units stand for: the tokens that move them, clusters that share these, and topics of their texts."""
+"""Descriptions of unit clusters by the tokens that activate them, and merging of clusters with similar tokens."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from vos.errors import ConfigError, ShapeError
 from vos.interpret.communities import NONE, Partition
 
 RATIO = 2.0
-"""A token's weight in a cluster against its weight elsewhere, a unit, from which on it counts."""
+"""Smallest ratio of a token's mean weight per unit in a cluster to that elsewhere."""
 
 LEVEL = 0.01
 """Largest p-value of a token."""
 
 PERMUTATIONS = 500
-"""Of the units' clusters, or of a column's values."""
+"""Number of permutations of the units' clusters, or of a column's values."""
 
 ALIKE = 0.5
-"""Share of the smaller token group that two clusters have in common from which on they count as one."""
+"""Overlap of two token groups, as a share of the smaller one, from which two clusters are merged."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class TokenShare:
 
     Attributes:
         token: its column in the weights.
-        share: of the token's weight that lies in the cluster.
-        ratio: mean weight in the cluster over that elsewhere; infinite where there is none elsewhere.
-        p: share of permutations with as much weight in the cluster, `(r + 1) / (n + 1)`.
+        share: share of the token's weight that is in the cluster.
+        ratio: mean weight in the cluster divided by that elsewhere; infinite if there is none elsewhere.
+        p: permutation p-value of its weight in the cluster, `(r + 1) / (n + 1)`.
     """
 
     token: int
@@ -49,25 +49,25 @@ def token_groups(
     level: float = LEVEL,
     permutations: int = PERMUTATIONS,
 ) -> list[list[TokenShare]]:
-    """The tokens of each cluster: at least `ratio` times the weight elsewhere, and by permutation p < `level`.
+    """The tokens of each cluster: at least `ratio` times the weight elsewhere, and a permutation p-value below `level`.
 
-    The null gives each unit the cluster of another. Where the clusters were found in the same weights, that is too
-    easy to beat: take weights from texts that the clusters were not found in.
+    The null distribution permutes the clusters of the units. If the clusters were found in the same weights the test is
+    too optimistic: use weights from other texts.
 
     Args:
         weights: (u, T) >= 0.
         labels: (u,) clusters from 0; units labelled -1 are left out.
-        generator: of the permutations.
+        generator: random generator of the permutations.
         ratio: see above.
-        level: see above; `permutations` must allow it.
-        permutations: how many.
+        level: see above; must be reachable with `permutations`.
+        permutations: number of permutations.
 
     Returns:
-        A list for each cluster, the largest ratio first.
+        A list for each cluster, largest ratio first.
 
     Raises:
-        ShapeError: labels that do not fit the weights.
-        ConfigError: a level that so few permutations cannot reach.
+        ShapeError: the labels do not fit the weights.
+        ConfigError: the level cannot be reached with so few permutations.
 
     Example:
         >>> weights = np.kron(np.eye(2), np.ones((6, 2)))
@@ -94,7 +94,7 @@ def token_groups(
         ratios = np.where(own > 0, own / np.maximum(rest, 0.0), 0.0)
         shares = np.where(totals > 0, sums / totals, 0.0)
     if k < 2:
-        return [[] for _ in range(k)]  # nothing lies elsewhere
+        return [[] for _ in range(k)]  # there is no weight elsewhere
     groups = []
     for c in range(k):
         tokens = np.flatnonzero((ratios[c] >= ratio) & (p[c] < level))
@@ -104,10 +104,10 @@ def token_groups(
 
 
 def merge_alike(groups: Sequence[Sequence[TokenShare]], alike: float = ALIKE) -> list[list[int]]:
-    """Clusters whose token groups overlap: sets of cluster indices, each cluster in one of them.
+    """Merge clusters whose token groups overlap: sets of cluster indices, each cluster in exactly one.
 
-    Two clusters belong together where they share at least `alike` of the smaller group; so do those that both belong
-    to a third. A cluster without tokens stays alone.
+    Two clusters are merged if they share at least `alike` of the smaller group; merging is transitive. A cluster
+    without tokens is not merged.
 
     Example:
         >>> a, b = [TokenShare(1, 0.9, 3.0, 0.01), TokenShare(2, 0.9, 3.0, 0.01)], [TokenShare(2, 0.9, 3.0, 0.01)]

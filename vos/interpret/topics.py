@@ -1,4 +1,4 @@
-"""Topics of clusters of units: values of a column of the data whose texts move a cluster more, or less, than others."""
+"""Topics of unit clusters: values of a data column whose texts activate a cluster more, or less, than others."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from vos.interpret.communities import NONE, Partition
 from vos.interpret.unit_token_graph import Occurrences
 
 LEAST = 5
-"""Texts that a value of a column must have."""
+"""Smallest number of texts with a value of a column."""
 
 MOST_VALUES = 100
-"""Values of a column that are looked at, those of the most texts; a column of names or hashes has no topics."""
+"""Largest number of values of a column, the most frequent first; a column of names or hashes has no topics."""
 
 PERMUTATIONS = 200
 
 
 @dataclass(frozen=True)
 class TopicTag:
-    """A value of a column whose texts move a cluster.
+    """A value of a column whose texts activate a cluster differently.
 
     Attributes:
-        value: of the column.
-        z: how far the mean of its texts lies from that of the others, in standard errors (Welch's t).
-        n: texts that have it.
+        value: value of the column.
+        z: difference of the mean of its texts and of the others, in standard errors (Welch's t).
+        n: number of texts with this value.
     """
 
     value: str
@@ -37,14 +37,14 @@ class TopicTag:
 
 
 def text_activity(occurrences: Occurrences, labels: Partition) -> NDArray[np.float64]:
-    """Mean standardised value of each cluster's units over the places of each text: (texts, k).
+    """Mean standardised value of each cluster's units over the tokens of each text: (texts, k).
 
     Args:
-        occurrences: of u units.
-        labels: (u,) clusters from 0; units labelled -1 count for none.
+        occurrences: values of u units.
+        labels: (u,) clusters from 0; units labelled -1 are ignored.
 
     Returns:
-        A text without a place has NaN, which no topic counts.
+        The activity; NaN for a text without tokens, which topics ignore.
     """
     values = occurrences.values.astype(np.float64)
     spread = values.std(0) if len(values) else np.ones(values.shape[1])
@@ -66,21 +66,21 @@ def topic_tags(
     generator: np.random.Generator,
     permutations: int = PERMUTATIONS,
 ) -> list[list[TopicTag]]:
-    """Values of a column that tell a cluster's texts, by a threshold for all clusters and values together.
+    """Values of a column with significantly different activity, with one threshold for all clusters and values.
 
-    |z| must exceed the 95 % quantile of the largest |z| over all clusters and values where the column is shuffled.
+    |z| must exceed the 95 % quantile of the largest |z| over all clusters and values under permutations of the column.
 
     Args:
-        activity: (n, k) of each text and cluster, see `text_activity`.
-        column: value of each text; None where there is none.
-        generator: of the shuffles.
-        permutations: how many.
+        activity: (n, k) activity of each text and cluster, see `text_activity`.
+        column: value of each text, or None.
+        generator: random generator of the permutations.
+        permutations: number of permutations.
 
     Returns:
-        A list for each cluster, the largest |z| first; a negative z says that these texts move it less.
+        A list for each cluster, largest |z| first; a negative z means that these texts activate it less.
 
     Raises:
-        ShapeError: a column of another length.
+        ShapeError: the column has another length.
 
     Example:
         >>> activity = np.linspace(0, 1, 40)[:, None]

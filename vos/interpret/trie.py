@@ -13,7 +13,7 @@ from vos.interpret.activations import Row
 from vos.interpret.pruning import Pruned
 
 KEY, LEFT, RIGHT = 0, -1, 1
-"""Sides of a slot: the key token, what stands before it, what stands after it."""
+"""Sides of a slot: the key token, before it, or after it."""
 
 
 class Slot(NamedTuple):
@@ -21,9 +21,9 @@ class Slot(NamedTuple):
 
     Attributes:
         side: `KEY`, `LEFT` or `RIGHT` of the key.
-        gap: tokens that may lie between it and the slot that is nearer to the key; 0: none may.
-        token: the one that was found there.
-        tokens: those that may stand there and the share of the activation that is then left; `token` with 1 is one.
+        gap: largest number of tokens between it and the next slot towards the key.
+        token: the original token.
+        tokens: the permitted tokens with the share of the activation that is left; includes `token` with 1.
     """
 
     side: int
@@ -33,7 +33,7 @@ class Slot(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """The key slot first, then those on its left, nearest first, then those on its right, nearest first."""
+    """The key slot, then those on its left, nearest first, then those on its right, nearest first."""
 
     slots: tuple[Slot, ...]
     saliency: tuple[float, ...]
@@ -43,12 +43,12 @@ class Pattern(NamedTuple):
 def pattern_of(
     pruned: Pruned, alternatives: Sequence[Sequence[tuple[int, float]]] | None = None, max_gap: int = 12
 ) -> Pattern | None:
-    """The pattern of what is left of a text; None where nothing is.
+    """The pattern of a pruned text; None if nothing is left.
 
     Args:
         pruned: see `Pruned`.
-        alternatives: of each kept place, see `vos.interpret.substitutes.substitutes`; None: no others.
-        max_gap: tokens that may lie in a gap, or as many as lay in this one. Tokens that stood side by side must.
+        alternatives: for each kept position, see `vos.interpret.substitutes.substitutes`; None: no substitutes.
+        max_gap: largest number of tokens in a gap, unless the original gap was longer. Adjacent tokens must stay so.
     """
     kept, saliency = pruned.kept, pruned.saliency
     if not kept:
@@ -71,16 +71,16 @@ class Node:
     """A slot in the trie.
 
     Attributes:
-        parent: index of the slot before it; None of a key.
-        depth: 0 of a key.
+        parent: index of the previous slot; None for a key.
+        depth: 0 for a key.
         side: see `Slot`.
         gap: see `Slot`.
         token: see `Slot`.
         tokens: see `Slot`.
-        saliencies: of the patterns that pass here.
-        activations: of the patterns that end here.
-        children: indices.
-        reliability: of the patterns that end here, see `Trie.settle`; None before, and where none ends.
+        saliencies: saliencies of the patterns that pass through it.
+        activations: activations of the patterns that end here.
+        children: indices of the children.
+        reliability: reliability of the patterns that end here, see `Trie.settle`; None before, or if none ends.
     """
 
     parent: int | None
@@ -96,23 +96,23 @@ class Node:
 
     @property
     def saliency(self) -> float:
-        """Mean over the patterns that pass here."""
+        """Mean over the patterns that pass through it."""
         return float(np.mean(self.saliencies)) if self.saliencies else 0.0
 
     @property
     def activation(self) -> float | None:
-        """Mean over the patterns that end here; None where none does."""
+        """Mean over the patterns that end here; None if none does."""
         return float(np.mean(self.activations)) if self.activations else None
 
 
 class Match(NamedTuple):
-    """The longest pattern that fits at a key token of a row.
+    """The longest pattern that matches at a key token of a row.
 
     Attributes:
-        activation: of the pattern, less where a substitute stands.
-        node: where it ends.
-        start: first place that it covers.
-        end: after the last.
+        activation: activation of the pattern, reduced for substitutes.
+        node: node at which it ends.
+        start: first position that it covers.
+        end: one past the last.
     """
 
     activation: float
@@ -122,7 +122,7 @@ class Match(NamedTuple):
 
 
 class TokenIndex:
-    """Where each token stands in many rows, so that a graph looks only at its own key tokens."""
+    """Positions of each token in many rows, so that a graph visits only its own key tokens."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
@@ -135,7 +135,7 @@ class TokenIndex:
         return len(self.rows)
 
     def places(self, token: int) -> list[tuple[int, int]]:
-        """Row and place of each occurrence."""
+        """Row and position of each occurrence."""
         return self._places.get(token, [])
 
 
@@ -152,10 +152,10 @@ class Trie:
 
     @classmethod
     def of(cls, patterns: Iterable[Pattern]) -> Self:
-        """The trie of some patterns, in whatever order they come."""
+        """The trie of some patterns; their order has no effect."""
         trie = cls()
 
-        # Those with gaps first: a pattern without one joins the pattern that allows it.
+        # Those with gaps first: a pattern without a gap is merged into the pattern that permits it.
         def order(pattern: Pattern) -> tuple[int, list[tuple[int, int, int]]]:
             return (-sum(slot.gap for slot in pattern.slots), [(s.side, s.gap, s.token) for s in pattern.slots])
 
@@ -196,7 +196,7 @@ class Trie:
         return None
 
     def matches(self, index: TokenIndex) -> Iterator[tuple[int, Match]]:
-        """Of every key token of every row the longest pattern that fits there, the highest of equally long ones."""
+        """For every key token of every row, the longest matching pattern; ties by the highest activation."""
         best: dict[tuple[int, int], tuple[int, Match]] = {}
         for token, keys in self._keys.items():
             for row, place in index.places(token):
@@ -209,7 +209,7 @@ class Trie:
             yield row, match
 
     def _ends(self, at: int, row: Row, left: int, right: int, share: float) -> Iterator[tuple[int, Match]]:
-        """Patterns that end at a node or below, given the places taken on the left and on the right."""
+        """Matches that end at a node or below, given the positions reached on the left and on the right."""
         node = self.nodes[at]
         if node.activation is not None:
             yield node.depth, Match(node.activation * share, at, left, right + 1)
@@ -225,21 +225,21 @@ class Trie:
                     yield from self._ends(i, row, min(left, place), max(right, place), share * found)
 
     def predict(self, index: TokenIndex) -> NDArray[np.float64]:
-        """Predicted activation (n,) of the rows: the highest match, 0 where no pattern fits."""
+        """Predicted activation (n,) of the rows: the highest match, 0 if no pattern matches."""
         values = np.zeros(len(index))
         for row, match in self.matches(index):
             values[row] = max(values[row], match.activation)
         return values
 
     def settle(self, index: TokenIndex, active: NDArray[np.bool_]) -> None:
-        """Note of every pattern how often a text is active where it is the longest match.
+        """Estimate the reliability of every pattern: how often a text is active if the pattern is its longest match.
 
-        The share is drawn, by the weight of one text, towards that of all patterns together, which is drawn towards
-        that of all texts. A pattern that no text has gets the share of all patterns.
+        The share is shrunk, with the weight of one text, towards that of all patterns together, which is shrunk towards
+        that of all texts. A pattern without a text gets the share of all patterns.
 
         Args:
-            index: texts that the patterns were not found in.
-            active: (n,) of these texts.
+            index: texts from which the patterns were not made.
+            active: (n,) activity of these texts.
         """
         fits: dict[int, set[int]] = {}
         for row, match in self.matches(index):
@@ -252,14 +252,14 @@ class Trie:
                 node.reliability = (hits.get(i, 0) + together) / (len(fits.get(i, ())) + 1)
 
     def reliability(self, index: TokenIndex) -> NDArray[np.float64]:
-        """How surely each row is active, (n,): of its most reliable match, 0 where no pattern fits; see `settle`."""
+        """Reliability (n,) of each row's most reliable match, 0 if no pattern matches; see `settle`."""
         values = np.zeros(len(index))
         for row, match in self.matches(index):
             values[row] = max(values[row], self.nodes[match.node].reliability or 0.0)
         return values
 
     def paths(self) -> set[tuple[tuple[int, bool, int], ...]]:
-        """The patterns as sequences of side, gap or not, and token; two graphs are compared by them."""
+        """The patterns as sequences of (side, has a gap, token), for comparing two graphs."""
         found = set()
         for node in self.nodes:
             if node.activations:

@@ -1,6 +1,6 @@
-"""The bipartite graph of units and tokens: how strongly each unit answers to each token of a vocabulary.
+"""The bipartite graph of units and tokens: how strongly each unit responds to each token of a vocabulary.
 
-What goes into the matrix decides more than the algorithm that cuts it; `Weighting` says what was measured.
+The choice of weights matters more than the clustering algorithm; for measurements see `CommunitySettings`.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from vos.errors import ConfigError, ShapeError
 from vos.interpret.units import WORD, Unit, UnitReader
 
 Weighting = Literal["activation", "log_activation", "magnitude"]
-"""From the mean value of a unit at a token:
+"""How the weight is computed from the mean value of a unit at a token:
 
-- `activation`: how far it lies above the unit's mean over tokens, in standard deviations of these means;
-- `log_activation`: log of the mean magnitude, less what unit and token have of their own (double-centred), above zero;
-- `magnitude`: the mean magnitude as it is.
+- `activation`: its positive deviation from the unit's mean over tokens, in standard deviations of these means;
+- `log_activation`: the positive part of the double-centred log of the mean magnitude;
+- `magnitude`: the mean magnitude.
 """
 
 
 @dataclass(frozen=True)
 class UnitTokenSettings:
-    """What the graph holds.
+    """Content of the graph.
 
     Attributes:
         weighting: see `Weighting`.
-        least: texts that a token must occur in.
-        most: largest share of the texts that a token may occur in: one that is nearly everywhere ties all units.
+        least: smallest number of texts with a token.
+        most: largest share of the texts with a token, because a token that is nearly everywhere links all units.
     """
 
     weighting: Weighting = "activation"
@@ -48,13 +48,13 @@ class UnitTokenSettings:
 
 @dataclass(frozen=True)
 class Occurrences:
-    """What units did at each token of some texts.
+    """Values of units at each token of some texts.
 
     Attributes:
-        tokens: (n,) int64 token at each place.
-        texts: (n,) int64 text of each place, below `n_texts`.
-        values: (n, u) float32 activation, or attribution, of each unit there.
-        n_texts: how many texts were read; some may have no place.
+        tokens: (n,) int64, token at each position.
+        texts: (n,) int64, text of each position, below `n_texts`.
+        values: (n, u) float32, activation, or attribution, of each unit there.
+        n_texts: number of texts; some may have no tokens.
     """
 
     tokens: NDArray[np.int64]
@@ -77,7 +77,7 @@ class Occurrences:
             raise ShapeError("expected finite values of units, found others; the model's weights may be damaged")
 
     def of_units(self, columns: NDArray[np.intp]) -> Occurrences:
-        """The same places with some of the units."""
+        """The same positions with some of the units."""
         return replace(self, values=self.values[:, columns])
 
 
@@ -85,9 +85,9 @@ def read_occurrences(reader: UnitReader, texts: Sequence[str], units: Sequence[U
     """Activations of some units at every token of the texts; special tokens are left out.
 
     Args:
-        reader: of the classifier.
-        texts: n of them; memory grows with their tokens * units * 4 bytes.
-        units: layer and place of each, in the order of the columns.
+        reader: unit reader of the classifier.
+        texts: n texts; memory grows with tokens * units * 4 bytes.
+        units: layer and index of each, in the order of the columns.
     """
     by_layer: dict[int, tuple[list[int], list[int]]] = {}
     for column, (layer, place) in enumerate(units):
@@ -114,7 +114,7 @@ class UnitTokenGraph:
 
     Attributes:
         tokens: (T,) int64 ids, ascending.
-        n_texts: (T,) texts that each occurs in.
+        n_texts: (T,) number of texts with each token.
         weights: (u, T) float64 >= 0.
     """
 
@@ -124,11 +124,11 @@ class UnitTokenGraph:
 
 
 class UnitTokenCounts:
-    """Occurrences added up by token, so that the graph of any draw of the texts is one product.
+    """Occurrences summed by token, so that the graph of any bootstrap draw of the texts is a single product.
 
     Args:
-        occurrences: of tokens in texts.
-        settings: see `UnitTokenSettings`; which tokens are in is settled by all texts, whatever is drawn later.
+        occurrences: occurrences of tokens in texts.
+        settings: see `UnitTokenSettings`; the set of tokens is determined by all texts, also for later draws.
 
     Example:
         >>> values = np.array([[4.0, 0.0], [0.0, 1.0], [2.0, 0.0]], dtype=np.float32)
@@ -152,7 +152,7 @@ class UnitTokenCounts:
         self._values = values if settings.weighting == "activation" else np.abs(values)
 
     def graph(self, counts: NDArray[np.float64] | None = None) -> UnitTokenGraph:
-        """The graph where each text counts as often as `counts` (texts,) says; None: once."""
+        """The graph with each text weighted by `counts` (texts,); None: all weights are 1."""
         times = np.ones(len(self._texts)) if counts is None else counts[self._texts]
         shape = (len(self.tokens), len(self._texts))
         adding = scipy.sparse.csr_matrix((times, (self._column, np.arange(shape[1]))), shape=shape)
@@ -163,7 +163,7 @@ class UnitTokenCounts:
 
 
 def _weighted(means: NDArray[np.float64], seen: NDArray[np.bool_], weighting: Weighting) -> NDArray[np.float64]:
-    """Weights (u, T) of mean values (u, T); a token that is not among the texts drawn has none."""
+    """Weights (u, T) of mean values (u, T); a token that is not in the drawn texts has weight 0."""
     weights = np.zeros_like(means)
     present = means[:, seen]
     if not present.size or weighting == "magnitude":
@@ -174,7 +174,7 @@ def _weighted(means: NDArray[np.float64], seen: NDArray[np.bool_], weighting: We
         spread = present.std(1, keepdims=True)
         weights[:, seen] = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-12)
     else:
-        # A unit that is zero at a token is taken as the smallest magnitude that any has: its log would be infinite.
+        # Zeros are replaced by the smallest positive magnitude, as their log would be infinite.
         positive = present[present > 0]
         logs = np.log(np.maximum(present, positive.min() if len(positive) else 1.0))
         weights[:, seen] = logs - logs.mean(1, keepdims=True) - logs.mean(0, keepdims=True) + logs.mean()

@@ -1,8 +1,8 @@
-"""Feed-forward units of an encoder: read with the gradient of the margin, and replaced by their means.
+"""Feed-forward units of an encoder: their activations with gradients of the margin, and mean ablation.
 
-A unit is an input of the last linear map of a block, after the activation function (and the gate, where there is one);
-a layer of BERT has four times as many as features. Effects are on the margin, never on the probability, which
-saturates.
+A unit is an input of the last linear map of a block, after the activation function (and the gate, if there is one);
+a layer of BERT has four times as many units as features. Effects are measured on the margin, not on the probability,
+which saturates.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from vos.models.base import TextClassifier
 from vos.types import token_batch, tokenize
 
 WORD, FIRST, LAST, PADDING = 0, 1, 2, -1
-"""Kinds of token: of the text, the special token that opens it, the special tokens after it, and none."""
+"""Kinds of token: a token of the text, the special token before it, the special tokens after it, and padding."""
 
 KINDS = 3
-"""Kinds that have a mean."""
+"""Number of kinds with a mean."""
 
 Unit = tuple[int, int]
-"""Layer and place in the layer."""
+"""Layer and index in the layer."""
 
 
 @dataclass(frozen=True)
 class UnitBatch:
-    """Some texts as the feed-forward layers see them.
+    """The feed-forward activations of some texts.
 
     Attributes:
-        index: (b,) int64, which of the texts that were given.
+        index: (b,) int64, indices of the texts.
         token_ids: (b, t) int64.
-        mask: (b, t) bool, False where a text is padded.
+        mask: (b, t) bool, False for padding.
         kind: (b, t) int64: 0 a token of the text, 1 the special token before it, 2 those after it, -1 padding.
-        activations: of each layer (b, t, u) float32.
-        gradients: of the margin by each activation, the same shapes; None where they were not asked for.
+        activations: for each layer (b, t, u) float32.
+        gradients: of the margin with respect to each activation, same shapes; None if not requested.
         margins: (b,) float64.
     """
 
@@ -57,10 +57,10 @@ class UnitBatch:
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """Texts of like length, on the device of the model.
+    """Texts of similar length, on the device of the model.
 
     Attributes:
-        index: which of the texts that were given.
+        index: indices of the texts.
         inputs: `input_ids` and `attention_mask`, (b, t) int64.
         kind: (b, t) int64, see `UnitBatch`.
     """
@@ -70,21 +70,21 @@ class TokenBatch:
     kind: Tensor
 
     def repeated(self, times: int) -> Self:
-        """The same texts several times, one block of rows after the other."""
+        """The same texts repeated, one block of rows after the other."""
         inputs = {name: values.repeat(times, 1) for name, values in self.inputs.items()}
         return type(self)(self.index * times, inputs, self.kind.repeat(times, 1))
 
 
 class UnitReader:
-    """Reads the feed-forward units of a classifier, and what the margin would be without some of them.
+    """Reads the feed-forward units of a classifier, and computes margins with some of them ablated.
 
     Args:
-        classifier: as it stands; its modes and what may learn are restored after every call.
-        max_tokens: padded tokens of one forward pass; bounds memory whatever the lengths.
+        classifier: its modes and `requires_grad` flags are restored after every call.
+        max_tokens: largest number of padded tokens per forward pass; bounds the memory for any text lengths.
 
     Attributes:
-        n_layers: L.
-        n_units: u, of every layer.
+        n_layers: L, number of layers.
+        n_units: u, number of units per layer.
 
     Raises:
         ModelError: the encoder is not a stack of transformer blocks; see `find_layers`.
@@ -102,11 +102,11 @@ class UnitReader:
         self.n_layers = len(self.layers)
         self.n_units = self.layers.output_weight(0).shape[0]
         tokenizer = classifier.tokenizer
-        # What stands for an unknown or a hidden word stands for a word.
+        # The tokens for unknown and masked words count as words.
         self._special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id, tokenizer.mask_token_id}
 
     def read(self, texts: Sequence[str], gradients: bool = True) -> Iterator[UnitBatch]:
-        """Activations, and gradients of the margin, of the texts in batches of like length."""
+        """Activations of the texts, and gradients of the margin, in batches of similar length."""
         for batch in self.batches(texts):
             with at_rest(self.classifier), torch.set_grad_enabled(gradients):
                 activations, margins = self.forward(batch)
@@ -122,9 +122,9 @@ class UnitReader:
             )
 
     def means(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Mean activation by kind of token: (L, 3, u); a kind that no text has gets the mean of all tokens.
+        """Mean activation by kind of token: (L, 3, u); a kind without tokens gets the mean of all tokens.
 
-        The kinds are kept apart because a few units fire at the special tokens alone, ten times as high as elsewhere.
+        The kinds are separate because a few units are active only at special tokens, ten times as much as elsewhere.
 
         Raises:
             ConfigError: no text.
@@ -144,20 +144,20 @@ class UnitReader:
         return means
 
     def margins(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Margins (n,) of the model as it is."""
+        """Margins (n,) of the unchanged model."""
         return self.ablated(texts, (), np.zeros((self.n_layers, KINDS, self.n_units)))
 
     def ablated(self, texts: Sequence[str], units: Iterable[Unit], means: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Margins (n,) where all of these units are held at their mean by kind of token.
+        """Margins (n,) with all of these units replaced by their mean by kind of token.
 
         Args:
-            texts: n of them.
-            units: layer and place of each.
+            texts: n texts.
+            units: layer and index of each.
             means: (L, 3, u), see `means`.
 
         Raises:
-            ShapeError: `means` is of another shape.
-            ConfigError: a unit that is not there.
+            ShapeError: `means` has another shape.
+            ConfigError: a unit does not exist.
         """
         table = self._table(means)
         by_layer = {layer: torch.tensor(places) for layer, places in self._by_layer(units).items()}
@@ -177,9 +177,9 @@ class UnitReader:
     def ablated_each(
         self, texts: Sequence[str], units: Sequence[Unit], means: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Margins (m, n) where one of the m units is held at its mean; as m calls of `ablated`, and faster.
+        """Margins (m, n) with one of the m units replaced by its mean; equal to m calls of `ablated`, but faster.
 
-        The units of a layer go through the model together, and only through the blocks from that layer on.
+        The units of a layer are processed together, and only by the blocks from that layer on.
         """
         table = self._table(means)
         result = np.empty((len(units), len(texts)))
@@ -200,7 +200,7 @@ class UnitReader:
         return result
 
     def output_vectors(self, layer: int) -> NDArray[np.float64]:
-        """What each unit of a layer adds to the residual stream at activation 1: (u, d)."""
+        """The vector that each unit of a layer adds to the residual stream at activation 1: (u, d)."""
         return self.layers.output_weight(layer).detach().double().cpu().numpy()
 
     def input_embeddings(self) -> NDArray[np.float64]:
@@ -210,7 +210,7 @@ class UnitReader:
     def _resumed(
         self, batch: TokenBatch, layer: int, places: Sequence[int], means: Tensor, stream: Sequence[Any]
     ) -> NDArray[np.float64]:
-        """Margins (k, b) of a batch, each of k units of a layer at its mean."""
+        """Margins (k, b) of a batch, with each of k units of a layer at its mean."""
         k, b = len(places), len(batch.index)
         many = batch.repeated(k)
         column = torch.tensor(places, device=many.kind.device).repeat_interleave(b)[:, None]
@@ -228,7 +228,7 @@ class UnitReader:
         return margins.view(k, b).cpu().numpy()
 
     def forward(self, batch: TokenBatch) -> tuple[list[Tensor], Tensor]:
-        """Activations by layer and margins (b,), with a graph where gradients are enabled."""
+        """Activations by layer and margins (b,), with an autograd graph if gradients are enabled."""
         seen: list[Tensor] = []
 
         def change(_layer: int, values: Tensor) -> Tensor:
@@ -246,7 +246,7 @@ class UnitReader:
         return margin(self.classifier.linear_head().logits(features).double(), self.classifier.harmful)
 
     def batches(self, texts: Sequence[str]) -> Iterator[TokenBatch]:
-        """The texts in ascending length, cut so that rows x longest stays within `max_tokens`."""
+        """The texts in ascending length, in batches whose rows x longest length is at most `max_tokens`."""
         tokenizer, device = self.classifier.tokenizer, self.classifier.head.weight.device
         ids = tokenize(tokenizer, texts, self.classifier.max_length)
         rows: list[int] = []
@@ -273,7 +273,7 @@ class UnitReader:
         return torch.from_numpy(means).to(self.classifier.head.weight.device)
 
     def _by_layer(self, units: Iterable[Unit]) -> dict[int, list[int]]:
-        """The places of the units of each layer, every unit once."""
+        """The indices of the units of each layer, without duplicates."""
         by_layer: dict[int, list[int]] = {}
         for layer, place in sorted(set(units)):
             if not (0 <= layer < self.n_layers and 0 <= place < self.n_units):
@@ -290,7 +290,7 @@ def _arrays(tensors: Sequence[Tensor]) -> list[NDArray[np.float32]]:
 
 
 def _repeated(output: Any, times: int, rows: int) -> Any:
-    """What a block gave, for its rows several times."""
+    """The output of a block with its rows repeated."""
     if isinstance(output, tuple):
         return tuple(_repeated(each, times, rows) for each in output)
     if isinstance(output, Tensor) and output.ndim and output.shape[0] == rows:

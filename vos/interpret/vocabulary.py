@@ -1,8 +1,8 @@
-"""What feed-forward units write towards, in the words of the input embeddings, and whether they read the same words.
+"""Tokens that feed-forward units promote, by their input embeddings, and whether the units respond to the same tokens.
 
-A unit's output vector is compared with the input embedding of every token of the corpus. Nothing says that the two
-spaces agree, so a unit counts only where the tokens that it writes towards are those that it fires at, more often than
-the tokens of other units would be.
+A unit's output vector is compared with the input embedding of every token of the corpus. The two spaces need not
+agree, so a unit counts only if the tokens that it promotes overlap with those that activate it more than with the
+tokens that activate other units.
 
 Source: Geva et al., "Transformer Feed-Forward Layers Build Predictions by Promoting Concepts in the Vocabulary Space",
 EMNLP 2022; the gate is ours.
@@ -21,10 +21,10 @@ from vos.interpret.importance import TokenActivations
 from vos.interpret.units import UnitReader
 
 TOKENS = 10
-"""Tokens that a unit writes towards, and tokens that it fires at."""
+"""Number of tokens that a unit promotes, and of tokens that activate it."""
 
 LEVEL = 0.01
-"""Below it, a layer and a unit of it pass."""
+"""p-value below which a layer or a unit passes."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class LayerVocabulary:
     """The units of one layer.
 
     Attributes:
-        units: (k,) places of the units that were asked for.
-        writes: (u, 10) int64, ids of the tokens that each unit of the layer writes towards, the nearest first.
-        fires: (u, 10) int64, ids of those at which it is most active.
-        overlap: (u,) int64, tokens that are in both.
-        unit_p: (u,) how often the tokens that other units fire at overlap as much.
-        p: of the mean overlap of the units that were asked for, by permutation among them.
-        chance: overlap of two random sets of tokens.
+        units: (k,) indices of the tested units.
+        writes: (u, 10) int64, ids of the tokens that each unit of the layer promotes, nearest first.
+        fires: (u, 10) int64, ids of the tokens that activate it most.
+        overlap: (u,) int64, number of tokens in both.
+        unit_p: (u,) share of the units whose activating tokens overlap as much with the promoted ones.
+        p: permutation p-value of the mean overlap of the tested units.
+        chance: expected overlap of two random sets of tokens.
     """
 
     units: NDArray[np.int64]
@@ -56,13 +56,13 @@ class LayerVocabulary:
 
     @property
     def shown(self) -> list[int]:
-        """Units that were asked for and pass, in a layer that does; the surest first."""
+        """Tested units that pass, in a layer that passes; most significant first."""
         order = self.units[np.argsort(self.unit_p[self.units], kind="stable")]
         return [int(unit) for unit in order if self.passed and self.unit_p[unit] < LEVEL]
 
     @property
     def means(self) -> tuple[float, float]:
-        """Mean overlap of the units that were asked for, and of the others; NaN where there are none."""
+        """Mean overlap of the tested units, and of the others; NaN if there are none."""
         others = np.setdiff1d(np.arange(len(self.overlap)), self.units)
         asked, rest = self.overlap[self.units], self.overlap[others]
         return float(asked.mean()) if len(asked) else np.nan, float(rest.mean()) if len(rest) else np.nan
@@ -76,18 +76,18 @@ def layer_vocabulary(
     rng: np.random.Generator,
     n_permutations: int = 999,
 ) -> LayerVocabulary:
-    """Words that the units of a layer write towards, and the two checks.
+    """Tokens that the units of a layer promote, and the two checks.
 
     Args:
-        reader: of the classifier.
-        tokens: those of the corpus, and how active each unit is at them.
-        layer: its index.
-        units: places of those that are asked for, those that matter to the margin as a rule.
-        rng: draws the permutations.
-        n_permutations: of the layer's gate; the smallest p is 1 / (n + 1).
+        reader: unit reader of the classifier.
+        tokens: tokens of the corpus, with the mean activation of each unit.
+        layer: index of the layer.
+        units: indices of the tested units, usually those important for the margin.
+        rng: random generator of the permutations.
+        n_permutations: number of permutations for the test of the layer; the smallest p is 1 / (n + 1).
 
     Raises:
-        ModelError: embeddings of another size than the features of a block, or fewer than 20 tokens.
+        ModelError: the embeddings and the features of a block have different sizes, or there are fewer than 20 tokens.
     """
     ids = tokens.ids
     embeddings, vectors = reader.input_embeddings(), reader.output_vectors(layer)
@@ -102,7 +102,7 @@ def layer_vocabulary(
     writes, fires = largest(near, TOKENS), largest(tokens.means[layer], TOKENS)
     shared = _memberships(writes, len(ids)) @ _memberships(fires, len(ids)).T  # (u, u): unit i writes, unit j fires
     overlap = np.diagonal(shared).astype(np.int64)
-    at_least = (shared >= overlap[:, None]).sum(1)  # the unit itself among them
+    at_least = (shared >= overlap[:, None]).sum(1)  # including the unit itself
     chosen = np.asarray(units, dtype=np.int64)
     p = pairing_p(shared[np.ix_(chosen, chosen)], rng, n_permutations)
     return LayerVocabulary(
@@ -111,9 +111,9 @@ def layer_vocabulary(
 
 
 def pairing_p(shared: NDArray[np.float32], rng: np.random.Generator, n_permutations: int) -> float:
-    """How often a random pairing of the rows and columns of a matrix (k, k) has a mean as large as its diagonal.
+    """Permutation p-value of the mean of the diagonal of a matrix (k, k), under random pairings of rows and columns.
 
-    (r + 1) / (n + 1) of n permutations, so that it is never 0; 1 where k is 0.
+    (r + 1) / (n + 1) for n permutations, so that it is never 0; 1 if k is 0.
     """
     k = len(shared)
     if not k:
@@ -125,14 +125,14 @@ def pairing_p(shared: NDArray[np.float32], rng: np.random.Generator, n_permutati
 
 
 def cosines(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cosine of every row of a (n, d) with every row of b (m, d): (n, m); 0 with a row of zeros."""
+    """Cosine of every row of a (n, d) with every row of b (m, d): (n, m); 0 for a row of zeros."""
     sizes = [np.maximum(np.linalg.norm(each, axis=1, keepdims=True), 1e-12) for each in (a, b)]
     found: NDArray[np.float64] = (a / sizes[0]) @ (b / sizes[1]).T
     return found
 
 
 def largest(values: NDArray[np.floating], k: int) -> NDArray[np.int64]:
-    """Places of the k largest values of each row, the largest first; equal ones by place: (n, k)."""
+    """Indices of the k largest values of each row, largest first; ties by index: (n, k)."""
     return np.argsort(-values, axis=1, kind="stable")[:, :k].astype(np.int64)
 
 

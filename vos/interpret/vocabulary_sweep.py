@@ -1,4 +1,4 @@
-"""Every word that the tokenizer knows, put into short templates: shortcuts that no text at hand holds."""
+"""All words of the tokenizer's vocabulary in short templates: finds shortcuts that no available text contains."""
 
 from __future__ import annotations
 
@@ -13,42 +13,43 @@ from vos.interpret.shortcuts import Margins, robust_deviation
 from vos.interpret.words import is_sign, split_words
 
 ALARM = 8.0
-"""Robust deviations above which a word of the vocabulary is an alarm."""
+"""Robust standard deviations above which a word of the vocabulary is an alarm."""
 
 LISTED = 5.0
-"""Robust deviations above which it is worth reading."""
+"""Robust standard deviations above which a word is listed."""
 
 TEMPLATES = ("{}", "this is {}")
-"""What a word is put into; short, so that the whole vocabulary can be read."""
+"""Templates into which a word is inserted; short, so that the whole vocabulary can be read."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """The words of a vocabulary by what they do to short texts.
+    """Effects of the words of a vocabulary on short texts.
 
     Attributes:
-        words: v of them.
-        z: (v,) mean move over the templates, less the median of all words, in robust deviations; positive is harm.
+        words: v words.
+        z: (v,) mean change of the margin over the templates, minus the median of all words, in robust standard
+            deviations; positive is towards harm.
     """
 
     words: tuple[str, ...]
     z: NDArray[np.float64]
 
     def listed(self, threshold: float = LISTED) -> list[int]:
-        """Places of the words beyond a threshold, the strongest first."""
+        """Indices of the words beyond a threshold, strongest first."""
         return [int(i) for i in np.argsort(-np.abs(self.z), kind="stable") if abs(self.z[i]) > threshold]
 
 
 def vocabulary_words(tokenizer: Any, most: int | None = None, rng: np.random.Generator | None = None) -> list[str]:
-    """Whole words and signs of a tokenizer's vocabulary, lower case, each once, by id.
+    """Whole words and punctuation of a tokenizer's vocabulary, lower case, without duplicates, by id.
 
-    A piece counts where the tokenizer gives it back as one token that begins a word; pieces inside words and bytes do
-    not. Single letters are left out, signs are not.
+    A token is included if the tokenizer encodes its text as a single token that begins a word; continuation tokens and
+    bytes are not. Single letters are left out, punctuation marks are not.
 
     Args:
-        tokenizer: of the classifier.
-        most: words at most; None takes all.
-        rng: draws those that are taken where there are more; None takes the first.
+        tokenizer: tokenizer of the classifier.
+        most: largest number of words; None: all.
+        rng: chooses the words if there are more; None: the first are used.
     """
     special = set(tokenizer.all_special_ids)
     ids = [i for i in sorted(tokenizer.get_vocab().values()) if i not in special]
@@ -78,14 +79,14 @@ def sweep(
     told: Callable[[int, int], None] | None = None,
     chunk: int = 2048,
 ) -> Sweep:
-    """Put every word into every template.
+    """Insert every word into every template.
 
     Args:
-        margins: of any texts.
+        margins: returns the margins of texts.
         words: see `vocabulary_words`.
-        templates: with `{}` where the word goes.
-        told: called with words done and words in all.
-        chunk: words between two calls of `told`.
+        templates: templates with `{}` in the place of the word.
+        told: called with the number of words done and in total.
+        chunk: number of words between two calls of `told`.
     """
     moves = np.zeros((len(words), len(templates)))
     for start in range(0, len(words), chunk):

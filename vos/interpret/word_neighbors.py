@@ -1,4 +1,4 @@
-"""Words of a corpus that can stand for a word: those nearest to it in the input embeddings of an untuned encoder."""
+"""Substitutes of a word: the corpus words nearest to it in the input embeddings of an encoder before fine-tuning."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from torch import Tensor
 from vos.interpret.words import is_sign, split_words
 
 NEAREST = 26
-"""Words that are tried in place of a word."""
+"""Number of words tried as substitutes of a word."""
 
 ROWS = 512
-"""Words whose nearest ones are looked for at a time."""
+"""Number of words per batch of the neighbour search."""
 
 Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Words of some texts, and which of them stand beside each other.
+    """Words of some texts, and which of them occur next to each other.
 
     Attributes:
-        words: in alphabetical order, without signs, in as many texts as was asked for.
-        counts: (w,) int64, texts that hold each.
-        pairs: every two words that follow each other somewhere, signs among them; "" is a text's begin and end.
+        words: in alphabetical order, without punctuation, that occur in enough texts.
+        counts: (w,) int64, number of texts with each.
+        pairs: all pairs of consecutive words, including punctuation; "" is the beginning and end of a text.
     """
 
     words: tuple[str, ...]
@@ -39,7 +39,7 @@ class Corpus:
 
     @classmethod
     def of(cls, texts: Iterable[str], min_texts: int = 3) -> Corpus:
-        """Words in at least `min_texts` texts, and pairs of all.
+        """Collect the words in at least `min_texts` texts, and all pairs.
 
         Example:
             >>> corpus = Corpus.of(["a dog!", "a cat"], min_texts=2)
@@ -57,20 +57,20 @@ class Corpus:
         return cls(tuple(kept), np.array([counts[word] for word in kept], dtype=np.int64), frozenset(pairs))
 
     def seen(self, before: str, word: str, after: str) -> int:
-        """How many of a word's two neighbour pairs stand in the corpus."""
+        """How many of a word's two neighbour pairs occur in the corpus."""
         return ((before, word) in self.pairs) + ((word, after) in self.pairs)
 
 
 class Substitutes:
-    """Nearest corpus words of any word, by cosine in the untuned input embeddings less their mean.
+    """Nearest corpus words of any word, by cosine of the centred input embeddings before fine-tuning.
 
-    The mean is that of the corpus words: without it all words of an encoder are alike. Embeddings of a tuned encoder
-    would call those words alike that it treats alike, which is what a flip is to show.
+    They are centred on the mean of the corpus words, because otherwise all words are similar. In fine-tuned embeddings,
+    words with the same effect on the margin would be similar, which flips are meant to find out.
 
     Args:
-        tokenizer: of the encoder.
-        table: (V, d) float32, input embeddings of the encoder *before* it was tuned.
-        corpus: whose words may stand for others.
+        tokenizer: tokenizer of the encoder.
+        table: (V, d) float32, input embeddings of the encoder *before* fine-tuning.
+        corpus: its words are the candidates.
     """
 
     def __init__(self, tokenizer: Any, table: Tensor, corpus: Corpus) -> None:
@@ -83,18 +83,18 @@ class Substitutes:
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """Place of each corpus word."""
+        """Index of each corpus word."""
         return {word: i for i, word in enumerate(self.corpus.words)}
 
     def nearest(self, words: Sequence[str], k: int = NEAREST) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The k nearest corpus words of each word, other than itself.
+        """The k nearest corpus words of each word, excluding itself.
 
         Args:
-            words: n of them, of the corpus or not.
-            k: as many, or all there are.
+            words: n words, in the corpus or not.
+            k: number of neighbours; fewer if the corpus has fewer words.
 
         Returns:
-            (n, k) int64 places in the corpus words, the nearest first, and (n, k) cosines.
+            (n, k) int64 indices of corpus words, nearest first, and (n, k) cosines.
         """
         k = min(k, max(len(self.corpus.words) - 1, 0))
         places, similar = np.zeros((len(words), k), dtype=np.int64), np.zeros((len(words), k))
@@ -109,7 +109,7 @@ class Substitutes:
         return places, similar
 
     def cosines(self, words: Sequence[str]) -> NDArray[np.float64]:
-        """Cosines of any words with all corpus words: (n, w); 0 for a word without pieces."""
+        """Cosines of any words with all corpus words: (n, w); 0 for a word without tokens."""
         vectors = word_vectors(self.tokenizer, self._table, words)
         units = _normalized(torch.where(vectors.any(1, keepdim=True), vectors - self._mean, 0.0))
         cosines: NDArray[np.float64] = (units @ self._unit.T).double().numpy()
@@ -117,14 +117,14 @@ class Substitutes:
 
 
 def word_vectors(tokenizer: Any, table: Tensor, words: Sequence[str]) -> Tensor:
-    """Mean input embedding of the pieces of each word, (n, d); zeros for a word without pieces.
+    """Mean input embedding of the tokens of each word, (n, d); zeros for a word without tokens.
 
-    A word is cut as it is inside a text, after a space.
+    A word is tokenised as inside a text, after a space.
 
     Args:
-        tokenizer: of the encoder.
-        table: (V, d).
-        words: n of them.
+        tokenizer: tokenizer of the encoder.
+        table: (V, d) input embeddings.
+        words: n words.
     """
     found = table.new_zeros(len(words), table.shape[1])
     if not words:

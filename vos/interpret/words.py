@@ -1,4 +1,4 @@
-"""Words of a text and edits of them: where a word begins and ends, a text without it, with another, with one more."""
+"""Words of a text with their positions, and edits: deleting, replacing and inserting a word."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _WORD = regex.compile(
 )
 
 _ATTACHED = frozenset(".,!?;:…")
-"""Signs that are written without a space before them."""
+"""Punctuation marks that are written without a space before them."""
 
 
 class Word(NamedTuple):
     """A word in a text.
 
     Attributes:
-        text: folded to lower case, with a straight apostrophe; two words are the same where this is.
-        start: of its first character in the text.
-        end: after its last character.
+        text: in lower case, with a straight apostrophe; two words are equal if this is equal.
+        start: index of its first character in the text.
+        end: one past its last character.
     """
 
     text: str
@@ -38,12 +38,12 @@ class Word(NamedTuple):
 
 
 def split_words(text: str) -> list[Word]:
-    """The words of a text in their order.
+    """The words of a text, in order.
 
-    A word is a run of letters and digits, apostrophes and hyphens inside it included, or a run of *one* repeated sign,
-    so that "!!" is a word: a classifier reads signs as it reads words. Han and Hiragana, which are written without
-    spaces, are split sign by sign, as the tokenizers of BERT's family do. Spaces, control and direction marks between
-    words belong to none.
+    A word is a sequence of letters and digits, including inner apostrophes and hyphens, or a repetition of *one*
+    punctuation mark, so that "!!" is a word: for a classifier, punctuation is input like words. Han and Hiragana, which
+    are written without spaces, are split by character, as BERT tokenizers do. Spaces, control characters and direction
+    marks between words belong to no word.
 
     Example:
         >>> [word.text for word in split_words("They’re well-known, no?!!")]
@@ -58,7 +58,7 @@ def split_words(text: str) -> list[Word]:
 
 
 def is_sign(word: str) -> bool:
-    """Whether a word is punctuation or another sign, not letters or digits.
+    """Whether a word is punctuation or another symbol, not letters or digits.
 
     Example:
         >>> is_sign("!!"), is_sign("it's")
@@ -68,7 +68,7 @@ def is_sign(word: str) -> bool:
 
 
 def without(text: str, spans: Sequence[tuple[int, int]]) -> str:
-    """The text with the spans cut out; where spaces are left on both sides of a cut, or at an end, one side's go.
+    """The text without the spans; a double space, or a space at an end, that would remain is removed.
 
     Args:
         text: any text.
@@ -92,12 +92,12 @@ def without(text: str, spans: Sequence[tuple[int, int]]) -> str:
         elif not kept or kept[-1].isspace():
             place += len(rest) - len(rest.lstrip())
         elif kept[-1].isalnum() and rest[0].isalnum() and is_sign(text[start:end]):
-            kept += " "  # and/or without its sign is two words
+            kept += " "  # "and/or" without its slash is two words
     return kept + text[place:]
 
 
 def replaced(text: str, start: int, end: int, word: str) -> str:
-    """The text with `word` in place of the characters from `start` to `end`; a capital first letter stays one.
+    """The text with `word` in place of the characters from `start` to `end`; an initial capital is preserved.
 
     Example:
         >>> replaced("Dogs bark", 0, 4, "cats"), replaced("DOGS bark", 0, 4, "cats")
@@ -112,9 +112,9 @@ def replaced(text: str, start: int, end: int, word: str) -> str:
 
 
 def inserted(text: str, place: int, word: str) -> str:
-    """The text with one more word: before its word number `place`, from 0, or at the end.
+    """Insert a word before word number `place`, counted from 0, or at the end.
 
-    Spaces are set as in writing: none before a full stop and its like, one around any other word.
+    Spacing follows writing conventions: no space before a full stop and similar marks, one around any other word.
 
     Example:
         >>> inserted("a dog barks", 1, "big"), inserted("a dog barks", 3, "!!")
@@ -131,15 +131,15 @@ def inserted(text: str, place: int, word: str) -> str:
 
 
 def by_word(words: Sequence[Word], spans: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values of tokens summed to words; a token that covers several words is shared by the characters it has of each.
+    """Sum token values to words; a token that covers several words is split in proportion to its characters in each.
 
     Args:
-        words: k of a text.
-        spans: (t, 2) characters of each token.
-        values: (t,).
+        words: the k words of a text.
+        spans: (t, 2) character spans of the tokens.
+        values: (t,) values of the tokens.
 
     Returns:
-        (k,), NaN for a word that no token covers: one behind the cut of a long text.
+        (k,), NaN for a word without tokens, in the truncated part of a long text.
 
     Example:
         >>> words = [Word("no", 0, 2), Word("!", 2, 3)]
@@ -155,7 +155,7 @@ def by_word(words: Sequence[Word], spans: NDArray[np.int64], values: NDArray[np.
 
 
 def overlaps(words: Sequence[Word], spans: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Characters that each of k words shares with each of t tokens: (k, t)."""
+    """Number of characters shared by each of k words and each of t tokens: (k, t)."""
     edges = np.array([(word.start, word.end) for word in words], dtype=np.int64).reshape(-1, 2)
     starts = np.maximum(edges[:, :1], spans[None, :, 0])
     shared = np.minimum(edges[:, 1:], spans[None, :, 1]) - starts

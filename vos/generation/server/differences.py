@@ -1,4 +1,4 @@
-"""What tells two groups of texts apart, in sentences that a model behind a server proposes, and reads texts for."""
+"""Sentences on the difference of two groups of texts, proposed and judged by a model behind a server."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SENTENCES = 5
 MAX_TOKENS = 200
 
 LONGEST = 600
-"""Characters of a text that are shown."""
+"""Largest number of characters of a text that is shown."""
 
 VERDICT_TOKENS = 4
 
 VERDICTS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
-"""What an answer's first word says; any other leaves it open."""
+"""Value of an answer by its first word; any other word means undecided."""
 
 OPEN = 0.5
 
@@ -29,15 +29,15 @@ OPEN = 0.5
 def describe_over_server(
     client: ServerClient, texts_a: Sequence[str], texts_b: Sequence[str], seed: int = 0
 ) -> list[str]:
-    """Sentences that are proposed to be true of the first texts more often than of the second.
+    """Sentences proposed to be true of the first texts more often than of the second.
 
-    They are guesses: whoever shows them tests them on other texts first. A server without chat continues a list.
+    They are hypotheses, to be tested on other texts before they are shown. A server without chat continues a list.
 
     Args:
         client: see `ServerClient`.
-        texts_a: the texts that are described, some ten to thirty.
-        texts_b: those that they are compared with.
-        seed: of sampling.
+        texts_a: the texts to describe, about ten to thirty.
+        texts_b: the texts to compare with.
+        seed: seed of sampling.
 
     Returns:
         At most `SENTENCES` different sentences, without list marks.
@@ -57,7 +57,7 @@ def describe_over_server(
     (answer,) = client.complete(prompt if chat else f"{prompt}\n- The text", 1, MAX_TOKENS, 0.7, (), seed, chat=chat)
     lines = (answer.text if chat else f"The text{answer.text}").splitlines()
     sentences = [" ".join(without_echo("", line).split()) for line in lines]
-    # An introduction and a cut end are no sentences.
+    # An introduction and a truncated end are not sentences.
     whole = [each for each in sentences if re.match(r"the text\b", each, re.IGNORECASE) and each.endswith((".", "!"))]
     return list(dict.fromkeys(whole))[:SENTENCES]
 
@@ -68,14 +68,14 @@ def _lines(texts: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class ServedDescriber:
-    """One model behind a server that writes sentences on two sets of texts, and judges them text by text.
+    """A model behind a server that writes sentences about two sets of texts, and judges them for each text.
 
     Implements `vos.interpret.describe.Describer` and `Judge`. A model that judges its own sentences may favour them;
-    it is not told which set a text is of, so it cannot favour a set.
+    it is not told to which set a text belongs, so it cannot favour a set.
 
     Attributes:
         client: see `ServerClient`.
-        seed: of sampling.
+        seed: seed of sampling.
     """
 
     client: ServerClient
@@ -86,7 +86,7 @@ class ServedDescriber:
         return describe_over_server(self.client, texts_a, texts_b, self.seed)
 
     def holds(self, sentence: str, texts: Sequence[str]) -> list[float]:
-        """For each text 1 where the model says that the sentence is true of it, 0 where not, 0.5 where neither.
+        """For each text, 1 if the model answers that the sentence is true of it, 0 if not, 0.5 if undecided.
 
         Raises:
             ServerError: the server failed.

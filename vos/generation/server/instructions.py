@@ -1,17 +1,17 @@
-"""How a text is asked for in a chat, and what is taken off an answer that says more than it was asked for."""
+"""Instructions for requesting a text in a chat, and removal of additions from its answer."""
 
 from __future__ import annotations
 
 import re
 
 LABEL = re.compile(r"^(?:[-*•]\s+|\d+[.)]\s+|(?:text|note|answer|continuation)\s*:\s+)", re.IGNORECASE)
-"""How an answer may begin before the text begins."""
+"""Prefixes of an answer before the text."""
 
 QUOTES = {'"': '"', "“": "”", "«": "»"}
 
 
 def continuation(prompt: str, text: str) -> str:
-    """An instruction to go on where a prompt of examples, and the beginning of a further text, leave off."""
+    """An instruction to continue a prompt of examples and the beginning of a further text."""
     examples = prompt.rstrip("- \n")
     asked = (
         "Here are short texts of one kind, one on each line:\n\n"
@@ -27,7 +27,7 @@ def continuation(prompt: str, text: str) -> str:
 
 
 def without_echo(text: str, answer: str) -> str:
-    """What an answer adds to the text that it goes on with: no list mark, no quotation marks, no repeated beginning.
+    """The continuation in an answer, without list marks, quotation marks and a repeated beginning.
 
     Example:
         >>> without_echo("He fell", "He fell off the roof.")

@@ -1,4 +1,4 @@
-"""A language model behind a server as the drafts see one: text in, text out."""
+"""A language model behind a server, with the interface for drafts: text in, text out."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from vos.generation.writer import Answer
 PIECES = re.compile(r"\s*\S+")
 
 TOKENS_PER_WORD = 1.3
-"""Of English, roughly: what a text that the server has not counted is taken to be."""
+"""Approximate value for English, to estimate the tokens of a text that the server has not counted."""
 
 CUT = "length"
-"""Reason of an end that the model did not choose."""
+"""Finish reason of a truncated text."""
 
 
 @dataclass(eq=False)
 class ServedTexts:
-    """Implements `PartialTexts`: texts after a prompt, as pieces of a word each.
+    """Implements `PartialTexts`: texts after a prompt, split into words.
 
     Attributes:
-        prompt: what stands before each.
-        tokens: pieces of each text, blanks included.
+        prompt: text before each.
+        tokens: words of each text, with spaces.
         finished: whether each has ended by itself.
-        spent: tokens of each, as the server counts, or as they are guessed.
+        spent: number of tokens of each, as counted by the server, or estimated.
     """
 
     prompt: str
@@ -53,11 +53,11 @@ class ServedTexts:
         return len(self.tokens)
 
     def texts(self) -> list[str]:
-        """The texts, one blank between words."""
+        """The texts, with one space between words."""
         return [" ".join("".join(row).split()) for row in self.tokens]
 
     def select(self, rows: Sequence[int], lengths: Sequence[int] | None = None) -> ServedTexts:
-        """New texts, copies of these rows, cut to `lengths` pieces when given; what was cut is not finished."""
+        """New texts, copies of these rows, truncated to `lengths` words if given; truncated texts are not finished."""
         tokens = [list(self.tokens[row]) for row in rows]
         finished, spent = [self.finished[row] for row in rows], [self.spent[row] for row in rows]
         for row, length in enumerate(lengths or ()):
@@ -73,12 +73,12 @@ def _guess(pieces: Sequence[str]) -> int:
 
 @dataclass
 class ServedExtender:
-    """Implements `TextExtender`: each round of lengthening is sent at once, equal texts in one request.
+    """Implements `TextExtender`: the requests of each round are sent concurrently, equal texts in one request.
 
     Attributes:
         client: see `ServerClient`.
-        sampling: see `Sampling`; `top_k` is not sent, as not every server takes it.
-        generator: gives the seeds.
+        sampling: see `Sampling`; `top_k` is not sent, as not every server supports it.
+        generator: source of the seeds.
         cost: where tokens are counted.
     """
 
@@ -88,16 +88,16 @@ class ServedExtender:
     cost: Cost = field(default_factory=Cost)
 
     def done(self, particles: ServedTexts) -> list[bool]:
-        """Whether each text has ended by itself or has as many tokens as it may have."""
+        """Whether each text has ended by itself or reached the token limit."""
         limit = self.sampling.max_tokens
         return [end or spent >= limit for end, spent in zip(particles.finished, particles.spent, strict=True)]
 
     def extend(self, particles: ServedTexts, chunk: int | None = None) -> None:
-        """Lengthen every text that is not done, in place.
+        """Extend every unfinished text, in place.
 
         Args:
-            particles: to be lengthened.
-            chunk: tokens, at most; None: to the end.
+            particles: texts to extend.
+            chunk: largest number of tokens; None: to the end.
         """
         seeds = torch.randint(SEEDS - 1, (len(particles),), generator=self.generator).tolist()
         limit, texts = self.sampling.max_tokens, particles.texts()
@@ -122,7 +122,7 @@ class ServedExtender:
         if self.client.abilities.completions:
             whole = f"{prompt}{_blank(prompt)}{text}" if text else prompt
             return CompletionRequest(whole, n, tokens, sampling.temperature, ("\n",), seed, sampling.top_p)
-        # A chat may begin with an empty line: it is asked for without a stop and cut here.
+        # A chat answer may begin with an empty line: it is requested without a stop text and truncated here.
         instruction = continuation(prompt, text)
         return CompletionRequest(instruction, n, tokens, sampling.temperature, (), seed, sampling.top_p, chat=True)
 
@@ -146,8 +146,8 @@ class ServedLanguageModel:
         client: see `ServerClient`.
 
     Attributes:
-        gives_logits: a server gives text alone, so sequential Monte Carlo and moves stay with local models.
-        log_probabilities: none, for the same reason.
+        gives_logits: False: a server returns only text, so sequential Monte Carlo and moves need local models.
+        log_probabilities: None, for the same reason.
     """
 
     gives_logits, log_probabilities = False, None
@@ -158,19 +158,19 @@ class ServedLanguageModel:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (hex, first 16 characters) of address, model and interface: the weights cannot be seen."""
+        """SHA-256 (hex, first 16 characters) of address, model and interface, as the weights are not accessible."""
         able = self.client.abilities
         facts = [self.client.transport.url, self.client.model, able.completions, able.chat, dict(self.client.extra)]
         return hashlib.sha256(json.dumps(facts, sort_keys=True, allow_nan=False).encode()).hexdigest()[:16]
 
     @property
     def usage(self) -> Usage:
-        """What was asked of the server so far, and paid."""
+        """Requests to the server so far, and their cost."""
         return self.client.usage
 
     @property
     def instructed(self) -> ServedLanguageModel | None:
-        """Itself where the server offers chat."""
+        """This model if the server offers chat, otherwise None."""
         return self if self.client.abilities.chat else None
 
     def start(self, prompt: str, n: int, max_tokens: int) -> ServedTexts:  # noqa: ARG002 - the server knows its context
@@ -178,7 +178,7 @@ class ServedLanguageModel:
         return ServedTexts.of(prompt, [""] * n)
 
     def with_texts(self, empty: ServedTexts, texts: Sequence[str], max_tokens: int) -> ServedTexts:
-        """Given texts after the prompt of `empty`, cut where they would have more than `max_tokens`."""
+        """Given texts after the prompt of `empty`, truncated to `max_tokens`."""
         whole = ServedTexts.of(empty.prompt, texts)
         longest = int(max_tokens / TOKENS_PER_WORD)
         return whole.select(range(len(whole)), [min(len(row), longest) for row in whole.tokens])
@@ -188,13 +188,13 @@ class ServedLanguageModel:
         return ServedTexts.of(empty.prompt, beginnings)
 
     def extender(self, sampling: Sampling, generator: torch.Generator, cost: Cost | None = None) -> ServedExtender:
-        """What lengthens these texts."""
+        """The extender of these texts."""
         return ServedExtender(self.client, sampling, generator, Cost() if cost is None else cost)
 
     def answers(
         self, instructions: Sequence[str], sampling: Sampling, generator: torch.Generator, cost: Cost
     ) -> list[Answer]:
-        """The first line of what the model answers to each instruction.
+        """The first line of the model's answer to each instruction.
 
         Raises:
             ServerError: the server failed.

@@ -1,4 +1,4 @@
-"""What a server can do, asked of it before any work: its interfaces, `n`, seeds and log-probabilities."""
+"""Probes the abilities of a server before any work: its interfaces, `n`, seeds and log-probabilities."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from vos.generation.server.transport import RefusedError, Transport, Unreachable
 logger = logging.getLogger(__name__)
 
 BEGINNING, INSTRUCTION = "Once upon a time there was a", "Write eight unrelated words, at random."
-"""Of the probe's requests; what follows is open, so that two samples are hardly ever the same."""
+"""Prompts of the probe; their continuation is open, so that two samples are almost never equal."""
 
 TOKENS, SEEDS = 20, (11, 12, 13)
 
 OPTIONAL = ("logprobs", "n", "seed")
-"""Fields that a server may refuse, in the order in which they are left out."""
+"""Fields that a server may refuse, in the order in which they are omitted."""
 
 NO_SUCH_PLACE = (404, 405, 501)
 
 NAMES_SHOWN = 8
 
 ONE_MODEL = "llamacpp"
-"""Owner of the models that llama.cpp lists: it has one, and answers with it whatever the name."""
+"""Owner of the models that llama.cpp lists: it serves one model, which answers to any name."""
 
 
 def probe(transport: Transport, model: str, api: str = "auto", extra: Mapping[str, Any] | None = None) -> Abilities:
-    """Ask a server what it can do; some six short requests.
+    """Probe the abilities of a server with about six short requests.
 
     Args:
-        transport: to the server.
-        model: its name there.
-        api: "completions", "chat", or "auto" for whatever is there.
+        transport: transport to the server.
+        model: name of the model on the server.
+        api: "completions", "chat", or "auto" for the available one.
         extra: further fields of every request.
 
     Raises:
-        ServerError: it cannot be reached, refuses the key, does not have the model, speaks another language, or gives
-            the same text whatever the seed.
+        ServerError: it cannot be reached, refuses the key, does not have the model, uses another protocol, or returns
+            the same text for different seeds.
     """
     names, one_for_all = _names(transport)
     if one_for_all and not _is_among(model, names):
@@ -87,7 +87,7 @@ class _Probe:
         return Abilities(not self.chat, self.chat, several, "seed" in taken, repeats, has_logprobs)
 
     def _first(self) -> tuple[Reply, dict[str, Any]]:
-        """A reply with as many of the optional fields as the server takes, and these."""
+        """A reply with as many optional fields as the server accepts, and these fields."""
         fields: dict[str, Any] = {"logprobs": True if self.chat else 1, "n": 2, "seed": SEEDS[0]}
         left_out: Sequence[str] = ()
         while True:
@@ -109,7 +109,7 @@ class _Probe:
 
 
 def _names(transport: Transport) -> tuple[list[str], bool]:
-    """Models that the server lists, none where it keeps no list; and whether it answers to any name with one."""
+    """Models that the server lists, empty if it has no list; and whether it uses one model for any name."""
     try:
         value = transport.get("/models")
     except UnreachableError:
@@ -140,7 +140,7 @@ def _unknown(transport: Transport, model: str, names: Sequence[str]) -> ServerEr
 
 
 def _is_among(model: str, names: Sequence[str]) -> bool:
-    """Whether the name is listed; a tag that says nothing may be left out."""
+    """Whether the name is listed; a default tag may be omitted."""
     return bool({model, f"{model}:latest"} & set(names))
 
 

@@ -1,4 +1,4 @@
-"""Requests of a completion and what a server answers, for its two interfaces: completions and chat."""
+"""Completion requests and replies of a server, for its two interfaces: completions and chat."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 from vos.generation.server.transport import unusable
 
 THOUGHTS = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
-"""What some models write before they answer."""
+"""Reasoning that some models write before their answer."""
 
 
 class Completion(NamedTuple):
     """One continuation of a prompt.
 
     Attributes:
-        text: without the prompt.
-        finish_reason: "stop" where it ended by itself or at a stop text, "length" where it was cut; as the server says.
-        logprobs: of its tokens, nats; None where the server gives none.
+        text: the continuation, without the prompt.
+        finish_reason: as reported by the server: "stop" if it ended by itself or at a stop text, "length" if truncated.
+        logprobs: log-probabilities of its tokens, nats; None if the server does not return them.
     """
 
     text: str
@@ -29,17 +29,17 @@ class Completion(NamedTuple):
 
 @dataclass(frozen=True)
 class CompletionRequest:
-    """What is asked of a server.
+    """A request to a server.
 
     Attributes:
-        prompt: continued as it is, or, in a chat, the message of a user.
-        n: continuations wanted.
-        max_tokens: of each, at most.
-        temperature: of sampling.
+        prompt: text to continue, or, in a chat, the user's message.
+        n: number of continuations.
+        max_tokens: largest number of tokens of each.
+        temperature: sampling temperature.
         stop: texts at which a continuation ends.
-        seed: of sampling; None leaves it to the server, and nothing is cached.
-        top_p: of sampling.
-        chat: whether the prompt is an instruction and not a beginning.
+        seed: sampling seed; None: chosen by the server, and the reply is not cached.
+        top_p: nucleus sampling threshold.
+        chat: whether the prompt is an instruction instead of a beginning.
     """
 
     prompt: str
@@ -53,15 +53,15 @@ class CompletionRequest:
 
     @property
     def path(self) -> str:
-        """Below the address of the server."""
+        """Path relative to the address of the server."""
         return "/chat/completions" if self.chat else "/completions"
 
     def body(self, model: str, extra: Mapping[str, Any]) -> dict[str, Any]:
-        """As JSON, with what most servers understand; `n`, the seed and log-probabilities are added by the client.
+        """The request as JSON, with fields that most servers accept; the client adds `n`, seed and log-probabilities.
 
         Args:
-            model: its name.
-            extra: further fields; one that is None leaves out what would be sent.
+            model: name of the model.
+            extra: further fields; a field that is None is omitted.
         """
         messages = [{"role": "user", "content": self.prompt}]
         body: dict[str, Any] = {"model": model, **({"messages": messages} if self.chat else {"prompt": self.prompt})}
@@ -74,13 +74,13 @@ class CompletionRequest:
 
 @dataclass(frozen=True)
 class Reply:
-    """The continuations of one request, and what they cost.
+    """The continuations of one request, and their cost.
 
     Attributes:
-        completions: as many as the server gave.
-        prompt_tokens: read, as the server counts; 0 where it does not.
-        completion_tokens: written; where the server does not count them, as log-probabilities, else one for four
-            characters.
+        completions: all continuations that the server returned.
+        prompt_tokens: number of tokens read, as counted by the server; 0 if it does not count them.
+        completion_tokens: number of tokens written; if the server does not count them, the number of
+            log-probabilities, or else a quarter of the characters.
     """
 
     completions: tuple[Completion, ...]
@@ -89,10 +89,10 @@ class Reply:
 
     @classmethod
     def from_json(cls, value: Any) -> Reply:
-        """The reply in a JSON value, of either interface.
+        """Parse a JSON value of either interface.
 
         Raises:
-            ServerError: the value is none.
+            ServerError: the value is not a reply.
         """
         choices = value.get("choices") if isinstance(value, dict) else None
         if not isinstance(choices, list) or not choices or not all(isinstance(each, dict) for each in choices):
@@ -107,7 +107,7 @@ class Reply:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Reply:
-        """The reply whose `asdict` went through JSON."""
+        """Restore a reply from the JSON of its `asdict`."""
         completions = (
             Completion(text, reason, None if found is None else tuple(found))
             for text, reason, found in row["completions"]
@@ -126,7 +126,7 @@ def _completion(choice: Mapping[str, Any]) -> Completion:
 
 
 def _logprobs(found: Any) -> tuple[float, ...] | None:
-    """Of either form: a list of numbers, or a list of tokens with theirs."""
+    """Parse either form: a list of numbers, or a list of tokens with their log-probabilities."""
     if not isinstance(found, dict):
         return None
     content, plain = found.get("content"), found.get("token_logprobs")

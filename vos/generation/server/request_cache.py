@@ -1,4 +1,4 @@
-"""Replies on disk, keyed by everything that was asked: a run that goes on pays for no request twice."""
+"""Replies on disk, keyed by the whole request, so that a resumed run pays for no request twice."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from vos.storage.sqlite import enter_wal, is_damage
 logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 60.0
-"""How long to wait for another process that writes."""
+"""Seconds to wait for another process that writes."""
 
 
 class RequestCache:
     """A SQLite table from the hash of a request to its reply. Threads and processes may share it.
 
     Args:
-        directory: where the file lies; made if missing.
-        url: of the server: two servers may call two models by one name.
+        directory: folder of the file; created if missing.
+        url: address of the server, as two servers may use one name for two models.
     """
 
     def __init__(self, directory: str | Path, url: str) -> None:
         self.url, self._lock = url, threading.Lock()
         name = hashlib.sha256(url.encode()).hexdigest()[:16]
         self.path = Path(directory) / f"{name}.sqlite"
-        # Kept from being removed for as long as this object lives.
+        # Protected from removal during the lifetime of this object.
         uses = ExitStack()
         uses.enter_context(in_use(self.path))
         try:
@@ -54,7 +54,7 @@ class RequestCache:
         self._closing = weakref.finalize(self, uses.close)
 
     def get(self, path: str, body: Mapping[str, Any]) -> Reply | None:
-        """The reply to a body sent to a path; None where there is none, or it is damaged.
+        """The reply to a body sent to a path; None if there is none, or it is damaged.
 
         Raises:
             ServerError: the file is damaged.
@@ -69,7 +69,7 @@ class RequestCache:
         return None if found is None else _reply(str(found[0]))
 
     def put(self, path: str, body: Mapping[str, Any], reply: Reply) -> None:
-        """Keep a reply; it is on the disk when this returns. The first one to a request stays."""
+        """Store a reply; it is on disk when this returns. The first reply to a request is kept."""
         key, line = self._key(path, body), json_line(asdict(reply))
         with self._lock, self._connection:
             found = self._connection.execute("SELECT reply FROM replies WHERE key = ?", [key]).fetchone()
@@ -79,7 +79,7 @@ class RequestCache:
             self._connection.execute("INSERT OR IGNORE INTO replies VALUES (?, ?)", row)
 
     def close(self) -> None:
-        """Close the file; the cache cannot be used after."""
+        """Close the file; the cache cannot be used afterwards."""
         self._closing()
 
     def _key(self, path: str, body: Mapping[str, Any]) -> str:
@@ -100,7 +100,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _reply(row: str) -> Reply | None:
-    """A stored reply; None where it is damaged. Older rows carry no sum."""
+    """A stored reply; None if it is damaged. Older rows have no checksum."""
     line, has_sum, total = row.partition("\n")
     try:
         return None if has_sum and total != _sum(line) else Reply.from_row(json.loads(line))

@@ -1,4 +1,4 @@
-"""JSON to a server and back: the key, time limits, repeats with a growing wait, and every failure in one line."""
+"""JSON requests to a server: API key, timeouts, retries with exponential backoff, and one-line errors."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from vos.errors import ServerError
 from vos.storage.extras import optional
 
 LARGEST_REPLY = 64 * 2**20
-"""Bytes; a reply of so many is not one of ours."""
+"""Largest accepted reply in bytes."""
 
 AGAIN = (408, 409, 425, 429, 500, 502, 503, 504)
-"""Statuses that another attempt may not meet: busy, loading, a worker that died."""
+"""Transient HTTP statuses that are retried: busy, loading, a failed worker."""
 
 LONGEST_WAIT = 60.0
-"""Seconds between two attempts, at most, whatever the server asks for."""
+"""Largest number of seconds between two attempts, even if the server asks for more."""
 
 SHOWN = 160
-"""Characters of a server's explanation in a message."""
+"""Largest number of characters of a server's explanation in an error message."""
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 class RefusedError(ServerError):
-    """The server understood the request and will not have it.
+    """The server refused the request.
 
     Attributes:
-        status: of HTTP, 4xx.
-        detail: what the server says, shortened, without the key.
+        status: HTTP status, 4xx.
+        detail: the server's explanation, shortened, without the key.
     """
 
     def __init__(self, message: str, status: int, detail: str) -> None:
@@ -42,7 +42,7 @@ class RefusedError(ServerError):
 
 
 class _AgainError(ServerError):
-    """A failure that another attempt may not meet; `seconds` is how long the server asks to wait."""
+    """A transient failure; `seconds` is how long the server asks to wait."""
 
     def __init__(self, message: str, seconds: float | None = None) -> None:
         super().__init__(message)
@@ -50,23 +50,23 @@ class _AgainError(ServerError):
 
 
 class UnreachableError(_AgainError):
-    """Nobody listens there."""
+    """No server listens at the address."""
 
 
 class Transport:
     """Requests to one server.
 
-    A repeat waits twice as long as the one before it, or as long as the server asks. Redirects are not followed: the
-    key would go along. The key is in no message and no log.
+    Each retry waits twice as long as the previous one, or as long as the server asks. Redirects are not followed,
+    because they would receive the key. The key never appears in messages or logs.
 
     Args:
-        url: of the API, for example http://127.0.0.1:8000/v1.
-        key: sent as a bearer token; None sends none.
-        key_name: how messages call the key.
+        url: address of the API, for example http://127.0.0.1:8000/v1.
+        key: sent as a bearer token; None: no token.
+        key_name: name of the key in messages.
         timeout: seconds to wait for a reply.
-        retries: attempts after the first.
+        retries: number of attempts after the first.
         wait: seconds before the second attempt.
-        sleep: waits.
+        sleep: function that waits.
 
     Raises:
         ConfigError: the package httpx2 is not installed.
@@ -84,17 +84,17 @@ class Transport:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._http = optional("httpx2", "server", "language_model=server")
-        # Its log names every address at INFO, one line a request.
+        # It logs every request with its address at INFO.
         logging.getLogger("httpx2").setLevel(logging.WARNING)
         self.url, self._key, self._key_name = url.rstrip("/"), key, key_name
         self._retries, self._wait, self._sleep = retries, wait, sleep
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        # A proxy of the environment is not asked for a server on this machine.
+        # Proxies of the environment are not used for a server on this machine.
         trust = urlsplit(url).hostname not in LOCAL
         limits = self._http.Limits(max_connections=None, max_keepalive_connections=64)
         limit = self._http.Timeout(timeout, connect=min(timeout, 10.0))
         self._client = self._http.Client(headers=headers, timeout=limit, trust_env=trust, limits=limits)
-        # Whoever uses a model does not know that it has connections: they go with it.
+        # Users of a model do not know about its connections, so they are closed with it.
         self._closing = weakref.finalize(self, self._client.close)
 
     def close(self) -> None:
@@ -102,24 +102,24 @@ class Transport:
         self._closing()
 
     def get(self, path: str) -> Any:
-        """The JSON value at a path, asked for once.
+        """The JSON value at a path, in a single attempt.
 
         Raises:
-            ServerError: there is none.
+            ServerError: there is no such value.
         """
         return self._attempt("GET", path, None)
 
     def post(self, path: str, body: Mapping[str, Any], read: Callable[[Any], Any] = lambda value: value) -> Any:
-        """What `read` makes of the JSON value that answers a body.
+        """The result of `read` for the JSON value returned for a body.
 
         Args:
-            path: below the address of the server.
+            path: path relative to the address of the server.
             body: sent as JSON.
-            read: raises ServerError where the value is not what was expected; then the request is repeated too.
+            read: raises ServerError if the value is not as expected; the request is then retried.
 
         Raises:
             RefusedError: the server refuses the request or the key.
-            ServerError: no attempt brought a reply that can be used; tells what came of the last one.
+            ServerError: no attempt returned a usable reply; the message describes the last one.
         """
         for attempt in range(self._retries + 1):
             try:
@@ -183,18 +183,18 @@ class Transport:
             ) from error
 
     def _plain(self, text: str) -> str:
-        """Words of a server as one short line that can be shown: printable, and without the key."""
+        """A server's message as one short printable line, without the key."""
         text = text.replace(self._key, "***") if self._key else text
         return " ".join("".join(each if each.isprintable() else " " for each in text).split())[:SHOWN]
 
 
 def unusable(message: str) -> ServerError:
-    """The error of a reply that is JSON and not what was asked for: another attempt may bring a better one."""
+    """The error for a JSON reply of an unexpected form; it is retried."""
     return _AgainError(message)
 
 
 def _explanation(raw: bytes) -> str:
-    """What a server says about a failure, from the places where servers say it."""
+    """A server's explanation of a failure, from the usual fields."""
     try:
         value = json.loads(raw)
     except ValueError:
@@ -206,7 +206,7 @@ def _explanation(raw: bytes) -> str:
 
 
 def _seconds(header: str | None) -> float | None:
-    """Of a Retry-After that counts seconds."""
+    """Seconds of a Retry-After header."""
     try:
         return max(0.0, float(header)) if header else None
     except ValueError:
