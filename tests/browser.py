@@ -1,4 +1,4 @@
-"""A Chromium for the tests of pages, and the rules of accessibility that they are held to."""
+"""A Chromium for page tests, and the accessibility rules that pages must pass."""
 
 from __future__ import annotations
 

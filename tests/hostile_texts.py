@@ -1,6 +1,6 @@
-"""Two hundred texts that try to become something else than text on the page that shows them.
+"""Two hundred texts that try to inject code into the page that shows them.
 
-Where one of them runs, it sets `window.pwned`, opens a dialog, changes the title, or asks for an address.
+If one of them runs, it sets `window.pwned`, opens a dialog, changes the title, or requests an address.
 """
 
 RUN = "window.pwned=1"

@@ -1,4 +1,4 @@
-"""Nodes of a Ray cluster on this computer, each in a process group of its own, so that one can be killed alone."""
+"""Nodes of a Ray cluster on this computer, each in its own process group, so that one can be killed alone."""
 
 from __future__ import annotations
 

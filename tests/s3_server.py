@@ -1,4 +1,4 @@
-"""An S3 on this computer: moto's server in a process of its own, with credentials that are none."""
+"""A local S3: moto's server in its own process, with fake credentials."""
 
 from __future__ import annotations
 

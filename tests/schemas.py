@@ -1,4 +1,4 @@
-"""What is written, held to the JSON Schemas of the documents."""
+"""Validates written files against the JSON Schemas of the documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On a CUDA device scores, losses, densities and metrics stay there, and their values are those of the CPU."""
+"""On a CUDA device, results of scores, losses, densities and metrics stay there and equal those on the CPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which classes are harmful: by setting or by well-known words, and an error that asks where neither decides."""
+"""Which classes are harmful: by setting or by well-known names, and an error if neither decides."""
 
 import pytest
 

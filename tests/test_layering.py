@@ -1,4 +1,4 @@
-"""The house: imports point down only."""
+"""The layers of the package: imports only go downwards."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Every dependency stands in docs/licences.md with its licence; none below them is under the GPL or AGPL."""
+"""Every dependency is listed in docs/licences.md with its licence; no dependency is under the GPL or AGPL."""
 
 import re
 import tomllib

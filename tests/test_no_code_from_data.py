@@ -1,4 +1,4 @@
-"""Reading the source: nothing in the package unpickles, evaluates, or runs what data say."""
+"""A scan of the source: nothing in the package unpickles, evaluates, or executes data."""
 
 import ast
 

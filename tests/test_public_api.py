@@ -1,4 +1,4 @@
-"""`import vos`: a light import, and every public name where it is said to be."""
+"""`import vos`: a light import, and every public name in its documented place."""
 
 import json
 import subprocess

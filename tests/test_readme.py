@@ -1,4 +1,4 @@
-"""What the README, and the pages it was cut from, show is what works."""
+"""The examples of the README, and of the pages split from it, work."""
 
 import importlib
 import re

@@ -1,4 +1,4 @@
-"""What one reader can hold: sizes of files and of bodies, and tests that stand on their own."""
+"""Limits on the sizes of files and functions, and independence of test modules."""
 
 import ast
 import re

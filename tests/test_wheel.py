@@ -1,4 +1,4 @@
-"""The wheel: commands and configuration that work from any folder."""
+"""The wheel: commands and configuration work from any folder."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A language model that strings made-up words together, for tests of what is built around a language model."""
+"""A toy language model of made-up words, for tests of the code around a language model."""
 
 from __future__ import annotations
 

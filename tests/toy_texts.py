@@ -1,4 +1,4 @@
-"""A classifier of texts that can be computed by hand, a Markov language model, and a tiny transformer."""
+"""A text classifier that can be computed by hand, a Markov language model, and a tiny transformer."""
 
 from __future__ import annotations
 

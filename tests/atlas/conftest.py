@@ -1,4 +1,4 @@
-"""A browser at the atlas, and artefacts to build it from."""
+"""Fixtures: a browser for the atlas, and artefacts from which to build it."""
 
 from __future__ import annotations
 

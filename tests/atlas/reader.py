@@ -1,4 +1,4 @@
-"""One person's browser at the atlas; collects everything that should not happen."""
+"""A browser session on the atlas that records all errors and forbidden events."""
 
 from __future__ import annotations
 

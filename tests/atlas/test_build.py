@@ -1,4 +1,4 @@
-"""From artefacts to one file: pure, whole, checked, and within its limits."""
+"""Building one file from artefacts: deterministic, complete, checked, and within its size limits."""
 
 import json
 import re

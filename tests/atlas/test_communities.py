@@ -1,4 +1,4 @@
-"""The producer of communities and senses on a small world: what stands in the artefact, and that it is made again."""
+"""The producer of communities and senses on small inputs: the content of the artefact, and its reproducibility."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Producers of directions, differences, coverage and virtual outliers on a small world."""
+"""Producers of directions, differences, coverage and virtual outliers on small inputs."""
 
 from __future__ import annotations
 

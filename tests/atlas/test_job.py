@@ -1,4 +1,4 @@
-"""The job: producers in order, each kept while it is of the same, a missing one drops its view alone."""
+"""The job: producers run in order, up-to-date artefacts are kept, and a failing producer drops only its own view."""
 
 import json
 import sys

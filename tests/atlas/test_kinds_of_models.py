@@ -1,4 +1,4 @@
-"""Every producer on every kind of model and data: what makes no sense is left out with a line, and nothing breaks."""
+"""Every producer on every kind of model and data: what does not apply is left out with a message, and nothing fails."""
 
 from dataclasses import replace
 

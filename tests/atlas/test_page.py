@@ -1,4 +1,4 @@
-"""The atlas in a real Chromium: map, list, text, and the one state that links them."""
+"""The atlas in a real Chromium: map, list, text, and the shared state."""
 
 from __future__ import annotations
 

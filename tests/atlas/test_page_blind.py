@@ -1,4 +1,4 @@
-"""Blind pages: nothing about an unjudged text is in the page before its answer, but in the one sealed element."""
+"""Blind pages: before it is answered, nothing about an unlabelled text is in the page except in its sealed chunk."""
 
 from __future__ import annotations
 

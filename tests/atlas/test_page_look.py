@@ -1,4 +1,4 @@
-"""The atlas on every screen: dark and light, a phone, a finger, a keyboard; and what axe-core says of it."""
+"""The atlas on every screen: dark and light mode, phone, touch, keyboard, and accessibility checks by axe-core."""
 
 from __future__ import annotations
 

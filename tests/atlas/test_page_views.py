@@ -1,4 +1,4 @@
-"""The views of the atlas in a real Chromium: what they show, what a click does, and what they say when they fail."""
+"""The views of the atlas in a real Chromium: what they show, what a click does, and how a failed check is shown."""
 
 from __future__ import annotations
 

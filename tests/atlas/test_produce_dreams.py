@@ -1,4 +1,4 @@
-"""Dreams of an atlas: real and made texts in order of value, new ones under the rules of made texts."""
+"""Dreams of an atlas: real and generated texts in order of value, and new ones under the rules of generated texts."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The producer of token graphs on a tiny encoder: what it writes, what it keeps, where it goes on."""
+"""The producer of token graphs on a tiny encoder: what it writes, what it stores, and how it resumes."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Producers of saliency and flips on small worlds: as much as there is time for, what is near first, all of it JSON."""
+"""Producers of saliency and flips on small inputs: the time limit, priority of near texts, and JSON output."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Producers of importance, vocabulary and shortcuts on a small world."""
+"""Producers of importance, vocabulary and shortcuts on small inputs."""
 
 from __future__ import annotations
 

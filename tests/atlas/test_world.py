@@ -1,4 +1,4 @@
-"""Which texts an atlas shows, what is said of them, and the world of random weights beside it."""
+"""The texts of an atlas, their columns, and the control with random weights."""
 
 import json
 

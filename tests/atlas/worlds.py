@@ -1,4 +1,4 @@
-"""Small worlds of an atlas on tiny encoders, for the tests of its producers."""
+"""Small atlas inputs with tiny encoders, for the tests of the producers."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Runs a benchmark as its user does: `python -m benchmarks.NAME`, from the root of the repository."""
+"""Runs a benchmark as users do: `python -m benchmarks.NAME`, from the root of the repository."""
 
 from __future__ import annotations
 

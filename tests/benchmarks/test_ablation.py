@@ -1,4 +1,4 @@
-"""The ablation: its intervals, its tables, and its quick size on made-up data sets."""
+"""The ablation: its intervals, its tables, and its quick size on synthetic data sets."""
 
 import importlib
 import importlib.util

@@ -1,4 +1,4 @@
-"""The page of the atlas's checks says what the artefacts say."""
+"""The page of the atlas's checks agrees with the artefacts."""
 
 import json
 

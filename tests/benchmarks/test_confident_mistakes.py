@@ -1,4 +1,4 @@
-"""Confident mistakes lie far from the training texts, and the expected error finds them: on real texts."""
+"""Confident mistakes are far from the training texts, and the expected error detects them, on real texts."""
 
 from __future__ import annotations
 

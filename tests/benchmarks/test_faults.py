@@ -1,4 +1,4 @@
-"""The campaign of faults counts what it found, and the page of promises names tests that there are."""
+"""The fault campaign counts correctly, and the reliability page names existing tests."""
 
 import re
 

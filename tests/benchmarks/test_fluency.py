@@ -1,4 +1,4 @@
-"""What a language model says of drafts, against what their readers say."""
+"""Language-model scores of drafts compared with blind ratings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sample of the fuzzing campaign, and whether it can see a fault."""
+"""A sample of the fuzzing campaign, and whether it can detect a fault."""
 
 from __future__ import annotations
 

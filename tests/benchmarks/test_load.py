@@ -1,4 +1,4 @@
-"""Large input in its quick size, the page that the figures stand on, and slopes."""
+"""Large inputs in the quick size, the page with their figures, and slopes."""
 
 from __future__ import annotations
 

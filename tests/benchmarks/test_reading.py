@@ -1,4 +1,4 @@
-"""The blind sheet of made and real texts."""
+"""The blind sheet of generated and real texts."""
 
 from __future__ import annotations
 

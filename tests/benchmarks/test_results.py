@@ -1,4 +1,4 @@
-"""The pages of the results say what the kept tables say."""
+"""The result pages agree with the stored tables."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Strategies of the comparison against their definitions written out, and the programme itself."""
+"""Strategies of the comparison against literal versions of their definitions, and the benchmark itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of the comparison of choices says what the units say."""
+"""The page of the acquisition comparison agrees with the units."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Strategies of small-text beside the others: left out where it is not there, and its real code where it is."""
+"""Strategies of small-text: skipped if it is not installed, otherwise run with its real code."""
 
 import os
 import sys

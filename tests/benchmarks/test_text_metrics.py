@@ -1,4 +1,4 @@
-"""The measures of the generation benchmark against literal versions and values worked out by hand."""
+"""The measures of the generation benchmark against literal versions and hand-computed values."""
 
 from __future__ import annotations
 

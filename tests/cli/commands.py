@@ -1,4 +1,4 @@
-"""The two commands called in this process, on a tiny encoder and small files."""
+"""The two commands called in this process, with a tiny encoder and small files."""
 
 import csv
 import hashlib

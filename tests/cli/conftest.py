@@ -1,4 +1,4 @@
-"""A finished run of seconds, shared by the tests of this folder: they read it, and leave it as it is."""
+"""Fixtures: a finished run that takes seconds, shared read-only by the tests of this folder."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Pools in several files for the command: their texts, its settings, the batch, the command in a process of its own."""
+"""Pools in several files for the command: their texts, settings and batch, and the command in its own process."""
 
 from __future__ import annotations
 

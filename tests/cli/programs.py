@@ -1,4 +1,4 @@
-"""The two commands in processes of their own, to be killed or waited for."""
+"""The two commands in their own processes, to be killed or waited for."""
 
 import os
 import subprocess

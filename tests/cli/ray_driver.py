@@ -1,4 +1,4 @@
-"""Real Ray with workers that fail, for `test_ray_failures`: what comes of each goes into outcomes.json."""
+"""Real Ray with failing workers, for `test_ray_failures`: outcomes are written to outcomes.json."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """`synthesize.py` on two Ray nodes: one stops inside its first shard, and the other waits for that after its own.
 
-The environment of each node names the file that says that the first has a shard in hand: HOLDS there, AWAITS here.
+An environment variable of each node names the file that signals that the first node has a shard: HOLDS on the first,
+AWAITS on the other.
 """
 
 from __future__ import annotations

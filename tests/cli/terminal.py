@@ -1,4 +1,4 @@
-"""A real pseudo-terminal of 80 columns, and what a person reads on it when a program has ended."""
+"""A real pseudo-terminal of 80 columns, and the visible text on it after a program has ended."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""`vos-atlas`: what is refused before any work, and what stands there after."""
+"""`vos-atlas`: what is refused before any work, and the files that it writes."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""An atlas of a run of the real encoder, through a kill, from the command line to the page."""
+"""An atlas of a run with the real encoder, with a kill and resume, from the command line to the page."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What a synthesis does with an index, and with input that cannot work, through the command."""
+"""Synthesis with an index, and with invalid input, through the command."""
 
 from __future__ import annotations
 

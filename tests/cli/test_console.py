@@ -1,4 +1,4 @@
-"""What the programs print on a terminal of 80 columns, on plain ones, and into a file: read as a person reads it."""
+"""Output of the programs on a terminal of 80 columns, on plain terminals, and in a file."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""Files through the two commands: pools with every option, batches that are replaced, groups, folders of answers."""
+"""Files through the two commands: pools with every option, replaced batches, groups, folders of answers."""
 
 import json
 

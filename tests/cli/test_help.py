@@ -1,4 +1,4 @@
-"""`--help` and overrides that cannot be used."""
+"""`--help` and invalid overrides."""
 
 import re
 import sys

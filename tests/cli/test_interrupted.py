@@ -1,4 +1,4 @@
-"""Work that was cut off at the instants that a campaign of faults found to matter goes on to the same end."""
+"""Work interrupted at the critical points found by the fault campaign resumes to the same result."""
 
 import json
 import shutil

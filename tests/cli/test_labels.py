@@ -1,4 +1,4 @@
-"""The labelling commands as a whole: out, in, merged, recorded."""
+"""The labelling commands end to end: export, import, merge, record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A language model behind a server, as the two programs look at it before any work."""
+"""Checks of a language model behind a server by the two programs, before any work."""
 
 import pytest
 from hydra.utils import instantiate

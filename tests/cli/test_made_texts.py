@@ -1,4 +1,4 @@
-"""The two commands with the bundled encoder and the bundled language model: made texts, a kill, and the way on."""
+"""The two commands with the bundled encoder and the bundled language model: generated texts, a kill, and resuming."""
 
 from __future__ import annotations
 

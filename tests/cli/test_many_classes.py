@@ -1,4 +1,4 @@
-"""More than two classes, and which of them is harm: from training to a batch, to answers and back, counted by hand."""
+"""More than two classes, some of them harmful: from training to a batch, to answers and back, counted by hand."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""The commands on classifiers that exist already: what their outputs mean, how long texts may be, what is damaged."""
+"""The commands with existing classifiers: the meaning of their outputs, text lengths, and damaged files."""
 
 import copy
 import csv

@@ -1,4 +1,4 @@
-"""labels=oracle as a command: a batch out, the stored answers in, the next round."""
+"""labels=oracle as a command: a batch is exported, the stored answers are imported, the next round is trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pools in several files through the command: here and over processes, one batch."""
+"""Pools in several files through the command: in one process and in several, with the same batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pools in S3 through the command: every kind of file, one batch; what cannot be used is named before any scoring."""
+"""Pools in S3 through the command: every kind of file gives the same batch; errors are reported before any scoring."""
 
 from __future__ import annotations
 

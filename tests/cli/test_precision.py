@@ -1,4 +1,4 @@
-"""precision=auto through the command: decided once, kept with the run, and with those that go on from it."""
+"""precision=auto through the command: decided once, stored with the run, and used by runs that continue it."""
 
 from __future__ import annotations
 

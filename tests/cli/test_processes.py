@@ -1,4 +1,4 @@
-"""Several processes that train together, and runs that go on in another number of processes."""
+"""Several processes that train together, and runs that continue with another number of processes."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What goes wrong with Ray is told in one line, with what to do, and what was scored is kept."""
+"""Failures of Ray are reported in one line with advice, and finished scores are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pool on a Ray cluster of two nodes, one of which is killed in the middle: the batch of one process."""
+"""A pool on a Ray cluster of two nodes, one of which is killed during scoring, gives the same batch as one process."""
 
 from __future__ import annotations
 

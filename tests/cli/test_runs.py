@@ -1,4 +1,4 @@
-"""Around a training: one owner of a folder, failed starts, sweeps, tables beside the ledger, rehearsals."""
+"""Around training: one owner per folder, failed starts, sweeps, tables next to the ledger, rehearsals."""
 
 import csv
 import json

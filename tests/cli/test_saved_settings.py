@@ -1,4 +1,4 @@
-"""Files of a run may come from somebody else: what they name runs nothing and reads nothing that is not theirs."""
+"""Run files may be untrusted: their settings cannot run code or read other files."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Keys of the environment reach the servers they are for, and nothing that a command writes or says."""
+"""API keys of the environment reach only the servers they are for, and never output or files."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""A batch on its way: what cannot be sent is noticed before the work; what was not sent is sent by the same command."""
+"""Sending a batch: problems are found before the work, and the same command sends what was not sent."""
 
 import pytest
 

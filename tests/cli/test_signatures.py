@@ -1,4 +1,4 @@
-"""Signatures read from the source against the signatures of the imported objects."""
+"""Signatures read from source code against those of the imported objects."""
 
 import dataclasses
 import inspect

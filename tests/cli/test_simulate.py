@@ -1,4 +1,4 @@
-"""experiment=simulated_rounds as a command: choose, let the oracle answer, retrain, measure; again and compare."""
+"""experiment=simulated_rounds as a command: select, label by the oracle, retrain, measure; repeat and compare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sweeps with the launchers and the sweeper of other packages, and what the comparison at their end leaves."""
+"""Sweeps with launchers and sweepers of other packages, and the comparison at their end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`synthesize.py verify=FILE`, in this process, on a tiny encoder and a language model of made-up words."""
+"""`synthesize.py verify=FILE`, in this process, with a tiny encoder and a toy language model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration composed as the programs compose it, and the settings of a run of seconds."""
+"""Fixtures: the configuration as the programs compose it, and the settings of a run that takes seconds."""
 
 import pytest
 from hydra import initialize

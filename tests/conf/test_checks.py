@@ -1,4 +1,4 @@
-"""Every setting of both programs, given a value of another type, is refused by its name before any work."""
+"""Every setting of both programs, with a value of a wrong type, is refused by name before any work."""
 
 import ast
 import copy

@@ -1,4 +1,4 @@
-"""The presets of conf/experiment and conf/sweep, executed by the real command on files of a few texts."""
+"""The presets of conf/experiment and conf/sweep, run by the real command on small files."""
 
 import csv
 import io

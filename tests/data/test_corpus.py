@@ -1,4 +1,4 @@
-"""The embedded corpora keep their rules, and their datasheets tell what is so."""
+"""The embedded corpora satisfy their rules, and their datasheets are correct."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Values that no row can keep, each named with its line; and those that only look so."""
+"""Invalid values, each reported with its line, and valid values that look invalid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured on is not learned from: groups, pairs and texts across files that are given apart."""
+"""No leaks between training and evaluation: groups, pairs and texts across separate files."""
 
 import logging
 

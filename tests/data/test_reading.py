@@ -1,4 +1,4 @@
-"""Files as spreadsheets, data frames and older programs write them."""
+"""Files as written by spreadsheets, data frames and older programs."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Pools of several files: what a path names, in which order, and what is said where it names nothing."""
+"""Pools of several files: which files a path matches, their order, and the error if there are none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bad rows, by real files on disk through `load_files`: what the message says, and what skipping leaves."""
+"""Invalid rows in real files, through `load_files`: error messages, and what remains if they are skipped."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The law of held-out distances: where its quantiles lie, and what it says beyond the largest."""
+"""The distribution of held-out distances: its quantiles, and its tail beyond the largest."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Radii of a density are those of texts that were held out, whatever the features are."""
+"""Radii of a density contain the stated shares of held-out texts, for any features."""
 
 import logging
 from functools import partial

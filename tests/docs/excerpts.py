@@ -1,4 +1,4 @@
-"""What a page shows of a program's output, compared with what the program printed now."""
+"""Program output shown on a page, compared with the current output of the program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command and every piece of Python that the documents show."""
+"""Every command and every Python example in the documents."""
 
 import importlib.util
 import re

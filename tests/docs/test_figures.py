@@ -1,4 +1,4 @@
-"""Pictures of runs in the documents: copied by the command, small, and those that the pages show are there."""
+"""Figures of runs in the documents: copied by the command, small, and present if a page shows them."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The notebooks: they run as they stand, on any run of the embedded corpus, and are shown with what they gave."""
+"""The notebooks: they run unchanged, on any run of the embedded corpus, and their outputs are stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JSON Schemas of the documents: those of the types as they are, and such that wrong files fail them."""
+"""The JSON Schemas of the documents: up to date with the types, and strict enough to reject wrong files."""
 
 from __future__ import annotations
 

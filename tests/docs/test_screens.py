@@ -1,4 +1,4 @@
-"""Pictures of the labelling page in the documents: the command takes them, and those stored are of its kind."""
+"""Screenshots of the labelling page in the documents: the command takes them, and the stored ones match."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The site: it builds without a warning, its links lead somewhere, and what it lists is complete."""
+"""The site: it builds without warnings, its links work, and its lists are complete."""
 
 import doctest
 import importlib

@@ -1,4 +1,4 @@
-"""The tutorial from top to bottom: its files, its commands, its answers and what is printed, on a tiny encoder."""
+"""The whole tutorial: its files, commands, answers and printed output, with a tiny encoder."""
 
 import doctest
 import json

@@ -1,4 +1,4 @@
-"""A classifier of transformers that knows a little: the bundled encoder and a head fitted to a few texts."""
+"""Fixtures: a weak transformers classifier, the bundled encoder with a head fitted to a few texts."""
 
 import pytest
 import torch

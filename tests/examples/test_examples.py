@@ -1,4 +1,4 @@
-"""Every example runs as it stands, and is short."""
+"""Every example runs unchanged, and is short."""
 
 import os
 import subprocess

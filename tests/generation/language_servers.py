@@ -1,4 +1,4 @@
-"""Real servers of language models on this computer, in environments of their own (`make language-servers`)."""
+"""Real language-model servers on this computer, in their own environments (`make language-servers`)."""
 
 from __future__ import annotations
 

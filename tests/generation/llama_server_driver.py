@@ -1,4 +1,4 @@
-"""Runs in the environment of `make llama-server-install`: llama.cpp's server over one GGUF file, until it is ended."""
+"""Runs in the environment of `make llama-server-install`: llama.cpp's server with one GGUF file, until stopped."""
 
 import importlib
 import signal

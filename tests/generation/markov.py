@@ -1,4 +1,4 @@
-"""A five-token Markov chain as a language model: every text and its probability can be listed."""
+"""A five-token Markov chain as a language model: all texts and their probabilities can be enumerated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that speaks like OpenAI's and misbehaves as it is told, in a thread of this process."""
+"""A server with OpenAI's protocol that misbehaves on request, in a thread of this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that read like real ones, and those that a language model finds less likely than these."""
+"""Texts with a likelihood like real ones, and texts that a language model finds less likely."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that a model is asked for, counterfactuals by one changed fact, and sentences about differences."""
+"""Requested texts, counterfactuals with one changed fact, and sentences about differences."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The client against real servers: llama.cpp's and transformers', both with the bundled model."""
+"""The client against real servers: llama.cpp and transformers, both with the bundled model."""
 
 import importlib.util
 import socket

@@ -1,4 +1,4 @@
-"""A language model behind a server as drafts use it: text in, text out."""
+"""A language model behind a server, as used by drafts: text in, text out."""
 
 from dataclasses import replace
 

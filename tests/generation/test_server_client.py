@@ -1,4 +1,4 @@
-"""The client against a server that misbehaves."""
+"""The client against a misbehaving server."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""The audit game: a planted shortcut must be shown, and one that only the texts have must not."""
+"""The audit game: a planted shortcut must be found, and a word that is only correlated with the label must not."""
 
 import numpy as np
 import pytest

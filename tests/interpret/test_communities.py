@@ -1,4 +1,4 @@
-"""Communities: planted groups, the medoid of seeds, other draws of texts."""
+"""Communities: planted groups, the medoid over seeds, bootstrap draws of texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A view of communities from occurrences to picture: planted groups pass, noise and nothing do not."""
+"""Community views, complete: planted groups pass, noise and empty input do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conductance in one pass, against captum's of one layer and a closed form."""
+"""Conductance in one pass, against captum for one layer and a closed form."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Words and phrases of a corpus, where they stand, and the two statistics that need no model."""
+"""Words and phrases of a corpus, their positions, and the two statistics that need no model."""
 
 import numpy as np
 import pytest

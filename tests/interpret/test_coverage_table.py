@@ -1,4 +1,4 @@
-"""Clusters, bands and counts of texts: everything is counted once, and the totals add up."""
+"""Clusters, bands and counts of texts: everything is counted once, and the totals match."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sentences about sets of texts, with a stub that writes them and a judge that reads words."""
+"""Sentences about sets of texts, with a stub that writes them and a judge that matches words."""
 
 from __future__ import annotations
 

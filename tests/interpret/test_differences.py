@@ -1,4 +1,4 @@
-"""Differences between sets of texts: planted ones are found and confirmed, sets dealt at random stay quiet."""
+"""Differences between sets of texts: planted ones are found and confirmed, random sets show none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured of directions, against naive versions and planted structure."""
+"""Quality measures of directions, against naive versions and planted structure."""
 
 from __future__ import annotations
 

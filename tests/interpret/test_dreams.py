@@ -1,4 +1,4 @@
-"""Which texts are shown for a target, and that new ones climb under their writer's rules."""
+"""Which texts are shown for a target, and that new texts improve under the rules of their writer."""
 
 import numpy as np
 

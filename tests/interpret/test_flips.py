@@ -1,4 +1,4 @@
-"""Flips that are planted: a sum of tokens in which one word alone, or two together, take a text across."""
+"""Planted flips: a sum of tokens in which one word, or two together, move a text across the boundary."""
 
 import numpy as np
 import pytest

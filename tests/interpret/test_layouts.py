@@ -1,4 +1,4 @@
-"""Layouts: the same twice, groups apart, units without edges out of the way."""
+"""Layouts: deterministic, with separate groups, and units without edges apart."""
 
 from __future__ import annotations
 

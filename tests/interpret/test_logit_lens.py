@@ -1,4 +1,4 @@
-"""The logit lens, on tiny random masked language models whose own logits it must give after the last block."""
+"""The logit lens, on tiny random masked language models whose own logits it must reproduce after the last block."""
 
 import numpy as np
 import pytest

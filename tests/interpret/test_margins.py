@@ -1,4 +1,4 @@
-"""The reader of margins against the featurizer, two classes, three and none that is harmful."""
+"""The margin reader against the featurizer, with two classes, three classes, and no harmful class."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The projection of units by shared tokens: literal sums, and that weights are not thrown away."""
+"""The projection of units by shared tokens: literal sums, and use of the weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pruning: against every choice written out, on hand-made units whose needs are known."""
+"""Pruning against exhaustive enumeration, on hand-made units whose required tokens are known."""
 
 from itertools import pairwise
 

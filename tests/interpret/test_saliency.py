@@ -1,4 +1,4 @@
-"""Saliency where every effect is known: a sum of tokens; and completeness where it is not."""
+"""Saliency where every effect is known, for a sum of tokens; and completeness otherwise."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Senses of a word: *black* of people and of things, one cloud, and an encoder that has learnt nothing."""
+"""Word senses: *black* of people and of things, a single cluster, and an encoder with random weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spectral clusters: planted groups, n-cut by brute force, and a null that does not pass."""
+"""Spectral clusters: planted groups, normalised cut by brute force, and null data that do not pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may stand in a token's place, and what then is left."""
+"""Substitutes of a token, and the value that they leave."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Pairs of sets of texts that are compared."""
+"""Pairs of text sets for comparison."""
 
 from __future__ import annotations
 

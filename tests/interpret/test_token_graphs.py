@@ -1,4 +1,4 @@
-"""Token graphs from texts to scores, on hand-made units: what wins, what is found again, what is drawn."""
+"""Token graphs from texts to scores, on hand-made units: the winner, recovered patterns, and the drawing."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Token groups: planted tokens, a null of shuffled clusters, clusters that share tokens, topics of texts."""
+"""Token groups: planted tokens, a null of permuted clusters, clusters with shared tokens, topics of texts."""
 
 from __future__ import annotations
 

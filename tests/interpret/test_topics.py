@@ -1,4 +1,4 @@
-"""Topics of clusters: literal t, a planted topic, and columns that say nothing."""
+"""Topics of clusters: literal t, a planted topic, and uninformative columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tries of hand-made units: the pattern that was planted comes back and predicts every text."""
+"""Tries of hand-made units: the planted pattern is recovered and predicts every text."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The unit-token graph: literal means over occurrences, which tokens are in, and draws of texts."""
+"""The unit-token graph: literal means over occurrences, the selected tokens, and draws of texts."""
 
 from __future__ import annotations
 

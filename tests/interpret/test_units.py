@@ -1,4 +1,4 @@
-"""Units: found in every family, their gradients, kinds of token and ablations against slow, literal versions."""
+"""Units: found in every model family; gradients, token kinds and ablations against slow, literal versions."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Vocabulary of units: planted units that write what they read pass, random ones and a random encoder do not."""
+"""Vocabulary of units: planted units that promote the tokens they respond to pass, random ones do not."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The sweep: which words it reads, and that a word which moves the margin stands out."""
+"""The vocabulary sweep: which words it reads, and that a word that moves the margin stands out."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Words and edits: closed forms, and what holds for any text."""
+"""Words and edits: closed forms, and properties that hold for any text."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""A classifier whose logits are sums of what each token weighs, so that every effect is known beforehand."""
+"""A classifier whose logits are sums of token weights, so that every effect is known."""
 
 import torch
 from torch import nn

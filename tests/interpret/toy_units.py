@@ -1,4 +1,4 @@
-"""A classifier of one feed-forward block, so that what each unit does to the margin is known in closed form."""
+"""A classifier with one feed-forward block, so that the effect of each unit on the margin is known in closed form."""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""One word in two senses: of people, and of things."""
+"""Texts with one word in two senses: of people, and of things."""
 
 OF_PEOPLE = (
     "Black voters waited in line for hours before the polls opened.",

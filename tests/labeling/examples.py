@@ -1,4 +1,4 @@
-"""Made-up records and answers."""
+"""Synthetic records and answers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Imports answers until the disk is full; run by test_bad_input. argv: folder, bytes a file may have (0: no limit).
+"""Imports answers until the disk is full; run by test_bad_input. argv: folder, bytes per file (0: no limit).
 
-Prints one JSON object: how many answers were acknowledged, and what the errors said.
+Prints one JSON object: the number of acknowledged answers, and the error messages.
 """
 
 from __future__ import annotations

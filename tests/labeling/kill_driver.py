@@ -1,4 +1,4 @@
-"""Kills a writer of the ledger at random instants and checks what is left; run by test_ledger_kill.
+"""Kills a writer of the ledger at random times and checks what is left; run by test_ledger_kill.
 
 argv: folder, number of kills, seed. Prints one JSON object. Forks from a small process, so a kill costs milliseconds.
 """

@@ -1,4 +1,4 @@
-"""The sheet of open texts: filled in by one person, it settles them."""
+"""The adjudication sheet: filled in by one person, it decides open texts."""
 
 from __future__ import annotations
 

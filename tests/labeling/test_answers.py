@@ -1,4 +1,4 @@
-"""The rules of import."""
+"""The import rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is asked what."""
+"""Assignment of texts to people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bad input of the labelling room: each is said in plain words, and nothing is lost."""
+"""Invalid input to labelling: each error is reported in plain words, and nothing is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classes that are called like an answer: told apart on the way out, in the ledger and on the way back."""
+"""Classes whose names equal answer values: distinguished in export, ledger and import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A ledger that was cut off or has a flipped bit is refused in one line; it never gives another answer."""
+"""A truncated ledger, or one with a flipped bit, is refused in one line; it never returns a wrong answer."""
 
 import re
 import sqlite3

@@ -1,4 +1,4 @@
-"""Answers that somebody wrote by hand: each is kept, or named with its line; nothing else happens."""
+"""Answers written by hand: each is imported, or reported with its line, without other effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people are asked: where the question comes from, that it is kept with the batch, and that a change is said."""
+"""The question to labellers: its source, its storage with the batch, and the message if it changes."""
 
 from __future__ import annotations
 

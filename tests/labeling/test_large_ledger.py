@@ -1,4 +1,4 @@
-"""What keeps a ledger of millions of answers quick: every question has an index, and an import reads its own texts."""
+"""Performance of a ledger of millions of answers: every query uses an index, and an import reads only its own texts."""
 
 from __future__ import annotations
 

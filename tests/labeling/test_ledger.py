@@ -1,4 +1,4 @@
-"""The ledger: nothing lost, nothing asked twice, nothing rewritten."""
+"""The ledger: nothing is lost, asked twice, or rewritten."""
 
 from __future__ import annotations
 

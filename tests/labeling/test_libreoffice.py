@@ -1,4 +1,4 @@
-"""Sheets of hostile texts, opened by a real LibreOffice: nothing in them is a formula, and the answers come back."""
+"""Sheets of malicious texts, opened by a real LibreOffice: no cell is a formula, and the answers can be imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agreement against published numbers and a literal oracle; accuracy on known answers, counted by hand."""
+"""Agreement against published numbers and a literal oracle; accuracy on known answers against hand counts."""
 
 from __future__ import annotations
 

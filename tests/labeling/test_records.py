@@ -1,4 +1,4 @@
-"""Records and their versions: files of every version are read, each to the letter of its own fields."""
+"""Records and their versions: files of every version are read exactly."""
 
 from __future__ import annotations
 

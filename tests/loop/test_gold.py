@@ -1,4 +1,4 @@
-"""Texts with known answers: chosen, hidden in a batch, given out with it."""
+"""Texts with known answers: their choice, how they are hidden in a batch, and their assignment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What answers find, counted by hand."""
+"""Mistakes found by answers, against hand counts."""
 
 from __future__ import annotations
 

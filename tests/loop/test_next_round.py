@@ -1,4 +1,4 @@
-"""Labels out and back: batches sent, the next round's texts, the random share."""
+"""From labels to the next round: sent batches, the texts of the next round, the random share."""
 
 from __future__ import annotations
 

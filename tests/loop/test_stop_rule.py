@@ -1,4 +1,4 @@
-"""The rounds table, the stop rule, and the simulated loop with an oracle."""
+"""The table of rounds, the stop rule, and the simulated loop with an oracle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records and a model small enough to count by hand."""
+"""Records and a model small enough for hand counts."""
 
 from __future__ import annotations
 

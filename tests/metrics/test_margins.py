@@ -1,4 +1,4 @@
-"""The margin of harmful classes against the rest, its pair and its sides, counted by hand and by a literal oracle."""
+"""The margin of harmful classes against the others, its class pair and its sides, against hand counts and an oracle."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Boundary coverage on made-up pools: literal oracles, order, sides, classes, known texts."""
+"""Boundary coverage on synthetic pools: literal oracles, order, sides, classes, known texts."""
 
 from __future__ import annotations
 

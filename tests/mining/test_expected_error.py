@@ -1,4 +1,4 @@
-"""The expected error, on simulated texts whose law is known, and against scikit-learn."""
+"""The expected error, on simulated texts with a known distribution, and against scikit-learn."""
 
 from __future__ import annotations
 

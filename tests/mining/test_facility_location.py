@@ -1,4 +1,4 @@
-"""Greedy facility location against brute force, and the properties that its bound rests on."""
+"""Greedy facility location against brute force, and the properties on which its bound depends."""
 
 from __future__ import annotations
 

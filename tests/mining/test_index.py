@@ -1,4 +1,4 @@
-"""Retrieval through faiss: the texts of brute force, features kept on disk, misses measured."""
+"""Retrieval through faiss: the same texts as brute force, features on disk, and measured recall."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fast scores, and exact ones of what decides, keep the same samples as exact scores of everything."""
+"""Fast scores with exact rescoring of the deciding texts give the same samples as exact scores of all texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tiny random classifier of each family with a tokenizer of its own kind, written into a folder."""
+"""A tiny random classifier of each model family with its own kind of tokenizer, written into a folder."""
 
 from dataclasses import dataclass
 from functools import partial

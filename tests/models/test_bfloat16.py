@@ -1,4 +1,4 @@
-"""A featurizer under bfloat16 autocast: near the float32 one, its head exact, whatever was on before."""
+"""A featurizer under bfloat16 autocast: close to float32, with an exact head, independent of its context."""
 
 import torch
 

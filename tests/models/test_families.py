@@ -1,4 +1,4 @@
-"""Every family: what a model says of a text is the same alone, in any batch, before and after saving."""
+"""Every model family: the output for a text is the same alone, in any batch, before and after saving."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""A model folder from somebody else: its code and its pickles are not run, and nobody is asked whether they may be."""
+"""Untrusted model folders: their code and pickles are not run, and there is no prompt to allow it."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Models and tokenizers that cannot be used are refused when they are loaded, in one line."""
+"""Unusable models and tokenizers are refused when they are loaded, in one line."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Products by oneDNN: the same numbers up to their precision, in that context and that thread alone."""
+"""Matrix products by oneDNN: the same numbers up to their precision, only in that context and thread."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""An encoder in OpenVINO: torch's features up to rounding, in the precision asked for; what cannot be is said."""
+"""An encoder in OpenVINO: torch's features up to rounding, in the requested precision; errors if unsupported."""
 
 import sys
 

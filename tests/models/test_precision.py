@@ -1,4 +1,4 @@
-"""Which precision a training has, and that one machine decides once."""
+"""The precision of a training, and that it is decided once by one machine."""
 
 import json
 

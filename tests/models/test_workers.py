@@ -1,4 +1,4 @@
-"""Batches side by side: the same features, one thread each, and everything as before when it is over."""
+"""Parallel batches: the same features, one thread each, and the previous settings restored afterwards."""
 
 import threading
 

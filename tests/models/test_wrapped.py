@@ -1,4 +1,4 @@
-"""A model in memory is read through a copy of its modules; it stays as it was."""
+"""A model in memory is read through a copy of its modules and is not changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One of every sampler, for the tests that hold for all of them."""
+"""One instance of every sampler, for tests that apply to all of them."""
 
 from __future__ import annotations
 

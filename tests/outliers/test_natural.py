@@ -1,7 +1,7 @@
-"""Radii on held-out texts as every sampler takes them, and their law where margins or logits alone are asked for.
+"""Natural radii of all samplers from held-out texts, and their distribution if only margins or logits are prescribed.
 
-The oracle is literal: points of a law of radii in uniform directions, of which those that happen to have the values,
-within a little, are kept. It knows no formula.
+The oracle is literal: points with radii from the distribution in uniform directions, of which those that have the
+prescribed values, up to a tolerance, are kept. It uses no formula.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Samplers that draw between harmful classes and the others."""
+"""Samplers between harmful classes and the others."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Modules, styles and data become one file: the rules of the joiner, and what keeps a page closed."""
+"""Joining modules, styles and data into one file: the rules of the joiner, and the content security of a page."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""The pages' modules under node: tests of those that touch no element, and the types of all."""
+"""The page modules under node: tests of those without DOM access, and type checks of all."""
 
 from __future__ import annotations
 

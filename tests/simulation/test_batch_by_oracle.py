@@ -1,4 +1,4 @@
-"""A batch seen by stored answers: counts against those written out."""
+"""A batch evaluated by stored answers, against hand counts."""
 
 from __future__ import annotations
 

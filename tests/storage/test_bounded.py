@@ -1,4 +1,4 @@
-"""A cache that stays below its size, also while other processes use it."""
+"""A cache that stays below its size limit, also while other processes use it."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""One process at a time in one folder: processes that are really there, and one that was killed."""
+"""One process at a time per folder: with real processes, and one that was killed."""
 
 import subprocess
 import sys

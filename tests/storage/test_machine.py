@@ -1,4 +1,4 @@
-"""What the machine lacks is told in words, whichever library meets it; a fault of the program stays one."""
+"""Missing resources of the machine are reported in words by any library; a bug of the program is not hidden."""
 
 import resource
 import sqlite3

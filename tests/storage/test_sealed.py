@@ -1,4 +1,4 @@
-"""Every flipped bit and every cut of a sealed file is found, or changes nothing."""
+"""Every flipped bit and every truncation of a sealed file is detected, or has no effect."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Who waits for another process gives up in time, in one line."""
+"""Waiting for another process ends in time with a one-line error."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""acquisition=coverage, margin and random on small jobs: what is chosen, what is told, what texts are written for."""
+"""acquisition=coverage, margin and random on small jobs: the selected texts, the report, and the generation targets."""
 
 from __future__ import annotations
 

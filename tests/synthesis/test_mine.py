@@ -1,4 +1,4 @@
-"""`vos.mine` on a tiny BERT with random weights: the same batch as a run gives, and a model left as it was."""
+"""`vos.mine` with a tiny random BERT: the same batch as from a run, and an unchanged model."""
 
 from __future__ import annotations
 

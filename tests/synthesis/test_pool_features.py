@@ -1,4 +1,4 @@
-"""An index over a pool in several files: features by file, kept, the texts of the whole pool."""
+"""An index over a pool in several files: stored features per file, and the texts of the whole pool."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pool shard by shard: the batch of the whole pool, shards that are missing scored anew, damaged ones named."""
+"""A pool scored by shard: the batch of the whole pool, missing shards scored again, damaged ones reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of shards that were scored fast: one file for each way to score, one batch, told in the report."""
+"""Stored results of quickly scored shards: one file per scoring method, one batch, and the report."""
 
 from __future__ import annotations
 

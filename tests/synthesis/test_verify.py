@@ -1,4 +1,4 @@
-"""A file is checked from its texts alone: what is true passes, every kind of change is named."""
+"""A file is verified from its texts alone: correct files pass, every kind of change is reported."""
 
 from __future__ import annotations
 

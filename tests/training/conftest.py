@@ -1,4 +1,4 @@
-"""A training job of seconds, for the tests of this folder."""
+"""Fixtures: a training job that takes seconds."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Trains in one process or two, and saves what is remembered and what was learned.
+"""Trains in one process or two, and saves the stored features and the learned weights.
 
 python processes_driver.py ENCODER STRATEGY OUTPUT
 """

@@ -1,4 +1,4 @@
-"""Rounds whose files are damaged are made again, and a run ends as it would have; nothing is read that is not whole."""
+"""Rounds with damaged files are trained again, with the same final result; incomplete files are never used."""
 
 import shutil
 from dataclasses import replace

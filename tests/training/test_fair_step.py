@@ -1,4 +1,4 @@
-"""Texts and outliers take the same way through a step: no dropout before their logits, and a head in float32."""
+"""Texts and outliers are treated equally in a step: no dropout before their logits, and a head in float32."""
 
 import pytest
 import pytorch_lightning as pl

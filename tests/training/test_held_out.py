@@ -1,4 +1,4 @@
-"""Validation texts calibrate the radii in training and after each round; the test split says how well."""
+"""Validation texts calibrate the radii in training and after each round; the test split measures the calibration."""
 
 import json
 import logging

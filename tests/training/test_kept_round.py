@@ -1,4 +1,4 @@
-"""A run ends with its best round by one metric: weights, density, picture and final numbers."""
+"""A run ends with its best round by one metric: weights, density, plot and final numbers."""
 
 import json
 from dataclasses import replace

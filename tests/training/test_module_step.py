@@ -1,4 +1,4 @@
-"""What a step adds up, when the density is fitted, and what a fit refuses."""
+"""The terms of a training step, when the density is fitted, and invalid fits."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Two processes on the CPU remember the same features, fit the same density and learn the same as one process."""
+"""Two processes on the CPU store the same features, fit the same density and learn the same weights as one process."""
 
 from __future__ import annotations
 

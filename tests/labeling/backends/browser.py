@@ -1,4 +1,4 @@
-"""One person's profile in a Chromium at the labelling page."""
+"""One person's browser profile in a Chromium on the labelling page."""
 
 from __future__ import annotations
 

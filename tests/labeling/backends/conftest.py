@@ -1,4 +1,4 @@
-"""A browser at the page; a real Label Studio."""
+"""Fixtures: a browser on the page; a real Label Studio."""
 
 from __future__ import annotations
 

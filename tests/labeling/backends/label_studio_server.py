@@ -1,4 +1,4 @@
-"""A Label Studio server on this computer, in an environment of its own (`make label-studio`)."""
+"""A Label Studio server on this computer, in its own environment (`make label-studio`)."""
 
 from __future__ import annotations
 

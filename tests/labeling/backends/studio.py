@@ -1,4 +1,4 @@
-"""What tests of a real Label Studio share."""
+"""Shared code of the tests with a real Label Studio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers in whatever files people send back: one reader for all, and none passed over."""
+"""Answer files in all the forms that people send back: one reader for all, and none is ignored."""
 
 from __future__ import annotations
 

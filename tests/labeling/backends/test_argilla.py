@@ -1,4 +1,4 @@
-"""Argilla: exchanges recorded from a real server, replayed; and hand-written ones for what was not recorded."""
+"""Argilla: replayed exchanges recorded from a real server, and hand-written ones for the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people are shown holds no score, side, source or target of a text."""
+"""Labellers see no score, side, source or target of a text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers and sheets as files, out and in."""
+"""Export and import of answers and sheets as files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole loop through the two commands and a real Label Studio; a server that is killed while it is written to."""
+"""The whole loop through the two commands and a real Label Studio; and a server that is killed during a write."""
 
 from __future__ import annotations
 

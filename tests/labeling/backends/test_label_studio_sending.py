@@ -1,4 +1,4 @@
-"""A batch that was written and not sent reaches a real Label Studio by the same command, once."""
+"""The same command sends an unsent batch to a real Label Studio, once."""
 
 from __future__ import annotations
 

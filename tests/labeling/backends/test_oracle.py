@@ -1,4 +1,4 @@
-"""Stored answers in place of people: whom they may answer for, and that they are marked."""
+"""Stored answers of an oracle: for which texts they may be used, and that they are marked."""
 
 from __future__ import annotations
 

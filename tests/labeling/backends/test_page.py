@@ -1,4 +1,4 @@
-"""The labelling page in a real Chromium, opened from disk: what a labeller does, and what comes back."""
+"""The labelling page in a real Chromium, opened from disk: labelling, and the resulting answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The labelling page in a real Chromium: what it shows and hides, to whom, and on which screen."""
+"""The labelling page in a real Chromium: what it shows and hides, for whom, and on which screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The labelling page in a real Chromium: the question and its guidelines, where the text stands, the summary."""
+"""The labelling page in a real Chromium: the question and its guidelines, the position of the text, the summary."""
 
 from __future__ import annotations
 

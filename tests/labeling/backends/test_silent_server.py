@@ -1,4 +1,4 @@
-"""A server that takes connections and never answers is given up in time, in one line."""
+"""A server that accepts connections and never answers leads to a timeout with a one-line error."""
 
 import importlib.util
 import time

@@ -1,6 +1,6 @@
-"""Record what Argilla's client and a real Argilla server say to each other: see README.md.
+"""Record the exchanges of Argilla's client with a real Argilla server: see README.md.
 
-argv: address and API key of an owner of an empty server. Writes argilla.json beside this file.
+argv: address and API key of an owner of an empty server. Writes argilla.json next to this file.
 """
 
 from __future__ import annotations

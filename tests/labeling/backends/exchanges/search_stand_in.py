@@ -1,4 +1,4 @@
-"""Answers an Argilla server in place of Elasticsearch: every index exists, everything is indexed, nothing is found.
+"""A stub that replaces Elasticsearch for an Argilla server: every index exists, all is indexed, nothing is found.
 
 Enough for data sets, records and responses, which Argilla keeps in its own database; searching is not possible.
 argv: port. Used only when exchanges are recorded, see README.md.
