@@ -1,1 +1,1 @@
-"""What offline pages share: joining their parts, safe data, the content security policy, scripts and styles."""
+"""Shared code of offline pages: joining their parts, safe data, the content security policy, scripts and styles."""

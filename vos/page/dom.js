@@ -1,4 +1,4 @@
-// Elements of a page. Texts enter by textContent only.
+// Elements of a page. Texts are inserted only as textContent.
 
 /** @param {string} id @returns {any} */
 export const $ = (id) => document.getElementById(id);
@@ -12,6 +12,6 @@ export function element(tag, text = "", attributes = {}) {
   return made;
 }
 
-/** Tell people who listen to the page; the element `said` is a live region.
+/** Announce a sentence to screen readers; the element `said` is a live region.
  * @param {string} sentence */
 export function say(sentence) { $("said").textContent = sentence; }

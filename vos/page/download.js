@@ -1,6 +1,6 @@
-// Files that a page gives back.
+// Files that a page offers for download.
 
-/** Name of a file: signs of its stem that file systems dislike become `_`.
+/** Name of a file; characters of its stem that file systems do not allow become `_`.
  * @param {string} stem @returns {string} */
 export const fileName = (stem) => stem.replace(/[^\p{L}\p{N}_-]+/gu, "_") + ".jsonl";
 

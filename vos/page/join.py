@@ -1,12 +1,12 @@
-"""ES modules, styles and data become one HTML file that runs from disk: no bundler, no network, no eval.
+"""Joins ES modules, styles and data into one HTML file that runs from disk: no bundler, no network, no eval.
 
-Modules are joined in the order of their imports; each becomes a function of its own, so that private names cannot
-clash. The rules, each an error that names file and line:
+Modules are joined in the order of their imports; each becomes its own function, so that private names cannot
+clash. The rules, whose violation is an error that names file and line:
 
-- an import stands at the start of one line: `import { a, b } from "./other.js";`
-- `export` stands before a function, an async function, a class, or a const or let of one name;
-- no module imports itself by any way around, and no two modules export the same name;
-- no module holds what would end its script element.
+- an import is at the start of one line: `import { a, b } from "./other.js";`
+- `export` comes before a function, an async function, a class, or a const or let of one name;
+- there are no import cycles, and no two modules export the same name;
+- no module contains text that would end its script element.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ENDS_SCRIPT = re.compile(r"</script|<!--", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class _Module:
-    """One file: what it takes from which others, what it gives, and its lines without those words."""
+    """One file: its imports by module, its exports, and its lines without import and export statements."""
 
     path: str
     imports: Mapping[str, tuple[str, ...]]
@@ -41,16 +41,16 @@ class _Module:
 
 
 def bundle(root: Traversable, entry: str) -> str:
-    r"""One script of a module and all that it imports; the same files give the same bytes.
+    r"""Join a module and all its imports into one script; the same files give the same bytes.
 
     Args:
-        root: the folder that paths of modules start at.
+        root: the folder to which module paths are relative.
         entry: path of the module that starts the page, with `/`, below `root`.
 
-    Returns: a strict script in a scope of its own.
+    Returns: a strict-mode script in its own scope.
 
     Raises:
-        ConfigError: a rule of the module's docstring is broken.
+        ConfigError: a rule of the module's docstring is violated.
 
     Example:
         >>> from pathlib import Path
@@ -80,7 +80,7 @@ def bundle(root: Traversable, entry: str) -> str:
 
 
 def csp_hash(content: str) -> str:
-    """The word by which a content security policy allows one inline script or style.
+    """The hash by which a content security policy allows one inline script or style.
 
     Example:
         >>> csp_hash("")
@@ -90,10 +90,10 @@ def csp_hash(content: str) -> str:
 
 
 def safe_json(values: object) -> str:
-    r"""JSON that cannot end its script element, and that every parser reads alike.
+    r"""JSON that cannot end its script element, and that all parsers read in the same way.
 
-    `<`, `>`, `&`, the line separators U+2028 and U+2029 and lone surrogates are written as escapes; numbers that are
-    not finite become null.
+    `<`, `>`, `&`, the line separators U+2028 and U+2029 and lone surrogates are escaped; non-finite numbers become
+    null.
 
     Example:
         >>> safe_json({"text": "</script> é"})
@@ -104,10 +104,10 @@ def safe_json(values: object) -> str:
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """The template with every `{{NAME}}` replaced, all at once: a value that itself holds such a place stays as it is.
+    """Replace every `{{NAME}}` of the template in a single pass; placeholders within values are not replaced.
 
     Raises:
-        ConfigError: a place without a value.
+        ConfigError: a placeholder has no value.
     """
     missing = sorted({place for place in re.findall(r"\{\{(\w+)\}\}", template) if place not in values})
     if missing:
@@ -182,5 +182,5 @@ def _as_function(module: _Module) -> str:
 
 
 def kit_style() -> str:
-    """The look that the pages share; each page's own style follows it."""
+    """The shared style of the pages; each page's own style follows it."""
     return resources.files("vos.page").joinpath("kit.css").read_text(encoding="utf-8")

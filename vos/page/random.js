@@ -1,4 +1,4 @@
-// Chance that is the same on every computer.
+// Random numbers that are the same on every computer.
 
 /** 32-bit FNV-1a of a string.
  * @param {string} string @returns {number} */

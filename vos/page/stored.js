@@ -1,6 +1,6 @@
-// What the browser keeps for a page. Some keep nothing for files from disk; a page works without.
+// Browser storage of a page. Some browsers store nothing for files from disk; a page works without.
 
-/** @param {string} key @returns {any} what was kept, or null */
+/** @param {string} key @returns {any} the stored value, or null */
 export function stored(key) {
   try { return JSON.parse(localStorage.getItem(key) || "null"); } catch { return null; }
 }

@@ -1,10 +1,10 @@
-// State and address: a selection is a question, never a list of texts. No element of the page is touched here.
+// State and address: a selection is stored as filters, never as a list of texts. No DOM access here.
 
 export const VIEWS = ["map", "shortcuts", "differences", "coverage", "units", "communities", "graphs", "directions", "vocabulary", "dreams", "trust"];
 export const ORDERS = ["near", "harmful", "harmless", "far", "file"];
 export const ONLY = ["", "near", "batch", "open", "answered", "misses", "alarms"];
 
-/** What the page shows before anybody has chosen anything.
+/** The initial state of the page.
  * @typedef {{view: string, tab: string, text: string, outlier: number | null, m: number[] | null, d: number[] | null,
  *   show: string, only: string, group: string, q: string, token: string, unit: string, cluster: string, dir: string,
  *   sort: string}} State
@@ -34,7 +34,7 @@ const READ = {
 
 const number = (value) => String(Number(value.toFixed(4)));
 
-/** The state of an address; whatever is malformed falls back to its start value.
+/** Parse an address into a state; malformed values fall back to their defaults.
  * @param {string} hash @returns {State} */
 export function parseAddress(hash) {
   const state = { ...START };
@@ -45,7 +45,7 @@ export function parseAddress(hash) {
   return state;
 }
 
-/** The address of a state, without what is as it was at the start.
+/** The address of a state, without default values.
  * @param {State} state @returns {string} */
 export function formatAddress(state) {
   const parts = [];
@@ -58,7 +58,7 @@ export function formatAddress(state) {
   return parts.length ? "#" + parts.join("&") : "";
 }
 
-/** Whether two values of a state mean the same.
+/** Whether two values of a state are equal.
  * @param {any} a @param {any} b @returns {boolean} */
 export function same(a, b) {
   return a === b || (Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((each, i) => each === b[i]));

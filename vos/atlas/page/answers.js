@@ -1,4 +1,4 @@
-// Blind judging: what the model thinks of a text stays sealed until a person has answered it.
+// Blind labelling: the model's outputs for a text stay sealed until a person has answered it.
 import { $, element, say } from "../../page/dom.js";
 import { downloadRows } from "../../page/download.js";
 import { store, stored } from "../../page/stored.js";
@@ -17,14 +17,14 @@ let name = stored("vos-label:name") ?? "";
 /** uid -> {value, seen, at, revision}: the answers of this person. */
 const given = new Map(Object.entries(blind ? stored(KEY) ?? {} : {}));
 
-/** Open everything that was answered on an earlier visit. */
+/** Unseal everything that was answered on an earlier visit. */
 export async function openAnswered() {
   for (const i of order.keys()) if (given.has(texts.uid[i])) { await open(i); take(i); }
   if (order.size) refresh();
   drawSave();
 }
 
-/** Buttons of the answers to a text, or none where nothing is asked. @param {number} i @returns {HTMLElement[]} */
+/** Answer buttons of a text, or none if it is not asked. @param {number} i @returns {HTMLElement[]} */
 export function answerBox(i) {
   if (!blind || !order.has(i)) return [];
   const box = element("section", "", { class: "part answers" }), row = element("div", "", { class: "row-tight", role: "group", "aria-label": "Your answer" }), now = given.get(texts.uid[i]);

@@ -1,12 +1,12 @@
-// What a view says about itself before it says anything else.
+// The checks of a view, shown above its content.
 import { element } from "../../page/dom.js";
 import { artefact } from "./data.js";
 import { num } from "./parts.js";
 
-/** Whether a larger number is the better one. @param {any} check */
+/** Whether larger is better. @param {any} check */
 export const wantsMore = (check) => check.passed === (check.value >= check.threshold);
 
-/** @param {any} check @returns {string} the number and what it is held against */
+/** @param {any} check @returns {string} the value and its threshold */
 export function checkNumbers(check) {
   const above = wantsMore(check);
   const held = check.value == null ? "no number" : `${num(check.value)}, needed ${above ? "at least" : "at most"} ${num(check.threshold)}`;
@@ -28,7 +28,7 @@ export function checkLine(check) {
   return line;
 }
 
-/** The checks of a view above its body; where one fails, the body is greyed and out of reach until it is asked for.
+/** The checks of a view above its body; if one fails, the body is greyed out and disabled until requested.
  * @param {string[]} names artefacts @param {HTMLElement} body @returns {HTMLElement} */
 export function checkHead(names, body) {
   const checks = checksOf(names), made = element("div", "", { class: "view-checks" });

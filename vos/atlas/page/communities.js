@@ -1,4 +1,4 @@
-// Communities of units: groups that react to the same words, beside the same on random weights.
+// Communities of units: groups that respond to the same words, compared with random weights.
 import { element } from "../../page/dom.js";
 import { artefact } from "./data.js";
 import { graphView, groupColour } from "./graph_view.js";
@@ -38,7 +38,7 @@ function tools(view) {
   return made;
 }
 
-/** Units outside the chosen community step back. */
+/** Fade units outside the chosen community. */
 function faint(group) {
   const [view, cluster] = state.cluster.split(".").map(Number);
   return state.cluster !== "" && method === "leiden" && view === at() && cluster !== group;

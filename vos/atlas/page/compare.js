@@ -1,5 +1,5 @@
-// How two sets of texts differ in words: log-odds with an informative prior, against relabelled sets.
-// No element of the page is touched here.
+// Word differences between two sets of texts: log-odds with an informative prior, against permuted sets.
+// No DOM access here.
 import { generator } from "../../page/random.js";
 
 const PRIOR = 500, FEWEST = 5, ROUNDS = 100, SHARE = 0.95;

@@ -1,4 +1,4 @@
-// Coverage: topic by margin band, and where labels would tell most.
+// Coverage: topic by margin band, and where labels would be most informative.
 import { element } from "../../page/dom.js";
 import { artefact } from "./data.js";
 import { counted, heading, num, options, percent, table } from "./parts.js";
@@ -16,7 +16,7 @@ const MEASURES = {
 const FEWEST = 5, AHEAD = 1e-4;
 let measure = "open", place;
 
-/** Expected mistakes: the rate of the cell, drawn towards that of its band where few are judged. */
+/** Expected mistakes: the rate of the cell, shrunk towards that of its band if few texts are labelled. */
 function expected(cell) {
   if (cell.total) return cell.cells.reduce((sum, each) => sum + expected(each), 0);
   if (cell.expected_errors != null) return cell.expected_errors;

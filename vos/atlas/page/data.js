@@ -3,7 +3,7 @@ import { $ } from "../../page/dom.js";
 
 const holder = $("data");
 export const DATA = JSON.parse(holder.textContent);
-holder.remove(); // the texts would lie in memory twice
+holder.remove(); // otherwise the texts would be in memory twice
 
 const T = DATA.texts;
 export const n = T.text.length;
@@ -14,7 +14,7 @@ const numbers = (values) => Float64Array.from(values, (value) => value ?? NaN);
 const classes = (values) => Int16Array.from(values, (value) => value ?? -1);
 const flags = (values) => Uint8Array.from(values, (value) => (value ? 1 : 0));
 
-/** Columns of the texts; those of sealed texts are empty until their answer. */
+/** Columns of the texts; values of sealed texts are empty until answered. */
 export const texts = {
   text: T.text, uid: T.uid, split: T.split, columns: T.columns, neighbours: T.neighbours, train: T.train,
   label: classes(T.label), answer: classes(T.answer), prediction: classes(T.prediction), cluster: classes(T.cluster),
@@ -30,23 +30,23 @@ const byUid = new Map(texts.uid.map((uid, i) => [uid, i]));
 const lower = new Array(n);
 const harmful = new Set(run.harmful);
 
-/** An artefact by name, or null where it was not made. @param {string} name @returns {any} */
+/** An artefact by name, or null if it was not made. @param {string} name @returns {any} */
 export const artefact = (name) => DATA.views[name] ?? null;
 
 /** @param {number} c @returns {boolean} */
 export const isHarmful = (c) => harmful.has(c);
 export const hasSides = harmful.size > 0;
 
-/** What a text is, as far as people know: a class, or -1. @param {number} i */
+/** The known class of a text, or -1. @param {number} i */
 export const truth = (i) => (texts.answer[i] >= 0 ? texts.answer[i] : texts.label[i]);
 
-/** 0 harmless, 1 harmful, 2 nobody knows. @param {number} i */
+/** 0 harmless, 1 harmful, 2 unknown. @param {number} i */
 export const kind = (i) => { const c = truth(i); return c < 0 ? 2 : isHarmful(c) ? 1 : 0; };
 
-/** Whether a text is blurred at the start. Blind pages blur every text alike: a blur must not tell. @param {number} i */
+/** Whether a text is initially blurred. Blind pages blur all texts, so that the blur reveals nothing. @param {number} i */
 export const isVeiled = (i) => blind || kind(i) === 1 || isHarmful(texts.prediction[i]);
 
-/** Index of a text from its uid or the beginning of it, or -1. @param {string} uid */
+/** Index of a text by its uid or a prefix of it, or -1. @param {string} uid */
 export function indexOf(uid) {
   if (!uid) return -1;
   if (byUid.has(uid)) return byUid.get(uid);
@@ -54,7 +54,7 @@ export function indexOf(uid) {
   return found;
 }
 
-/** The shortest beginning of a uid that serves in an address. @param {number} i */
+/** The shortest unique prefix of a uid, for an address. @param {number} i */
 export const shortUid = (i) => (texts.uid[i].length > 12 && byUid.size === n ? texts.uid[i].slice(0, 12) : texts.uid[i]);
 
 /** @param {number} i @returns {string} */
@@ -67,7 +67,7 @@ export const wordsOf = (text) => text.toLowerCase().match(WORD) ?? [];
 
 const holdsCache = new Map();
 
-/** 1 for every text that holds a word, phrase, sign or word piece (`##ing`). @param {string} token @returns {Uint8Array} */
+/** 1 for every text that contains a word, phrase, punctuation mark or word piece (`##ing`). @param {string} token @returns {Uint8Array} */
 export function textsWith(token) {
   const cached = holdsCache.get(token);
   if (cached) return cached;
@@ -90,7 +90,7 @@ export const className = (c) => (c < 0 ? "nobody knows" : run.classes[c]);
 /** A unit as `layer.unit`. @param {{layer: number, unit: number}} each */
 export const unitName = (each) => `${each.layer}.${each.unit}`;
 
-/** What a token graph or a dream is about, in words. @param {any} target */
+/** Description of the target of a token graph or a dream. @param {any} target */
 export function targetName(target) {
   if (target.kind === "unit") return `unit ${target.layer}.${target.unit}`;
   const side = ["harmless", "-", -1].includes(target.side) ? "harmless" : "harmful";

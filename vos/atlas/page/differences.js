@@ -1,4 +1,4 @@
-// Differences in words between two sets of texts. They describe the texts; the model may not use them at all.
+// Differences in words between two sets of texts. They describe the texts; the model need not use them.
 import { element } from "../../page/dom.js";
 import { compare } from "./compare.js";
 import { artefact, n, texts, wordsOf } from "./data.js";

@@ -1,4 +1,4 @@
-// Directions: the margin as a sum of a few parts, exactly, and what each part's texts have in common.
+// Directions: the margin as an exact sum of a few parts, and what the texts of each part have in common.
 import { element } from "../../page/dom.js";
 import { artefact, hasSides } from "./data.js";
 import { button, heading, level, num, percent, signed, table, textLines, wordRow } from "./parts.js";

@@ -1,4 +1,4 @@
-// Dreams: readable texts that excite a unit, a direction or the margin most.
+// Dreams: readable texts that activate a unit, a direction or the margin most.
 import { element } from "../../page/dom.js";
 import { artefact, targetName } from "./data.js";
 import { heading, signed, textLine, textNode } from "./parts.js";

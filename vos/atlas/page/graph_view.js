@@ -5,11 +5,11 @@ import { button, svg } from "./parts.js";
 /** @typedef {{x: number, y: number, r: number, colour?: string, label?: string, sub?: string, box?: boolean, chosen?: boolean, faint?: boolean, px?: number, py?: number}} Node
  * @typedef {{a: number, b: number, width: number}} Edge */
 
-/** Draw a graph. Places are in any unit; the drawing is fitted to its box.
- * @param {string} name what the picture is, for those who do not see it
- * @param {Node[]} nodes @param {Edge[]} edges @param {(k: number) => void} pick called with the place of a clicked node
+/** Draw a graph. Positions are in any unit; the drawing is scaled to its box.
+ * @param {string} name description of the drawing for screen readers
+ * @param {Node[]} nodes @param {Edge[]} edges @param {(k: number) => void} pick called with the index of a clicked node
  * @param {{height?: number, keep?: boolean, names?: {name: string, members: number[]}[]}} [how] keep: same scale on both axes;
- *   names: written amid their members */
+ *   names: drawn at the centre of their members */
 export function graphView(name, nodes, edges, pick, how = {}) {
   const height = how.height ?? 380, width = 640, room = 56, holder = element("div", "", { class: "graph" });
   const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": name }), whole = svg("g");
@@ -40,7 +40,7 @@ export function graphView(name, nodes, edges, pick, how = {}) {
   return holder;
 }
 
-/** Names moved down until none lies on another. @param {{x: number, y: number, wide: number}[]} places */
+/** Move names down until none overlap. @param {{x: number, y: number, wide: number}[]} places */
 function apart(places) {
   const done = [];
   for (const each of [...places].sort((a, b) => a.y - b.y)) {

@@ -96,7 +96,7 @@ function similar() {
   return [heading("Graphs that are alike"), made];
 }
 
-/** Where every unit has a graph: how the four rules do, layer by layer. */
+/** If every unit has a graph: the scores of the four predictors by layer. */
 function summary() {
   const whole = artefact("token_graphs").all;
   if (!whole) return [];

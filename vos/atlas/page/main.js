@@ -1,4 +1,4 @@
-// What stands around the views: tabs, keys, header, and the order in which a change reaches the parts.
+// The frame of the views: tabs, keys, header, and the order in which a change reaches the parts.
 import { $, element } from "../../page/dom.js";
 import { answer, openAnswered } from "./answers.js";
 import { communities } from "./communities.js";
@@ -94,7 +94,7 @@ function change(changed) {
   document.querySelector("[data-part=queue]").textContent = `List ${list.length.toLocaleString("en")}`;
 }
 
-/** On a narrow screen one part is seen at a time. */
+/** On a narrow screen one part is shown at a time. */
 function show(name) {
   part = name;
   for (const each of ["view", "queue", "panel"]) $(each).classList.toggle("front", each === part);

@@ -1,4 +1,4 @@
-// The map: margin against calibrated distance, both of them what the method itself uses; nothing is projected.
+// The map: margin against calibrated distance, the quantities that the method itself uses; there is no projection.
 import { element } from "../../page/dom.js";
 import { artefact, hasSides, kind, n, run, shortUid, texts } from "./data.js";
 import { colours, drawOutliers, drawRing, drawTexts, fitted, radius } from "./map_draw.js";
@@ -134,7 +134,7 @@ function resize() {
   paint();
 }
 
-/** Scales and places of all points for the present axes, size and zoom. */
+/** Scales and positions of all points for the current axes, size and zoom. */
 function place() {
   const [width, height] = size;
   const xs = pca() ? texts.pca.x : texts.margin, ys = pca() ? texts.pca.y : Float64Array.from(texts.distance, heightOf);

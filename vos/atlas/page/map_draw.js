@@ -1,7 +1,7 @@
-// The points of the map on canvas: shape says what is known of a text, colour says it again.
+// The points of the map on canvas: shape and colour both encode what is known of a text.
 import { kind, texts } from "./data.js";
 
-/** Colours of the page, read anew whenever the scheme changes. @returns {Record<string, string>} */
+/** Colours of the page, read again when the colour scheme changes. @returns {Record<string, string>} */
 export function colours() {
   const style = getComputedStyle(document.documentElement), get = (name) => style.getPropertyValue("--" + name).trim();
   return Object.fromEntries(["harmless", "harmful", "open", "virtual", "ink", "accent", "sheet", "line", "soft", "batch"].map((name) => [name, get(name)]));

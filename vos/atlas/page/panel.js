@@ -1,4 +1,4 @@
-// One text and everything that is known of it; or one virtual outlier and the real texts around it.
+// One text with everything that is known about it; or one virtual outlier and the real texts around it.
 import { $, element } from "../../page/dom.js";
 import { answerBox } from "./answers.js";
 import { artefact, className, hasSides, isHarmful, isVeiled, targetName, texts, textsWith, truth } from "./data.js";
@@ -12,7 +12,7 @@ let shown = -1, unveiled = false, passage = null;
 
 const failed = (name) => artefact(name)?.checks?.find((check) => !check.passed);
 
-/** Show or hide the chosen text alone. */
+/** Show or hide only the chosen text. */
 export function toggleVeil() { unveiled = !unveiled; drawPanel(); }
 
 /** @param {Set<string>} changed */
@@ -64,7 +64,7 @@ function card(i, spans) {
   return made;
 }
 
-/** The check that keeps a text's words from being underlined; that of integrated gradients is about the texts read so. */
+/** The failed check that prevents underlining a text's words; that of integrated gradients applies to texts read with them. */
 function failedPull(i) {
   const { checks = [], method } = artefact("saliency") ?? { method: [] };
   return checks.find((check) => !check.passed && (method[i] === "integrated_gradients" || !check.name.startsWith("integrated gradients")));

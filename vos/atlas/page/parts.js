@@ -1,4 +1,4 @@
-// Small pieces that several views draw: numbers, words, texts, bars, checks.
+// Components shared by several views: numbers, words, texts, bars, checks.
 import { element } from "../../page/dom.js";
 import { isVeiled, kind, shortUid, texts } from "./data.js";
 import { set, state, toggle } from "./state.js";
@@ -13,7 +13,7 @@ export function svg(tag, attributes = {}, text = "") {
   return made;
 }
 
-/** A number as people read it. @param {number | null | undefined} value @param {number} [digits] */
+/** A number in readable form. @param {number | null | undefined} value @param {number} [digits] */
 export function num(value, digits = 2) {
   if (value == null || Number.isNaN(value)) return "–";
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en").replace("-", "−");
@@ -56,7 +56,7 @@ export function textNode(text, veiled, tag = "span") {
 
 const MARKS = ["●", "▲", "○"], MARK_NAMES = ["harmless", "harmful", "not judged"];
 
-/** The sign of what is known of a text. @param {number} i */
+/** The symbol of what is known about a text. @param {number} i */
 export function mark(i) {
   const made = element("span", MARKS[kind(i)], { class: `mark kind-${kind(i)}`, role: "img" });
   made.setAttribute("aria-label", MARK_NAMES[kind(i)]);
@@ -71,7 +71,7 @@ export function textLine(i, beside = "") {
   return made;
 }
 
-/** Several of them, without those that are not in the page. @param {number[]} list */
+/** Several text lines, without texts that are not in the page. @param {number[]} list */
 export function textLines(list) {
   const made = element("div", "", { class: "text-lines" });
   made.append(...list.filter((i) => i != null && texts.text[i] !== undefined).map((i) => textLine(i)));

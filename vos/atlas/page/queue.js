@@ -12,7 +12,7 @@ let list = [], asked = 0;
 
 const place = (i) => list.indexOf(i);
 
-/** Filters in force: what they say, and what takes them back. @returns {[string, Record<string, any>][]} */
+/** Active filters: their description, and the change that removes them. @returns {[string, Record<string, any>][]} */
 export function filtersOf() {
   /** @type {[string, Record<string, any>][]} */
   const chips = [];
@@ -72,7 +72,7 @@ function save() {
 /** Choose a text. @param {number} i */
 export function choose(i) { set({ text: shortUid(i), outlier: null }); }
 
-/** Choose the text `by` places further on in the list. @param {number} by */
+/** Choose the text `by` positions further in the list. @param {number} by */
 export function step(by) {
   if (!list.length) return;
   const at = place(chosen(state));
@@ -114,7 +114,7 @@ function row(i, position, isChosen) {
   return made;
 }
 
-/** Show the list anew. @param {Set<string>} changed @param {number[]} now */
+/** Update the list. @param {Set<string>} changed @param {number[]} now */
 export function updateQueue(changed, now) {
   const other = now !== list;
   list = now;

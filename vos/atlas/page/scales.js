@@ -1,6 +1,6 @@
-// Places of texts on the map. No element of the page is touched here.
+// Positions of texts on the map. No DOM access here.
 
-/** A calibrated distance as a height: spreads the far ones, as a normal text's do. @param {number} q */
+/** The vertical position of a calibrated distance; large distances are spread out. @param {number} q */
 export const heightOf = (q) => Math.sqrt(-Math.log(1 - Math.min(Math.max(q, 0), 0.99995)));
 
 /** Its inverse. @param {number} h */
@@ -9,7 +9,7 @@ export const distanceOf = (h) => (h <= 0 ? 0 : 1 - Math.exp(-h * h));
 /** Four decimals, as the address keeps them. @param {number} value */
 export const snapped = (value) => Number(value.toFixed(4));
 
-/** Smallest and largest of the numbers that are numbers, with room around; [-1, 1] where there are none.
+/** Minimum and maximum of the finite numbers, with padding; [-1, 1] if there are none.
  * @param {Iterable<number>[]} columns @param {number} room share of the extent @returns {[number, number]} */
 export function extent(columns, room) {
   let low = Infinity, high = -Infinity;
@@ -23,7 +23,7 @@ export function extent(columns, room) {
   return [low - space, high + space];
 }
 
-/** Index of the point nearest to (x, y) among those that `seen` lets pass, or -1 where none is within `reach`.
+/** Index of the point nearest to (x, y) among those that pass `seen`, or -1 if none is within `reach`.
  * @param {ArrayLike<number>} xs @param {ArrayLike<number>} ys @param {number} x @param {number} y
  * @param {number} reach @param {(i: number) => boolean} seen @returns {number} */
 export function nearest(xs, ys, x, y, reach, seen) {

@@ -1,4 +1,4 @@
-// From the state to the list of texts: every filter is a question that a text answers with yes or no.
+// From the state to the list of texts: every filter is a predicate on a text.
 import { artefact, asked, indexOf, isHarmful, kind, lowerText, n, texts, textsWith, truth } from "./data.js";
 
 export const ONLY_TITLES = {
@@ -19,7 +19,7 @@ const ONLY_TESTS = {
   alarms: (i) => kind(i) === 0 && predictedHarmful(i),
 };
 
-/** Tokens that stand for a unit: those of the views that know it. @param {string} unit */
+/** Tokens of a unit, from the views that contain it. @param {string} unit */
 export function tokensOfUnit(unit) {
   const [layer, number] = unit.split(".").map(Number), tokens = new Set();
   const same = (each) => each.layer === layer && each.unit === number;
@@ -90,8 +90,8 @@ const KEYS = {
   far: (i) => last(-texts.distance[i]), file: (i) => i,
 };
 
-/** Indices of the texts that pass all filters, in the order asked for; those that a blind page
- * asks about stand first, in the file's order, so that the next one is one step away.
+/** Indices of the texts that pass all filters, in the chosen order; those that a blind page
+ * asks about come first, in the file's order, so that the next one is one step away.
  * @param {import("./address.js").State} state @returns {number[]} */
 export function selected(state) {
   const tests = testsOf(state), found = [];

@@ -1,4 +1,4 @@
-// Shortcuts: words that move the margin more than words like them do.
+// Shortcuts: words that move the margin more than similar words.
 import { element } from "../../page/dom.js";
 import { artefact } from "./data.js";
 import { bar, button, counted, heading, num, options, signed, table, textLines, wordButton } from "./parts.js";
@@ -24,7 +24,7 @@ function render() {
   place.append(...sweep(found.sweep ?? []));
 }
 
-/** The texts of the chosen word, beside its numbers. */
+/** The texts of the chosen word, next to its numbers. */
 function opened() {
   const row = artefact("shortcuts").rows.find((each) => each.word === state.token), made = element("div");
   if (row) made.append(heading(`Texts with “${row.word}”`), textLines(row.texts.slice(0, 6)));

@@ -1,4 +1,4 @@
-// The one state that links all views. Only `set` changes it; each listener is told once a change.
+// The shared state that links all views. Only `set` changes it; each listener is called once per change.
 import { START, formatAddress, parseAddress, same } from "./address.js";
 
 const listeners = [];
@@ -16,20 +16,20 @@ export function set(change) {
   if (changed.size) write([...changed].some((name) => PUSHED.has(name)));
 }
 
-/** The other value, or the start value where it is in force already: a second click takes the first back.
+/** Toggle a value: set it, or reset it to the default if it is already set.
  * @param {string} name @param {any} value */
 export function toggle(name, value) { set({ [name]: same(state[name], value) ? START[name] : value }); }
 
 /** Tell all listeners that the data behind the state have changed. */
 export function refresh() { tell(new Set(["data"])); }
 
-/** Filters as they were at the start; view, text and order stay. */
+/** Reset the filters; view, text and order are unchanged. */
 export function clearFilters() {
   const { m, d, show, only, group, q, token, unit, cluster, dir } = START;
   set({ m, d, show, only, group, q, token, unit, cluster, dir });
 }
 
-/** Take the state from the address, now and whenever a person goes back or edits it. */
+/** Read the state from the address, now and whenever a person goes back or edits it. */
 export function followAddress() {
   const read = () => take(parseAddress(location.hash));
   addEventListener("popstate", read);
@@ -48,7 +48,7 @@ function take(change) {
 
 function tell(changed) { for (const listener of listeners) listener(changed); }
 
-// A browser may limit how often an address changes: only steps that one wants to go back to are kept as such.
+// A browser may limit how often an address changes: only steps worth going back to are added to the history.
 function write(push) {
   const put = () => {
     const address = formatAddress(state) || "#";

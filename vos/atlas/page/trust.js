@@ -1,4 +1,4 @@
-// How far to trust this page: every check of every view, the run on random weights, times and versions.
+// Reliability of this page: all checks of all views, the control with random weights, times and versions.
 import { element } from "../../page/dom.js";
 import { DATA, artefact, run, texts } from "./data.js";
 import { wantsMore } from "./checks.js";
@@ -51,7 +51,7 @@ function times(found) {
 
 const EXTRA = { control: "The encoder of random weights", versions: "Versions", settings: "Settings" };
 
-/** What else the run tells: plain values, one table a group. */
+/** Further values of the run, one table per group. */
 function extra(found) {
   const word = (value) => (typeof value === "number" ? num(value, 3) : Array.isArray(value) ? value.map(word).join(", ") : value == null ? "–" : typeof value === "object" ? Object.entries(value).map(([key, each]) => `${key} ${word(each)}`).join(", ") : String(value));
   return Object.entries(EXTRA).filter(([name]) => found[name]).flatMap(([name, title]) => [

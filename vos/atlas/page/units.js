@@ -1,4 +1,4 @@
-// Unit importance: which units move the margin near the boundary.
+// Unit importance: which units affect the margin near the boundary.
 import { element } from "../../page/dom.js";
 import { artefact, unitName } from "./data.js";
 import { colours, fitted } from "./map_draw.js";

@@ -1,4 +1,4 @@
-// Vocabulary: the words that a unit writes towards, for the units and layers that pass their own test.
+// Vocabulary: the words that a unit promotes, for the units and layers that pass their test.
 import { element } from "../../page/dom.js";
 import { artefact, unitName } from "./data.js";
 import { button, counted, heading, num, table, textLines, wordRow } from "./parts.js";
@@ -28,7 +28,7 @@ function render() {
   );
 }
 
-/** What the head says after each layer at every place of a few texts. */
+/** Predictions of the head after each layer at every position of a few texts. */
 function lens(found) {
   if (!found) return [];
   const made = [heading("Logit lens", "What the model's own language head would say at each place after each layer; and how likely it holds the token that stands there.")];

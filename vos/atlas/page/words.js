@@ -1,7 +1,7 @@
-// A text with what is known of its words: underlines by their pull, and passages that a token graph matches.
+// A text with its word effects as underlines, and passages that match a token graph.
 import { element } from "../../page/dom.js";
 
-/** Saliency of one text as [start, end, value]: the page holds gap, length, value, ... in one row.
+/** Saliency of one text as [start, end, value]: the page stores gap, length, value, ... in one row.
  * @param {number[] | null} row @returns {[number, number, number][]} */
 export function spansOf(row) {
   /** @type {[number, number, number][]} */
@@ -15,7 +15,7 @@ export function spansOf(row) {
   return spans;
 }
 
-/** Put a text into `root`, words underlined: solid for a pull to harm, dotted for one away from it, thick where strong.
+/** Put a text into `root` with words underlined: solid for an effect towards harm, dotted for away from it, thick if strong.
  * Offsets count code points, as Python does.
  * @param {HTMLElement} root @param {string} text @param {[number, number, number][]} spans
  * @param {{start: number, end: number} | null} passage */
@@ -41,7 +41,7 @@ export function drawWords(root, text, spans, passage = null) {
   root.replaceChildren(...parts);
 }
 
-/** The strongest words of a text, for those who do not see underlines. @param {string} text
+/** The strongest words of a text, for screen readers. @param {string} text
  * @param {[number, number, number][]} spans @param {number} count @returns {[string, number][]} */
 export function strongest(text, spans, count) {
   const points = [...text];

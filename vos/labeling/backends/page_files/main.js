@@ -1,4 +1,4 @@
-// Keys, buttons, clock: what a person does, and what follows.
+// Keys, buttons and timers: user actions and their effects.
 import { $, say } from "../../../page/dom.js";
 import { downloadRows } from "../../../page/download.js";
 import { store, stored } from "../../../page/stored.js";
@@ -34,13 +34,13 @@ function lap() {
   session.entry.raw += raw;
 }
 
-/** Somebody is there. The time until now is counted first: timers sleep with the computer. */
+/** Record activity. The time until now is counted first, as timers stop while the computer sleeps. */
 function wake() {
   lap();
   clock?.wake();
 }
 
-/** By so many texts; what was just kept need not be kept once more, which takes longest in a page of thousands. */
+/** Move by some texts; what was just saved is not saved again, as saving is slow for thousands of texts. */
 function go(step, isKept = false) {
   lap();
   session.at = Math.min(session.slots.length, Math.max(0, session.at + step));
@@ -48,7 +48,7 @@ function go(step, isKept = false) {
   show();
 }
 
-/** To the next text without an answer, from here on and then from the start; to the end when there is none. */
+/** Go to the next text without an answer, from here and then from the start; to the end if there is none. */
 function goOn(isKept = false) {
   const free = (slot) => session.answerOf(slot) === (session.reviewing ? SKIP : null);
   let to = session.slots.findIndex((slot, i) => i > session.at && free(slot));
@@ -130,7 +130,7 @@ async function load(file) {
     show();
     report(`${taken} of ${rows.length} answers loaded; the others are here already or newer.`);
   } catch (error) {
-    // A file that was written again after it was chosen is refused by the browser.
+    // The browser refuses a file that was changed after it was chosen.
     report(error.name === "NotReadableError" ? "The file cannot be read, or it changed just now: choose it again; nothing was loaded." : error.message);
   }
 }
@@ -204,7 +204,7 @@ function onName() {
   const saved = stored(storeKey($("name").value.trim()));
   const done = saved ? Object.values(saved.entries).filter((entry) => entry.answer).length : 0;
   $("start-found").textContent = done ? `Welcome back: ${done} answers are here already.` : "";
-  // Whoever comes back has read the guidelines, and wants to go on.
+  // Returning users have read the guidelines, and continue directly.
   $("start-guidelines").classList.toggle("scroll", done > 0);
   reachable($("start-guidelines"));
 }
@@ -227,7 +227,7 @@ function bind() {
     const name = event.target.closest("[data-do]")?.dataset.do;
     if (name) DO[name]();
   });
-  // The click on a button must not take the selection away before it is read.
+  // Clicking a button must not clear the selection before it is read.
   document.querySelector("[data-do=mark]").addEventListener("pointerdown", (event) => event.preventDefault());
   for (const id of ["help", "paused", "guide"]) {
     $(id).addEventListener("close", () => { lap(); clock.paused = false; clock.wake(); inARow = id === "paused" ? 0 : inARow; show(); });

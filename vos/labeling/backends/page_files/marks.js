@@ -1,7 +1,7 @@
 // Marked passages: offsets count Unicode code points, as Python does; the DOM counts UTF-16 units.
 const codePoints = (string) => [...string].length;
 
-/** The part of `root`'s text that is selected, as {start, end, text} in code points, or null. */
+/** The selected part of `root`'s text, as {start, end, text} in code points, or null. */
 export function selectedSpan(root) {
   const selection = getSelection();
   if (!selection.rangeCount || selection.isCollapsed) return null;
@@ -16,7 +16,7 @@ export function selectedSpan(root) {
   return { start, end: start + codePoints(kept), text: kept };
 }
 
-/** Spans with one more; those that overlap become one. */
+/** Add a span; overlapping spans are merged. */
 export function joined(spans, added, text) {
   const points = [...text];
   const apart = spans.filter((span) => span.end < added.start || span.start > added.end);
@@ -26,7 +26,7 @@ export function joined(spans, added, text) {
   return [...apart, { start, end, text: points.slice(start, end).join("") }].sort((a, b) => a.start - b.start);
 }
 
-/** Put `text` into `root` with its marks; `cursor` is a span that is being chosen by keyboard, or null. */
+/** Put `text` into `root` with its marks; `cursor` is a span being selected by keyboard, or null. */
 export function drawText(root, text, spans, cursor) {
   const points = [...text];
   const cuts = new Set([0, points.length]);

@@ -1,4 +1,4 @@
-// What is asked, what was answered, and how it is kept. No element of the page is touched here.
+// Questions, answers and their storage. No DOM access here.
 import { generator, seedOf } from "../../../page/random.js";
 import { keep, stored } from "../../../page/stored.js";
 
@@ -10,7 +10,7 @@ export const CHOICES = DATA.classes.map((c, i) => ({ value: c.name, title: c.tit
 export const SKIP_TITLE = CHOICES.some((c) => c.title.toLowerCase() === "skip") ? "No answer" : "Skip";
 
 /** The order in which one person sees the texts, hidden repeats included, the same on every computer.
- *  A repeat comes as late as the batch allows: in the second half, at least ten texts after the first showing. */
+ *  A repeat is shown as late as the batch allows: in the second half, at least ten texts after the first showing. */
 function planFor(name) {
   const random = generator(seedOf(DATA.batch_id + "\n" + name));
   const order = DATA.items.map((_, index) => ({ index, repeat: 0 }));
@@ -29,13 +29,13 @@ function planFor(name) {
   return order;
 }
 
-// What is asked, as one number: a page of the same batch may be written anew with another question.
+// A hash of the question: a page of the same batch may be written again with another question.
 const ASKED = seedOf(DATA.question + "\n" + DATA.guidelines);
 
 export const slotKey = (slot) => DATA.items[slot.index].uid + ":" + slot.repeat;
 export const storeKey = (name) => ["vos-label", DATA.batch_id, DATA.part, name].join(":");
 
-/** Of two versions of an answer the one with more revisions; then the later clock. */
+/** Of two versions of an answer, the one with more revisions; in a tie, the later one. */
 function newer(a, b) {
   if (!a || !b) return a || b;
   if (a.revision !== b.revision) return a.revision > b.revision ? a : b;
@@ -62,7 +62,7 @@ export class Session {
     this.at = open < 0 ? this.slots.length : open;
   }
 
-  /** Take in what another tab or an earlier visit saved. */
+  /** Load what another tab or an earlier visit saved. */
   take(saved) {
     if (!saved) return;
     for (const [key, entry] of Object.entries(saved.entries)) { this.entries[key] = newer(this.entries[key], entry); this.altered.add(key); }
@@ -71,7 +71,7 @@ export class Session {
     this.downloaded = Math.max(this.downloaded, saved.downloaded);
   }
 
-  /** Keep everything. Only entries that somebody may have changed become JSON anew: a page can hold thousands. */
+  /** Save everything. Only possibly changed entries are serialised again, as a page can contain thousands. */
   save() {
     for (const key of this.altered) this.pieces.set(key, JSON.stringify(key) + ":" + JSON.stringify(this.entries[key]));
     this.altered.clear();
@@ -97,7 +97,7 @@ export class Session {
   get answered() { return this.slots.filter((slot) => this.answerOf(slot)).length; }
   get unsaved() { return this.changes - this.downloaded; }
 
-  /** Give the present text an answer; what held before can be had back by `undo`. */
+  /** Answer the current text; `undo` restores the previous state. */
   answer(value) {
     const entry = this.entry;
     this.history.push({ key: slotKey(this.slot), before: structuredClone(entry) });
@@ -110,7 +110,7 @@ export class Session {
     this.touch(entry);
   }
 
-  /** An answer was changed in some way: a new revision, saved. */
+  /** Save a changed answer as a new revision. */
   touch(entry) {
     entry.revision += 1;
     entry.labelled_at = new Date().toISOString();
@@ -118,7 +118,7 @@ export class Session {
     this.save();
   }
 
-  /** Take the last answer back and return to its text; false when there is nothing to take back. */
+  /** Undo the last answer and return to its text; false if there is nothing to undo. */
   undo() {
     const last = this.history.pop();
     if (!last) return false;
@@ -130,14 +130,14 @@ export class Session {
     return true;
   }
 
-  /** Marks or comment of the present text changed. */
+  /** Record that marks or comment of the current text changed. */
   edit(change) {
     Object.assign(this.entry, change);
     if (this.entry.answer) this.touch(this.entry);
     else this.save();
   }
 
-  /** An answer that was taken back goes along as withdrawn: it may have been handed in before. */
+  /** An answer that was undone is exported as withdrawn, as it may have been submitted before. */
   get rows() {
     return this.slots.filter((slot) => (this.entries[slotKey(slot)]?.revision ?? -1) >= 0).map((slot) => {
       const entry = this.entryOf(slot), item = DATA.items[slot.index], given = entry.answer !== null;
@@ -152,7 +152,7 @@ export class Session {
     });
   }
 
-  /** Merge answers downloaded before; returns how many were taken in. */
+  /** Merge answers downloaded before; returns how many were merged. */
   merge(rows) {
     const known = new Set(this.slots.map(slotKey));
     let taken = 0;
@@ -178,11 +178,11 @@ export class Session {
 
 const LABELS = new Set([...CHOICES.map((choice) => choice.value), SKIP, WITHDRAWN]);
 const isCount = (value) => Number.isFinite(value) && value >= 0;
-// Date.parse alone reads nearly any text that holds a number. What the page writes is toISOString().
+// Date.parse alone accepts nearly any text with a number. The page writes toISOString().
 const isTime = (value) => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(value) && !Number.isNaN(Date.parse(value));
 const isSpan = (span) => Number.isInteger(span?.start) && Number.isInteger(span.end) && span.start >= 0 && span.end > span.start && typeof span.text === "string";
 
-/** Whether a row holds what this page writes: a file may come from anybody, and what is taken in is kept. */
+/** Whether a row has the form that this page writes: a file may be untrusted, and merged rows are stored. */
 function isAnswer(row) {
   return LABELS.has(row.label) && [row.uid, row.annotator, row.labelled_at, row.comment].every((value) => typeof value === "string")
     && isTime(row.labelled_at) && Array.isArray(row.spans) && row.spans.every(isSpan)
@@ -190,7 +190,7 @@ function isAnswer(row) {
     && [row.shown_prediction, row.neighbours_opened].every((value) => typeof value === "boolean");
 }
 
-/** Rows of a downloaded file for this batch; throws a sentence that a person can read. */
+/** Rows of a downloaded file for this batch; throws a readable message. */
 export function parseRows(content) {
   const rows = [];
   for (const [i, line] of content.split("\n").entries()) {

@@ -1,4 +1,4 @@
-// What a person sees at the end: numbers of the answers, and what to do with them.
+// The summary at the end: counts of the answers, and what to do with them.
 import { $, element } from "../../../page/dom.js";
 import { fileName } from "../../../page/download.js";
 import { CHOICES, DATA, SKIP, median, slotKey } from "./state.js";
@@ -57,6 +57,6 @@ export function drawEnd(session) {
   $("end-skipped").hidden = count(SKIP) === 0;
   $("end-saved").textContent = session.unsaved > 0 ? "Your answers have not been downloaded yet." : "Your answers are downloaded. You may close this page.";
   $("end-file").textContent = file;
-  // Hydra and the shell take other signs than these in quotes alone.
+  // Hydra and the shell accept other characters only in quotes.
   $("end-command").textContent = DATA.import_command.replace("{FILE}", () => /^[\w.-]+$/.test(file) ? file : `'"${file}"'`);
 }

@@ -1,4 +1,4 @@
-// From the session to the screen. Texts enter by textContent only.
+// Renders the session. Texts are inserted only as textContent.
 import { $, element } from "../../../page/dom.js";
 import { drawText } from "./marks.js";
 import { CHOICES, DATA, SKIP, SKIP_TITLE, median, slotKey } from "./state.js";
@@ -56,7 +56,7 @@ export function drawHelp() {
   }));
 }
 
-/** The question and its guidelines where they are read: at the start, and behind the key g. */
+/** Show the question and its guidelines at the start, and with the key g. */
 export function drawRule() {
   for (const place of ["start", "guide"]) {
     $(place + "-question").textContent = DATA.question;
@@ -65,7 +65,7 @@ export function drawRule() {
   }
 }
 
-/** What scrolls can be reached by keyboard; true where it does. */
+/** Make a scrolling element reachable by keyboard; true if it scrolls. */
 export function reachable(box) {
   const scrolls = box.scrollHeight > box.clientHeight;
   box.toggleAttribute("tabindex", false);
@@ -104,7 +104,7 @@ export function drawMarks(session, cursor = null) {
   $("clear").hidden = session.entry.spans.length === 0;
 }
 
-/** The present text, whole. */
+/** Render the current text completely. */
 export function drawCard(session, blurred) {
   const entry = session.entry;
   $("card-title").textContent = `Text ${session.at + 1} of ${session.slots.length}`;
