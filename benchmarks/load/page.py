@@ -130,7 +130,10 @@ def _soak(found: Figures) -> list[str]:
         for key, words in SOAKED.items()
         if f"{key}/last" in found
     ]
-    told = f"{found['turns']} turns of the whole loop took {_number(found['minutes'])} minutes (`make faults-soak`)"
+    told = (
+        f"{found['turns']} turns of the whole loop took {_number(found['minutes'])} minutes (`make faults-soak`), in which "
+        "torch and oneDNN kept one kernel each: they else keep one for each shape of a batch, up to 1,024"
+    )
     growing = [words for key, words in SOAKED.items() if found.get(f"{key}/grows")]
     verdict = f"What grows beyond noise: {', '.join(growing)}." if growing else "Nothing grows beyond noise."
     verdict += f" {OF_LIBRARIES}" if found.get("used_mib/grows") else ""
