@@ -37,7 +37,7 @@ SOAKED = {"used_mib": "memory in use, MiB", "memory_mib": "resident memory, MiB"
           "threads": "threads", "temporary_files": "temporary files"}  # fmt: skip
 
 OF_LIBRARIES = """Memory in use grows by objects of libraries: numpy makes a type for each new size of a saved tensor,
-and rich keeps the widths of what it has printed, up to a bound."""
+and rich keeps the widths of what it has printed, up to a bound; there may be others."""
 
 
 def main() -> None:
@@ -130,9 +130,10 @@ def _soak(found: Figures) -> list[str]:
         for key, words in SOAKED.items()
         if f"{key}/last" in found
     ]
+    minutes = _number(found["minutes"])
     told = (
-        f"{found['turns']} turns of the whole loop took {_number(found['minutes'])} minutes (`make faults-soak`), in which "
-        "torch and oneDNN kept one kernel each: they else keep one for each shape of a batch, up to 1,024"
+        f"{found['turns']} turns of the whole loop took {minutes} minutes (`make faults-soak`). torch and oneDNN kept one "
+        "kernel each in it; otherwise they keep one for each shape of a batch, up to 1,024"
     )
     growing = [words for key, words in SOAKED.items() if found.get(f"{key}/grows")]
     verdict = f"What grows beyond noise: {', '.join(growing)}." if growing else "Nothing grows beyond noise."
