@@ -132,8 +132,8 @@ def _soak(found: Figures) -> list[str]:
     ]
     minutes = _number(found["minutes"])
     told = (
-        f"{found['turns']} turns of the whole loop took {minutes} minutes (`make faults-soak`). torch and oneDNN kept one "
-        "kernel each in it; otherwise they keep one for each shape of a batch, up to 1,024"
+        f"{found['turns']} turns of the whole loop took {minutes} minutes (`make faults-soak`). In it torch and oneDNN "
+        "kept one kernel each; otherwise they keep one for each shape of a batch, up to 1,024"
     )
     growing = [words for key, words in SOAKED.items() if found.get(f"{key}/grows")]
     verdict = f"What grows beyond noise: {', '.join(growing)}." if growing else "Nothing grows beyond noise."
