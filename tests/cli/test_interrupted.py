@@ -180,3 +180,16 @@ def test_settings_of_a_run_or_a_batch_with_a_byte_that_is_no_text_are_one_line(r
         (train.main, [f"run={copy}", f"hydra.run.dir={tmp_path / 'next'}"]),
     ):
         assert len(failing(program, monkeypatch, capsys, *own).strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("error", [MemoryError("Cannot allocate memory"), RuntimeError("can't allocate memory")])
+def test_memory_that_ends_while_a_part_is_built_is_one_line(workplace, monkeypatch, capsys, tmp_path, error):
+    def built(*_args, **_settings):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vos.models.encoder.load_tokenizer", built)
+        own = [*workplace[1], "logger=none", f"hydra.run.dir={tmp_path / 'run'}"]
+        said = failing(train.main, monkeypatch, capsys, *own)
+    assert "error: model: memory is short" in said
+    assert "Traceback" not in said

@@ -44,6 +44,7 @@ def test_a_folder_that_is_gone_a_file_in_its_place_and_damage_are_told(tmp_path)
         "a file cannot be written": caught(
             lambda: save_file({"a": torch.ones(1)}, tmp_path / "none/c"), SafetensorError, OSError
         ),
+        "memory is short (a.so": ImportError("a.so: failed to map segment from shared object"),
         "memory is short": MemoryError(),
         "a process or thread could not be started": BrokenProcessPool("a child died"),
     }

@@ -33,6 +33,8 @@ def explanation(error: BaseException) -> str | None:
         place = str(error).rsplit("full_key: ", 1)[-1].strip()
         if isinstance(error.__cause__, VosError):
             return _line(f"{place}: {error.__cause__}")
+        if error.__cause__ is not None and (lacking := machine_lacks(error.__cause__)) is not None:
+            return _line(f"{place}: {lacking}")
         return _line(str(error)) if "locating" in str(error) else None
     if isinstance(error, OmegaConfBaseException):
         wanted = isinstance(error, MissingMandatoryValue)

@@ -22,6 +22,7 @@ NO_MEMORY = (
     "std::bad_alloc",
     "out of memory",
     "could not create a primitive",
+    "failed to map segment",
 )
 """Messages of libraries that run out of memory, each with its own exception class."""
 
