@@ -82,6 +82,34 @@ def test_fingerprints_tell_encoder_from_head(tiny_encoder):
     assert shorter.encoder_fingerprint() != first.encoder_fingerprint()
 
 
+def test_the_fingerprint_follows_every_change_of_the_encoder(tiny_encoder):
+    classifier, other = (EncoderClassifier(tiny_encoder, NAMES, max_length=32) for _ in range(2))
+    found = [classifier.encoder_fingerprint()]
+    weight = next(classifier.encoder.parameters())
+    with torch.no_grad():
+        weight.add_(1.0)
+    found.append(classifier.encoder_fingerprint())
+    classifier.half()
+    found.append(classifier.encoder_fingerprint())
+    classifier.float()
+    classifier.tokenizer.add_tokens(["zyzzyva"])
+    found.append(classifier.encoder_fingerprint())
+    classifier.max_length = 16
+    found.append(classifier.encoder_fingerprint())
+    assert len(set(found)) == 5
+    classifier.load_state_dict(other.state_dict())
+    assert classifier.encoder_fingerprint() not in found
+    other.tokenizer.add_tokens(["zyzzyva"])
+    other.max_length = 16
+    assert classifier.encoder_fingerprint() == other.encoder_fingerprint()
+    optimizer = torch.optim.AdamW(classifier.parameters(), lr=0.1)
+    classifier.features(
+        {"input_ids": torch.ones(1, 2).long(), "attention_mask": torch.ones(1, 2).long()}
+    ).sum().backward()
+    optimizer.step()
+    assert classifier.encoder_fingerprint() != other.encoder_fingerprint()
+
+
 def test_the_fingerprint_does_not_depend_on_earlier_calls(tiny_encoder):
     classifier = EncoderClassifier(tiny_encoder, NAMES)
     before = classifier.encoder_fingerprint()

@@ -21,6 +21,7 @@ from vos.storage.atomic import replacing
 from vos.storage.json_files import numbers, read_json, write_json
 from vos.storage.run_directory import RunDirectory
 from vos.storage.sealed import SEAL, check_sealed, damaged, save_sealed, sealed, unsealed
+from vos.training.frozen import FROZEN, frozen_encoder, left_out, load_rest
 
 logger = logging.getLogger(__name__)
 
@@ -123,21 +124,39 @@ def _is_whole_archive(path: Path) -> bool:
 
 
 def save_state(module: nn.Module, path: Path) -> None:
-    """Write every parameter and buffer as safetensors, atomically."""
+    """Write every parameter and buffer as safetensors, atomically; without those of a frozen encoder.
+
+    A frozen encoder is the one that the run began with, and the file only holds its fingerprint.
+    """
+    frozen, fingerprint = frozen_encoder(module)
     with replacing(path) as partial:
-        save_sealed(partial, lambda seal: save_model(module, str(partial), metadata=seal))
+        if not frozen:
+            save_sealed(partial, lambda seal: save_model(module, str(partial), metadata=seal))
+            return
+        content = {name: value.clone() for name, value in module.state_dict().items() if name not in frozen}
+        save_sealed(partial, lambda seal: save_file(content, partial, metadata=seal | {FROZEN: fingerprint}))
 
 
 def load_state(module: nn.Module, path: Path) -> None:
     """Read what `save_state` wrote.
 
     Raises:
-        RunError: the file is damaged, missing, or of another module.
+        RunError: the file is damaged, missing, or of another module or frozen encoder.
     """
     check_sealed(path)
     try:
-        load_model(module, str(path), strict=True)
+        with safe_open(path, framework="pt") as file:
+            fingerprint = (file.metadata() or {}).get(FROZEN)
+        if fingerprint is None:
+            load_model(module, str(path), strict=True)
+            return
+        state = load_file(path)
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        raise damaged(path, error) from error
+    names = left_out(module, fingerprint, path)
+    try:
+        load_rest(module, state, names)
+    except RuntimeError as error:
         raise damaged(path, error) from error
 
 

@@ -31,6 +31,7 @@ from vos.training.checkpoint import (
     state_path,
 )
 from vos.training.draw_rounds import draw_rounds
+from vos.training.frozen import FROZEN, left_out, load_rest
 from vos.training.gathering import wait_for_others
 from vos.training.held_out import calibration_facts
 from vos.training.job import RefineSettings, TrainingJob
@@ -201,7 +202,9 @@ def fit_round(job: TrainingJob, number: int) -> None:
         trainer.fit(trainee(job.module, trainer), datamodule=job.datamodule, ckpt_path=resumed, weights_only=True)
     with reading(folder / "best.ckpt"):
         best = torch.load(folder / "best.ckpt", map_location="cpu", weights_only=True)
-    job.module.load_state_dict(best["state_dict"])
+    fingerprint = best.get(FROZEN)
+    names = left_out(job.module, fingerprint, folder / "best.ckpt") if fingerprint else ()
+    load_rest(job.module, best["state_dict"], names)
 
 
 def _step_settings(job: TrainingJob, number: int) -> StepSettings:

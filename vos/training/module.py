@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
@@ -25,6 +24,7 @@ from vos.metrics.monitor import epoch_metrics
 from vos.models.base import TextClassifier
 from vos.outliers import draw_where_feasible
 from vos.storage.seeds import derive_seed
+from vos.training.frozen import FrozenEncoderModule
 from vos.training.gathering import gathered_rows
 from vos.training.held_out import calibrate_within_fit
 from vos.training.optimization import parameter_groups, rate_factor
@@ -35,7 +35,7 @@ from vos.types import LinearHead, OutlierSampler, VirtualOutliers
 logger = logging.getLogger(__name__)
 
 
-class ClassifierModule(pl.LightningModule):
+class ClassifierModule(FrozenEncoderModule):
     """Lightning module of a `TextClassifier`, a density, a buffer of features, a sampler and a regulariser.
 
     Everything with parameters or state is a submodule, so the optimizer, checkpoints, `.to()` and DDP include the
