@@ -8,8 +8,9 @@ import torch
 
 from vos.errors import ConfigError
 from vos.training.checkpoint import RoundCheckpoint, read_round
-from vos.training.job import RefineSettings
-from vos.training.loop import kept_round, refine, save_results
+from vos.training.job import RefineSettings, RunSettings
+from vos.training.keep import kept_round, why_kept
+from vos.training.loop import refine, save_results
 from vos.training.reporters import Reporter
 
 BRIER = "boundary/val/brier"
@@ -19,15 +20,36 @@ def rounds(*values, name=BRIER):
     return [RoundCheckpoint(i, {name: v}, torch.zeros(1, 2)) for i, v in enumerate(values)]
 
 
+def settings(**refine):
+    return RunSettings(refine=RefineSettings(**refine))
+
+
 @pytest.mark.parametrize(
     ("values", "best"),
     [((0.3,), 0), ((0.3, 0.2, 0.25), 1), ((0.2, 0.3, 0.1), 2), ((0.2, 0.3), 0), ((0.3, 0.2, 0.2), 1), ((0.2, 0.2), 0)],
 )
 def test_it_is_the_lowest_and_of_equal_ones_the_earlier(values, best):
-    assert kept_round(rounds(*values), RefineSettings()) == best
-    assert kept_round(rounds(*values), RefineSettings(keep="last")) == len(values) - 1
+    assert kept_round(rounds(*values), settings()) == best
+    assert kept_round(rounds(*values), settings(keep="last")) == len(values) - 1
     errors = rounds(*values, name="boundary/val/error")
-    assert kept_round(errors, RefineSettings(monitor="boundary/val/error")) == best
+    assert kept_round(errors, settings(monitor="boundary/val/error")) == best
+
+
+@pytest.mark.parametrize(
+    ("values", "best", "why"),
+    [
+        ((0.1, 0.3, 0.2), 2, "boundary/val/brier is lowest: 0.2 (round 1: 0.3; 0.1 before the new labels)"),
+        ((0.1, 0.2, 0.2), 1, "boundary/val/brier is lowest: 0.2 (round 2: 0.2; 0.1 before the new labels)"),
+        ((0.1, 0.3), 1, "it is the only one; boundary/val/brier 0.3; 0.1 before the new labels"),
+        ((0.1,), 0, "it is the only one; boundary/val/brier 0.1"),
+    ],
+)
+def test_with_new_labels_the_classifier_of_before_is_no_candidate(values, best, why):
+    """It was chosen on the same validation texts, and is still in its own run."""
+    own = replace(settings(), plain_round=1)
+    assert kept_round(rounds(*values), own) == best
+    assert why_kept(rounds(*values), best, own) == why
+    assert kept_round(rounds(*values), replace(own, refine=RefineSettings(keep="last"))) == len(values) - 1
 
 
 @pytest.mark.parametrize("setting", [{"monitor": "val/brier"}, {"monitor": "boundary/test/brier"}, {"keep": "first"}])
@@ -117,6 +139,17 @@ def test_a_classifier_that_is_taken_over_is_round_0_and_kept_where_no_round_beat
     because = check(job, refine(job), 0)
     assert because.startswith("it is the classifier taken over, and boundary/val/brier is lowest: ")
     assert job.module.classifier.fingerprint() == before
+
+
+def test_rounds_on_new_labels_are_kept_though_the_classifier_of_before_is_better_on_validation_texts(job):
+    job = prepared(job, lr_factor=300.0)
+    settings = replace(job.settings, plain_round=1, refine=replace(job.settings.refine, rounds=1))
+    job = replace(job, settings=settings)
+    result = refine(job)
+    values = [read_round(job.run, i).metrics[BRIER] for i in range(3)]
+    assert values[0] == min(values)
+    number = 1 if values[1] <= values[2] else 2
+    assert check(job, result, number).endswith(f"; {values[0]:.4g} before the new labels)")
 
 
 def test_on_new_labels_round_1_trains_a_classifier_taken_over_at_the_full_rates(job, monkeypatch):

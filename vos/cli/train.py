@@ -83,7 +83,8 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     remove_checkpoints(job)
     if not in_sweep():
         _summary(run, content, data)
-    say(what_changed(content, str(config.refine.monitor), len(new.labels) if new and starts_warm(config) else 0))
+    n_labels = len(new.labels) if new and starts_warm(config) else 0
+    say(what_changed(content, str(config.refine.monitor), n_labels, config.run or ""))
     if labelled is not None:
         tell_round(labelled)
     if (labelled is None or labelled.stop is None) and not in_sweep():

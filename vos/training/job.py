@@ -55,7 +55,8 @@ class RefineSettings:
         n_outliers: draws per class for outlier_energy_auroc and for the boundary map.
         monitor: the validation metric for early stopping, for the checkpoint of a fit and for the choice of the round,
             lower is better: boundary/val/brier, boundary/val/error or boundary/val/ece.
-        keep: the round that the run keeps: best (by `monitor`, including round 0; the earlier of equal ones) or last.
+        keep: the round that the run keeps: best (by `monitor`; the earlier of equal ones) or last. Round 0 is a
+            candidate too, unless it is the classifier of another run and there are new labels.
 
     Raises:
         ConfigError: a number out of range, or an unknown name.

@@ -34,7 +34,8 @@ from vos.training.draw_rounds import draw_rounds
 from vos.training.frozen import FROZEN, left_out, load_rest
 from vos.training.gathering import wait_for_others
 from vos.training.held_out import calibration_facts
-from vos.training.job import RefineSettings, TrainingJob
+from vos.training.job import TrainingJob
+from vos.training.keep import kept_round, why_kept
 from vos.training.measure import measure
 from vos.training.plots import boundary_map
 from vos.training.reporters import NearBoundaryText, RoundRecord
@@ -77,7 +78,7 @@ def refine(job: TrainingJob) -> TrainingResult:
     splits = {"train": data.train, "val": data.val, "test": data.test, "ood": data.ood}
     tell_truncation(job.module.classifier, {name: [each.text for each in part] for name, part in splits.items()})
     rounds, tolerance = _rounds_to_do(job), job.settings.refine.tolerance
-    done = rounds_to_go_on_from(job.run, lambda some: kept_round(some, job.settings.refine))
+    done = rounds_to_go_on_from(job.run, lambda some: kept_round(some, job.settings))
     kept: list[RoundCheckpoint] = []
     weights_of: int | None = None
     reason = f"the budget of refine.rounds={rounds} is spent"
@@ -101,11 +102,11 @@ def refine(job: TrainingJob) -> TrainingResult:
         elif shift is not None and shift <= tolerance:
             reason = f"round {number} moved the boundary by {shift:.4f} <= refine.tolerance={tolerance}"
             break
-    best = kept_round(kept, job.settings.refine)
+    best = kept_round(kept, job.settings)
     if weights_of != best:
         load_state(job.module, state_path(job.run, best))
     records = tuple(record(job, each) for each in kept)
-    why = _why_kept(kept, best, job.settings.refine)
+    why = why_kept(kept, best, job.settings)
     if best == 0 != job.settings.plain_round:
         why = f"it is the classifier taken over, and {why}"
     result = TrainingResult(records, reason, records[best], why)
@@ -118,33 +119,9 @@ def refine(job: TrainingJob) -> TrainingResult:
     return result
 
 
-def kept_round(rounds: Sequence[RoundCheckpoint], settings: RefineSettings) -> int:
-    """Number of the round to keep: the one with the lowest monitored metric (the earlier of equal ones), or the last.
-
-    Args:
-        rounds: all rounds so far, in order, round 0 first.
-        settings: settings of the loop.
-    """
-    if settings.keep == "last":
-        return rounds[-1].number
-    return min(rounds, key=lambda each: each.metrics[settings.monitor]).number  # min takes the first of equals
-
-
-def _why_kept(rounds: Sequence[RoundCheckpoint], best: int, settings: RefineSettings) -> str:
-    values = [each.metrics[settings.monitor] for each in rounds]
-    if settings.keep == "last":
-        return f"it is the last (refine.keep=last); {settings.monitor} {values[best]:.4g}, the lowest {min(values):.4g}"
-    if len(rounds) == 1:
-        return f"it is the only one; {settings.monitor} {values[0]:.4g}"
-    others = ", ".join(
-        f"round {each.number}: {v:.4g}" for each, v in zip(rounds, values, strict=True) if each.number != best
-    )
-    return f"{settings.monitor} is lowest: {values[best]:.4g} ({others})"
-
-
 def _remove_states(job: TrainingJob, rounds: Sequence[RoundCheckpoint]) -> None:
     """Remove the states of all rounds except the last, from which the next continues, and the best."""
-    needed = {rounds[-1].number, kept_round(rounds, job.settings.refine)}
+    needed = {rounds[-1].number, kept_round(rounds, job.settings)}
     for each in rounds:
         if each.number not in needed:
             state_path(job.run, each.number).unlink(missing_ok=True)
