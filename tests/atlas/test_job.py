@@ -11,6 +11,7 @@ import pytest
 from tests.atlas.worlds import tiny_world, toy_data
 from vos.atlas.artefacts import VERSION, Check, read_arrays, read_artefact, write_artefact
 from vos.atlas.job import Watcher, run_atlas
+from vos.atlas.page_data import read_artefacts
 from vos.atlas.producers import PRODUCERS, VIEWS, Producer, check_dreams, check_extras, chosen_producers
 from vos.atlas.settings import AtlasSettings
 from vos.errors import ConfigError, ModelError, RunError
@@ -122,6 +123,21 @@ def test_a_setting_makes_anew_what_it_changes_and_nothing_else(world, produced, 
         other = replace(world, folder=tmp_path, settings=replace(world.settings, n_units=n_units))
         run_atlas(other, tmp_path, [first, replace(SECOND, needs=())])
     assert calls == ["importance", "communities", "importance"]
+
+
+@pytest.mark.parametrize("failure", [ModelError("a decoder has no such units"), ZeroDivisionError("oh"), None])
+def test_what_cannot_be_made_again_is_not_shown_as_it_was(world, produced, tmp_path, failure):
+    """Neither by an error, nor by a fault, nor by a package that is no longer there."""
+    _, gives = produced
+    run(world, tmp_path)
+    before = read_artefact(tmp_path, "communities")["identity"]["needs"]
+    gives["importance"] = failure
+    first = replace(FIRST, packages=("nothing_such",) if failure is None else ())
+    run_atlas(replace(world, folder=tmp_path), tmp_path, [first, SECOND], overwrite=True)
+    assert not list(tmp_path.glob("importance.*"))
+    assert (before.keys(), read_artefact(tmp_path, "communities")["identity"]["needs"]) == ({"importance"}, {})
+    assert "importance" in read_artefact(tmp_path, "trust")["dropped"]
+    assert "importance" not in read_artefacts(tmp_path)
 
 
 def test_a_producer_that_cannot_work_drops_its_view_with_a_line(world, produced, tmp_path):

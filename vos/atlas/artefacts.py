@@ -132,6 +132,12 @@ def read_artefact(folder: Path, name: str) -> dict[str, Any] | None:
     return values
 
 
+def remove_artefact(folder: Path, name: str) -> None:
+    """Remove `NAME.json` and `NAME.npz`, if they exist."""
+    for suffix in (".json", ".npz"):
+        (folder / f"{name}{suffix}").unlink(missing_ok=True)
+
+
 def read_arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
     """Arrays of `NAME.npz`; none where there is no such file.
 

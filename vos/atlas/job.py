@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vos.atlas.artefacts import ARRAYS, json_text, plain, read_artefact, write_artefact
+from vos.atlas.artefacts import ARRAYS, json_text, plain, read_artefact, remove_artefact, write_artefact
 from vos.atlas.describe import texts_artefact
 from vos.atlas.producers import CONTROL, PRODUCERS, Producer, identity
 from vos.atlas.trust import NAME as TRUST
@@ -67,8 +67,9 @@ def run_atlas(
 ) -> AtlasResult:
     """Write the artefacts of some producers, and the artefact `trust` from all existing ones.
 
-    If a producer does not support this model or lacks a package, only its view is dropped. Artefacts of other texts or
-    another model are removed first, so that the page never mixes them.
+    If a producer does not support this model or lacks a package, its view is dropped, with the artefact that it made
+    before under other settings. Artefacts of other texts or another model are removed first, so that the page never
+    mixes them.
 
     Args:
         world: see `AtlasWorld`.
@@ -94,6 +95,7 @@ def run_atlas(
             watcher.end(producer.name, f"{result.seconds[producer.name]:.0f} s")
         else:
             made.pop(producer.name, None)
+            remove_artefact(folder, producer.name)
             result.dropped[producer.name] = reason
             watcher.end(producer.name, "dropped")
     write_trust(folder, world.settings, world.seed, result.dropped, {"texts": texts})
@@ -152,8 +154,7 @@ def _remove_others(world: AtlasWorld, folder: Path, texts: str) -> dict[str, Any
             made[producer.name] = who
         else:
             removed.append(producer.name)
-            for suffix in (".json", ".npz"):
-                (folder / f"{producer.name}{suffix}").unlink(missing_ok=True)
+            remove_artefact(folder, producer.name)
     if removed:
         logger.info("removed, since they are of other texts or another model: %s", ", ".join(removed))
     return made
