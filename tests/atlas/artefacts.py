@@ -90,10 +90,14 @@ class Maker:
         texts: texts to use instead, from the first on.
         n_outliers: virtual outliers.
         labelled: share of texts with a label.
+        classes: names of the classes.
+        harmful: indices of the harmful ones. If there are none, margins have no sign.
     """
 
-    def __init__(self, n, rng, *, sides="both", texts=(), n_outliers=40, labelled=0.6):
+    def __init__(self, n, rng, *, sides="both", texts=(), n_outliers=40, labelled=0.6,
+                 classes=("harmless", "harmful"), harmful=(1,)):  # fmt: skip
         self.n, self.rng, self.sides, self.n_outliers, self.labelled = n, rng, sides, n_outliers, labelled
+        self.classes, self.harmful = list(classes), list(harmful)
         self.lines = [texts[i] if i < len(texts) else self.line() for i in range(n)]
 
     def line(self):
@@ -117,28 +121,39 @@ class Maker:
     def spans(self, i):
         return [(m[0].casefold(), m.start(), m.end()) for m in re.finditer(r"[\w'-]+|!!|[.!?]", self.lines[i])]
 
+    def class_of(self, i, positive):
+        """A class for the i-th text: of two the second if positive, of more one of that side."""
+        safe = [c for c in range(len(self.classes)) if c not in self.harmful]
+        if len(self.classes) == 2:
+            return int(positive)
+        among = self.harmful if positive and self.harmful else safe
+        return among[i % len(among)]
+
     def texts(self):
         n, rng = self.n, self.rng
         margin = np.array([sum(WORDS.get(w, 0.0) for w, _, _ in self.spans(i)) for i in range(n)]) - 0.6
         margin = margin + rng.normal(0, 0.7, n)
         if self.sides != "both":
             margin = np.abs(margin) * (1 if self.sides == "harmful" else -1)
-        self.margin = np.array(rounded(margin))
+        self.signed = np.array(rounded(margin))
+        self.margin = self.signed if self.harmful else np.abs(self.signed)
         self.distance = np.array(rounded(rng.beta(1.3, 1.1, n)))
         truth = (margin + rng.normal(0, 1.0, n) > 0).astype(int)
         known = rng.random(n) < self.labelled
         answered = ~known & (rng.random(n) < 0.3)
         self.cluster = rng.integers(0, 4, n)
-        self.label = [int(t) if k else None for t, k in zip(truth, known, strict=True)]
-        self.answer = [int(t) if a else None for t, a in zip(truth, answered, strict=True)]
+        truth = [self.class_of(i, t) for i, t in enumerate(truth)]
+        self.prediction = [self.class_of(i, m > 0) for i, m in enumerate(self.signed)]
+        self.label = [t if k else None for t, k in zip(truth, known, strict=True)]
+        self.answer = [t if a else None for t, a in zip(truth, answered, strict=True)]
         near = np.abs(self.margin) < 0.5
         neighbours = {side: [self.some(3, range(12)) for _ in range(n)] for side in ("harmful", "harmless")}
         return {
             "run": {"name": "a-run", "model_hash": "1f" * 20, "run_hash": "ab" * 20, "seed": 0, "band": 0.5,
-                    "classes": ["harmless", "harmful"], "harmful": [1], "created": None},
+                    "classes": self.classes, "harmful": self.harmful, "created": None},
             "text": self.lines, "uid": [f"{int(u):016x}" for u in rng.integers(1, 2**53, n)],
             "split": [("validation", "test", "pool", "made")[i % 4] if known[i] else "pool" for i in range(n)],
-            "label": self.label, "prediction": (self.margin > 0).astype(int).tolist(), "margin": self.margin.tolist(),
+            "label": self.label, "prediction": self.prediction, "margin": self.margin.tolist(),
             "probability": rounded(1 / (1 + np.exp(-margin))), "distance": self.distance.tolist(),
             "near": near.tolist(), "batch": (near & (rng.random(n) < 0.5)).tolist(), "answer": self.answer,
             "cluster": self.cluster.tolist(),
@@ -210,7 +225,7 @@ class Maker:
                 inside = [i for i in range(self.n) if self.cluster[i] == c and (low is None or self.margin[i] >= low)
                           and (high is None or self.margin[i] < high)]  # fmt: skip
                 seen = [i for i in inside if known[i] is not None]
-                wrong = sum((self.margin[i] > 0) != bool(known[i]) for i in seen)
+                wrong = sum(self.prediction[i] != known[i] for i in seen)
                 cells.append({"cluster": c, "band": b, "n": len(inside), "known": len(seen), "errors": int(wrong),
                               "labelled": sum(self.label[i] is not None for i in inside),
                               "asked": sum(self.answer[i] is not None for i in inside)})  # fmt: skip
@@ -282,15 +297,20 @@ class Maker:
         ], "similar": [[0, 2, 0.93]], "checks": []}  # fmt: skip
 
     def directions(self):
-        k, n = 8, self.n
+        k, n, several = 8, self.n, len(self.classes) > 2
         parts = self.rng.normal(0, 0.8, (n, k)) * np.linspace(1.4, 0.3, k)
         residual = self.rng.normal(0, 0.1, n)
-        parts[:, 0] += self.margin - parts.sum(1) - residual - 0.1
+        parts[:, 0] += (self.margin if several or self.harmful else self.signed) - parts.sum(1) - residual - 0.1
+        # With more classes every second text lies on another boundary, along which all directions but the first are turned.
+        codes = parts.copy()
+        codes[1::2, 1:] *= -1 if several else 1
+        names = ("harmful", "harmless") if self.harmful else (self.classes[1], self.classes[0])
         cards = [{"id": j, "beta": round(float(1 - j / 10), 3), "share": rounded([0.3 - 0.03 * j])[0], "decides_near": 0.2,
-                  "ends": [{"sign": sign, "coherence": 0.31 if j < 3 else 0.1, "named": j < 3,
+                  "ends": [{"sign": sign, "towards": None if several and j else names[sign < 0], "coherence": 0.31 if j < 3 else 0.1, "named": j < 3,
                             "words": list(self.rng.choice(list(WORDS), 4, replace=False)) if j < 3 else [],
-                            "texts": np.argsort(-sign * parts[:, j])[:4].tolist()} for sign in (1, -1)]} for j in range(k)]  # fmt: skip
+                            "texts": np.argsort(-sign * codes[:, j])[:4].tolist()} for sign in (1, -1)]} for j in range(k)]  # fmt: skip
         return {"method": "ica", "n": k, "parts": [rounded(row) for row in parts], "residual": rounded(residual),
+                "positive": [sum(1 << j for j in range(k) if row[j] > 0) for row in codes], "pair": [1, 0], "n_pairs": 1 + several,
                 "constant": 0.1, "cards": cards, "compared": {"directions": 0.30, "units": 0.13, "random": 0.12},
                 "stability": {"bootstrap": 0.81},
                 "checks": [check("same decision near the boundary", 0.99, 0.95, "method", 0.52)]}  # fmt: skip

@@ -64,7 +64,7 @@ def test_numbers_are_short_and_saliency_lies_in_rows(tmp_path):
     [
         (lambda made: made["texts"]["margin"].pop(), r"texts\.json: expected 10 values of margin, one a text, got 9"),
         (lambda made: made["saliency"]["words"].pop(), r"saliency\.json: expected 10 values of words.*only=saliency"),
-        (lambda made: made["directions"].update(version=0), r"directions\.json: expected version 2, got 0"),
+        (lambda made: made["directions"].update(version=0), r"directions\.json: expected version 3, got 0"),
         (lambda made: made["texts"].pop("near"), r"texts\.json: expected \['near'\], found none"),
     ],
 )
@@ -82,7 +82,7 @@ def test_no_texts_and_damaged_files_are_refused(tmp_path):
     with pytest.raises(RunError, match=r"expected texts\.json, found none.*vos atlas"):
         read_artefacts(tmp_path)
     write_artefacts(tmp_path, 4)
-    (tmp_path / "flips.json").write_text('{"version": 2, "ind')
+    (tmp_path / "flips.json").write_text('{"version": 3, "ind')
     with pytest.raises(RunError, match=r"flips\.json: expected a JSON object"):
         read_artefacts(tmp_path)
 

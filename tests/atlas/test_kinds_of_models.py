@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2ForSequenceClassification
 
-from tests.atlas.worlds import NAMES, toy_data, toy_world
+from tests.atlas.worlds import NAMES, THREE, of_three_classes, toy_data, toy_world
 from vos.atlas.artefacts import read_artefact
 from vos.atlas.build import build_atlas
 from vos.atlas.job import run_atlas
@@ -18,16 +18,6 @@ from vos.models import EncoderClassifier, PretrainedClassifier
 pytestmark = pytest.mark.slow
 
 SETTINGS = AtlasSettings(n_texts=48, n_outliers=4, n_units=2)
-THREE = ("fine", "rude", "vile")
-
-
-def of_three_classes(harmful):
-    data = toy_data()
-    data.label_names, data.harmful = THREE, harmful
-    for name in ("train", "val", "test"):
-        examples = [replace(e, label=i % 3) for i, e in enumerate(getattr(data, name))]
-        setattr(data, name, examples)
-    return data
 
 
 @pytest.fixture(params=["encoder", "pretrained", "three classes", "no harm", "decoder", "one side", "few", "no pool"])

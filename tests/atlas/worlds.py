@@ -1,5 +1,7 @@
 """Small atlas inputs with tiny encoders, for the tests of the producers."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -14,6 +16,7 @@ from vos.models import ClassifierFeaturizer, EncoderClassifier
 from vos.outliers import BoundarySampler, with_sides
 
 NAMES = ("harmless", "harmful")
+THREE = ("fine", "rude", "vile")
 
 
 def toy_data(n_train=40, n_val=16, n_test=16, n_pool=60, harmful=(1,)):
@@ -25,6 +28,16 @@ def toy_data(n_train=40, n_val=16, n_test=16, n_pool=60, harmful=(1,)):
     )
     pool = [type(e)(e.id, e.text, None, group=f"g{i % 3}") for i, e in enumerate(pool)]
     return TextData(train, val, test, ListPool(pool), NAMES, [], harmful=harmful)
+
+
+def of_three_classes(harmful, **sizes):
+    """The same with three classes, of which some are harmful."""
+    data = toy_data(**sizes)
+    data.label_names, data.harmful = THREE, harmful
+    for name in ("train", "val", "test"):
+        examples = [replace(e, label=i % 3) for i, e in enumerate(getattr(data, name))]
+        setattr(data, name, examples)
+    return data
 
 
 def toy_world(classifier, data=None, settings=None, seed=0, folder=None, **described_as):

@@ -23,8 +23,8 @@ from vos.storage.sealed import damaged, sealed, unsealed
 
 logger = logging.getLogger(__name__)
 
-VERSION = 2
-"""Of artefacts; 1 had `gates` for `checks`."""
+VERSION = 3
+"""Of artefacts; 1 had `gates` for `checks`, 2 had neither signs of codes, nor rows of tokens, nor bounds of checks."""
 
 DIGITS = 4
 """Significant digits of the numbers of an artefact; the arrays beside it have them all."""

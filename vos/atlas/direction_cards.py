@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,27 +130,61 @@ def compare(world: AtlasWorld, own: FittedDirections) -> Comparison:
 def cards(world: AtlasWorld, own: FittedDirections, split: Decomposition, ends: list[tuple[End, End]]) -> list[Any]:
     """What the page shows for each direction; texts are rows of the atlas, only ends that may be named have words."""
     shares, decides = margin_shares(split), deciding_share(split, world.texts.near)
-    betas = own.code.atoms @ own.margin.normals[0]
+    betas = own.margin.normals @ own.code.atoms.T
+    names = [end_names(world.classes, world.harmful, own.margin.pairs, column) for column in betas.T]
     matrix = term_matrix(world.texts.text)
     return [
         {
             "id": j,
-            "beta": float(betas[j]),
+            "beta": float(betas[0, j]),
             "share": float(shares[j]),
             "decides_near": float(decides[j]),
             "ends": [
                 {
                     "sign": end.sign,
+                    "towards": towards,
                     "coherence": end.coherence,
                     "named": end.named,
                     "words": _words(matrix, split.codes[:, j] * end.sign) if end.named else [],
                     "texts": own.held[list(end.rows)],
                 }
-                for end in both
+                for end, towards in zip(both, names[j], strict=True)
             ],
         }
         for j, both in enumerate(ends)
     ]
+
+
+def end_names(
+    classes: Sequence[str], harmful: Sequence[int], pairs: NDArray[np.int64], betas: NDArray[np.float64]
+) -> tuple[str | None, str | None]:
+    """What the positive and the negative end of a direction push towards: "harmful", "harmless", or a class.
+
+    Args:
+        classes: names of the classes.
+        harmful: the harmful ones; where there are none, an end may have the name of a class.
+        pairs: (p, 2) deciding pairs of classes, see `LinearMargin`.
+        betas: (p,) weight of the direction along the normal of each pair.
+
+    Returns:
+        None for an end that pushes towards different sides, depending on the pair.
+
+    Example:
+        >>> pairs = np.array([[1, 0], [2, 0]])
+        >>> end_names(("fine", "rude", "vile"), (1, 2), pairs, np.array([0.5, 0.1]))
+        ('harmful', 'harmless')
+        >>> end_names(("fine", "rude", "vile"), (1, 2), pairs, np.array([0.5, -0.1]))
+        (None, None)
+        >>> end_names(("fine", "rude", "vile"), (), pairs, np.array([0.5, 0.1]))
+        (None, 'fine')
+    """
+    if not len(betas) or np.any(betas == 0):
+        return None, None
+    found: list[str | None] = []
+    for towards in (np.where(betas > 0, pairs[:, 0], pairs[:, 1]), np.where(betas > 0, pairs[:, 1], pairs[:, 0])):
+        names = {classes[c] if not harmful else "harmful" if c in harmful else "harmless" for c in towards.tolist()}
+        found.append(names.pop() if len(names) == 1 else None)
+    return found[0], found[1]
 
 
 def _words(matrix: TermMatrix, towards: NDArray[np.float64]) -> list[str]:

@@ -35,12 +35,27 @@ READ = {
     "importance": ("layers", "units", "score", "top", "sets", "conductance"),
     "communities": ("views", "control", "senses", "pos"),
     "token_graphs": ("graphs", "similar", "all"),
-    "directions": ("method", "n", "parts", "residual", "constant", "cards", "compared", "stability"),
+    "directions": (
+        "method",
+        "n",
+        "parts",
+        "residual",
+        "positive",
+        "constant",
+        "pair",
+        "n_pairs",
+        "cards",
+        "compared",
+        "stability",
+    ),
     "vocabulary": ("layers", "units", "logit_lens"),
     "dreams": ("targets",),
     "trust": ("control", "times", "peak_memory_mib", "dropped", "settings", "versions"),
 }
 """The fields of each artefact that the page reads; no others enter it, so a blind page can seal all that it must."""
+
+BY_TEXT = {"saliency": ("words", "method"), "directions": ("parts", "residual", "positive")}
+"""Fields of other artefacts with one value per text."""
 
 Artefacts = Mapping[str, Mapping[str, Any]]
 
@@ -88,8 +103,8 @@ def check(artefacts: Artefacts, folder: Path) -> None:
     n = len(texts["text"])
     sizes = {("texts", name): len(texts[name]) for name in COLUMNS}
     sizes |= {("texts", f"columns.{name}"): len(values) for name, values in texts["columns"].items()}
-    for name, column in (("saliency", "words"), ("directions", "parts"), ("directions", "residual")):
-        if name in artefacts:
+    for name, columns in BY_TEXT.items():
+        for column in columns if name in artefacts else ():
             sizes[name, column] = len(artefacts[name][column])
     for (name, column), size in sizes.items():
         if size != n:

@@ -6,6 +6,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, Literal
 
+import numpy as np
+
 from vos.atlas.artefacts import Check
 from vos.atlas.direction_cards import FittedDirections, cards, compare
 from vos.atlas.settings import AtlasSettings
@@ -48,6 +50,9 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
         "method": "independent components",
         "n": len(own.code.atoms),
         "parts": split.parts,
+        "positive": positive_bits(split.codes),
+        "pair": own.margin.pairs[0],
+        "n_pairs": len(own.margin.pairs),
         # The page has one constant; what another pair of classes adds to it belongs to no direction.
         "residual": split.residual + (split.constant - constant),
         "constant": constant,
@@ -60,6 +65,18 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
     }
     world.progress(4, 4)
     return found
+
+
+def positive_bits(codes: Array) -> list[int]:
+    """The directions whose code is positive, for each row of codes (n, k): direction j is bit j.
+
+    An end of a direction is the sign of the code; with several pairs of classes, a part may have the other sign.
+
+    Example:
+        >>> positive_bits(np.array([[0.5, -1.0, 2.0], [-1.0, 1.0, 0.0]]))
+        [5, 2]
+    """
+    return [sum(1 << j for j in np.flatnonzero(row > 0).tolist()) for row in codes]
 
 
 def _stable_rule(world: AtlasWorld) -> tuple[ComponentSettings, dict[str, float], dict[str, float]]:

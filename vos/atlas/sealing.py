@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vos.atlas.page_data import COLUMNS, Artefacts
+from vos.atlas.page_data import BY_TEXT, COLUMNS, Artefacts
 from vos.storage.json_files import finite
 
 SEALED = ("prediction", "margin", "probability", "distance", "near", "cluster")
@@ -65,7 +65,7 @@ def _reorder(made: dict[str, Any], order: Sequence[int]) -> None:
     texts["neighbours"] = {side: moved(values) for side, values in texts["neighbours"].items()}
     if texts.get("pca"):
         texts["pca"] |= {axis: moved(texts["pca"][axis]) for axis in ("x", "y")}
-    for name, columns in (("saliency", ("words", "method")), ("directions", ("parts", "residual"))):
+    for name, columns in BY_TEXT.items():
         for column in columns if name in made else ():
             made[name][column] = moved(made[name][column])
     if "flips" in made:  # by text, until those of sealed texts are removed
@@ -89,7 +89,7 @@ def _take(made: dict[str, Any], i: int) -> dict[str, Any]:
     if texts.get("pca"):
         told["pca"] = [texts["pca"]["x"][i], texts["pca"]["y"][i]]
         texts["pca"]["x"][i] = texts["pca"]["y"][i] = None
-    for name, columns in (("saliency", ("words", "method")), ("directions", ("parts", "residual"))):
+    for name, columns in BY_TEXT.items():
         for column in columns if name in made else ():
             told[column], made[name][column][i] = made[name][column][i], None
     if "flips" in made:

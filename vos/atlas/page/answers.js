@@ -74,7 +74,7 @@ async function open(i) {
   const saliency = artefact("saliency"), flips = artefact("flips"), directions = artefact("directions");
   if (saliency && sealed.words) { saliency.words[i] = sealed.words; saliency.method[i] = sealed.method; }
   if (flips && sealed.tried != null) { flips.index.push(i); flips.flip.push(sealed.flip ?? null); flips.tried.push(sealed.tried); }
-  if (directions && sealed.parts) { directions.parts[i] = sealed.parts; directions.residual[i] = sealed.residual; }
+  if (directions && sealed.parts) { directions.parts[i] = sealed.parts; directions.residual[i] = sealed.residual; directions.positive[i] = sealed.positive; }
 }
 
 async function unpack(chunk) {

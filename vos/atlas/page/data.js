@@ -90,9 +90,18 @@ export const className = (c) => (c < 0 ? "nobody knows" : run.classes[c]);
 /** A unit as `layer.unit`. @param {{layer: number, unit: number}} each */
 export const unitName = (each) => `${each.layer}.${each.unit}`;
 
+/** An end of a direction: what it pushes towards, if that is the same for all texts. @param {number} id @param {number} sign of the code */
+export function endName(id, sign) {
+  const towards = artefact("directions")?.cards.find((card) => card.id === id)?.ends.find((end) => end.sign === sign)?.towards;
+  return towards ? `towards ${towards}` : sign > 0 ? "+ end" : "− end";
+}
+
+/** The end of a direction at which a text lies, as in an address: `3+`. @param {number} i @param {number} id */
+export const endOf = (i, id) => `${id}${(artefact("directions").positive[i] >> id) & 1 ? "+" : "-"}`;
+
 /** Description of the target of a token graph or a dream. @param {any} target */
 export function targetName(target) {
   if (target.kind === "unit") return `unit ${target.layer}.${target.unit}`;
-  const side = ["harmless", "-", -1].includes(target.side) ? "harmless" : "harmful";
-  return target.kind === "direction" ? `direction ${target.direction}, ${side} end` : `the margin, ${side} side`;
+  if (target.kind === "direction") return `direction ${target.direction}, ${endName(target.direction, target.side === "-" ? -1 : 1)}`;
+  return `the margin, ${target.side} side`;
 }

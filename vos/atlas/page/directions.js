@@ -1,6 +1,6 @@
 // Directions: the margin as an exact sum of a few parts, and what the texts of each part have in common.
 import { element } from "../../page/dom.js";
-import { artefact, hasSides } from "./data.js";
+import { artefact, className, endName, hasSides } from "./data.js";
 import { button, heading, level, num, percent, signed, table, textLines, wordRow } from "./parts.js";
 import { state, toggle } from "./state.js";
 
@@ -15,9 +15,19 @@ export const directions = {
 
 function render() {
   const found = artefact("directions"), cards = [...found.cards].sort((a, b) => (b.share ?? 0) - (a.share ?? 0)), most = Math.max(1e-9, ...cards.map((card) => card.share ?? 0));
-  const list = element("div", "", { class: "stack" });
+  const list = element("div", "", { class: "stack" }), unclear = cards.some((card) => card.ends.some((each) => !each.towards));
   list.append(...cards.map((card) => one(card, most)));
-  place.replaceChildren(element("p", `${found.n ?? cards.length} directions (${METHODS[found.method] ?? found.method}); constant ${signed(found.constant)}.`, { class: "small muted" }), list, ...compared(found));
+  place.replaceChildren(element("p", `${found.n ?? cards.length} directions (${METHODS[found.method] ?? found.method}); constant ${signed(found.constant)}. Together they are ${sumName(found)}.${unclear ? " “+ end” and “− end” push towards different classes, by the two that a text lies between." : ""}`, { class: "small muted" }), list, ...compared(found));
+}
+
+/** What the parts of a text add up to. */
+export function sumName({ n_pairs: count, pair: [a, b] }) {
+  return hasSides || count > 1 ? "the margin" : `the logit of “${className(a)}” minus that of “${className(b)}”; the margin is its size`;
+}
+
+/** The boundary along which a weight was taken. */
+function boundary({ n_pairs: count, pair: [a, b] }) {
+  return count > 1 ? `the boundary of ${className(a)} and ${className(b)}` : "the boundary";
 }
 
 function one(card, most) {
@@ -25,14 +35,14 @@ function one(card, most) {
   head.append(element("h3", `direction ${card.id}`), level(card.share ?? 0, most), element("span", `${percent(card.share)} of the pull`, { class: "small muted" }));
   const ends = element("div", "", { class: "two" });
   for (const sign of [-1, 1]) ends.append(end(card, card.ends.find((each) => each.sign === sign) ?? null, sign));
-  made.append(head, element("p", `Decides the side of ${percent(card.decides_near)} of near texts; weight along the boundary ${signed(card.beta)}.`, { class: "small muted" }), ends);
+  made.append(head, element("p", `Decides the side of ${percent(card.decides_near)} of near texts; weight along ${boundary(artefact("directions"))} ${signed(card.beta)}.`, { class: "small muted" }), ends);
   return made;
 }
 
 function end(card, each, sign) {
-  const made = element("section", "", { class: sign > 0 ? "side harm-side" : "side safe-side" }), dir = `${card.id}${sign > 0 ? "+" : "-"}`;
-  const title = hasSides ? (sign > 0 ? "towards harmful" : "towards harmless") : sign > 0 ? "towards the first" : "towards the second";
-  made.append(button(title, () => toggle("dir", dir), { class: "link", "aria-pressed": String(state.dir === dir) }));
+  const side = hasSides ? { harmful: "side harm-side", harmless: "side safe-side" }[each?.towards] : null;
+  const made = element("section", "", { class: side ?? "side" }), dir = `${card.id}${sign > 0 ? "+" : "-"}`;
+  made.append(button(endName(card.id, sign), () => toggle("dir", dir), { class: "link", "aria-pressed": String(state.dir === dir) }));
   if (!each) return made;
   if (each.named) made.append(wordRow(each.words));
   else made.append(element("p", "no name: its texts do not hang together", { class: "small muted" }));

@@ -1,8 +1,9 @@
 // One text with everything that is known about it; or one virtual outlier and the real texts around it.
 import { $, element } from "../../page/dom.js";
 import { answerBox } from "./answers.js";
-import { artefact, className, hasSides, isHarmful, isVeiled, targetName, texts, textsWith, truth } from "./data.js";
+import { artefact, className, endOf, hasSides, isHarmful, isVeiled, targetName, texts, textsWith, truth } from "./data.js";
 import { checkLine } from "./checks.js";
+import { sumName } from "./directions.js";
 import { bar, button, counted, mark, num, percent, signed, textLine, textNode } from "./parts.js";
 import { chosen } from "./select.js";
 import { set, state, toggle } from "./state.js";
@@ -125,13 +126,12 @@ function directions(i) {
     return each;
   };
   row.forEach((part, k) => {
-    const end = found.cards[k]?.ends.find((each) => each.sign > 0 === part > 0), name = end?.named && end.words.length ? `${k} ${end.words.slice(0, 2).join(", ")}` : `direction ${k}`;
-    const dir = k + (part > 0 ? "+" : "-");
+    const dir = endOf(i, k), end = found.cards[k]?.ends.find((each) => each.sign > 0 === dir.endsWith("+")), name = end?.named && end.words.length ? `${k} ${end.words.slice(0, 2).join(", ")}` : `direction ${k}`;
     made.append(line(name, part, { "aria-pressed": String(state.dir === dir) }, () => toggle("dir", dir)));
   });
   made.append(line("what is left over", found.residual[i], { class: "rest" }), line("the same for all", found.constant, { class: "rest" }));
   const total = row.reduce((sum, part) => sum + part, 0) + found.residual[i] + found.constant;
-  return [section("directions", "Directions", made, element("p", `Together ${signed(total)}: the margin.`, { class: "small muted" }))];
+  return [section("directions", "Directions", made, element("p", `Together ${signed(total)}: ${sumName(found)}.`, { class: "small muted" }))];
 }
 
 function passages(i) {

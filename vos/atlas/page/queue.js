@@ -2,7 +2,7 @@
 import { $, element } from "../../page/dom.js";
 import { downloadRows } from "../../page/download.js";
 import { START } from "./address.js";
-import { artefact, hasSides, isVeiled, n, run, shortUid, texts } from "./data.js";
+import { artefact, endName, hasSides, isVeiled, n, run, shortUid, texts } from "./data.js";
 import { counted, mark, num, options, signed, textNode } from "./parts.js";
 import { ONLY_TITLES, ORDER_TITLES, chosen, communityOf } from "./select.js";
 import { clearFilters, set, state } from "./state.js";
@@ -28,7 +28,7 @@ export function filtersOf() {
   if (state.token) chips.push([`holds “${state.token}”`, back("token")]);
   if (state.unit) chips.push([`holds words of unit ${state.unit}`, back("unit")]);
   if (state.cluster) chips.push([`holds words of ${communityOf(state.cluster)?.name || "community " + state.cluster}`, back("cluster")]);
-  if (state.dir) chips.push([`pushed most by direction ${state.dir.slice(0, -1)} to the ${state.dir.endsWith("+") ? "harmful" : "harmless"} side`, back("dir")]);
+  if (state.dir) chips.push([`pushed most by direction ${parseInt(state.dir, 10)}, ${endName(parseInt(state.dir, 10), state.dir.endsWith("+") ? 1 : -1)}`, back("dir")]);
   if (state.q) chips.push([`search “${state.q}”`, back("q")]);
   return chips;
 }

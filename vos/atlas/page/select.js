@@ -1,5 +1,5 @@
 // From the state to the list of texts: every filter is a predicate on a text.
-import { artefact, asked, indexOf, isHarmful, kind, lowerText, n, texts, textsWith, truth } from "./data.js";
+import { artefact, asked, endOf, indexOf, isHarmful, kind, lowerText, n, texts, textsWith, truth } from "./data.js";
 
 export const ONLY_TITLES = {
   "": "All texts", near: "Near the boundary", batch: "In the batch to label", open: "Nobody has judged", answered: "Answered by people",
@@ -46,13 +46,13 @@ function unitTest(unit) {
   return (i) => matched.has(i) || words(i);
 }
 
-/** Whether a direction pushes a text more than any other, to the given side. */
+/** Whether a direction pushes a text more than any other, and the text lies at the given end. */
 function directionTest(dir) {
-  const parts = artefact("directions")?.parts, id = parseInt(dir, 10), sign = dir.endsWith("+") ? 1 : -1;
+  const parts = artefact("directions")?.parts, id = parseInt(dir, 10);
   if (!parts) return () => false;
   return (i) => {
     const row = parts[i];
-    if (!row || row[id] == null || !(sign * row[id] > 0)) return false;
+    if (!row || !row[id] || endOf(i, id) !== dir) return false;
     return row.every((part) => Math.abs(part) <= Math.abs(row[id]));
   };
 }
