@@ -30,6 +30,7 @@ class Stub:
         completions: whether it continues texts.
         chat: whether it chats.
         refuses: fields that it answers with 400.
+        refuses_in: the same by path, for one interface alone.
         ignores: fields that it takes no notice of.
         most_choices: given at once, at most.
         same: gives one text whatever the seed.
@@ -48,6 +49,7 @@ class Stub:
     completions: bool = True
     chat: bool = True
     refuses: tuple[str, ...] = ()
+    refuses_in: dict = field(default_factory=dict)
     ignores: tuple[str, ...] = ()
     most_choices: int = 99
     same: bool = False
@@ -163,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(404, {"detail": "Not Found"})
         elif body["model"] != stub.model and stub.owner == "me":
             self.answer(404, {"error": {"message": f"The model {body['model']} does not exist"}})
-        elif wrong := [name for name in stub.refuses if name in body]:
+        elif wrong := [name for name in (*stub.refuses, *stub.refuses_in.get(self.path, ())) if name in body]:
             self.answer(400, {"error": {"message": f"unknown field {wrong[0]}"}})
         else:
             choices = stub.choices(self.path, body)

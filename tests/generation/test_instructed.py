@@ -21,7 +21,7 @@ from vos.generation.instructed import (
 from vos.generation.prompts import Prompt
 from vos.generation.reach import Outcome
 from vos.generation.report import generation_report
-from vos.generation.server.client import Abilities, ServerClient
+from vos.generation.server.client import Abilities, Options, ServerClient
 from vos.generation.server.differences import ServedDescriber, describe_over_server
 from vos.generation.server.model import ServedLanguageModel
 from vos.generation.server.transport import Transport
@@ -36,8 +36,9 @@ def stub():
         yield server
 
 
-def client(stub, **abilities):
-    return ServerClient(Transport(stub.url, retries=0), stub.model, Abilities(**{"chat": True} | abilities))
+def client(stub, *, chat=True):
+    able = Abilities(Options(), Options() if chat else None)
+    return ServerClient(Transport(stub.url, retries=0), stub.model, able)
 
 
 def asked_texts(stub):

@@ -11,7 +11,7 @@ from vos.exposure.write import WritingSettings, write_outlier_texts
 from vos.generation.drafts import DraftSettings, draft
 from vos.generation.generate import make_texts
 from vos.generation.particles import Cost, Sampling
-from vos.generation.server.client import Abilities, ServerClient
+from vos.generation.server.client import Abilities, Options, ServerClient
 from vos.generation.server.instructions import continuation, without_echo
 from vos.generation.server.model import ServedLanguageModel, ServedTexts
 from vos.generation.server.transport import Transport
@@ -22,8 +22,9 @@ from vos.types import Example
 PROMPT = "- A man fell.\n- A man slept.\n-"
 
 
-def model(stub, **abilities):
-    client = ServerClient(Transport(stub.url, retries=0), stub.model, Abilities(**abilities))
+def model(stub, *, chat=False):
+    able = Abilities(None, Options()) if chat else Abilities()
+    client = ServerClient(Transport(stub.url, retries=0), stub.model, able)
     return ServedLanguageModel(client)
 
 
@@ -86,7 +87,7 @@ def test_what_follows_the_end_of_the_line_is_another_text(stub):
 
 def test_a_chat_is_asked_to_go_on_and_what_it_repeats_is_taken_off(stub):
     stub.write = lambda body, seed: '"He climbed the roof and fell."\nI hope this helps!'
-    begun, _ = extended(model(stub, completions=False, chat=True), ["He climbed the"])
+    begun, _ = extended(model(stub, chat=True), ["He climbed the"])
     path, body = stub.asked[0]
     assert path == "/chat/completions"
     assert body["messages"][0]["content"] == continuation(PROMPT, "He climbed the")

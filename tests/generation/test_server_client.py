@@ -8,7 +8,7 @@ import pytest
 
 from tests.generation.stub_server import Stub, sentence
 from vos.errors import ConfigError, ServerError
-from vos.generation.server.client import Abilities, ServerClient
+from vos.generation.server.client import Abilities, Options, ServerClient
 from vos.generation.server.probe import probe
 from vos.generation.server.replies import CompletionRequest, Reply
 from vos.generation.server.request_cache import RequestCache
@@ -30,8 +30,9 @@ def transport(stub, waits=None, **options):
     )
 
 
-def client(stub, waits=None, cache=None, **abilities):
-    return ServerClient(transport(stub, waits), stub.model, Abilities(chat=True, **abilities), cache)
+def client(stub, waits=None, cache=None, **options):
+    able = Options(**options)
+    return ServerClient(transport(stub, waits), stub.model, Abilities(able, able), cache)
 
 
 def texts(found):
@@ -197,22 +198,39 @@ def server(stub, **options):
 
 
 def test_the_probe_finds_what_there_is(stub):
-    assert probe(transport(stub), "tiny") == Abilities(True, True, True, True, True, True)
+    everything = Options(n=True, seed=True, repeats=True, logprobs=True)
+    assert probe(transport(stub), "tiny") == Abilities(everything, everything)
     stub.chat = False
-    assert probe(transport(stub), "tiny") == Abilities(True, False, True, True, True, True)
+    assert probe(transport(stub), "tiny") == Abilities(everything, None)
     stub.chat, stub.completions = True, False
-    assert probe(transport(stub), "tiny") == Abilities(False, True, True, True, True, True)
+    assert probe(transport(stub), "tiny") == Abilities(None, everything)
 
 
 @pytest.mark.parametrize("name", ["n", "seed", "logprobs"])
 def test_the_probe_leaves_out_what_is_refused(stub, name):
     stub.refuses = (name,)
-    assert getattr(probe(transport(stub), "tiny", "completions"), name) is False
+    assert getattr(probe(transport(stub), "tiny", "completions").completions, name) is False
+
+
+@pytest.mark.parametrize("refused", [("logprobs",), ("logprobs", "n"), ("logprobs", "n", "seed")])
+@pytest.mark.parametrize("chat", [True, False])
+def test_each_interface_is_sent_what_it_takes(stub, refused, chat):
+    stub.refuses_in = {"/v1/chat/completions" if chat else "/v1/completions": refused}
+    asked = server(stub)().client
+    assert asked.abilities.options(chat=not chat) == Options(n=True, seed=True, repeats=True, logprobs=True)
+    stub.asked.clear()
+    for kind in (False, True):
+        found = asked.complete("He", 3, 9, 1.0, seed=5, chat=kind)
+        assert len(found) == 3
+        assert all((each.logprobs is None) == (kind == chat) for each in found)
+    # The other interface is still asked for everything at once.
+    assert [body.get("n") for path, body in stub.asked if ("chat" in path) != chat] == [3]
+    assert not any(name in body for path, body in stub.asked if ("chat" in path) == chat for name in refused)
 
 
 def test_the_probe_sees_what_is_passed_over(stub):
     stub.ignores, stub.logprobs = ("n", "seed"), False
-    found = probe(transport(stub), "tiny", "completions")
+    found = probe(transport(stub), "tiny", "completions").completions
     assert (found.n, found.seed, found.repeats, found.logprobs) == (False, True, False, False)
 
 
@@ -254,7 +272,7 @@ def test_nobody_there_is_one_line_at_once():
 
 def test_a_server_that_is_loading_is_waited_for(stub):
     stub.troubles = [503, 503]
-    assert server(stub)().client.abilities.completions
+    assert server(stub)().client.abilities.completions is not None
 
 
 @pytest.fixture

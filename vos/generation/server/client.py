@@ -27,24 +27,38 @@ SEEDS = 2**31
 
 
 @dataclass(frozen=True)
-class Abilities:
-    """Abilities of a server, as detected by `vos.generation.server.probe`.
+class Options:
+    """What one interface of a server accepts.
 
     Attributes:
-        completions: whether it continues texts.
-        chat: whether it follows instructions.
         n: whether it returns several different continuations per request.
         seed: whether it accepts a seed.
         repeats: whether the same seed gives the same text.
         logprobs: whether it returns log-probabilities.
     """
 
-    completions: bool = True
-    chat: bool = False
     n: bool = True
     seed: bool = True
     repeats: bool = True
     logprobs: bool = False
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """Abilities of a server, as detected by `vos.generation.server.probe`; the two interfaces may differ.
+
+    Attributes:
+        completions: what it accepts where it continues texts; None: it continues none.
+        chat: what it accepts where it follows instructions; None: it follows none.
+    """
+
+    completions: Options | None = Options()
+    chat: Options | None = None
+
+    def options(self, *, chat: bool) -> Options:
+        """What the interface of a request accepts; nothing if the server does not have it."""
+        found = self.chat if chat else self.completions
+        return Options(n=False, seed=False, repeats=False) if found is None else found
 
 
 @dataclass
@@ -150,7 +164,7 @@ class ServerClient:
         if seed is not None:
             seed = (seed + NEXT_SEED * round_number) % SEEDS
         # A server that gave too few is asked for one at a time.
-        if missing == 1 or (self.abilities.n and round_number == 0):
+        if missing == 1 or (self.abilities.options(chat=request.chat).n and round_number == 0):
             return [replace(request, n=missing, seed=seed)]
         seeds = [None if seed is None else (seed + i) % SEEDS for i in range(missing)]
         return [replace(request, n=1, seed=each) for each in seeds]
@@ -184,12 +198,13 @@ class ServerClient:
         return reply
 
     def _options(self, request: CompletionRequest) -> dict[str, Any]:
+        accepted = self.abilities.options(chat=request.chat)
         options: dict[str, Any] = {}
         if request.n > 1:
             options["n"] = request.n
-        if self.abilities.seed and request.seed is not None:
+        if accepted.seed and request.seed is not None:
             options["seed"] = request.seed
-        if self.abilities.logprobs:
+        if accepted.logprobs:
             options["logprobs"] = True if request.chat else 1
         return options
 

@@ -48,7 +48,7 @@ def describe_over_server(
     """
     if not texts_a or not texts_b:
         raise ConfigError(f"expected texts in both groups, got {len(texts_a)} and {len(texts_b)}")
-    chat = client.abilities.chat
+    chat = client.abilities.chat is not None
     prompt = (
         f"Group A:\n{_lines(texts_a)}\n\nGroup B:\n{_lines(texts_b)}\n\n"
         f"In up to {SENTENCES} short sentences, one on each line, say what is true of the texts of group A more often "
@@ -91,7 +91,7 @@ class ServedDescriber:
         Raises:
             ServerError: the server failed.
         """
-        chat = self.client.abilities.chat
+        chat = self.client.abilities.chat is not None
         question = "Is the statement true of the text? Answer with one word, yes or no."
         prompts = [f"Text:\n{_shown(text)}\n\nStatement: {sentence}\n\n{question}" for text in texts]
         replies = self.client.complete_all(

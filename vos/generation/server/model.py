@@ -119,7 +119,7 @@ class ServedExtender:
 
     def _request(self, prompt: str, text: str, n: int, tokens: int, seed: int) -> CompletionRequest:
         sampling = self.sampling
-        if self.client.abilities.completions:
+        if self.client.abilities.completions is not None:
             whole = f"{prompt}{_blank(prompt)}{text}" if text else prompt
             return CompletionRequest(whole, n, tokens, sampling.temperature, ("\n",), seed, sampling.top_p)
         # A chat answer may begin with an empty line: it is requested without a stop text and truncated here.
@@ -127,7 +127,7 @@ class ServedExtender:
         return CompletionRequest(instruction, n, tokens, sampling.temperature, (), seed, sampling.top_p, chat=True)
 
     def _append(self, particles: ServedTexts, row: int, text: str, completion: Completion) -> None:
-        chat = not self.client.abilities.completions
+        chat = self.client.abilities.completions is None
         written = completion.text if text and not chat else completion.text.lstrip("\n")
         line, _, rest = written.partition("\n")
         line = without_echo(text, line) if chat else line
@@ -160,7 +160,8 @@ class ServedLanguageModel:
     def fingerprint(self) -> str:
         """SHA-256 (hex, first 16 characters) of address, model and interface, as the weights are not accessible."""
         able = self.client.abilities
-        facts = [self.client.transport.url, self.client.model, able.completions, able.chat, dict(self.client.extra)]
+        interfaces = [able.completions is not None, able.chat is not None]
+        facts = [self.client.transport.url, self.client.model, *interfaces, dict(self.client.extra)]
         return hashlib.sha256(json.dumps(facts, sort_keys=True, allow_nan=False).encode()).hexdigest()[:16]
 
     @property
@@ -171,7 +172,7 @@ class ServedLanguageModel:
     @property
     def instructed(self) -> ServedLanguageModel | None:
         """This model if the server offers chat, otherwise None."""
-        return self if self.client.abilities.chat else None
+        return self if self.client.abilities.chat is not None else None
 
     def start(self, prompt: str, n: int, max_tokens: int) -> ServedTexts:  # noqa: ARG002 - the server knows its context
         """`n` empty texts after a prompt."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vos.errors import ServerError
-from vos.generation.server.client import Abilities
+from vos.generation.server.client import Abilities, Options
 from vos.generation.server.replies import CompletionRequest, Reply
 from vos.generation.server.transport import RefusedError, Transport, UnreachableError
 
@@ -31,7 +31,7 @@ ONE_MODEL = "llamacpp"
 
 
 def probe(transport: Transport, model: str, api: str = "auto", extra: Mapping[str, Any] | None = None) -> Abilities:
-    """Probe the abilities of a server with about six short requests.
+    """Probe the abilities of a server with about six short requests for each interface.
 
     Args:
         transport: transport to the server.
@@ -46,7 +46,7 @@ def probe(transport: Transport, model: str, api: str = "auto", extra: Mapping[st
     names, one_for_all = _names(transport)
     if one_for_all and not _is_among(model, names):
         raise _unknown(transport, model, names)
-    found: dict[bool, Abilities] = {}
+    found: dict[bool, Options] = {}
     for chat in {"completions": [False], "chat": [True]}.get(api, [False, True]):
         try:
             found[chat] = _Probe(transport, model, chat, extra or {}).run()
@@ -55,11 +55,9 @@ def probe(transport: Transport, model: str, api: str = "auto", extra: Mapping[st
                 raise
             if api != "auto" or (chat and not found):
                 raise _refusal(transport, model, names, error) from error
-    first = found.get(False) or found[True]
-    told = Abilities(False in found, True in found, first.n, first.seed, first.repeats, first.logprobs)
     if names and not _is_among(model, names):
         logger.warning("%s: lists %s, and answers as %r all the same", transport.url, _in_words(names), model)
-    return told
+    return Abilities(found.get(False), found.get(True))
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class _Probe:
     chat: bool
     extra: Mapping[str, Any]
 
-    def run(self) -> Abilities:
+    def run(self) -> Options:
         first, taken = self._first()
         more = [self._ask({**taken, "seed": seed} if "seed" in taken else taken, 1) for seed in SEEDS[1:]]
         texts = [reply.completions[0].text for reply in (first, *more)]
@@ -84,7 +82,7 @@ class _Probe:
         several = "n" in taken and len(choices) == taken["n"] and len(set(choices)) == len(choices)
         repeats = "seed" in taken and self._ask(taken, taken.get("n", 1)).completions[0].text == texts[0]
         has_logprobs = "logprobs" in taken and first.completions[0].logprobs is not None
-        return Abilities(not self.chat, self.chat, several, "seed" in taken, repeats, has_logprobs)
+        return Options(several, "seed" in taken, repeats, has_logprobs)
 
     def _first(self) -> tuple[Reply, dict[str, Any]]:
         """A reply with as many optional fields as the server accepts, and these fields."""
