@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from vos.errors import ShapeError
 from vos.mining.candidates import Facts
 from vos.mining.pool_sample import PoolSample, SampleSizes
 from vos.mining.rescore import Spare, rescore, widened
@@ -127,3 +128,26 @@ def test_without_noise_the_thresholds_are_those_of_exact_scores():
     assert times == 1
     assert rows(found.sample) == rows(scanned(facts, SIZES))
     assert found.read <= SIZES.weighted + SIZES.nearest + SIZES.uniform + 3
+
+
+@pytest.mark.parametrize("copies", [2, 5])
+@pytest.mark.parametrize("place", [0, 20, 39])
+def test_a_text_that_the_pool_holds_several_times_shifts_no_other(copies, place):
+    """Its id is that of its content; its copies are in every sample, side by side."""
+    draw = np.random.default_rng(place)
+    margins = draw.normal(size=3000)
+    ids = [f"id{i}" for i in range(3000)]
+    kept = ids.index(scanned(facts_of(ids, margins), SIZES).weighted.facts.examples[place].id)
+    for other in draw.choice(3000, copies - 1, replace=False):
+        ids[other], margins[other] = ids[kept], margins[kept]
+    facts, fast = (facts_of(ids, m) for m in (margins, margins + draw.uniform(-NOISE, NOISE, 3000)))
+    found, times = mended(facts, fast)
+    assert rows(found.sample) == rows(scanned(facts, SIZES))
+    assert found.read < 1500
+    assert times <= 2
+
+
+def test_a_scorer_that_gives_another_number_of_rows_is_refused():
+    facts = facts_of([f"id{i}" for i in range(9)], np.arange(9) / 9)
+    with pytest.raises(ShapeError, match="expected one row for each of 9, got 10"):
+        rescore(scanned(facts, widened(SIZES)), SIZES, lambda _: facts.at([*range(9), 0]))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from vos.errors import ShapeError
 from vos.mining.candidates import Facts
 from vos.mining.pool_sample import Array, Kept, PoolSample, SampleSizes
 from vos.types import Example
@@ -152,11 +153,11 @@ def rescore(
 
 
 class _Exact:
-    """Exact facts of texts, each scored once."""
+    """Exact facts of texts, each scored once; a text that the pool holds several times has one row."""
 
     def __init__(self, score: Callable[[list[Example]], Facts]) -> None:
         self._score = score
-        self._rows: dict[str, int] = {}
+        self._rows: dict[tuple[str, str], int] = {}
         self._facts: Facts | None = None
 
     @property
@@ -166,9 +167,12 @@ class _Exact:
 
     def of(self, fast: Facts) -> Facts:
         """Exact facts of the texts in `fast`."""
-        new = [example for example in fast.examples if example.id not in self._rows]
+        names = [(example.id, example.text) for example in fast.examples]
+        new = {name: example for name, example in zip(names, fast.examples, strict=True) if name not in self._rows}
         if new or self._facts is None:
-            self._rows |= {example.id: self.n + i for i, example in enumerate(new)}
-            scored = self._score(new)
+            self._rows |= {name: self.n + i for i, name in enumerate(new)}
+            scored = self._score(list(new.values()))
             self._facts = scored if self._facts is None else Facts.together([self._facts, scored])
-        return self._facts.at([self._rows[example.id] for example in fast.examples])
+            if len(self._facts) != self.n:
+                raise ShapeError(f"scores of texts: expected one row for each of {self.n}, got {len(self._facts)}")
+        return self._facts.at([self._rows[name] for name in names])
