@@ -202,12 +202,13 @@ def test_bad_rows_are_skipped_counted_and_listed(workplace, monkeypatch, tmp_pat
         ("run=missing", "no overrides.yaml here"),
         ("=5", "=5: expected NAME=VALUE, found no name"),
         ("dry_run=true", "dry_run=true: expected labels=..."),
+        ("trainer.max_epochs=0 labels=files labels.path=a.jsonl", "expected at least 1 with labels=..."),
     ],
 )
 def test_bad_settings_give_one_line_and_exit_code_2(workplace, monkeypatch, tmp_path, capsys, override, message):
     monkeypatch.chdir(tmp_path)
     error = failing(train.main, monkeypatch, capsys, *workplace[1], "logger=none", "refine.rounds=0",
-                    "trainer.max_epochs=1", override)  # fmt: skip
+                    "trainer.max_epochs=1", *override.split())  # fmt: skip
     assert message in error
     assert "Traceback" not in error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -132,4 +134,9 @@ def test_neighbours_are_the_nearest_of_each_class_in_a_fixed_order():
     ]
     found = nearest_labelled(Letters(), labelled, [record("aaaxx"), record("xxx")], NAMES, per_class=1)
     assert [(n.text, n.label) for n in found[text_uid("aaaxx")]] == [("xxxx", "harmless"), ("aaaa", "harmful")]
+    twice = [*labelled, *(replace(each, id=f"{each.id}:1") for each in labelled)]
+    assert nearest_labelled(Letters(), twice, [record("aaaxx"), record("xxx")], NAMES, per_class=1) == found
+    assert nearest_labelled(Letters(), twice, [record("q")], NAMES, per_class=2) == nearest_labelled(
+        Letters(), labelled, [record("q")], NAMES, per_class=2
+    )
     assert len(nearest_labelled(Letters(), labelled, [record("q")], NAMES, per_class=5)[text_uid("q")]) == 4

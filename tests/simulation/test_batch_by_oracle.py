@@ -42,3 +42,14 @@ def test_texts_without_a_stored_answer_do_not_count(tiny_encoder, tmp_path):
     work = job(tiny_encoder, pool)
     found = BatchByOracle.of(records, work.data, work.featurizer, {}, {})
     assert found.near.n == found.random.n == found.pool.n == 0
+
+
+def test_several_outputs_may_count_as_one_class(tiny_encoder, tmp_path):
+    pool = toy_examples(40, "p", 100)
+    work = job(tiny_encoder, pool, n=12)
+    records = synthesize(work, tmp_path).records
+    answers = {text_uid(e.text): NAMES[e.label] for e in pool}
+    for names in (NAMES, NAMES[::-1], (NAMES[1], NAMES[1])):
+        found = BatchByOracle.of(records, work.data, work.featurizer, answers, {}, names)
+        predicted = work.featurizer.featurize([e.text for e in pool]).logits.argmax(1).tolist()
+        assert found.pool.k == sum(names[c] != NAMES[e.label] for e, c in zip(pool, predicted, strict=True))

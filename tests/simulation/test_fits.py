@@ -38,6 +38,24 @@ def test_the_head_gives_the_probabilities_of_the_regression_on_standardised_feat
     assert found.model_hash != Fixed.model_hash
 
 
+@pytest.mark.parametrize("present", [(0, 2, 3), (1, 2), (0, 3)])
+def test_classes_that_the_training_texts_lack_keep_their_place_and_are_never_predicted(present):
+    train = [Example(str(i), str(i), present[i % len(present)]) for i in range(60)]
+    found = FrozenEncoderFit(Fixed(), 4, 1e-3, False)(train, 0, None)
+    features = Fixed().featurize([e.text for e in train]).features.double().numpy()
+    scaled = (features - features.mean(0)) / (features.std(0) + 1e-6)
+    regression = LogisticRegression(C=1e3, max_iter=2000).fit(scaled, [e.label for e in train])
+    logits = found.featurize([e.text for e in train]).logits
+    assert logits.shape == (60, 4)
+    assert logits.isfinite().all()
+    assert logits.argmax(-1).tolist() == regression.predict(scaled).tolist()
+    np.testing.assert_allclose(
+        logits[:, list(present)].softmax(-1).numpy(), regression.predict_proba(scaled), atol=1e-3
+    )
+    strange = Fixed().featurize([str(i) for i in range(1000, 1400)]).features * 100
+    assert set(found.head.logits(strange).argmax(-1).tolist()) <= set(present)
+
+
 def test_what_a_killed_fit_left_is_not_taken_up(tmp_path, monkeypatch):
     run = RunDirectory(tmp_path / "job")
     (run.checkpoints / "round-0").mkdir(parents=True)

@@ -11,19 +11,21 @@ from vos.cli.saved_settings import saved_settings
 from vos.data import EmbeddedData, TextData
 from vos.labeling import BoundaryRecord
 from vos.loop.mistakes import Rate
+from vos.models import ClassifierFeaturizer
 from vos.simulation.batch_by_oracle import BatchByOracle
 from vos.storage.run_directory import RunDirectory
-from vos.types import Featurizer
 
 
 def oracle_view(
-    config: DictConfig, data: TextData, records: Sequence[BoundaryRecord], featurizer: Featurizer
+    config: DictConfig, data: TextData, records: Sequence[BoundaryRecord], featurizer: ClassifierFeaturizer
 ) -> list[tuple[str, str]]:
     """Rows of a table of counts; none if the pool has no stored answers."""
     source = instantiate(saved_settings(RunDirectory(config.run).config_path).data)
     if config.pool.path is not None or not isinstance(source, EmbeddedData):
         return []
-    found = BatchByOracle.of(records, data, featurizer, source.stored_answers(), source.stored_levels())
+    classifier = featurizer.classifier
+    names = [classifier.data_classes[c] for c in classifier.class_of_output]
+    found = BatchByOracle.of(records, data, featurizer, source.stored_answers(), source.stored_levels(), names)
     rows = {
         "wrong near the boundary": found.near,
         "wrong in the random share": found.random,

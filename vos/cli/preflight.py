@@ -106,6 +106,10 @@ def check_training(config: DictConfig) -> None:
     if not config.resume:  # a resumed run may have its texts already
         check_language_model(config, "exposure.language_model")
     if OmegaConf.select(config, "labels"):
+        if config.callbacks.max_epochs == 0 and not config.dry_run:
+            raise ConfigError(
+                "trainer.max_epochs: expected at least 1 with labels=..., as new answers are to be trained on, found 0"
+            )
         check_is_there(config.ledger)
     elif config.dry_run:
         raise ConfigError("dry_run=true: expected labels=..., whose import it tries, found none")

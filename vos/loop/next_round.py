@@ -35,8 +35,9 @@ def nearest_labelled(
     """For every text, the nearest other labelled texts of each class, by Euclidean distance of the features.
 
     There is the same number of each class, in a fixed order of classes, so that the list does not reveal the
-    prediction.
+    prediction. A text that occurs several times, as one with more weight, counts once.
     """
+    labelled = list({text_uid(example.text): example for example in labelled}.values())
     known = featurizer.featurize([example.text for example in labelled]).features
     asked = featurizer.featurize([record.text for record in records]).features
     found: dict[str, list[Neighbour]] = {record.uid: [] for record in records}

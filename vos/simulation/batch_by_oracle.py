@@ -40,6 +40,7 @@ class BatchByOracle:
         featurizer: Featurizer,
         answers: Mapping[str, str],
         levels: Mapping[str, int],
+        class_of_output: Sequence[str] | None = None,
     ) -> BatchByOracle:
         """Compare predictions with stored answers.
 
@@ -49,13 +50,13 @@ class BatchByOracle:
             featurizer: the classifier that chose the batch.
             answers: uid to class name.
             levels: uid to level; may be empty.
+            class_of_output: the name of the class of each of the classifier's outputs; None: those of the data.
         """
+        names = data.label_names if class_of_output is None else class_of_output
         pool = list(data.pool)
         uids = [text_uid(example.text) for example in pool]
         predicted = featurizer.featurize([example.text for example in pool]).logits.argmax(-1).tolist()
-        wrong = {
-            uid: data.label_names[c] != answers[uid] for uid, c in zip(uids, predicted, strict=True) if uid in answers
-        }
+        wrong = {uid: names[c] != answers[uid] for uid, c in zip(uids, predicted, strict=True) if uid in answers}
         chosen = [record.uid for record in records if record.chosen not in (*NOT_NEAR, "gold") and record.uid in wrong]
         drawn = [record.uid for record in records if record.chosen == "random" and record.uid in wrong]
         return cls(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from vos.models import ClassifierFeaturizer
 from vos.training.job import TrainingJob
 from vos.training.loop import fit_round
 from vos.types import Example, FeatureBatch, Featurizer, LinearHead
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
 
 JobBuilder = Callable[[TextData, int, bool], TrainingJob]
 """Builds the training job of a round from its texts and seed, with new weights, in its own directory.
@@ -73,12 +76,24 @@ class FrozenEncoderFit:
             C=1 / self.strength, max_iter=2000, class_weight="balanced" if self.balanced else None
         )
         regression.fit((features - mean) / scale, labels)
-        weight, bias = regression.coef_, regression.intercept_
-        if self.n_classes == 2:  # one row for two classes: half of it for each
-            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+        weight, bias = self._by_class(regression, len(labels) / len(regression.classes_))
         weight = weight / scale
         head = LinearHead(torch.tensor(weight).float(), torch.tensor(bias - weight @ mean).float())
         return _WithHead(self.featurizer, head)
+
+    def _by_class(self, regression: LogisticRegression, mean_count: float) -> tuple[Array, Array]:
+        """Weights (C, d) and biases (C,) of all classes, of which the training texts may lack some.
+
+        A class without texts gets no weights and the bias of half a text, so that margins are finite. Coefficients of
+        the others sum to zero, hence one of them is always larger.
+        """
+        found, found_bias = regression.coef_, regression.intercept_
+        if len(regression.classes_) == 2:  # one row for two classes: half of it for each
+            found, found_bias = np.concatenate([-found, found]) / 2, np.concatenate([-found_bias, found_bias]) / 2
+        weight = np.zeros((self.n_classes, found.shape[1]))
+        bias = np.full(self.n_classes, found_bias.mean() + np.log(0.5 / mean_count))
+        weight[regression.classes_], bias[regression.classes_] = found, found_bias
+        return weight, bias
 
 
 class _WithHead:
