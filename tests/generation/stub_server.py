@@ -169,6 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(400, {"error": {"message": f"unknown field {wrong[0]}"}})
         else:
             choices = stub.choices(self.path, body)
-            written = sum(len((each.get("text") or each["message"]["content"]).split()) for each in choices)
+            written = sum(
+                len((each["text"] if "text" in each else each["message"]["content"]).split()) for each in choices
+            )
             usage = {"prompt_tokens": 7, "completion_tokens": written}
             self.answer(200, {"choices": choices, "usage": usage}, cut=trouble == "cut")

@@ -73,6 +73,19 @@ def test_a_chunk_goes_on_until_the_limit(stub):
     assert len(stub.asked) == n
 
 
+def test_a_draft_without_a_finish_reason_goes_on_until_nothing_comes(stub):
+    stub.finish, stub.logprobs = None, False
+    said = iter([" on and on and on", "", " to the end."])
+    stub.write = lambda body, seed: next(said)
+    served = model(stub)
+    begun, extender = extended(served, ["He went"], chunk=5)
+    assert begun.finished == [False]
+    extender.extend(begun, 5)
+    assert (begun.texts(), begun.finished) == (["He went on and on and on"], [True])
+    # A text that reaches the limit is cut, one with fewer tokens has ended.
+    assert extended(served, ["She went"])[0].finished == [True]
+
+
 def test_the_seed_decides_and_the_next_round_has_others(stub):
     assert extended(model(stub), ["He"] * 3)[0].texts() == extended(model(stub), ["He"] * 3)[0].texts()
     assert extended(model(stub), ["He"] * 3)[0].texts() != extended(model(stub), ["He"] * 3, seed=1)[0].texts()

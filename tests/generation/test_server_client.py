@@ -10,10 +10,10 @@ from tests.generation.stub_server import Stub, sentence
 from vos.errors import ConfigError, ServerError
 from vos.generation.server.client import Abilities, Options, ServerClient
 from vos.generation.server.probe import probe
-from vos.generation.server.replies import CompletionRequest, Reply
+from vos.generation.server.replies import CompletionRequest
 from vos.generation.server.request_cache import RequestCache
 from vos.generation.server.settings import LanguageModelServer
-from vos.generation.server.transport import Transport
+from vos.generation.server.transport import RefusedError, Transport
 
 KEY = "sk-very-secret-0123456789"
 
@@ -77,7 +77,7 @@ def test_missing_choices_are_asked_for_again(stub):
     assert asked.usage.prompt_tokens == 4 * 7
 
 
-@pytest.mark.parametrize("trouble", [429, 500, 503, "cut", "text", "empty", "drop"])
+@pytest.mark.parametrize("trouble", [429, 500, 503, 520, 529, "cut", "text", "empty", "drop"])
 def test_trouble_passes(stub, trouble):
     waits = []
     stub.troubles = [trouble, trouble]
@@ -107,6 +107,7 @@ def test_the_server_says_how_long_to_wait_within_reason(stub):
     ("trouble", "message"),
     [
         (429, r"/completions: status 429: trouble .4 attempts."),
+        (524, r"/completions: status 524: trouble .4 attempts."),
         ("text", "expected a reply in JSON, got 22 bytes of application/json; is this an OpenAI-compatible API"),
         ("cut", "expected a reply in JSON"),
         ("empty", "holds no choices"),
@@ -118,6 +119,14 @@ def test_trouble_that_stays_is_one_line(stub, trouble, message):
         client(stub).complete("He", 1, 9, 1.0)
     assert "\n" not in str(caught.value)
     assert len(stub.asked) == 4
+
+
+@pytest.mark.parametrize("status", [400, 404, 422, 501])
+def test_what_does_not_pass_is_a_refusal(stub, status):
+    stub.troubles = [status]
+    with pytest.raises(RefusedError, match=f"status {status}: trouble") as caught:
+        client(stub).complete("He", 1, 9, 1.0)
+    assert (caught.value.status, len(stub.asked)) == (status, 1)
 
 
 def test_a_refusal_is_not_repeated(stub):
@@ -177,22 +186,6 @@ def test_a_server_without_seeds_gives_a_draw_a_key_of_its_own(stub, tmp_path):
     asked.cache.close()
 
 
-def test_tokens_that_the_server_does_not_count_are_guessed():
-    assert Reply.from_json({"choices": [{"text": "a" * 10}]}).completion_tokens == 3
-    row = {"text": "a b", "logprobs": {"token_logprobs": [-1, -2.0]}}
-    assert Reply.from_json({"choices": [row]}).completion_tokens == 2
-    thinking = {"message": {"content": "<think>Hm.\n</think>He fell."}, "finish_reason": None}
-    assert Reply.from_json({"choices": [thinking]}).completions[0] == ("He fell.", "unknown", None)
-
-
-@pytest.mark.parametrize(
-    "value", [None, [], {"choices": {}}, {"choices": ["x"]}, {"choices": [{"text": 3}]}, {"choices": [{}]}]
-)
-def test_json_of_another_shape_is_no_reply(value):
-    with pytest.raises(ServerError, match="is this an OpenAI-compatible API"):
-        Reply.from_json(value)
-
-
 def server(stub, **options):
     return LanguageModelServer(stub.url, **{"model": stub.model, "wait": 0.0, "retries": 2, "timeout": 5.0, **options})
 
@@ -232,6 +225,13 @@ def test_the_probe_sees_what_is_passed_over(stub):
     stub.ignores, stub.logprobs = ("n", "seed"), False
     found = probe(transport(stub), "tiny", "completions").completions
     assert (found.n, found.seed, found.repeats, found.logprobs) == (False, True, False, False)
+
+
+def test_a_server_without_reasons_and_log_probabilities_is_asked_for_one_at_a_time(stub):
+    stub.finish = None
+    assert probe(transport(stub), "tiny", "completions").completions.n
+    stub.logprobs = False
+    assert not probe(transport(stub), "tiny", "completions").completions.n
 
 
 def test_one_text_whatever_the_seed_is_refused(stub):

@@ -188,7 +188,9 @@ class ServerClient:
             with self._lock:
                 self.usage.cached += 1
             return kept
-        reply: Reply = self.transport.post(request.path, body, Reply.from_json)
+        # `extra` may name the limit otherwise, or leave it out.
+        limit = body.get("max_tokens", body.get("max_completion_tokens"))
+        reply: Reply = self.transport.post(request.path, body, lambda value: Reply.from_json(value, limit))
         with self._lock:
             self.usage.requests += 1
             self.usage.prompt_tokens += reply.prompt_tokens

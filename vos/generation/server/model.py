@@ -14,16 +14,13 @@ import torch
 from vos.generation.particles import Cost, Sampling
 from vos.generation.server.client import SEEDS, ServerClient, Usage
 from vos.generation.server.instructions import continuation, without_echo
-from vos.generation.server.replies import Completion, CompletionRequest
+from vos.generation.server.replies import CUT, Completion, CompletionRequest
 from vos.generation.writer import Answer
 
 PIECES = re.compile(r"\s*\S+")
 
 TOKENS_PER_WORD = 1.3
 """Approximate value for English, to estimate the tokens of a text that the server has not counted."""
-
-CUT = "length"
-"""Finish reason of a truncated text."""
 
 
 @dataclass(eq=False)

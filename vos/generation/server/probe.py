@@ -9,7 +9,7 @@ from typing import Any
 
 from vos.errors import ServerError
 from vos.generation.server.client import Abilities, Options
-from vos.generation.server.replies import CompletionRequest, Reply
+from vos.generation.server.replies import UNKNOWN, CompletionRequest, Reply
 from vos.generation.server.transport import RefusedError, Transport, UnreachableError
 
 logger = logging.getLogger(__name__)
@@ -80,8 +80,11 @@ class _Probe:
                 '(transformers serve: "do_sample": true in the model\'s generation_config.json)'
             )
         several = "n" in taken and len(choices) == taken["n"] and len(set(choices)) == len(choices)
+        # Without reasons only the tokens of each text tell which of them ended.
+        counted = first.completions[0].logprobs is not None
+        several &= counted or all(each.finish_reason != UNKNOWN for each in first.completions)
         repeats = "seed" in taken and self._ask(taken, taken.get("n", 1)).completions[0].text == texts[0]
-        has_logprobs = "logprobs" in taken and first.completions[0].logprobs is not None
+        has_logprobs = "logprobs" in taken and counted
         return Options(several, "seed" in taken, repeats, has_logprobs)
 
     def _first(self) -> tuple[Reply, dict[str, Any]]:

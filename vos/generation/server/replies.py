@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 
 from vos.generation.server.transport import unusable
 
+CUT, ENDED, UNKNOWN = "length", "stop", "unknown"
+"""Finish reasons: of a truncated text, of one that ended by itself, and of a text without a reason."""
+
 THOUGHTS = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 """Reasoning that some models write before their answer."""
 
@@ -18,7 +21,8 @@ class Completion(NamedTuple):
 
     Attributes:
         text: the continuation, without the prompt.
-        finish_reason: as reported by the server: "stop" if it ended by itself or at a stop text, "length" if truncated.
+        finish_reason: as reported by the server: "stop" if it ended by itself or at a stop text, "length" if truncated;
+            a reason that is not reported follows from the number of tokens.
         logprobs: log-probabilities of its tokens, nats; None if the server does not return them.
     """
 
@@ -88,8 +92,13 @@ class Reply:
     completion_tokens: int
 
     @classmethod
-    def from_json(cls, value: Any) -> Reply:
+    def from_json(cls, value: Any, max_tokens: int | None = None) -> Reply:
         """Parse a JSON value of either interface.
+
+        Args:
+            value: the JSON value.
+            max_tokens: largest number of tokens of each continuation. Where the server gives no finish reason, one with
+                so many is truncated, and one with fewer has ended; None: its reason stays "unknown".
 
         Raises:
             ServerError: the value is not a reply.
@@ -103,6 +112,9 @@ class Reply:
         written = _count(usage.get("completion_tokens"))
         if written is None:
             written = sum(_tokens(each) for each in completions)
+        if max_tokens is not None:
+            exact = written if len(completions) == 1 else None
+            completions = tuple(_with_reason(each, max_tokens, exact) for each in completions)
         return cls(completions, _count(usage.get("prompt_tokens")) or 0, written)
 
     @classmethod
@@ -122,7 +134,15 @@ def _completion(choice: Mapping[str, Any]) -> Completion:
         text = THOUGHTS.sub("", text or "") if isinstance(text, str | None) else text
     if not isinstance(text, str):
         raise unusable("the server's reply holds a choice without a text; is this an OpenAI-compatible API?")
-    return Completion(text, str(choice.get("finish_reason") or "unknown"), _logprobs(choice.get("logprobs")))
+    return Completion(text, str(choice.get("finish_reason") or UNKNOWN), _logprobs(choice.get("logprobs")))
+
+
+def _with_reason(completion: Completion, max_tokens: int, written: int | None) -> Completion:
+    """The completion with the finish reason that its number of tokens implies, if it has none."""
+    if completion.finish_reason != UNKNOWN:
+        return completion
+    n = written if written is not None and completion.logprobs is None else _tokens(completion)
+    return completion._replace(finish_reason=CUT if completion.text and n >= max_tokens else ENDED)
 
 
 def _logprobs(found: Any) -> tuple[float, ...] | None:

@@ -16,8 +16,11 @@ from vos.storage.extras import optional
 LARGEST_REPLY = 64 * 2**20
 """Largest accepted reply in bytes."""
 
-AGAIN = (408, 409, 425, 429, 500, 502, 503, 504)
-"""Transient HTTP statuses that are retried: busy, loading, a failed worker."""
+BUSY = (408, 409, 425, 429)
+"""Transient HTTP statuses below 500 that are retried; from 500 on all are: loading, a failed worker, a gateway."""
+
+NOT_THERE = 501
+"""The one status from 500 on that is no trouble which passes: the server does not have the interface."""
 
 LONGEST_WAIT = 60.0
 """Largest number of seconds between two attempts, even if the server asks for more."""
@@ -32,7 +35,7 @@ class RefusedError(ServerError):
     """The server refused the request.
 
     Attributes:
-        status: HTTP status, 4xx.
+        status: HTTP status, 4xx or 501.
         detail: the server's explanation, shortened, without the key.
     """
 
@@ -171,7 +174,7 @@ class Transport:
         if status != 200:
             detail = self._plain(_explanation(raw))
             message = f"{address}: status {status}{': ' + detail if detail else ''}"
-            if status in AGAIN:
+            if status in BUSY or (status >= 500 and status != NOT_THERE):
                 raise _AgainError(message, _seconds(reply.headers.get("retry-after")))
             raise RefusedError(message, status, detail)
         try:
