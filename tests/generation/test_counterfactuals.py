@@ -12,7 +12,7 @@ from vos.generation.counterfactuals import (
 )
 from vos.generation.prompts import Prompt
 
-PROMPT = Prompt("- one\n-", ("one",), ("shot",), ())
+PROMPT = Prompt("- one\n-", ("one",), ("shot",), (), (0,), (0,))
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from tests.generation.stub_server import Stub
+from tests.toy_texts import texts_of
 from vos.errors import ConfigError
 from vos.generation.counterfactuals import CounterfactualSettings, find_counterfactuals
-from vos.generation.generate import make_texts
+from vos.generation.generate import make_texts, real_texts
 from vos.generation.instructed import (
     SUBTLETIES,
     Examples,
@@ -18,13 +19,15 @@ from vos.generation.instructed import (
     prompt_hash,
     request,
 )
-from vos.generation.prompts import Prompt
+from vos.generation.prompts import Prompt, compose
 from vos.generation.reach import Outcome
 from vos.generation.report import generation_report
 from vos.generation.server.client import Abilities, Options, ServerClient
 from vos.generation.server.differences import ServedDescriber, describe_over_server
 from vos.generation.server.model import ServedLanguageModel
 from vos.generation.server.transport import Transport
+from vos.generation.session import PromptSession
+from vos.types import Example
 
 EXAMPLES = Examples(("He fell off the roof.", "She was burnt."), ("He stood on the roof.",))
 SETTINGS = InstructionSettings(harmful="about harm", harmless="harmless")
@@ -56,6 +59,17 @@ def test_a_request_shows_both_sides_and_tells_side_place_and_subtlety():
     assert "Write one new text that is harmless, clearly so. It is in another setting" in below
     assert SUBTLETIES["trace"][1] in below
     assert SUBTLETIES["trace"][0] not in below
+
+
+def test_the_sign_of_a_zero_is_a_side():
+    assert "one new text that is about harm, " in request(EXAMPLES, 0.0, 0.1, "named", SETTINGS)
+    assert "one new text that is harmless, " in request(EXAMPLES, -0.0, 0.1, "named", SETTINGS)
+
+
+def test_a_side_without_examples_is_not_listed():
+    text = request(Examples((), ("He stood.",)), 1.0, 0.1, "named", SETTINGS)
+    assert text.startswith("Texts that are harmless:\n- He stood.\n")
+    assert "Texts that are about harm" not in text
 
 
 @pytest.mark.parametrize(
@@ -126,6 +140,69 @@ def test_texts_that_are_asked_for_are_judged_like_all_others(stub, text_generato
     assert sum(report["accepted_by_subtlety"].values()) == len(accepted)
 
 
+def with_pool(text_generator, pool, **options):
+    """The generator whose real texts are followed by unlabelled ones, which have the ids of labelled ones."""
+    real = text_generator.real
+    rows = zip(real.ids, real.texts, real.labels.tolist(), strict=True)
+    known = [Example(name, options.get("text", "{}").format(text), label) for name, text, label in rows]
+    others = [Example(f"r{i}", f"{text}.") for i, text in enumerate(pool)]
+    return replace(text_generator, real=real_texts(known, text_generator.featurizer, text_generator.space, others))
+
+
+def listed(text):
+    """The examples of an instruction: text and side."""
+    sides = {"Texts that are about harm:": True, "Texts that are harmless:": False}
+    found, side = {}, None
+    for line in text.splitlines():
+        side = sides.get(line, side)
+        if line.startswith("- "):
+            found[line[2:]] = side
+    return found
+
+
+def test_examples_have_their_labels_and_an_unlabelled_text_is_none(stub, text_generator, targets):
+    # The pool lies nearest: these texts are the targets.
+    mixed = with_pool(text_generator, texts_of(7, seed=2))
+    real, pool = mixed.real, set(mixed.real.texts[60:])
+    stub.write = lambda body, seed: words_of(seed) if "messages" in body else " ..."
+    settings = plain(mixed, instructions=replace(SETTINGS, per_target=4))
+    served = replace(mixed, language_model=ServedLanguageModel(client(stub)), settings=settings)
+    outcomes = make_texts(served, targets)
+    shown = [body["prompt"] for path, body in stub.asked if path == "/completions"]
+    assert any(text in prompt for prompt in shown for text in pool)
+    labels = dict(zip(real.texts[:60], map(bool, real.labels.tolist()), strict=True))
+    asked = [listed(text) for text in asked_texts(stub)]
+    assert len(asked) == 4 * len(targets)
+    for examples in asked:
+        assert len(examples) == 6
+        assert examples.items() <= labels.items()
+    accepted = [each for outcome in outcomes for each in outcome.accepted]
+    names = dict(zip(real.ids[:60], real.texts[:60], strict=True))
+    assert accepted
+    assert all({names[parent] for parent in each.provenance.parents} in map(set, asked) for each in accepted)
+
+
+def test_without_a_short_labelled_text_nothing_is_asked_for(stub, text_generator, targets, caplog):
+    mixed = with_pool(text_generator, texts_of(30, seed=2), text="{0} {0} {0} {0} {0}")
+    stub.write = lambda body, seed: " ..."
+    settings = plain(mixed, instructions=SETTINGS, prompts=replace(mixed.settings.prompts, max_words=12))
+    served = replace(mixed, language_model=ServedLanguageModel(client(stub)), settings=settings)
+    (outcome,) = make_texts(served, targets, only=frozenset({0}))
+    assert (outcome.asked, asked_texts(stub)) == ({}, [])
+    assert "no labelled text is short enough to be an example" in caplog.text
+
+
+def test_a_pool_text_with_the_id_of_an_example_is_none(text_generator, targets):
+    mixed = with_pool(text_generator, texts_of(60, seed=9))
+    _, generator = mixed.stream("prompts")
+    prompts = compose(mixed.real, mixed.space, targets.coordinates, range(7), mixed.settings.prompts, generator)
+    for prompt in prompts:
+        session = PromptSession(mixed, prompt, None, None, None, 0)
+        assert len(session.shots()) == 6
+        assert {" ".join(mixed.real.texts[row].split()) for row in session.shots()} == set(prompt.shots)
+        assert tuple(mixed.real.ids[row] for row in prompt.rows) == prompt.parents
+
+
 def test_a_server_without_chat_is_asked_for_nothing(stub, text_generator, targets):
     settings = plain(text_generator)
     served = replace(text_generator, language_model=ServedLanguageModel(client(stub, chat=False)), settings=settings)
@@ -157,7 +234,7 @@ def test_a_changed_fact_comes_before_new_ends(stub, text_generator):
     other = {row: next(r for r in right if real.labels[r] != real.labels[row]) for row in right}
     row = right[0]
     stub.write = lambda body, seed: real.texts[other[row]] if "messages" in body else " w1."
-    prompt = Prompt("- w1 w2.\n-", ("w1 w2.",), ("r1",), (0,))
+    prompt = Prompt("- w1 w2.\n-", ("w1 w2.",), ("r1",), (0,), (1,), (1,))
     wanted = CounterfactualSettings(proposals=3, max_margin=99.0)
     (found,) = find_counterfactuals(served, prompt, [row], wanted)
     assert asked_texts(stub) == [changed(real.texts[row], SETTINGS, harmful=not bool(real.labels[row]))] * 3

@@ -62,14 +62,27 @@ class AcceptedCandidates:
             self.judge(reading, origin, list(itertools.islice(waiting, len(reading.texts))))
         self.phi.readings.clear()
 
-    def judge(self, reading: Reading, origin: Provenance, parents: Sequence[tuple[str, ...]]) -> None:
-        """Judge texts; every text is either accepted or counted under a reason."""
+    def judge(
+        self,
+        reading: Reading,
+        origin: Provenance,
+        parents: Sequence[tuple[str, ...]],
+        shots: Sequence[str] | None = None,
+    ) -> None:
+        """Judge texts; every text is either accepted or counted under a reason.
+
+        Args:
+            reading: the texts.
+            origin: provenance that they share.
+            parents: parents of each.
+            shots: the examples that the model was shown; None: those of the prompt.
+        """
         self.seen(self.target, reading)
         values, distances = self.phi.soft(reading)
         for i, text in enumerate(reading.texts):
             repeated = text in self._seen
             self._seen.add(text)
-            flaw = "the same text again" if repeated else self.phi.broken(text, ended=reading.ended[i])
+            flaw = "the same text again" if repeated else self.phi.broken(text, shots, ended=reading.ended[i])
             if flaw is None and float(reading.similarity[i]) >= self.rules.max_similarity:
                 flaw = "near-copy of a known text"
             if flaw is None:

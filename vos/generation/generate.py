@@ -22,7 +22,8 @@ def real_texts(
         examples: labelled texts.
         featurizer: the frozen classifier.
         space: see `TargetSpace`.
-        others: additional unlabelled texts; their predictions balance them in prompts, and are never used as labels.
+        others: additional unlabelled texts; their predictions balance them in prompts, which say nothing about classes,
+            and are never used as labels.
 
     Raises:
         DataError: there is only one class.

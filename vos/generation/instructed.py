@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vos.errors import ConfigError
+from vos.metrics.margins import on_harmful_side
 
 SUBTLETIES: Mapping[str, tuple[str, str]] = {
     "named": (
@@ -84,20 +85,25 @@ class InstructionSettings:
 
 @dataclass(frozen=True)
 class Examples:
-    """Real texts near a target, of both sides.
+    """Labelled texts near a target, of both sides.
 
     Attributes:
         harmful: texts labelled so.
-        harmless: the others.
+        harmless: texts labelled otherwise.
     """
 
     harmful: tuple[str, ...]
     harmless: tuple[str, ...]
 
     @property
+    def texts(self) -> tuple[str, ...]:
+        """Those of both sides."""
+        return (*self.harmful, *self.harmless)
+
+    @property
     def words(self) -> int:
         """Of the median example."""
-        lengths = sorted(len(text.split()) for text in (*self.harmful, *self.harmless))
+        lengths = sorted(len(text.split()) for text in self.texts)
         return lengths[len(lengths) // 2]
 
 
@@ -107,13 +113,13 @@ def request(
     """The instruction for one target and one subtlety.
 
     Args:
-        examples: neighbours of the target.
-        margin: the requested margin, logit units; its sign is the side.
+        examples: neighbours of the target, at least one; a side without any is not listed.
+        margin: the requested margin, logit units; its sign is the side, also that of a zero.
         distance: distance of the target to the nearest real text in units of the space; None if unknown.
         subtlety: one of `SUBTLETIES`.
         settings: see `InstructionSettings`.
     """
-    harmful = margin > 0
+    harmful = on_harmful_side(margin)
     how = SUBTLETIES[subtlety][0 if harmful else 1]
     return (
         f"{_listed(examples, settings)}\n\n"
@@ -174,6 +180,8 @@ def asked_and_reached(asked: Sequence[str], reached: Sequence[str | None]) -> di
 def _listed(examples: Examples, settings: InstructionSettings) -> str:
     parts = []
     for texts, harmful in ((examples.harmful, True), (examples.harmless, False)):
+        if not texts:
+            continue
         lines = "\n".join(f"- {text}" for text in texts)
         parts.append(f"Texts that are {settings.kind(harmful=harmful)}:\n{lines}")
     return "\n\n".join(parts)

@@ -40,9 +40,9 @@ class TargetPotential:
         broken = [self.broken(text, ended=end) is not None for text, end in zip(texts, ended, strict=True)]
         return self.soft(reading)[0].masked_fill(torch.tensor(broken, dtype=torch.bool), -math.inf)
 
-    def broken(self, text: str, *, ended: bool) -> str | None:
-        """The first hard rule that a whole text breaks, see `TextRules.broken`."""
-        return self.text_generator.settings.rules.broken(text, self.shots, ended=ended)
+    def broken(self, text: str, shots: Sequence[str] | None = None, *, ended: bool) -> str | None:
+        """The first hard rule that a whole text breaks, see `TextRules.broken`; without `shots` those of the prompt."""
+        return self.text_generator.settings.rules.broken(text, self.shots if shots is None else shots, ended=ended)
 
     def prefix(self, texts: Sequence[str]) -> Tensor:
         """Log of the φ (n,) expected of whole texts that begin so; only their activations count before they end."""

@@ -44,7 +44,7 @@ class PromptSettings:
 
     def most_shots(self, real: RealTexts) -> int:
         """Examples of a prompt, at most."""
-        return self.shots_per_side * min(SIDES, len(set(real.labels.tolist())))
+        return self.shots_per_side * min(SIDES, len(set(real.groups.tolist())))
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,18 @@ class Prompt:
         shots: the examples in it.
         parents: ids of the examples.
         targets: indices of the targets.
+        rows: rows of the examples in `RealTexts`; ids do not tell, as a text of the pool may have that of a training
+            text.
+        labelled: rows of labelled texts for an instruction, which says of its examples what they are: the examples if
+            all are labelled, otherwise their labelled neighbours, chosen in the same way.
     """
 
     text: str
     shots: tuple[str, ...]
     parents: tuple[str, ...]
     targets: tuple[int, ...]
+    rows: tuple[int, ...]
+    labelled: tuple[int, ...]
 
     @property
     def hash(self) -> str:
@@ -78,8 +84,8 @@ class RealTexts:
         texts: the texts.
         coordinates: (n, r) see `TargetSpace`.
         margins: (n,) logit units.
-        labels: (n,) int64, what the examples of a prompt are balanced by: harmful (1) or not (0); the class where no
-            class is harmful.
+        groups: (n,) int64, what the examples of a prompt are balanced by: harmful (1) or not (0); the class where no
+            class is harmful. Of an unlabelled text it is predicted, and no label.
         n_labelled: the first so many are labelled; the others come from the pool. None: all are.
 
     Raises:
@@ -90,8 +96,13 @@ class RealTexts:
     texts: tuple[str, ...]
     coordinates: Tensor
     margins: Tensor
-    labels: Tensor
+    groups: Tensor
     n_labelled: int | None = None
+
+    @property
+    def labels(self) -> Tensor:
+        """The groups of the labelled texts, which come first: there are no labels of the others."""
+        return self.groups[: self.n_labelled]
 
     @property
     def labelled(self) -> list[int]:
@@ -109,10 +120,10 @@ class RealTexts:
         return frozenset(row for row, text in enumerate(self.texts) if not has_debris(text))
 
     def __post_init__(self) -> None:
-        if len(set(self.labels.tolist())) < 2:
+        if len(set(self.groups.tolist())) < 2:
             raise DataError(
                 f"expected labelled texts of at least two classes to compose prompts from, got {len(self.ids)} texts "
-                f"of classes {sorted(set(self.labels.tolist()))}; label texts of the other side first"
+                f"of classes {sorted(set(self.groups.tolist()))}; label texts of the other side first"
             )
 
 
@@ -150,38 +161,57 @@ def compose(
     for number in sorted(set(clusters.labels_.tolist())):  # equal points leave clusters empty
         members = tuple(int(t) for t, c in zip(targets, clusters.labels_, strict=True) if c == number)
         centre = torch.from_numpy(points[clusters.labels_ == number].mean(0))
-        rows = [
-            row
-            for label in _nearest_labels(real, space, centre)
-            for row in _shots(real, space, centre, label, settings)
-        ]
+        groups = _nearest_groups(real, space, centre)
+        rows = [row for group in groups for row in _shots(real, space, centre, group, settings)]
         rows = [rows[i] for i in torch.randperm(len(rows), generator=generator).tolist()]
         shots = tuple(" ".join(real.texts[row].split()) for row in rows)
         text = "".join(f"- {shot}\n" for shot in shots) + "-"
-        prompts.append(Prompt(text, shots, tuple(real.ids[row] for row in rows), members))
+        labelled = rows if max(rows) < len(real.labels) else _labelled(real, space, centre, groups, settings)
+        parents = tuple(real.ids[row] for row in rows)
+        prompts.append(Prompt(text, shots, parents, members, tuple(rows), tuple(labelled)))
     return tuple(prompts)
 
 
-def _nearest_labels(real: RealTexts, space: TargetSpace, centre: Tensor) -> list[int]:
-    """The two labels with the texts nearest to the centre, ascending."""
+def _nearest_groups(real: RealTexts, space: TargetSpace, centre: Tensor) -> list[int]:
+    """The two groups with the texts nearest to the centre, ascending."""
     distances = space.distances(real.coordinates, centre[None])[:, 0]
-    nearest = {label: float(distances[real.labels == label].min()) for label in set(real.labels.tolist())}
-    return sorted(sorted(nearest, key=lambda label: (nearest[label], label))[:SIDES])
+    nearest = {group: float(distances[real.groups == group].min()) for group in set(real.groups.tolist())}
+    return sorted(sorted(nearest, key=lambda group: (nearest[group], group))[:SIDES])
 
 
-def _shots(real: RealTexts, space: TargetSpace, centre: Tensor, label: int, settings: PromptSettings) -> list[int]:
-    """Rows of one class by maximal marginal relevance: near the centre, apart from each other."""
-    rows = [
+def _short(real: RealTexts, groups: Tensor, group: int, settings: PromptSettings) -> list[int]:
+    """Rows of one group that may be examples; `groups` (k,) are of the first k texts."""
+    return [
         row
-        for row in torch.nonzero(real.labels == label)[:, 0].tolist()
+        for row in torch.nonzero(groups == group)[:, 0].tolist()
         if row in real.clean and len(real.texts[row].split()) <= settings.max_words
     ]
+
+
+def _shots(real: RealTexts, space: TargetSpace, centre: Tensor, group: int, settings: PromptSettings) -> list[int]:
+    """Examples of one group; a prompt needs some of both."""
+    rows = _short(real, real.groups, group, settings)
     if not rows:
         raise DataError(
-            f"prompts: no text of class {label} has at most max_words={settings.max_words} words and no debris; "
+            f"prompts: no text of class {group} has at most max_words={settings.max_words} words and no debris; "
             "raise max_words"
         )
-    points = real.coordinates[rows]
+    return _chosen(real, space, centre, rows, settings)
+
+
+def _labelled(
+    real: RealTexts, space: TargetSpace, centre: Tensor, groups: Sequence[int], settings: PromptSettings
+) -> list[int]:
+    """Labelled examples of these groups; none of a group without a short labelled text."""
+    short = [_short(real, real.labels, group, settings) for group in groups]
+    return [row for rows in short for row in _chosen(real, space, centre, rows, settings)]
+
+
+def _chosen(
+    real: RealTexts, space: TargetSpace, centre: Tensor, rows: Sequence[int], settings: PromptSettings
+) -> list[int]:
+    """Of these rows those of maximal marginal relevance: near the centre, apart from each other."""
+    points = real.coordinates[list(rows)]
     near = space.distances(points, centre[None])[:, 0]
     apart = torch.full_like(near, torch.inf)
     chosen: list[int] = []

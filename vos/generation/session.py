@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,6 +25,8 @@ from vos.generation.smc import sequential_monte_carlo, systematic
 from vos.generation.text_generator import Reading, TextGenerator
 from vos.mining.targets import Targets
 from vos.storage.provenance import Provenance
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -97,11 +100,10 @@ class PromptSession:
         return (*self.prompt.parents, self.text_generator.real.ids[row])
 
     def examples(self) -> Examples:
-        """The examples of the prompt, by side of their labels."""
-        real, rows = self.text_generator.real, sorted(self.shots())
-        sides = [
-            [" ".join(real.texts[row].split()) for row in rows if bool(real.labels[row]) == s] for s in (True, False)
-        ]
+        """The labelled examples for an instruction, by side of their labels."""
+        real, rows = self.text_generator.real, sorted(self.prompt.labelled)
+        labels = real.labels  # an unlabelled text has none, whatever is predicted for it
+        sides = [[" ".join(real.texts[row].split()) for row in rows if bool(labels[row]) == s] for s in (True, False)]
         return Examples(tuple(sides[0]), tuple(sides[1]))
 
     def shots(self) -> frozenset[int]:
@@ -109,8 +111,7 @@ class PromptSession:
 
         A text with the same beginning would be refused as a copy.
         """
-        shots = set(self.prompt.parents)
-        return frozenset(row for row, name in enumerate(self.text_generator.real.ids) if name in shots)
+        return frozenset(self.prompt.rows)
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,10 @@ class _Work:
         if model is None or not wishes or not text_generator.space.harmful or not self.goes_on():
             return {}
         margin, examples = float(self.phi.goal.margins[0]), session.examples()
+        if not examples.texts:
+            logger.warning("no labelled text is short enough to be an example: no text is asked for")
+            return {}
+        parents = tuple(text_generator.real.ids[row] for row in session.prompt.labelled)
         instructions = [request(examples, margin, reach.distance, wish, settings) for wish in wishes]
         sampling = replace(text_generator.settings.sampling, temperature=settings.temperature)
         answers = model.answers(instructions, sampling, self.extender.generator, self.extender.cost)
@@ -145,7 +150,7 @@ class _Work:
             reading = text_generator.read([answers[row].text for row in rows], [answers[row].ended for row in rows])
             origin = session.origin("instructed", self.seed)
             origin = replace(origin, prompt_hash=prompt_hash(instructions[rows[0]]), subtlety=wish)
-            self.accepted.judge(reading, origin, [session.prompt.parents] * len(rows))
+            self.accepted.judge(reading, origin, [parents] * len(rows), examples.texts)
         return dict(Counter(wishes))
 
     def finish_drafts(self) -> None:
