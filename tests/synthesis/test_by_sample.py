@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests.conftest import toy_examples
 from tests.synthesis.synthesis_jobs import generation_job, job
@@ -21,8 +23,15 @@ from vos.mining.coverage import CoverageSettings
 from vos.synthesis.journal import read_journal
 from vos.synthesis.synthesize import synthesize
 from vos.synthesis.verify import VerificationSettings, verify
-from vos.synthesis.writing_targets import FILE, load_writing_targets, move_to_margin, note_shortfall
-from vos.types import Example
+from vos.synthesis.writing_targets import (
+    FILE,
+    WritingTargets,
+    load_writing_targets,
+    move_to_margin,
+    note_shortfall,
+    save_writing_targets,
+)
+from vos.types import Example, VirtualOutliers
 
 POOL = toy_examples(40, "p", 100)
 
@@ -181,6 +190,26 @@ def test_targets_that_cannot_be_read_are_an_error(tiny_encoder, tmp_path):
     with pytest.raises(DataError, match="expected targets that a synthesis wrote"):
         load_writing_targets(tmp_path, work)
     assert load_writing_targets(tmp_path / "elsewhere", work) is None
+
+
+def test_a_beginning_is_found_by_its_text_where_files_of_a_pool_share_ids(tmp_path):
+    pool = [Example("1", "of file one"), Example("2", "of file one too"), Example("1", "of file two")]
+    points = VirtualOutliers(torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64), torch.ones(1))
+    save_writing_targets(WritingTargets(points, (pool[0], pool[2]), {}), tmp_path)
+    work = SimpleNamespace(data=SimpleNamespace(pool=ListPool(pool)))
+    assert load_writing_targets(tmp_path, work).beginnings == (pool[0], pool[2])
+    # A text that has become another is missing, though its id is there.
+    work.data.pool = ListPool([replace(pool[0], text="of nobody"), *pool[1:]])
+    with pytest.raises(DataError, match="1 of 2 texts that were begun are not in the pool"):
+        load_writing_targets(tmp_path, work)
+
+
+def test_targets_of_before_are_read_by_id(tmp_path):
+    pool, begun = [Example("1", "one"), Example("2", "two")], json.dumps(["2"])
+    content = {"features": torch.zeros(1, 2), "labels": torch.zeros(1), "mahalanobis": torch.ones(1)}
+    save_file(content, tmp_path / FILE, metadata={"beginnings": begun})
+    work = SimpleNamespace(data=SimpleNamespace(pool=ListPool(pool)))
+    assert load_writing_targets(tmp_path, work).beginnings == (pool[1],)
 
 
 def test_a_request_that_cannot_be_met_is_told_before_the_work(caplog):

@@ -22,6 +22,7 @@ from vos.mining.coverage import BoundaryCoverage
 from vos.mining.facility_location import FacilityLocation
 from vos.mining.targets import TargetSpace
 from vos.storage.sealed import OPEN, SEAL, check_sealed, save_sealed
+from vos.storage.text_ids import text_uid
 from vos.synthesis.job import SynthesisJob
 from vos.synthesis.settings import GenerationSettings
 from vos.synthesis.surroundings import Surroundings
@@ -173,11 +174,15 @@ def note_shortfall(targets: int, per_target: int, wanted: int, pool: int) -> Non
 
 
 def save_writing_targets(goals: WritingTargets, folder: Path) -> None:
-    """Write the targets, and the ids of the beginnings, into `folder`."""
+    """Write the targets, and the ids of the beginnings, into `folder`.
+
+    The hashes of their texts are stored too, because two files of a pool may share ids.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     content = {name: getattr(goals.outliers, name).contiguous() for name in ("features", "labels", "mahalanobis")}
     partial = folder / f"{FILE}.partial"
-    begun = json.dumps({"ids": [example.id for example in goals.beginnings], SEAL: OPEN}, allow_nan=False)
+    ids, uids = [each.id for each in goals.beginnings], [text_uid(each.text) for each in goals.beginnings]
+    begun = json.dumps({"ids": ids, "uids": uids, SEAL: OPEN}, allow_nan=False)
     save_sealed(partial, lambda _: save_file(content, partial, metadata={"beginnings": begun}))
     partial.replace(folder / FILE)
 
@@ -196,13 +201,17 @@ def load_writing_targets(folder: Path, job: SynthesisJob) -> WritingTargets | No
             outliers = VirtualOutliers(*(file.get_tensor(name) for name in ("features", "labels", "mahalanobis")))
             begun = json.loads(file.metadata()["beginnings"])
         ids = begun["ids"] if isinstance(begun, dict) else begun
+        # Files of before have no hashes of the texts.
+        uids = begun.get("uids") if isinstance(begun, dict) else None
+        keys = [(name, None) for name in ids] if uids is None else list(zip(ids, uids, strict=True))
         check_sealed(path)
     except (SafetensorError, KeyError, ValueError, RunError) as error:
         raise DataError(
             f"{path}: expected targets that a synthesis wrote, got: {error}; make the batch again"
         ) from error
-    wanted = set(ids)
-    found = {example.id: example for example in job.data.pool if example.id in wanted} if wanted else {}
+    wanted, named = set(keys), set(ids)
+    candidates = (example for example in job.data.pool if example.id in named) if named else ()
+    found = {(each.id, None if uids is None else text_uid(each.text)): each for each in candidates}
     if missing := wanted - found.keys():
         raise DataError(f"{path}: {len(missing)} of {len(wanted)} texts that were begun are not in the pool any more")
-    return WritingTargets(outliers, tuple(found[id_] for id_ in ids), {})
+    return WritingTargets(outliers, tuple(found[key] for key in keys), {})
