@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vos.cli.compose import composed
+from vos.cli.groups import with_groups
 from vos.cli.overrides import quoted_path, refuse_old_names
 from vos.synthesis.synthesize import SynthesisResult
 
@@ -31,4 +32,4 @@ def synthesize(
 
     refuse_old_names(overrides)
     own = [f"run={quoted_path(run)}", f"n={n}", *([] if output is None else [f"output={quoted_path(output)}"])]
-    return run_synthesis(composed("synthesize", [*own, *overrides]))
+    return run_synthesis(composed("synthesize", with_groups("synthesize", [*own, *overrides])))

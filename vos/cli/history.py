@@ -9,8 +9,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from vos.cli.overrides import refuse_old_names
 from vos.cli.saved_settings import check_addresses, saved_overrides, saved_settings
+from vos.cli.taken_over import without_one_shot, without_replaced
 from vos.errors import ConfigError, RunError
 from vos.storage.commands import command
+
+NOT_KEPT = ("resume=", "hydra.", "sweep=", "+sweep=")
+"""Beginnings of overrides that are about a call of the program, not about its run."""
 
 
 def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, list[str]]:
@@ -38,10 +42,10 @@ def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, 
         raise RunError(f"{earlier}: no manifest.json here, which says what its rounds were made of; train again")
     saved = saved_overrides(path, _precision_before(path.with_name("config.yaml")))
     refuse_old_names(saved, where=f"{path}: ")
+    saved, given = ([each for each in part if not each.startswith(NOT_KEPT)] for part in (saved, overrides))
     if config.run:
-        saved = [each for each in saved if not each.startswith("run=")]
-    both = saved + [each for each in overrides if not each.startswith("resume=")]
-    both = [each for each in both if not each.startswith(("hydra.", "sweep=", "+sweep="))]
+        saved = without_one_shot(saved)
+    both = [*without_replaced(saved, given, start=bool(config.run)), *given]
     composed = compose("train", overrides=[*both, *([f"resume={config.resume}"] if config.resume else [])])
     check_addresses(path, composed, overrides)
     return composed, both

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from vos.cli.compose import prepare
 from vos.cli.endings import setting
 from vos.cli.failures import BUG, FAILED, FAILURE, INTERRUPTED, MISMATCH, discard_start, end, explanation
+from vos.cli.groups import with_groups
 from vos.cli.history import with_history
 from vos.cli.overrides import advice, refuse_old_names
 from vos.cli.processes import is_first, leave_together, train_together
@@ -88,6 +89,7 @@ def _run(name: str, job: Callable[[DictConfig], object]) -> None:
 def _composed_and_run(name: str, job: Callable[[DictConfig], object]) -> None:
     try:
         refuse_old_names(sys.argv[1:])
+        sys.argv[1:] = with_groups(name, sys.argv[1:])
         hydra.main(version_base="1.3", config_path=None, config_name=name)(job)()
     except HydraException as error:
         if isinstance(error, InstantiationException):
