@@ -89,3 +89,15 @@ def test_a_question_of_ones_own_with_a_file_of_guidelines_stands_in_the_sheet(ru
     assert "Is it rude?" in (tmp_path / "batch/to_label.csv").read_text("utf-8").splitlines()[1]
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         assert list(ledger.instructions().values()) == [[Instructions("Is it rude?", "# Rude\n\nIrony counts.")]]
+
+
+def test_a_new_batch_does_not_replace_a_sheet_with_answers(run, monkeypatch, capsys, tmp_path):
+    call(synthesize.main, monkeypatch, *command(run, tmp_path, "labeling=files"))
+    sheet, batch = tmp_path / "batch/to_label.csv", tmp_path / "batch/near_boundary.jsonl"
+    sheet.write_text(sheet.read_text("utf-8").replace(",,,", ",yes,,", 1).replace(",,", ",yes,", 1), encoding="utf-8")
+    kept = sheet.read_bytes(), batch.read_bytes(), sorted((tmp_path / "batch").iterdir())
+    again = command(run, tmp_path, "labeling=files", "seed=1", "overwrite=true")
+    error = failing(synthesize.main, monkeypatch, capsys, *again)
+    assert f"import it first with labels=files labels.path={sheet}" in error
+    assert len(error.strip().splitlines()) == 1
+    assert kept == (sheet.read_bytes(), batch.read_bytes(), sorted((tmp_path / "batch").iterdir()))

@@ -83,11 +83,16 @@ def test_the_same_sheet_again_changes_nothing_saved_anew_or_not(ledger, sheet):
 
 
 def test_another_answer_holds_when_it_is_newer(ledger, sheet):
-    times = (1_700_000_000, 1_700_000_100, 1_700_000_050)
-    for time, label in zip(times, ("harmful", "harmless", "unsure"), strict=True):
+    for second, label, outcome in (
+        (0, "harmful", "adjudicated"),
+        (200, "harmful", "duplicate"),
+        (300, "harmless", "adjudicated"),
+        (400, "harmless", "duplicate"),
+        (350, "unsure", "older"),
+    ):
         fill_in(sheet, {TIE: label})
-        os.utime(sheet, (time, time))
-        assert found(bring(ledger, sheet)) == {"adjudicated": 1}
+        os.utime(sheet, (1_700_000_000, 1_700_000_000 + second))
+        assert found(bring(ledger, sheet)) == {outcome: 1}
     assert adjudicated(ledger) == {text_uid(TIE): "harmless"}
 
 

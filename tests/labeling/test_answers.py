@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 
-from vos.labeling import (
-    Span,
-    import_labels,
-    read_labels,
-    write_labels,
-)
+from vos.labeling import Span, consensus, import_labels, read_labels, text_uid, write_labels
+from vos.labeling.answers import LabelRow
+from vos.labeling.backends.files import write_blind_csv
 
 CLASSES = ("harmless", "harmful")
 
@@ -96,3 +94,61 @@ def test_clocks_that_run_backwards_are_said_and_kept(ledger, texts, label_of, tm
     assert report.counts["new"] == 2
     assert "before its export" in str(report.findings[0])
     assert "in the future" in str(report.findings[1])
+
+
+def bring(ledger, *labels, restores=False):
+    """The outcomes of an import, and what it says."""
+    rows = [LabelRow("a.jsonl", n, label, restores=restores) for n, label in enumerate(labels, 1)]
+    report = import_labels(ledger, rows, CLASSES)
+    return {name: n for name, n in report.counts.items() if n and name != "clock"}, "\n".join(map(str, report.findings))
+
+
+def test_an_answer_that_arrives_after_a_newer_one_is_older_and_starts_no_conflict(ledger, texts, label_of):
+    newer, older = label_of(texts[0], "harmless", minute=1, revision=3), label_of(texts[0], "harmful", minute=2)
+    assert bring(ledger, newer)[0] == {"new": 1}
+    counts, said = bring(ledger, older, label_of(texts[0], "harmless", who="bob"))
+    assert counts == {"older": 1, "new": 1}  # bob agrees with what is valid
+    assert "a.jsonl:1: older: ann has a newer answer, harmless; kept in the history" in said
+    assert bring(ledger, older)[0] == {"duplicate": 1}
+    assert bring(ledger, label_of(texts[0], "withdrawn", minute=3, revision=2))[0] == {"older": 1}
+    assert consensus(ledger).labels == {text_uid(texts[0]): "harmless"}
+    assert len(ledger.labels(text_uid(texts[0]))) == 4
+
+
+def test_what_was_said_at_the_same_time_is_no_newer_the_second_time(ledger, texts, label_of):
+    assert bring(ledger, label_of(texts[0], "harmful"), label_of(texts[0], "harmless"))[0] == {"new": 1, "changed": 1}
+    again = bring(ledger, label_of(texts[0], "harmful"), label_of(texts[0], "harmless", who="bob"))[0]
+    assert again == {"duplicate": 1, "new": 1}
+
+
+def test_a_sheet_saved_again_has_the_same_answers_and_holds_against_an_older_copy(ledger, record_of, texts, tmp_path):
+    path = tmp_path / "to_label.csv"
+    write_blind_csv(path, [record_of(text) for text in texts[:2]], "b0", "ann")
+    path.write_text(path.read_text("utf-8").replace(",,,ann", ",harmful,,ann"), encoding="utf-8")
+    for minutes, label, expected in (
+        (1, "harmful", {"new": 2}),
+        (3, "harmful", {"duplicate": 2}),
+        (2, "harmless", {"older": 2}),
+        (4, "harmless", {"changed": 2}),
+    ):
+        path.write_text(path.read_text("utf-8").replace(",harmful,", f",{label},"), encoding="utf-8")
+        os.utime(path, (1_900_000_000, 1_700_000_000 + 60 * minutes))
+        report = import_labels(ledger, read_labels(path), CLASSES)
+        assert {name: n for name, n in report.counts.items() if n and name != "clock"} == expected
+
+
+def test_an_answer_that_was_withdrawn_is_no_duplicate_and_comes_back_from_a_complete_source(ledger, texts, label_of):
+    answer, uid = label_of(texts[0], minute=600), text_uid(texts[0])  # its clock is ahead
+    bring(ledger, answer)
+    for time in (0, 1):  # withdrawn and brought back, again and again
+        assert bring(ledger, label_of(texts[0], "withdrawn", minute=600 + time))[0] == {"withdrawn": 1}
+        counts, said = bring(ledger, answer)
+        assert counts == {"older": 1}
+        assert "withdrew it" in said
+        assert "labels.complete=true" in said
+        assert bring(ledger, answer, restores=True)[0] == {"new": 1}
+        assert bring(ledger, answer, restores=True)[0] == bring(ledger, answer)[0] == {"duplicate": 1}
+        assert consensus(ledger).labels == {uid: "harmful"}
+    bring(ledger, label_of(texts[0], "withdrawn", minute=601, revision=1))  # the person did it, on the page
+    assert bring(ledger, answer, restores=True)[0] == {"older": 1}
+    assert consensus(ledger).labels == {}

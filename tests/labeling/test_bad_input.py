@@ -86,7 +86,7 @@ def test_an_annotator_twice_in_one_file_and_in_two(ledger, texts, label_of, tmp_
     report = import_labels(
         ledger, FileImporter([str(tmp_path / "b.jsonl"), str(tmp_path / "a.jsonl")]).rows(ledger), CLASSES
     )
-    assert {k: n for k, n in report.counts.items() if n} == {"new": 1, "changed": 2, "duplicate": 1}
+    assert {k: n for k, n in report.counts.items() if n} == {"new": 1, "older": 2, "duplicate": 1}
     (held,) = current_labels(ledger)[text_uid(texts[0])]
     assert held.label == "unsure"  # the newest, whichever file came first
     assert len(ledger.labels()) == 3

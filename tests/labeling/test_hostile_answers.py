@@ -8,6 +8,7 @@ import pytest
 
 from vos.errors import DataError
 from vos.labeling import Label, current_labels, import_labels, read_labels, text_uid
+from vos.labeling.answers import LabelRow
 from vos.labeling.backends.label_studio_format import rows_of_export, tasks_of_export
 from vos.labeling.label import label_from_dict
 from vos.labeling.withdrawal import read_back
@@ -102,6 +103,9 @@ def test_a_uid_that_is_none_withdraws_nothing(ledger, texts, label_of):
     ledger.record_label(label_of(texts[0], tool="studio"))
     assert read_back(ledger, "studio", "here", [([], {}, []), ({}, "b0", []), (text_uid(texts[0]), [], [])]) == []
     assert len(read_back(ledger, "studio", "here", [(text_uid(texts[0]), "b0", [])])) == 1
+    damaged = [(text_uid(texts[0]), "b0", rows) for rows in ([], [LabelRow("here", 1, None, "damaged")])]
+    for places in (damaged, damaged[::-1]):  # one text in two projects
+        assert [row.label for row in read_back(ledger, "studio", "here", places)] == [None]
 
 
 @pytest.mark.parametrize("content", [b"3", b"{}", b"[1", b"\xff[]", b"[" * 99_999, b"null"])

@@ -75,12 +75,12 @@ def test_the_history_of_a_text(ledger, texts, label_of):
     found = text_history(ledger, first.uid)
     assert found.text == texts[0]
     assert list(found.exported) == ["b0"]
-    assert {place: label.label for place, label in found.answers.items()} == {
+    assert {place: label.label for place, label in found.newest.items()} == {
         ("ann", 0): "harmless", ("bob", 1): "unsure",
     }  # fmt: skip
     assert found.settled is None
     ledger.adjudicate(label_of(texts[0], "harmful", who="eve"))
-    assert text_history(ledger, first.uid).settled == "harmful"
+    assert text_history(ledger, first.uid).settled[0] == "harmful"
     assert text_history(ledger, "0" * 32) is None
 
 

@@ -18,6 +18,8 @@ from vos.errors import ConfigError, DataError
 from vos.harmful import Classes
 from vos.labeling import BoundaryRecord, Ledger, answers
 from vos.labeling.answers import ImportReport
+from vos.labeling.assignment import batch_name
+from vos.labeling.backends import SheetExporter
 from vos.labeling.backends.files import write_adjudication_csv
 from vos.labeling.backends.oracle import OracleImporter, answered_by_oracle
 from vos.labeling.backends.page import Neighbour
@@ -100,6 +102,28 @@ def is_waiting(config: DictConfig, records: Sequence[BoundaryRecord]) -> bool:
         return True
     with Ledger(config.ledger) as ledger:
         return send.is_waiting(ledger, [record.uid for record in records], _round(ledger))
+
+
+def check_sheets(config: DictConfig, folder: Path, records: Sequence[BoundaryRecord] | None) -> None:
+    """Check that no sheet that people are filling in would be replaced, before any work.
+
+    Args:
+        config: configuration of a synthesis.
+        folder: folder of the batch.
+        records: the batch, if it is written already.
+
+    Raises:
+        RunError: a sheet of another batch in this folder has answers that were not imported.
+    """
+    backend = instantiate(config.labeling) if config.labeling._target_ is not None else None
+    if not isinstance(backend, SheetExporter):
+        return
+    if not Path(config.ledger).exists():
+        backend.check_answers(folder, None, None)
+        return
+    with Ledger(config.ledger) as ledger:
+        own = None if records is None else batch_name([record.uid for record in records], _round(ledger))
+        backend.check_answers(folder, own, ledger)
 
 
 def import_labels(config: DictConfig, classes: Classes) -> ImportReport:

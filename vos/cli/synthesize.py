@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from vos.cli.batch_summary import print_batch
 from vos.cli.cache import open_cache
 from vos.cli.classes import load_as_before
-from vos.cli.labels import export_batch, hidden_gold, is_waiting
+from vos.cli.labels import check_sheets, export_batch, hidden_gold, is_waiting
 from vos.cli.oracle_view import oracle_view
 from vos.cli.pool_engines import WHERE_SCORED, sharded_pass
 from vos.cli.precision import with_dtype
@@ -80,6 +80,7 @@ def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
     """Make the batch; an existing batch with the same settings that was not sent yet is sent instead."""
     _finish_replacing(output)
     written = None if config.overwrite else _waiting(config, output)
+    check_sheets(config, output, written)
     open_cache(config)
     run, data, classifier = open_run(config)
     check_gold(config, data.label_names)

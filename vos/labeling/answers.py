@@ -25,7 +25,9 @@ REMEMBERED = 10_000
 CLOCK_SLACK = timedelta(minutes=5)
 """Largest difference between the clocks of two machines without a warning."""
 
-OUTCOMES = ("new", "changed", "duplicate", "withdrawn", "adjudicated", "conflict", "unknown", "rejected", "clock")
+OUTCOMES = (
+    *("new", "changed", "duplicate", "older", "withdrawn", "adjudicated", "conflict", "unknown", "rejected", "clock"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class LabelRow:
         label: the answer, or None if the row cannot be read.
         error: the reason; "" if the row can be read.
         settles: whether it is an adjudicator's answer, which settles the text regardless of other answers.
+        restores: whether the source has all answers of this person, so that one withdrawn before is valid again.
     """
 
     source: str
@@ -45,6 +48,7 @@ class LabelRow:
     label: Label | None
     error: str = ""
     settles: bool = False
+    restores: bool = False
 
 
 def read_row(source: str, line: int, values: Any, label_map: Mapping[str, str] | None = None) -> LabelRow:
@@ -109,10 +113,11 @@ class ImportReport:
 
     Attributes:
         rows: number of rows read.
-        counts: number of rows by outcome. Every row is exactly one of new, changed, duplicate, withdrawn, adjudicated,
-            unknown and rejected; an accepted row may in addition be a conflict (another person answered differently) or
-            have a doubtful clock.
-        findings: messages on rows that are unknown, rejected, in conflict, or have a doubtful clock.
+        counts: number of rows by outcome. Every row is exactly one of new, changed, duplicate, older, withdrawn,
+            adjudicated, unknown and rejected; an accepted row may in addition be a conflict (another person answered
+            differently) or have a doubtful clock. A duplicate says what is valid already, perhaps at another time; an
+            older one is not valid, because the same person has a newer answer or withdrew it.
+        findings: messages on rows that are older, unknown, rejected, in conflict, or have a doubtful clock.
         dry_run: whether nothing was stored.
         doubts: warnings about all answers together: batches that asked different questions.
     """
@@ -142,8 +147,9 @@ def import_labels(
 
     Answers are matched by uid. Importing the same answer again changes nothing. A different answer of the same person
     is stored in addition and is valid if it is newer (see `newest_answers`); one withdrawn in the tool ("withdrawn") is
-    no longer valid but remains in the history. An adjudicator's answer settles its text. Rows with unknown texts,
-    changed texts, unknown classes or damaged fields are not accepted; the others are stored.
+    no longer valid but remains in the history, and is valid again if the tool has it again. An adjudicator's answer
+    settles its text. Rows with unknown texts, changed texts, unknown classes or damaged fields are not accepted; the
+    others are stored.
 
     Args:
         ledger: ledger of the project.
@@ -179,8 +185,8 @@ def import_labels(
             except DataError as error:
                 report.note("rejected", row, str(error))
                 continue
-            outcome = _settle(ledger, label, known) if row.settles else _take(ledger, label, known.answers)
-            report.note(outcome, row)
+            outcome = _settle(ledger, label, known) if row.settles else _take(ledger, label, known, row.restores)
+            report.note(outcome, row, _why_older(label, known, row.settles) if outcome == "older" else "")
             if outcome in ("new", "changed") and (said := _others(label, known.answers)):
                 why = f"{label.annotator} says {label.label}, {said}; kept, see the adjudication list"
                 report.note("conflict", row, why)
@@ -212,32 +218,62 @@ def _check(label: Label, text: str, allowed: set[str]) -> None:
     label.check_text(text)
 
 
-def _take(ledger: Ledger, label: Label, of_text: dict[tuple[str, int], Label]) -> str:
-    """Store one person's answer in the ledger and update the valid answers; returns the outcome."""
+def _take(ledger: Ledger, label: Label, known: TextHistory, restores: bool) -> str:
+    """Store one person's answer in the ledger and update the newest answers; returns the outcome."""
     place = (label.annotator, label.repeat)
-    if not ledger.record_label(label):
+    last = known.newest.get(place)
+    if last is not None and restores and _was_withdrawn(label, last):
+        later = parse_time(last.labelled_at) + timedelta(milliseconds=1)
+        label = replace(label, labelled_at=max(label.labelled_at, later.isoformat(), key=parse_time))
+    same = last is not None and label == replace(last, labelled_at=label.labelled_at)
+    newer = last is None or known.age(label) >= known.age(last)
+    if (same and not newer) or not ledger.record_label(label):
+        return "older" if last is not None and last.label == WITHDRAWN != label.label else "duplicate"
+    if not newer:
+        return "older"
+    known.newest[place] = label
+    if same:
         return "duplicate"
     if label.label == WITHDRAWN:
-        of_text.pop(place, None)
         return "withdrawn"
-    outcome = "changed" if place in of_text else "new"
-    of_text[place] = label
-    return outcome
+    return "new" if last is None or last.label == WITHDRAWN else "changed"
+
+
+def _was_withdrawn(label: Label, last: Label) -> bool:
+    """Whether this answer was withdrawn; a person who withdraws an answer on the page makes a new revision."""
+    return last.label == WITHDRAWN != label.label and (last.batch_id, last.revision) == (label.batch_id, label.revision)
 
 
 def _settle(ledger: Ledger, label: Label, known: TextHistory) -> str:
     """Store an adjudicator's answer; importing the same file again changes nothing. Returns the outcome."""
-    if known.settled == label.label or not ledger.adjudicate(label):
+    time = parse_time(label.labelled_at)
+    answer, since = known.settled or (None, time)
+    if (answer == label.label and time <= since) or not ledger.adjudicate(label):
         return "duplicate"
-    known.settled = label.label
-    return "adjudicated"
+    if time < since:
+        return "older"
+    known.settled = label.label, time
+    return "duplicate" if answer == label.label else "adjudicated"
 
 
-def _others(label: Label, of_text: Mapping[tuple[str, int], Label]) -> str:
+def _why_older(label: Label, known: TextHistory, settles: bool) -> str:
+    """Why an answer is not valid, and what to do."""
+    if settles:
+        return "an adjudicator has settled this text later; kept in the history"
+    last = known.newest[label.annotator, label.repeat]
+    if last.label != WITHDRAWN:
+        return f"{label.annotator} has a newer answer, {last.label}; kept in the history"
+    return (
+        f"{label.annotator} or the tool withdrew it at {last.labelled_at}; a file with all answers of its people "
+        "brings it back with labels.complete=true"
+    )
+
+
+def _others(label: Label, of_text: Iterable[Label]) -> str:
     """The answers of other people who named another class, in words; "" if there are none."""
     others = {
         other.annotator: other.label
-        for other in of_text.values()
+        for other in of_text
         if other.annotator != label.annotator and label.decides and other.decides and other.label != label.label
     }
     return ", ".join(f"{name} said {answer}" for name, answer in sorted(others.items()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vos.labeling.delivery import PENDING
@@ -21,6 +22,27 @@ Place = tuple[str, str, int]
 """uid, annotator, and 0 for the first presentation or 1 for the hidden repeat."""
 
 
+Age = tuple[int, int, float]
+"""Order of two answers of one person to one text: export of the batch, revision, clock; the larger is newer."""
+
+
+def age_of(label: Label, exported: Mapping[tuple[str | None, str], int]) -> Age:
+    """See `Age`; `exported` as in `newest_answers`."""
+    return exported.get((label.batch_id, label.uid), 0), label.revision, parse_time(label.labelled_at).timestamp()
+
+
+def newest_entries(
+    labels: Iterable[tuple[int, Label]], exported: Mapping[tuple[str | None, str], int]
+) -> dict[Place, Label]:
+    """Like `newest_answers`, but with the withdrawals that are newest."""
+    newest: dict[Place, tuple[Age, int, Label]] = {}
+    for seq, label in labels:
+        place, age = (label.uid, label.annotator, label.repeat), age_of(label, exported)
+        if place not in newest or (age, seq) > newest[place][:2]:
+            newest[place] = (age, seq, label)
+    return {place: label for place, (_, _, label) in newest.items()}
+
+
 def newest_answers(
     labels: Iterable[tuple[int, Label]], exported: Mapping[tuple[str | None, str], int]
 ) -> dict[Place, Label]:
@@ -34,24 +56,18 @@ def newest_answers(
         labels: answers with their order of arrival.
         exported: (batch, uid) to the order of its export.
     """
-    newest: dict[Place, tuple[tuple[float, ...], Label]] = {}
-    for seq, label in labels:
-        age = (
-            exported.get((label.batch_id, label.uid), 0),
-            label.revision,
-            parse_time(label.labelled_at).timestamp(),
-            seq,
-        )
-        place = (label.uid, label.annotator, label.repeat)
-        if place not in newest or age > newest[place][0]:
-            newest[place] = (age, label)
-    return {place: label for place, (_, label) in newest.items() if label.label != WITHDRAWN}
+    newest = newest_entries(labels, exported)
+    return {place: label for place, label in newest.items() if label.label != WITHDRAWN}
 
 
 def held_answers(ledger: Ledger) -> dict[Place, Label]:
     """The valid answers, including hidden repeats; see `newest_answers`."""
-    exported = {(event.batch, event.uid): event.seq for event in ledger.each_event("exported")}
-    return newest_answers(ledger.labels(), exported)
+    return newest_answers(ledger.labels(), export_order(ledger))
+
+
+def export_order(ledger: Ledger) -> dict[tuple[str | None, str], int]:
+    """(batch, uid) to the order of its export."""
+    return {(event.batch, event.uid): event.seq for event in ledger.each_event("exported")}
 
 
 def current_labels(ledger: Ledger) -> dict[str, list[Label]]:
@@ -103,5 +119,14 @@ def adjudicated(ledger: Ledger) -> dict[str, str]:
 
 def newest_settled(events: Iterable[Event]) -> dict[str, str]:
     """See `adjudicated`; from "adjudicated" events in order of arrival."""
-    by_clock = sorted(events, key=lambda event: parse_time(event.payload.get("labelled_at", event.at)))
-    return {event.uid: str(event.payload["label"]) for event in by_clock}
+    return {uid: str(event.payload["label"]) for uid, event in newest_settling(events).items()}
+
+
+def newest_settling(events: Iterable[Event]) -> dict[str, Event]:
+    """Like `newest_settled`, but the events themselves."""
+    return {event.uid: event for event in sorted(events, key=settled_at)}
+
+
+def settled_at(event: Event) -> datetime:
+    """Time of an adjudicator's answer; ledgers of version 0.1 have that of its import alone."""
+    return parse_time(event.payload.get("labelled_at", event.at))

@@ -9,7 +9,7 @@ from typing import Any
 from vos.labeling.answers import LabelRow
 from vos.labeling.label import WITHDRAWN, Label, now, parse_time
 from vos.labeling.ledger import Ledger
-from vos.labeling.state import held_answers
+from vos.labeling.state import export_order, held_answers, newest_answers
 
 
 def withdrawals(
@@ -28,6 +28,18 @@ def withdrawals(
     return [LabelRow(source, 0, _withdrawn(label)) for label in gone]
 
 
+def restoring(ledger: Ledger, rows: Sequence[LabelRow]) -> list[LabelRow]:
+    """The rows, the newest of each person and text marked with `restores`: the tool has it, whatever was withdrawn.
+
+    Args:
+        ledger: ledger of the project.
+        rows: all answers that currently exist in the tool.
+    """
+    given = [(number, row.label) for number, row in enumerate(rows) if row.label is not None and not row.settles]
+    newest = {id(label) for label in newest_answers(given, export_order(ledger)).values()}
+    return [replace(row, restores=True) if id(row.label) in newest else row for row in rows]
+
+
 def read_back(
     ledger: Ledger,
     tool: str,
@@ -41,18 +53,20 @@ def read_back(
         ledger: ledger of the project.
         tool: name of the tool in the ledger.
         url: URL of the server.
-        answers: uid, batch id and rows of each text on the server; if a row cannot be read, the answers to this text
-            are not withdrawn.
+        answers: uid, batch id and rows of each text, in each place on the server; if a row cannot be read, the answers
+            to this text are not withdrawn.
         partly_read: batches that may have answers elsewhere; their answers are not withdrawn.
     """
     rows: list[LabelRow] = []
-    read = set()
+    read: set[tuple[str, str]] = set()
+    unreadable: set[tuple[str, str]] = set()
     for uid, batch, found in answers:
         rows += found
         known = isinstance(uid, str) and isinstance(batch, str)  # an export may contain anything there
-        if known and batch not in partly_read and all(row.label is not None for row in found):
-            read.add((uid, batch))
-    return rows + withdrawals(
+        if known and batch not in partly_read:
+            (read if all(row.label is not None for row in found) else unreadable).add((uid, batch))
+    read -= unreadable  # a text of several people is read in several places
+    return restoring(ledger, rows) + withdrawals(
         ledger, rows, url, lambda label: label.tool == tool and (label.uid, label.batch_id) in read
     )
 

@@ -224,6 +224,21 @@ def test_answers_deleted_or_made_drafts_again_are_taken_back(tool, exchanges, tm
         assert import_labels(ledger, tool.pull(ledger), CLASSES).counts["withdrawn"] == 0
 
 
+def test_answers_on_another_server_are_not_taken_back(tool, exchanges, tmp_path, record_of, label_of):
+    records = [record_of("one")]
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.propose(records)
+        ledger.export("b0", "argilla", [record.uid for record in records])
+        place = {"url": "http://elsewhere.test", "dataset": "d"}
+        ledger.append("sent", records[0].uid, "argilla:d:one", place, batch="b0", who="argilla")
+        ledger.record_label(label_of("one", who="bob", tool="argilla"))
+        tool.push(ledger, PageBatch("b0", records, CLASSES), PageSettings())
+        exchanges.respond("one", ANN, "submitted", harm="harmful")
+        report = import_labels(ledger, tool.pull(ledger), CLASSES)
+        assert (report.counts["new"], report.counts["withdrawn"]) == (1, 0)
+        assert [label.annotator for label in current_labels(ledger)[text_uid("one")]] == ["bob", "ann"]
+
+
 def test_a_server_that_dies_mid_push_holds_every_text_once_after_the_next(tool, exchanges, tmp_path, record_of):
     records = [record_of(f"text {i}") for i in range(3)]
     batch = PageBatch("b0", records, CLASSES)

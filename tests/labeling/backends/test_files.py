@@ -99,11 +99,27 @@ def test_files_that_are_complete_take_back_what_they_lack(ledger, texts, label_o
     assert set(current_labels(ledger)) == {text_uid(texts[1]), text_uid(texts[2])}  # bob was not in the file
     assert import_labels(ledger, FileImporter(str(path), complete=True).rows(ledger), CLASSES).counts["withdrawn"] == 0
     write_labels(path, first[:2])
+    again = import_labels(ledger, FileImporter(str(path)).rows(ledger), CLASSES)
+    assert (again.counts["older"], again.counts["duplicate"]) == (1, 1)  # taken back, and a partial file may be old
+    back = import_labels(ledger, FileImporter(str(path), complete=True).rows(ledger), CLASSES)
+    assert (back.counts["new"], back.counts["duplicate"]) == (1, 1)
+    assert text_uid(texts[0]) in current_labels(ledger)  # the very answer that was taken back
+    again = import_labels(ledger, FileImporter(str(path), complete=True).rows(ledger), CLASSES)
+    assert again.counts["duplicate"] == 2
+
+
+def test_a_complete_file_with_its_history_brings_back_the_newest_answer_alone(ledger, texts, label_of, tmp_path):
+    path = tmp_path / "labels.jsonl"
+    history = [label_of(texts[0], "harmless"), label_of(texts[0], "harmful", minute=1), label_of(texts[1])]
+    for kept in (history, history[2:], history, history):
+        write_labels(path, kept)
+        import_labels(ledger, FileImporter(str(path), complete=True).rows(ledger), CLASSES)
+        valid = [label.label for label in current_labels(ledger).get(text_uid(texts[0]), ())]
+        assert valid == (["harmful"] if len(kept) == 3 else [])
+    write_labels(path, [*history, label_of(texts[0], "withdrawn", minute=2)])
     import_labels(ledger, FileImporter(str(path), complete=True).rows(ledger), CLASSES)
-    assert text_uid(texts[0]) not in current_labels(ledger)  # the very answer that was taken back
-    write_labels(path, [label_of(texts[0], revision=1), label_of(texts[1])])
     import_labels(ledger, FileImporter(str(path), complete=True).rows(ledger), CLASSES)
-    assert text_uid(texts[0]) in current_labels(ledger)
+    assert text_uid(texts[0]) not in current_labels(ledger)
 
 
 def test_taking_back_holds_although_the_clock_of_the_answer_is_ahead(ledger, texts, label_of, tmp_path):

@@ -16,11 +16,12 @@ from vos.labeling.answers import LabelRow
 from vos.labeling.assignment import Plan, suffix_for
 from vos.labeling.backends.argilla import ArgillaTool
 from vos.labeling.backends.files import read_labels, write_blind_csv, write_instructions
+from vos.labeling.backends.filled_sheet import check_sheet, keeps_sheet
 from vos.labeling.backends.label_studio import LabelStudioTool
 from vos.labeling.backends.page import PageBatch, PageSettings, write_pages
 from vos.labeling.instructions import InstructionSettings
 from vos.labeling.ledger import Ledger
-from vos.labeling.withdrawal import withdrawals
+from vos.labeling.withdrawal import restoring, withdrawals
 from vos.storage.secrets import check_no_secret
 
 
@@ -90,15 +91,28 @@ class SheetExporter:
     def check(self) -> None:
         """Nothing is needed but a folder."""
 
+    def check_answers(self, folder: Path, batch_id: str | None, ledger: Ledger | None) -> None:
+        """Check that no sheet in the folder would lose answers, see `check_sheet`."""
+        for name in self.plan.annotators or [""]:
+            check_sheet(_sheet(folder, name), batch_id, ledger)
+
     def export(self, ledger: Ledger, batch: PageBatch, folder: Path) -> list[str]:
-        """Write `to_label.csv` and `to_label.txt` with the instructions; for a named person `to_label-NAME.csv`."""
-        path = folder / f"to_label{suffix_for(batch.annotator)}.csv"
+        """Write `to_label.csv` and `to_label.txt` with the instructions; for a named person `to_label-NAME.csv`.
+
+        A sheet of this batch that has answers is kept, so that an interrupted export can be repeated.
+        """
+        path, uids = _sheet(folder, batch.annotator), [record.uid for record in batch.records]
         asked = batch.instructions(self.settings)
-        write_blind_csv(path, batch.records, batch.batch_id, batch.annotator, asked.question)
+        if not keeps_sheet(path, batch.batch_id, uids, ledger):
+            write_blind_csv(path, batch.records, batch.batch_id, batch.annotator, asked.question)
         about = path.with_suffix(".txt")
         write_instructions(about, asked, list(batch.choices))
-        ledger.mark_sent(batch.batch_id, self.tool, str(path), [record.uid for record in batch.records])
+        ledger.mark_sent(batch.batch_id, self.tool, str(path), uids)
         return [str(path), str(about)]
+
+
+def _sheet(folder: Path, annotator: str) -> Path:
+    return folder / f"to_label{suffix_for(annotator)}.csv"
 
 
 @dataclass(frozen=True)
@@ -199,7 +213,8 @@ class FileImporter(FileFormat):
         label_map: raw answer to class name.
         annotator: name of the person, for sheets without one.
         complete: whether the files contain all answers of their people to their batches: then an answer that was
-            imported before and is missing now is withdrawn. Not done if a row cannot be read.
+            imported before and is missing now is withdrawn, and one that was withdrawn and is there again is valid.
+            Not done if a row cannot be read.
     """
 
     path: str | Sequence[str]
@@ -217,7 +232,8 @@ class FileImporter(FileFormat):
         answers = [row for row in rows if not row.settles]
         told = {(row.label.batch_id, row.label.annotator) for row in answers if row.label is not None}
         source = ", ".join(file.name for file in files)
-        return rows + withdrawals(ledger, answers, source, lambda label: (label.batch_id, label.annotator) in told)
+        gone = withdrawals(ledger, answers, source, lambda label: (label.batch_id, label.annotator) in told)
+        return restoring(ledger, rows) + gone
 
 
 def _files(path: Path, ledger: Ledger) -> list[Path]:

@@ -139,13 +139,13 @@ class ArgillaTool:
     def pull(self, ledger: Ledger, label_map: Mapping[str, str] | None = None) -> list[LabelRow]:
         """Answers of every data set on this server to which texts of the ledger were sent, without drafts.
 
-        An answer in the ledger that is no longer on the server (deleted, or a draft again) is returned as withdrawn.
+        An answer in the ledger that is no longer on the server (deleted, or a draft again) is returned as withdrawn,
+        unless its batch was sent to another server too.
         """
-        batches = {
-            event.payload["dataset"]: str(event.batch)
-            for event in ledger.events("sent", who=TOOL)
-            if event.payload["url"] == self.url
-        }
+        sent = ledger.events("sent", who=TOOL)
+        here = [event for event in sent if event.payload["url"] == self.url]
+        elsewhere = {event.batch for event in sent if event.payload["url"] != self.url}
+        batches = {event.payload["dataset"]: str(event.batch) for event in here}
         if not batches:
             raise ToolError(f"{ledger.path} knows no data set on {self.url}; push a batch first")
         with self._clear_errors("read the answers"):
@@ -162,7 +162,7 @@ class ArgillaTool:
                 for dataset, batch_id in batches.items()
                 for number, record in enumerate(self._records(dataset), 1)
             )
-            return read_back(ledger, TOOL, self.url, answers)
+            return read_back(ledger, TOOL, self.url, answers, elsewhere)
 
     def _records(self, dataset: str) -> Iterator[Any]:
         offset = 0
