@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 from omegaconf import OmegaConf
+from safetensors.torch import load_file, save_file
 
 import synthesize
 import train
@@ -157,3 +158,33 @@ def test_paths_at_the_end_of_a_run_are_relative_whole_and_can_be_copied(workplac
 def test_the_default_of_the_epochs_stands_in_one_place():
     config = composed("train")
     assert config.trainer.max_epochs == config.callbacks.max_epochs == FitSettings().max_epochs
+
+
+@pytest.mark.slow
+def test_round_0_is_taken_from_the_cache_only_if_the_same_would_be_trained(
+    workplace, tiny_encoder, monkeypatch, tmp_path, capsys
+):
+    encoder = shutil.copytree(tiny_encoder, tmp_path / "encoder")
+    own = [*workplace[1], f"model.name={encoder}", f"paths.cache={tmp_path / 'cache'}", "logger=csv",
+           "trainer.max_epochs=1", "refine.rounds=0"]  # fmt: skip
+
+    def is_trained(name, *more):
+        call(train.main, monkeypatch, *own, *more, f"hydra.run.dir={tmp_path / name}")
+        return (tmp_path / name / "steps/round-0/metrics.csv").exists()
+
+    assert is_trained("first")
+    assert not is_trained("again")
+    assert is_trained("longer", "callbacks.max_epochs=2")
+    # What decides the result is a setting of the run; what only shows it is not.
+    same = [*own, f"hydra.run.dir={tmp_path / 'first'}"]
+    call(train.main, monkeypatch, *same, "callbacks=default", "callbacks.keep_checkpoints=true")
+    for other in ("callbacks.patience=0", "callbacks.max_epochs=2"):
+        assert "holds a run whose config_hash is" in failing(train.main, monkeypatch, capsys, *same, other)
+    # The folder of the model keeps its name, and changes.
+    config = json.loads((encoder / "config.json").read_text())
+    (encoder / "config.json").write_text(json.dumps(config | {"hidden_dropout_prob": 0.3}))
+    assert is_trained("other dropout")
+    weights = {name: value * 0.9 for name, value in load_file(encoder / "model.safetensors").items()}
+    save_file(weights, encoder / "model.safetensors", {"format": "pt"})
+    assert is_trained("other weights")
+    assert not is_trained("other weights again")

@@ -37,7 +37,7 @@ from vos.training.loop import refine, remove_checkpoints, save_results
 
 logger = logging.getLogger(__name__)
 
-ABOUT_FILES = ("paths", "logger", "callbacks", "resume", "optimized_metric")
+ABOUT_FILES = ("paths", "logger", "callbacks.progress", "callbacks.keep_checkpoints", "resume", "optimized_metric")
 ABOUT_LABELS = ("labels", "ledger", "dry_run", "accept_rejected", "stop")
 PRIVATE_KEYS = (*ABOUT_FILES, *ABOUT_LABELS)
 """Settings that do not affect the result; they are not part of a run's hash, so a resumed run may change them."""
@@ -165,7 +165,9 @@ def public_yaml(config: DictConfig) -> str:
     OmegaConf.update(config, "paths.cache", "CACHE", merge=False)
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)  # noqa: S101 - a DictConfig gives a dict
-    return OmegaConf.to_yaml({key: value for key, value in plain.items() if key not in PRIVATE_KEYS})
+    for group, _, name in (each.rpartition(".") for each in PRIVATE_KEYS):
+        (plain[group] if group else plain).pop(name, None)
+    return OmegaConf.to_yaml(plain)
 
 
 def _list_skipped(data: TextData, directory: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from transformers import PreTrainedModel
 
 from vos.cli.compose import in_sweep
 from vos.cli.exposure import outlier_batches
@@ -52,7 +53,7 @@ def build_job(config: DictConfig, data: TextData, run: RunDirectory) -> Training
         settings=settings,
         trainer=instantiate(config.trainer.lightning),
         reporters=build_reporters(config, run),
-        cache=build_cache(config, data),
+        cache=build_cache(config, data, classifier),
     )
 
 
@@ -168,16 +169,29 @@ def build_datamodule(config: DictConfig, data: TextData, featurizers: Featurizer
     )
 
 
-def build_cache(config: DictConfig, data: TextData) -> RoundCache | None:
-    """The cache of finished round 0 states; None if round 0 depends on the outliers, or trains nothing."""
-    epochs = config.trainer.max_epochs
+def build_cache(config: DictConfig, data: TextData, classifier: TextClassifier) -> RoundCache | None:
+    """The cache of finished round 0 states; None if round 0 depends on the outliers, or trains nothing.
+
+    The key includes the content of the model's folder, as a name may come to mean other weights.
+
+    Args:
+        config: settings of the run.
+        data: the texts.
+        classifier: the classifier before any training.
+    """
+    epochs = config.callbacks.max_epochs
     if starts_warm(config) or epochs == 0 or (config.loss.module and config.loss.settings.start_epoch < epochs):
         return None
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     key = {
         "settings": {name: value for name, value in resolved.items() if name in ROUND_0_DEPENDS_ON},
         "data": data.fingerprint(),
+        "weights": classifier.fingerprint(),
+        "architecture": [
+            part.config.to_json_string() for part in classifier.children() if isinstance(part, PreTrainedModel)
+        ],
         "monitor": config.refine.monitor,
+        "epochs": epochs,
         "patience": config.callbacks.patience,
         "label_smoothing": config.loss.label_smoothing,
         "device": device_of(config),
