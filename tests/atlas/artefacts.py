@@ -234,6 +234,15 @@ class Maker:
         clusters = [{"id": c, "name": " · ".join(words), "words": words} for c, words in enumerate(CLUSTERS)]
         return {"clusters": clusters, "bands": bands, "cells": cells, "totals": totals, "checks": []}
 
+    def rows(self, *tokens):
+        """Texts that have a token: words as the model reads them, "##s" where a word ends in s."""
+
+        def has(i, token):
+            words = re.findall(r"[a-z']+|!!|[.!?]", self.lines[i].lower())
+            return any(w.endswith(token[2:]) if token.startswith("##") else w == token for w in words)
+
+        return {token: [int(g) for g in np.diff([0, *(i for i in range(self.n) if has(i, token))])] for token in tokens}
+
     def importance(self):
         score = np.abs(self.rng.standard_cauchy((3, 64))) * 0.01
         order = np.argsort(-score.ravel())[:12]
@@ -241,7 +250,7 @@ class Maker:
                 "ablation": rounded([score.ravel()[o] * self.rng.uniform(0.7, 1.2)])[0], "near_share": 0.6,
                 "tokens": list(self.rng.choice(list(WORDS), 4, replace=False))} for o in order]  # fmt: skip
         return {"layers": 3, "units": 64, "score": [rounded(row) for row in score], "top": top,
-                "sets": {"top_percent": 0.76, "random": [0.21, 0.26, 0.38]}, "conductance": {"spearman": 0.45},
+                "sets": {"top_percent": 0.76, "random": [0.21, 0.26, 0.38]}, "conductance": {"spearman": 0.45}, "token_rows": self.rows(*WORDS),
                 "checks": [check("top units move the margin twice as far as random ones", 2.0, 1.5, "method", 2.0)]}  # fmt: skip
 
     def communities(self):
@@ -252,7 +261,7 @@ class Maker:
         edges += [[a, b, 0.2] for a, b in pairwise(range(24)) if a % 4 == 0]
         groups = [{"cluster": g, "name": words[0], "tokens": [{"token": w, "share": 0.4, "ratio": 2.6, "p": 0.005}
                    for w in words], "tags": [{"column": "group", "value": GROUPS[g], "z": 3.4}]}
-                  for g, words in enumerate((["shoved", "knife"], ["picnic", "soup"], ["night", "window"]))]  # fmt: skip
+                  for g, words in enumerate((["shoved", "knife"], ["picnic", "soup"], ["night", "##w"]))]  # fmt: skip
         view = {"units": units, "leiden": group, "spectral": group, "k": 3, "eigengap": [0.02, 0.18, 0.01],
                 "null_gap": [0.02, 0.02, 0.02], "ncut": 0.9, "ncut_null": [1.5, 1.6, 1.55], "stability": 0.81,
                 "ami_layer": 0.1, "groups": groups, "merged": [], "edges": edges,
@@ -264,6 +273,7 @@ class Maker:
             {"n": 5, "words": ["teacher", "night"], "texts": self.with_word("train")[-3:]}]}]  # fmt: skip
         return {"views": [{"name": "across", **view}, {"name": "layer 1", **view, "spectral": None}],
                 "control": control, "senses": senses, "pos": None,
+                "token_rows": self.rows("shoved", "knife", "picnic", "soup", "night", "##w"),
                 "checks": [check("stable under new texts", 0.81, 0.7, "method", 0.36),
                           check("token groups", 12, 1, "model", 0)]}  # fmt: skip
 
@@ -294,7 +304,7 @@ class Maker:
              "f1": {"graph": 0.53, "token": 0.36, "bigram": 0.25, "words": 0.4}, "examples": example("picnic"), "words": []},
             {"target": {**empty, "kind": "direction", "direction": 2, "side": "+"}, "winner": "graph", "nodes": nodes,
              "f1": {"graph": 0.61, "token": 0.5, "bigram": 0.4, "words": 0.6}, "examples": example("night"), "words": []},
-        ], "similar": [[0, 2, 0.93]], "checks": []}  # fmt: skip
+        ], "similar": [[0, 2, 0.93]], "token_rows": self.rows("shoved", "threatened", "by", "the", "alone", "night", "!!"), "checks": []}  # fmt: skip
 
     def directions(self):
         k, n, several = 8, self.n, len(self.classes) > 2
@@ -321,7 +331,7 @@ class Maker:
         units = [
             {"layer": 1, "unit": 7, "p": 0.003, "words": ["picnic", "meal", "soup"], "activating": ["picnic", "garden"]}
         ]
-        return {"layers": layers, "units": units, "logit_lens": self.lens(),
+        return {"layers": layers, "units": units, "logit_lens": self.lens(), "token_rows": self.rows("picnic", "soup", "garden"),
                 "checks": [check("layers that write what they read", 2, 1, "model", 0)]}  # fmt: skip
 
     def lens(self):

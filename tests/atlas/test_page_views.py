@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 
 import numpy as np
 import pytest
 
 from tests.atlas.artefacts import VIEWS as ARTEFACTS
+from vos.interpret.words import split_words
 
 pytestmark = pytest.mark.slow  # a real Chromium
 
@@ -19,8 +21,7 @@ NEEDS = {"units": "importance", "graphs": "token_graphs"}
 
 
 def words_of(text):
-    """As the contract says: letters and digits with inner apostrophes and hyphens, or a run of one repeated sign."""
-    return [found[0] for found in re.finditer(r"[^\W_]+(?:['’-][^\W_]+)*|([^\w\s]|_)\1*", text.lower())]
+    return [word.text for word in split_words(text)]
 
 
 def holding(at, word):
@@ -30,6 +31,11 @@ def holding(at, word):
         for i, text in enumerate(at.made["texts"]["text"])
         if any(words_of(text)[k : k + len(wanted)] == wanted for k in range(len(words_of(text))))
     }
+
+
+def having(at, view, tokens):
+    """Texts that have one of these tokens, as the producer of a view wrote them."""
+    return {i for token in tokens for i in accumulate(at.made[view]["token_rows"][token])}
 
 
 def test_every_view_draws_and_a_missing_artefact_drops_only_its_own(reader):
@@ -94,6 +100,40 @@ def test_a_word_of_the_shortcuts_lists_the_texts_that_hold_it(reader, word):
     assert at.count == 120
 
 
+def test_a_token_lists_the_texts_in_which_the_model_reads_it(reader):
+    at = reader(120)
+    at.show("communities")
+    at.page.click("#view-communities [data-piece='##w'] >> nth=0")
+    held = having(at, "communities", ["##w"])
+    assert 0 < len(held) < sum("w" in text.lower() for text in at.made["texts"]["text"])
+    assert at.count == len(held)
+    assert set(at.listed()) <= held
+    assert "has the token “##w”" in at.page.inner_text("#chips")
+    at.settled()
+    address = at.address
+    at.page.reload()
+    at.wait()
+    assert (at.count, at.address) == (len(held), address)
+    at.show("graphs")
+    at.page.fill("#graph-search", "threat")
+    assert at.page.locator("#view-graphs .choices button").count() > 0
+    at.page.keyboard.press("Escape")
+    at.page.locator("#list").focus()
+    at.page.keyboard.press("Escape")
+    assert at.count == 120
+
+
+def test_words_of_any_script_are_found_as_the_producers_split_them(reader):
+    words = {"杀": 0, "don't": 1, "strasse": 2, "बुरा": 4}
+    texts = ["他威胁要杀人。", "I don’t know him", "Die Straße ist leer", "so unbelievable", "बहुत बुरा"]
+    at = reader(40, texts=texts, hash_="#view=shortcuts")
+    for word, i in words.items():
+        assert holding(at, word) == {i}
+        at.page.evaluate("(word) => { location.hash = '#token=' + encodeURIComponent(word); }", word)
+        at.page.wait_for_function("(word) => document.getElementById('chips').textContent.includes(word)", arg=word)
+        assert (word, at.listed()) == (word, [i])
+
+
 def test_a_direction_lists_the_texts_that_it_pushes_most(reader):
     at = reader(120)
     at.show("directions")
@@ -132,8 +172,7 @@ def test_a_unit_is_one_choice_in_every_view(reader):
     unit = at.page.locator("#view-units tbody .word").first.inner_text()
     at.page.click("#view-units tbody .word >> nth=0")
     top = next(each for each in at.made["importance"]["top"] if f"{each['layer']}.{each['unit']}" == unit)
-    held = set().union(*(holding(at, token) for token in top["tokens"]))
-    assert at.count == len(held)
+    assert at.count == len(having(at, "importance", top["tokens"]))
     at.settled()
     assert f"unit={unit}" in at.address
     at.show("communities")
@@ -145,7 +184,7 @@ def test_a_community_lists_texts_with_its_words_and_nodes_can_be_dragged(reader)
     at.show("communities")
     at.page.click("#view-communities .group-card .link >> nth=1")
     group = at.made["communities"]["views"][0]["groups"][1]
-    assert at.count == len(set().union(*(holding(at, each["token"]) for each in group["tokens"])))
+    assert at.count == len(having(at, "communities", (each["token"] for each in group["tokens"])))
     node = at.page.locator("#view-communities .node").first
     node.scroll_into_view_if_needed()
     box = node.bounding_box()

@@ -120,7 +120,6 @@ class GraphWork:
 
     def written(self, graph: TokenGraph) -> dict[str, Any]:
         """A graph in the form of an artefact."""
-        tokenizer = self.world.classifier.tokenizer
         return {
             "target": graph.target.as_dict(),
             "f1": graph.score.f1,
@@ -128,7 +127,7 @@ class GraphWork:
             "active": graph.score.active,
             "threshold": graph.threshold,
             "patterns": sum(bool(node.activations) for node in graph.trie.nodes),
-            "nodes": [node.as_dict() for node in drawn(graph.trie, tokenizer.convert_ids_to_tokens, MOST_PATTERNS)],
+            "nodes": [node.as_dict() for node in drawn(graph.trie, self.world.tokens.name, MOST_PATTERNS)],
             "examples": [
                 {"i": i, "start": self.texts.spans[i][match.start][0], "end": self.texts.spans[i][match.end - 1][1]}
                 for i, match in graph.matches(self.texts, MOST_EXAMPLES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of the texts, with one value per text."""
 
+PIECE_ROWS = "token_rows"
+"""Key of an artefact: the texts that have each of its tokens, see `TokenRows.of`."""
+
 READ = {
     "texts": (*COLUMNS, "run", "columns", "neighbours", "train", "pca"),
     "outliers": ("margin", "distance", "class", "nearest", "nearest_distance", "tenth", "lens"),
@@ -32,9 +36,9 @@ READ = {
     "shortcuts": ("rows", "sweep"),
     "differences": ("pairs",),
     "coverage": ("clusters", "bands", "cells", "totals"),
-    "importance": ("layers", "units", "score", "top", "sets", "conductance"),
-    "communities": ("views", "control", "senses", "pos"),
-    "token_graphs": ("graphs", "similar", "all"),
+    "importance": ("layers", "units", "score", "top", "sets", "conductance", PIECE_ROWS),
+    "communities": ("views", "control", "senses", "pos", PIECE_ROWS),
+    "token_graphs": ("graphs", "similar", "all", PIECE_ROWS),
     "directions": (
         "method",
         "n",
@@ -48,7 +52,7 @@ READ = {
         "compared",
         "stability",
     ),
-    "vocabulary": ("layers", "units", "logit_lens"),
+    "vocabulary": ("layers", "units", "logit_lens", PIECE_ROWS),
     "dreams": ("targets",),
     "trust": ("control", "times", "peak_memory_mib", "dropped", "settings", "versions"),
 }
@@ -124,12 +128,25 @@ def slim(artefacts: Artefacts) -> dict[str, dict[str, Any]]:
         for name, values in artefacts.items()
         if name in READ
     }
+    made["texts"]["tokens"] = {}  # several views show the same tokens
+    for values in made.values():
+        made["texts"]["tokens"] |= values.pop(PIECE_ROWS, {})
     made.get("trust", {}).pop("checks", None)  # they repeat those of the other artefacts
     if "saliency" in made:
         made["saliency"]["words"] = [None if words is None else flat(words) for words in made["saliency"]["words"]]
     if "flips" in made:
         made["flips"]["flip"] = [each and _flip(each) for each in made["flips"]["flip"]]
     return {name: _rounded(values) for name, values in made.items()}
+
+
+def gaps(rows: Sequence[int]) -> list[int]:
+    """Ascending numbers as the first and the differences, which are short.
+
+    Example:
+        >>> gaps([3, 5, 105])
+        [3, 2, 100]
+    """
+    return [row - before for before, row in pairwise([0, *rows])]
 
 
 def flat(words: Sequence[Sequence[float]]) -> list[float]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vos.atlas.artefacts import Check
+from vos.atlas.page_data import PIECE_ROWS
 from vos.atlas.settings import AtlasSettings
 from vos.atlas.word_senses import parts_of_speech, senses_dict, words_with_senses
 from vos.atlas.world import AtlasWorld
@@ -94,6 +95,9 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
         "control": control,
         "senses": [senses_dict(each, world, read.rows) for each in parted],
         "pos": parts_of_speech(parted, world, read.rows),
+        PIECE_ROWS: world.tokens.of(
+            each["token"] for view in views for group in view["groups"] for each in group["tokens"]
+        ),
         "checks": _checks(made[0], control),
         "arrays": {f"labels_{view.name.replace(' ', '_')}": view.found.labels for view in made}
         | {f"agreements_{view.name.replace(' ', '_')}": view.agreements for view in made},
@@ -191,8 +195,7 @@ def _shown(spectral: SpectralClusters | None) -> NDArray[np.int64] | None:
 
 
 def _groups(view: CommunityView, read: _Read, occurrences: Occurrences) -> list[dict[str, Any]]:
-    tokenizer = read.world.classifier.tokenizer
-    tokens = tokenizer.convert_ids_to_tokens(view.tokens.tolist())
+    tokens = [read.world.tokens.name(token) for token in view.tokens.tolist()]
     activity = text_activity(occurrences, view.found.labels)
     tags: list[list[dict[str, Any]]] = [[] for _ in view.groups]
     for column, values in read.world.texts.columns.items():

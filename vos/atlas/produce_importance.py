@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vos.atlas.artefacts import Check
+from vos.atlas.page_data import PIECE_ROWS
 from vos.atlas.settings import AtlasSettings
 from vos.atlas.world import AtlasWorld
 from vos.errors import DataError
@@ -104,13 +105,15 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
     paths = np.abs(conductance(reader, [world.texts.text[i] for i in few])).mean(0)
     world.progress(4, 5)
     control = None if world.is_control else _control(world)
+    top = _top(world, found, score)
     world.progress(5, 5)
     return {
         "settings": vars(SIZES) | {"read": {"near": len(near), "core": len(core), "held": len(held)}},
         "layers": reader.n_layers,
         "units": reader.n_units,
         "score": score,
-        "top": _top(world, found, score),
+        "top": top,
+        PIECE_ROWS: world.tokens.of(token for each in top for token in each["tokens"]),
         "sets": {"top_percent": found.sets.top, "random": found.sets.random},
         "conductance": {"spearman": rank_agreement(paths, score), "texts": len(few)},
         "checks": _checks(found, control),
@@ -163,7 +166,6 @@ def _control(world: AtlasWorld) -> _Found | None:
 def _top(world: AtlasWorld, found: _Found, score: NDArray[np.float64]) -> list[dict[str, Any]]:
     n = len(found.screen.attribution)
     far = found.screen.score(range(found.n_near, n)) if n > found.n_near else None
-    tokenizer = world.classifier.tokenizer
     return [
         {
             "layer": unit[0],
@@ -171,15 +173,10 @@ def _top(world: AtlasWorld, found: _Found, score: NDArray[np.float64]) -> list[d
             "score": score[unit],
             "ablation": effect,
             "near_share": None if far is None else score[unit] / max(score[unit] + far[unit], 1e-12),
-            "tokens": [token_text(tokenizer, i) for i in found.screen.tokens.of(unit, TOKENS)],
+            "tokens": [world.tokens.name(int(i)) for i in found.screen.tokens.of(unit, TOKENS)],
         }
         for unit, effect in zip(found.shown, found.effect, strict=True)
     ]
-
-
-def token_text(tokenizer: Any, token: int) -> str:
-    """A token in readable form."""
-    return str(tokenizer.decode([int(token)])).strip()
 
 
 def _checks(found: _Found, control: _Found | None) -> list[Check]:

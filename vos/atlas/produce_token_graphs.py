@@ -10,6 +10,7 @@ from typing import Any
 from vos.atlas.artefacts import Check
 from vos.atlas.graph_parts import every_unit, parts_of
 from vos.atlas.graph_work import GraphWork
+from vos.atlas.page_data import PIECE_ROWS
 from vos.atlas.settings import AtlasSettings
 from vos.atlas.world import AtlasWorld
 from vos.errors import ModelError
@@ -58,6 +59,7 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:
         "graphs": graphs,
         "similar": [list(pair) for pair in similar_paths(paths)],
         "all": whole or None,
+        PIECE_ROWS: world.tokens.of(token for graph in graphs for node in graph["nodes"] for token in node["tokens"]),
         "checks": [_check(graphs, control)],
     }
 

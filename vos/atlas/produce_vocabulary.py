@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vos.atlas.artefacts import Check
-from vos.atlas.produce_importance import token_text
+from vos.atlas.page_data import PIECE_ROWS
 from vos.atlas.settings import AtlasSettings
 from vos.atlas.world import AtlasWorld
 from vos.errors import DataError, ModelError
@@ -54,12 +54,14 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
     passed = sum(each.passed for each in found)
     n_control = None if world.is_control else _control(world)
     world.progress(2, 3)
+    units = _units(world, found)
     lens = None if world.is_control else _lens(world, reader)
     world.progress(3, 3)
     return {
         "settings": {"texts": TEXTS, "units": BOUNDARY_UNITS, "level": LEVEL},
         "layers": [_layer(place, each) for place, each in enumerate(found)],
-        "units": _units(world, found),
+        "units": units,
+        PIECE_ROWS: world.tokens.of(token for each in units for token in (*each["words"], *each["activating"])),
         "logit_lens": lens,
         "checks": [_check(passed, len(found), n_control)],
         "arrays": {
@@ -113,14 +115,13 @@ def _layer(layer: int, found: LayerVocabulary) -> dict[str, Any]:
 
 
 def _units(world: AtlasWorld, layers: list[LayerVocabulary]) -> list[dict[str, Any]]:
-    tokenizer = world.classifier.tokenizer
     units = [
         {
             "layer": layer,
             "unit": unit,
             "p": found.unit_p[unit],
-            "words": [token_text(tokenizer, i) for i in found.writes[unit]],
-            "activating": [token_text(tokenizer, i) for i in found.fires[unit]],
+            "words": [world.tokens.name(int(i)) for i in found.writes[unit]],
+            "activating": [world.tokens.name(int(i)) for i in found.fires[unit]],
         }
         for layer, found in enumerate(layers)
         for unit in found.shown
@@ -161,7 +162,6 @@ def _lens(world: AtlasWorld, reader: UnitReader) -> dict[str, Any] | None:
 
 def lens_dict(world: AtlasWorld, found: list[LensText], rows: NDArray[np.int64]) -> dict[str, Any]:
     """For each token, the tokens read after every block; by layer, the mean log-probability of the actual token."""
-    tokenizer = world.classifier.tokenizer
     own = np.concatenate([each.own for each in found], axis=1)
     return {
         "layers": [
@@ -171,8 +171,8 @@ def lens_dict(world: AtlasWorld, found: list[LensText], rows: NDArray[np.int64])
         "texts": [
             {
                 "i": int(rows[each.row]),
-                "tokens": [token_text(tokenizer, i) for i in each.token_ids],
-                "top": [[[token_text(tokenizer, i) for i in place] for place in layer] for layer in each.top],
+                "tokens": [world.tokens.name(int(i)) for i in each.token_ids],
+                "top": [[[world.tokens.name(int(i)) for i in place] for place in layer] for layer in each.top],
             }
             for each in found
         ],

@@ -13,9 +13,10 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
-from vos.atlas.page_data import BY_TEXT, COLUMNS, Artefacts
+from vos.atlas.page_data import BY_TEXT, COLUMNS, Artefacts, gaps
 from vos.storage.json_files import finite
 
 SEALED = ("prediction", "margin", "probability", "distance", "near", "cluster")
@@ -63,6 +64,8 @@ def _reorder(made: dict[str, Any], order: Sequence[int]) -> None:
         texts[name] = moved(texts[name])
     texts["columns"] = {name: moved(values) for name, values in texts["columns"].items()}
     texts["neighbours"] = {side: moved(values) for side, values in texts["neighbours"].items()}
+    place = {old: new for new, old in enumerate(order)}
+    texts["tokens"] = {name: gaps(sorted(place[i] for i in accumulate(rows))) for name, rows in texts["tokens"].items()}
     if texts.get("pca"):
         texts["pca"] |= {axis: moved(texts["pca"][axis]) for axis in ("x", "y")}
     for name, columns in BY_TEXT.items():

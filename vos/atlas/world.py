@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vos.atlas.artefacts import read_arrays, read_artefact
 from vos.atlas.settings import AtlasSettings
+from vos.atlas.token_rows import TokenRows
 from vos.density.base import GaussianDensity
 from vos.interpret.describe import JudgingDescriber
 from vos.interpret.margins import MarginReader
@@ -115,6 +116,14 @@ class AtlasWorld:
     def margins(self) -> MarginReader:
         """Margins of any texts."""
         return self._once("margins", lambda: MarginReader(self.classifier, device=self.featurizer.device))
+
+    @property
+    def tokens(self) -> TokenRows:
+        """Names of the model's tokens, and the texts that have them."""
+        return self._once("tokens", self._read_tokens)
+
+    def _read_tokens(self) -> TokenRows:
+        return TokenRows(self.classifier.tokenizer, self.texts.text, self.classifier.max_length)
 
     @property
     def outliers(self) -> VirtualOutliers | None:

@@ -6,11 +6,11 @@ export const ONLY = ["", "near", "batch", "open", "answered", "misses", "alarms"
 
 /** The initial state of the page.
  * @typedef {{view: string, tab: string, text: string, outlier: number | null, m: number[] | null, d: number[] | null,
- *   show: string, only: string, group: string, q: string, token: string, unit: string, cluster: string, dir: string,
+ *   show: string, only: string, group: string, q: string, token: string, piece: string, unit: string, cluster: string, dir: string,
  *   sort: string}} State
  * @type {Readonly<State>} */
 export const START = Object.freeze({
-  view: "map", tab: "", text: "", outlier: null, m: null, d: null, show: "012v", only: "", group: "", q: "", token: "",
+  view: "map", tab: "", text: "", outlier: null, m: null, d: null, show: "012v", only: "", group: "", q: "", token: "", piece: "",
   unit: "", cluster: "", dir: "", sort: "near",
 });
 
@@ -28,7 +28,7 @@ function range(value) {
 const READ = {
   view: oneOf(VIEWS), tab: short, text: matching(/^[0-9a-zA-Z_-]{1,64}$/), m: range, d: range,
   outlier: (value) => (/^\d{1,6}$/.test(value) ? Number(value) : undefined),
-  show: matching(/^0?1?2?v?$/), only: oneOf(ONLY), group: short, q: short, token: short,
+  show: matching(/^0?1?2?v?$/), only: oneOf(ONLY), group: short, q: short, token: short, piece: short,
   unit: matching(/^\d+\.\d+$/), cluster: matching(/^\d+\.\d+$/), dir: matching(/^\d+[+-]$/), sort: oneOf(ORDERS),
 };
 

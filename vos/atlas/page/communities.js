@@ -2,7 +2,7 @@
 import { element } from "../../page/dom.js";
 import { artefact } from "./data.js";
 import { graphView, groupColour } from "./graph_view.js";
-import { button, counted, heading, num, options, table, textLines, wordButton } from "./parts.js";
+import { button, counted, heading, num, options, pieceButton, table, textLines, wordButton } from "./parts.js";
 import { set, state, toggle } from "./state.js";
 
 const NAMED = 12;
@@ -10,8 +10,8 @@ let place, method = "leiden";
 
 export const communities = {
   name: "communities", title: "Communities", needs: ["communities"],
-  lead: "Units that react to the same words, found in the weighted graph of units and tokens. A community lists texts that hold its words.",
-  draw(body) { place = body; }, update(changed) { if (["data", "cluster", "unit", "token", "tab", "view"].some((name) => changed.has(name))) render(); },
+  lead: "Units that react to the same words, found in the weighted graph of units and tokens. A community lists texts that have its tokens.",
+  draw(body) { place = body; }, update(changed) { if (["data", "cluster", "unit", "token", "piece", "tab", "view"].some((name) => changed.has(name))) render(); },
 };
 
 const found = () => artefact("communities");
@@ -64,7 +64,7 @@ function groups(view) {
     dot.style.background = groupColour(group.cluster);
     head.append(dot, button(group.name || `community ${group.cluster}`, () => toggle("cluster", address), { class: "link", "aria-pressed": String(state.cluster === address) }));
     const size = view.leiden.filter((each) => each === group.cluster).length, words = element("p", "", { class: "words" });
-    words.append(...group.tokens.slice(0, NAMED).map((each) => wordButton(each.token)));
+    words.append(...group.tokens.slice(0, NAMED).map((each) => pieceButton(each.token)));
     card.append(head, element("p", `${counted(size, "unit")}${group.tokens.length ? `, ${counted(group.tokens.length, "token")} of its own` : "; no token is its own"}`, { class: "small muted" }), words);
     if (group.tags?.length) card.append(element("p", "topics: " + group.tags.map((tag) => `${tag.column} ${tag.value} (z ${num(tag.z, 1)})`).join(", "), { class: "small" }));
     made.append(card);

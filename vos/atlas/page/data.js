@@ -1,5 +1,6 @@
 // The arrays that the page shows, read once. `null` becomes NaN for numbers and -1 for classes.
 import { $ } from "../../page/dom.js";
+import { wordsOf } from "./word_split.js";
 
 const holder = $("data");
 export const DATA = JSON.parse(holder.textContent);
@@ -60,29 +61,32 @@ export const shortUid = (i) => (texts.uid[i].length > 12 && byUid.size === n ? t
 /** @param {number} i @returns {string} */
 export const lowerText = (i) => (lower[i] ??= texts.text[i].toLowerCase());
 
-const WORD = /[\p{L}\p{N}]+(?:['’-][\p{L}\p{N}]+)*|([^\p{L}\p{N}\s])\1*/gu;
+const splitOf = new Array(n);
 
-/** Words of a text, or one run of one repeated sign of punctuation. @param {string} text @returns {string[]} */
-export const wordsOf = (text) => text.toLowerCase().match(WORD) ?? [];
+/** Words of the i-th text. @param {number} i @returns {string[]} */
+export const wordsAt = (i) => (splitOf[i] ??= wordsOf(texts.text[i]));
 
-const holdsCache = new Map();
+const wordCache = new Map(), pieceCache = new Map();
 
-/** 1 for every text that contains a word, phrase, punctuation mark or word piece (`##ing`). @param {string} token @returns {Uint8Array} */
-export function textsWith(token) {
-  const cached = holdsCache.get(token);
-  if (cached) return cached;
-  const found = new Uint8Array(n);
-  const piece = token.startsWith("##") ? token.slice(2).toLowerCase() : null;
-  const wanted = wordsOf(token);
-  for (let i = 0; i < n; i++) {
-    if (piece) { found[i] = lowerText(i).includes(piece) ? 1 : 0; continue; }
-    if (!wanted.length || !lowerText(i).includes(wanted[0])) continue;
-    const words = wordsOf(texts.text[i]);
-    found[i] = words.some((_, at) => wanted.every((word, k) => words[at + k] === word)) ? 1 : 0;
-  }
-  holdsCache.set(token, found);
-  return found;
+function cached(cache, key, make) {
+  if (!cache.has(key)) cache.set(key, make());
+  return cache.get(key);
 }
+
+/** 1 for every text that contains a word, phrase or punctuation mark. @param {string} token @returns {Uint8Array} */
+export const textsWith = (token) => cached(wordCache, token, () => {
+  const wanted = wordsOf(token);
+  return Uint8Array.from({ length: n }, (_, i) => (wanted.length && wordsAt(i).some((_word, at) => wanted.every((word, k) => wordsAt(i)[at + k] === word)) ? 1 : 0));
+});
+
+/** 1 for every text in which the model reads a token of its vocabulary; the page holds the rows of the tokens that it shows.
+ * @param {string} piece @returns {Uint8Array} */
+export const textsWithPiece = (piece) => cached(pieceCache, piece, () => {
+  const found = new Uint8Array(n);
+  let at = 0;
+  for (const gap of Object.hasOwn(T.tokens, piece) ? T.tokens[piece] : []) found[at += gap] = 1;
+  return found;
+});
 
 /** Name of a class. @param {number} c */
 export const className = (c) => (c < 0 ? "nobody knows" : run.classes[c]);

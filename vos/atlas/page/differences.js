@@ -1,7 +1,7 @@
 // Differences in words between two sets of texts. They describe the texts; the model need not use them.
 import { element } from "../../page/dom.js";
 import { compare } from "./compare.js";
-import { artefact, n, texts, wordsOf } from "./data.js";
+import { artefact, n, wordsAt } from "./data.js";
 import { bar, button, counted, heading, num, percent, signed, table, textLines, wordButton } from "./parts.js";
 import { set, state } from "./state.js";
 
@@ -99,7 +99,7 @@ function ownPair() {
 const rest = (chosen) => { const inside = new Set(chosen); return Array.from({ length: n }, (_, i) => i).filter((i) => !inside.has(i)); };
 
 function run(a, b, nameA, nameB) {
-  const words = (i) => wordsOf(texts.text[i]), found = compare(a.map(words), b.map(words));
+  const found = compare(a.map(wordsAt), b.map(wordsAt));
   own = { a: nameA, b: nameB, nA: a.length, nB: b.length, threshold: found.threshold, terms: found.terms.map((each) => ({ term: each.term, z: each.z, a_count: each.a, b_count: each.b, confirmed: each.confirmed })) };
   render();
 }

@@ -11,7 +11,7 @@ let place, wanted = "";
 export const graphs = {
   name: "graphs", title: "Token graphs", needs: ["token_graphs"],
   lead: "Contexts pruned to the words that keep a target active, with words that could stand in. Each graph had to predict activity on held-out texts against three simpler rules; the best of the four is named.",
-  draw(body) { place = body; }, update(changed) { if (["data", "tab", "view", "token"].some((name) => changed.has(name))) render(); },
+  draw(body) { place = body; }, update(changed) { if (["data", "tab", "view", "token", "piece"].some((name) => changed.has(name))) render(); },
 };
 
 const all = () => artefact("token_graphs").graphs;
@@ -32,7 +32,8 @@ function search() {
   return made;
 }
 
-const firesOn = (graph, word) => graph.nodes.some((node) => node.tokens.some((token) => token.toLowerCase().startsWith(word))) || graph.words.some(([each]) => each.toLowerCase().startsWith(word));
+const begins = (token, word) => token.toLowerCase().startsWith(word) || token.toLowerCase().startsWith("##" + word);
+const firesOn = (graph, word) => graph.nodes.some((node) => node.tokens.some((token) => begins(token, word))) || graph.words.some(([each]) => each.toLowerCase().startsWith(word));
 
 function targets() {
   const made = element("div", "", { class: "choices scroll-choices", role: "group", "aria-label": "Targets" }), word = wanted.trim().toLowerCase();
@@ -66,7 +67,7 @@ function drawing(graph) {
   const nodes = places.map((each) => ({ x: each.depth, y: each.x, r: 5, box: true, label: SIDES[each.data.node.side] + (each.data.node.tokens[0] ?? "…"), sub: each.data.node.tokens.slice(1, 4).join(", "), colour: each.depth === 1 ? "var(--accent)" : undefined }));
   const edges = places.filter((each) => index.has(each.parent?.id)).map((each) => ({ a: index.get(each.parent.id), b: index.get(each.id), width: 1 + 2.5 * (each.data.node.saliency ?? 0.4) }));
   const tall = Math.min(900, Math.max(180, 46 * tree.leaves().length));
-  return graphView(`Token graph with ${counted(nodes.length, "node")}: ${nodes.slice(0, 8).map((node) => node.label).join(", ")}`, nodes, edges, (k) => set({ token: places[k].data.node.tokens[0] ?? "" }), { height: tall, keep: false });
+  return graphView(`Token graph with ${counted(nodes.length, "node")}: ${nodes.slice(0, 8).map((node) => node.label).join(", ")}`, nodes, edges, (k) => set({ piece: places[k].data.node.tokens[0] ?? "" }), { height: tall, keep: false });
 }
 
 function weights(words) {

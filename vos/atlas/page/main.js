@@ -21,7 +21,7 @@ import { units } from "./units.js";
 import { vocabulary } from "./vocabulary.js";
 
 const VIEWS = [map, shortcuts, differences, coverage, units, communities, graphs, directions, vocabulary, dreams, trust];
-const FILTERS = ["m", "d", "show", "only", "group", "q", "token", "unit", "cluster", "dir", "sort", "data"];
+const FILTERS = ["m", "d", "show", "only", "group", "q", "token", "piece", "unit", "cluster", "dir", "sort", "data"];
 const drawn = new Set();
 let list = [], part = "view";
 

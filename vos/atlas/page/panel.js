@@ -1,7 +1,7 @@
 // One text with everything that is known about it; or one virtual outlier and the real texts around it.
 import { $, element } from "../../page/dom.js";
 import { answerBox } from "./answers.js";
-import { artefact, className, endOf, hasSides, isHarmful, isVeiled, targetName, texts, textsWith, truth } from "./data.js";
+import { artefact, className, endOf, hasSides, isHarmful, isVeiled, targetName, texts, textsWithPiece, truth } from "./data.js";
 import { checkLine } from "./checks.js";
 import { sumName } from "./directions.js";
 import { bar, button, counted, mark, num, percent, signed, textLine, textNode } from "./parts.js";
@@ -149,7 +149,7 @@ function passages(i) {
 function units(i) {
   const view = artefact("communities")?.views[0];
   if (!view) return [];
-  const rows = view.groups.map((group) => [group, group.tokens.filter((each) => textsWith(each.token)[i] === 1).map((each) => each.token)]).filter(([, tokens]) => tokens.length);
+  const rows = view.groups.map((group) => [group, group.tokens.filter((each) => textsWithPiece(each.token)[i] === 1).map((each) => each.token)]).filter(([, tokens]) => tokens.length);
   if (!rows.length) return [];
   const made = element("div", "", { class: "chips" });
   made.append(...rows.map(([group, tokens]) => button(`${group.name || "community " + group.cluster}: ${tokens.slice(0, 4).join(", ")}`, () => toggle("cluster", `0.${group.cluster}`), { class: "chip", "aria-pressed": String(state.cluster === `0.${group.cluster}`) })));

@@ -42,6 +42,18 @@ export function wordButton(token) {
   return button(token, () => toggle("token", token), { class: "word", "data-token": token, "aria-pressed": String(state.token === token) });
 }
 
+/** A token of the model that filters the texts; ## stands before one that continues a word. @param {string} piece */
+export function pieceButton(piece) {
+  return button(piece, () => toggle("piece", piece), { class: "word", "data-piece": piece, "aria-pressed": String(state.piece === piece) });
+}
+
+/** Tokens in a row. @param {string[]} pieces */
+export function pieceRow(pieces) {
+  const row = element("span", "", { class: "words" });
+  row.append(...pieces.map(pieceButton));
+  return row;
+}
+
 /** Words in a row. @param {string[]} tokens */
 export function wordRow(tokens) {
   const row = element("span", "", { class: "words" });

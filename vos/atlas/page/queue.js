@@ -26,8 +26,9 @@ export function filtersOf() {
   }
   if (state.group) chips.push([groupTitle(state.group), back("group")]);
   if (state.token) chips.push([`holds “${state.token}”`, back("token")]);
-  if (state.unit) chips.push([`holds words of unit ${state.unit}`, back("unit")]);
-  if (state.cluster) chips.push([`holds words of ${communityOf(state.cluster)?.name || "community " + state.cluster}`, back("cluster")]);
+  if (state.piece) chips.push([`has the token “${state.piece}”`, back("piece")]);
+  if (state.unit) chips.push([`has tokens of unit ${state.unit}`, back("unit")]);
+  if (state.cluster) chips.push([`has tokens of ${communityOf(state.cluster)?.name || "community " + state.cluster}`, back("cluster")]);
   if (state.dir) chips.push([`pushed most by direction ${parseInt(state.dir, 10)}, ${endName(parseInt(state.dir, 10), state.dir.endsWith("+") ? 1 : -1)}`, back("dir")]);
   if (state.q) chips.push([`search “${state.q}”`, back("q")]);
   return chips;

@@ -1,5 +1,5 @@
 // From the state to the list of texts: every filter is a predicate on a text.
-import { artefact, asked, endOf, indexOf, isHarmful, kind, lowerText, n, texts, textsWith, truth } from "./data.js";
+import { artefact, asked, endOf, indexOf, isHarmful, kind, lowerText, n, texts, textsWith, textsWithPiece, truth } from "./data.js";
 
 export const ONLY_TITLES = {
   "": "All texts", near: "Near the boundary", batch: "In the batch to label", open: "Nobody has judged", answered: "Answered by people",
@@ -35,7 +35,7 @@ export function communityOf(cluster) {
 }
 
 function anyOf(tokens) {
-  const columns = tokens.map(textsWith);
+  const columns = tokens.map(textsWithPiece);
   return (i) => columns.some((column) => column[i] === 1);
 }
 
@@ -77,6 +77,7 @@ export function testsOf(state) {
   if (state.d) tests.push(within(texts.distance, state.d));
   if (state.group) tests.push(groupTest(state.group));
   if (state.token) { const held = textsWith(state.token); tests.push((i) => held[i] === 1); }
+  if (state.piece) tests.push(anyOf([state.piece]));
   if (state.unit) tests.push(unitTest(state.unit));
   if (state.cluster) tests.push(anyOf((communityOf(state.cluster)?.tokens ?? []).map((each) => each.token)));
   if (state.dir) tests.push(directionTest(state.dir));

@@ -25,8 +25,8 @@ export function refresh() { tell(new Set(["data"])); }
 
 /** Reset the filters; view, text and order are unchanged. */
 export function clearFilters() {
-  const { m, d, show, only, group, q, token, unit, cluster, dir } = START;
-  set({ m, d, show, only, group, q, token, unit, cluster, dir });
+  const { m, d, show, only, group, q, token, piece, unit, cluster, dir } = START;
+  set({ m, d, show, only, group, q, token, piece, unit, cluster, dir });
 }
 
 /** Read the state from the address, now and whenever a person goes back or edits it. */

@@ -2,7 +2,7 @@
 import { element } from "../../page/dom.js";
 import { artefact, unitName } from "./data.js";
 import { colours, fitted } from "./map_draw.js";
-import { button, counted, heading, level, num, percent, signed, table, wordRow } from "./parts.js";
+import { button, counted, heading, level, num, percent, signed, table, pieceRow } from "./parts.js";
 import { state, toggle } from "./state.js";
 
 const HEIGHT = 44;
@@ -11,7 +11,7 @@ let place, strips = [], tint = {};
 export const units = {
   name: "units", title: "Units", needs: ["importance"],
   lead: "How much each unit of the encoder's feed-forward layers moves the margin of near-boundary texts: gradient times activation, less its mean for that kind of token.",
-  draw, update(changed) { if (changed.has("data") || changed.has("view")) paint(); if (["data", "unit", "token", "view"].some((name) => changed.has(name))) render(); },
+  draw, update(changed) { if (changed.has("data") || changed.has("view")) paint(); if (["data", "unit", "piece", "view"].some((name) => changed.has(name))) render(); },
 };
 
 function draw(body) {
@@ -55,10 +55,10 @@ function render() {
   const found = artefact("importance"), most = Math.max(1e-12, ...found.top.map((each) => Math.abs(each.score)));
   const rows = found.top.map((each) => {
     const unit = unitName(each);
-    return [button(unit, () => toggle("unit", unit), { class: "word", "aria-pressed": String(state.unit === unit) }), level(Math.abs(each.score), most), num(each.score, 4), signed(each.ablation, 4), percent(each.near_share), wordRow(each.tokens ?? [])];
+    return [button(unit, () => toggle("unit", unit), { class: "word", "aria-pressed": String(state.unit === unit) }), level(Math.abs(each.score), most), num(each.score, 4), signed(each.ablation, 4), percent(each.near_share), pieceRow(each.tokens ?? [])];
   });
   const chosen = element("p", state.unit && !found.top.some((each) => unitName(each) === state.unit) ? `Unit ${state.unit} has score ${num(found.score[Number(state.unit.split(".")[0])]?.[Number(state.unit.split(".")[1])], 4)}; it is not among the strongest, so its words were not looked for.` : "", { class: "small" });
-  place.replaceChildren(chosen, heading("Strongest units", "Layer and number; ablated: how far near margins move when the unit is held at its mean. A unit lists texts that hold its words."), table("Strongest units", ["unit", "score", "", "ablated", "of its effect near", "words it fires on"], rows), ...checks(found));
+  place.replaceChildren(chosen, heading("Strongest units", "Layer and number; ablated: how far near margins move when the unit is held at its mean. A unit lists texts that have its tokens."), table("Strongest units", ["unit", "score", "", "ablated", "of its effect near", "words it fires on"], rows), ...checks(found));
   paint();
 }
 

@@ -1,7 +1,7 @@
 // Vocabulary: the words that a unit promotes, for the units and layers that pass their test.
 import { element } from "../../page/dom.js";
 import { artefact, unitName } from "./data.js";
-import { button, counted, heading, num, table, textLines, wordRow } from "./parts.js";
+import { button, counted, heading, num, table, textLines, pieceRow } from "./parts.js";
 import { state, toggle } from "./state.js";
 
 const TEXTS = 3;
@@ -10,7 +10,7 @@ let place;
 export const vocabulary = {
   name: "vocabulary", title: "Vocabulary", needs: ["vocabulary"],
   lead: "What a unit adds to the text's vector, read as words: the nearest input embeddings to its output. Shown only where these words overlap with those that make it fire, beyond chance.",
-  draw(body) { place = body; }, update(changed) { if (["data", "unit", "token", "view"].some((name) => changed.has(name))) render(); },
+  draw(body) { place = body; }, update(changed) { if (["data", "unit", "piece", "view"].some((name) => changed.has(name))) render(); },
 };
 
 function render() {
@@ -18,7 +18,7 @@ function render() {
   const layers = found.layers.map((each) => [`layer ${each.layer}`, num(each.overlap), num(each.random), num(each.chance), num(each.p, 3), each.passed ? "✓ shown" : "✕ not shown"]);
   const units = found.units.map((each) => {
     const unit = unitName(each);
-    return [button(unit, () => toggle("unit", unit), { class: "word", "aria-pressed": String(state.unit === unit) }), wordRow(each.words), wordRow(each.activating), num(each.p, 3)];
+    return [button(unit, () => toggle("unit", unit), { class: "word", "aria-pressed": String(state.unit === unit) }), pieceRow(each.words), pieceRow(each.activating), num(each.p, 3)];
   });
   place.replaceChildren(
     heading("Units that pass", `${counted(found.units.length, "unit")} of those that matter near the boundary.`),
