@@ -33,11 +33,11 @@ VIEWS = (
 )  # fmt: skip
 
 
-def check(name, value, threshold, tests="method", control=None, passed=None):
+def check(name, value, threshold, tests="method", control=None, passed=None, bound="at least"):
     passed = value is not None and value >= threshold if passed is None else passed
     sentence = f"{name}: {'holds' if passed else 'does not hold'} on these texts."
     return {"name": name, "value": value, "threshold": threshold, "passed": passed, "sentence": sentence,
-            "tests": tests, "control": control}  # fmt: skip
+            "tests": tests, "control": control, "bound": bound}  # fmt: skip
 
 
 def write_artefacts(
@@ -92,12 +92,14 @@ class Maker:
         labelled: share of texts with a label.
         classes: names of the classes.
         harmful: indices of the harmful ones. If there are none, margins have no sign.
+        data_classes: two, if the outputs of the classifier are more than those.
     """
 
     def __init__(self, n, rng, *, sides="both", texts=(), n_outliers=40, labelled=0.6,
-                 classes=("harmless", "harmful"), harmful=(1,)):  # fmt: skip
+                 classes=("harmless", "harmful"), harmful=(1,), data_classes=None):  # fmt: skip
         self.n, self.rng, self.sides, self.n_outliers, self.labelled = n, rng, sides, n_outliers, labelled
         self.classes, self.harmful = list(classes), list(harmful)
+        self.data_classes = list(data_classes or classes)
         self.lines = [texts[i] if i < len(texts) else self.line() for i in range(n)]
 
     def line(self):
@@ -127,7 +129,7 @@ class Maker:
         if len(self.classes) == 2:
             return int(positive)
         among = self.harmful if positive and self.harmful else safe
-        return among[i % len(among)]
+        return among[(i + (positive and not self.harmful)) % len(among)]
 
     def texts(self):
         n, rng = self.n, self.rng
@@ -150,13 +152,16 @@ class Maker:
         neighbours = {side: [self.some(3, range(12)) for _ in range(n)] for side in ("harmful", "harmless")}
         return {
             "run": {"name": "a-run", "model_hash": "1f" * 20, "run_hash": "ab" * 20, "seed": 0, "band": 0.5,
-                    "classes": self.classes, "harmful": self.harmful, "created": None},
+                    "classes": self.classes, "data_classes": self.data_classes, "harmful": self.harmful,
+                    "created": None},
             "text": self.lines, "uid": [f"{int(u):016x}" for u in rng.integers(1, 2**53, n)],
             "split": [("validation", "test", "pool", "made")[i % 4] if known[i] else "pool" for i in range(n)],
             "label": self.label, "prediction": self.prediction, "margin": self.margin.tolist(),
             "probability": rounded(1 / (1 + np.exp(-margin))), "distance": self.distance.tolist(),
             "near": near.tolist(), "batch": (near & (rng.random(n) < 0.5)).tolist(), "answer": self.answer,
             "cluster": self.cluster.tolist(),
+            "outputs": None if self.data_classes == self.classes else
+                       [[self.class_of(i, c > 0) for c in range(2)] for i in range(n)],
             "columns": {"level": [("plain", "implied", "none")[i % 3] for i in range(n)],
                         "group": [GROUPS[i % 3] for i in range(n)]},
             "neighbours": neighbours,
@@ -171,7 +176,7 @@ class Maker:
             "margin": rounded(rng.normal(0, 0.4, m)), "distance": rounded(1 - rng.uniform(0.001, 0.05, m)),
             "class": rng.integers(0, 2, m).tolist(), "nearest": nearest,
             "nearest_distance": [rounded(np.sort(rng.uniform(3, 8, len(each)))) for each in nearest], "tenth": 4.2,
-            "lens": {"shown": False, "words": []}, "checks": [check("nearest texts differ", 0.94, 0.8)],
+            "lens": {"shown": False, "words": []}, "checks": [check("nearest texts differ", 0.7, 0.8, passed=True, bound="at most")],
         }  # fmt: skip
 
     def saliency(self):
@@ -179,7 +184,7 @@ class Maker:
                   for i in range(self.n)]  # fmt: skip
         method = ["integrated_gradients" if len(self.lines[i]) > 400 else "deletion" for i in range(self.n)]
         return {"method": method, "words": values, "random_deletion": 0.23,
-                "checks": [check("top three words flip", 0.93, 0.46)]}  # fmt: skip
+                "checks": [check("top three words flip", None, None, passed=True)]}  # fmt: skip
 
     def flips(self):
         near = np.flatnonzero(np.abs(self.margin) < 1.0).tolist()
@@ -272,7 +277,7 @@ class Maker:
             {"n": 9, "words": ["station", "home"], "texts": self.with_word("train", 3)},
             {"n": 5, "words": ["teacher", "night"], "texts": self.with_word("train")[-3:]}]}]  # fmt: skip
         return {"views": [{"name": "across", **view}, {"name": "layer 1", **view, "spectral": None}],
-                "control": control, "senses": senses, "pos": None,
+                "settings": {"algorithm": "louvain"}, "control": control, "senses": senses, "pos": None,
                 "token_rows": self.rows("shoved", "knife", "picnic", "soup", "night", "##w"),
                 "checks": [check("stable under new texts", 0.81, 0.7, "method", 0.36),
                           check("token groups", 12, 1, "model", 0)]}  # fmt: skip
@@ -332,7 +337,7 @@ class Maker:
             {"layer": 1, "unit": 7, "p": 0.003, "words": ["picnic", "meal", "soup"], "activating": ["picnic", "garden"]}
         ]
         return {"layers": layers, "units": units, "logit_lens": self.lens(), "token_rows": self.rows("picnic", "soup", "garden"),
-                "checks": [check("layers that write what they read", 2, 1, "model", 0)]}  # fmt: skip
+                "checks": [check("layers that write what they read", 2, 1, "model", 0, bound="above")]}  # fmt: skip
 
     def lens(self):
         layers = [{"layer": k, "own token, mean log-probability": k - 3.0} for k in range(3)]

@@ -20,6 +20,12 @@ pytestmark = pytest.mark.slow
 SETTINGS = AtlasSettings(n_texts=48, n_outliers=4, n_units=2)
 
 
+def holds(check):
+    """Whether the value is where it must be; a check may want more than that."""
+    value, threshold = check["value"], check["threshold"]
+    return {"at least": value >= threshold, "above": value > threshold, "at most": value <= threshold}[check["bound"]]
+
+
 @pytest.fixture(params=["encoder", "pretrained", "three classes", "no harm", "decoder", "one side", "few", "no pool"])
 def world(request, tiny_encoder, tiny_classifier, tokenizer, tmp_path):
     kind = request.param
@@ -64,7 +70,8 @@ def test_every_producer_works_or_says_why_not(world, tmp_path, monkeypatch):
         assert (found is None) == (producer.name in result.dropped)
         if found is not None:
             for check in found["checks"]:
-                assert {"name", "value", "threshold", "passed", "sentence", "tests", "control"} == set(check)
+                assert {"name", "value", "threshold", "passed", "sentence", "tests", "control", "bound"} == set(check)
+                assert check["value"] is None or check["passed"] <= holds(check)
                 assert check["tests"] in ("method", "model")
                 assert "\n" not in check["sentence"]
     assert all("\n" not in reason for reason in result.dropped.values())

@@ -246,6 +246,18 @@ def test_the_trust_view_holds_every_check(reader):
             assert check["name"] in said
     assert said.count("✕ failed") == 1
     assert at.made["texts"]["run"]["model_hash"] in said
+    rows = {cells[1]: cells for cells in (row.split("\t") for row in said.split("\n")) if len(cells) > 5}
+    assert rows["nearest texts differ"][4] == "≤ 0.8"
+    assert rows["layers that write what they read"][4] == "> 1"
+    assert rows["top three words flip"][3:5] == ["–", "–"]
+
+
+def test_what_made_a_number_is_what_the_page_says(reader):
+    at = reader(40, hash_="#outlier=0&view=communities")
+    assert at.page.locator("#view-communities [aria-label=Method] button").all_inner_texts() == ["Louvain", "Spectral"]
+    at.show("units")
+    assert "rank correlation 0.45 with the score." in at.page.inner_text("#view-units")
+    assert "thin" not in at.page.inner_text("#panel")
 
 
 def test_back_returns_to_the_view_and_text_before(reader):

@@ -43,20 +43,22 @@ class Check:
     Attributes:
         name: name of the measured quantity.
         value: the measured value; None if it could not be measured, which fails the check.
-        threshold: the value it is compared with.
+        threshold: the value it is compared with; None if that could not be measured either.
         passed: whether the view can be trusted.
         sentence: the result and its meaning, one line.
         tests: "method" if a model with random weights should pass too, "model" if it must not.
         control: the value for an encoder with random weights; None if it was not measured.
+        bound: what the value must be, compared with the threshold.
     """
 
     name: str
     value: float | None
-    threshold: float
+    threshold: float | None
     passed: bool
     sentence: str
     tests: Literal["method", "model"]
     control: float | None = None
+    bound: Literal["at least", "above", "at most"] = "at least"
 
     def as_dict(self) -> dict[str, Any]:
         """As an artefact holds it."""

@@ -76,7 +76,7 @@ def page_bytes(artefacts: Artefacts, settings: AtlasPageSettings, folder: Path =
     if settings.blind:
         shown, chunks = seal(shown)
     else:
-        shown["texts"]["sealed"] = [0] * n
+        shown["texts"] |= {"sealed": [0] * n, "outputs": None}  # asked of nobody here
     content = _fill(_data(shown, settings), chunks, settings).encode("utf-8")
     if len(content) > MAX_BYTES:
         raise DataError(
@@ -99,7 +99,7 @@ def _data(shown: dict[str, Any], settings: AtlasPageSettings) -> dict[str, Any]:
     return {
         "title": settings.title,
         "blind": settings.blind,
-        "answers": [answer_of(name) for name in texts["run"]["classes"]],
+        "answers": [answer_of(name) for name in texts["run"]["data_classes"]],
         "sealed": [i for i, sealed in enumerate(texts["sealed"]) if sealed],
         "texts": texts,
         "views": {name: shown[name] for name in VIEWS if name in shown},

@@ -118,6 +118,15 @@ def _output(classifier: Any, name: str | None, logits: Tensor) -> int | None:
     return max(outputs, key=lambda i: float(logits[i]), default=None)
 
 
+def _outputs(world: AtlasWorld) -> list[list[int | None]] | None:
+    """For each text and class of the data the output that such an answer means; None if outputs are the classes."""
+    classifier = world.classifier
+    if classifier.class_of_output == tuple(range(len(classifier.data_classes))):
+        return None
+    logits = world.head.logits(torch.from_numpy(world.features).float())
+    return [[_output(classifier, name, row) for name in classifier.data_classes] for row in logits]
+
+
 def train_texts(examples: Sequence[Example], featurizer: ClassifierFeaturizer, rng: np.random.Generator) -> TrainTexts:
     """The labelled training texts with their features; a random sample of at most 20,000."""
     known = [example for example in examples if example.label is not None]
@@ -135,7 +144,15 @@ def texts_artefact(world: AtlasWorld) -> dict[str, Any]:
     used = sorted({row for lists in nearest.values() for rows in lists for row in rows})
     place = {row: i for i, row in enumerate(used)}
     return {
-        "run": {**facts, "classes": world.classes, "harmful": world.harmful, "band": world.band, "created": None},
+        "run": {
+            **facts,
+            "classes": world.classes,
+            "data_classes": world.classifier.data_classes,
+            "harmful": world.harmful,
+            "band": world.band,
+            "created": None,
+        },
+        "outputs": _outputs(world),
         **{name: getattr(texts, name) for name in texts.__dataclass_fields__},
         "neighbours": {side: [[place[row] for row in rows] for rows in lists] for side, lists in nearest.items()},
         "train": {

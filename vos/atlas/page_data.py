@@ -29,7 +29,7 @@ PIECE_ROWS = "token_rows"
 """Key of an artefact: the texts that have each of its tokens, see `TokenRows.of`."""
 
 READ = {
-    "texts": (*COLUMNS, "run", "columns", "neighbours", "train", "pca"),
+    "texts": (*COLUMNS, "run", "outputs", "columns", "neighbours", "train", "pca"),
     "outliers": ("margin", "distance", "class", "nearest", "nearest_distance", "tenth", "lens"),
     "saliency": ("method", "words", "random_deletion"),
     "flips": ("index", "flip", "random_rate", "tried"),
@@ -37,7 +37,7 @@ READ = {
     "differences": ("pairs",),
     "coverage": ("clusters", "bands", "cells", "totals"),
     "importance": ("layers", "units", "score", "top", "sets", "conductance", PIECE_ROWS),
-    "communities": ("views", "control", "senses", "pos", PIECE_ROWS),
+    "communities": ("settings", "views", "control", "senses", "pos", PIECE_ROWS),
     "token_graphs": ("graphs", "similar", "all", PIECE_ROWS),
     "directions": (
         "method",
@@ -107,6 +107,8 @@ def check(artefacts: Artefacts, folder: Path) -> None:
     n = len(texts["text"])
     sizes = {("texts", name): len(texts[name]) for name in COLUMNS}
     sizes |= {("texts", f"columns.{name}"): len(values) for name, values in texts["columns"].items()}
+    if texts.get("outputs") is not None:
+        sizes["texts", "outputs"] = len(texts["outputs"])
     for name, columns in BY_TEXT.items():
         for column in columns if name in artefacts else ():
             sizes[name, column] = len(artefacts[name][column])

@@ -205,7 +205,7 @@ def _groups(view: CommunityView, read: _Read, occurrences: Occurrences) -> list[
             own += [{"column": column, "value": tag.value, "z": tag.z, "n": tag.n} for tag in more]
     groups = []
     for c, (group, own) in enumerate(zip(view.groups, tags, strict=True)):
-        shown = [
+        shown: list[dict[str, Any]] = [
             {"token": tokens[share.token], "share": share.share, "ratio": share.ratio, "p": share.p} for share in group
         ]
         groups.append(

@@ -97,9 +97,9 @@ def _plain(flip: Flip) -> dict[str, Any]:
 def _check(share: float | None, rate: float | None, n: int) -> Check:
     name = "one similar word flips texts near the boundary"
     if share is None or rate is None:
-        return Check(name, None, 0.0, False, "no text near the boundary to try it on", "method")
+        return Check(name, None, None, False, "no text near the boundary to try it on", "method", bound="above")
     said = (
         f"one similar word flips {share:.0%} of {n} texts near the boundary, one random edit {rate:.0%}: flips are "
         "true of this model, and as easily found of any other; read the margin after them"
     )
-    return Check(name, share, rate, share > rate, said, "method")
+    return Check(name, share, rate, share > rate, said, "method", bound="above")

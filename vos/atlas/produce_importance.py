@@ -194,6 +194,7 @@ def _checks(found: _Found, control: _Found | None) -> list[Check]:
             f"far as the strongest of {n} random sets of the same layers; random weights may pass too",
             "method",
             None if control is None else control.sets.ratio,
+            "above",
         ),
         Check(
             "rank correlation of score and ablation",

@@ -88,6 +88,7 @@ def _lens(world: AtlasWorld, outliers: VirtualOutliers, found: OutlierNeighbors)
                 largest is not None and largest <= 1.0,
                 "above 1 the lens extrapolates to where no text is; each outlier is tried on its own",
                 "method",
+                bound="at most",
             ),
             Check(
                 "words of an outlier in its nearest texts, against those of another",

@@ -130,7 +130,7 @@ def _units(world: AtlasWorld, layers: list[LayerVocabulary]) -> list[dict[str, A
 
 
 def _check(passed: int, n_layers: int, control: int | None) -> Check:
-    beside = "" if control is None else f"; with random weights {control}"
+    beside = "" if control is None else f", and more than the {control} of random weights are wanted"
     return Check(
         "layers whose units write towards the words they fire at",
         passed,

@@ -12,11 +12,13 @@ import copy
 import hashlib
 import json
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
 from vos.atlas.page_data import BY_TEXT, COLUMNS, Artefacts, gaps
+from vos.interpret.coverage_table import BORROWED
 from vos.storage.json_files import finite
 
 SEALED = ("prediction", "margin", "probability", "distance", "near", "cluster")
@@ -42,6 +44,8 @@ def seal(artefacts: Artefacts) -> tuple[dict[str, Any], list[str]]:
     _reorder(made, order)
     hidden = [texts["label"][i] is None and texts["answer"][i] is None for i in range(n)]
     place = {old: new for new, old in enumerate(order) if not hidden[new]}
+    topics = Counter(texts["cluster"][i] for i in range(n) if hidden[i])
+    sent = Counter(texts["cluster"][i] for i in range(n) if hidden[i] and texts["batch"][i])
     chunks = [_packed(_take(made, i)) for i in range(n) if hidden[i]]
     texts["sealed"] = [int(each) for each in hidden]
     if "flips" in made:
@@ -51,7 +55,7 @@ def seal(artefacts: Artefacts) -> tuple[dict[str, Any], list[str]]:
     for target in made.get("dreams", {}).get("targets", []):
         target["texts"] = [each for each in target["texts"] if each.get("text") not in secret]
     if "coverage" in made:
-        _count_again(made)
+        _count_again(made, topics, sent)
     return made, chunks
 
 
@@ -66,6 +70,8 @@ def _reorder(made: dict[str, Any], order: Sequence[int]) -> None:
     texts["neighbours"] = {side: moved(values) for side, values in texts["neighbours"].items()}
     place = {old: new for new, old in enumerate(order)}
     texts["tokens"] = {name: gaps(sorted(place[i] for i in accumulate(rows))) for name, rows in texts["tokens"].items()}
+    if texts.get("outputs"):
+        texts["outputs"] = moved(texts["outputs"])
     if texts.get("pca"):
         texts["pca"] |= {axis: moved(texts["pca"][axis]) for axis in ("x", "y")}
     for name, columns in BY_TEXT.items():
@@ -89,6 +95,8 @@ def _take(made: dict[str, Any], i: int) -> dict[str, Any]:
     told["neighbours"] = {side: values[i] for side, values in texts["neighbours"].items()}
     for values in texts["neighbours"].values():
         values[i] = []
+    if texts.get("outputs"):
+        told["outputs"], texts["outputs"][i] = texts["outputs"][i], None
     if texts.get("pca"):
         told["pca"] = [texts["pca"]["x"][i], texts["pca"]["y"][i]]
         texts["pca"]["x"][i] = texts["pca"]["y"][i] = None
@@ -154,26 +162,46 @@ def _drop_references(made: dict[str, Any], place: Mapping[int, int]) -> None:
         outliers["nearest_distance"] = [[d for _, d in row] for row in pairs]
 
 
-def _count_again(made: dict[str, Any]) -> None:
-    """Coverage of only the open texts."""
+def _count_again(made: dict[str, Any], topics: Mapping[int, int], sent: Mapping[int, int]) -> None:
+    """Coverage of the open texts by cell, and of the sealed ones by topic alone.
+
+    A cell without open texts is left out: it would tell that a sealed text lies in its band. Mistakes expected among
+    sealed texts come from the open texts of the topic, and are drawn towards the rate of all.
+    """
     texts, coverage = made["texts"], made["coverage"]
-    harmful = set(texts["run"]["harmful"])
-    cells = {(cell["cluster"], cell["band"]): dict.fromkeys(COUNTS, 0) for cell in coverage["cells"]}
+    cells: dict[tuple[int, int], dict[str, int]] = {}
     for i, margin in enumerate(texts["margin"]):
-        if texts["sealed"][i] or margin is None:
+        band = None if texts["sealed"][i] else _band(margin, coverage["bands"])
+        if band is None:
             continue
-        band = next((k for k, each in enumerate(coverage["bands"]) if _inside(margin, each)), None)
-        cell = cells.get((texts["cluster"][i], band))
-        if cell is None:
-            continue
+        cell = cells.setdefault((texts["cluster"][i], band), dict.fromkeys(COUNTS, 0))
         label, answer = texts["label"][i], texts["answer"][i]
         truth = answer if answer is not None else label
-        wrong = truth is not None and (truth in harmful) != (texts["prediction"][i] in harmful)
-        for key, value in (("n", 1), ("labelled", label is not None), ("asked", answer is not None),
+        asked, wrong = texts["batch"][i] or answer is not None, truth is not None and truth != texts["prediction"][i]
+        for key, value in (("n", True), ("labelled", truth is not None), ("asked", asked),
                            ("known", truth is not None), ("errors", wrong)):  # fmt: skip
             cell[key] += int(value)
-    coverage["cells"] = [{**cell, "cluster": c, "band": b} for (c, b), cell in cells.items()]
     coverage["totals"] = {key: sum(cell[key] for cell in cells.values()) for key in COUNTS}
+    rate = coverage["totals"]["errors"] / max(coverage["totals"]["known"], 1)
+    coverage["hidden"] = []
+    for topic, n in sorted(topics.items()):
+        own = [cell for (c, _), cell in cells.items() if c == topic]
+        errors, known = (sum(cell[key] for cell in own) for key in ("errors", "known"))
+        expected = n * (errors + BORROWED * rate) / (known + BORROWED)
+        coverage["hidden"].append(
+            {**dict.fromkeys(COUNTS, 0), "cluster": topic, "band": None, "n": n, "asked": sent[topic]}
+            | {"expected_errors": round(expected, 3)}
+        )
+    coverage["cells"] = [
+        {**cell, "expected_errors": 0, "cluster": c, "band": b} for (c, b), cell in sorted(cells.items())
+    ]
+
+
+def _band(margin: float | None, bands: Sequence[Sequence[float | None]]) -> int | None:
+    """Index of the band of a margin; None if there is none."""
+    if margin is None:
+        return None
+    return next((k for k, band in enumerate(bands) if _inside(margin, band)), None)
 
 
 def _inside(margin: float, band: Sequence[float | None]) -> bool:

@@ -6,8 +6,9 @@ import { DATA, artefact, blind, run, texts } from "./data.js";
 import { button } from "./parts.js";
 import { refresh } from "./state.js";
 
-const KEY = ["vos-atlas", run.run_hash, run.model_hash].join(":");
-const choices = [...run.classes.map((title, c) => ({ value: c, title })), { value: "unsure", title: "Unsure" }];
+const outputs = DATA.texts.outputs; // of a classifier with more outputs than classes: for each text the output of each class
+const KEY = ["vos-atlas", run.run_hash, run.model_hash, ...(outputs ? ["classes"] : [])].join(":");
+const choices = [...run.data_classes.map((title, c) => ({ value: c, title })), { value: "unsure", title: "Unsure" }];
 const order = new Map((DATA.sealed ?? []).map((i, k) => [i, k]));
 const chunks = blind ? ($("sealed")?.textContent ?? "").split("\n").filter(Boolean) : [];
 $("sealed")?.remove();
@@ -57,7 +58,7 @@ export async function answer(i, k) {
 
 function take(i) {
   const { value } = given.get(texts.uid[i]);
-  texts.answer[i] = typeof value === "number" ? value : -1;
+  texts.answer[i] = typeof value === "number" ? (outputs ? outputs[i]?.[value] : value) ?? -1 : -1;
 }
 
 async function open(i) {
@@ -67,6 +68,7 @@ async function open(i) {
   for (const name of ["margin", "distance", "probability"]) texts[name][i] = sealed[name] ?? NaN;
   texts.prediction[i] = sealed.prediction ?? -1;
   texts.cluster[i] = sealed.cluster ?? -1;
+  if (outputs) outputs[i] = sealed.outputs;
   texts.near[i] = sealed.near ? 1 : 0;
   if (texts.pca && sealed.pca) { texts.pca.x[i] = sealed.pca[0]; texts.pca.y[i] = sealed.pca[1]; }
   for (const [column, value] of Object.entries(sealed.columns ?? {})) texts.columns[column][i] = value;

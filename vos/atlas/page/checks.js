@@ -3,13 +3,14 @@ import { element } from "../../page/dom.js";
 import { artefact } from "./data.js";
 import { num } from "./parts.js";
 
-/** Whether larger is better. @param {any} check */
-export const wantsMore = (check) => check.passed === (check.value >= check.threshold);
+const SIGNS = { "at least": "≥", above: ">", "at most": "≤" };
+
+/** What a check needs, in signs. @param {any} check */
+export const needed = (check) => (check.threshold == null ? "–" : `${SIGNS[check.bound]} ${num(check.threshold)}`);
 
 /** @param {any} check @returns {string} the value and its threshold */
 export function checkNumbers(check) {
-  const above = wantsMore(check);
-  const held = check.value == null ? "no number" : `${num(check.value)}, needed ${above ? "at least" : "at most"} ${num(check.threshold)}`;
+  const held = check.value == null ? "no number" : `${num(check.value)}, needed ${check.bound} ${num(check.threshold)}`;
   return held + (check.control == null ? "" : `; random weights ${num(check.control)}`);
 }
 

@@ -28,7 +28,7 @@ function tools(view) {
   const made = element("div", "", { class: "row-tight" }), choice = element("select", "", { id: "community-view" }), ways = element("div", "", { class: "group", role: "group", "aria-label": "Method" });
   options(choice, found().views.map((each, k) => [String(k), each.name === "across" ? "across all layers" : each.name]), String(at()));
   choice.addEventListener("change", () => { set({ tab: choice.value === "0" ? "" : choice.value, cluster: "" }); document.getElementById("community-view").focus(); });
-  const foundBy = found().settings?.algorithm === "louvain" ? "Louvain" : "Leiden"; // both stand under the same key
+  const foundBy = { louvain: "Louvain", leiden: "Leiden" }[found().settings?.algorithm] ?? "Modularity"; // all under the same key
   for (const [name, title] of [["leiden", foundBy], ["spectral", "Spectral"]]) {
     const each = button(title, () => { method = name; render(); }, { "aria-pressed": String(method === name) });
     each.disabled = !view[name];

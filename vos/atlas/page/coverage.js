@@ -13,7 +13,7 @@ const MEASURES = {
   rate: ["Error rate of the judged", (cell) => (cell.known ? cell.errors / cell.known : NaN), percent],
   worth: ["Mistakes expected among the unjudged", (cell) => expected(cell), (value) => num(value, 1)],
 };
-const FEWEST = 5, AHEAD = 1e-4;
+const OF_UNJUDGED = ["open", "worth"], FEWEST = 5, AHEAD = 1e-4;
 let measure = "open", place;
 
 /** Expected mistakes: the rate of the cell, shrunk towards that of its band if few texts are labelled. */
@@ -44,10 +44,22 @@ function render() {
   options(choice, Object.entries(MEASURES).map(([name, [title]]) => [name, title]), measure);
   choice.addEventListener("change", () => { measure = choice.value; render(); document.getElementById("measure").focus(); });
   row.append(element("label", "Shown", { for: "measure", class: "small" }), choice);
-  place.replaceChildren(next(found), row, grid(found), element("p", `${counted(found.totals.n, "text")}; ${found.totals.known.toLocaleString("en")} judged, of these ${found.totals.errors.toLocaleString("en")} wrongly classified.`, { class: "small muted" }));
+  place.replaceChildren(next(found), row, grid(found), element("p", `${counted(found.totals.n, "text")}${hiddenOf(found).length ? " that somebody has judged" : ""}; ${found.totals.known.toLocaleString("en")} judged, of these ${found.totals.errors.toLocaleString("en")} wrongly classified.`, { class: "small muted" }));
+}
+
+/** Sealed texts by topic, as cells of no band; none in an open page. */
+const hiddenOf = (found) => found.hidden ?? [];
+
+/** The same of a blind page, in which texts that nobody has judged are in no cell. */
+function nextHidden(found) {
+  const made = element("div"), hidden = [...hiddenOf(found)].sort((a, b) => expected(b) - expected(a)), all = sumOf(hidden), list = element("ol", "", { class: "next" });
+  list.append(...hidden.slice(0, 4).map((cell) => element("li", `${nameOf(found, cell.cluster)}: ${counted(cell.n, "text")} hidden${found.totals.known ? `, about ${num(expected(cell), 0)} of them wrong` : ""}`)));
+  made.append(heading("Next labels", `${counted(all.n, "text")} that nobody had judged when this page was made ${all.n === 1 ? "is" : "are"} hidden: counted by topic, in no margin.`), list);
+  return made;
 }
 
 function next(found) {
+  if (hiddenOf(found).length) return nextHidden(found);
   const made = element("div"), best = [...found.cells].filter((cell) => cell.n > cell.known).sort((a, b) => expected(b) - expected(a)).slice(0, 4), list = element("ol", "", { class: "next" });
   const known = best.some((cell) => cell.known);
   for (const cell of best) {
@@ -72,7 +84,7 @@ function grid(found) {
   const at = (cluster, band) => found.cells.find((cell) => cell.cluster === cluster && cell.band === band);
   const button_ = (cell) => {
     if (!cell) return element("span", "–", { class: "muted" });
-    const amount = value(cell), made = element("button", Number.isNaN(amount) ? "–" : written(amount), { type: "button", class: "cell" });
+    const amount = hidden.length && OF_UNJUDGED.includes(measure) ? NaN : value(cell), made = element("button", Number.isNaN(amount) ? "–" : written(amount), { type: "button", class: "cell" });
     const held = state.group === `cluster:${cell.cluster}` && same(state.m, bandRange(found.bands[cell.band]));
     made.setAttribute("aria-pressed", String(held));
     made.append(element("span", `, ${nameOf(found, cell.cluster)}, margin ${bandTitle(found.bands[cell.band])}`, { class: "sr" }));
@@ -80,12 +92,14 @@ function grid(found) {
     made.addEventListener("click", () => choose(found, cell));
     return made;
   };
+  const hidden = hiddenOf(found), told = (cell) => (cell ? (Number.isNaN(value(cell)) ? "–" : written(value(cell))) : "–");
   const total = (cells) => { const amount = value(sumOf(cells)); return element("span", Number.isNaN(amount) ? "–" : written(amount), { class: "num total" }); };
   const rows = found.clusters.map((cluster) => [
-    element("span", cluster.name || `topic ${cluster.id}`), ...found.bands.map((_, band) => button_(at(cluster.id, band))), total(found.cells.filter((cell) => cell.cluster === cluster.id)),
+    element("span", cluster.name || `topic ${cluster.id}`), ...found.bands.map((_, band) => button_(at(cluster.id, band))),
+    ...(hidden.length ? [told(hidden.find((cell) => cell.cluster === cluster.id))] : []), total([...found.cells, ...hidden].filter((cell) => cell.cluster === cluster.id)),
   ]);
-  rows.push([element("span", "all", { class: "total" }), ...found.bands.map((_, band) => total(found.cells.filter((cell) => cell.band === band))), total(found.cells)]);
-  const made = table(MEASURES[measure][0], ["topic", ...found.bands.map(bandTitle), "all"], rows);
+  rows.push([element("span", "all", { class: "total" }), ...found.bands.map((_, band) => (hidden.length && OF_UNJUDGED.includes(measure) ? "–" : total(found.cells.filter((cell) => cell.band === band)))), ...(hidden.length ? [total(hidden)] : []), total([...found.cells, ...hidden])]);
+  const made = table(MEASURES[measure][0], ["topic", ...found.bands.map(bandTitle), ...(hidden.length ? ["hidden"] : []), "all"], rows);
   made.classList.add("grid");
   return made;
 }

@@ -176,7 +176,7 @@ function outlier(o) {
   const found = artefact("outliers"), list = element("div", "", { class: "text-lines" });
   found.nearest[o].forEach((i, k) => { if (texts.text[i] !== undefined) list.append(textLine(i, `${num(found.nearest_distance[o][k] / (found.tenth || 1))}×`)); });
   const head = element("article", "", { class: "card" });
-  head.append(element("p", "◇ A virtual outlier: a point drawn near the boundary where the class is thin. No text belongs to it.", { class: "card-head" }));
+  head.append(element("p", "◇ A virtual outlier: a point drawn for a class, with this margin and distance. No text belongs to it.", { class: "card-head" }));
   const made = element("dl", "", { class: "numbers" });
   for (const [name, value] of [["drawn for", className(found.class[o])], ["margin", signed(found.margin[o])], ["distance", num(found.distance[o], 4)]]) {
     const pair = element("div");

@@ -1,7 +1,7 @@
 // Reliability of this page: all checks of all views, the control with random weights, times and versions.
 import { element } from "../../page/dom.js";
 import { DATA, artefact, run, texts } from "./data.js";
-import { wantsMore } from "./checks.js";
+import { needed } from "./checks.js";
 import { heading, num, table } from "./parts.js";
 
 let place;
@@ -16,7 +16,7 @@ function render() {
   const rows = [];
   for (const [name, view] of Object.entries(DATA.views)) {
     if (name === "trust") continue;
-    for (const check of view.checks ?? []) rows.push([name.replace("_", " "), check.name, element("span", check.passed ? "✓ passed" : "✕ failed", { class: check.passed ? "fixed" : "fixed check-why" }), num(check.value), element("span", `${wantsMore(check) ? "≥" : "≤"} ${num(check.threshold)}`, { class: "fixed" }), num(check.control), check.tests === "model" ? "model" : "method"]);
+    for (const check of view.checks ?? []) rows.push([name.replace("_", " "), check.name, element("span", check.passed ? "✓ passed" : "✕ failed", { class: check.passed ? "fixed" : "fixed check-why" }), num(check.value), element("span", needed(check), { class: "fixed" }), num(check.control), check.tests === "model" ? "model" : "method"]);
   }
   const missing = Object.entries(DATA.missing).map(([name, why]) => `${name.replace("_", " ")}: ${why.replace(/^Not made: (\w+: )?/, "")}`), found = artefact("trust") ?? {};
   place.replaceChildren(

@@ -67,6 +67,6 @@ function checks(found) {
   if (!found.sets) return [];
   const rows = [["the strongest per cent", level(found.sets.top_percent, most), num(found.sets.top_percent)], [`random sets of as many (mean of ${random.length})`, level(mean, most), num(mean)], ["the strongest of these", level(Math.max(...random), most), num(Math.max(...random))]];
   const made = [heading("Checked by ablation", "How far near margins move when a whole set of units is held at its mean."), table("Ablated sets", ["set", "", "margin moves by"], rows)];
-  if (found.conductance) made.push(element("p", `Conductance orders the units differently: rank correlation ${num(found.conductance.spearman)} with the effect of ablation. ${counted(found.layers, "layer")} of ${found.units.toLocaleString("en")} units.`, { class: "small muted" }));
+  if (found.conductance) made.push(element("p", `Conductance, another measure of the same: rank correlation ${num(found.conductance.spearman)} with the score. ${counted(found.layers, "layer")} of ${found.units.toLocaleString("en")} units.`, { class: "small muted" }));
   return made;
 }
