@@ -39,6 +39,15 @@ def test_a_run_that_starts_from_another_does_not_repeat_what_was_about_that_run_
 
 
 @pytest.mark.usefixtures("hydra_at_conf")
+def test_answers_to_the_batch_of_a_classifier_that_was_only_studied_are_trained_on(tmp_path):
+    (tmp_path / "overrides.yaml").write_text("- model=pretrained\n- trainer.max_epochs=0\n", "utf-8")
+    config, overrides = goes_on(f"run={tmp_path}", "labels=oracle")
+    assert overrides == ["model=pretrained", f"run={tmp_path}", "labels=oracle"]
+    assert config.trainer.max_epochs > 0
+    assert goes_on(f"run={tmp_path}")[0].trainer.max_epochs == 0
+
+
+@pytest.mark.usefixtures("hydra_at_conf")
 def test_another_option_on_the_command_line_replaces_the_settings_of_the_earlier_one(earlier, caplog):
     caplog.set_level("INFO")
     given = ["labels=oracle", "data=embedded", "outliers=tail", f"run={earlier}"]

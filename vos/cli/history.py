@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vos.cli.overrides import refuse_old_names
 from vos.cli.saved_settings import check_addresses, saved_overrides, saved_settings
-from vos.cli.taken_over import without_one_shot, without_replaced
+from vos.cli.taken_over import without_one_shot, without_replaced, without_study
 from vos.errors import ConfigError, RunError
 from vos.storage.commands import command
 
@@ -44,7 +44,7 @@ def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, 
     refuse_old_names(saved, where=f"{path}: ")
     saved, given = ([each for each in part if not each.startswith(NOT_KEPT)] for part in (saved, overrides))
     if config.run:
-        saved = without_one_shot(saved)
+        saved = without_study(without_one_shot(saved), given)
     both = [*without_replaced(saved, given, start=bool(config.run)), *given]
     composed = compose("train", overrides=[*both, *([f"resume={config.resume}"] if config.resume else [])])
     check_addresses(path, composed, overrides)

@@ -19,6 +19,10 @@ ONE_SHOT = ("run", "resume", "labels", "dry_run", "accept_rejected", "warm_start
 """Settings about one run: which answers it imported, and how it began. A run that starts from it has its own."""
 
 
+STUDY = "trainer.max_epochs=0"
+"""The setting that measures a classifier without training it."""
+
+
 def without_one_shot(saved: Sequence[str]) -> list[str]:
     """Drop the settings that were about the earlier run alone.
 
@@ -27,6 +31,21 @@ def without_one_shot(saved: Sequence[str]) -> list[str]:
         ['seed=1', '~exposure', 'labels_seen=2']
     """
     return [each for each in saved if re.split(r"[.@/=]", each.lstrip("+~"))[0] not in ONE_SHOT]
+
+
+def without_study(saved: Sequence[str], given: Sequence[str]) -> list[str]:
+    """Drop `trainer.max_epochs=0`, by which the earlier run studied a classifier as it was, if there are new answers.
+
+    Example:
+        >>> without_study(["seed=1", "trainer.max_epochs=0"], ["run=a", "labels=oracle"])
+        ['seed=1']
+        >>> without_study(["seed=1", "trainer.max_epochs=0"], ["run=a"])
+        ['seed=1', 'trainer.max_epochs=0']
+    """
+    if not any(each.startswith("labels=") and each != "labels=null" for each in given) or STUDY not in saved:
+        return list(saved)
+    logger.info("not taken over, as new answers are to be trained on: %s", STUDY)
+    return [each for each in saved if each != STUDY]
 
 
 def without_replaced(saved: Sequence[str], given: Sequence[str], *, start: bool) -> list[str]:
