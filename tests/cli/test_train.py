@@ -153,7 +153,8 @@ def test_another_seed_into_the_same_directory_is_refused(run, workplace, monkeyp
 
 def test_the_next_run_starts_from_the_classifier_of_the_first(run, monkeypatch, tmp_path):
     call(train.main, monkeypatch, f"run={run}", "outliers=tail", "outliers.distance=0.9", "logger=csv",
-         f"hydra.run.dir={tmp_path}")  # fmt: skip
+         "model.dropout=0.3", f"hydra.run.dir={tmp_path}")  # fmt: skip
+    assert json.loads((tmp_path / "model/vos.json").read_text())["dropout"] == 0.3
     rounds = json.loads((tmp_path / "metrics.json").read_text())["rounds"]
     before = json.loads((run / "metrics.json").read_text())["final"]
     assert rounds[0]["boundary/test/brier"] == pytest.approx(before["boundary/test/brier"], abs=1e-6)

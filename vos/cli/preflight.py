@@ -16,6 +16,7 @@ from torch import Tensor
 from vos.cli.checks import Build, built, check_settings, unwrapped
 from vos.cli.pool_engines import check_engine
 from vos.cli.quiet import quiet_libraries
+from vos.cli.warm_start import model_changes, starts_warm
 from vos.cli.wiring import build_sampler, completed, synthesis_settings
 from vos.data.files import read_rows
 from vos.errors import ConfigError, RunError
@@ -25,6 +26,7 @@ from vos.labeling.delivery import check_is_there
 from vos.labeling.ledger import Ledger
 from vos.loop.gold import read_gold
 from vos.models.precision import AUTO, FULL
+from vos.storage.run_directory import RunDirectory
 from vos.training.sharding import SHARDED, check_gpus, register
 
 SIZES = {"n_classes": 2, "n_features": 8}
@@ -103,6 +105,8 @@ def check_training(config: DictConfig) -> None:
     quiet_libraries()
     check_settings(config, TRAIN)
     check_folder("paths.cache", Path(config.paths.cache))
+    if starts_warm(config) and RunDirectory(config.run).config_path.exists() and not config.simulation:
+        model_changes(config)
     if not config.resume:  # a resumed run may have its texts already
         check_language_model(config, "exposure.language_model")
     if OmegaConf.select(config, "labels"):

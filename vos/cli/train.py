@@ -23,7 +23,8 @@ from vos.cli.precision import with_precision
 from vos.cli.quiet import quiet_libraries
 from vos.cli.saved_settings import plain_settings
 from vos.cli.tables import duration, memory
-from vos.cli.train_builders import build_job, device_of, starts_warm
+from vos.cli.train_builders import build_job, device_of
+from vos.cli.warm_start import starts_warm
 from vos.console import print_facts, print_paths, say, short
 from vos.data import TextData
 from vos.loop.next_round import NextRound, keep_round, kept_round, with_kept_train

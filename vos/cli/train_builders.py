@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from vos.cli.compose import in_sweep
 from vos.cli.exposure import outlier_batches
+from vos.cli.warm_start import model_changes, starts_warm
 from vos.cli.wiring import build_sampler, completed
 from vos.data import TextData, TextDataModule
 from vos.density import FeatureBank, FeatureQueue
@@ -79,18 +80,13 @@ def _plain_round(config: DictConfig) -> int | None:
     return 1 if OmegaConf.select(config, "labels") else None
 
 
-def starts_warm(config: DictConfig) -> bool:
-    """Whether round 0 is the classifier of another run."""
-    return config.run is not None and bool(config.warm_start)
-
-
 def build_classifier(config: DictConfig, data: TextData) -> TextClassifier:
     """A new classifier, or that of the run that this one continues."""
     if config.run is not None:
         logger.info("run=%s: %s start", config.run, "warm" if config.warm_start else "cold")
     if not starts_warm(config):
         return new_classifier(config, data)
-    classifier = load_classifier(RunDirectory(config.run).model)
+    classifier = load_classifier(RunDirectory(config.run).model, **model_changes(config))
     if classifier.data_classes != data.label_names:
         raise ConfigError(f"run={config.run} knows the classes {classifier.data_classes}, the data {data.label_names}")
     classifier.set_harmful(data.harmful)

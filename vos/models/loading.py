@@ -44,14 +44,19 @@ def saved_harmful(directory: str | Path) -> list[str]:
     return [facts["label_names"][i] for i in harmful_of(facts)]
 
 
-def load_classifier(directory: str | Path) -> TextClassifier:
+def load_classifier(directory: str | Path, **changes: Any) -> TextClassifier:
     """Load the classifier in `directory`, in evaluation mode.
+
+    Args:
+        directory: folder of the classifier.
+        **changes: new values of `max_length`, `truncation_side` or `dropout`, see `EncoderClassifier`.
 
     Raises:
         ModelError: `vos.json` is missing, unreadable, or of another format version.
+        ConfigError: a new value does not fit the model.
     """
     directory = Path(directory)
-    facts = _facts(directory)
+    facts = _facts(directory) | changes
     try:
         classifier = KINDS[facts["kind"]].load(directory, facts).eval()
         if "data_classes" in facts:  # older folders have a class for each output
