@@ -1,6 +1,7 @@
 """The job: producers run in order, up-to-date artefacts are kept, and a failing producer drops only its own view."""
 
 import json
+import re
 import sys
 import types
 from dataclasses import replace
@@ -9,10 +10,11 @@ import numpy as np
 import pytest
 
 from tests.atlas.worlds import tiny_world, toy_data
+from tests.conftest import ROOT
 from vos.atlas.artefacts import VERSION, Check, read_arrays, read_artefact, write_artefact
 from vos.atlas.job import Watcher, run_atlas
 from vos.atlas.page_data import read_artefacts
-from vos.atlas.producers import PRODUCERS, VIEWS, Producer, check_dreams, check_extras, chosen_producers
+from vos.atlas.producers import PRODUCERS, SHARED, VIEWS, Producer, check_dreams, check_extras, chosen_producers
 from vos.atlas.settings import AtlasSettings
 from vos.errors import ConfigError, ModelError, RunError
 
@@ -138,6 +140,61 @@ def test_what_cannot_be_made_again_is_not_shown_as_it_was(world, produced, tmp_p
     assert (before.keys(), read_artefact(tmp_path, "communities")["identity"]["needs"]) == ({"importance"}, {})
     assert "importance" in read_artefact(tmp_path, "trust")["dropped"]
     assert "importance" not in read_artefacts(tmp_path)
+
+
+def test_what_could_not_be_made_stays_so_until_what_it_depends_on_changes(world, produced, tmp_path):
+    _, gives = produced
+    first, second = (producer for producer in PRODUCERS if producer.name in gives)
+    gives["communities"] = ModelError("no class is harmful")
+    run_atlas(replace(world, folder=tmp_path), tmp_path, [first, second])
+    for settings, dropped in ((world.settings, {"communities"}), (replace(world.settings, near_share=0.3), set())):
+        run_atlas(replace(world, folder=tmp_path, settings=settings), tmp_path, [first])
+        assert read_artefact(tmp_path, "trust")["dropped"].keys() == dropped
+    gives["communities"] = {}
+    run(world, tmp_path)
+    assert read_artefact(tmp_path, "trust")["dropped"] == {}
+
+
+def test_trust_says_with_which_settings_each_artefact_was_made(world, produced, tmp_path):
+    for producer, n_units in ((FIRST, 3), (SECOND, 4)):
+        settings = replace(world.settings, n_units=n_units, n_outliers=n_units)
+        run_atlas(
+            replace(world, folder=tmp_path, settings=settings), tmp_path, [replace(producer, settings=("n_units",))]
+        )
+    told = read_artefact(tmp_path, "trust")["settings"]
+    assert (told["n_units"], told["n_outliers"]) == ({"importance": 3, "communities": 4}, 4)
+
+
+def test_a_package_that_comes_or_goes_makes_anew_what_uses_it(world, produced, tmp_path, monkeypatch):
+    calls, _ = produced
+    for there in (False, True, True):
+        monkeypatch.setattr(
+            "vos.atlas.producers.importlib.util.find_spec", lambda name, there=there: there or name != "pos" or None
+        )
+        pair = [replace(FIRST, optional=("pos",)), replace(SECOND, needs=())]
+        run_atlas(replace(world, folder=tmp_path), tmp_path, pair)
+    assert calls == ["importance", "communities", "importance"]
+
+
+def sources(producer):
+    """The text of a producer's module and of the modules of the atlas that it imports."""
+    own = ROOT / "vos" / "atlas" / f"produce_{producer.name}.py"
+    found = [own.read_text()]
+    for name in re.findall(r"from vos\.atlas\.(\w+) import", found[0]):
+        if name not in ("world", "settings", "producers"):
+            found.append((ROOT / "vos" / "atlas" / f"{name}.py").read_text())
+    return "".join(found)
+
+
+def test_every_setting_and_artefact_that_a_producer_reads_is_in_its_identity():
+    fields = "|".join(AtlasSettings.__dataclass_fields__)
+    uses_encoder = re.compile(r"\buntuned_(features|embeddings)\(|PartOfSpeechTagger\(")
+    for producer in PRODUCERS:
+        source = sources(producer)
+        assert set(re.findall(rf"settings\.({fields})\b", source)) <= {*producer.settings, *SHARED}, producer.name
+        assert set(re.findall(r"\bread(?:_arrays)?\(\"(\w+)\"\)", source)) <= set(producer.needs), producer.name
+        assert bool(producer.optional) or not uses_encoder.search(source), producer.name
+        assert ("outliers" in producer.settings) == ("world.outliers" in source)
 
 
 def test_a_producer_that_cannot_work_drops_its_view_with_a_line(world, produced, tmp_path):

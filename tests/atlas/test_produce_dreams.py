@@ -1,6 +1,8 @@
 """Dreams of an atlas: real and generated texts in order of value, and new ones under the rules of generated texts."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,9 +83,13 @@ def test_what_breaks_a_rule_is_left_out_and_counted():
 
 
 def test_new_texts_come_from_the_generator_and_are_repeatable(world, monkeypatch):
-    monkeypatch.setattr(LanguageModel, "load", classmethod(lambda cls: WordLanguage()))
+    loaded = []
+    given = classmethod(lambda cls, **options: loaded.append(options) or WordLanguage())
+    monkeypatch.setattr(LanguageModel, "load", given)
+    world = replace(world, language_models=Path("elsewhere/models"))
     first, second = (plain(produce(world, AtlasSettings(n_texts=80, n_units=1, dreams=True))) for _ in range(2))
     assert first == second
+    assert loaded == [{"cache": Path("elsewhere/models"), "device": "cpu"}] * 2
     new = [each["text"] for target in first["targets"] for each in target["texts"] if "text" in each]
     assert len(new) + sum(first["refused"].values()) > 0
     assert all(TextRules().broken(text) is None and text not in world.texts.text for text in new)

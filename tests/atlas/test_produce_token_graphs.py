@@ -63,7 +63,7 @@ def test_directions_have_two_ends(world):
     assert graphs[1].threshold == pytest.approx(max(train.mean() / 2, 0), rel=0.05, abs=1e-3)
 
 
-def test_every_unit_in_parts_that_are_kept(world, caplog):
+def test_every_unit_in_parts_that_are_kept(world, caplog, monkeypatch):
     work, parts = small(world), parts_of(2, 6, 3)
     assert len(parts) == 4
     with caplog.at_level(logging.INFO, logger="vos"):
@@ -78,6 +78,11 @@ def test_every_unit_in_parts_that_are_kept(world, caplog):
     targets = [graph["target"] for part in sorted(everything) for graph in everything[part]["graphs"]]
     units = [(target["layer"], target["unit"]) for target in targets]
     assert units == [(layer, unit) for layer in range(2) for unit in range(6)]
+    with monkeypatch.context() as patch:
+        patch.setattr("vos.__version__", "another")
+        next(iter(every_unit(work, parts, processes=1)))
+    assert kept[0].stat().st_mtime_ns != before  # by another version: made anew
+    before = kept[0].stat().st_mtime_ns
     other = GraphWork(world, TokenGraphSettings(n_sources=2))
     next(iter(every_unit(other, parts, processes=1)))
     assert kept[0].stat().st_mtime_ns != before  # of other settings: made anew

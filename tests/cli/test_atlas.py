@@ -8,8 +8,10 @@ import pytest
 from tests.cli.commands import call, changed_by_hand, failing
 from tests.generation.stub_server import Stub
 from vos.cli.main import atlas
+from vos.errors import ModelError
 from vos.labeling import BoundaryRecord, Item, Label, Ledger, text_uid, write_jsonl
 from vos.storage.json_files import read_json, write_json
+from vos.storage.provenance import Provenance
 
 
 def wanted(run, output, *more):
@@ -138,6 +140,32 @@ def test_a_run_without_a_pool_says_so(run, monkeypatch, capsys, tmp_path):
     assert "pool" not in texts_of(tmp_path / "out")["split"]
 
 
+def test_outliers_drawn_otherwise_are_made_again_with_what_reads_them(run, monkeypatch, tmp_path):
+    found = []
+    for margin in (0.0, 1.5, 1.5):
+        more = ["views=[map,differences]", f"outliers.margin={margin}"]
+        call(atlas, monkeypatch, *wanted(run, tmp_path / "out", *more))
+        found.append([read_json(tmp_path / f"out/atlas/{name}.json") for name in ("outliers", "differences", "trust")])
+    (first, first_reads, _), (second, second_reads, told), (third, _, _) = found
+    assert first["margin"] != second["margin"]
+    assert first_reads["identity"]["needs"] != second_reads["identity"]["needs"]
+    assert told["settings"]["outliers"]["margin"] == 1.5
+    assert third == second
+
+
+def test_language_models_are_kept_in_the_cache_that_was_named(run, monkeypatch, tmp_path):
+    loaded = []
+
+    def load(**options):
+        loaded.append(options)
+        raise ModelError("enough")
+
+    monkeypatch.setattr("vos.atlas.produce_dreams.LanguageModel.load", load)
+    monkeypatch.setattr("vos.cli.atlas.check_dreams", lambda settings: None)
+    call(atlas, monkeypatch, *wanted(run, tmp_path / "out", "only=dreams", "dreams=true"))
+    assert loaded == [{"cache": run.parent / "cache/models", "device": "cpu"}]
+
+
 def test_the_batch_and_the_answers_of_people_are_shown(run, monkeypatch, tmp_path):
     texts = [f"a text of the batch, number {i}" for i in range(3)]
     batch = tmp_path / "near_boundary.jsonl"
@@ -145,8 +173,10 @@ def test_the_batch_and_the_answers_of_people_are_shown(run, monkeypatch, tmp_pat
     ledger = tmp_path / "ledger.sqlite"
     with Ledger(ledger) as book:
         items = [Item(texts[0], {}), Item("a text that only the ledger knows", {}), Item("of another project", {})]
+        written, old = "a text that a model wrote for an earlier batch", Provenance("lm", language_model="m")
+        items.append(BoundaryRecord(text_uid(written), "m1", written, provenance=old))
         book.propose(items)
-        for item, answer in zip(items, ("yes", "no", "purple"), strict=True):
+        for item, answer in zip(items, ("yes", "no", "purple", "no"), strict=True):
             book.record_label(Label(item.uid, "ann", answer))
     overrides = [f"batch={batch}", f"ledger={ledger}", "views=[trust]"]
     call(atlas, monkeypatch, *wanted(run, tmp_path / "out", *overrides))
@@ -158,7 +188,8 @@ def test_the_batch_and_the_answers_of_people_are_shown(run, monkeypatch, tmp_pat
     assert found["answer"][shown[texts[0]]] == names.index("yes")
     assert found["answer"][shown["a text that only the ledger knows"]] == names.index("no")
     assert "of another project" not in shown
-    assert sum(answer is not None for answer in found["answer"]) == 2
+    assert sum(answer is not None for answer in found["answer"]) == 3
+    assert [text for text, split in zip(found["text"], found["split"], strict=True) if split == "made"] == [written]
 
 
 def test_texts_of_a_batch_beyond_the_limit_are_counted(run, monkeypatch, capfd, tmp_path):

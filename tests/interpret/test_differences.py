@@ -61,15 +61,22 @@ def test_sets_swapped_give_the_terms_with_the_other_sign():
     assert all(term.high < 0 for term in back.terms if term.confirmed and term.z < 0)
 
 
-def test_z_and_counts_are_those_of_the_whole_sets():
+def test_z_is_of_one_half_the_interval_of_the_other_and_the_counts_of_both(monkeypatch):
     texts, first = planted()
     matrix = term_matrix(texts)
+    monkeypatch.setattr("vos.interpret.differences._half", lambda sets, generator: np.arange(300) % 2 == 0)
     term = difference(matrix, first, ~first, np.random.default_rng(0), QUICK).terms[0]
-    a, b = (np.array([sum(t in own for own in split) for t in matrix.terms], dtype=float) for split in sets_of(texts))
-    delta, error = log_odds(a, b, informative_prior(a + b, 500.0))
-    j = matrix.terms.index(term.term)
-    assert term.z == pytest.approx(delta[j] / error[j])
+    sets = sets_of(texts)
+    a, b = (np.array([sum(t in own for own in split) for t in matrix.terms], dtype=float) for split in sets)
+    j, prior = matrix.terms.index(term.term), informative_prior(a + b, 500.0)
     assert (term.a_count, term.b_count) == (a[j], b[j])
+    halves = []
+    for k in (0, 1):
+        counts = [np.array([sum(t in own for own in split[k::2]) for t in matrix.terms], dtype=float) for split in sets]
+        halves.append([values[j] for values in log_odds(*counts, prior)])
+    assert term.z == pytest.approx(halves[0][0] / halves[0][1])
+    assert (term.low + term.high) / 2 == pytest.approx(halves[1][0])
+    assert (term.high - term.low) / 2 == pytest.approx(1.96 * halves[1][1], rel=1e-4)
 
 
 def sets_of(texts):
@@ -98,6 +105,25 @@ def test_texts_dealt_at_random_stay_quiet():
         assert not found.reliable
     assert stats.binom.sf(9, 60, 3 / 61) < 1 / 1500
     assert loud <= 9
+
+
+def test_terms_that_chance_proposed_are_seldom_confirmed():
+    """80 pairs of 100 dealt texts each; half of them propose a term by chance, so that there are many to confirm.
+
+    Each is confirmed with probability .025 at most: more than the bound are confirmed once in 1,000 such tests. Had the
+    confirming texts a part in the choice, many would be confirmed.
+    """
+    texts = texts_of(200, seed=5, words=200)
+    matrix = term_matrix(texts)
+    draw = np.random.default_rng(6)
+    settings = DifferenceSettings(permutations=40, level=0.5, prior=50.0)  # a stronger prior confirms less
+    terms = []
+    for _ in range(80):
+        first = np.zeros(200, dtype=bool)
+        first[draw.permutation(200)[:100]] = True
+        terms += difference(matrix, first, ~first, draw, settings).terms
+    assert len(terms) > 40
+    assert sum(term.confirmed for term in terms) <= stats.binom.isf(1e-3, len(terms), 0.025)
 
 
 def test_a_phrase_that_says_no_more_than_its_word_is_left_out():

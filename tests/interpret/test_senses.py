@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score, silhouette_score
-from transformers import AutoModel
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import AutoModel, PreTrainedTokenizerFast, RobertaConfig, RobertaModel
 
 from tests.interpret.two_senses import OF_PEOPLE, OF_THINGS
 from vos.interpret.senses import context_p, silhouette, split_senses, word_vectors
@@ -57,6 +58,24 @@ def test_vectors_are_those_of_one_text_at_a_time(encoder):
         with torch.no_grad():
             states = encoder.encoder(given["input_ids"], attention_mask=given["attention_mask"]).last_hidden_state[0]
         assert found.vectors[i] == pytest.approx(states[at].mean(0).double().numpy(), abs=1e-5)
+
+
+def test_a_word_is_found_where_the_span_of_its_token_holds_the_space(tmp_path):
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    special = {name: f"<{name}>" for name in ("pad_token", "cls_token", "sep_token", "unk_token")}
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(special_tokens=[*special.values()], initial_alphabet=alphabet, show_progress=False)
+    backend.train_from_iterator(["the bank and the bank of the river"] * 3, trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, **special)
+    assert tokenizer("the bank", return_offsets_mapping=True)["offset_mapping"][-1] == (3, 8)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    RobertaModel(RobertaConfig(vocab_size=len(tokenizer), pad_token_id=0, **sizes)).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    classifier = EncoderClassifier(str(tmp_path), ("a", "b"), max_length=32)
+    found = vectors_of(classifier, ["the bank of the river", "bank"], "bank")
+    assert (found.texts.tolist(), found.starts.tolist(), found.positions.tolist()) == ([0], [4], [1])
+    assert len(vectors_of(classifier, ["the bank of the river"], "the").texts) == 2
 
 
 def test_a_word_of_several_tokens_has_their_mean_and_the_other_tokens_are_its_context(encoder):

@@ -75,5 +75,7 @@ def test_a_source_that_one_side_lacks_is_left_out_of_both():
     found = balanced(pair, stratum, np.random.default_rng(0))
     assert found.in_a.tolist() == [True, False, False, False, False, False]
     assert found.in_b.tolist() == [False, True, False, False, False, False]
-    none = selections("p", np.zeros(6, dtype=bool), np.ones(6, dtype=bool), ("a", "b"))
-    assert balanced(none, stratum, np.random.default_rng(0)).in_b.all()
+    none = selections("p", stratum == 0, stratum == 1, ("a", "b"))
+    found = balanced(none, stratum, np.random.default_rng(0))
+    assert not found.in_a.any()
+    assert not found.in_b.any()

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from vos.interpret.graph_views import drawn
 from vos.interpret.pruning import Pruned, prune, run_together
-from vos.interpret.trie import KEY, LEFT, RIGHT, TokenIndex, Trie, pattern_of
+from vos.interpret.trie import KEY, LEFT, RIGHT, Pattern, Slot, TokenIndex, Trie, pattern_of
 
 A, B, C = 3, 4, 5
 
@@ -106,6 +107,18 @@ def test_the_order_of_patterns_does_not_count():
     forward, back = Trie.of(patterns), Trie.of(reversed(patterns))
     assert forward.paths() == back.paths()
     assert [(n.token, n.gap, n.parent) for n in forward.nodes] == [(n.token, n.gap, n.parent) for n in back.nodes]
+
+
+def test_what_is_drawn_as_one_has_the_highest_numbers_of_all():
+    slots = [(Slot(KEY, 0, key, {key: 1.0}), Slot(RIGHT, 0, C, {C: 1.0})) for key in (A, B)]
+    patterns = zip(slots, (1.0, 9.0), strict=True)
+    trie = Trie.of(Pattern(pair, (1.0, 0.5), activation) for pair, activation in patterns)
+    trie.settle(TokenIndex([(A, C), (B, C), (B, C), (B, C)]), np.array([False, True, True, True]))
+    key, child = drawn(trie, "t{}".format)
+    assert (key.tokens, child.tokens, child.parent) == (("t3", "t4"), ("t5",), 0)
+    ends = [node for node in trie.nodes if node.activations]
+    assert (child.activation, child.reliability) == (9.0, max(node.reliability for node in ends))
+    assert len({node.reliability for node in ends}) == 2
 
 
 def test_no_pattern_predicts_nothing():

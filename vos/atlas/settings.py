@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from vos.errors import ConfigError
 
@@ -22,6 +23,7 @@ class AtlasSettings:
         n_outliers: number of virtual outliers per class.
         dreams: whether a language model writes texts for units and directions, besides the run's own made texts.
         describer: language model that describes differences in sentences; "" for none.
+        outliers: configuration of the sampler of the virtual outliers, resolved; the sampler itself is the world's.
 
     Example:
         >>> AtlasSettings().n_texts
@@ -34,6 +36,7 @@ class AtlasSettings:
     n_outliers: int = 64
     dreams: bool = False
     describer: str = ""
+    outliers: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_texts <= MOST_TEXTS:

@@ -29,15 +29,15 @@ TESTS = {
 
 
 def write_trust(
-    folder: Path, settings: AtlasSettings, seed: int, dropped: Mapping[str, str], identity: Mapping[str, str]
+    folder: Path, settings: AtlasSettings, seed: int, refused: Mapping[str, Any], identity: Mapping[str, str]
 ) -> None:
     """Write the artefact `trust` from the others; equal artefacts give equal bytes.
 
     Args:
         folder: folder of the artefacts.
-        settings: settings of the atlas.
+        settings: settings of the atlas; an artefact that was made with another value is shown with that one.
         seed: seed of the atlas.
-        dropped: artefacts that could not be made, with the reason.
+        refused: artefacts that could not be made: the "reason" of each, and the "identity" that it would have had.
         identity: what the artefacts depend on.
     """
     made = {each.name: found for each in PRODUCERS if (found := read_artefact(folder, each.name)) is not None}
@@ -60,13 +60,27 @@ def write_trust(
             "control": None if control is None else _facts(control),
             "times": {name: found.get("seconds") for name, found in everything.items()},
             "peak_memory_mib": max((found.get("peak_memory_mib") or 0 for found in everything.values()), default=0),
-            "dropped": dict(dropped),
-            "settings": {**plain(asdict(settings)), "seed": seed},
+            "dropped": {name: each["reason"] for name, each in refused.items()},
+            "refused": dict(refused),
+            "settings": {**plain(asdict(settings)), **_used(made), "seed": seed},
             "identity": dict(identity),
             "versions": {"vos": vos.__version__, **{name: metadata.version(name) for name in PACKAGES}},
         },
         {},
     )
+
+
+def _used(made: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The settings that artefacts were made with; where two differ in one, its value by artefact."""
+    by_name: dict[str, dict[str, Any]] = {}
+    for artefact, found in made.items():
+        for name, value in found["identity"].get("settings", {}).items():
+            by_name.setdefault(name, {})[artefact] = value
+    first = {name: next(iter(values.values())) for name, values in by_name.items()}
+    return {
+        name: first[name] if all(value == first[name] for value in values.values()) else values
+        for name, values in by_name.items()
+    }
 
 
 def _facts(control: Mapping[str, Any]) -> dict[str, Any]:

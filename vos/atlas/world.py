@@ -68,6 +68,7 @@ class AtlasWorld:
         folder: folder of the artefacts, which later producers may read; None: nothing is stored.
         progress: called with the progress of the current producer.
         is_control: whether this is the control with an encoder with random weights.
+        language_models: folder of converted language models, one of which writes the dreams.
         describer: writes sentences on differences, and judges them; None if there is none.
     """
 
@@ -85,6 +86,7 @@ class AtlasWorld:
     progress: Progress = no_progress
     is_control: bool = False
     describer: JudgingDescriber | None = None
+    language_models: Path = Path(".cache/models")
     _computed: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hydra.utils import instantiate
@@ -44,6 +45,7 @@ from vos.models import ClassifierFeaturizer, FeatureCache
 from vos.models.truncation import warn_of_truncation
 from vos.storage.environment import peak_memory_mib
 from vos.storage.lock import owned
+from vos.storage.provenance import Provenance
 from vos.storage.run_directory import RunDirectory, run_hash
 from vos.storage.seeds import derive_seed
 from vos.synthesis.synthesize import BATCH
@@ -61,12 +63,14 @@ class Asked:
     """Texts that people have been asked to label, or will be.
 
     Attributes:
-        batch: uids of the texts of the batch, and whether a language model wrote each.
+        batch: uids of the texts of the batch.
+        made: uids of the texts that a language model wrote, of this batch or of an earlier one.
         answers: uid to the class that people answered.
         examples: all of these texts, those of the batch first.
     """
 
-    batch: Mapping[str, bool]
+    batch: Collection[str]
+    made: Collection[str]
     answers: Mapping[str, str]
     examples: Sequence[Example]
 
@@ -89,12 +93,13 @@ def run_atlas_program(config: DictConfig) -> AtlasResult:
 
 
 def atlas_settings(config: DictConfig) -> AtlasSettings:
-    """Read the sizes of an atlas from the configuration.
+    """Read the sizes of an atlas, and what its outliers are drawn with, from the configuration.
 
     Raises:
         ConfigError: a size is out of range.
     """
-    return AtlasSettings(**{name: config[name] for name in AtlasSettings.__dataclass_fields__ if name in config})
+    sizes = {name: config[name] for name in AtlasSettings.__dataclass_fields__ if name in config and name != "outliers"}
+    return AtlasSettings(**sizes, outliers=dict(OmegaConf.to_object(config.outliers)))  # type: ignore[arg-type]
 
 
 def describing_server(config: DictConfig) -> ServedDescriber | None:
@@ -134,7 +139,8 @@ def _make(
     with cache, bars:
         world = build_world(config, run, data, featurizer, settings, asked, told)
         warn_of_truncation(classifier, "atlas", world.texts.text)
-        world = replace(world, folder=output / FOLDER, describer=describer)
+        models = Path(config.paths.cache) / "models"
+        world = replace(world, folder=output / FOLDER, describer=describer, language_models=models)
         watcher.end("pool", f"{len(world.texts)} texts")
         seconds = time.monotonic() - began
         result = run_atlas(
@@ -151,6 +157,7 @@ def texts_asked(config: DictConfig, run: RunDirectory, data: TextData) -> Asked:
     records = read_jsonl(path) if path.is_file() else []
     examples = {record.uid: Example(record.id, record.text, group=record.group) for record in records}
     answers: dict[str, str] = {}
+    made = {record.uid for record in records if record.provenance.is_made}
     if Path(config.ledger).exists():
         with Ledger(config.ledger) as ledger:
             answers = {uid: name for uid, name in consensus(ledger).labels.items() if name in data.label_names}
@@ -158,14 +165,22 @@ def texts_asked(config: DictConfig, run: RunDirectory, data: TextData) -> Asked:
                 group = item.payload.get("group")
                 known = Example(f"asked:{uid}", item.text, group=None if group is None else str(group))
                 examples.setdefault(uid, known)
+                if _is_made(item.payload):
+                    made.add(uid)
     logger.info("batch: %d texts; answered: %d texts", len(records), len(answers))
-    batch = {record.uid: record.provenance.is_made for record in records}
     if len(examples) > config.n_texts:
         logger.warning(
             "n_texts=%d: %d of the %d texts of batch and ledger are left out", config.n_texts,
             len(examples) - config.n_texts, len(examples),
         )  # fmt: skip
-    return Asked(batch, answers, list(examples.values())[: config.n_texts])
+    batch = {record.uid for record in records}
+    return Asked(batch, made, answers, list(examples.values())[: config.n_texts])
+
+
+def _is_made(payload: Mapping[str, Any]) -> bool:
+    """Whether a ledger's item is a record of a text that a language model wrote."""
+    given = payload.get("provenance")
+    return isinstance(given, Mapping) and "source" in given and Provenance(source=str(given["source"])).is_made
 
 
 def build_world(
@@ -179,8 +194,7 @@ def build_world(
 ) -> AtlasWorld:
     """Build the inputs of the atlas, with its texts chosen."""
     data = label_by_output(data, featurizer, run)
-    made = {uid for uid, is_made in asked.batch.items() if is_made}
-    chosen = choose_texts(data, featurizer, settings, config.seed, asked.examples, made, told)
+    chosen = choose_texts(data, featurizer, settings, config.seed, asked.examples, asked.made, told)
     if not chosen.counts["pool"]:
         logger.info("no pool: the atlas shows held-out texts alone; pool.path=FILE names one")
     density = load_density(run.density)

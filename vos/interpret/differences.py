@@ -1,8 +1,9 @@
 """Word differences between two sets of texts; they describe the texts, not the model.
 
-Terms are ranked by log-odds with an informative prior; the maximum over all terms under permuted sets gives the
-threshold for showing a term, and each term is confirmed on the other half of the texts. With training texts, near and
-far from the boundary would separate training from test texts: use only held-out texts.
+A random half of the texts of both sets proposes terms: those whose log-odds with an informative prior exceed the
+maximum over all terms under permuted sets of that half. The other half, which had no part in the choice, confirms those
+whose 95 % interval lies on the same side of zero; a term without a difference is confirmed in 2.5 % of cases at most.
+With training texts, near and far from the boundary would separate training from test texts: use only held-out texts.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ class DifferenceSettings:
     Attributes:
         prior: strength of the informative prior, in occurrences (α₀).
         permutations: number of permutations for the threshold.
-        level: quantile of the largest |z| per permutation that a term must exceed; 0.95 gives a false term in one of 20
-            pairs of sets.
+        level: quantile of the largest |z| per permutation that a term must exceed to be proposed; 0.95 gives a false
+            proposal in one of 20 pairs of sets.
         at_least: number of confirmed terms for a difference to count as reliable.
-        fewest: smallest number of texts of each set.
+        fewest: smallest number of texts of each set, both halves together.
     """
 
     prior: float = 500.0
@@ -66,12 +67,12 @@ class Term:
 
     Attributes:
         term: a word, or words separated by a space.
-        z: log-odds in standard errors, positive if it is more frequent in the first set.
-        a_count: number of texts of the first set that contain it.
+        z: log-odds in standard errors in the proposing half, positive if it is more frequent in the first set.
+        a_count: number of texts of the first set that contain it, in both halves.
         b_count: number of texts of the second.
         low: lower end of the 95 % interval of the log-odds in the confirming half.
         high: upper end of the interval.
-        confirmed: whether that interval has the sign of z, and the other half too.
+        confirmed: whether that interval has the sign of z.
         texts: rows of up to three texts that contain it, from the set in which it is more frequent.
     """
 
@@ -92,9 +93,9 @@ class Difference:
     Attributes:
         n_a: number of texts of the first set.
         n_b: number of texts of the second.
-        threshold: |z| that a term must exceed; None if there was nothing to compare.
-        p: permutation p-value of the largest |z|; None likewise.
-        terms: terms above the threshold, the largest |z| first.
+        threshold: |z| that a term must exceed in the proposing half; None if there was nothing to compare.
+        p: permutation p-value of the largest |z| in that half; None likewise.
+        terms: proposed terms, the largest |z| first.
         reliable: whether enough of them are confirmed.
         sentence: how many are confirmed, or why the difference is not reliable.
     """
@@ -137,16 +138,18 @@ def difference(
     if len(counts) < 2:
         return Difference(n_a, n_b, None, None, (), False, "too few words that several texts share")
     prior = informative_prior(counts, settings.prior)
-    z = _z(matrix.counts(in_a), matrix.counts(in_b), prior)
-    largest = _shuffled(matrix, in_a, in_b, prior, generator, settings.permutations)
+    first = _half((in_a, in_b), generator)
+    a, b = in_a & first, in_b & first
+    z = _z(matrix.counts(a), matrix.counts(b), prior)
+    largest = _shuffled(matrix, a, b, prior, generator, settings.permutations)
     threshold = float(np.sort(largest)[-settings.allowed])
     p = float((1 + (largest >= np.abs(z).max()).sum()) / (1 + len(largest)))
     order = sorted(np.flatnonzero(np.abs(z) > threshold), key=lambda j: (-abs(z[j]), matrix.terms[j]))
-    passing = _uncovered(matrix, [int(j) for j in order], z, in_a | in_b)
-    terms = _described(matrix, passing, z, (in_a, in_b), prior, generator)
+    proposed = _uncovered(matrix, [int(j) for j in order], z, a | b)
+    terms = _described(matrix, proposed, z, (in_a, in_b), prior, ~first)
     confirmed = sum(term.confirmed for term in terms)
     reliable = confirmed >= settings.at_least
-    found = f"{confirmed} of {len(terms)} terms that pass are confirmed"
+    found = f"{confirmed} of {len(terms)} terms that one half of the texts proposed are confirmed by the other"
     sentence = found if reliable else f"no reliable difference: {found}, at least {settings.at_least} are needed"
     return Difference(n_a, n_b, threshold, p, terms, reliable, sentence)
 
@@ -193,20 +196,18 @@ def _uncovered(matrix: TermMatrix, order: Sequence[int], z: Array, rows: Mask) -
 
 def _described(
     matrix: TermMatrix,
-    passing: Sequence[int],
+    proposed: Sequence[int],
     z: Array,
     sets: tuple[Mask, Mask],
     prior: Array,
-    generator: np.random.Generator,
+    confirming: Mask,
 ) -> tuple[Term, ...]:
-    first = _half(sets, generator)
+    """The terms with their counts in all texts, and their interval in those of the mask `confirming` (n,)."""
     counts = [matrix.counts(own) for own in sets]
-    halves = [[matrix.counts(own & half) for own in sets] for half in (first, ~first)]
-    delta, error = log_odds(halves[1][0], halves[1][1], prior)
-    proposed = _z(halves[0][0], halves[0][1], prior)
+    delta, error = log_odds(matrix.counts(sets[0] & confirming), matrix.counts(sets[1] & confirming), prior)
     shown: set[int] = set()
     terms = []
-    for j in passing:
+    for j in proposed:
         low, high = float(delta[j] - Z * error[j]), float(delta[j] + Z * error[j])
         confirmed = low > 0 if z[j] > 0 else high < 0
         holders = matrix.holders(j, sets[0] if z[j] > 0 else sets[1]).tolist()
@@ -220,7 +221,7 @@ def _described(
                 int(counts[1][j]),
                 low,
                 high,
-                bool(confirmed and proposed[j] * z[j] > 0),
+                bool(confirmed),
                 tuple(texts),
             )
         )
@@ -228,9 +229,9 @@ def _described(
 
 
 def _half(sets: tuple[Mask, Mask], generator: np.random.Generator) -> Mask:
-    """A random half of the texts of each set."""
-    half = np.zeros(len(sets[0]), dtype=bool)
+    """A random half of the texts of each set; the same whichever of the sets is the first."""
+    half, place = np.zeros(len(sets[0]), dtype=bool), generator.permutation(len(sets[0]))
     for own in sets:
         rows = np.flatnonzero(own)
-        half[generator.permutation(rows)[: len(rows) // 2]] = True
+        half[rows[np.argsort(place[rows])][: len(rows) // 2]] = True
     return half

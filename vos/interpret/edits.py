@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vos.interpret.gradients import TextGradients
 from vos.interpret.margins import MarginReader
+from vos.interpret.windows import read_words, windows
 from vos.interpret.words import Word, is_sign, overlaps, replaced, split_words
 
 
@@ -96,7 +97,8 @@ def random_flips(
 ) -> NDArray[np.float64]:
     """Share of random edits that move each text to the other side: (n,), NaN for a text without words.
 
-    An edit replaces a random word of the text (not punctuation) by a word drawn uniformly from the corpus.
+    An edit replaces a random word of the text, neither punctuation nor of a truncated part, by a word drawn uniformly
+    from the corpus.
 
     Args:
         read: see `MarginReader`.
@@ -106,9 +108,9 @@ def random_flips(
         draws: number of edits per text.
     """
     changed, rows = [], []
-    for i, text in enumerate(texts):
+    for i, (text, window) in enumerate(zip(texts, windows(read.classifier, texts), strict=True)):
         words = split_words(text)
-        places = [place for place, word in enumerate(words) if not is_sign(word.text)]
+        places = [place for place in read_words(text, window) if not is_sign(words[place].text)]
         for _ in range(draws if places and len(corpus) else 0):
             place, new = int(rng.choice(places)), corpus[int(rng.integers(len(corpus)))]
             changed.append(edited(text, words, {place: new}))

@@ -70,7 +70,7 @@ def drawn(trie: Trie, name: Name, most: int | None = None) -> list[DrawnNode]:
         for group in groups.values():
             here = len(result)
             result.append(_node(here, parent, [trie.nodes[i] for i in group], name))
-            draw(below[group[0]], here)
+            draw([child for i in group for child in below[i]], here)
 
     draw((i for i in sorted(kept) if trie.nodes[i].parent is None), None)
     return result

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vos.interpret.gradients import GradientReader
 from vos.interpret.margins import MarginReader
+from vos.interpret.windows import read_words, windows
 from vos.interpret.words import Word, by_word, split_words, without
 
 LONG = 60
@@ -89,14 +90,18 @@ def saliency(
 def deletion(read: MarginReader, texts: Sequence[str]) -> list[Saliency]:
     """Effects of deleting each word with all its occurrences: a remaining occurrence would hide the effect of both.
 
+    Words of a truncated part are left out.
+
     Example: for a margin that is a sum of word weights, the effect of a word is its weight times its occurrences.
     """
     edited, places = list(texts), []
-    for text in texts:
-        words = split_words(text)
-        copies: dict[str, list[tuple[int, int]]] = {}
-        for word in words:
-            copies.setdefault(word.text, []).append((word.start, word.end))
+    for text, window in zip(texts, windows(read.classifier, texts), strict=True):
+        every = split_words(text)
+        words = [every[i] for i in read_words(text, window)]
+        copies: dict[str, list[tuple[int, int]]] = {word.text: [] for word in words}
+        for word in every:
+            if word.text in copies:
+                copies[word.text].append((word.start, word.end))
         kinds = list(copies)
         places.append((words, [len(edited) + kinds.index(word.text) for word in words]))
         edited += [without(text, spans) for spans in copies.values()]
@@ -161,7 +166,7 @@ def deletion_flips(
         support = -each.values if np.signbit(each.margin) else each.values
         order = dict.fromkeys(each.words[place].text for place in np.argsort(-support, kind="stable"))
         sets = [list(order)[:n_words]] + [list(rng.choice(kinds, n_words, replace=False)) for _ in range(draws)]
-        edited += [without(text, [(w.start, w.end) for w in each.words if w.text in drawn]) for drawn in sets]
+        edited += [without(text, [(w.start, w.end) for w in split_words(text) if w.text in drawn]) for drawn in sets]
         of.append(i)
     if not of:
         return DeletionFlips(0, np.nan, np.nan)

@@ -17,7 +17,7 @@ from vos.errors import ModelError
 from vos.interpret.communities import by_size
 from vos.interpret.layers import FeedForwardLayers, at_rest, find_layers
 from vos.interpret.spectral import p_value
-from vos.interpret.words import split_words
+from vos.interpret.words import overlaps, split_words
 from vos.models.base import TextClassifier
 from vos.types import token_batch
 
@@ -113,8 +113,8 @@ def word_vectors(
         for i, (spans, states, static) in zip(
             part, _states(classifier, layers, [texts[i] for i in part], layer), strict=True
         ):
-            for word in places[i]:
-                inside = (spans[:, 0] >= word.start) & (spans[:, 1] <= word.end) & (spans[:, 1] > spans[:, 0])
+            # The span of a token may hold the space before its word.
+            for word, inside in zip(places[i], overlaps(places[i], spans) > 0, strict=True):
                 near = binary_dilation(inside, iterations=WINDOW)
                 others = near & ~inside & (spans[:, 1] > spans[:, 0])
                 if inside.any() and others.any():

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vos.errors import ConfigError, ShapeError
 from vos.interpret.corpus_words import CorpusWords, spans_of
+from vos.interpret.windows import Window, insertion_places, is_read
 from vos.interpret.words import inserted, split_words, without
 
 FLAG = 5.0
@@ -52,6 +53,7 @@ def choose_hosts(
     rng: np.random.Generator,
     n: int = 8,
     words: tuple[int, int] = (4, 40),
+    read: Sequence[Window] | None = None,
 ) -> Hosts:
     """The texts nearest to the boundary, equally many of each side if possible, with a random position in each.
 
@@ -61,6 +63,7 @@ def choose_hosts(
         rng: random generator of the positions.
         n: number of hosts; half of them from each side if even.
         words: smallest and largest number of words of a host; if no text qualifies, any text is used.
+        read: the part of each text that is read, see `windows`, in which the position lies; None: the whole text.
 
     Raises:
         ConfigError: no text.
@@ -76,7 +79,8 @@ def choose_hosts(
     half = n // 2
     n_harmful = min(len(harmful), max(n - half, n - len(harmless)))
     chosen = [*harmful[:n_harmful], *harmless[: n - n_harmful]]
-    places = [int(rng.integers(lengths[row] + 1)) for row in chosen]
+    possible = [insertion_places(texts[row], (0, len(texts[row])) if read is None else read[row]) for row in chosen]
+    places = [of_text[int(rng.integers(len(of_text)))] for of_text in possible]
     return Hosts(tuple(texts[row] for row in chosen), tuple(places), tuple(int(row) for row in chosen))
 
 
@@ -151,7 +155,12 @@ def robust_deviation(values: NDArray[np.float64]) -> float:
 
 
 def deletion_effects(
-    margins: Margins, texts: Sequence[str], words: CorpusWords, rng: np.random.Generator, n_texts: int = 6
+    margins: Margins,
+    texts: Sequence[str],
+    words: CorpusWords,
+    rng: np.random.Generator,
+    n_texts: int = 6,
+    read: Sequence[Window] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean effect of a word where it occurs in texts, and its standard error: (m,) each.
 
@@ -163,8 +172,12 @@ def deletion_effects(
         words: m words.
         rng: chooses the texts of a word that occurs in more than `n_texts`.
         n_texts: largest number of texts per word.
+        read: the part of each text that is read, see `windows`; texts in which the word is not read are used only for a
+            word that is read in none. None: whole texts.
     """
-    chosen = [rng.permutation(words.texts_with(i))[:n_texts] for i in range(len(words))]
+    chosen = [
+        _reading(texts, word, rng.permutation(words.texts_with(i)), n_texts, read) for i, word in enumerate(words.words)
+    ]
     rows = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *chosen]))
     whole = dict(zip(rows.tolist(), margins([texts[row] for row in rows]), strict=True))
     cut = margins(
@@ -179,6 +192,19 @@ def deletion_effects(
     means = np.array([part.mean() for part in parts])
     errors = np.array([part.std(ddof=1) / np.sqrt(len(part)) if len(part) > 1 else np.inf for part in parts])
     return means, errors
+
+
+def _reading(
+    texts: Sequence[str], word: str, rows: NDArray[np.int64], n: int, read: Sequence[Window] | None
+) -> NDArray[np.int64]:
+    """The first `n` of the rows in which the word is read; of all rows if it is read in none."""
+    if read is None:
+        return rows[:n]
+    found: list[int] = []
+    for row in rows.tolist():
+        if len(found) < n and any(is_read(span, read[row]) for span in spans_of(texts[row], word)):
+            found.append(row)
+    return np.array(found, dtype=np.int64) if found else rows[:n]
 
 
 def rank_words(

@@ -112,7 +112,7 @@ def balanced(pair: TextPair, stratum: Indices, generator: np.random.Generator) -
 
     If near texts come from the pool more often, a comparison of near and core would show the difference between pool
     and test texts. Texts of the second set are left out at random, and texts of the first whose source the second
-    lacks.
+    lacks; if the sides have no source in common, all texts of both.
 
     Args:
         pair: pair over n texts.
@@ -122,8 +122,8 @@ def balanced(pair: TextPair, stratum: Indices, generator: np.random.Generator) -
     kinds = np.unique(stratum[pair.in_a | pair.in_b])
     counts = np.array([[(own & (stratum == kind)).sum() for own in (pair.in_a, pair.in_b)] for kind in kinds])
     both = kinds[(counts > 0).all(1)] if len(kinds) else kinds
-    if not len(both):
-        return pair
+    if not len(both):  # any difference would be one of sources
+        return replace(pair, in_a=np.zeros_like(pair.in_a), in_b=np.zeros_like(pair.in_b))
     ratio = min(counts[i, 1] / counts[i, 0] for i, kind in enumerate(kinds) if kind in both)
     kept = np.zeros(len(stratum), dtype=bool)
     for i, kind in enumerate(kinds):

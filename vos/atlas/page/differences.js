@@ -10,7 +10,7 @@ let place, list = [], own = null, kept = null;
 
 export const differences = {
   name: "differences", title: "Differences", needs: ["differences"],
-  lead: "About the texts, not the model: words that one set holds more often than another. A term stands only where it was confirmed on the half of the texts that did not propose it.",
+  lead: "About the texts, not the model: words that one set holds more often than another. A random half of the texts proposes terms, beyond what sets dealt at random reach; a term stands where the 95 % interval of the other half is on the same side, as for 2.5 % of the terms without a difference.",
   draw(body) { place = body; },
   update(changed, now) { list = now; if (["data", "token", "tab", "view"].some((name) => changed.has(name))) render(); else status(); },
 };
@@ -28,7 +28,7 @@ function render() {
 
 function pair(each) {
   const terms = each.terms.filter((term) => term.confirmed), made = [sets(each.a, each.n_a, each.b, each.n_b, each.threshold)];
-  if (!each.reliable) made.push(element("p", "No reliable difference: fewer than three terms stand on both halves.", { class: "big" }), element("p", each.sentence ?? "", { class: "small muted" }));
+  if (!each.reliable) made.push(element("p", "No reliable difference: fewer than three terms that one half proposed are confirmed by the other.", { class: "big" }), element("p", each.sentence ?? "", { class: "small muted" }));
   if (each.reliable) made.push(cards(terms, each.a, each.b), ...sentences(each.sentences ?? []));
   const rest = each.terms.filter((term) => !term.confirmed);
   if (rest.length) made.push(folded(`${counted(rest.length, "term")} not confirmed`, rows(rest, each.threshold)));
@@ -37,7 +37,7 @@ function pair(each) {
 
 function sets(a, nA, b, nB, threshold) {
   const made = element("p", "", { class: "sets" });
-  made.append(element("strong", a), ` (${nA.toLocaleString("en")}) against `, element("strong", b), ` (${nB.toLocaleString("en")})`, element("span", ` · |z| of at least ${num(threshold)}`, { class: "muted small" }));
+  made.append(element("strong", a), ` (${nA.toLocaleString("en")}) against `, element("strong", b), ` (${nB.toLocaleString("en")})`, element("span", ` · |z| above ${num(threshold)} on the half that proposes`, { class: "muted small" }));
   return made;
 }
 
@@ -78,7 +78,7 @@ function folded(title, content) {
 
 function ownPair() {
   const made = [
-    element("p", "Compares the texts of the list with another set: the rest, or a selection that you kept before. It runs here, with the same rule.", { class: "small" }),
+    element("p", "Compares the texts of the list with another set: the rest, or a selection that you kept before. It runs here, by the same rule, but texts of the pool and held-out texts are not balanced. Each set needs 20 texts.", { class: "small" }),
     element("p", "", { id: "own-status", class: "small muted" }),
   ];
   const act = element("div", "", { class: "row-tight" });
