@@ -199,6 +199,8 @@ def test_bad_rows_are_skipped_counted_and_listed(workplace, monkeypatch, tmp_pat
         ("data.text=nothing", "nothing"),
         ("optimized_metric=boundary/nothing", "is not measured"),
         ("density.memory=other", "density.memory: expected one of 'all', 'queue', got 'other'"),
+        ("precision=bf16-true", "precision: expected one of 'auto', '32-true', 'bf16-mixed', '16-mixed', got"),
+        ("trainer.lightning.precision=64-true", "trainer.lightning.precision: expected one of 'auto', '32-true',"),
         ("resume=missing", "no overrides.yaml here"),
         ("run=missing", "no overrides.yaml here"),
         ("=5", "=5: expected NAME=VALUE, found no name"),

@@ -52,7 +52,8 @@ OWN = {
     "pool.text": "str",
     "pool.id": "str | None",
     "loader.batch_size": "int",
-    "precision": "Literal['auto', '32-true', 'bf16-mixed', 'bf16-true', '16-mixed', '64-true']",
+    "precision": "Literal['auto', '32-true', 'bf16-mixed', '16-mixed']",
+    "trainer.lightning.precision": "Literal['auto', '32-true', 'bf16-mixed', '16-mixed']",
     "runtime": "Literal['torch', 'openvino']",
     "loader.num_workers": "int",
     "trainer.max_epochs": "int",
@@ -97,7 +98,10 @@ OWN = {
     "labels": "Settings | None",
     "simulation": "Settings | None",
 }
-"""Types of the settings that are not arguments of a class or function."""
+"""Types of the settings that are not arguments of a class or function, or of which fewer values are allowed.
+
+A run keeps weights in float32, so that those of a precision such as bf16-true would not be the ones that it measured.
+"""
 
 SEED, SHARE, POSITIVE = (0, 2**32 - 1), (0, 1), (1, math.inf)
 
@@ -176,7 +180,7 @@ def _leaves(node: Mapping[str, Any], raw: Any, path: str) -> Iterator[tuple[str,
         name, written = f"{path}{key}", raw.get(key) if isinstance(raw, dict) else None
         if known and key not in known:
             raise ConfigError(f"{name}: no such setting{nearest(key, known)}; --help lists every setting")
-        kind = known[key].kind if key in known else _parsed(OWN.get(name))
+        kind = known[key].kind if key in known and name not in OWN else _parsed(OWN.get(name))
         if kind is not None:
             yield name, kind, value, written
         elif path == "" and name not in OWN:
