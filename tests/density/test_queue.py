@@ -125,3 +125,12 @@ def test_a_queue_is_full_when_every_class_has_been_seen():
     assert not queue.is_full
     queue.push(rows([4.0]), torch.tensor([0]), torch.arange(1))
     assert queue.is_full
+
+
+@pytest.mark.parametrize("build", [lambda: FeatureBank(3, 2), lambda: FeatureQueue(2, 2, 3)])
+def test_a_cleared_buffer_is_as_new(build):
+    memory = build()
+    memory.push(rows([1.0, 2.0, 3.0]), torch.tensor([0, 1, 0]), torch.tensor([0, 1, 2]))
+    memory.clear()
+    for name, value in build().state_dict().items():
+        assert torch.equal(memory.state_dict()[name], value)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tests.conftest import toy_examples
+from vos.density import FeatureQueue
 from vos.metrics.boundary import band_width
 from vos.metrics.margins import margin
 from vos.training.measure import measure
@@ -26,6 +27,16 @@ def test_the_density_and_the_memory_hold_the_features_of_the_classifier_as_it_is
     means = torch.stack([features[labels == c].double().mean(0) for c in (0, 1)])
     torch.testing.assert_close(job.module.density.means.double(), means, rtol=1e-5, atol=1e-6)
     assert all(math.isfinite(value) for value in found.metrics.values())
+
+
+def test_no_feature_of_a_training_step_stays_in_a_queue_with_room_left(job):
+    """A round 0 from the cache has none, and the rounds after it must be the same."""
+    queue = job.module.memory = FeatureQueue(2, 16, capacity=100)
+    queue.push(torch.ones(30, 16), torch.arange(30) % 2, torch.arange(30))
+    measure(job, 0, None)
+    features = job.featurizers.current().featurize([example.text for example in job.data.train]).features
+    labels = torch.tensor([example.label for example in job.data.train])
+    assert torch.equal(queue.contents()[0], torch.cat([features[labels == c] for c in (0, 1)]))
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -1,7 +1,7 @@
 """Buffers that store the features that a density is fitted to, between training steps.
 
-Both have the same interface, `push(features, labels, index)` and `contents()`, and store their state in float32
-buffers: the network's features have that precision or less.
+Both have the same interface, `push(features, labels, index)`, `contents()` and `clear()`, and store their state in
+float32 buffers: the network's features have that precision or less.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ from vos.density.precision import FixedPrecision
 from vos.errors import ConfigError, DataError, ShapeError
 
 
-class FeatureBank(FixedPrecision):
+class FeatureBuffer(FixedPrecision):
+    """What both buffers have in common."""
+
+    @torch.no_grad()
+    def clear(self) -> None:
+        """Forget all features: the buffer is as it was when it was built."""
+        for buffer in self.buffers():
+            buffer.zero_()
+
+
+class FeatureBank(FeatureBuffer):
     """The latest features of every training text, by the text's index.
 
     Args:
@@ -72,7 +82,7 @@ class FeatureBank(FixedPrecision):
         return self.features[self.seen], self.labels[self.seen]
 
 
-class FeatureQueue(FixedPrecision):
+class FeatureQueue(FeatureBuffer):
     """The last `capacity` features of each class, as in the original VOS algorithm; `index` is ignored.
 
     Args:

@@ -72,8 +72,8 @@ def _featurized(featurizer: Featurizer, examples: Sequence[Example]) -> FeatureB
 def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
     """Refit the density on the training features, draw outliers, and report on validation, test and OOD texts.
 
-    The training features are also written to the memory. So later rounds depend only on the classifier, and not on
-    whether it was just trained or taken from a cache.
+    The training features replace those of the training steps in the memory. So later rounds depend only on the
+    classifier, and not on whether it was just trained or taken from a cache.
 
     Args:
         job: the job whose module is measured on its data.
@@ -83,6 +83,7 @@ def measure(job: TrainingJob, number: int, band: float | None) -> Measurement:
     featurizer, harmful = job.featurizers.current(shared=number == 0), job.data.harmful
     density = job.module.density
     train_features, train_labels = training_features(featurizer, job.data.train)
+    job.module.memory.clear()
     job.module.memory.push(train_features, train_labels, torch.arange(len(train_labels)))
     density.fit(train_features, train_labels)
     val = _featurized(featurizer, job.data.val)
