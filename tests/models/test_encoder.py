@@ -110,6 +110,18 @@ def test_the_fingerprint_follows_every_change_of_the_encoder(tiny_encoder):
     assert classifier.encoder_fingerprint() != other.encoder_fingerprint()
 
 
+def test_the_fingerprint_follows_changes_of_weights_without_a_version(tiny_encoder):
+    with torch.inference_mode():
+        classifier = EncoderClassifier(tiny_encoder, NAMES)
+        embeddings = classifier.encoder.get_input_embeddings()
+        weight = embeddings.weight = torch.nn.Parameter(embeddings.weight.clone(), requires_grad=False)
+        assert weight.is_inference()
+        before = classifier.encoder_fingerprint()
+        weight.add_(1.0)
+        assert classifier.encoder_fingerprint() != before
+    assert before == EncoderClassifier(tiny_encoder, NAMES).encoder_fingerprint()
+
+
 def test_the_fingerprint_does_not_depend_on_earlier_calls(tiny_encoder):
     classifier = EncoderClassifier(tiny_encoder, NAMES)
     before = classifier.encoder_fingerprint()

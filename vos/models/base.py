@@ -142,17 +142,20 @@ class TextClassifier(nn.Module, ABC):
     def encoder_fingerprint(self) -> str:
         """SHA-256 (16 hex characters) of all that decides features: weights, tokenizer, truncation, architecture.
 
-        It is computed again only if one of these has changed.
+        It is computed again only if one of these has changed, or if that cannot be told.
         """
         head = {id(parameter) for parameter in self.head.parameters()}
         named = [item for item in sorted(self.state_dict(keep_vars=True).items()) if id(item[1]) not in head]
         cut_left = ["left"] if self.tokenizer.truncation_side == "left" else []  # as written before it was a setting
         facts = [*self.facts(), self.max_length, *cut_left]
         tensors = [value for _, value in named]
-        # In-place changes raise a tensor's version; moving one to another device or type changes its address.
-        state: list[object] = [*facts, len(self.tokenizer), *((t._version, t.data_ptr()) for t in tensors)]
+        # In-place changes raise a tensor's version; moving one to another device or type changes its address. Writing
+        # through `tensor.data` does neither and is not noticed; write under `torch.no_grad()` instead.
+        can_tell = not any(t.is_inference() for t in tensors)  # those of inference mode have no version
+        versions = [(t._version, t.data_ptr()) for t in tensors] if can_tell else []
+        state: list[object] = [*facts, len(self.tokenizer), *versions]
         known, known_state, known_hash = self._hashed
-        if len(known) == len(tensors) and all(map(operator.is_, known, tensors)) and known_state == state:
+        if can_tell and len(known) == len(tensors) and all(map(operator.is_, known, tensors)) and known_state == state:
             return known_hash
         digest = hashlib.sha256()
         for name, value in named:
