@@ -4,11 +4,11 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_model
 
+from tests.training.killed import killed_fit
 from tests.training.modules import batches, build
 from vos.errors import RunError
 from vos.storage.run_directory import RunDirectory
@@ -84,31 +84,10 @@ def test_names_that_are_missing_or_unknown_are_refused():
     assert not module.weight.any()
 
 
-class Killed(Exception):
-    pass
-
-
-class KillAt(pl.Callback):
-    def __init__(self, epoch):
-        self.epoch = epoch
-
-    def on_train_epoch_start(self, trainer, pl_module):
-        if trainer.current_epoch == self.epoch:
-            raise Killed
-
-
 def frozen_job(job, tiny_encoder, folder):
     module = build(tiny_encoder, freeze=True, loss="flattening", start_epoch=1)
     made = replace(job, module=module, datamodule=batches(module), run=RunDirectory(folder))
     return replace(made, featurizers=Featurizers(module.classifier, lambda: module.classifier))
-
-
-def killed_fit(job, epoch):
-    def trainer(callbacks, **options):
-        return job.trainer(callbacks=[*callbacks, KillAt(epoch)], **options)
-
-    with pytest.raises(Killed):
-        fit_round(replace(job, trainer=trainer), 0)
 
 
 def test_a_fit_resumed_from_a_checkpoint_without_the_encoder_ends_with_the_same_weights(job, tiny_encoder, tmp_path):

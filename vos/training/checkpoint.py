@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
@@ -121,6 +122,18 @@ def _is_whole_archive(path: Path) -> bool:
             return archive.testzip() is None
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error):
         return False
+
+
+def steps_done(last: Path) -> int:
+    """Optimizer steps before a Lightning checkpoint was written; 0 if it does not exist.
+
+    Raises:
+        RunError: see `reading`.
+    """
+    if not last.exists():
+        return 0
+    with reading(last):
+        return int(torch.load(last, map_location="cpu", weights_only=True, mmap=True)["global_step"])
 
 
 def save_state(module: nn.Module, path: Path) -> None:

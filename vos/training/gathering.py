@@ -34,6 +34,11 @@ def _stacked(tensor: Tensor, all_gather: Callable[[Tensor], object]) -> Tensor:
     return found
 
 
+def is_first() -> bool:
+    """Whether this is the only training process, or the first of several."""
+    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
+
+
 def wait_for_others() -> None:
     """Wait until all training processes have reached this point; do nothing if there is only one.
 

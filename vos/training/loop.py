@@ -29,10 +29,11 @@ from vos.training.checkpoint import (
     rounds_to_go_on_from,
     save_state,
     state_path,
+    steps_done,
 )
 from vos.training.draw_rounds import draw_rounds
 from vos.training.frozen import FROZEN, left_out, load_rest
-from vos.training.gathering import wait_for_others
+from vos.training.gathering import is_first, wait_for_others
 from vos.training.held_out import calibration_facts
 from vos.training.job import TrainingJob
 from vos.training.keep import kept_round, why_kept
@@ -110,10 +111,11 @@ def refine(job: TrainingJob) -> TrainingResult:
     if best == 0 != job.settings.plain_round:
         why = f"it is the classifier taken over, and {why}"
     result = TrainingResult(records, reason, records[best], why)
-    shutil.copyfile(result.kept.picture, job.run.picture)
+    if is_first():
+        shutil.copyfile(result.kept.picture, job.run.picture)
     for reporter in job.reporters:
         reporter.on_kept(result.kept, result.kept_because)
-    for name, path in draw_rounds(job, kept, best).items():
+    for name, path in draw_rounds(job, kept, best).items() if is_first() else ():
         for reporter in job.reporters:
             reporter.on_picture(name, path)
     return result
@@ -164,13 +166,14 @@ def fit_round(job: TrainingJob, number: int) -> None:
     folder = job.run.checkpoints / f"round-{number}"
     last = folder / "last.ckpt"
     remove_damaged(folder)
-    loggers = [found for each in job.reporters if (found := each.lightning_logger(number)) is not None]
+    n_done = steps_done(last)
+    loggers = [each.lightning_logger(number, n_done) for each in job.reporters]
     trainer = job.trainer(
         max_epochs=epochs,
         callbacks=fit_callbacks(
             folder, epoch_name(job.settings.refine.monitor), fit.patience, f"round {number}" if fit.progress else None
         ),
-        logger=loggers or False,
+        logger=[each for each in loggers if each is not None] or False,
         enable_progress_bar=fit.progress,
         default_root_dir=job.run.path,
     )
@@ -213,7 +216,8 @@ def _measure_round(job: TrainingJob, number: int, before: Sequence[RoundCheckpoi
     job.run.rounds.mkdir(parents=True, exist_ok=True)
     title = f"Boundary map, round {number}: validation texts and virtual outliers"
     picture = job.run.rounds / f"boundary-{number}.png"
-    boundary_map(picture, measurement.texts, measurement.outliers, measurement.band, job.data.classes, title)
+    if is_first():  # another process would write the picture anew while this one reads it
+        boundary_map(picture, measurement.texts, measurement.outliers, measurement.band, job.data.classes, title)
     return RoundCheckpoint(number, metrics, measurement.val.logits)
 
 
@@ -246,15 +250,17 @@ def record(job: TrainingJob, kept: RoundCheckpoint) -> RoundRecord:
 
 def _report(job: TrainingJob, kept: RoundCheckpoint) -> None:
     found = record(job, kept)
-    shutil.copyfile(found.picture, job.run.picture)
+    if is_first():
+        shutil.copyfile(found.picture, job.run.picture)
     for reporter in job.reporters:
         reporter.on_round(found)
 
 
 def save_results(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:
-    """Write `model/`, `density.safetensors` and `metrics.json`; return the content of `metrics.json`."""
-    job.module.classifier.save(job.run.model)
-    job.module.density.save(job.run.density)
+    """Write `model/`, `density.safetensors` and `metrics.json`; return the content of `metrics.json`.
+
+    Of several training processes the first writes, and the others wait.
+    """
     content: RunMetrics = {
         "rounds": [{"round": record.round, **record.metrics} for record in result.records],
         "final": result.kept.metrics,
@@ -264,7 +270,11 @@ def save_results(job: TrainingJob, result: TrainingResult) -> dict[str, Any]:
         "refine": asdict(job.settings.refine),
         "calibration": calibration_facts(job.module.density, result.kept.metrics),
     }
-    write_json(job.run.metrics_path, content)
+    if is_first():
+        job.module.classifier.save(job.run.model)
+        job.module.density.save(job.run.density)
+        write_json(job.run.metrics_path, content)
+    wait_for_others()
     return dict(content)
 
 

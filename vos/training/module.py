@@ -24,10 +24,10 @@ from vos.metrics.monitor import epoch_metrics
 from vos.models.base import TextClassifier
 from vos.outliers import draw_where_feasible
 from vos.storage.seeds import derive_seed
-from vos.training.frozen import FrozenEncoderModule
 from vos.training.gathering import gathered_rows
 from vos.training.held_out import calibrate_within_fit
 from vos.training.optimization import parameter_groups, rate_factor
+from vos.training.resumable import ResumableModule
 from vos.training.settings import StepSettings
 from vos.training.sharding import EncoderSharding, average_whole_gradients, clip_gradients, shard
 from vos.types import LinearHead, OutlierSampler, VirtualOutliers
@@ -35,7 +35,7 @@ from vos.types import LinearHead, OutlierSampler, VirtualOutliers
 logger = logging.getLogger(__name__)
 
 
-class ClassifierModule(FrozenEncoderModule):
+class ClassifierModule(ResumableModule):
     """Lightning module of a `TextClassifier`, a density, a buffer of features, a sampler and a regulariser.
 
     Everything with parameters or state is a submodule, so the optimizer, checkpoints, `.to()` and DDP include the
@@ -78,7 +78,6 @@ class ClassifierModule(FrozenEncoderModule):
         self._generator = torch.Generator()
         self._inactive_reason = ""
         self._warned_of: set[int] = set()
-        self._fitted_at: int | None = None
         self._validation: list[tuple[Tensor, Tensor, Tensor]] = []
 
     @contextmanager
@@ -101,10 +100,9 @@ class ClassifierModule(FrozenEncoderModule):
             shard(self.classifier, self.classifier.head, self.trainer.strategy.device_mesh["data_parallel"])
 
     def on_fit_start(self) -> None:
-        """Reset the warnings about classes without outliers, and refit the density, as step counts restart at zero."""
+        """Reset the warnings about classes without outliers."""
         self._warned_of.clear()
         self._validation.clear()  # left by a failed fit
-        self._fitted_at = None
 
     def on_train_epoch_start(self) -> None:
         """Set training mode, because transformers loads encoders in evaluation mode and Lightning keeps it.
@@ -203,10 +201,10 @@ class ClassifierModule(FrozenEncoderModule):
             if "features" in batch:  # Lightning converts only training batches
                 batch["features"] = batch["features"].to(self.classifier.head.weight.dtype)
             return self.classifier.features(batch)
-        due = self.global_step % self.settings.regularization.refit_every == 0 and self.global_step != self._fitted_at
+        due = self.global_step % self.settings.regularization.refit_every == 0 and self.global_step != self.fitted_at
         if due or not self.density.is_fitted:
             self.density.fit(*self.memory.contents())
-            self._fitted_at = self.global_step  # accumulated batches count as one step
+            self.fitted_at = self.global_step  # accumulated batches count as one step
         assert self.sampler is not None  # noqa: S101 - one of the two is there
         drawn = self._draw(self.sampler, self.classifier.linear_head())
         return None if drawn is None else drawn.features
@@ -278,7 +276,7 @@ class ClassifierModule(FrozenEncoderModule):
         self.log_dict(values, rank_zero_only=False, sync_dist=False)
         self.log("brier", values["val/brier"], prog_bar=True, logger=False)  # there is no room for more next to the bar
         if not self.trainer.sanity_checking and self._draws_from_epoch(self.current_epoch + 1):
-            calibrate_within_fit(self.density, self.memory, features, labels, refit=self._fitted_at is None)
+            calibrate_within_fit(self.density, self.memory, features, labels, refit=self.fitted_at is None)
 
     def _draws_from_epoch(self, epoch: int) -> bool:
         """Whether steps of this epoch draw virtual outliers, so that calibrated radii are needed."""

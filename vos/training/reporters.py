@@ -6,6 +6,7 @@ The only module that imports wandb.
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +52,13 @@ class RoundRecord:
 class Reporter(Protocol):
     """Receives the results of every round, and the end of the run."""
 
-    def lightning_logger(self, number: int) -> Logger | None:  # noqa: ARG002 - for those that have one
-        """Logger for the training steps of round `number`, or None."""
+    def lightning_logger(self, number: int, steps_done: int = 0) -> Logger | None:  # noqa: ARG002 - for those that have one
+        """Logger for the training steps of a fit, or None.
+
+        Args:
+            number: number of the round.
+            steps_done: steps after which an interrupted fit goes on; 0 for a new one.
+        """
         return None
 
     def on_round(self, record: RoundRecord) -> None:
@@ -87,9 +93,20 @@ class CsvReporter(Reporter):
         self.directory = Path(directory)
         self._rows: dict[int, dict[str, float]] = {}
 
-    def lightning_logger(self, number: int) -> Logger | None:
-        """A CSV logger for the steps of one round."""
-        return CSVLogger(self.directory, name="steps", version=f"round-{number}")
+    def lightning_logger(self, number: int, steps_done: int = 0) -> Logger | None:
+        """A CSV logger for the steps of one round, which begins with the rows of the steps that are done.
+
+        The logger itself would delete the file of an interrupted fit.
+        """
+        folder = self.directory / "steps" / f"round-{number}"
+        rows = [row for row in _whole_rows(folder / "metrics.csv") if row["step"] < steps_done]
+        shutil.rmtree(folder, ignore_errors=True)
+        logger = CSVLogger(self.directory, name="steps", version=folder.name)
+        for row in rows:
+            logger.log_metrics({**row}, int(row["step"]))
+        if rows:
+            logger.save()
+        return logger
 
     def on_round(self, record: RoundRecord) -> None:
         """Write all rounds so far."""
@@ -137,7 +154,7 @@ class WandbReporter(Reporter):
         )
         self.run.define_metric("boundary/*", step_metric="round")
 
-    def lightning_logger(self, number: int) -> Logger | None:  # noqa: ARG002 - part of the protocol
+    def lightning_logger(self, number: int, steps_done: int = 0) -> Logger | None:  # noqa: ARG002 - part of the protocol
         """Lightning's logger over the same wandb run."""
         return WandbLogger(experiment=self.run)
 
@@ -206,6 +223,15 @@ def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+
+
+def _whole_rows(path: Path) -> list[dict[str, float]]:
+    """Rows of a CSV file of numbers, without empty cells; a last row that was cut off is left out."""
+    if not path.exists():
+        return []
+    whole = path.read_text("utf-8").rpartition("\n")[0]
+    rows = csv.DictReader(whole.splitlines())
+    return [{k: int(v) if v.isdigit() else float(v) for k, v in row.items() if v} for row in rows]
 
 
 def _cell(value: object) -> object:
