@@ -49,7 +49,8 @@ def test_a_batch_that_was_written_and_not_sent_is_sent_by_the_same_command(run, 
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         assert ledger.asked() == []
         assert set(text_states(ledger).values()) == {"proposed"}
-        gold = ledger.gold()
+        gold = ledger.gold(ledger.events("exported")[0].batch)
+        assert ledger.gold() == {}
         assert ledger.reason_against(records[0].uid, "another") is None
     (tmp_path / "batch/label.html/in-the-way").rmdir()
     (tmp_path / "batch/label.html").rmdir()

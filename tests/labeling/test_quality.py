@@ -94,6 +94,19 @@ def test_accuracy_on_known_answers_by_person(ledger, texts, record_of, label_of)
     assert scores["dan"].interval is None
 
 
+def test_a_known_answer_that_nobody_saw_leaves_its_text_free_to_be_asked(ledger, record_of, label_of):
+    uid = text_uid("known")
+    ledger.propose([record_of("known")])
+    ledger.export("never sent", "page", [uid], "gold", {uid: {"answer": "harmful", "pending": True}})
+    assert ledger.gold("never sent") == {uid: "harmful"}  # what the batch has when it is sent after all
+    assert ledger.export("b2", "page", [uid]).uids == (uid,)
+    ledger.record_label(label_of("known", "harmless", batch_id="b2"))
+    assert gold_scores(ledger) == {}
+    assert consensus(ledger).labels == {uid: "harmless"}
+    ledger.mark_sent("never sent", "page", "label.html", [uid])
+    assert ledger.gold() == {uid: "harmful"}
+
+
 def test_known_answers_never_train_and_do_not_raise_agreement(ledger, texts, record_of, label_of):
     with_gold(ledger, texts, record_of)
     for who in ("ann", "bob"):

@@ -76,6 +76,22 @@ def test_where_there_are_too_few_or_none_it_is_said(ledger, caplog):
     assert choose(ledger, Plan(gold_share=0.5)) == Gold()
 
 
+def test_two_batches_chosen_at_once_share_no_known_answer(ledger, tmp_path, caplog):
+    others = [record(f"more {i}") for i in range(40)]
+    few = {"plan": Plan(gold_share=0.4)}  # 16 of 20 texts
+    gold, also = choose(ledger, **few), choose(ledger, **few, records=others)
+    both = set(gold.answers) & set(also.answers)
+    assert both
+    first = export_batch(ledger, BATCH, PageExporter(), tmp_path / "a", CLASSES, gold=gold)
+    second = export_batch(ledger, others, PageExporter(), tmp_path / "b", CLASSES, gold=also)
+    assert ledger.gold(first.batch_id) == gold.answers
+    assert set(ledger.gold(second.batch_id)) == set(also.answers) - both
+    assert (second.gold, second.asked) == (len(also.answers) - len(both), 40 + len(also.answers) - len(both))
+    assert f"{len(both)} known answers are left out" in caplog.text
+    again = export_batch(ledger, BATCH, PageExporter(), tmp_path / "a", CLASSES, gold=gold)
+    assert again == first  # its own claims do not count
+
+
 def test_a_list_of_ones_own(ledger, tmp_path):
     path = tmp_path / "gold.csv"
     path.write_text("text,label\nhe was hurt,harmful\nhe was well,harmless\nhe was hurt,harmful\n", encoding="utf-8")

@@ -208,8 +208,8 @@ class Ledger:
         return {str(batch) for (batch,) in self._connection.execute(question)}
 
     def gold(self, batch: str | None = None) -> dict[str, str]:
-        """Gold texts of a batch or of all: uid to the known answer."""
-        events = self.events("exported", batch=batch)
+        """Gold texts of a batch, or of all batches that count as asked: uid to the known answer."""
+        events = self.asked() if batch is None else self.events("exported", batch=batch)
         return {each.uid: str(each.payload["answer"]) for each in events if each.payload["purpose"] == "gold"}
 
     def reason_against(self, uid: str, batch: str) -> str | None:
@@ -273,6 +273,10 @@ class Ledger:
         query = "SELECT at, kind, uid, batch, who, payload, crc, seq FROM events"
         rows = self._rows(6, f"{query} WHERE {where} ORDER BY seq", *given.values())
         return (Event(row[7], *row[:5], json.loads(row[5])) for row in rows)  # type: ignore[call-arg]
+
+    def newest_event(self) -> int:
+        """Number of the newest event, 0 if there is none; later events have larger numbers."""
+        return int(self._connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
     def labels(self, uid: str | None = None) -> list[tuple[int, Label]]:
         """All answers ever imported with their order of arrival, including superseded ones."""

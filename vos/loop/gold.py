@@ -38,10 +38,28 @@ class Gold:
     Attributes:
         records: the texts; like other records except that `chosen` is "gold", which is never shown.
         answers: uid to the known class name.
+        as_of: number of the newest event of the ledger when they were chosen; None for those that a batch had before.
     """
 
     records: Sequence[BoundaryRecord] = ()
     answers: Mapping[str, str] = field(default_factory=dict)
+    as_of: int | None = None
+
+    def still_free(self, ledger: Ledger, batch_id: str) -> Gold:
+        """Without the texts that another batch, chosen at the same time, has claimed since they were chosen."""
+        if self.as_of is None:
+            return self
+        claims = {uid: ledger.events("exported", uid=uid) for uid in self.answers}
+        taken = {
+            uid
+            for uid, events in claims.items()
+            if any(each.seq > self.as_of and each.batch != batch_id for each in events)
+        }
+        if not taken:
+            return self
+        logger.warning("%d known answers are left out: another batch took them at the same time", len(taken))
+        answers = {uid: answer for uid, answer in self.answers.items() if uid not in taken}
+        return Gold([each for each in self.records if each.uid not in taken], answers, self.as_of)
 
 
 NO_GOLD = Gold()
@@ -82,6 +100,7 @@ def choose_gold(
         return NO_GOLD
     label_names = classes.names
     known = read_gold(plan.gold_path, label_names) if plan.gold_path else labelled
+    as_of = ledger.newest_event()
     # Claimed for a batch that was never sent, so nobody has seen them.
     unseen = {event.uid for event in ledger.events("exported")} - {event.uid for event in ledger.asked()}
     taken = {record.uid for record in records} | {event.uid for event in ledger.events("proposed")} - unseen
@@ -91,7 +110,7 @@ def choose_gold(
     if not chosen:
         return NO_GOLD
     answers = {text_uid(example.text): label_names[int(example.label or 0)] for example in chosen}
-    return Gold(_records(chosen, featurizer, outputs or classes, records[0].run_hash), answers)
+    return Gold(_records(chosen, featurizer, outputs or classes, records[0].run_hash), answers, as_of)
 
 
 def read_gold(path: str | Path, label_names: Sequence[str]) -> list[Example]:

@@ -82,6 +82,7 @@ def export_batch(
         batch_id, records, shown_classes(classes), neighbours or {}, "", own.question, own.guidelines, import_command
     )
     with ledger.transaction():
+        gold = gold.still_free(ledger, batch_id)
         ledger.propose([*records, *gold.records], round)
         free = [record for record in records if ledger.reason_against(record.uid, batch_id) is None]
         given = _given(ledger, batch_id, exporter, [*free, *gold.records] if free else [], gold.answers)

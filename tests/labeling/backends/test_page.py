@@ -258,7 +258,10 @@ def test_answers_move_to_another_computer(desk, tmp_path):
         other.page.keyboard.press("1")
         other.page.keyboard.press("1")
         assert len(other.download(tmp_path).read_text(encoding="utf-8").splitlines()) == 3
+        uid = json.loads(content)["uid"]
         for damaged, message in (
+            (content.replace(uid, "0" * len(uid)), "answers to other texts of this batch"),
+            (content + content.replace(uid, "0" * len(uid)), "0 of 2 answers loaded; 1 are of texts that are not on"),
             (content[:-30], "Line 1 is cut off"),
             (content.replace('"b0"', '"b9"'), "belongs to batch b9"),
             (content.replace('"Ann"', '"Bob"'), "answers of Bob, not of Ann"),

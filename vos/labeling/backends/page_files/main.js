@@ -3,7 +3,7 @@ import { $, say } from "../../../page/dom.js";
 import { downloadRows } from "../../../page/download.js";
 import { store, stored } from "../../../page/stored.js";
 import { WordCursor, joined, selectedSpan } from "./marks.js";
-import { CHOICES, Clock, DATA, SKIP, Session, parseRows, storeKey } from "./state.js";
+import { CHOICES, Clock, DATA, SKIP, Session, parseRows, storeKey, strangers } from "./state.js";
 import { ASKS_ANEW, drawEnd, fileStem } from "./summary.js";
 import { banner, drawAnswers, drawBlur, drawCard, drawHelp, drawMarks, drawProgress, drawRule, only, reachable } from "./view.js";
 
@@ -128,7 +128,8 @@ async function load(file) {
     session.at = Math.max(0, session.slots.findIndex((slot) => !session.answerOf(slot)));
     if (session.answered === session.slots.length) session.at = session.slots.length;
     show();
-    report(`${taken} of ${rows.length} answers loaded; the others are here already or newer.`);
+    const strange = strangers(rows), elsewhere = strange ? `${strange} are of texts that are not on this page, ` : "";
+    report(`${taken} of ${rows.length} answers loaded; ${elsewhere}the others are here already or newer.`);
   } catch (error) {
     // The browser refuses a file that was changed after it was chosen.
     report(error.name === "NotReadableError" ? "The file cannot be read, or it changed just now: choose it again; nothing was loaded." : error.message);

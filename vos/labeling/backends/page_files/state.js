@@ -190,6 +190,11 @@ function isAnswer(row) {
     && [row.shown_prediction, row.neighbours_opened].every((value) => typeof value === "boolean");
 }
 
+const UIDS = new Set(DATA.items.map((item) => item.uid));
+
+/** How many rows are of texts that this page does not have: they belong to another part of the batch. */
+export const strangers = (rows) => rows.filter((row) => !UIDS.has(row.uid)).length;
+
 /** Rows of a downloaded file for this batch; throws a readable message. */
 export function parseRows(content) {
   const rows = [];
@@ -203,6 +208,7 @@ export function parseRows(content) {
     rows.push(row);
   }
   if (!rows.length) throw new Error("There are no answers in this file.");
+  if (strangers(rows) === rows.length) throw new Error("This file has answers to other texts of this batch, of another part or person; nothing was loaded.");
   return rows;
 }
 
