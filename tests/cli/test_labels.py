@@ -12,10 +12,13 @@ from omegaconf import OmegaConf
 from tests.conftest import ROOT, toy_examples
 from tests.loop.toys import CLASSES, NAMES, Model, record
 from vos.cli.compose import composed
-from vos.cli.labels import export_batch, hidden_gold, import_labels, merge_labels, record_round
+from vos.cli.labels import export_batch, hidden_gold, import_labels, is_waiting, merge_labels, record_round
 from vos.data import ListPool, TextData
 from vos.errors import ConfigError, DataError
 from vos.labeling import Label, Ledger, text_uid, write_labels
+from vos.loop.mistakes import found_mistakes
+from vos.loop.next_round import NextRound, keep_round
+from vos.storage.run_directory import RunDirectory
 
 
 @pytest.fixture
@@ -86,6 +89,30 @@ def test_the_loop_closes(config, tmp_path, capsys):
     assert [json.loads(line)["near/error"] for line in rounds] == [1.0] * 3
     with Ledger(config.ledger) as ledger:
         assert {event.payload["round"] for event in ledger.events("trained")} == {1, 2, 3}
+
+
+def test_texts_and_mistakes_are_filed_under_the_classifier_that_chose_them(config, tmp_path):
+    data = TextData([], [], [], ListPool([]), NAMES, [], harmful=(1,))
+    for number, name in enumerate(("first", "second"), 1):
+        with Ledger(config.ledger) as ledger:
+            ledger.propose([record(f"label {name}")])
+        new = NextRound(
+            data, {text_uid(f"label {name}"): "harmful"}, {}, f"/moved/{name}"
+        )  # its folder had another path
+        keep_round(RunDirectory(tmp_path / name), new)
+        assert record_round(config, new, {}).number == number
+    for name, number in (("first", 1), ("second", 2), ("without", 0)):
+        config.run = str(tmp_path / name)
+        sent = export_batch(config, [record(f"text of {name}")], CLASSES, tmp_path)
+        assert sent.batch_id.startswith(f"r{number:02d}-")
+        assert not is_waiting(config, [record(f"text of {name}")])
+        labels = [Label(text_uid(f"text of {name}"), "ann", "harmless", batch_id=sent.batch_id)]
+        write_labels(tmp_path / "labels.jsonl", labels)
+        import_labels(config, CLASSES)
+        with Ledger(config.ledger) as ledger:
+            assert ledger.round_of(labels[0].uid) == number
+    with Ledger(config.ledger) as ledger:
+        assert {number: found.near.n for number, found in found_mistakes(ledger, CLASSES).items()} == {0: 1, 1: 1, 2: 1}
 
 
 def test_known_answers_are_hidden_in_the_batch_and_scored_in_the_report(config, tmp_path, capsys):

@@ -45,6 +45,17 @@ def test_the_table_grows_by_a_row_a_round_and_repeats_replace(tmp_path):
     assert read_rounds(tmp_path / "none") == []
 
 
+def test_a_round_recorded_again_keeps_its_place_and_the_rule_judges_the_newest(tmp_path):
+    table = [{**row, "random/fnr_high": high} for row, high in zip(rows(0.5, 0.4, 0.3), (0.9, 0.4, 0.1), strict=True)]
+    for row in (*table, table[1], table[0] | {"boundary/val/band_error": float("nan")}):
+        found = add_round(tmp_path, row)
+    assert [row["round"] for row in found] == [row["round"] for row in read_rounds(tmp_path)] == [0, 1, 2]
+    assert "at most 0.100" in replace(RULE, target_fnr=0.2).reason(found)
+    lines = (tmp_path / "labelling_rounds.jsonl").read_text("utf-8").splitlines()
+    (tmp_path / "labelling_rounds.jsonl").write_text("\n".join(lines[::-1]) + "\n", "utf-8")  # as it was written before
+    assert [row["round"] for row in add_round(tmp_path, table[1])] == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("errors", "stops"),
     [((0.5,), False), ((0.5, 0.4, 0.3), False), ((0.5, 0.4, 0.4, 0.399), True), ((0.5, 0.4, 0.41, 0.3), False)],

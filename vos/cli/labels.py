@@ -28,10 +28,11 @@ from vos.labeling.instructions import Instructions
 from vos.loop import send
 from vos.loop.gold import NO_GOLD, Gold, choose_gold
 from vos.loop.mistakes import found_mistakes, newest
-from vos.loop.next_round import NextRound, next_round
+from vos.loop.next_round import NextRound, next_round, trained_as
 from vos.loop.send import SentBatch
 from vos.loop.stop_rule import STEM, Row, StopRule, add_round
 from vos.models.featurizer import ClassifierFeaturizer
+from vos.storage.run_directory import RunDirectory
 from vos.training.comparison_plots import mistakes
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def hidden_gold(
         return NO_GOLD
     plan = instantiate(config.labeling.plan)
     with Ledger(config.ledger) as ledger:
-        return choose_gold(ledger, plan, data.val, records, featurizer, data.classes, _round(ledger), outputs)
+        return choose_gold(ledger, plan, data.val, records, featurizer, data.classes, _round(config, ledger), outputs)
 
 
 def export_batch(
@@ -73,7 +74,7 @@ def export_batch(
             backend,
             folder,
             classes,
-            round=_round(ledger),
+            round=_round(config, ledger),
             neighbours=neighbours,
             gold=gold,
             own=own,
@@ -89,9 +90,11 @@ def _import_command(config: DictConfig) -> str:
     return f"python train.py {run} labels=files labels.path={{FILE}} {ledger}"
 
 
-def _round(ledger: Ledger) -> int:
-    """Round of the classifier that now chooses texts."""
-    return max((int(event.payload["round"]) for event in ledger.events("trained")), default=0)
+def _round(config: DictConfig, ledger: Ledger) -> int:
+    """Round of the classifier that chooses texts, that of `config.run`; 0 if it was trained on no new labels."""
+    name = trained_as(RunDirectory(config.run)) if config.get("run") else None
+    trained = [] if name is None else ledger.events("trained", batch=name)
+    return max((int(event.payload["round"]) for event in trained), default=0)
 
 
 def is_waiting(config: DictConfig, records: Sequence[BoundaryRecord]) -> bool:
@@ -101,7 +104,7 @@ def is_waiting(config: DictConfig, records: Sequence[BoundaryRecord]) -> bool:
     if not Path(config.ledger).exists():
         return True
     with Ledger(config.ledger) as ledger:
-        return send.is_waiting(ledger, [record.uid for record in records], _round(ledger))
+        return send.is_waiting(ledger, [record.uid for record in records], _round(config, ledger))
 
 
 def check_sheets(config: DictConfig, folder: Path, records: Sequence[BoundaryRecord] | None) -> None:
@@ -122,7 +125,7 @@ def check_sheets(config: DictConfig, folder: Path, records: Sequence[BoundaryRec
         backend.check_answers(folder, None, None)
         return
     with Ledger(config.ledger) as ledger:
-        own = None if records is None else batch_name([record.uid for record in records], _round(ledger))
+        own = None if records is None else batch_name([record.uid for record in records], _round(config, ledger))
         backend.check_answers(folder, own, ledger)
 
 
@@ -196,9 +199,10 @@ def record_round(config: DictConfig, new: NextRound, final: Mapping[str, float])
     Recording the same round again changes nothing.
     """
     with Ledger(config.ledger) as ledger:
-        done = {event.batch: int(event.payload["round"]) for event in ledger.events("trained")}
-        number = done.get(new.name, max(done.values(), default=0) + 1)
-        ledger.mark_trained(new.name, number, new.labels)
+        with ledger.transaction():  # two runs that end at the same time are two rounds
+            done = {event.batch: int(event.payload["round"]) for event in ledger.events("trained")}
+            number = done.get(new.name, max(done.values(), default=0) + 1)
+            ledger.mark_trained(new.name, number, new.labels)
         of_oracle = len(answered_by_oracle(ledger) & new.labels.keys())
         found = newest(found_mistakes(ledger, new.data.classes)).metrics()
     labels = {"labels": len(new.labels), "labels_of_oracle": of_oracle}

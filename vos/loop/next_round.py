@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -170,10 +171,22 @@ def kept_round(run: RunDirectory, data: TextData) -> NextRound | None:
     Raises:
         RunError: the file is damaged.
     """
-    if not run.new_labels.exists():
-        return None
-    kept = unsealed(read_json(run.new_labels), run.new_labels)
-    return NextRound(data, kept["labels"], {}, kept["run"])
+    kept = _kept(run)
+    return None if kept is None else NextRound(data, kept["labels"], {}, kept["run"])
+
+
+def trained_as(run: RunDirectory) -> str | None:
+    """Name of a run in the ledger, which is the path it had when it started; None if it trains on no new labels.
+
+    Raises:
+        RunError: the file that `keep_round` stored is damaged.
+    """
+    kept = _kept(run)
+    return None if kept is None else str(kept["run"])
+
+
+def _kept(run: RunDirectory) -> dict[str, Any] | None:
+    return unsealed(read_json(run.new_labels), run.new_labels) if run.new_labels.exists() else None
 
 
 def with_kept_train(data: TextData, path: Path) -> TextData:

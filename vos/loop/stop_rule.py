@@ -112,7 +112,8 @@ def read_rounds(folder: Path) -> list[dict[str, str | float | None]]:
 def add_round(folder: Path, row: Row) -> list[dict[str, str | float | None]]:
     """Add a round to `labelling_rounds.jsonl`, and rewrite `labelling_rounds.csv` and `.png`.
 
-    A row with the same `run` and `round` is replaced, so that a repeated command does not duplicate it.
+    A row with the same `run` and `round` is replaced in its place, so that a repeated command changes nothing. Rows are
+    in the order of their rounds, so that the last one is the newest.
 
     Args:
         folder: folder of the ledger.
@@ -120,9 +121,10 @@ def add_round(folder: Path, row: Row) -> list[dict[str, str | float | None]]:
 
     Returns: all rounds.
     """
-    place = (row["run"], row["round"])
     with owned(folder, f".{STEM}.lock", wait=True):
-        rows = [each for each in read_rounds(folder) if (each["run"], each["round"]) != place] + [dict(row)]
+        before = {(each["run"], each["round"]): each for each in read_rounds(folder)}
+        rows = list((before | {(row["run"], row["round"]): dict(row)}).values())
+        rows.sort(key=lambda each: _number(each, "round") or 0.0)
         write_json_lines(folder / f"{STEM}.jsonl", rows)
         write_table(folder / f"{STEM}.csv", rows)
         _draw(folder / f"{STEM}.png", rows)

@@ -110,5 +110,10 @@ def test_skips_unsure_unknown_people_and_damage(record_of):
 def test_realign_finds_the_passage_or_refuses():
     assert realign("he fell", {"start": 3, "end": 7, "text": "fell"})["start"] == 3
     assert realign("aa he he he", {"start": 7, "end": 9, "text": "he"})["start"] == 6  # off by one: the nearest
+    two = "fall and then a fall"
+    assert realign(two, {"start": 17, "end": 21, "text": "fall"})["start"] == 16  # the nearest of two as well
+    assert realign(two, {"start": 1, "end": 5, "text": "fall"})["start"] == 0
+    emoji = "😀" * 12 + " fall " + "x" * 12 + " fall"  # counted as UTF-16 and off by one
+    assert realign(emoji, {"start": 26, "end": 30, "text": "fall"})["start"] == 13
     with pytest.raises(DataError, match="'gone' is not in the text"):
         realign("he fell", {"start": 3, "end": 7, "text": "gone"})

@@ -191,7 +191,7 @@ def realign(text: str, value: Mapping[str, Any]) -> dict[str, Any]:
     """A marked passage in code points.
 
     Browsers count UTF-16 units, so an emoji before the passage shifts its offsets; the exported passage shows which
-    counting was used. As a last resort, the nearest occurrence of the passage is used.
+    counting was used. As a last resort, the occurrence of the passage nearest to either is used.
 
     Raises:
         DataError: the passage does not occur in the text.
@@ -199,15 +199,16 @@ def realign(text: str, value: Mapping[str, Any]) -> dict[str, Any]:
     Example:
         >>> realign("😀 he fell", {"start": 3, "end": 10, "text": "he fell"})
         {'start': 2, 'end': 9, 'text': 'he fell'}
+        >>> realign("fall and then a fall", {"start": 17, "end": 21, "text": "fall"})
+        {'start': 16, 'end': 20, 'text': 'fall'}
     """
     start, end = int(value["start"]), int(value["end"])
     passage = value.get("text") or text[start:end]
     units = text.encode("utf-16-le", "surrogatepass")
     shifted = len(units[: 2 * start].decode("utf-16-le", "replace"))
-    places = [place for place in (start, shifted) if text.startswith(passage, place)]
-    if not places:
-        places = [i for i in range(len(text)) if text.startswith(passage, i)]
+    exact = [place for place in (start, shifted) if text.startswith(passage, place)]
+    places = exact or [i for i in range(len(text)) if text.startswith(passage, i)]
     if not places or not passage:
         raise DataError(f"the marked passage {passage!r} is not in the text")
-    place = min(places, key=lambda i: abs(i - start)) if len(places) > 2 else places[0]
+    place = exact[0] if exact else min(places, key=lambda i: min(abs(i - start), abs(i - shifted)))
     return {"start": place, "end": place + len(passage), "text": passage}
