@@ -14,7 +14,7 @@ from vos.mining.near_duplicates import FeatureDuplicateFilter, NearDuplicateFilt
 def test_shingles_are_word_trigrams_whatever_the_case_and_the_marks():
     assert shingles("One two, THREE four!") == {"one two three", "two three four"}
     assert shingles("Two words") == {"two words"}
-    assert shingles("...") == {""}
+    assert shingles("...") == {"..."}
     assert shingles("cafe\u0301 au lait") == shingles("caf\u00e9 au lait")
 
 
@@ -123,3 +123,18 @@ def test_words_are_looked_at_before_features_and_reasons_name_the_place():
     assert seen.take("f", "t u v w") == "features of another in batch"
     words_alone = RepeatFilter({}, 0.7, None, None)
     assert words_alone.take("a", "nine ten eleven") is None
+
+
+def test_texts_without_words_are_compared_by_their_characters():
+    party, tears, stop = "\U0001f389\U0001f388\U0001f382", "\U0001f62d\U0001f62d\U0001f494", "!!! ???"
+    seen = RepeatFilter({"known": party}, 0.7, None, None)
+    assert [seen.take(str(i), text) for i, text in enumerate((tears, stop, f" {party} ", "!!!???", "", "..."))] == [
+        None, None, "near-duplicate of a labelled text", "near-duplicate in batch", None, None,
+    ]  # fmt: skip
+    assert shingles("") == shingles("  ") == {""}
+
+
+def test_texts_that_share_an_id_are_all_remembered():
+    seen = RepeatFilter({}, 0.7, None, None)
+    texts = ("one two three four", "five six seven eight", "five six seven eight")
+    assert [seen.take("1", text) for text in texts] == [None, None, "near-duplicate in batch"]

@@ -11,14 +11,26 @@ from datasketch import MinHash, MinHashLSH
 from torch import Tensor
 
 from vos.errors import ConfigError
+from vos.storage.text_ids import text_uid
 
 PERMUTATIONS = 128
 """Standard error of the estimated Jaccard index is at most 0.5 / sqrt(128) = 0.044."""
 
 
 def shingles(text: str, size: int = 3) -> set[str]:
-    """Word `size`-grams of the lower-cased text; a shorter text is one shingle of all its words."""
-    words = re.findall(r"\w+", unicodedata.normalize("NFC", text).lower())
+    """Word `size`-grams of the lower-cased text; a shorter text is one shingle of all its words.
+
+    A text without words, such as one of emojis, has the `size`-grams of its characters without white space.
+
+    Example:
+        >>> sorted(shingles("Every cat, every dog")), shingles("?! ?!") == {"?!?", "!?!"}
+        (['cat every dog', 'every cat every'], True)
+    """
+    normalised = unicodedata.normalize("NFC", text).lower()
+    words = re.findall(r"\w+", normalised)
+    if not words:
+        marks = "".join(normalised.split())
+        return {marks[i : i + size] for i in range(max(len(marks) - size + 1, 1))}
     if len(words) < size:
         return {" ".join(words)}
     return {" ".join(words[i : i + size]) for i in range(len(words) - size + 1)}
@@ -103,7 +115,7 @@ class RepeatFilter:
     """Detects repeats of labelled texts and within a batch, by words and optionally by features.
 
     Args:
-        known_texts: id to text of all labelled texts.
+        known_texts: key to text of all labelled texts.
         near_duplicate: see `NearDuplicateFilter`.
         max_cosine: see `FeatureDuplicateFilter`; None: features are not compared.
         featurize: computes features (n, d) of texts; required if `max_cosine` is set.
@@ -144,5 +156,5 @@ class RepeatFilter:
             if repeat is not None:
                 return "features of a labelled text" if repeat.startswith("known:") else "features of another in batch"
             self._features.add(f"batch:{key}", features)
-        self._words.add(f"batch:{key}", text)
+        self._words.add(f"batch:{key}:{text_uid(text)}", text)  # texts of several files may share an id
         return None
