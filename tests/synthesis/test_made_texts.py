@@ -109,7 +109,9 @@ def test_a_pool_with_texts_for_all_targets_needs_no_language_model(add, generati
         raise AssertionError("not asked for")
 
     generation, job = easy(replace(generation, language_model=never), job)
+    add.journal.write_text("of other settings")
     assert add(job, generation) == (found.by_target, {"waiting": 0})
+    assert not add.journal.exists()
 
 
 def test_counterfactuals_are_added_even_when_no_target_waits(add, job, generation):
@@ -160,7 +162,7 @@ def test_counterfactuals_go_on_where_they_were_killed(add, job, generation, lang
 
 def test_the_identity_covers_what_decides_the_texts(text_generator, targets):
     everything = frozenset(range(7))
-    settings = replace(text_generator.settings, max_start=2.0)
+    settings, space = replace(text_generator.settings, max_start=2.0), text_generator.space
     ids = {
         identity(text_generator, targets, everything, "run"),
         identity(text_generator, targets, everything, "other"),
@@ -170,8 +172,13 @@ def test_the_identity_covers_what_decides_the_texts(text_generator, targets):
         identity(replace(text_generator, settings=settings), targets, everything, "run"),
         identity(text_generator, replace(targets, features=targets.features + 1), everything, "run"),
         identity(text_generator, targets, everything, "run", CounterfactualSettings(texts=3)),
+        identity(text_generator, replace(targets, coordinates=targets.coordinates + 1), everything, "run"),
+        identity(replace(text_generator, space=replace(space, unit=2 * space.unit)), targets, everything, "run"),
+        identity(
+            replace(text_generator, space=replace(space, projection=-space.projection)), targets, everything, "run"
+        ),
     }
-    assert len(ids) == 8
+    assert len(ids) == 11
     assert identity(text_generator, targets, everything, "run") in ids
 
 

@@ -10,6 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from vos.generation.counterfactuals import Counterfactual, CounterfactualSettings, add_counterfactuals
 from vos.generation.generate import make_texts, real_texts
 from vos.generation.reach import Outcome
@@ -23,7 +25,7 @@ from vos.synthesis.journal import Journal
 from vos.synthesis.settings import GenerationSettings
 from vos.types import Example
 
-JOURNAL_VERSION = 3
+JOURNAL_VERSION = 4
 
 
 def load_text_generator(
@@ -87,7 +89,7 @@ def add_made_texts(
     """Make texts and put them before those of the pool.
 
     Finished texts are stored in a journal: one of the same run, seed and settings is continued, any other is replaced.
-    If no target is waiting, the language model is not loaded.
+    If no target is waiting, the language model is not loaded, and there is no journal.
 
     Args:
         job: see `SynthesisJob`; its `progress.made` is called at the start and after each target and counterfactual.
@@ -103,6 +105,7 @@ def add_made_texts(
     """
     counterfactuals = generation.counterfactuals if job.data.harmful else None
     if not waiting and counterfactuals is None:
+        path.unlink(missing_ok=True)
         return tuple(map(tuple, by_target)), {"waiting": 0}
     text_generator = writer()
     journal = Journal(path, identity(text_generator, targets, waiting, job.run_hash, counterfactuals))
@@ -136,6 +139,10 @@ def _paid(text_generator: TextGenerator) -> dict[str, Any]:
     return {} if usage is None else {"server": asdict(usage)}
 
 
+def _digest(values: Tensor) -> str:
+    return hashlib.sha256(values.cpu().contiguous().numpy().tobytes()).hexdigest()
+
+
 def identity(
     text_generator: TextGenerator,
     targets: Targets,
@@ -154,7 +161,8 @@ def identity(
         repr(counterfactuals),
         repr(text_generator.potential),
         sorted(waiting),
-        hashlib.sha256(targets.features.cpu().contiguous().numpy().tobytes()).hexdigest(),
+        *map(_digest, (targets.features, targets.coordinates, text_generator.space.projection)),
+        float(text_generator.space.unit),
         hashlib.sha256("\x1f".join(text_generator.real.texts).encode("utf-8", "surrogatepass")).hexdigest(),
     ]
     return hashlib.sha256(json.dumps(facts, allow_nan=False).encode()).hexdigest()[:32]
