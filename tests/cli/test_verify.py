@@ -31,12 +31,17 @@ WORDS = [
 """A language model of made-up words writes for every target."""
 
 
+def another_pool(run):
+    """Settings of a pool that is not the run's own: its texts have other ids, and groups."""
+    return [f"pool.path={run.parent / 'pool.csv'}", "pool.text=comment", "pool.group=key"]
+
+
 @pytest.fixture(scope="module")
 def batch(run, tmp_path_factory):
     """A batch with made texts."""
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
-        call(synthesize.main, patch, *synthesis(run, f"output={folder}", *WORDS))
+        call(synthesize.main, patch, *synthesis(run, f"output={folder}", *another_pool(run), *WORDS))
     return folder
 
 
@@ -136,7 +141,7 @@ def test_what_cannot_be_checked_is_an_error_in_one_line(batch, copy, monkeypatch
 
 
 def test_an_interrupted_synthesis_goes_on_and_ends_with_the_same_bytes(run, batch, monkeypatch, capsys, tmp_path):
-    command = [*synthesis(run, f"output={tmp_path}"), *WORDS]
+    command = [*synthesis(run, f"output={tmp_path}", *another_pool(run)), *WORDS]
     begun, calls = WordLanguage.with_beginnings, []
 
     def interrupted(self, *given):

@@ -15,6 +15,7 @@ from vos.errors import ConfigError, DataError, ModelError
 from vos.models import ClassifierFeaturizer, EncoderClassifier
 from vos.synthesis.synthesize import synthesize
 from vos.synthesis.verify import VerificationSettings, verify
+from vos.synthesis.writing_targets import FILE as WRITING_TARGETS
 
 SETTINGS = VerificationSettings(tolerance=1e-4, sample=2)
 
@@ -25,7 +26,8 @@ def batch(tiny_encoder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("batch")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        work = generation_job(tiny_encoder, toy_examples(40, "p", 100), n=12)
+        pool = [replace(example, group=f"thread {example.id}") for example in toy_examples(40, "p", 100)]
+        work = generation_job(tiny_encoder, pool, n=12)
     synthesize(work, folder)
     return folder, work
 
@@ -114,6 +116,19 @@ def test_one_changed_digit_beyond_the_tolerance_is_named(check):
     assert mismatch.field == "margin"
     assert abs(mismatch.stored - mismatch.found) > 1e-3
     assert f"{mismatch.id}: margin is {mismatch.stored!r} in the file, {mismatch.found!r} when" in str(mismatch)
+
+
+def test_targets_of_another_synthesis_are_no_part_of_a_batch(batch, tmp_path):
+    folder, work = batch
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / WRITING_TARGETS).write_bytes(b"left by an interrupted synthesis")
+    assert verify(tmp_path / "near_boundary.jsonl", work, SETTINGS).mismatches == []
+
+
+def test_a_group_that_a_made_text_cannot_have_is_named(check):
+    result = check(change=lambda rows: made(rows).update(group="thread p1"))
+    assert [mismatch.field for mismatch in result.mismatches] == ["group"]
 
 
 def test_the_smallest_change_of_a_file_where_it_was_written_is_seen(batch, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hydra.utils import instantiate
@@ -12,6 +13,7 @@ from vos.cli.quiet import quiet_libraries
 from vos.cli.saved_settings import check_addresses, saved_settings
 from vos.cli.synthesize import SETTINGS_FILE, build_job, open_run
 from vos.console import print_facts, print_paths, say
+from vos.data.records import FilePool
 from vos.errors import ConfigError
 from vos.models import ClassifierFeaturizer
 from vos.storage.commands import command
@@ -40,6 +42,9 @@ def run_verification(config: DictConfig, overrides: Sequence[str]) -> Verificati
     path = Path(config.verify)
     job_config = _settings_of(path, config, overrides)
     run, data, classifier = open_run(job_config)
+    if job_config.pool.path is not None:
+        # Opened when it is read: most batches are verified without their pool, which may be gone.
+        data = replace(data, pool=FilePool(job_config.pool.path, lambda: iter(instantiate(job_config.pool).open())))
     job = build_job(job_config, run, data, ClassifierFeaturizer(classifier, device=config.device))
     result = verify(path, job, instantiate(config.verification))
     _print(path, result)

@@ -23,6 +23,7 @@ from vos.synthesis.job import SynthesisJob, draw_targets, record_of
 from vos.synthesis.journal import read_journal
 from vos.synthesis.mismatches import Verification
 from vos.synthesis.reproduce import reproduce
+from vos.synthesis.writing_targets import FILE as WRITING_TARGETS
 from vos.synthesis.writing_targets import load_writing_targets
 from vos.types import Example
 
@@ -65,7 +66,9 @@ def verify(path: Path, job: SynthesisJob, settings: VerificationSettings) -> Ver
     """
     check_is_there(path)
     _, space, targets = draw_targets(job)
-    goals = load_writing_targets(path.parent, job)
+    noted = _noted_files(path)
+    has_goals = path.name not in noted or WRITING_TARGETS in noted  # otherwise they are of another synthesis
+    goals = load_writing_targets(path.parent, job) if has_goals else None
     beginnings = goals.beginnings if goals is not None else ()
     targets = targets if goals is None else space.targets(goals.outliers)
     with path.open("rb") as file:
@@ -75,7 +78,9 @@ def verify(path: Path, job: SynthesisJob, settings: VerificationSettings) -> Ver
         raise DataError(f"verify={path}: expected at least one text, found none")
     made = [record for record in records if record.provenance.is_made]
     result = Verification(settings.tolerance, len(records), len(made))
-    _check_files(path, result)
+    for name, stored in noted.items():
+        beside = path.with_name(name)
+        result.compare(name, "sha256", stored, file_hash(beside) if beside.exists() else None)
     for start in range(0, len(records), job.settings.chunk_size):
         part = records[start : start + job.settings.chunk_size]
         for record, again in zip(part, _computed_again(part, job, space, targets, beginnings), strict=True):
@@ -105,14 +110,11 @@ def _journal_records(path: Path, job: SynthesisJob, targets: Targets) -> list[Bo
         raise DataError(f"{path}: expected texts made for {len(targets)} targets of this run, got: {error}") from error
 
 
-def _check_files(path: Path, result: Verification) -> None:
-    """Compare the file and its sheet with the hashes that the synthesis stored."""
+def _noted_files(path: Path) -> dict[str, str]:
+    """Hashes of the files of the synthesis that wrote this one, by name; empty if its report is not beside it."""
     report = path.with_name("synthesis.json")
-    noted = read_json(report).get("files", {}) if report.exists() else {}
-    if path.name in noted:
-        for name, stored in noted.items():
-            file = path.with_name(name)
-            result.compare(name, "sha256", stored, file_hash(file) if file.exists() else None)
+    noted: dict[str, str] = read_json(report).get("files", {}) if report.exists() else {}
+    return noted if path.name in noted else {}
 
 
 def _checkable(record: BoundaryRecord, is_journal: bool) -> dict[str, Any]:
@@ -127,7 +129,7 @@ def _checkable(record: BoundaryRecord, is_journal: bool) -> dict[str, Any]:
     if record.provenance.is_made:
         row = {name: row[name] for name in row if not name.startswith("provenance_") or name in FOLLOWS}
     else:
-        del row["id"]
+        del row["id"], row["group"]  # given by the pool
     return {name: value for name, value in row.items() if not is_journal or name.startswith(OF_A_CANDIDATE)}
 
 
