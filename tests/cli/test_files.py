@@ -56,6 +56,10 @@ def test_the_old_batch_stands_until_the_new_one_is_whole(run, monkeypatch, tmp_p
                     "candidates.selection.random_share=0")  # fmt: skip
     assert "no text passed the selection" in error
     assert contents(out) == before
+    # Left by a replacement that was stopped after its last file, and by one that wrote texts.
+    (out / "unfinished/moving.json").write_text(json.dumps([*BATCH_FILES, "made.jsonl"], allow_nan=False))
+    for name in ("made.jsonl", "writing_targets.safetensors"):
+        (out / "unfinished" / name).write_text("of neither batch")
     call(synthesize.main, monkeypatch, *synthesis(run, *more, *bad_pool, "pool.on_bad_row=skip"))
     after = contents(out)
     assert after.keys() == before.keys() - {"made.jsonl"}

@@ -53,6 +53,7 @@ def synthesize(job: SynthesisJob, output: Path) -> SynthesisResult:
     Raises:
         RunError: the pool is empty, or no text passed the selection; the report is written nevertheless.
     """
+    _remove_others(job, output)
     acquired = acquire(job, output / JOURNAL)
     chosen = acquired.selection.chosen
     generator = torch.Generator().manual_seed(derive_seed(job.seed, "order of the batch"))
@@ -60,6 +61,13 @@ def synthesize(job: SynthesisJob, output: Path) -> SynthesisResult:
     records = records_of([chosen[i] for i in order], acquired.targets, job)
     report = _report(job, acquired, records) | _radii(job, acquired)
     return _write(acquired, records, report, output)
+
+
+def _remove_others(job: SynthesisJob, output: Path) -> None:
+    """Remove what an interrupted synthesis with other settings left; a journal of these settings is continued."""
+    (output / WRITING_TARGETS).unlink(missing_ok=True)
+    if job.settings.generation is None:
+        (output / JOURNAL).unlink(missing_ok=True)
 
 
 def _report(job: SynthesisJob, acquired: Acquired, records: Sequence[BoundaryRecord]) -> dict[str, Any]:
