@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from vos.mining.candidates import Facts
 from vos.mining.pool_sample import PoolSample, SampleSizes, demand_weights, uniforms
+from vos.storage.text_ids import text_uid
 from vos.types import Example, FeatureBatch
 
 SIZES = SampleSizes(weighted=6, nearest=4, uniform=5, power=4.0)
@@ -113,3 +115,25 @@ def test_a_sample_stands_for_the_pool_without_bias():
 def test_sides_are_counted_with_the_sign_of_zero():
     sample = sampled(facts_of(["a", "b", "c"], margins=[0.0, -0.0, 1.0]), [0, 1, 2])
     assert sample.counts == (1, 2)
+
+
+def test_texts_that_share_an_id_are_drawn_one_by_one():
+    """Drawn by text, they are drawn as if the id of each were its uid, in any order."""
+    facts = facts_of([str(i) for i in range(60)])
+    facts = replace(facts, examples=[Example(str(i % 3), f"text {i}") for i in range(60)])
+    own = replace(facts, examples=[Example(text_uid(e.text), e.text) for e in facts.examples])
+    sizes = replace(SIZES, by_text=True)
+    found, wanted = sampled(facts, list(range(60)), sizes=sizes), sampled(own, list(range(60)))
+    for name in ("weighted", "uniform"):
+        one, two = getattr(found, name), getattr(wanted, name)
+        assert [e.text for e in one.facts.examples] == [e.text for e in two.facts.examples]
+        assert one.keys.tolist() == two.keys.tolist()
+    other = sampled(facts, list(range(59, -1, -1)), sizes=sizes)
+    assert rows(other) == rows(found)
+
+
+def test_ties_of_texts_that_share_an_id_do_not_depend_on_their_order():
+    facts = facts_of(["same"] * 20, margins=[0.5] * 20)
+    facts = replace(facts, examples=[Example("same", f"text {i}") for i in range(20)])
+    found, other = (sampled(facts, order) for order in (list(range(20)), list(range(19, -1, -1))))
+    assert [e.text for e in found.nearest.facts.examples] == [e.text for e in other.nearest.facts.examples]

@@ -96,6 +96,21 @@ def test_the_random_share_comes_first_and_spares_replace_repeats():
     assert found.dropped == {"near-duplicate in batch": 1, "near-duplicate of a labelled text": 1}
 
 
+def test_a_text_that_is_turned_away_twice_is_counted_once():
+    known = {"t": "one two three four"}
+    repeat = {"text": "one two three four"}
+    by_target = [[candidate("r0", **repeat)], [candidate("r0", target=1, **repeat), candidate("a", target=1)]]
+    random = [spare("r0", **repeat), spare("r1"), spare("r0", **repeat)]
+    found = batch(by_target, random, known, n=4, random_share=0.75)
+    assert names(found) == ["a", "r1"]
+    assert found.dropped == {"near-duplicate of a labelled text": 1}
+
+
+def test_texts_of_different_files_may_have_the_same_id():
+    found = batch([[candidate("1", text="one two three four"), candidate("1", text="five six seven eight")]], n=2)
+    assert [c.example.text for c in found.chosen] == ["one two three four", "five six seven eight"]
+
+
 def test_the_batch_is_not_longer_than_asked():
     many = [[candidate(f"a{i}", margin=(-1) ** i, distance=0.5) for i in range(30)]]
     assert len(batch(many, n=7).chosen) == 7

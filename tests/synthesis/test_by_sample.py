@@ -246,3 +246,38 @@ def test_a_place_is_moved_onto_the_margin_by_the_least_mahalanobis_step(tiny_enc
         length = step @ np.linalg.solve(covariance, step)
         other = (step + 1e-2 * aside) @ np.linalg.solve(covariance, step + 1e-2 * aside)
         assert other > length
+
+
+def test_a_text_that_is_dropped_more_than_once_is_counted_once(tiny_encoder, tmp_path):
+    """It may be of the random share, of the smallest margins, and of the supply for coverage."""
+    margins = sorted(abs(r.margin) for r in synthesize(covering(tiny_encoder, n=40), tmp_path / "all").records)
+    some = CoverageSettings(n_directions=4, nearest=0.5)
+    options = {"n": 40, "random_share": 0.1, "near_duplicate": 0.5, "max_margin": margins[20]}
+    report = synthesize(covering(tiny_encoder, coverage=some, **options), tmp_path / "some").report
+    assert report["dropped"]["|margin| above max_margin"] > 0
+    assert sum(report["dropped"].values()) + report["written"] == 40
+
+
+def test_what_an_interrupted_synthesis_left_is_no_part_of_another_batch(tiny_encoder, tmp_path):
+    for name in (FILE, "made.jsonl"):
+        (tmp_path / name).write_text("left")
+    work = covering(tiny_encoder, n=8)
+    synthesize(work, tmp_path)
+    names = {"near_boundary.jsonl", "near_boundary.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == names | {"synthesis.json"}
+    assert json.loads((tmp_path / "synthesis.json").read_text())["files"].keys() == names
+
+
+def test_texts_of_several_files_with_the_same_ids_are_told_apart(tiny_encoder, tmp_path):
+    """As beginnings of written texts, and among the known texts that are not asked for again."""
+    pool = [replace(example, id=str(i % 5)) for i, example in enumerate(POOL)]
+    work = writing(tiny_encoder, pool, n=16)
+    train = [replace(example, id=str(i)) for i, example in enumerate(work.data.train)]
+    val = [replace(example, id=str(i), label=1) for i, example in enumerate(pool[:6])]
+    work = replace(work, data=replace(work.data, train=train, val=val), ids_repeat=True)
+    result = synthesize(work, tmp_path)
+    assert not {record.text for record in result.records} & {example.text for example in val}
+    begun = load_writing_targets(tmp_path, work).beginnings
+    assert len({example.text for example in begun}) == len(begun) > 5
+    checked = verify(tmp_path / "near_boundary.jsonl", work, VerificationSettings(sample=3))
+    assert (checked.mismatches, checked.reproduced > 0) == ([], True)

@@ -95,7 +95,9 @@ def test_a_pool_is_checked_by_file_and_what_was_read_is_not_read_again(whole, po
     classifier = whole.featurizer.classifier
     (tmp_path / "pool/1.jsonl").write_text("".join(json.dumps({"text": "word " * n}) + "\n" for n in (3, 500, 900)))
     pool = PoolFile(path=tmp_path / "pool").open()
-    counts = ShardedPass(pool, tmp_path / "scores").check(classifier)
+    found = ShardedPass(pool, tmp_path / "scores").check(classifier)
+    counts = found.truncation
+    assert not found.ids.found
     assert counts == count_truncation(classifier, (each.text for each in pool))
     assert counts.texts == len(POOL[0::3]) + 3 + len(POOL[2::3])
     assert counts.lost.total() >= 2
@@ -103,7 +105,7 @@ def test_a_pool_is_checked_by_file_and_what_was_read_is_not_read_again(whole, po
     assert len(kept) == 3
     before = [path.stat().st_mtime_ns for path in kept]
     (tmp_path / "pool/0.jsonl").unlink()  # its check is there: a file that were read now would be missed
-    assert ShardedPass(pool, tmp_path / "scores").check(classifier) == counts
+    assert ShardedPass(pool, tmp_path / "scores").check(classifier) == found
     assert [path.stat().st_mtime_ns for path in kept] == before
 
 
@@ -129,3 +131,29 @@ def test_a_large_pool_is_checked_where_it_is_scored(whole, pool, tmp_path):
         passing = ShardedPass(pool, tmp_path / str(deal_from), engine, deal_from=deal_from)
         assert passing.check(whole.featurizer.classifier) == here
         assert tasks == dealt
+
+
+def test_files_that_each_number_from_one_lose_no_text_and_keep_their_ids(whole, tmp_path):
+    """Whatever the order of the files."""
+    batches = []
+    for order in ((0, 1, 2), (2, 0, 1)):
+        folder = tmp_path / str(order[0])
+        folder.mkdir()
+        for place, k in enumerate(order):
+            rows = (json.dumps({"text": e.text, "id": i}) for i, e in enumerate(POOL[k::3]))
+            (folder / f"{place}.jsonl").write_text("\n".join(rows) + "\n")
+        pool = PoolFile(path=folder, id="id").open()
+        shards = ShardedPass(pool, tmp_path / "scores")
+        ids_repeat = shards.check(whole.featurizer.classifier).ids.found
+        assert ids_repeat
+        data, selection = replace(whole.data, pool=pool), replace(whole.settings.selection, n=60)
+        work = replace(whole, data=data, shards=shards, ids_repeat=ids_repeat)
+        batches.append(chosen(work, tmp_path))
+        everything = replace(work, settings=replace(work.settings, selection=selection))
+        settings = CoverageSettings(n_directions=4)
+        found = acquire_by_sample(everything, settings, tmp_path / "made.jsonl").selection
+        assert sorted(c.example.text for c in found.chosen) == sorted(e.text for e in POOL)
+        assert {c.example.id for c in found.chosen} == {str(i) for i in range(20)}
+        assert found.dropped == {}
+        assert chosen(replace(work, shards=None), tmp_path) == batches[-1]
+    assert batches[0] == batches[1]

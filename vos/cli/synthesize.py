@@ -33,13 +33,13 @@ from vos.labeling import BoundaryRecord, Ledger, read_jsonl
 from vos.labeling.instructions import Instructions
 from vos.loop.next_round import nearest_labelled, with_kept_train
 from vos.models import ClassifierFeaturizer, FeatureCache, TextClassifier, load_classifier, saved_classes
-from vos.models.truncation import count_truncation
 from vos.storage.atomic import read_utf8, write_atomically
 from vos.storage.hashes import file_hash
 from vos.storage.json_files import json_line, read_json
 from vos.storage.lock import owned
 from vos.storage.run_directory import RunDirectory, run_hash
 from vos.synthesis.job import PoolFolder, SynthesisJob
+from vos.synthesis.pool_check import check_pool
 from vos.synthesis.synthesize import BATCH, JOURNAL, REPORT, SHEET, SynthesisResult, synthesize
 from vos.synthesis.writing_targets import FILE as WRITING_TARGETS
 from vos.training.measure import training_features
@@ -88,10 +88,8 @@ def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
         data = replace(data, pool=instantiate(config.pool).open())
     shards = sharded_pass(config, data.pool)
     # A bad row is found now, not after hours of scoring.
-    read = (
-        count_truncation(classifier, (each.text for each in data.pool)) if shards is None else shards.check(classifier)
-    )
-    n_pool = read.texts
+    read = check_pool(data.pool, classifier) if shards is None else shards.check(classifier)
+    n_pool = read.truncation.texts
     cache = FeatureCache(Path(config.paths.cache) / "features", classifier.encoder_fingerprint(), classifier.n_features)
     featurizer = ClassifierFeaturizer(classifier, cache, device=config.device, n_workers=n_workers(config))
     bars, progress = synthesis_bars(n_pool, config.progress)
@@ -102,9 +100,12 @@ def _make_or_send(config: DictConfig, output: Path) -> SynthesisResult:
             job = build_job(config, run, data, featurizer)
             scoring = "float32" if fast is None else arithmetic(config)
             job = replace(
-                job, asked=_asked_before(config), progress=progress, fast=fast, scoring=scoring, shards=shards
-            )
-            read.warn(classifier, "pool")
+                job, asked=_asked_before(config), progress=progress, fast=fast, scoring=scoring, shards=shards,
+                ids_repeat=read.ids.found,
+            )  # fmt: skip
+            read.truncation.warn(classifier, "pool")
+            if read.ids.found:
+                logger.info("pool: different texts have the same id; they are told apart by their content")
             result = _make(config, job, output)
         outputs = Classes(classifier.label_names, classifier.harmful)
         gold = hidden_gold(config, data, result.records, featurizer, outputs)
@@ -168,6 +169,7 @@ def _make(config: DictConfig, job: SynthesisJob, output: Path) -> SynthesisResul
     batch remains, and the two are never mixed.
     """
     making = output / UNFINISHED if (output / BATCH).exists() else output
+    (output / UNFINISHED / MOVING).unlink(missing_ok=True)  # of a replacement that was stopped after its last file
     write_atomically(making / SETTINGS_FILE, _of_the_batch(config))
     result = synthesize(job, making)
     if making == output:

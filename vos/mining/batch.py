@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from vos.mining.candidates import Candidate, Facts
+from vos.mining.candidates import Candidate, Facts, text_key
 from vos.mining.coverage import BoundaryCoverage
 from vos.mining.near_duplicates import RepeatFilter
 from vos.mining.selection import Quotas, Selection
@@ -24,16 +24,16 @@ class Batch:
         seen: see `RepeatFilter`.
         near: near-boundary texts so far.
         random: texts of the random share so far.
-        dropped: number of rejected texts, by reason.
-        ids: ids of the texts in the batch.
+        reasons: the first reason against each rejected text, by `text_key`.
+        taken: the texts in the batch, by `text_key`.
     """
 
     quotas: Quotas
     seen: RepeatFilter
     near: list[Candidate] = field(default_factory=list)
     random: list[Candidate] = field(default_factory=list)
-    dropped: Counter[str] = field(default_factory=Counter)
-    ids: set[str] = field(default_factory=set)
+    reasons: dict[tuple[str, str], str] = field(default_factory=dict)
+    taken: set[tuple[str, str]] = field(default_factory=set)
 
     def draw(self, facts: Facts, n: int) -> None:
         """Take the first `n` texts that are not repeats, as the random share."""
@@ -68,12 +68,13 @@ class Batch:
 
     def selection(self) -> Selection:
         """The chosen texts, those near the boundary first."""
-        return Selection((*self.near, *self.random), dict(sorted(self.dropped.items())))
+        dropped = Counter(reason for key, reason in self.reasons.items() if key not in self.taken)
+        return Selection((*self.near, *self.random), dict(sorted(dropped.items())))
 
     def _offer(self, facts: Facts, row: int, candidate: Candidate) -> bool:
         reason = self.quotas.reason(candidate)
         if reason is not None:
-            self.dropped[reason] += 1
+            self.reasons.setdefault(text_key(candidate.example), reason)
             return False
         if not self._is_new(facts, row):
             return False
@@ -83,11 +84,12 @@ class Batch:
 
     def _is_new(self, facts: Facts, row: int) -> bool:
         example = facts.examples[row]
-        if example.id in self.ids:
+        key = text_key(example)
+        if key in self.taken:
             return False
         reason = self.seen.take(example.id, example.text, facts.batch.features[row])
         if reason is None:
-            self.ids.add(example.id)
+            self.taken.add(key)
         else:
-            self.dropped[reason] += 1
+            self.reasons.setdefault(key, reason)
         return reason is None

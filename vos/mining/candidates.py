@@ -11,10 +11,16 @@ from torch import Tensor
 from vos.density import GaussianDensity
 from vos.metrics.margins import margin
 from vos.storage.provenance import Provenance
+from vos.storage.text_ids import text_uid
 from vos.types import Example, FeatureBatch
 
 FOUND = Provenance("pool", classifier_texts=1)
 """Provenance of a text of the pool, which the classifier read once."""
+
+
+def text_key(example: Example) -> tuple[str, str]:
+    """Id and uid, which identify a text of a pool: the ids of several files may be the same for different texts."""
+    return example.id, text_uid(example.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vos.errors import ConfigError
-from vos.mining.candidates import Covers, Facts
+from vos.mining.candidates import Covers, Facts, text_key
 from vos.mining.facility_location import FacilityLocation
 from vos.mining.pool_sample import PoolSample, SampleSizes, demand_weights
 from vos.types import LinearHead
@@ -217,16 +217,16 @@ class BoundaryCoverage:
         added = torch.from_numpy(self.location.added(row))
         self.location.take(row)
         best = added.argsort(descending=True, stable=True)[:NEIGHBOURS].tolist()
-        names = [self.demand.examples[j].id for j in best if float(added[j]) > 0.0]
-        own = self.supply.examples[row].id
-        return Covers(float(added.sum()), tuple(name for name in names if name != own))
+        own = text_key(self.supply.examples[row])
+        others = [self.demand.examples[j] for j in best if float(added[j]) > 0.0]
+        return Covers(float(added.sum()), tuple(other.id for other in others if text_key(other) != own))
 
 
 def _without_repeats(facts: Facts) -> Facts:
-    """The first occurrence of each id."""
-    first: dict[str, int] = {}
+    """The first occurrence of each text."""
+    first: dict[tuple[str, str], int] = {}
     for row, example in enumerate(facts.examples):
-        first.setdefault(example.id, row)
+        first.setdefault(text_key(example), row)
     return facts.at(list(first.values()))
 
 

@@ -1,8 +1,8 @@
 """Samples of a pool from one pass, whose size does not grow with the pool.
 
-Every sample keeps the texts with the smallest keys, and a key depends only on the text's id, a seed and the text's own
-values. So the order of the texts does not matter, and the samples of two halves of a pool can be merged to those of the
-whole pool.
+Every sample keeps the texts with the smallest keys, and a key depends only on the text's id (where ids repeat, on its
+uid), a seed and the text's own values. So the order of the texts does not matter, and the samples of two halves of a
+pool can be merged to those of the whole pool.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from torch import Tensor
 
 from vos.metrics.margins import harmful_sides
 from vos.mining.candidates import Facts
+from vos.storage.text_ids import text_uid
+from vos.types import Example
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -68,7 +70,7 @@ class Kept:
 
 
 class BottomK:
-    """Keeps the texts with the k smallest keys; ties are broken by id.
+    """Keeps the texts with the k smallest keys; ties are broken by id, then by text.
 
     Args:
         k: number of texts.
@@ -113,27 +115,34 @@ class BottomK:
     def _settle(self) -> None:
         """Discard all but the k smallest and one more, whose key is the threshold."""
         facts, keys = Facts.together(self._parts), np.concatenate(self._keys)
-        order = sorted(range(len(keys)), key=lambda row: (keys[row], facts.examples[row].id))[: self.k + 1]
+        order = sorted(range(len(keys)), key=lambda row: (keys[row], *_names(facts.examples[row])))[: self.k + 1]
         self._parts, self._keys, self._waiting = [facts.at(order)], [keys[order]], 0
         if len(order) > self.k:
             self._bound = float(keys[order[-1]])
 
 
+def _names(example: Example) -> tuple[str, str]:
+    return example.id, example.text
+
+
 @dataclass(frozen=True)
 class SampleSizes:
-    """Sizes of the samples of a pool.
+    """Sizes of the samples of a pool, and how texts are drawn.
 
     Attributes:
         weighted: size of the weighted sample.
         nearest: number of texts with the smallest |margin|.
         uniform: size of the unbiased sample.
         power: the weight of a text is its expected error to this power.
+        by_text: whether the random number of a text comes from its uid in place of its id: texts that share an id would
+            otherwise be drawn together.
     """
 
     weighted: int
     nearest: int
     uniform: int
     power: float
+    by_text: bool = False
 
 
 class PoolSample:
@@ -174,17 +183,21 @@ class PoolSample:
         self, weighted: Facts, nearest: Facts, uniform: Facts, counts: tuple[int, int]
     ) -> tuple[Array, Array, Array]:
         """Offer texts to each sample separately, and add (others, harmful) to the counts; returns their keys."""
-        ids = [[example.id for example in facts.examples] for facts in (weighted, nearest, uniform)]
         weights = weights_of(weighted.errors, self.sizes.power)
         keys = (
-            -np.log(uniforms(ids[0], self.seed, "weighted")) / weights,
+            -np.log(self._uniforms(weighted, "weighted")) / weights,
             nearest.margins.abs().double().numpy(),
-            uniforms(ids[2], self.seed, "uniform"),
+            self._uniforms(uniform, "uniform"),
         )
         for sample, facts, each in zip(self._all(), (weighted, nearest, uniform), keys, strict=True):
             sample.offer(facts, each)
         self.counts = (self.counts[0] + counts[0], self.counts[1] + counts[1])
         return keys
+
+    def _uniforms(self, facts: Facts, purpose: str) -> Array:
+        by_text = self.sizes.by_text
+        names = [text_uid(example.text) if by_text else example.id for example in facts.examples]
+        return uniforms(names, self.seed, purpose)
 
     def merge(self, other: PoolSample) -> None:
         """Merge with another sample with the same settings."""

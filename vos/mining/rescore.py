@@ -68,7 +68,7 @@ def widened(sizes: SampleSizes, spare: Spare | None = None) -> SampleSizes:
 
     Example:
         >>> widened(SampleSizes(1000, 100, 50, 4.0))
-        SampleSizes(weighted=1564, nearest=464, uniform=51, power=4.0)
+        SampleSizes(weighted=1564, nearest=464, uniform=51, power=4.0, by_text=False)
     """
     spare = spare or Spare()
     nearest = max(min(_times(sizes.nearest, spare.nearest), MOST_NEAREST), sizes.nearest)

@@ -125,11 +125,11 @@ def retrieve(
     return Retrieval(tuple(map(tuple, best)), reservoir.shuffled(), below + above, (below, above))
 
 
-def rank(candidate: Candidate) -> tuple[float, str]:
+def rank(candidate: Candidate) -> tuple[float, str, str]:
     """Sort key: best potential first."""
-    # Ties are broken by id, so that the order of the pool does not matter.
+    # Ties are broken by id and text, so that the order of the pool does not matter.
     assert candidate.log_potential is not None  # noqa: S101 - only ranked when it answers a target
-    return -candidate.log_potential, candidate.example.id
+    return -candidate.log_potential, candidate.example.id, candidate.example.text
 
 
 def _top_rows(values: Tensor, best: list[list[Candidate]], per_target: int) -> Iterator[tuple[int, int, float]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vos.metrics.margins import on_harmful_side
-from vos.mining.candidates import Candidate
+from vos.mining.candidates import Candidate, text_key
 from vos.mining.near_duplicates import RepeatFilter
 from vos.mining.selection import Quotas, Selection, SelectionSettings
 
@@ -38,15 +38,16 @@ def select(
     near = table.choose()
     hit = sorted({c.target for c in near if c.target is not None})
     missed = [t for t in range(len(by_target)) if t not in set(hit)]
-    dropped = turned_away + table.left_out()
+    dropped = table.left_out(turned_away)
     return Selection((*near, *drawn), dict(sorted(dropped.items())), tuple(hit), tuple(missed))
 
 
 def _random_share(
     random: Sequence[Candidate], seen: RepeatFilter, settings: SelectionSettings
-) -> tuple[list[Candidate], Counter[str]]:
+) -> tuple[list[Candidate], dict[tuple[str, str], str]]:
+    """The chosen texts, and the reason against each other one, by `text_key`."""
     chosen: list[Candidate] = []
-    turned_away: Counter[str] = Counter()
+    turned_away: dict[tuple[str, str], str] = {}
     for candidate in random:
         if len(chosen) == settings.n_random:
             break
@@ -54,7 +55,7 @@ def _random_share(
         if reason is None:
             chosen.append(replace(candidate, target=None, distance=None, log_potential=None, chosen="random"))
         else:
-            turned_away[reason] += 1
+            turned_away.setdefault(text_key(candidate.example), reason)
     return chosen, turned_away
 
 
@@ -67,8 +68,8 @@ class _Table:
         quotas: see `Quotas`.
         seen: see `RepeatFilter`.
         chosen: candidates chosen so far.
-        settled: ids of texts that are chosen or finally rejected.
-        reasons: id to the first reason against a text that is not chosen.
+        settled: texts that are chosen or finally rejected, by `text_key`.
+        reasons: the first reason against a text that is not chosen, by `text_key`.
         taken: number of chosen texts by target.
     """
 
@@ -76,8 +77,8 @@ class _Table:
     quotas: Quotas
     seen: RepeatFilter
     chosen: list[Candidate] = field(default_factory=list)
-    settled: set[str] = field(default_factory=set)
-    reasons: dict[str, str] = field(default_factory=dict)
+    settled: set[tuple[str, str]] = field(default_factory=set)
+    reasons: dict[tuple[str, str], str] = field(default_factory=dict)
     taken: Counter[int | None] = field(default_factory=Counter)
 
     def choose(self) -> list[Candidate]:
@@ -90,23 +91,25 @@ class _Table:
             if candidate is None:
                 queues.pop(turn)
                 continue
-            self.settled.add(candidate.example.id)
+            key = text_key(candidate.example)
+            self.settled.add(key)
             reason = self.seen.take(candidate.example.id, candidate.example.text)
             if reason is not None:
-                self.reasons.setdefault(candidate.example.id, reason)
+                self.reasons.setdefault(key, reason)
                 continue
-            self.reasons.pop(candidate.example.id, None)
+            self.reasons.pop(key, None)
             self.chosen.append(candidate)
             self.quotas.count(candidate)
             self.taken[candidate.target] += 1
             turn += 1
         return self.chosen
 
-    def left_out(self) -> Counter[str]:
-        """Number of texts that are not chosen, by reason."""
-        everything = {candidate.example.id for kept in self.by_target for candidate in kept}
-        never_asked = everything - self.reasons.keys() - {candidate.example.id for candidate in self.chosen}
-        counts = Counter(self.reasons.values())
+    def left_out(self, turned_away: Mapping[tuple[str, str], str]) -> Counter[str]:
+        """Number of texts that are not chosen, by the first reason, beginning with those that were `turned_away`."""
+        everything = {text_key(candidate.example) for kept in self.by_target for candidate in kept}
+        reasons = {**self.reasons, **turned_away}
+        never_asked = everything - reasons.keys() - {text_key(candidate.example) for candidate in self.chosen}
+        counts = Counter(reasons.values())
         counts["left over when the batch was full"] += len(never_asked)
         return +counts
 
@@ -116,16 +119,17 @@ class _Table:
         for rank in range(depth):
             row = [kept[rank] for kept in self.by_target if rank < len(kept)]
             for candidate in sorted(row, key=lambda c: (c.distance or 0.0, c.example.id)):
-                if on_harmful_side(candidate.margin) != harmful_side or candidate.example.id in self.settled:
+                key = text_key(candidate.example)
+                if on_harmful_side(candidate.margin) != harmful_side or key in self.settled:
                     continue
                 reason = self._reason_here(candidate)
                 for_good = self.quotas.reason(candidate) if reason is None else None
                 if reason is None and for_good is None:
                     yield candidate
                     continue
-                self.reasons.setdefault(candidate.example.id, str(reason or for_good))
+                self.reasons.setdefault(key, str(reason or for_good))
                 if for_good is not None:
-                    self.settled.add(candidate.example.id)
+                    self.settled.add(key)
 
     def _reason_here(self, candidate: Candidate) -> str | None:
         """Reason against this text for this target only; another target may still take it."""

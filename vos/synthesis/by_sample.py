@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from vos.metrics.margins import margin
 from vos.mining.acquisition import MarginAcquisition, RandomAcquisition
 from vos.mining.batch import Batch
-from vos.mining.candidates import Facts
+from vos.mining.candidates import Facts, text_key
 from vos.mining.coverage import BoundaryCoverage, CoverageSettings, KnownTexts
 from vos.mining.pool_sample import PoolSample, SampleSizes
 from vos.mining.rescore import MOST_NEAREST, Spare, rescore, widened
@@ -72,7 +73,7 @@ def scan(job: SynthesisJob, acquisition: SampleAcquisition, surroundings: Surrou
     and which virtual outliers have a text nearby, come from the fast scores.
     """
     settings = acquisition if isinstance(acquisition, CoverageSettings) else CoverageSettings(supply=1)
-    sizes = settings.sizes(job.settings.selection.n)
+    sizes = replace(settings.sizes(job.settings.selection.n), by_text=job.ids_repeat)
     if job.fast is None:
         return _pass(job, sizes, surroundings), 0
     spare = Spare()
@@ -168,7 +169,7 @@ class _Cover:
 
     def _left(self) -> int:
         """Number of texts of the pool that the batch could still take."""
-        return sum(example.id not in self.batch.ids for example in self.coverage.supply.examples)
+        return sum(text_key(example) not in self.batch.taken for example in self.coverage.supply.examples)
 
 
 def known_texts(job: SynthesisJob, examples: list[Example]) -> KnownTexts:

@@ -121,6 +121,7 @@ class SynthesisJob:
         fast: a faster, less exact featurizer of the same classifier, for the pass over the pool; None: `featurizer`.
         scoring: name of the arithmetic of `fast`, for the report and for files of shards; "float32" without it.
         shards: how a pool of many files is scored; None: `data.pool` is read sequentially.
+        ids_repeat: whether different texts of the pool have the same id, see `vos.synthesis.repeated_ids`.
     """
 
     featurizer: Featurizer
@@ -136,6 +137,7 @@ class SynthesisJob:
     fast: Featurizer | None = None
     scoring: str = "float32"
     shards: ShardScan | None = None
+    ids_repeat: bool = False
 
     @cached_property
     def model_hash(self) -> str:
@@ -170,7 +172,8 @@ def draw_targets(job: SynthesisJob) -> tuple[torch.Generator, TargetSpace, Targe
 def repeat_filter(job: SynthesisJob) -> RepeatFilter:
     """The filter that recognises repetitions of known texts."""
     data, selection = job.data, job.settings.selection
-    known = {example.id: example.text for example in (*data.train, *data.val, *data.test, *job.asked)}
+    everything = (*data.train, *data.val, *data.test, *job.asked)
+    known = {str(place): example.text for place, example in enumerate(everything)}  # splits may use the same ids
     return RepeatFilter(
         known,
         selection.near_duplicate,

@@ -15,11 +15,11 @@ from vos.mining.pool_features import ENDING, PoolFeatures, ShardedFeatures, writ
 from vos.mining.pool_sample import PoolSample, SampleSizes
 from vos.mining.sample_files import count_texts, load_sample, save_sample
 from vos.models.base import TextClassifier
-from vos.models.truncation import Truncation
 from vos.storage.memory import give_back_memory
 from vos.storage.seeds import derive_seed
 from vos.synthesis.job import PoolFolder, SynthesisJob
-from vos.synthesis.pool_check import Checking, check_shard, load_check
+from vos.synthesis.pool_check import VERSION as CHECK_VERSION
+from vos.synthesis.pool_check import Checking, PoolCheck, check_shard, load_check
 from vos.synthesis.surroundings import Surroundings
 from vos.types import Example, Featurizer
 
@@ -96,26 +96,26 @@ class ShardedPass:
     reading: str = ""
     deal_from: int = DEAL_FROM
 
-    def check(self, classifier: TextClassifier) -> Truncation:
+    def check(self, classifier: TextClassifier) -> PoolCheck:
         """Read every row of every file before any is scored; files that were checked before are skipped.
 
         Raises:
             DataError: a file or a row is invalid; the message names it.
         """
         model = classifier.fingerprint()
-        names = [_digest([VERSION, *self._of_texts(shard), model]) for shard in self.pool.shards]
+        names = [_digest([CHECK_VERSION, *self._of_texts(shard), model]) for shard in self.pool.shards]
         files = [self.folder / f"{name}.json" for name in names]
 
         def here(shard: Shard, path: Path) -> int:
             return check_shard(self.pool.read(shard), classifier, path)
 
-        counts = Truncation()
+        found = PoolCheck()
         small = sum(shard.size for shard in self.pool.shards) < self.deal_from
         engine = None if small else self.engine
-        self._do(files, Checking(), here, lambda path: load_check(path).texts, lambda _: None, engine)
+        self._do(files, Checking(), here, lambda path: load_check(path).truncation.texts, lambda _: None, engine)
         for path in files:
-            counts.add(load_check(path))
-        return counts
+            found.add(load_check(path))
+        return found
 
     def run(
         self, job: SynthesisJob, featurizer: Featurizer, sizes: SampleSizes, surroundings: Surroundings, fast: bool
