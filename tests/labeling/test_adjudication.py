@@ -131,10 +131,16 @@ def test_a_sheet_that_somebody_is_filling_in_keeps_their_answers(ledger, sheet, 
     ledger.record_label(label_of(texts[1], "unsure"))  # and left another open
     assert write_adjudication_csv(sheet, ledger) == 3
     rows = {row["uid"]: (row["label"], row["annotator"]) for row in read(sheet)}
-    assert rows == {text_uid(DOUBT): ("harmless", "carla"), text_uid(FORMULA): ("", ""), text_uid(texts[1]): ("", "")}
+    assert rows == {
+        text_uid(DOUBT): ("harmless", "carla"), text_uid(FORMULA): ("", ""), text_uid(texts[1]): ("", ""),
+        text_uid(TIE): ("harmful", "carla"),  # not imported yet
+    }  # fmt: skip
     content = sheet.read_bytes()
     write_adjudication_csv(sheet, ledger)
     assert sheet.read_bytes() == content
+    assert found(bring(ledger, sheet)) == {"adjudicated": 2}
+    write_adjudication_csv(sheet, ledger)
+    assert {row["uid"] for row in read(sheet)} == {text_uid(FORMULA), text_uid(texts[1])}
 
 
 def test_a_file_of_another_kind_in_its_place_is_left_alone(ledger, sheet):

@@ -21,6 +21,7 @@ from vos.labeling.item import LedgerItem
 from vos.labeling.label import LABEL_TYPES, SKIP, Label
 from vos.labeling.ledger import Ledger
 from vos.labeling.safe_csv import restore, write_rows
+from vos.labeling.state import adjudicated
 from vos.storage.atomic import write_atomically
 from vos.storage.json_files import write_json_lines
 from vos.storage.memory import without_collector
@@ -200,7 +201,8 @@ def write_instructions(path: Path, asked: Instructions, answers: Sequence[str]) 
 def write_adjudication_csv(path: Path, ledger: Ledger) -> int:
     """Write a sheet of the unsettled texts, for one person to settle; returns the number of texts.
 
-    Without such texts nothing is written. Cells that a person has already filled in are kept if the text is still open.
+    Without such texts nothing is written. What a person has already filled in is kept until it is imported, also if
+    other answers have settled the text meanwhile.
 
     Raises:
         DataError: the file exists and is not such a sheet, so it may contain somebody's work.
@@ -208,16 +210,19 @@ def write_adjudication_csv(path: Path, ledger: Ledger) -> int:
     rows = adjudication_list(ledger)
     if rows:
         filled = _filled_in(path) if path.exists() else {}
-        write_rows(path, ADJUDICATION, [row | filled.get(row["uid"], {}) for row in rows])
+        answers = {uid: {name: row[name] for name in ANSWER} for uid, row in filled.items()}
+        others = filled.keys() - {row["uid"] for row in rows} - adjudicated(ledger).keys()
+        kept = [row for uid, row in filled.items() if uid in others]
+        write_rows(path, ADJUDICATION, [*(row | answers.get(row["uid"], {}) for row in rows), *kept])
     return len(rows)
 
 
 def _filled_in(path: Path) -> dict[str, dict[str, str]]:
-    """Values of the columns `ANSWER`, by uid, in rows with an answer."""
+    """Rows with an answer, by uid."""
     filled = {}
     for _, row in read_rows(path, columns=ADJUDICATION):
         if not _is_adjudication(row):
             raise DataError(f"{path}: expected the columns {list(ADJUDICATION)}, found {list(row)}; move it away")
         if row.get("label"):
-            filled[row["uid"]] = {name: row.get(name) or "" for name in ANSWER}
+            filled[row["uid"]] = {name: row.get(name) or "" for name in ADJUDICATION}
     return filled
