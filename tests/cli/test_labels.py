@@ -13,12 +13,14 @@ from tests.conftest import ROOT, toy_examples
 from tests.loop.toys import CLASSES, NAMES, Model, record
 from vos.cli.compose import composed
 from vos.cli.labels import export_batch, hidden_gold, import_labels, is_waiting, merge_labels, record_round
+from vos.cli.run_texts import refuse_other_answers
 from vos.data import ListPool, TextData
-from vos.errors import ConfigError, DataError
+from vos.errors import ConfigError, DataError, RunError
 from vos.labeling import Label, Ledger, text_uid, write_labels
 from vos.loop.mistakes import found_mistakes
-from vos.loop.next_round import NextRound, keep_round
+from vos.loop.next_round import NextRound, keep_round, keep_train
 from vos.storage.run_directory import RunDirectory
+from vos.types import Example
 
 
 @pytest.fixture
@@ -174,10 +176,40 @@ def test_the_sheet_of_open_texts_comes_back_filled_in(config, tmp_path, caplog):
     assert import_labels(config, CLASSES).counts["rejected"] == 1
     assert sheet.read_text(encoding="utf-8") == filled  # its line is named: it is not written anew
     assert merge_or_none(config) == {text_uid("one"): "harmful"}
+    config.run = str(tmp_path / "earlier")  # whose labels are in another ledger
+    earlier = TextData(toy_examples(6), [], [], ListPool([]), NAMES, [], harmful=(1,))
+    labelled = Example(f"label:{text_uid('three')}", "three", 1, group="label:three")
+    keep_train(RunDirectory(config.run), replace(earlier, train=[*earlier.train, labelled]))
+    assert [each.text for each in merge_labels(config, earlier).data.train[6:]] == ["three", "one"]
+    config.run = None
     sheet.write_text(filled.replace("evil", "harmless"), encoding="utf-8")
     assert import_labels(config, CLASSES).counts["adjudicated"] == 1
     assert merge_or_none(config) == {text_uid("one"): "harmful", text_uid("two"): "harmless"}
     assert import_labels(config, CLASSES).counts["duplicate"] == 2
+
+
+def test_a_run_in_the_folder_has_the_answers_that_are_given_or_is_not_touched(config, tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.start("{}", {})
+    (run.path / "train.jsonl").touch()
+    sent = export_batch(config, [record("one"), record("two")], CLASSES, tmp_path)
+    row = {"labelled_at": "2026-11-21T10:00:00Z", "batch_id": sent.batch_id}
+    write_labels(tmp_path / "labels.jsonl", [Label(text_uid("one"), "ann", "harmful", **row)])
+    given = ["labels=files", f"labels.path={tmp_path / 'labels.jsonl'}", "seed=1"]
+    config.resume = None
+    (run.path / "overrides.yaml").write_text(f"- seed=1\n- {given[1]}\n- {given[0]}\n")
+    import_labels(config, CLASSES)
+    refuse_other_answers(config, given, run, CLASSES)
+    write_labels(tmp_path / "labels.jsonl", [Label(text_uid("two"), "ann", "harmful", **row)])
+    with pytest.raises(RunError, match="holds a run with older answers, and these were not imported"):
+        refuse_other_answers(config, given, run, CLASSES)
+    config.resume = str(run.path)  # goes on with the answers that it has
+    refuse_other_answers(config, given, run, CLASSES)
+    with pytest.raises(RunError, match=r"holds a run with labels=files, labels\.path="):
+        refuse_other_answers(config, [given[0], "labels.path=other"], run, CLASSES)
+    (run.path / "overrides.yaml").write_text("- seed=1\n")
+    with pytest.raises(RunError, match="holds a run with no answers"):
+        refuse_other_answers(config, given, run, CLASSES)
 
 
 def merge_or_none(config):

@@ -10,7 +10,7 @@ import synthesize
 import train
 from tests.cli.commands import call, failing, synthesis
 from tests.conftest import HARMFUL, HARMLESS
-from vos.labeling import Ledger, read_jsonl
+from vos.labeling import Label, Ledger, read_jsonl, write_labels
 from vos.storage.json_files import read_json, write_json_lines
 
 SPLITS = {"train": 40, "val": 16, "test": 16, "pool": 60}
@@ -80,6 +80,37 @@ def test_the_stored_answers_come_back_marked_and_once(own_run, monkeypatch, tmp_
     call(train.main, monkeypatch, *own, f"hydra.run.dir={tmp_path / 'again'}")
     with Ledger(tmp_path / "ledger.sqlite") as kept:
         assert len(kept.labels()) == len(records)
+    goes_on_from_labels(tmp_path, monkeypatch)
+    other_answers_are_told(own, tmp_path, monkeypatch, capsys)
+
+
+def goes_on_from_labels(folder, monkeypatch):
+    """A run that goes on from a labelled one without new labels has its texts, and stores them."""
+    call(train.main, monkeypatch, f"run={folder / 'next'}", "refine.rounds=0", f"hydra.run.dir={folder / 'more'}")
+    assert (folder / "more/train.jsonl").read_bytes() == (folder / "next/train.jsonl").read_bytes()
+    assert not (folder / "more/new_labels.json").exists()
+    next_run, more = (read_json(folder / name / "manifest.json") for name in ("next", "more"))
+    assert more["data_fingerprint"] == next_run["data_fingerprint"]
+    assert len(rows_of(folder / "labelling_rounds.jsonl")) == 2
+
+
+def other_answers_are_told(own, folder, monkeypatch, capsys):
+    """The same command is done already; answers that a finished run does not have are refused, or tried."""
+    capsys.readouterr()
+    call(train.main, monkeypatch, *own, f"hydra.run.dir={folder / 'next'}")
+    record = read_jsonl(folder / "near_boundary.jsonl")[0]
+    write_labels(folder / "a.jsonl", [Label(record.uid, "ann", "harmful", "2026-11-21T10:00:00Z")])
+    files = ["labels=files", f"labels.path={folder / 'a.jsonl'}", *own[1:], f"hydra.run.dir={folder / 'next'}"]
+    error = failing(train.main, monkeypatch, capsys, *files)
+    assert "next: holds a run with labels=oracle, ledger=" in error
+    assert "these were not imported; give another hydra.run.dir" in error
+    with pytest.raises(SystemExit) as caught:
+        call(train.main, monkeypatch, *files, "dry_run=true")
+    assert caught.value.code == 0
+    assert "rows 1: 1 new" in " ".join(capsys.readouterr().out.split())
+    with Ledger(folder / "ledger.sqlite") as kept:
+        assert {label.annotator for _, label in kept.labels()} == {"oracle"}
+    assert (folder / "next/manifest.json").exists()
 
 
 def test_data_without_stored_answers_are_refused_before_any_work(run, monkeypatch, capsys, tmp_path):

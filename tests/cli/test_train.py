@@ -201,6 +201,7 @@ def test_bad_rows_are_skipped_counted_and_listed(workplace, monkeypatch, tmp_pat
         ("density.memory=other", "density.memory: expected one of 'all', 'queue', got 'other'"),
         ("precision=bf16-true", "precision: expected one of 'auto', '32-true', 'bf16-mixed', '16-mixed', got"),
         ("trainer.lightning.precision=64-true", "trainer.lightning.precision: expected one of 'auto', '32-true',"),
+        ("density.memory=queue", "density.capacity: expected the number of texts per class that the queue keeps"),
         ("resume=missing", "no overrides.yaml here"),
         ("run=missing", "no overrides.yaml here"),
         ("=5", "=5: expected NAME=VALUE, found no name"),

@@ -41,6 +41,12 @@ def test_settings_that_a_trained_classifier_can_follow_are_applied(run):
         load_classifier(run / "model", max_length=10**6)
 
 
+def test_a_run_is_resumed_where_it_lies(run, monkeypatch, tmp_path, capsys):
+    error = failing(train.main, monkeypatch, capsys, f"resume={run}", f"hydra.run.dir={tmp_path / 'other'}")
+    assert f"resume={run}: expected no other folder" in error
+    assert not (tmp_path / "other").exists()
+
+
 def composed_name(run):
     """The encoder that a run began with."""
     lines = (run / "config.yaml").read_text().splitlines()

@@ -14,8 +14,9 @@ from vos.errors import ConfigError
 from vos.labeling import Label, Ledger, text_uid, write_labels
 from vos.labeling.answers import import_labels
 from vos.labeling.backends import ArgillaBackend, FileImporter, LabelStudioBackend, PageExporter, SheetExporter, secret
-from vos.loop.next_round import MixSettings, nearest_labelled, next_round
+from vos.loop.next_round import MixSettings, NextRound, keep_round, nearest_labelled, next_round, with_earlier_labels
 from vos.loop.send import export_batch
+from vos.storage.run_directory import RunDirectory
 from vos.types import Example, FeatureBatch
 
 
@@ -140,3 +141,18 @@ def test_neighbours_are_the_nearest_of_each_class_in_a_fixed_order():
         Letters(), labelled, [record("q")], NAMES, per_class=2
     )
     assert len(nearest_labelled(Letters(), labelled, [record("q")], NAMES, per_class=5)[text_uid("q")]) == 4
+
+
+def test_labels_of_an_earlier_run_stay_where_the_ledger_does_not_decide(data, tmp_path):
+    first = data.train[0]
+    labelled = [Example(f"label:{text_uid(t)}", t, 1, group=f"label:{text_uid(t)}") for t in ("one", "two")]
+    kept = replace(data, train=[replace(first, label=1 - first.label), *data.train[1:], *labelled])
+    run = RunDirectory(tmp_path)
+    keep_round(run, NextRound(kept, {}, {}, "before"))
+    assert with_earlier_labels(data, tmp_path / "missing.jsonl") is data
+    assert with_earlier_labels(data, run.train).train == kept.train
+    decided = {text_uid("one"), text_uid(first.text)}
+    assert with_earlier_labels(data, run.train, decided).train == [*data.train, labelled[1]]
+    # Other data: a labelled text that is held out there now is not trained on.
+    other = replace(data, train=data.train[2:], val=[*data.val, Example("v", "Two", 0)])
+    assert with_earlier_labels(other, run.train).train == [*data.train[2:], labelled[0]]

@@ -51,6 +51,20 @@ def with_history(config: DictConfig, overrides: list[str]) -> tuple[DictConfig, 
     return composed, both
 
 
+def check_folder_of_resumed(config: DictConfig, directory: Path) -> None:
+    """Refuse to finish a run in a folder that is not its own.
+
+    Raises:
+        ConfigError: see above.
+    """
+    own = Path(config.resume) if config.resume else directory
+    if own.is_dir() and own.resolve() != directory.resolve():
+        raise ConfigError(
+            f"resume={own}: expected no other folder, as a run goes on where it lies, got hydra.run.dir={directory}; "
+            "run=RUN starts another run from a finished one"
+        )
+
+
 def _precision_before(path: Path) -> list[str]:
     """The precision of a run from a version without the setting `precision`, which is kept."""
     config = saved_settings(path) if path.exists() else OmegaConf.create()

@@ -28,7 +28,7 @@ from vos.labeling.instructions import Instructions
 from vos.loop import send
 from vos.loop.gold import NO_GOLD, Gold, choose_gold
 from vos.loop.mistakes import found_mistakes, newest
-from vos.loop.next_round import NextRound, next_round, trained_as
+from vos.loop.next_round import NextRound, next_round, trained_as, with_earlier_labels
 from vos.loop.send import SentBatch
 from vos.loop.stop_rule import STEM, Row, StopRule, add_round
 from vos.models.featurizer import ClassifierFeaturizer
@@ -173,9 +173,22 @@ def _write_open(report: ImportReport, ledger: Ledger) -> None:
         logger.warning("%d texts need another look: fill in %s, then labels=files labels.path=%s", n, path, path)
 
 
-def merge_labels(config: DictConfig, data: TextData) -> NextRound:
-    """Merge the settled labels of the ledger into the run's texts."""
+def news(config: DictConfig, classes: Classes) -> int:
+    """Number of answers of the backend that the ledger does not have; nothing is imported."""
+    backend = instantiate(config.labels)
     with Ledger(config.ledger) as ledger:
+        counts = answers.import_labels(ledger, backend.rows(ledger), classes.names, dry_run=True).counts
+    return sum(counts[outcome] for outcome in ("new", "changed", "withdrawn", "adjudicated"))
+
+
+def merge_labels(config: DictConfig, data: TextData) -> NextRound:
+    """Merge the settled labels of the ledger into the run's texts, and those of the run that it continues.
+
+    The ledger decides about every text that it has.
+    """
+    with Ledger(config.ledger) as ledger:
+        if config.get("run"):
+            data = with_earlier_labels(data, RunDirectory(config.run).train, ledger.items().keys())
         found = next_round(data, ledger, instantiate(config.mix))
     if not found.labels:
         raise ConfigError(

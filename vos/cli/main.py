@@ -22,7 +22,7 @@ from vos.cli.compose import prepare
 from vos.cli.endings import setting
 from vos.cli.failures import BUG, FAILED, FAILURE, INTERRUPTED, MISMATCH, discard_start, end, explanation
 from vos.cli.groups import with_groups
-from vos.cli.history import with_history
+from vos.cli.history import check_folder_of_resumed, with_history
 from vos.cli.overrides import advice, refuse_old_names
 from vos.cli.processes import is_first, leave_together, train_together
 from vos.console import complain
@@ -132,6 +132,7 @@ def _trained(config: DictConfig, overrides: list[str], directory: Path) -> float
     with owned(directory) if is_first() else nullcontext():
         fresh = is_first() and not (directory / "manifest.json").exists()
         try:
+            check_folder_of_resumed(config, directory)
             config, overrides = with_history(config, overrides)
             from vos.cli.preflight import check_training
             from vos.cli.simulate import run_simulation

@@ -105,6 +105,8 @@ def check_training(config: DictConfig) -> None:
     quiet_libraries()
     check_settings(config, TRAIN)
     check_folder("paths.cache", Path(config.paths.cache))
+    if config.density.memory == "queue" and config.density.capacity is None:
+        raise ConfigError("density.capacity: expected the number of texts per class that the queue keeps, found none")
     if starts_warm(config) and RunDirectory(config.run).config_path.exists() and not config.simulation:
         model_changes(config)
     if not config.resume:  # a resumed run may have its texts already

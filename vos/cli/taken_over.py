@@ -42,7 +42,7 @@ def without_study(saved: Sequence[str], given: Sequence[str]) -> list[str]:
         >>> without_study(["seed=1", "trainer.max_epochs=0"], ["run=a"])
         ['seed=1', 'trainer.max_epochs=0']
     """
-    if not any(each.startswith("labels=") and each != "labels=null" for each in given) or STUDY not in saved:
+    if not any(each.startswith("labels=") and each != "labels=[]" for each in given) or STUDY not in saved:
         return list(saved)
     logger.info("not taken over, as new answers are to be trained on: %s", STUDY)
     return [each for each in saved if each != STUDY]

@@ -7,27 +7,26 @@ import logging
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from vos.cli.cache import open_cache
-from vos.cli.classes import load_data
 from vos.cli.compose import in_sweep
 from vos.cli.endings import next_batch, what_changed
 from vos.cli.first_lines import counts, tell_data, tell_machine
-from vos.cli.labels import import_labels, label_pictures, merge_labels, record_round, tell_round
+from vos.cli.labels import label_pictures, record_round, tell_round
 from vos.cli.precision import with_precision
 from vos.cli.quiet import quiet_libraries
+from vos.cli.run_texts import keep_texts, load_texts
 from vos.cli.saved_settings import plain_settings
 from vos.cli.tables import duration, memory
 from vos.cli.train_builders import build_job, device_of
 from vos.cli.warm_start import starts_warm
 from vos.console import print_facts, print_paths, say, short
 from vos.data import TextData
-from vos.loop.next_round import NextRound, keep_round, kept_round, with_kept_train
 from vos.storage.atomic import write_atomically
 from vos.storage.environment import environment
 from vos.storage.hashes import text_hash
@@ -54,7 +53,7 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
     quiet_libraries()
     open_cache(config)
     run = RunDirectory(directory)
-    data, new = _data(config, run)
+    data, new = load_texts(config, overrides, run)
     tell_data(data)
     tell_machine(config)
     begin(run, config, overrides, data)
@@ -64,8 +63,7 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
             shutil.rmtree(run.checkpoints, ignore_errors=True)  # of a process that was killed after its last word
         next_batch(run.path, config.ledger, has_pool=data.pool.size != 0)
         return numbers(read_json(run.metrics_path)["final"])
-    if new is not None:
-        keep_round(run, new)
+    keep_texts(config, run, data, new)
     job = build_job(config, data, run)
     _list_skipped(data, run.path)
     try:
@@ -135,26 +133,6 @@ def _tell_of_moving(run: RunDirectory, config: DictConfig) -> None:
     )
     if before != now:
         logger.info("%s: goes on with %s; it began with %s", run.path, now, before)
-
-
-def _data(config: DictConfig, run: RunDirectory) -> tuple[TextData, NextRound | None]:
-    """The run's texts; with `labels`, people's answers are imported and merged.
-
-    A resumed run keeps the training texts it started with, even if there are new answers.
-    """
-    data = load_data(config)
-    if run.train.exists():
-        kept = with_kept_train(data, run.train)
-        return kept, kept_round(run, kept)
-    if not OmegaConf.select(config, "labels"):
-        earlier = RunDirectory(config.run).train if config.run else run.train
-        return with_kept_train(data, earlier), None
-    report = import_labels(config, data.classes)
-    if config.dry_run:
-        say("Nothing was kept: the same command without dry_run=true imports these answers and trains with them.")
-        raise SystemExit(report.exit_code)
-    new = merge_labels(config, data)
-    return new.data, replace(new, name=str(run.path))
 
 
 def public_yaml(config: DictConfig) -> str:

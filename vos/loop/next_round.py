@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ from vos.storage.sealed import sealed, unsealed
 from vos.types import Example, Featurizer
 
 logger = logging.getLogger(__name__)
+
+LABELLED = "label:"
+"""Beginning of the ids of training texts that came from labels."""
 
 
 def nearest_labelled(
@@ -129,8 +132,8 @@ def next_round(data: TextData, ledger: Ledger, settings: MixSettings) -> NextRou
     added = {uid: items[uid] for uid in ledger.items(list(new.keys() - uids))}
     for uid, item in added.items():
         for copy in range(settings.new_weight):
-            name = f"label:{uid}" if copy == 0 else f"label:{uid}:{copy}"
-            train.append(Example(name, item.text, new[uid], group=_group(item) or f"label:{uid}"))
+            name = f"{LABELLED}{uid}" if copy == 0 else f"{LABELLED}{uid}:{copy}"
+            train.append(Example(name, item.text, new[uid], group=_group(item) or f"{LABELLED}{uid}"))
     counts |= {"old": len(data.train), "new": len(added), "new_weight": settings.new_weight}
     if left_out := counts["held out"] + counts["held-out group"]:
         logger.warning("%d labelled texts are validation or test texts, or of a group of theirs: left out", left_out)
@@ -158,7 +161,12 @@ def _group(item: Item) -> str | None:
 def keep_round(run: RunDirectory, new: NextRound) -> None:
     """Store labels and training texts of a labelled run, because the ledger will change and the run will not."""
     write_json(run.new_labels, sealed({"run": new.name, "labels": new.labels}))
-    write_json_lines(run.train, map(asdict, new.data.train))
+    keep_train(run, new.data)
+
+
+def keep_train(run: RunDirectory, data: TextData) -> None:
+    """Store the training texts of a run that the settings alone do not give."""
+    write_json_lines(run.train, map(asdict, data.train))
 
 
 def kept_round(run: RunDirectory, data: TextData) -> NextRound | None:
@@ -201,3 +209,29 @@ def with_kept_train(data: TextData, path: Path) -> TextData:
         return replace(data, train=[Example(**json.loads(line)) for _, line in numbered_lines(path)])
     except (ValueError, TypeError) as error:
         raise RunError(f"{path}: expected the training texts of a run, got: {error}") from error
+
+
+def with_earlier_labels(data: TextData, path: Path, decided: Collection[str] = ()) -> TextData:
+    """`data` with the labels of an earlier run, whose training texts `keep_round` stored at `path`.
+
+    Labelled texts are added unless they are validation or test texts now; texts of `data` that were labelled again get
+    that label.
+
+    Args:
+        data: texts as the settings give them.
+        path: may be missing: `data` is returned.
+        decided: uids of texts whose earlier labels do not count.
+
+    Raises:
+        RunError: the file is incomplete.
+    """
+    if not path.exists():
+        return data
+    kept = [each for each in with_kept_train(data, path).train if text_uid(each.text) not in decided]
+    texts = {each.id: each.text for each in data.train}
+    labels = {each.id: each.label for each in kept if texts.get(each.id) == each.text}
+    train = [replace(each, label=labels.get(each.id, each.label)) for each in data.train]
+    known, held_out = {text_uid(each.text) for each in data.train}, HeldOut((*data.val, *data.test))
+    added = [each for each in kept if each.id.startswith(LABELLED) and text_uid(each.text) not in known]
+    train += [each for each in added if not (held_out.has_text(each.text) or held_out.shares(each))]
+    return replace(data, train=train)
