@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 import train
-from tests.cli.commands import call, failing
+from tests.cli.commands import call, failing, steps
 from tests.conftest import ROOT
 
 TWO = ("trainer=ddp", "trainer.lightning.accelerator=cpu")
@@ -41,9 +41,12 @@ def whole(settings, tmp_path_factory):
 
 @contextmanager
 def started(folder, *overrides):
-    """The program as processes of a group of their own, none of which outlives the block."""
+    """The program as processes of a group of their own, none of which outlives the block; it prints to `said.txt`."""
     command = [sys.executable, str(ROOT / "train.py"), *overrides]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, start_new_session=True) as process:
+    with (
+        (folder / "said.txt").open("w") as said,
+        subprocess.Popen(command, cwd=folder, stdout=said, start_new_session=True) as process,
+    ):
         try:
             yield process
         finally:
@@ -93,12 +96,20 @@ def test_a_run_of_one_process_that_was_killed_goes_on_in_two(settings, whole, tm
 
 
 @pytest.mark.slow
-def test_two_processes_end_with_the_numbers_of_one(settings, whole, tmp_path):
-    run = tmp_path / "run"
-    own = [*settings, *TWO, "logger=csv", f"paths.cache={tmp_path / 'cache'}", f"hydra.run.dir={run}"]
+def test_two_processes_end_with_the_numbers_of_one_and_report_once(settings, whole, tmp_path):
+    run, began = tmp_path / "run", time.monotonic()
+    own = [*settings, *TWO, "logger=wandb", f"paths.cache={tmp_path / 'cache'}", f"hydra.run.dir={run}"]
     with started(tmp_path, *own) as process:
         assert process.wait(timeout=300) == 0
+    took = time.monotonic() - began
     assert_same_numbers(run, whole)
+    said = (tmp_path / "said.txt").read_text("utf-8")
+    for once in ("The boundary, by round", "round 0:", "Run finished", "next: "):
+        assert said.count(once) == 1
+    assert len([path for path in (run / "wandb").glob("offline-run-*") if path.is_dir()]) == 1
+    assert [row["step"] for row in steps(run, 0) if "train/cross_entropy" in row] == list(range(12 * 5))
+    # The time of one process, not of both, is no longer than that of the command.
+    assert json.loads((run / "manifest.json").read_text())["wall_seconds"] <= took + 0.1
 
 
 @pytest.mark.skipif(torch.cuda.device_count() > 1, reason="is about a machine without GPUs")

@@ -19,6 +19,7 @@ from vos.cli.endings import next_batch, what_changed
 from vos.cli.first_lines import counts, tell_data, tell_machine
 from vos.cli.labels import label_pictures, record_round, tell_round
 from vos.cli.precision import with_precision
+from vos.cli.processes import is_first
 from vos.cli.quiet import quiet_libraries
 from vos.cli.run_texts import keep_texts, load_texts
 from vos.cli.saved_settings import plain_settings
@@ -70,7 +71,7 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
         result = refine(job)
         content = save_results(job, result)
         # Recorded before the run is marked finished: a killed run records it again, which changes nothing.
-        labelled = None if new is None else record_round(config, new, content["final"])
+        labelled = record_round(config, new, content["final"]) if new is not None and is_first() else None
         for name, path in label_pictures(config).items() if labelled else ():
             for reporter in job.reporters:
                 reporter.on_picture(name, path)
@@ -78,8 +79,11 @@ def run_training(config: DictConfig, overrides: Sequence[str], directory: Path) 
         for reporter in job.reporters:
             reporter.close()
     facts = {"model_hash": job.module.classifier.fingerprint(), "calibration": content["calibration"]}
-    run.finish(time.monotonic() - started, facts)
+    if is_first():
+        run.finish(time.monotonic() - started, facts)
     remove_checkpoints(job)
+    if not is_first():
+        return numbers(content["final"])
     if not in_sweep():
         _summary(run, content, data)
     n_labels = len(new.labels) if new and starts_warm(config) else 0

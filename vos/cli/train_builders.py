@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from vos.cli.compose import in_sweep
 from vos.cli.exposure import outlier_batches
+from vos.cli.processes import is_first
 from vos.cli.warm_start import model_changes, starts_warm
 from vos.cli.wiring import build_sampler, completed
 from vos.data import TextData, TextDataModule
@@ -196,7 +197,9 @@ def build_cache(config: DictConfig, data: TextData, classifier: TextClassifier) 
 
 
 def build_reporters(config: DictConfig, run: RunDirectory) -> list[Reporter]:
-    """The console reporter, and those of the group `logger`."""
+    """The console reporter, and those of the group `logger`; of several training processes only the first has any."""
+    if not is_first():
+        return []
     reporters: list[Reporter] = [ConsoleReporter(with_table=not in_sweep())]
     if config.logger.csv:
         reporters.append(CsvReporter(run.path))
