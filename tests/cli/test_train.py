@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import yaml
+from hydra.utils import instantiate
 from safetensors.torch import load_file
 
 import synthesize
@@ -17,7 +19,9 @@ import train
 from tests.cli.commands import call, failing, synthesis, write_texts
 from tests.conftest import ROOT
 from tests.training.wandb_file import history, the_file
+from vos.cli.compose import composed
 from vos.labeling import Label, read_jsonl, write_labels
+from vos.training.measurable import can_be_measured, measurable
 
 
 def test_a_run_leaves_everything_that_was_promised(run):
@@ -215,6 +219,15 @@ def test_bad_settings_give_one_line_and_exit_code_2(workplace, monkeypatch, tmp_
                     "trainer.max_epochs=1", *override.split())  # fmt: skip
     assert message in error
     assert "Traceback" not in error
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_every_metric_of_a_run_is_known_before_it(run, workplace):
+    data = instantiate(composed("train", workplace[1]).data).load()
+    final = json.loads((run / "metrics.json").read_text())["final"]
+    assert [name for name in final if not can_be_measured(name, data)] == []
+    assert measurable(data) - final.keys() == {"boundary/infeasible_share"} - final.keys()
+    assert not can_be_measured("ood/knn/auroc", replace(data, ood=[]))
 
 
 @pytest.mark.slow

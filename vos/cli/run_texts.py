@@ -9,14 +9,16 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from vos.cli.classes import load_data
+from vos.cli.kinds import nearest
 from vos.cli.labels import import_labels, merge_labels, news
 from vos.cli.saved_settings import plain_overrides
 from vos.console import say, short
 from vos.data import TextData
-from vos.errors import RunError
+from vos.errors import ConfigError, RunError
 from vos.harmful import Classes
 from vos.loop.next_round import NextRound, keep_round, keep_train, kept_round, with_earlier_labels, with_kept_train
 from vos.storage.run_directory import RunDirectory
+from vos.training.measurable import can_be_measured, measurable
 
 
 def load_texts(config: DictConfig, overrides: Sequence[str], run: RunDirectory) -> tuple[TextData, NextRound | None]:
@@ -26,8 +28,10 @@ def load_texts(config: DictConfig, overrides: Sequence[str], run: RunDirectory) 
 
     Raises:
         RunError: the folder holds a run with other answers.
+        ConfigError: `optimized_metric` cannot be measured on these texts.
     """
     data = load_data(config)
+    _check_optimized(str(config.optimized_metric), data)
     if OmegaConf.select(config, "labels"):
         if config.dry_run:
             report = import_labels(config, data.classes)
@@ -42,6 +46,15 @@ def load_texts(config: DictConfig, overrides: Sequence[str], run: RunDirectory) 
     import_labels(config, data.classes)
     new = merge_labels(config, data)
     return new.data, replace(new, name=str(run.path))
+
+
+def _check_optimized(name: str, data: TextData) -> None:
+    if not can_be_measured(name, data):
+        known = sorted(measurable(data))
+        raise ConfigError(
+            f"optimized_metric: {name!r} is not measured on these texts{nearest(name, known)}; expected one of "
+            f"{', '.join(known)}"
+        )
 
 
 def keep_texts(config: DictConfig, run: RunDirectory, data: TextData, new: NextRound | None) -> None:
