@@ -70,8 +70,8 @@ class StrategyRun:
 
     def _label(self, ledger: Ledger, featurizer: Featurizer, data: TextData, number: int) -> None:
         """Choose, export, and let the oracle answer."""
-        taken = {record.id for record in ledger.records().values()}
-        pool = [example for example in self.parts.data.pool if example.id not in taken]
+        taken = ledger.records().keys()
+        pool = [example for example in self.parts.data.pool if text_uid(example.text) not in taken]
         records = self._choose(featurizer, data, pool, number)
         ledger.propose(records, number)
         batch = f"r{number:02d}"
