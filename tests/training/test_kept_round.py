@@ -142,7 +142,8 @@ def test_a_classifier_that_is_taken_over_is_round_0_and_kept_where_no_round_beat
 
 
 def test_rounds_on_new_labels_are_kept_though_the_classifier_of_before_is_better_on_validation_texts(job):
-    job = prepared(job, lr_factor=300.0)
+    job, own = prepared(job, lr_factor=1.0), job.module.settings
+    job.module.settings = replace(own, optimizer=replace(own.optimizer, lr=0.3, head_lr=3.0))  # they spoil every round
     settings = replace(job.settings, plain_round=1, refine=replace(job.settings.refine, rounds=1))
     job = replace(job, settings=settings)
     result = refine(job)
