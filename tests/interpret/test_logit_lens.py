@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from transformers import BertForMaskedLM, DistilBertConfig, DistilBertForMaskedLM, RobertaConfig, RobertaForMaskedLM
+from transformers.utils import logging as transformers_logging
 
 from tests.conftest import tiny_bert
 from tests.models.families import write_family
@@ -74,9 +75,12 @@ def test_the_model_is_whole_again_after_it(masked):
     torch.testing.assert_close(model(input_ids=ids).logits, before)
 
 
-def test_an_encoder_without_a_head_has_none(tiny_encoder):
+def test_an_encoder_without_a_head_has_none_and_is_not_called_corrupted(tiny_encoder, caplog):
+    transformers_logging.enable_propagation()
+    transformers_logging.set_verbosity_warning()
     assert MaskedHead.load(tiny_encoder) is None
     assert MaskedHead.load("bundled") is None
+    assert "corrupted" not in caplog.text
     with pytest.raises(ModelError, match="cannot load"):
         MaskedHead.load("/nowhere")
 

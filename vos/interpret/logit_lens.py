@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoModelForMaskedLM
 from transformers.modeling_outputs import BaseModelOutput
+from transformers.utils import logging as transformers_logging
 
 from vos.errors import ModelError
 from vos.interpret.layers import at_rest
@@ -44,7 +45,8 @@ class MaskedHead:
         Raises:
             ModelError: the encoder cannot be loaded.
         """
-        model, loading = load_pretrained(AutoModelForMaskedLM, name, output_loading_info=True, dtype=torch.float32)
+        with _quietly():
+            model, loading = load_pretrained(AutoModelForMaskedLM, name, output_loading_info=True, dtype=torch.float32)
         base = f"{model.base_model_prefix}."
         return None if any(not key.startswith(base) for key in loading["missing_keys"]) else cls(model)
 
@@ -64,6 +66,17 @@ class MaskedHead:
             yield
         finally:
             base.__dict__.pop("forward", None)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Context without transformers' warnings: of an encoder without a masked head they say that it seems corrupted."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ function render() {
 
 function pair(each) {
   const terms = each.terms.filter((term) => term.confirmed), made = [sets(each.a, each.n_a, each.b, each.n_b, each.threshold)];
-  if (!each.reliable) made.push(element("p", "No reliable difference: fewer than three terms that one half proposed are confirmed by the other.", { class: "big" }), element("p", each.sentence ?? "", { class: "small muted" }));
+  const tooFew = each.threshold == null;
+  if (!each.reliable) made.push(element("p", `No reliable difference: ${tooFew ? each.sentence : "fewer than three terms that one half proposed are confirmed by the other."}`, { class: "big" }));
+  if (!each.reliable && !tooFew) made.push(element("p", each.sentence ?? "", { class: "small muted" }));
   if (each.reliable) made.push(cards(terms, each.a, each.b), ...sentences(each.sentences ?? []));
   const rest = each.terms.filter((term) => !term.confirmed);
   if (rest.length) made.push(folded(`${counted(rest.length, "term")} not confirmed`, rows(rest, each.threshold)));
@@ -37,7 +39,8 @@ function pair(each) {
 
 function sets(a, nA, b, nB, threshold) {
   const made = element("p", "", { class: "sets" });
-  made.append(element("strong", a), ` (${nA.toLocaleString("en")}) against `, element("strong", b), ` (${nB.toLocaleString("en")})`, element("span", ` · |z| above ${num(threshold)} on the half that proposes`, { class: "muted small" }));
+  made.append(element("strong", a), ` (${nA.toLocaleString("en")}) against `, element("strong", b), ` (${nB.toLocaleString("en")})`);
+  if (threshold != null) made.append(element("span", ` · |z| above ${num(threshold)} on the half that proposes`, { class: "muted small" }));
   return made;
 }
 
