@@ -47,7 +47,7 @@ def rehearse(ledger: Ledger, rows: Sequence[LabelRow]) -> tuple[Outcome, set[Pla
         held = {(label.uid, label.annotator, label.label, label.repeat) for _, label in ledger.labels()}
     named = {each.line: each.reason for each in report.findings if each.outcome in ("rejected", "unknown")}
     loaded = {row.line: (row.label.uid, row.label.annotator) for row in rows if row.label and row.line not in named}
-    ends = ("new", "changed", "duplicate", "withdrawn", "adjudicated", "unknown", "rejected")
+    ends = ("new", "changed", "duplicate", "older", "withdrawn", "adjudicated", "unknown", "rejected")
     counted = sum(report.counts[each] for each in ends)
     told = "" if counted == len(rows) == report.rows else f"{len(rows)} rows, counts of {counted}"
     return Outcome(loaded, named), held, told
