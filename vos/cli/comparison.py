@@ -14,6 +14,7 @@ from vos.cli.saved_settings import plain_overrides
 from vos.console import columns_that_fit, complain, console, print_paths, print_table, say, short
 from vos.storage.commands import command
 from vos.storage.json_files import read_json, write_json
+from vos.storage.run_directory import RunDirectory
 from vos.training.comparison import COMPARISON, OVER_SEEDS, PLOTTED, compare_runs, over_seeds
 from vos.training.reporters import log_comparison
 from vos.training.words import as_phrase, by_split
@@ -22,7 +23,7 @@ SHOWN = ("boundary/val/brier", "boundary/test/accuracy", "boundary/test/average_
 """The metrics shown first if the screen has no room for all of `PLOTTED`; the files contain all."""
 
 MONITOR = SHOWN[0]
-"""The metric by which the best run is chosen."""
+"""The metric by which the best run is chosen, unless all runs have another `refine.monitor`; lower is better."""
 
 HEAD_WIDTH = 11
 """Characters per line of a column's head."""
@@ -79,7 +80,7 @@ def compare_sweep(directory: Path, logging_to: DictConfig | None = None) -> int:
         own = [each for each in found["overrides"] if each not in everywhere]
         say(f"failed: {name} ({', '.join(own)}): {found['error']}")
     if rows:
-        _print_best(directory, rows, together)
+        _print_best(directory, rows, together, _monitor(directory, rows))
     # A bug of this package outweighs invalid settings.
     return min((int(found["exit_code"]) for found in failures.values()), default=0)
 
@@ -141,26 +142,33 @@ def _cell(value: str | float) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _print_best(directory: Path, rows: Rows, together: Rows) -> None:
+def _monitor(directory: Path, rows: Rows) -> str:
+    """The metric by which every run chose its round; `MONITOR` if they differ."""
+    stored = (read_json(RunDirectory(directory / str(row["run"])).metrics_path) for row in rows)
+    found = {str(each.get("refine", {}).get("monitor", MONITOR)) for each in stored}
+    return found.pop() if len(found) == 1 else MONITOR
+
+
+def _print_best(directory: Path, rows: Rows, together: Rows, monitor: str) -> None:
     """Print the run, or the setting over seeds, with the best validation score, its uncertainty, and the next step."""
-    judged = [row for row in rows if isinstance(row.get(MONITOR), float)]
+    judged = [row for row in rows if isinstance(row.get(monitor), float)]
     if not judged:
         return
-    ranked = sorted(judged, key=lambda row: float(row[MONITOR]))
-    best, words = ranked[0], as_phrase(MONITOR)
-    means = sorted((row for row in together if f"{MONITOR}_half" in row), key=lambda row: float(row[MONITOR]))
+    ranked = sorted(judged, key=lambda row: float(row[monitor]))
+    best, words = ranked[0], as_phrase(monitor)
+    means = sorted((row for row in together if f"{monitor}_half" in row), key=lambda row: float(row[monitor]))
     if len(means) > 1:
         names = [name for name in means[0] if "/" not in name and name != "seeds"]
         told = ", ".join(f"{name}={_cell(means[0][name])}" for name in names)
-        first, second = ((float(row[MONITOR]), float(row[f"{MONITOR}_half"])) for row in means[:2])
+        first, second = ((float(row[monitor]), float(row[f"{monitor}_half"])) for row in means[:2])
         sure = "is clear of" if sum(first) < second[0] - second[1] else "overlaps"
-        mean = _with_half(means[0], MONITOR)
+        mean = _with_half(means[0], monitor)
         say(f"{told} has the lowest mean {words}: {mean}; its interval {sure} that of the next.")
         best = next(row for row in ranked if all(row[name] == means[0][name] for name in names))
     elif len(ranked) > 1:
-        others = f"the others {_cell(ranked[1][MONITOR])} to {_cell(ranked[-1][MONITOR])}"
+        others = f"the others {_cell(ranked[1][monitor])} to {_cell(ranked[-1][monitor])}"
         chance = "" if together else "; with one seed each that may be chance, seed=0,1,2 tells"
-        say(f"Run {best['run']} has the lowest {words}: {_cell(best[MONITOR])} ({others}){chance}.")
+        say(f"Run {best['run']} has the lowest {words}: {_cell(best[monitor])} ({others}){chance}.")
     next_step(command("synthesize"), setting("run", directory / str(best["run"])), "n=100")
 
 
