@@ -62,8 +62,8 @@ def test_a_large_pool_is_checked_over_processes(run, pool, tmp_path):
     config = composed("synthesize", settings(run, pool, tmp_path, "pool.workers=2"))
     files = instantiate(config.pool).open()
     dealt, classifier = replace(sharded_pass(config, files), deal_from=0), load_classifier(Path(run) / "model")
-    counts = dealt.check(classifier)
-    assert counts == count_truncation(classifier, TEXTS)
+    checked = dealt.check(classifier)
+    assert checked.truncation == count_truncation(classifier, TEXTS)
     assert len(list((tmp_path / "cache/shards").glob("*.json"))) == 6
     (pool / "part-9.jsonl").write_text('{"comment": "whole"}\n{"comm')
     try:
