@@ -151,8 +151,7 @@ def test_no_command_runs_what_a_foreign_run_names(foreign, monkeypatch, capsys, 
     capsys.readouterr()
 
     (foreign / "overrides.yaml").write_text(overrides + f"- '+mine={code}'\n", "utf-8")
-    for how in ("run", "resume"):
-        own = [f"{how}={foreign}", f"hydra.run.dir={tmp_path / 'next'}"]
+    for own in ([f"run={foreign}", f"hydra.run.dir={tmp_path / 'next'}"], [f"resume={foreign}"]):
         assert "_target_=" in failing(train.main, monkeypatch, capsys, *own)
 
     config.data = OmegaConf.create(code)
