@@ -124,7 +124,7 @@ def test_an_answer_undone_after_its_import_is_withdrawn(desk, tmp_path, record_o
         assert current_labels(ledger) == {}
         assert len(ledger.labels()) == 2  # nothing was rewritten
         again = import_labels(ledger, [*read_labels(path), *read_labels(early)], CLASSES)
-        assert again.counts["duplicate"] == 2
+        assert (again.counts["duplicate"], again.counts["older"]) == (1, 1)
         assert current_labels(ledger) == {}
         # On another computer the earlier file does not bring it back either; a new answer does count.
         at.page.set_input_files("#file", path)
