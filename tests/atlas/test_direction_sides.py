@@ -47,7 +47,8 @@ def test_an_end_has_the_name_of_a_side_only_if_all_its_texts_are_pushed_there(
                 pushed.add(("harmful" if towards in harmful else "harmless") if harmful else names[towards])
             assert end["towards"] == (pushed.pop() if len(pushed) == 1 else None)
             named += end["towards"] is not None
-    assert named == 2 * len(found["cards"]) or len(names) > 2
+    if len(names) == 2:  # with more, an end may have no side
+        assert named == 2 * len(found["cards"])
 
 
 def most_at(at, direction, positive):

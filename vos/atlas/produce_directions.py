@@ -128,7 +128,7 @@ def _checks(own: FittedDirections, bootstrap: float, control: FittedDirections |
         _check(
             "directions that come back on other texts",
             (bootstrap, None, STABLE),
-            "of the directions are found again in texts drawn anew; random weights pass too",
+            "of the directions are found again in texts drawn anew; this tests the method alone",
             "method",
         ),
     ]

@@ -201,7 +201,7 @@ def _checks(found: _Found, control: _Found | None) -> list[Check]:
             agreement,
             AGREEMENT,
             agreement is not None and agreement >= AGREEMENT,
-            f"units of all ranks, held at their mean alone, {agreed}; random weights pass too",
+            f"units of all ranks, held at their mean alone, {agreed}; this tests the method alone",
             "method",
             there,
         ),

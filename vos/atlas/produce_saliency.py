@@ -132,7 +132,7 @@ def _checks(measured: _Measured, control: _Measured | None, has_gradients: bool)
     if measured.n:
         said = (
             f"without the {DELETED} words that support its side most {measured.top:.0%} of {measured.n} texts near the "
-            f"boundary change sides, without {DELETED} random words {measured.random:.0%}; random weights pass too"
+            f"boundary change sides, without {DELETED} random words {measured.random:.0%}; this tests the method alone"
         )
     checks = [
         _check("supporting words decide", measured.ratio, FLIPS, said, None if control is None else control.ratio)
@@ -143,7 +143,7 @@ def _checks(measured: _Measured, control: _Measured | None, has_gradients: bool)
         if np.isfinite(value):
             said = (
                 f"integrated gradients, used for texts of more than {LONG} words, rank the words of shorter ones as "
-                f"deletion does (mean correlation {value:.2f}); random weights pass too"
+                f"deletion does (mean correlation {value:.2f}); this tests the method alone"
             )
         other = None if control is None else control.correlation
         checks.append(_check("integrated gradients agree with deletion", value, AGREEMENT, said, other))

@@ -165,6 +165,6 @@ def _check(effect: NDArray[np.float64], deletion: NDArray[np.float64]) -> Check:
         value if known else None,
         AGREEMENT,
         known and value >= AGREEMENT,
-        f"what {len(effect)} words do where they are put and where they stand {said}; random weights pass too",
+        f"what {len(effect)} words do where they are put and where they stand {said}; this tests the method alone",
         "method",
     )

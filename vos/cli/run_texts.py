@@ -16,7 +16,7 @@ from vos.console import say, short
 from vos.data import TextData
 from vos.errors import ConfigError, RunError
 from vos.harmful import Classes
-from vos.loop.next_round import NextRound, keep_round, keep_train, kept_round, with_earlier_labels, with_kept_train
+from vos.loop.next_round import NextRound, keep_round, keep_train, stored_round, with_earlier_labels, with_kept_train
 from vos.storage.run_directory import RunDirectory
 from vos.training.measurable import can_be_measured, measurable
 
@@ -40,7 +40,7 @@ def load_texts(config: DictConfig, overrides: Sequence[str], run: RunDirectory) 
         refuse_other_answers(config, overrides, run, data.classes)
     if run.train.exists():
         kept = with_kept_train(data, run.train)
-        return kept, kept_round(run, kept)
+        return kept, stored_round(run, kept)
     if not OmegaConf.select(config, "labels"):
         return (with_earlier_labels(data, RunDirectory(config.run).train) if config.run else data), None
     import_labels(config, data.classes)

@@ -169,7 +169,7 @@ def keep_train(run: RunDirectory, data: TextData) -> None:
     write_json_lines(run.train, map(asdict, data.train))
 
 
-def kept_round(run: RunDirectory, data: TextData) -> NextRound | None:
+def stored_round(run: RunDirectory, data: TextData) -> NextRound | None:
     """Read what `keep_round` stored, for a resumed run; None if it trains on no new labels.
 
     Args:
